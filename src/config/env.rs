@@ -1,0 +1,215 @@
+//! Settings and credentials from the environment.
+//!
+//! `JUPYTER_VAULT_*` is ours, `BAO_*` and `VAULT_*` are what the clients of OpenBao and Vault read. An
+//! unknown `JUPYTER_VAULT_*` is no error: a Kubernetes service called `jupyter-vault` puts
+//! `JUPYTER_VAULT_PORT` and more into every pod. Credentials are told apart by name before anything
+//! else is read, see [`is_credential`], and never reach the kernel.
+
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::keys::{KEYS, SECRETS_VARIABLE, Type};
+use super::layer::{Layer, Origin};
+use super::source::SourceSpec;
+use super::value::{Value, parse_bool, parse_duration};
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretValue;
+use crate::sys::environ::{Taken, name_and_value};
+
+/// Parts of a name that make a variable of Vault's a credential.
+const TELLTALE: &[&str] = &[
+    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "JWT", "ROLE_ID", "ROLEID", "UNSEAL", "RECOVERY",
+    "CREDENTIAL", "WRAPPED", "MFA", "TOTP", "PRIVATE", "APIKEY", "API_KEY",
+];
+
+/// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
+/// whatever begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and speaks of a token, secret, password
+/// and the like.
+#[must_use]
+pub fn is_credential(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else { return false };
+    if name == SECRETS_VARIABLE {
+        return false;
+    }
+    if name.starts_with("KERNEL_VAULT_") || name.starts_with("KERNEL_BAO_") {
+        return true;
+    }
+    ["VAULT_", "BAO_", "JUPYTER_VAULT_", "OPENBAO_"]
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(prefix))
+        .any(|rest| TELLTALE.iter().any(|part| rest.to_ascii_uppercase().contains(part)))
+}
+
+/// The parent's environment, with the credentials apart.
+#[derive(Debug)]
+pub struct Environment {
+    entries: Vec<CString>,
+    credentials: Vec<(String, SecretValue)>,
+}
+
+impl Environment {
+    /// Takes the process's own environment; credentials are wiped from where they stood.
+    #[must_use]
+    pub fn take() -> Self {
+        let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
+        Self { entries, credentials }
+    }
+
+    /// An environment from entries of any origin, for other programs and for tests.
+    #[must_use]
+    pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
+        let (mut kept, mut credentials) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match name_and_value(entry.as_bytes()) {
+                Some((name, value)) if is_credential(name) => {
+                    credentials.push((String::from_utf8_lossy(name).into_owned(), SecretValue::new(value.to_vec())));
+                }
+                _ => kept.push(entry),
+            }
+        }
+        Self { entries: kept, credentials }
+    }
+
+    /// Every entry that is no credential, as it came.
+    #[must_use]
+    pub fn entries(&self) -> &[CString] {
+        &self.entries
+    }
+
+    /// Gives the entries away; the credentials are wiped.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<CString> {
+        self.entries
+    }
+
+    /// The value of `name` as bytes; an empty one is as if unset.
+    #[must_use]
+    pub fn bytes(&self, name: &str) -> Option<&OsStr> {
+        self.entries
+            .iter()
+            .filter_map(|entry| name_and_value(entry.as_bytes()))
+            .find(|(candidate, _)| *candidate == name.as_bytes())
+            .map(|(_, value)| OsStr::from_bytes(value))
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The value of `name` as text; an empty one is as if unset.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the value is not UTF-8.
+    pub fn text(&self, name: &str) -> Result<Option<&str>> {
+        let credential = self.credential(name).map(|value| OsStr::from_bytes(value.expose()));
+        match self.bytes(name).or(credential) {
+            None => Ok(None),
+            Some(value) => value.to_str().map(Some).ok_or_else(|| {
+                Error::new(Kind::Config, format!("the variable {name} is not UTF-8"), "set it to plain text, or unset it")
+            }),
+        }
+    }
+
+    /// The value of `name` as a path.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.bytes(name).map(PathBuf::from)
+    }
+
+    /// The user's home: `HOME`, or what the system's user database says.
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path("HOME").or_else(|| {
+            nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir)
+        })
+    }
+
+    /// The credential in the variable `name`; an empty one is as if unset.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<&SecretValue> {
+        self.credentials
+            .iter()
+            .find(|(candidate, _)| candidate == name)
+            .map(|(_, value)| value)
+            .filter(|value| !value.expose().trim_ascii().is_empty())
+    }
+
+    /// The settings that variables make.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a value of the wrong type, [`Kind::Usage`] for a malformed SPEC.
+    pub fn layer(&self) -> Result<Layer> {
+        let mut layer = Layer::default();
+        for key in KEYS {
+            for variable in key.variables {
+                let Some(text) = self.text(variable)? else { continue };
+                let value = parse(key.of, text).ok_or_else(|| wrong_type(variable, key.of))?;
+                layer.set(key.name, value, Origin::Variable((*variable).to_owned()));
+                break;
+            }
+        }
+        if let Some(specs) = self.text(SECRETS_VARIABLE)? {
+            let origin = Origin::Variable(SECRETS_VARIABLE.to_owned());
+            let sources = specs
+                .split([',', '\n'])
+                .map(str::trim)
+                .filter(|spec| !spec.is_empty())
+                .map(|spec| SourceSpec::from_spec(spec, origin.clone()))
+                .collect::<Result<_>>()?;
+            layer.set_sources(sources);
+        }
+        Ok(layer)
+    }
+}
+
+fn parse(of: Type, text: &str) -> Option<Value> {
+    Some(match of {
+        Type::Text => Value::Text(text.to_owned()),
+        Type::Bool => Value::Bool(parse_bool(text)?),
+        Type::Duration => Value::Duration(parse_duration(text)?),
+        Type::Count => Value::Count(text.parse().ok()?),
+        Type::Names => {
+            Value::Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        }
+    })
+}
+
+fn wrong_type(variable: &str, of: Type) -> Error {
+    let expected = match of {
+        Type::Bool => "true or false",
+        Type::Duration => "a time like 10, 500ms or 1m30s, at most a day",
+        Type::Count => "a whole number",
+        Type::Text | Type::Names => "text",
+    };
+    Error::new(Kind::Config, format!("the variable {variable} is not {expected}"), "correct it, or unset it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Environment, is_credential};
+    use std::ffi::CString;
+
+    #[test]
+    fn credentials_are_known_by_name_and_settings_are_not_taken_for_them() {
+        for name in [
+            "VAULT_TOKEN", "BAO_TOKEN", "VAULT_SECRET_ID", "VAULT_ROLE_ID", "KERNEL_VAULT_JWT", "KERNEL_VAULT_ANY",
+            "JUPYTER_VAULT_PASSWORD", "VAULT_WRAPPED_TOKEN", "BAO_DEV_ROOT_TOKEN_ID", "JUPYTER_VAULT_TOKEN_FILE",
+        ] {
+            assert!(is_credential(name.as_bytes()), "{name}");
+        }
+        for name in ["VAULT_ADDR", "VAULT_CACERT", "JUPYTER_VAULT_SECRETS", "GITHUB_TOKEN", "KERNEL_USERNAME", "VAULT_"] {
+            assert!(!is_credential(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn bao_wins_over_vault_and_ours_over_both_and_empty_is_unset() {
+        let environment = |entries: &[&str]| {
+            let entries = entries.iter().map(|entry| CString::new(*entry).unwrap());
+            Environment::from_entries(entries).layer().unwrap().text("vault.address").map(str::to_owned)
+        };
+        assert_eq!(environment(&["VAULT_ADDR=http://v", "BAO_ADDR=http://b"]).as_deref(), Some("http://b"));
+        assert_eq!(environment(&["VAULT_ADDR=http://v", "BAO_ADDR="]).as_deref(), Some("http://v"));
+        let all = ["VAULT_ADDR=http://v", "BAO_ADDR=http://b", "JUPYTER_VAULT_ADDRESS=http://j"];
+        assert_eq!(environment(&all).as_deref(), Some("http://j"));
+        assert_eq!(environment(&["VAULT_ADDR="]), None);
+    }
+}

@@ -1,0 +1,279 @@
+//! vault.toml: read with care for who may have written it, and with a line for every error.
+//!
+//! Whoever writes this file chooses whose secrets are read and where the token goes. So it must be a
+//! plain file of root's or ours that not everybody can write. Unknown keys are errors: a misspelt
+//! `namespace` that is passed over reads another team's secrets.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{KEYS, Type, find, nearest};
+use super::layer::{Layer, Origin};
+use super::source::{KvVersion, SourceKind, SourceSpec};
+use super::template::Template;
+use super::value::{Value, parse_duration};
+use crate::error::{Error, Kind, Result};
+
+/// The largest file taken, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// The keys of a `[[source]]`; the first four say what kind it is.
+const SOURCE_KEYS: &[&str] = &[
+    "kv", "kv_folder", "database", "read", "mount", "version", "field", "name", "prefix", "optional", "url", "fields",
+    "file",
+];
+
+/// Reads the file at `path`; `None` when there is none.
+///
+/// # Errors
+/// [`Kind::ConfigFile`] when it can't be read or trusted, [`Kind::Config`] for what it says.
+pub fn read(path: &Path) -> Result<Option<Layer>> {
+    let trouble = |what: &str, advice: &str| {
+        Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
+    };
+    let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
+        Ok(file) => file,
+        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(cause) => {
+            let what = format!("can't be read: {}", cause.kind());
+            return Err(trouble(&what, "make it readable for this user, or remove it"));
+        }
+    };
+    let metadata = file.metadata().map_err(|cause| trouble(&cause.kind().to_string(), "check the file system"))?;
+    if !metadata.is_file() {
+        return Err(trouble("is not a plain file", "put a file there, or name another with --config"));
+    }
+    let us = nix::unistd::geteuid().as_raw();
+    if metadata.uid() != 0 && metadata.uid() != us {
+        let what = format!("belongs to another user (uid {})", metadata.uid());
+        return Err(trouble(&what, "it must belong to root or to the user who starts the kernel: chown it"));
+    }
+    if metadata.mode() & 0o002 != 0 {
+        return Err(trouble("can be written by everybody", "take that right away: chmod o-w"));
+    }
+    let mut text = Vec::new();
+    let read = Read::by_ref(&mut file).take(LARGEST + 1).read_to_end(&mut text);
+    read.map_err(|cause| trouble(&format!("can't be read: {}", cause.kind()), "check the file system"))?;
+    if text.len() as u64 > LARGEST {
+        return Err(trouble("is larger than 1 MiB", "name a vault.toml with --config"));
+    }
+    let text = String::from_utf8(text).map_err(|_| trouble("is not UTF-8", "save it as UTF-8"))?;
+    parse(&text, path).map(Some)
+}
+
+/// The error for a named file that does not exist.
+#[must_use]
+pub fn missing(path: &Path) -> Error {
+    Error::new(
+        Kind::ConfigFile,
+        format!("the configuration file {} does not exist", path.display()),
+        "correct --config (or JUPYTER_VAULT_CONFIG), or write the file",
+    )
+}
+
+/// Parses the text of a vault.toml; `path` is for messages and origins.
+///
+/// # Errors
+/// [`Kind::Config`], naming file and line.
+pub fn parse(text: &str, path: &Path) -> Result<Layer> {
+    Reader { text, path }.layer()
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    path: &'a Path,
+}
+
+type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+
+impl Reader<'_> {
+    fn layer(&self) -> Result<Layer> {
+        let document = DeTable::parse(self.text).map_err(|cause| {
+            // The message alone: the library's full text quotes the line, and a line may hold anything.
+            let place = cause.span().unwrap_or(0..0);
+            self.wrong(&place, &format!("not TOML: {}", cause.message()), "correct the line")
+        })?;
+        let mut layer = Layer::default();
+        for (key, value) in document.get_ref() {
+            let name = key.get_ref().as_ref();
+            match (name, value.get_ref()) {
+                ("source", DeValue::Array(sources)) => {
+                    let sources = sources.iter().map(|source| self.source(source)).collect::<Result<_>>()?;
+                    layer.set_sources(sources);
+                }
+                ("source", _) => {
+                    return Err(self.wrong(&value.span(), "`source` is not an array of tables", "write [[source]]"));
+                }
+                ("vault" | "auth" | "environment", DeValue::Table(table)) => {
+                    for entry in table {
+                        self.setting(name, entry, &mut layer)?;
+                    }
+                }
+                ("vault" | "auth" | "environment", _) => {
+                    let what = format!("`{name}` is not a table");
+                    return Err(self.wrong(&value.span(), &what, &format!("write [{name}]")));
+                }
+                _ => return Err(self.unknown(&key.span(), name, ["vault", "auth", "environment", "source"].into_iter())),
+            }
+        }
+        Ok(layer)
+    }
+
+    fn setting(&self, table: &str, (key, value): Entry<'_, '_>, layer: &mut Layer) -> Result<()> {
+        let short = key.get_ref().as_ref();
+        let name = format!("{table}.{short}");
+        if name == "environment.mask_output" {
+            return self.mask_output(value);
+        }
+        let Some(row) = find(&name).filter(|row| row.in_file) else {
+            let stem = format!("{table}.");
+            let known = KEYS.iter().filter(|row| row.in_file).filter_map(|row| row.name.strip_prefix(stem.as_str()));
+            return Err(self.unknown(&key.span(), short, known));
+        };
+        let typed = match (row.of, value.get_ref()) {
+            (Type::Text, DeValue::String(text)) if text.is_empty() => return Ok(()),
+            (Type::Text, DeValue::String(text)) => Some(Value::Text(text.to_string())),
+            (Type::Bool, DeValue::Boolean(flag)) => Some(Value::Bool(*flag)),
+            (Type::Duration, DeValue::String(text)) => parse_duration(text).map(Value::Duration),
+            (Type::Duration, DeValue::Integer(number)) => parse_duration(number.as_str()).map(Value::Duration),
+            (Type::Duration, DeValue::Float(number)) => parse_duration(number.as_str()).map(Value::Duration),
+            (Type::Count, DeValue::Integer(number)) => number.as_str().parse().ok().map(Value::Count),
+            (Type::Names, DeValue::Array(names)) => names
+                .iter()
+                .map(|name| name.get_ref().as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Names),
+            _ => None,
+        };
+        let typed = typed.ok_or_else(|| {
+            let expected = match row.of {
+                Type::Text => "text in quotes",
+                Type::Bool => "true or false",
+                Type::Duration => "a time: seconds, or text like \"1m30s\", at most a day",
+                Type::Count => "a whole number",
+                Type::Names => "a list of names in quotes",
+            };
+            self.wrong(&value.span(), &format!("`{short}` is not {expected}"), "correct the value")
+        })?;
+        layer.set(row.name, typed, self.origin(&key.span()));
+        Ok(())
+    }
+
+    fn mask_output(&self, value: &Spanned<DeValue<'_>>) -> Result<()> {
+        match value.get_ref().as_bool() {
+            Some(false) => Ok(()),
+            Some(true) => Err(self.wrong(
+                &value.span(),
+                "`mask_output` is not available in this version",
+                "leave it out, or set it to false",
+            )),
+            None => Err(self.wrong(&value.span(), "`mask_output` is not true or false", "correct the value")),
+        }
+    }
+
+    fn source(&self, source: &Spanned<DeValue<'_>>) -> Result<SourceSpec> {
+        let Some(table) = source.get_ref().as_table() else {
+            return Err(self.wrong(&source.span(), "a source is not a table", "write [[source]]"));
+        };
+        for key in table.keys() {
+            if !SOURCE_KEYS.contains(&key.get_ref().as_ref()) {
+                return Err(self.unknown(&key.span(), key.get_ref(), SOURCE_KEYS.iter().copied()));
+            }
+        }
+        let get = |wanted: &str| table.iter().find(|(key, _)| key.get_ref() == wanted).map(|(_, value)| value);
+        let kinds: Vec<_> = SOURCE_KEYS[..4].iter().filter_map(|kind| get(kind).map(|value| (*kind, value))).collect();
+        let [(kind_name, path_value)] = kinds[..] else {
+            let what = "a source needs exactly one of `kv`, `kv_folder`, `database` and `read`";
+            return Err(self.wrong(&source.span(), what, "say where the secrets are, as in kv = \"secret/users/ada\""));
+        };
+        let text = |key: &str| -> Result<Option<String>> {
+            let Some(value) = get(key) else { return Ok(None) };
+            let text = value.get_ref().as_str().map(str::to_owned);
+            text.map(Some).ok_or_else(|| {
+                self.wrong(&value.span(), &format!("`{key}` is not text in quotes"), "correct the value")
+            })
+        };
+        let path = text(kind_name)?.unwrap_or_default();
+        let (kind, template) = match kind_name {
+            "kv" => (SourceKind::Kv, Template::parse(&path)),
+            "kv_folder" => (SourceKind::KvFolder, Template::parse_folder(&path)),
+            "database" => (SourceKind::Database, Template::parse(&path)),
+            _ => (SourceKind::Read, Template::parse(&path)),
+        };
+        let template = template.map_err(|why| {
+            let what = format!("the path \"{path}\" {why}");
+            self.wrong(&path_value.span(), &what, "write the mount and the path below it, as in secret/users/ada")
+        })?;
+        let mut spec = SourceSpec::new(kind, template, self.origin(&path_value.span()));
+        spec.mount = text("mount")?.map(|mount| mount.trim_matches('/').to_owned());
+        spec.version = get("version").map(|value| self.version(value)).transpose()?;
+        spec.field = text("field")?;
+        spec.name = text("name")?;
+        spec.prefix = text("prefix")?;
+        spec.url = text("url")?;
+        spec.file = text("file")?;
+        spec.fields = get("fields").map(|value| self.fields(value)).transpose()?;
+        spec.optional = match get("optional") {
+            None => false,
+            Some(value) => value.get_ref().as_bool().ok_or_else(|| {
+                self.wrong(&value.span(), "`optional` is not true or false", "correct the value")
+            })?,
+        };
+        let below_mount = spec.mount.as_ref().is_none_or(|mount| {
+            let rest = spec.path.as_written().strip_prefix(mount.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && spec.kind == SourceKind::KvFolder))
+        });
+        if !below_mount {
+            return Err(self.wrong(&path_value.span(), "the path is not below `mount`", "begin the path with the mount"));
+        }
+        spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
+        Ok(spec)
+    }
+
+    fn version(&self, value: &Spanned<DeValue<'_>>) -> Result<KvVersion> {
+        match value.get_ref() {
+            DeValue::Integer(number) if number.as_str() == "1" => Ok(KvVersion::V1),
+            DeValue::Integer(number) if number.as_str() == "2" => Ok(KvVersion::V2),
+            _ => Err(self.wrong(&value.span(), "`version` is not 1 or 2", "leave it out to have the mount asked")),
+        }
+    }
+
+    fn fields(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, String>> {
+        let fields = value.get_ref().as_table().and_then(|table| {
+            let pair = |(key, value): Entry<'_, '_>| Some((key.get_ref().to_string(), value.get_ref().as_str()?.to_owned()));
+            table.iter().map(pair).collect::<Option<BTreeMap<_, _>>>()
+        });
+        fields.filter(|fields| !fields.is_empty()).ok_or_else(|| {
+            let advice = "write fields = { field = \"VARIABLE\" }";
+            self.wrong(&value.span(), "`fields` is not a table of field and variable", advice)
+        })
+    }
+
+    fn unknown<'k>(&self, span: &Range<usize>, key: &str, known: impl Iterator<Item = &'k str> + Clone) -> Error {
+        let advice = nearest(key, known.clone()).map_or_else(
+            || format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.wrong(span, &format!("unknown key `{key}`"), &advice)
+    }
+
+    fn wrong(&self, span: &Range<usize>, what: &str, advice: &str) -> Error {
+        Error::new(Kind::Config, format!("{}:{}: {what}", self.path.display(), self.line(span.start)), advice)
+    }
+
+    fn origin(&self, span: &Range<usize>) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: self.line(span.start) }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+    }
+}

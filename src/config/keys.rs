@@ -1,0 +1,102 @@
+//! Every setting: its place in vault.toml, its type, and the variables that set it.
+//!
+//! One row a setting. The variables stand in order of precedence; an empty one is as if unset.
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Text, as it is.
+    Text,
+    /// `true` or `false`; in a variable whatever Go's `ParseBool` takes.
+    Bool,
+    /// A time: a number of seconds, or text as Go's `ParseDuration` takes it (`1m30s`).
+    Duration,
+    /// A whole number from 0 on.
+    Count,
+    /// A list of names; in a variable separated by commas.
+    Names,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// `table.key` in vault.toml.
+    pub name: &'static str,
+    /// What it holds.
+    pub of: Type,
+    /// The variables that set it, the first one winning.
+    pub variables: &'static [&'static str],
+    /// Whether vault.toml may set it; what can't is for the environment or the command line only.
+    pub in_file: bool,
+}
+
+const fn key(name: &'static str, of: Type, variables: &'static [&'static str]) -> Key {
+    Key { name, of, variables, in_file: true }
+}
+
+/// The table.
+pub const KEYS: &[Key] = &[
+    key("vault.address", Type::Text, &["JUPYTER_VAULT_ADDRESS", "BAO_ADDR", "VAULT_ADDR"]),
+    key("vault.agent_address", Type::Text, &["JUPYTER_VAULT_AGENT_ADDRESS", "BAO_AGENT_ADDR", "VAULT_AGENT_ADDR"]),
+    key("vault.namespace", Type::Text, &["JUPYTER_VAULT_NAMESPACE", "BAO_NAMESPACE", "VAULT_NAMESPACE"]),
+    key("vault.ca_cert", Type::Text, &["JUPYTER_VAULT_CA_CERT", "BAO_CACERT", "VAULT_CACERT"]),
+    Key {
+        name: "vault.ca_cert_bytes",
+        of: Type::Text,
+        variables: &["BAO_CACERT_BYTES", "VAULT_CACERT_BYTES"],
+        in_file: false,
+    },
+    key("vault.ca_path", Type::Text, &["JUPYTER_VAULT_CA_PATH", "BAO_CAPATH", "VAULT_CAPATH"]),
+    key("vault.client_cert", Type::Text, &["JUPYTER_VAULT_CLIENT_CERT", "BAO_CLIENT_CERT", "VAULT_CLIENT_CERT"]),
+    key("vault.client_key", Type::Text, &["JUPYTER_VAULT_CLIENT_KEY", "BAO_CLIENT_KEY", "VAULT_CLIENT_KEY"]),
+    key(
+        "vault.tls_server_name",
+        Type::Text,
+        &["JUPYTER_VAULT_TLS_SERVER_NAME", "BAO_TLS_SERVER_NAME", "VAULT_TLS_SERVER_NAME"],
+    ),
+    key("vault.skip_verify", Type::Bool, &["JUPYTER_VAULT_SKIP_VERIFY", "BAO_SKIP_VERIFY", "VAULT_SKIP_VERIFY"]),
+    key(
+        "vault.proxy",
+        Type::Text,
+        &["JUPYTER_VAULT_PROXY", "BAO_PROXY_ADDR", "VAULT_PROXY_ADDR", "BAO_HTTP_PROXY", "VAULT_HTTP_PROXY"],
+    ),
+    key("vault.timeout", Type::Duration, &["JUPYTER_VAULT_TIMEOUT", "BAO_CLIENT_TIMEOUT", "VAULT_CLIENT_TIMEOUT"]),
+    key("vault.max_retries", Type::Count, &["JUPYTER_VAULT_MAX_RETRIES", "BAO_MAX_RETRIES", "VAULT_MAX_RETRIES"]),
+    key("auth.method", Type::Text, &["JUPYTER_VAULT_AUTH_METHOD"]),
+    key("auth.mount", Type::Text, &["JUPYTER_VAULT_AUTH_MOUNT"]),
+    key("auth.role", Type::Text, &["JUPYTER_VAULT_AUTH_ROLE"]),
+    key("auth.token_file", Type::Text, &["JUPYTER_VAULT_TOKEN_FILE"]),
+    key("auth.wrapped_token_file", Type::Text, &["JUPYTER_VAULT_WRAPPED_TOKEN_FILE"]),
+    key("auth.jwt_file", Type::Text, &["JUPYTER_VAULT_JWT_FILE"]),
+    key("auth.role_id", Type::Text, &[]),
+    key("auth.role_id_file", Type::Text, &["JUPYTER_VAULT_ROLE_ID_FILE"]),
+    key("auth.secret_id_file", Type::Text, &["JUPYTER_VAULT_SECRET_ID_FILE"]),
+    key("auth.secret_id_wrapped", Type::Bool, &["JUPYTER_VAULT_SECRET_ID_WRAPPED"]),
+    key("auth.username", Type::Text, &["JUPYTER_VAULT_USERNAME"]),
+    key("auth.password_file", Type::Text, &["JUPYTER_VAULT_PASSWORD_FILE"]),
+    key("auth.from_request", Type::Bool, &[]),
+    key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
+    key("environment.override", Type::Bool, &["JUPYTER_VAULT_OVERRIDE"]),
+    Key { name: "launch.on_error", of: Type::Text, variables: &["JUPYTER_VAULT_ON_ERROR"], in_file: false },
+];
+
+/// The variable whose value names a configuration file, like `--config`.
+pub const CONFIG_VARIABLE: &str = "JUPYTER_VAULT_CONFIG";
+/// The variable that lists sources as SPECs, separated by commas or line feeds, like `--secrets`.
+pub const SECRETS_VARIABLE: &str = "JUPYTER_VAULT_SECRETS";
+
+/// The row of `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The candidate that `word` was most likely meant to be, if one is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,141 @@
+//! Settings from one place, and how places are laid over each other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::source::SourceSpec;
+use super::value::Value;
+
+/// Where a setting was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag on the command line.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(String),
+    /// A line of a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(out, "{flag}"),
+            Self::Variable(name) => write!(out, "{name}"),
+            Self::File { path, line } => write!(out, "{}:{line}", path.display()),
+        }
+    }
+}
+
+/// A value and where it was set.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The value.
+    pub value: Value,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// The settings of one place, or of several merged.
+#[derive(Debug, Default)]
+pub struct Layer {
+    settings: BTreeMap<&'static str, Setting>,
+    sources: Option<Vec<SourceSpec>>,
+}
+
+impl Layer {
+    /// Sets `key` (a name of [`super::keys::KEYS`]).
+    pub fn set(&mut self, key: &'static str, value: Value, origin: Origin) {
+        self.settings.insert(key, Setting { value, origin });
+    }
+
+    /// Sets the sources; they are one setting, so they replace a lower layer's as a whole.
+    pub fn set_sources(&mut self, sources: Vec<SourceSpec>) {
+        self.sources = Some(sources);
+    }
+
+    /// Lays this layer over `lower`: what is set here stays, what is not comes from there.
+    #[must_use]
+    pub fn over(mut self, lower: Self) -> Self {
+        for (key, setting) in lower.settings {
+            self.settings.entry(key).or_insert(setting);
+        }
+        self.sources = self.sources.or(lower.sources);
+        self
+    }
+
+    /// The setting of `key`, with its origin.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.get(key)
+    }
+
+    /// Every setting, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Setting)> {
+        self.settings.iter().map(|(key, setting)| (*key, setting))
+    }
+
+    /// The sources, when any were set.
+    #[must_use]
+    pub fn sources(&self) -> Option<&[SourceSpec]> {
+        self.sources.as_deref()
+    }
+
+    /// Where `key` was set, for a message; the key's name when it was not set at all.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> String {
+        self.get(key).map_or_else(|| key.to_owned(), |setting| format!("{key} ({})", setting.origin))
+    }
+
+    /// The text of `key`.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key)?.value {
+            Value::Text(ref text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The yes or no of `key`.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.get(key)?.value {
+            Value::Bool(flag) => Some(flag),
+            _ => None,
+        }
+    }
+
+    /// The time of `key`.
+    #[must_use]
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        match self.get(key)?.value {
+            Value::Duration(duration) => Some(duration),
+            _ => None,
+        }
+    }
+
+    /// The number of `key`.
+    #[must_use]
+    pub fn count(&self, key: &str) -> Option<u64> {
+        match self.get(key)?.value {
+            Value::Count(count) => Some(count),
+            _ => None,
+        }
+    }
+
+    /// The names of `key`.
+    #[must_use]
+    pub fn names(&self, key: &str) -> Option<&[String]> {
+        match self.get(key)?.value {
+            Value::Names(ref names) => Some(names),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Where configuration files are looked for, in order of precedence.
+
+use std::path::{Path, PathBuf};
+
+use super::env::Environment;
+use super::file;
+use super::keys::CONFIG_VARIABLE;
+use super::layer::Layer;
+use crate::error::Result;
+
+/// The name of the file in each folder.
+pub const FILE_NAME: &str = "vault.toml";
+
+/// The files that a launch reads: one that was named, which must exist, and those that may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations {
+    /// `--config FILE`, or the variable that stands for it.
+    pub named: Option<PathBuf>,
+    /// The user's file, then the system's.
+    pub usual: Vec<PathBuf>,
+}
+
+impl Locations {
+    /// The usual places: `$JUPYTER_CONFIG_DIR` (else `~/.jupyter`), `/usr/local/etc/jupyter`,
+    /// `/etc/jupyter`, as in Jupyter's own configuration path.
+    #[must_use]
+    pub fn new(named: Option<&Path>, environment: &Environment) -> Self {
+        let user = environment
+            .path("JUPYTER_CONFIG_DIR")
+            .or_else(|| environment.home().map(|home| home.join(".jupyter")));
+        let system = ["/usr/local/etc/jupyter", "/etc/jupyter"].map(PathBuf::from);
+        Self {
+            named: named.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE)),
+            usual: user.into_iter().chain(system).map(|folder| folder.join(FILE_NAME)).collect(),
+        }
+    }
+
+    /// Reads the files and merges them, the first one on top.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::ConfigFile`] or [`crate::error::Kind::Config`], naming file and line.
+    pub fn read(&self) -> Result<Layer> {
+        let mut merged = match &self.named {
+            Some(path) => file::read(path)?.ok_or_else(|| file::missing(path))?,
+            None => Layer::default(),
+        };
+        for path in &self.usual {
+            if let Some(lower) = file::read(path)? {
+                merged = merged.over(lower);
+            }
+        }
+        Ok(merged)
+    }
+}

@@ -1,0 +1,19 @@
+//! From flags, environment and files to a [`Plan`](plan::Plan): what one launch will do.
+//!
+//! Each place gives a [`Layer`](layer::Layer): settings by key, each with its origin, so that `doctor`
+//! and every error can say where a value came from. Layers are merged key by key, the more particular
+//! one winning: flags, `JUPYTER_VAULT_*`, `BAO_*`, `VAULT_*`, `--config`, the user's file, the system's.
+//! [`keys`] is the one table of all settings: the file reader, the environment reader and the
+//! documentation follow it.
+
+pub mod address;
+pub mod credential;
+pub mod env;
+pub mod file;
+pub mod keys;
+pub mod layer;
+pub mod locations;
+pub mod plan;
+pub mod source;
+pub mod template;
+pub mod value;

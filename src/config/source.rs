@@ -1,0 +1,175 @@
+//! A source as it was written: one `[[source]]` of vault.toml, or one SPEC of the command line.
+
+use std::collections::BTreeMap;
+
+use super::layer::Origin;
+use super::template::Template;
+use crate::error::{Error, Kind, Result};
+
+/// The version of a KV secrets engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvVersion {
+    /// Unversioned.
+    V1,
+    /// Versioned: `data/` and `metadata/` below the mount.
+    V2,
+}
+
+/// What kind of place a source is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A KV secret; every key of it is a variable, or one `field` is.
+    Kv,
+    /// A folder of KV secrets; each is one variable, from one field.
+    KvFolder,
+    /// A database role: credentials with a lease.
+    Database,
+    /// Any other path that can be read.
+    Read,
+}
+
+/// One source, not yet resolved.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// Which kind of place.
+    pub kind: SourceKind,
+    /// Where: mount and path, with templates.
+    pub path: Template,
+    /// The mount, when it is more than the path's first segment.
+    pub mount: Option<String>,
+    /// The KV version, when it was said.
+    pub version: Option<KvVersion>,
+    /// The one field wanted (`kv`), or the field of each secret (`kv_folder`, by default `value`).
+    pub field: Option<String>,
+    /// The variable's name in place of the field's.
+    pub name: Option<String>,
+    /// What to put before each name.
+    pub prefix: Option<String>,
+    /// Whether a missing path is no error.
+    pub optional: bool,
+    /// A template for a URL with `{username}` and `{password}` (`database`).
+    pub url: Option<String>,
+    /// Field to variable (`read`).
+    pub fields: Option<BTreeMap<String, String>>,
+    /// The variable that names a file which holds the value.
+    pub file: Option<String>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl SourceSpec {
+    /// A source of `kind` at `path`, with nothing else said.
+    #[must_use]
+    pub const fn new(kind: SourceKind, path: Template, origin: Origin) -> Self {
+        Self {
+            kind,
+            path,
+            mount: None,
+            version: None,
+            field: None,
+            name: None,
+            prefix: None,
+            optional: false,
+            url: None,
+            fields: None,
+            file: None,
+            origin,
+        }
+    }
+
+    /// Reads a SPEC: `MOUNT/PATH`, `MOUNT/PATH#FIELD` or `MOUNT/PATH#FIELD=NAME`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] when it is none of these.
+    pub fn from_spec(spec: &str, origin: Origin) -> Result<Self> {
+        let malformed = |why: &str| {
+            Error::new(
+                Kind::Usage,
+                format!("the secrets SPEC \"{spec}\" ({origin}) {why}"),
+                "write MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, as in secret/users/ada#KEY=API_KEY",
+            )
+        };
+        let (path, field) = match spec.split_once('#') {
+            Some((path, field)) => (path, Some(field)),
+            None => (spec, None),
+        };
+        let path = Template::parse(path).map_err(|why| malformed(&why))?;
+        let mut source = Self::new(SourceKind::Kv, path, origin.clone());
+        if let Some(field) = field {
+            let (field, name) = match field.split_once('=') {
+                Some((field, name)) => (field, Some(name)),
+                None => (field, None),
+            };
+            if field.is_empty() || name.is_some_and(str::is_empty) {
+                return Err(malformed("has an empty field or name"));
+            }
+            source.field = Some(field.to_owned());
+            source.name = name.map(str::to_owned);
+        }
+        Ok(source)
+    }
+
+    /// What can't stand together, said of the source's own line.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let one_value = self.field.is_some() || self.url.is_some();
+        let has = |what: bool, key: &str, kinds: &[SourceKind]| {
+            if what && !kinds.contains(&self.kind) {
+                return Err(format!("`{key}` does not go with this kind of source"));
+            }
+            Ok(())
+        };
+        has(self.version.is_some(), "version", &[SourceKind::Kv, SourceKind::KvFolder])?;
+        has(self.mount.is_some(), "mount", &[SourceKind::Kv, SourceKind::KvFolder])?;
+        has(self.url.is_some(), "url", &[SourceKind::Database])?;
+        has(self.fields.is_some(), "fields", &[SourceKind::Kv, SourceKind::Database, SourceKind::Read])?;
+        if self.kind == SourceKind::KvFolder && (self.name.is_some() || self.file.is_some()) {
+            return Err("a folder gives many variables: `name` and `file` need a single value".to_owned());
+        }
+        if self.name.is_some() && self.file.is_some() {
+            return Err("`file` names the variable already: `name` does not go with it".to_owned());
+        }
+        if (self.name.is_some() || self.file.is_some()) && !one_value {
+            return Err("`name` and `file` need a `field` (or, for a database, a `url`)".to_owned());
+        }
+        if self.fields.is_some() && self.field.is_some() {
+            return Err("`field` and `fields` do not go together".to_owned());
+        }
+        if let Some(url) = &self.url {
+            if self.name.is_none() && self.file.is_none() {
+                return Err("`url` needs a `name` for its variable".to_owned());
+            }
+            if !url.contains("{username}") || !url.contains("{password}") {
+                return Err("`url` must hold {username} and {password}".to_owned());
+            }
+        }
+        if self.name.as_deref() == Some("") || self.file.as_deref() == Some("") || self.field.as_deref() == Some("") {
+            return Err("an empty name or field".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SourceSpec, Origin};
+
+    fn parsed(spec: &str) -> Option<(String, Option<String>, Option<String>)> {
+        let source = SourceSpec::from_spec(spec, Origin::Flag("--secrets")).ok()?;
+        Some((source.path.as_written().to_owned(), source.field, source.name))
+    }
+
+    #[test]
+    fn a_spec_is_a_path_a_field_and_a_name() {
+        let owned = |text: &str| Some(text.to_owned());
+        assert_eq!(parsed("secret/a"), Some(("secret/a".to_owned(), None, None)));
+        assert_eq!(parsed("secret/a#K"), Some(("secret/a".to_owned(), owned("K"), None)));
+        assert_eq!(parsed("secret/a#K=N"), Some(("secret/a".to_owned(), owned("K"), owned("N"))));
+        assert_eq!(parsed("secret/a=b"), Some(("secret/a=b".to_owned(), None, None)));
+        for malformed in ["", "secret", "secret/", "/secret/a", "secret//a", "secret/../a", "secret/a#", "secret/a#K="] {
+            assert_eq!(parsed(malformed), None, "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Paths in Vault with places to fill in: `secret/users/{metadata.username}`.
+//!
+//! What fills a place comes from outside (the login's answer, a variable, a notebook's name), and the
+//! path decides whose secrets are read. So a filled place is exactly one segment: not empty, no `/`, no
+//! `.` or `..`, no control characters. And `KERNEL_*` variables, which any client of a gateway may set,
+//! fill no place unless the configuration takes credentials from the request too.
+
+use crate::error::{Error, Kind, Result};
+
+/// What a place asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `{entity_id}`: the identity behind the token.
+    EntityId,
+    /// `{metadata.KEY}`: what the login says of its user.
+    Metadata(String),
+    /// `{env.NAME}`: a variable of the launcher's environment.
+    Env(String),
+    /// `{notebook}`: the notebook's name, from `JPY_SESSION_NAME`.
+    Notebook,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Place(Place),
+}
+
+/// A path, parsed; none of its segments is empty, `.` or `..`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    written: String,
+    parts: Vec<Part>,
+}
+
+impl Template {
+    /// Parses a path. One trailing `/` is dropped.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(written: &str) -> Result<Self, String> {
+        let template = Self::parse_folder(written)?;
+        if template.written.contains('/') {
+            Ok(template)
+        } else {
+            Err("names a mount and no path below it".to_owned())
+        }
+    }
+
+    /// Parses the path of a folder, which may be a mount itself.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse_folder(written: &str) -> Result<Self, String> {
+        let path = written.strip_suffix('/').unwrap_or(written);
+        let mut parts = Vec::new();
+        let mut rest = path;
+        while let Some(open) = rest.find('{') {
+            let close = rest[open..].find('}').ok_or("has a `{` without `}`")? + open;
+            parts.push(Part::Text(rest[..open].to_owned()));
+            parts.push(Part::Place(place(&rest[open + 1..close])?));
+            rest = &rest[close + 1..];
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        if parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains('}'))) {
+            return Err("has a `}` without `{`".to_owned());
+        }
+        let template = Self { written: path.to_owned(), parts };
+        let sample = template.fill(&mut |_| Ok("x".to_owned())).map_err(|error| error.what().to_owned())?;
+        check(&sample)?;
+        Ok(template)
+    }
+
+    /// The path as it was written.
+    #[must_use]
+    pub fn as_written(&self) -> &str {
+        &self.written
+    }
+
+    /// What the places ask for.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Place(place) => Some(place),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Whether a place asks for what only the login (or a look-up of the token) tells.
+    #[must_use]
+    pub fn needs_identity(&self) -> bool {
+        self.places().any(|place| matches!(place, Place::EntityId | Place::Metadata(_)))
+    }
+
+    /// Fills the places with what `value_of` gives.
+    ///
+    /// # Errors
+    /// What `value_of` says, or [`Kind::Config`] when a value is not one segment.
+    pub fn fill(&self, value_of: &mut dyn FnMut(&Place) -> Result<String>) -> Result<String> {
+        let mut path = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => path.push_str(text),
+                Part::Place(place) => {
+                    let value = value_of(place)?;
+                    if !is_segment(&value) {
+                        return Err(Error::new(
+                            Kind::Config,
+                            format!("{{{}}} in the path {} does not give one path segment", name_of(place), self.written),
+                            "its value must be a plain name: not empty, without /, and neither . nor ..",
+                        ));
+                    }
+                    path.push_str(&value);
+                }
+            }
+        }
+        check(&path).map_err(|why| {
+            Error::new(Kind::Config, format!("the path {} {why} once filled in", self.written), "correct the path")
+        })?;
+        Ok(path)
+    }
+}
+
+/// How a place is written, without its braces.
+#[must_use]
+pub fn name_of(place: &Place) -> String {
+    match place {
+        Place::EntityId => "entity_id".to_owned(),
+        Place::Metadata(key) => format!("metadata.{key}"),
+        Place::Env(name) => format!("env.{name}"),
+        Place::Notebook => "notebook".to_owned(),
+    }
+}
+
+fn place(name: &str) -> Result<Place, String> {
+    match name.split_once('.') {
+        Some(("metadata", key)) if !key.is_empty() => Ok(Place::Metadata(key.to_owned())),
+        Some(("env", variable)) if !variable.is_empty() => Ok(Place::Env(variable.to_owned())),
+        _ if name == "entity_id" => Ok(Place::EntityId),
+        _ if name == "notebook" => Ok(Place::Notebook),
+        _ => Err(format!("has the unknown place {{{name}}}: there are entity_id, metadata.KEY, env.NAME and notebook")),
+    }
+}
+
+fn is_segment(value: &str) -> bool {
+    !value.is_empty()
+        && value.len() <= 512
+        && !matches!(value, "." | "..")
+        && !value.chars().any(|character| character == '/' || character == '\\' || character.is_control())
+}
+
+/// The rule for every path that goes to Vault.
+fn check(path: &str) -> Result<(), String> {
+    if path.split('/').all(is_segment) {
+        Ok(())
+    } else {
+        Err("has an empty segment, a `.` or `..`, a backslash or a control character".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Template};
+    use crate::error::Kind;
+
+    #[test]
+    fn a_place_is_filled_with_one_segment() {
+        let template = Template::parse("secret/users/{metadata.username}/x").unwrap();
+        assert_eq!(template.fill(&mut |_| Ok("ada".to_owned())).unwrap(), "secret/users/ada/x");
+        assert!(template.needs_identity());
+    }
+
+    #[test]
+    fn a_value_that_climbs_or_splits_is_refused() {
+        let template = Template::parse("secret/users/{env.WHO}").unwrap();
+        for value in ["", ".", "..", "a/b", "../x", "a\nb", "a\\b", "a\0"] {
+            let refused = template.fill(&mut |_| Ok(value.to_owned())).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Config, "{value:?}");
+        }
+        let joined = Template::parse("secret/.{env.WHO}").unwrap();
+        assert!(joined.fill(&mut |_| Ok(".".to_owned())).is_err());
+    }
+
+    #[test]
+    fn what_is_no_path_below_a_mount_is_refused() {
+        for path in ["", "a", "/a/b", "a//b", "a/../b", "a/./b", "a/{b}", "a/{", "a/}", "a/{metadata.}", "a/b\u{7}"] {
+            assert!(Template::parse(path).is_err(), "{path:?}");
+        }
+        assert_eq!(Template::parse("a/b/").unwrap().as_written(), "a/b");
+        assert_eq!(Template::parse("a/{notebook}").unwrap().places().next(), Some(&Place::Notebook));
+    }
+}

@@ -1,0 +1,264 @@
+//! One error type for the whole program, because one printer shows it: what failed and where on the
+//! first line, what to do on the second.
+//!
+//! A launcher stands where a kernel was expected. Whoever reads its error sees it in a server's log or
+//! a front end's "kernel died" box, without a debugger and often without access to Vault. So every
+//! [`Kind`] is one cause that a person can act on, and carries the exit code of its class (sysexits.h).
+//!
+//! The text is built only from what we wrote ourselves: paths, names, hosts, numbers. Never from a
+//! response body, a header, a token or a value. Control characters are escaped, so that two lines stay
+//! two lines whatever a secret is called.
+
+use std::fmt;
+
+/// One cause of failure. [`Kind::exit_code`] gives its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The command line is wrong.
+    Usage,
+    /// Configuration is missing, malformed or contradictory.
+    Config,
+    /// A file of ours can't be read, or may be written by others.
+    ConfigFile,
+    /// No credential to log in with, or one that can't be one.
+    Credential,
+    /// Nothing listens at the address.
+    Refused,
+    /// The connection broke before an answer came.
+    Reset,
+    /// No answer within the time allowed.
+    TimedOut,
+    /// The host name does not resolve.
+    Dns,
+    /// No route, no socket file, no permission on it.
+    Unreachable,
+    /// The certificate comes from an issuer that is not trusted here.
+    TlsUnknownIssuer,
+    /// The certificate is for another host.
+    TlsWrongHost,
+    /// The certificate is expired or not valid yet.
+    TlsExpired,
+    /// Any other failure of TLS.
+    Tls,
+    /// `https://` was said of a port that speaks plain HTTP.
+    TlsToPlainHttp,
+    /// `http://` was said of a port that speaks TLS.
+    PlainHttpToTls,
+    /// The proxy on the way refused or failed.
+    Proxy,
+    /// A redirect that is not followed: another host.
+    RedirectOtherHost,
+    /// A redirect that is not followed: from https to http.
+    RedirectDowngrade,
+    /// More than one redirect.
+    RedirectLoop,
+    /// A redirect of a kind that Vault does not send.
+    RedirectUnexpected,
+    /// Vault (or what stands before it) failed: 500, 502, 504 and the like.
+    ServerError,
+    /// Vault is sealed or not initialised (503).
+    Sealed,
+    /// A standby that does not answer this (472, 473, 412).
+    Standby,
+    /// Too many requests (429).
+    RateLimited,
+    /// Vault does not know the token: mistyped, expired or revoked.
+    BadToken,
+    /// The token was good earlier in this launch and is not any more: expired, or its uses are used up.
+    TokenSpent,
+    /// The token is good, its policies don't allow this.
+    PolicyDenied,
+    /// The login was refused.
+    LoginRefused,
+    /// The login asks for a second factor.
+    MfaRequired,
+    /// The wrapping token was used already, has expired, or was altered.
+    WrappedTokenUsed,
+    /// The namespace does not exist.
+    NamespaceMissing,
+    /// Nothing is mounted there.
+    MountMissing,
+    /// The mount is there, the path is not.
+    PathMissing,
+    /// The field is not in the secret.
+    FieldMissing,
+    /// The current version is deleted (and may be undeleted).
+    VersionDeleted,
+    /// The current version is destroyed.
+    VersionDestroyed,
+    /// The mount is of the other KV version, or no KV at all.
+    KvVersionMismatch,
+    /// Vault does not take this path or request (400, 405).
+    BadRequest,
+    /// The answer stopped before its end.
+    Truncated,
+    /// The answer is larger than any that we take.
+    Oversized,
+    /// The answer is not Vault's JSON.
+    NotVault,
+    /// The answer is JSON, and not of the shape it must have.
+    Malformed,
+    /// The same key twice in one secret.
+    DuplicateKey,
+    /// A value that can't be in an environment: null or with a NUL.
+    BadValue,
+    /// A name that can't be in an environment.
+    BadName,
+    /// A name that takes over a process.
+    ProtectedName,
+    /// The environment is larger than the system takes.
+    EnvironmentTooLarge,
+    /// The operating system refused something.
+    Os,
+    /// A defect of this program.
+    Internal,
+    /// The command exists and can't be executed.
+    CommandNotExecutable,
+    /// The command does not exist.
+    CommandNotFound,
+}
+
+impl Kind {
+    /// The exit code of the class, after sysexits.h; 126 and 127 as a shell has them.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 64,
+            Self::Truncated
+            | Self::Oversized
+            | Self::NotVault
+            | Self::Malformed
+            | Self::DuplicateKey
+            | Self::BadValue
+            | Self::BadName
+            | Self::ProtectedName
+            | Self::EnvironmentTooLarge => 65,
+            Self::MountMissing
+            | Self::PathMissing
+            | Self::FieldMissing
+            | Self::VersionDeleted
+            | Self::VersionDestroyed => 66,
+            Self::Refused
+            | Self::Reset
+            | Self::TimedOut
+            | Self::Dns
+            | Self::Unreachable
+            | Self::TlsUnknownIssuer
+            | Self::TlsWrongHost
+            | Self::TlsExpired
+            | Self::Tls
+            | Self::TlsToPlainHttp
+            | Self::PlainHttpToTls
+            | Self::Proxy
+            | Self::RedirectOtherHost
+            | Self::RedirectDowngrade
+            | Self::RedirectLoop
+            | Self::RedirectUnexpected
+            | Self::ServerError => 69,
+            Self::Internal => 70,
+            Self::Os => 71,
+            Self::Sealed | Self::Standby | Self::RateLimited => 75,
+            Self::BadToken
+            | Self::TokenSpent
+            | Self::PolicyDenied
+            | Self::LoginRefused
+            | Self::MfaRequired
+            | Self::WrappedTokenUsed => 77,
+            Self::Config
+            | Self::ConfigFile
+            | Self::Credential
+            | Self::NamespaceMissing
+            | Self::KvVersionMismatch
+            | Self::BadRequest => 78,
+            Self::CommandNotExecutable => 126,
+            Self::CommandNotFound => 127,
+        }
+    }
+
+    /// Whether the same request may succeed a moment later (DESIGN section 6).
+    #[must_use]
+    pub const fn may_heal(self) -> bool {
+        matches!(self, Self::Refused | Self::Reset | Self::Sealed | Self::Standby | Self::RateLimited)
+    }
+}
+
+/// A failure: its [`Kind`], what failed and where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    what: String,
+    advice: String,
+}
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Builds an error from texts of our own; control characters in them are escaped.
+    #[must_use]
+    pub fn new(kind: Kind, what: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
+        Self { kind, what: one_line(what.as_ref()), advice: one_line(advice.as_ref()) }
+    }
+
+    /// The cause.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What failed and where: the first line.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to do: the second line.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// The same cause with more said of the circumstances, as in "… (gave up after 3 attempts)".
+    #[must_use]
+    pub fn remark(mut self, remark: &str) -> Self {
+        self.what = format!("{} ({})", self.what, one_line(remark));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}\n  {}", self.what, self.advice)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Escapes what would break the line, move the cursor or turn the reading direction.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        let harmful = character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if harmful {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Kind};
+
+    #[test]
+    fn a_name_with_a_line_feed_does_not_add_a_line() {
+        let error = Error::new(Kind::BadName, "the name \"A\nB\u{1b}[2J\" is refused", "rename it");
+        assert_eq!(error.to_string().lines().count(), 2);
+        assert!(!error.to_string().contains('\u{1b}'));
+    }
+}

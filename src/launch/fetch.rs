@@ -1,0 +1,97 @@
+//! Steps 3, 4 and 6: log in, read each source, revoke the token.
+//!
+//! One thread, one connection (a folder takes a few), one deadline. SIGINT, SIGTERM and SIGHUP end a
+//! launch at once; a token that was logged in for is revoked even then, because nobody else would. All
+//! buffers of the network are freed, and so wiped, when this returns.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{FutureExt, select_all};
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::source;
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::secret::{SecretName, SecretValue};
+use crate::sys::signals::{Caught, end_by, with_default_effect};
+use crate::vault::auth::{self, Session};
+use crate::vault::client::Client;
+use crate::vault::deadline::Deadline;
+
+/// A secret, and the form in which the command gets it.
+#[derive(Debug)]
+pub enum Form {
+    /// The variable holds the value.
+    Variable(SecretValue),
+    /// The variable names a file that holds the value.
+    File(SecretValue),
+}
+
+/// What was fetched: the last source that gives a name wins.
+pub type Given = BTreeMap<SecretName, Form>;
+
+/// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
+///
+/// Does not return when SIGINT, SIGTERM or SIGHUP comes meanwhile: the process ends by that signal.
+///
+/// # Errors
+/// The first failure, whatever its [`Kind`].
+pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<Given> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        let what = format!("the system did not give what a network client needs: {}", cause.kind());
+        Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
+    })?;
+    let caught = Caught::new(with_default_effect());
+    let outcome = runtime.block_on(with_signals(&caught, plan, parent, report));
+    // A name server may still keep a thread waiting; it holds nothing of ours.
+    runtime.shutdown_background();
+    drop(caught);
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(ending) => end_by(ending),
+    }
+}
+
+async fn with_signals(
+    caught: &Caught,
+    plan: &Plan,
+    parent: &Environment,
+    report: &mut dyn FnMut(&Error),
+) -> Result<Result<Given>, Signal> {
+    let mut listening = Vec::new();
+    for ending in caught.signals() {
+        let Ok(mut stream) = signal(SignalKind::from_raw(*ending as i32)) else { continue };
+        listening.push(async move { stream.recv().await.map_or(*ending, |()| *ending) }.boxed_local());
+    }
+    let mut client = match Client::new(&plan.server, Deadline::after(plan.budget)) {
+        Ok(client) => client,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut session = None;
+    let mut leased = false;
+    let reading = async {
+        session = Some(auth::login(&mut client, &plan.login).await?);
+        source::read_all(plan, parent, &client, session.as_mut(), &mut leased).await
+    };
+    let outcome = if listening.is_empty() {
+        Ok(reading.await)
+    } else {
+        let ending = select_all(listening);
+        futures_util::pin_mut!(reading);
+        tokio::select! {
+            biased;
+            (ending, ..) = ending => Err(ending),
+            outcome = &mut reading => Ok(outcome),
+        }
+    };
+    let ours = session.is_some_and(|session: Session| session.revocable);
+    let keep = leased && matches!(outcome, Ok(Ok(_)));
+    if ours && !keep {
+        if let Err(error) = auth::revoke(&client).await {
+            report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
+        }
+    }
+    outcome
+}

@@ -1,0 +1,201 @@
+//! Step 4: from sources to named values.
+
+use super::fetch::{Form, Given};
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::template::{Place, name_of};
+use crate::error::{Error, Kind, Result};
+use crate::secret::{SecretName, SecretValue};
+use crate::vault::auth::{self, Identity, Session};
+use crate::vault::body::Fields;
+use crate::vault::client::Client;
+use crate::vault::mount::{Mount, Mounts};
+use crate::vault::{generic, kv};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What need not be encoded in a URL's user information (RFC 3986, unreserved).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Reads every source of `plan` in order; `leased` becomes true when a lease hangs on the token.
+///
+/// # Errors
+/// The first failure that is not a missing path of an optional source.
+pub(super) async fn read_all(
+    plan: &Plan,
+    parent: &Environment,
+    client: &Client,
+    session: Option<&mut Session>,
+    leased: &mut bool,
+) -> Result<Given> {
+    let known = session.and_then(|session| session.identity.take());
+    let asks = plan.sources.iter().any(|source| source.path.needs_identity());
+    let identity = match known {
+        Some(identity) => identity,
+        None if asks => auth::identity(client).await?,
+        None => Identity::default(),
+    };
+    let mut reader = Reader { plan, parent, client, identity, mounts: Mounts::default(), given: Given::new() };
+    for source in &plan.sources {
+        match reader.read(source, leased).await {
+            Err(error) if source.optional && is_absence(error.kind()) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(reader.given)
+}
+
+const fn is_absence(kind: Kind) -> bool {
+    matches!(kind, Kind::PathMissing | Kind::FieldMissing | Kind::VersionDeleted | Kind::VersionDestroyed)
+}
+
+struct Reader<'a> {
+    plan: &'a Plan,
+    parent: &'a Environment,
+    client: &'a Client,
+    identity: Identity,
+    mounts: Mounts,
+    given: Given,
+}
+
+impl Reader<'_> {
+    async fn read(&mut self, source: &SourceSpec, leased: &mut bool) -> Result<()> {
+        let path = source.path.fill(&mut |place| self.value_of(place, source))?;
+        match source.kind {
+            SourceKind::Kv => {
+                let mount = self.mount(source, &path).await?;
+                let secret = kv::read(self.client, &mount, &path, source.version.is_some()).await?;
+                self.take_fields(source, &secret.fields()?, &path)
+            }
+            SourceKind::KvFolder => {
+                let mount = self.mount(source, &path).await?;
+                let field = source.field.as_deref().unwrap_or("value");
+                let folder = kv::read_folder(self.client, &mount, &path, source.version.is_some()).await?;
+                for (name, secret) in folder {
+                    let path = format!("{path}/{name}");
+                    let value = secret.fields()?.get(field, &path)?;
+                    self.give(source, &name, &path, Form::Variable(value))?;
+                }
+                Ok(())
+            }
+            SourceKind::Database | SourceKind::Read => {
+                let answer = generic::read(self.client, &path).await?;
+                *leased |= answer.is_leased()?;
+                self.take_fields(source, &answer.fields()?, &path)
+            }
+        }
+    }
+
+    async fn mount(&mut self, source: &SourceSpec, path: &str) -> Result<Mount> {
+        match (source.version, &source.mount) {
+            (Some(version), Some(mount)) => Ok(Mount { path: mount.clone(), version }),
+            (Some(version), None) => {
+                let first = path.split('/').next().unwrap_or(path);
+                Ok(Mount { path: first.to_owned(), version })
+            }
+            (None, _) => self.mounts.of(self.client, path).await,
+        }
+    }
+
+    fn take_fields(&mut self, source: &SourceSpec, fields: &Fields<'_>, path: &str) -> Result<()> {
+        if let Some(url) = &source.url {
+            let name = source.name.as_deref().or(source.file.as_deref()).unwrap_or_default();
+            let value = fill_url(url, fields, path)?;
+            let form = if source.file.is_some() { Form::File(value) } else { Form::Variable(value) };
+            return self.give(source, name, path, form);
+        }
+        if let Some(field) = &source.field {
+            let value = fields.get(field, path)?;
+            return match &source.file {
+                Some(file) => self.give(source, file, path, Form::File(value)),
+                None => self.give(source, source.name.as_ref().unwrap_or(field), path, Form::Variable(value)),
+            };
+        }
+        if let Some(renamed) = &source.fields {
+            for (field, name) in renamed {
+                self.give(source, name, path, Form::Variable(fields.get(field, path)?))?;
+            }
+            return Ok(());
+        }
+        for name in fields.names() {
+            self.give(source, name, path, Form::Variable(fields.get(name, path)?))?;
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, source: &SourceSpec, name: &str, path: &str, form: Form) -> Result<()> {
+        let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
+        let name = SecretName::new(&name, &self.plan.allow, path)?;
+        self.given.insert(name, form);
+        Ok(())
+    }
+
+    fn value_of(&self, place: &Place, source: &SourceSpec) -> Result<String> {
+        let absent = |why: &str, advice: &str| {
+            let what = format!(
+                "{{{}}} in the path {} ({}) has no value: {why}",
+                name_of(place),
+                source.path.as_written(),
+                source.origin
+            );
+            Error::new(Kind::Config, what, advice)
+        };
+        match place {
+            Place::EntityId => self.identity.entity_id.clone().ok_or_else(|| {
+                absent("the token belongs to no entity", "log in with a method that has identities; a root token has none")
+            }),
+            Place::Metadata(key) => self.identity.metadata.get(key).cloned().ok_or_else(|| {
+                let known: Vec<_> = self.identity.metadata.keys().map(String::as_str).collect();
+                absent("the login does not give it", &format!("it gives: {}", known.join(", ")))
+            }),
+            Place::Env(name) => {
+                if name.starts_with("KERNEL_") && !self.plan.from_request {
+                    return Err(absent(
+                        "any client of a gateway may set KERNEL_* variables, they are no proof of who a user is",
+                        "let the login decide, as in {metadata.username}, or take each user's own credential: from_request",
+                    ));
+                }
+                let value = self.parent.bytes(name).and_then(|value| value.to_str()).map(str::to_owned);
+                value.ok_or_else(|| absent("the variable is not set, or is no text", "set it where the kernel is started"))
+            }
+            Place::Notebook => {
+                let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str());
+                let file = session.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+                let stem = file.strip_suffix(".ipynb").unwrap_or(file);
+                if stem.is_empty() {
+                    return Err(absent("JPY_SESSION_NAME is not set", "only a Jupyter server that starts a notebook sets it"));
+                }
+                Ok(stem.to_owned())
+            }
+        }
+    }
+}
+
+/// Puts user name and password in a URL, encoded as a URL wants them.
+fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
+    let username = fields.get("username", path)?;
+    let password = fields.get("password", path)?;
+    let mut filled = Vec::with_capacity(url.len() + 3 * (username.expose().len() + password.expose().len()));
+    let mut rest = url;
+    while let Some(open) = rest.find('{') {
+        let (before, from) = rest.split_at(open);
+        filled.extend_from_slice(before.as_bytes());
+        let (value, length) = if from.starts_with("{username}") {
+            (&username, "{username}".len())
+        } else if from.starts_with("{password}") {
+            (&password, "{password}".len())
+        } else {
+            filled.push(b'{');
+            rest = &from[1..];
+            continue;
+        };
+        for part in utf8_percent_encode(value.expose_text().unwrap_or_default(), UNRESERVED) {
+            filled.extend_from_slice(part.as_bytes());
+        }
+        rest = &from[length..];
+    }
+    filled.extend_from_slice(rest.as_bytes());
+    Ok(SecretValue::new(filled))
+}
+

@@ -1,0 +1,35 @@
+//! Secrets from HashiCorp Vault or OpenBao, in the environment of a Jupyter kernel.
+//!
+//! The program `jupyter-vault` stands in a kernelspec's argv ahead of the kernel. It fetches the user's
+//! secrets, wipes its own copies, and executes the kernel in its own place: same pid, no supervisor.
+//!
+//! The modules, in the order of a launch:
+//! - [`sys`]: the only raw OS calls: hardening, the environment block, execve, signals, the allocator
+//! - [`cli`]: the command line's definitions
+//! - [`config`]: flags, variables and files, merged to a plan
+//! - [`vault`]: the client, logins, KV and other engines, and what a refusal means
+//! - [`launch`]: plan, fetch, environment, exec
+//! - [`secret`]: names that may be variables, values that nobody prints
+//! - [`error`]: one error type, its causes and exit codes
+//!
+//! Another program can launch the same way:
+//!
+//! ```no_run
+//! use jupyter_vault::launch::{self, Request};
+//!
+//! let request = Request {
+//!     secrets: vec!["secret/users/ada".to_owned()],
+//!     command: vec!["env".into()],
+//!     ..Request::default()
+//! };
+//! let error = launch::run(&request, &mut |warning| eprintln!("{warning}"));
+//! eprintln!("{error}");
+//! ```
+
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod launch;
+pub mod secret;
+pub mod sys;
+pub mod vault;

@@ -1,0 +1,58 @@
+//! Parses the command line, dispatches, prints one error, exits.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use jupyter_vault::cli::{Cli, Command, Exec, OnError};
+use jupyter_vault::error::{Error, Kind};
+use jupyter_vault::launch::{self, Request};
+use jupyter_vault::sys::alloc::{WIPING, Wiping};
+
+#[global_allocator]
+static ALLOCATOR: Wiping = WIPING;
+
+fn main() -> ExitCode {
+    let error = match Cli::try_parse() {
+        Ok(Cli { command: Command::Exec(exec) }) => launch::run(&request(exec), &mut print),
+        Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let _ = shown.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => usage(&wrong),
+    };
+    print(&error);
+    ExitCode::from(error.kind().exit_code())
+}
+
+fn request(exec: Exec) -> Request {
+    let on_error = exec.on_error.map(|what| match what {
+        OnError::Exit => launch::OnError::Exit,
+        OnError::StartWithout => launch::OnError::StartWithout,
+    });
+    Request {
+        config: exec.config,
+        secrets: exec.secrets,
+        on_error,
+        timeout: exec.timeout,
+        allow: exec.allow,
+        command: exec.command,
+    }
+}
+
+/// The first line of clap's text says what is wrong; the usage it adds is in `--help`.
+fn usage(wrong: &clap::Error) -> Error {
+    let text = wrong.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    if first.ends_with(':') {
+        first = format!("{first} {}", lines.next().unwrap_or_default());
+    }
+    Error::new(Kind::Usage, first, "see jupyter-vault --help and jupyter-vault exec --help")
+}
+
+/// One write, so that the lines of fifty launches at once do not mix.
+fn print(error: &Error) {
+    let _ = std::io::stderr().write_all(format!("jupyter-vault: {error}\n").as_bytes());
+}

@@ -1,0 +1,197 @@
+//! Secrets in memory: a name that may be a variable, and a value that nobody prints by accident.
+//!
+//! [`SecretName`] can't hold a malformed or protected name: whoever has one may put it in an
+//! environment. [`SecretValue`] has no `Display`, no `Clone`, a `Debug` that says its length at most,
+//! and is wiped when dropped. [`SecretValue::expose`] is the only way to the bytes, so `grep expose`
+//! lists every place that sees one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretBox};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind, Result};
+
+/// Names that a process takes orders from: its loader, shell, interpreter, home or Vault client.
+/// A trailing `*` stands for any rest.
+pub const PROTECTED: &[&str] = &[
+    "LD_*", "DYLD_*", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "BASH_ENV", "ENV", "IFS", "BASH_FUNC_*", "PS4",
+    "SHELLOPTS", "BASHOPTS", "PROMPT_COMMAND", "PATH", "HOME", "SHELL", "PYTHON*", "IPYTHON*", "JUPYTER*", "JPY_*",
+    "R_PROFILE*", "R_ENVIRON*", "R_LIBS*", "R_HOME", "PERL5*", "PERLLIB", "RUBY*", "NODE_OPTIONS", "NODE_PATH",
+    "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_MODULES",
+    "VAULT_*", "BAO_*", "KERNEL_VAULT_*",
+];
+
+/// Whether `name` takes over a process (see [`PROTECTED`]).
+#[must_use]
+pub fn is_protected(name: &str) -> bool {
+    PROTECTED.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(stem) => name.starts_with(stem),
+        None => name == *pattern,
+    })
+}
+
+/// The name of a secret that may stand in an environment: not empty, no `=`, no NUL, and not
+/// protected unless it was allowed by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretName(String);
+
+impl SecretName {
+    /// Checks `name`, which came from `origin` (a path in Vault, for the message).
+    ///
+    /// # Errors
+    /// [`Kind::BadName`] when execve can't take it, [`Kind::ProtectedName`] when it takes over a
+    /// process and `allowed` does not list it.
+    pub fn new(name: &str, allowed: &[String], origin: &str) -> Result<Self> {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(Error::new(
+                Kind::BadName,
+                format!("the name \"{name}\" from {origin} can't be a variable: it is empty or holds '=' or NUL"),
+                "rename the key in Vault, or give it another name with `name` (or `fields`) in vault.toml",
+            ));
+        }
+        if is_protected(name) && !allowed.iter().any(|allowed| allowed == name) {
+            return Err(Error::new(
+                Kind::ProtectedName,
+                format!("the secret {name} from {origin} is refused: a variable of that name takes over the process"),
+                format!("rename it in Vault, or accept it with --allow {name} (or `allow` under [environment])"),
+            ));
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The bytes of a secret; wiped when dropped, shown by nothing.
+pub struct SecretValue(SecretBox<Vec<u8>>);
+
+impl SecretValue {
+    /// Takes the bytes over; the buffer is not copied.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(SecretBox::new(Box::new(bytes)))
+    }
+
+    /// The bytes themselves.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+
+    /// The bytes as text, when they are UTF-8.
+    #[must_use]
+    pub fn expose_text(&self) -> Option<&str> {
+        std::str::from_utf8(self.expose()).ok()
+    }
+
+    /// The same value without surrounding ASCII white space, as tokens in files have it.
+    #[must_use]
+    pub fn trimmed(&self) -> Self {
+        Self::new(self.expose().trim_ascii().to_vec())
+    }
+
+    /// A second copy, made where one can read that it is made.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self::new(self.expose().to_vec())
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SecretValue({} bytes)", self.expose().len())
+    }
+}
+
+impl From<Zeroizing<String>> for SecretValue {
+    fn from(mut text: Zeroizing<String>) -> Self {
+        Self::new(std::mem::take(&mut *text).into_bytes())
+    }
+}
+
+/// What a launch puts in the environment: one value a name, the later one winning.
+#[derive(Debug, Default)]
+pub struct SecretSet(BTreeMap<SecretName, SecretValue>);
+
+impl SecretSet {
+    /// Adds `value` under `name` in place of an earlier one.
+    pub fn insert(&mut self, name: SecretName, value: SecretValue) {
+        self.0.insert(name, value);
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &SecretName> {
+        self.0.keys()
+    }
+
+    /// Whether `name` is among them.
+    #[must_use]
+    pub fn contains(&self, name: &[u8]) -> bool {
+        std::str::from_utf8(name).is_ok_and(|name| self.0.contains_key(&SecretName(name.to_owned())))
+    }
+}
+
+impl IntoIterator for SecretSet {
+    type Item = (SecretName, SecretValue);
+    type IntoIter = std::collections::btree_map::IntoIter<SecretName, SecretValue>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SecretName, SecretValue, is_protected};
+    use crate::error::Kind;
+
+    #[test]
+    fn names_that_take_over_a_process_are_protected_and_their_neighbours_are_not() {
+        for name in ["LD_PRELOAD", "LD_audit", "PATH", "PYTHONSTARTUP", "PYTHONx", "BASH_FUNC_ls%%", "VAULT_TOKEN"] {
+            assert!(is_protected(name), "{name}");
+        }
+        for name in ["LDAP_URL", "PATHS", "path", "MY_PYTHONPATH", "ENVIRONMENT", "RUB", "VAULT", "HOMEPAGE"] {
+            assert!(!is_protected(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_name_is_accepted_and_only_that_one() {
+        let allowed = vec!["PYTHONPATH".to_owned()];
+        assert!(SecretName::new("PYTHONPATH", &allowed, "kv/a").is_ok());
+        let refused = SecretName::new("PYTHONHOME", &allowed, "kv/a").unwrap_err();
+        assert_eq!(refused.kind(), Kind::ProtectedName);
+    }
+
+    #[test]
+    fn what_execve_cannot_take_is_refused_even_when_allowed() {
+        for name in ["", "A=B", "A\0B"] {
+            let refused = SecretName::new(name, &[name.to_owned()], "kv/a").unwrap_err();
+            assert_eq!(refused.kind(), Kind::BadName);
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_a_length_and_no_byte() {
+        let shown = format!("{:?}", SecretValue::new(b"canary".to_vec()));
+        assert_eq!(shown, "SecretValue(6 bytes)");
+    }
+}

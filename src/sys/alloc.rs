@@ -1,0 +1,20 @@
+//! Copies of a secret that nobody named: buffers grown by a library, freed and never overwritten.
+//!
+//! A value passes through TLS, HTTP and JSON code that allocates as it likes. With [`WIPING`] as the
+//! global allocator every block is overwritten when it is freed, whoever allocated it. A program that
+//! uses this crate as a library should install it too:
+//!
+//! ```
+//! #[global_allocator]
+//! static ALLOCATOR: jupyter_vault::sys::alloc::Wiping = jupyter_vault::sys::alloc::WIPING;
+//! ```
+
+use std::alloc::System;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// The system's allocator, with each block wiped as it is freed.
+pub type Wiping = ZeroAlloc<System>;
+
+/// The value for a `#[global_allocator]` static.
+pub const WIPING: Wiping = ZeroAlloc(System);

@@ -1,0 +1,165 @@
+//! Becoming the kernel: which file a command means, how much the system takes, and execve.
+//!
+//! The command is looked up before Vault is asked, so that a typing error costs no single-use token.
+//! The rules are execvp's: a name with a slash is a path, any other is searched in `PATH`; a file that
+//! may be executed and has no known format is a shell script. Errors are told apart as a shell does:
+//! 127 when there is no such file, 126 when there is one and it can't be executed.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::{AccessFlags, SysconfVar, access, execve, sysconf};
+
+use crate::error::{Error, Kind, Result};
+
+/// The search path of a process without `PATH`, as the C library has it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A command that was found: the file, and the arguments untouched.
+#[derive(Debug)]
+pub struct Command {
+    file: PathBuf,
+    arguments: Vec<CString>,
+}
+
+impl Command {
+    /// Finds the file that `arguments[0]` means, searching `path` (the value of `PATH`, if there is one).
+    ///
+    /// # Errors
+    /// [`Kind::CommandNotFound`], [`Kind::CommandNotExecutable`], or [`Kind::Usage`] for no command.
+    pub fn find(arguments: &[OsString], path: Option<&OsStr>) -> Result<Self> {
+        let name = arguments.first().ok_or_else(|| {
+            Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`")
+        })?;
+        let file = locate(name, path.unwrap_or(OsStr::new(DEFAULT_PATH)))?;
+        let arguments = arguments
+            .iter()
+            .map(|argument| CString::new(argument.as_bytes()))
+            .collect::<Result<_, _>>()
+            .map_err(|_| Error::new(Kind::Usage, "an argument holds a NUL byte", "remove it"))?;
+        Ok(Self { file, arguments })
+    }
+
+    /// The file that will be executed.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Bytes that the arguments and the file's name take of the space that execve has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let strings: usize = self.arguments.iter().map(|argument| argument.as_bytes_with_nul().len()).sum();
+        strings + (self.arguments.len() + 1) * size_of::<usize>() + self.file.as_os_str().len() + 1
+    }
+
+    /// Executes the command with `environment`; returns only when that fails.
+    #[must_use]
+    pub fn execute(&self, environment: &[CString]) -> Error {
+        let Ok(file) = CString::new(self.file.as_os_str().as_bytes()) else {
+            return self.not_executable(Errno::EINVAL);
+        };
+        let Err(cause) = execve(&file, &self.arguments, environment);
+        if cause == Errno::ENOEXEC && looks_like_text(&self.file) {
+            let mut arguments = vec![c"/bin/sh".to_owned(), file];
+            arguments.extend(self.arguments.iter().skip(1).cloned());
+            let Err(cause) = execve(c"/bin/sh", &arguments, environment);
+            return self.not_executable(cause);
+        }
+        self.not_executable(cause)
+    }
+
+    fn not_executable(&self, cause: Errno) -> Error {
+        if cause == Errno::E2BIG {
+            return Error::new(
+                Kind::EnvironmentTooLarge,
+                "the environment and arguments are together larger than the system takes",
+                "fetch fewer secrets, or give large ones as files with `file` in vault.toml",
+            );
+        }
+        Error::new(
+            Kind::CommandNotExecutable,
+            format!("{} can't be executed: {}", self.file.display(), cause.desc()),
+            "check that it is a program for this machine, and that the interpreter in its first line exists",
+        )
+    }
+}
+
+fn locate(name: &OsStr, path: &OsStr) -> Result<PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        let file = PathBuf::from(name);
+        return match executable(&file) {
+            Ok(()) => Ok(file),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Err(not_found(name)),
+            Err(cause) => Err(forbidden(&file, cause)),
+        };
+    }
+    let mut seen_and_forbidden = None;
+    if !name.is_empty() {
+        for directory in path.as_bytes().split(|byte| *byte == b':') {
+            let directory = if directory.is_empty() { b"." } else { directory };
+            let file = Path::new(OsStr::from_bytes(directory)).join(name);
+            match executable(&file) {
+                Ok(()) => return Ok(file),
+                Err(Errno::EACCES | Errno::EISDIR) => seen_and_forbidden = seen_and_forbidden.or(Some(file)),
+                Err(_) => {}
+            }
+        }
+    }
+    Err(seen_and_forbidden.map_or_else(|| not_found(name), |file| forbidden(&file, Errno::EACCES)))
+}
+
+fn executable(file: &Path) -> Result<(), Errno> {
+    access(file, AccessFlags::X_OK)?;
+    if file.is_dir() { Err(Errno::EISDIR) } else { Ok(()) }
+}
+
+fn not_found(name: &OsStr) -> Error {
+    Error::new(
+        Kind::CommandNotFound,
+        format!("{}: command not found", name.to_string_lossy()),
+        "name the kernel's program by its absolute path in kernel.json, or add its folder to PATH",
+    )
+}
+
+fn forbidden(file: &Path, cause: Errno) -> Error {
+    Error::new(
+        Kind::CommandNotExecutable,
+        format!("{} can't be executed: {}", file.display(), cause.desc()),
+        "make it executable for this user, or name another program",
+    )
+}
+
+/// A shell takes a file without a known format for a script, unless its beginning holds a NUL.
+fn looks_like_text(file: &Path) -> bool {
+    let mut start = Vec::new();
+    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).is_ok()
+        && !start.contains(&0)
+}
+
+/// How many bytes execve takes: of one string with its NUL, and of everything together.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// The longest `NAME=value`, in bytes, without its NUL.
+    pub one: usize,
+    /// All strings with their NULs and one pointer each, in bytes.
+    pub all: usize,
+}
+
+impl Space {
+    /// What this system takes now: 32 pages for a string, a quarter of the stack limit for all (at
+    /// least 128 KiB, at most 6 MiB); execve(2), "Limits on size of arguments and environment".
+    #[must_use]
+    pub fn of_this_system() -> Self {
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
+        let stack = getrlimit(Resource::RLIMIT_STACK).map_or(0, |(soft, _)| soft);
+        let quarter = if stack == libc::RLIM_INFINITY { usize::MAX } else { usize::try_from(stack / 4).unwrap_or(0) };
+        Self { one: page.unwrap_or(4096) * 32 - 1, all: quarter.clamp(128 * 1024, 6 * 1024 * 1024) }
+    }
+}
+

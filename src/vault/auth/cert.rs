@@ -1,0 +1,14 @@
+//! The client certificate of the TLS connection.
+//! <https://openbao.org/api-docs/auth/cert/#login-with-tls-certificate-method>
+//!
+//! vaultrs 0.8 has a type for this and calls the field `cert_name`; Vault reads `name`, and without it
+//! tries every role. So the request is written here.
+
+use super::super::client::{Client, Raw};
+use super::{Session, exchange};
+use crate::error::Result;
+
+pub(super) async fn login(client: &mut Client, mount: &str, role: Option<&str>) -> Result<Session> {
+    let body = role.map_or_else(|| serde_json::json!({}), |role| serde_json::json!({ "name": role }));
+    exchange(client, &Raw::post(&format!("auth/{mount}/login"), body.to_string().into_bytes()), mount).await
+}

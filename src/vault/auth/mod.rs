@@ -1,0 +1,134 @@
+//! Logging in. One file a method, one line in [`login`] for each.
+//!
+//! A method turns credentials into a [`Session`]: a token in the client, what it says of its user, and
+//! whether it is ours to revoke. A token that was given is never revoked; one that we logged in for is,
+//! unless a lease hangs on it.
+
+mod approle;
+mod cert;
+mod jwt;
+mod password;
+mod wrapped;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rustify::endpoint::Endpoint;
+use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest};
+
+use super::body::{Answer, Auth, OwnToken, malformed};
+use super::client::Client;
+use super::error::Asked;
+use crate::config::credential::Credential;
+use crate::config::plan::Login;
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretValue;
+
+/// The longest that a launch waits for its token's revocation.
+const REVOKE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Whom the token is for, as far as the login says.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The identity's id, if there is one.
+    pub entity_id: Option<String>,
+    /// What the login method knows of the user.
+    pub metadata: BTreeMap<String, String>,
+}
+
+impl Identity {
+    fn new(entity_id: Option<String>, metadata: Option<BTreeMap<String, Option<String>>>) -> Self {
+        let known = metadata.unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?)));
+        Self { entity_id: entity_id.filter(|id| !id.is_empty()), metadata: known.collect() }
+    }
+}
+
+/// What a login gave.
+#[derive(Debug)]
+pub struct Session {
+    /// Whom it is for; `None` when nobody said (a given token, an agent).
+    pub identity: Option<Identity>,
+    /// Whether the token is ours to revoke.
+    pub revocable: bool,
+}
+
+impl Session {
+    const fn given() -> Self {
+        Self { identity: None, revocable: false }
+    }
+}
+
+/// Gets a token by `login`, and has `client` use it.
+///
+/// # Errors
+/// [`Kind::LoginRefused`], [`Kind::MfaRequired`], [`Kind::WrappedTokenUsed`], [`Kind::Credential`], and
+/// whatever a request can fail with.
+pub async fn login(client: &mut Client, login: &Login) -> Result<Session> {
+    match login {
+        Login::Token(token) => client.use_token(token).map(|()| Session::given()),
+        Login::Agent => Ok(Session::given()),
+        Login::Wrapped(token) => wrapped::login(client, token).await,
+        Login::Jwt { mount, role, jwt, kubernetes } => {
+            jwt::login(client, mount, role.as_deref(), jwt, *kubernetes).await
+        }
+        Login::AppRole { mount, role_id, secret_id, wrapped } => {
+            approle::login(client, mount, role_id, secret_id.as_ref(), *wrapped).await
+        }
+        Login::Password { mount, username, password } => password::login(client, mount, username, password).await,
+        Login::Cert { mount, role } => cert::login(client, mount, role.as_deref()).await,
+    }
+}
+
+/// Sends a login request of any method, and takes its answer's token into use.
+async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Session> {
+    let reply = client.call(endpoint, Asked::Login(mount)).await?;
+    let what = format!("logging in at auth/{mount}");
+    let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
+    take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
+}
+
+fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Session> {
+    let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
+    if auth.mfa_requirement.is_some() {
+        return Err(Error::new(
+            Kind::MfaRequired,
+            format!("Vault asks for a second factor, {what}"),
+            "nobody is there to give one: use a login method for machines, or a token that was got with it",
+        ));
+    }
+    if auth.client_token.is_empty() {
+        return Err(malformed(what));
+    }
+    let batch = auth.token_type.as_deref() == Some("batch");
+    let identity = Identity::new(auth.entity_id, auth.metadata);
+    client.use_token(&Credential { value: SecretValue::from(auth.client_token), origin: origin.to_owned() })?;
+    Ok(Session { identity: Some(identity), revocable: !batch })
+}
+
+/// Asks Vault whom a given token is for.
+///
+/// # Errors
+/// Whatever the request can fail with.
+pub async fn identity(client: &Client) -> Result<Identity> {
+    let reply = client.call(&LookupTokenSelfRequest {}, Asked::Identity).await?;
+    let what = "looking up the token's identity";
+    let data = Answer::parse(&reply, what)?.data(what)?;
+    let own: OwnToken = serde_json::from_str(data.get()).map_err(|_| malformed(what))?;
+    Ok(Identity::new(own.entity_id, own.meta))
+}
+
+/// Revokes the client's token. One that is gone already (its uses are used up) is as good.
+///
+/// # Errors
+/// Whatever the request can fail with; a launch goes on all the same.
+pub async fn revoke(client: &Client) -> Result<()> {
+    match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, REVOKE_LIMIT).await {
+        Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// The credential as text, in a buffer of its own for a request type that wants one.
+fn text(credential: &Credential) -> Result<String> {
+    credential.text().map(str::to_owned)
+}

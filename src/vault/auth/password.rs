@@ -1,0 +1,21 @@
+//! A user's name and password: userpass, and LDAP under its own mount with the same request.
+//! <https://openbao.org/api-docs/auth/userpass/#login>, <https://openbao.org/api-docs/auth/ldap/#login-with-ldap-user>
+
+use vaultrs::api::auth::userpass::requests::LoginRequest;
+
+use super::super::client::{Client, encode};
+use super::{Session, exchange, text};
+use crate::config::credential::Credential;
+use crate::error::{Error, Kind, Result};
+
+pub(super) async fn login(client: &mut Client, mount: &str, username: &str, password: &Credential) -> Result<Session> {
+    if username.contains('/') || matches!(username, "." | "..") {
+        return Err(Error::new(
+            Kind::Config,
+            "the user name for the login is no path segment",
+            "correct `username` under [auth]",
+        ));
+    }
+    let endpoint = LoginRequest { mount: encode(mount), username: encode(username), password: text(password)? };
+    exchange(client, &endpoint, mount).await
+}

@@ -1,0 +1,200 @@
+//! Requests of vaultrs's types, sent by our own transport, with the token where it belongs.
+//!
+//! vaultrs's own client is not used: it forwards the token across hosts on a redirect, prints it in
+//! Debug output, and keeps bodies in memory. Its request types know Vault's paths; of them we use
+//! path, method, query and body.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rustify::endpoint::Endpoint;
+
+use super::deadline::Deadline;
+use super::error::{Asked, Asker, refusal};
+use super::transport::{Call, Reply, Transport};
+use crate::config::address::Address;
+use crate::config::credential::Credential;
+use crate::config::plan::Server;
+use crate::error::{Error, Kind, Result};
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// What a path segment must not hold as it is.
+const RESERVED: &AsciiSet = &CONTROLS
+    .add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'[').add(b']').add(b'\\')
+    .add(b'^').add(b'`').add(b'{').add(b'|').add(b'}').add(b';').add(b'+').add(b'&').add(b'=');
+
+/// Encodes a path for a URL; slashes stay.
+#[must_use]
+pub fn encode(path: &str) -> String {
+    utf8_percent_encode(path, RESERVED).to_string()
+}
+
+/// One server, and the token to use there.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+    namespace: Option<(String, HeaderValue)>,
+    token: Option<HeaderValue>,
+    token_origin: String,
+    token_worked: AtomicBool,
+}
+
+impl Client {
+    /// Sets up for `server`, without a token.
+    ///
+    /// # Errors
+    /// [`Kind::Config`].
+    pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
+        let namespace = server.namespace.clone().map(|name| {
+            let value = HeaderValue::from_str(&encode(&name));
+            let wrong = |_| Error::new(Kind::Config, "the namespace can't be sent", "correct `namespace` under [vault]");
+            value.map(|value| (name, value)).map_err(wrong)
+        });
+        Ok(Self {
+            transport: Transport::new(server, deadline)?,
+            namespace: namespace.transpose()?,
+            token: None,
+            token_origin: String::new(),
+            token_worked: AtomicBool::new(false),
+        })
+    }
+
+    /// Uses `token` from here on.
+    ///
+    /// # Errors
+    /// [`Kind::Credential`] when it has bytes that no token has.
+    pub fn use_token(&mut self, token: &Credential) -> Result<()> {
+        if !token.value.expose().iter().all(u8::is_ascii_graphic) {
+            return Err(Error::new(
+                Kind::Credential,
+                format!("the token from {} has characters that no token has", token.origin),
+                "check that it holds one token and nothing else: no line breaks, spaces or quotes",
+            ));
+        }
+        let mut header = HeaderValue::from_bytes(token.value.expose()).map_err(|_| {
+            Error::new(Kind::Credential, format!("the token from {} can't be sent", token.origin), "get a new one")
+        })?;
+        header.set_sensitive(true);
+        self.token = Some(header);
+        self.token_origin.clone_from(&token.origin);
+        self.token_worked.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sends no token from here on.
+    pub fn forget_token(&mut self) {
+        self.token = None;
+        self.token_origin.clear();
+    }
+
+    /// Vault's address, for messages.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        self.transport.address()
+    }
+
+    /// Sends a request and gives the reply if it is a success.
+    ///
+    /// # Errors
+    /// A [`Kind`] for each cause.
+    pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>) -> Result<Reply> {
+        let reply = self.transport.send(&self.request(endpoint)?).await?;
+        self.checked(reply, asked)
+    }
+
+    /// As [`Client::call`], within `limit` and without retries.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_once<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>, limit: Duration) -> Result<Reply> {
+        let reply = self.transport.send_once(&self.request(endpoint)?, limit).await?;
+        self.checked(reply, asked)
+    }
+
+    fn checked(&self, reply: Reply, asked: Asked<'_>) -> Result<Reply> {
+        if matches!(reply.status, StatusCode::OK | StatusCode::NO_CONTENT) {
+            self.token_worked.store(true, Ordering::Relaxed);
+            return Ok(reply);
+        }
+        let asker = Asker {
+            address: self.address(),
+            namespace: self.namespace.as_ref().map(|(name, _)| name.as_str()),
+            token_origin: &self.token_origin,
+            token_worked: self.token_worked.load(Ordering::Relaxed),
+        };
+        Err(refusal(&reply, asked, asker))
+    }
+
+    fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {
+        let internal = |_| Error::new(Kind::Internal, "a request can't be written", "report this as a defect");
+        let prefix = match self.address() {
+            Address::Tcp(tcp) => tcp.prefix.as_str(),
+            Address::Unix(_) => "",
+        };
+        // vaultrs writes some paths with white space or a slash before them.
+        let mut path = format!("{prefix}/v1/{}", endpoint.path().trim().trim_start_matches('/'));
+        if let Some(query) = endpoint.query().map_err(internal)?.filter(|query| !query.is_empty()) {
+            path = format!("{path}?{query}");
+        }
+        let method: Method = endpoint.method().into();
+        let body = endpoint.body().map_err(internal)?.filter(|_| method == Method::POST).unwrap_or_default();
+        let mut headers = vec![(REQUEST, HeaderValue::from_static("true"))];
+        headers.extend(self.namespace.as_ref().map(|(_, value)| (NAMESPACE, value.clone())));
+        headers.extend(self.token.clone().map(|token| (TOKEN, token)));
+        Ok(Call { method, path, headers, body: body.into() })
+    }
+}
+
+/// Any other path of Vault's API: what vaultrs has no type for.
+pub struct Raw {
+    method: rustify::enums::RequestMethod,
+    path: String,
+    body: Option<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+impl Raw {
+    /// A GET of `path` (encoded here).
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self { method: rustify::enums::RequestMethod::GET, path: encode(path), body: None }
+    }
+
+    /// A POST of JSON to `path` (encoded here).
+    #[must_use]
+    pub fn post(path: &str, body: Vec<u8>) -> Self {
+        Self { method: rustify::enums::RequestMethod::POST, path: encode(path), body: Some(body.into()) }
+    }
+}
+
+impl Endpoint for Raw {
+    type Response = ();
+    const REQUEST_BODY_TYPE: rustify::enums::RequestType = rustify::enums::RequestType::JSON;
+    const RESPONSE_BODY_TYPE: rustify::enums::ResponseType = rustify::enums::ResponseType::JSON;
+
+    fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    fn method(&self) -> rustify::enums::RequestMethod {
+        self.method.clone()
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, rustify::errors::ClientError> {
+        Ok(self.body.as_ref().map(|body| body.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::encode;
+
+    #[test]
+    fn a_path_stays_a_path_whatever_a_secret_is_called() {
+        assert_eq!(encode("secret/a b?c#d%2f/é"), "secret/a%20b%3Fc%23d%252f/%C3%A9");
+    }
+}

@@ -1,0 +1,274 @@
+//! From an address to a stream: unix socket or TCP, perhaps through a proxy, perhaps with TLS.
+//!
+//! Every step can hang: a name server, a firewall that drops, a proxy, a handshake. Whoever calls
+//! [`Connector::connect`] bounds it; within it no single address of a host may eat all the time.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::{HeaderValue, Method, Request, Uri};
+use http_body_util::Empty;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio_rustls::TlsConnector;
+
+use super::deadline::Deadline;
+use super::tls;
+use crate::config::address::{Address, Tcp};
+use crate::config::plan::Server;
+use crate::error::{Error, Kind, Result};
+
+/// A stream to Vault, of whatever kind.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A boxed [`Stream`].
+pub struct Connection(Box<dyn Stream>);
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Connection")
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut *self.0).poll_shutdown(cx)
+    }
+}
+
+/// Makes connections to one server.
+#[derive(Debug)]
+pub struct Connector {
+    tls: Option<Arc<ClientConfig>>,
+    server_name: Option<String>,
+    proxy: Option<Intercept>,
+}
+
+impl Connector {
+    /// Reads the TLS files and settles on a proxy.
+    ///
+    /// # Errors
+    /// [`Kind::Config`].
+    pub fn new(server: &Server) -> Result<Self> {
+        let tls = match &server.address {
+            Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(&server.tls)?),
+            _ => None,
+        };
+        Ok(Self {
+            tls,
+            server_name: server.tls.server_name.clone(),
+            proxy: proxy(server)?,
+        })
+    }
+
+    /// The proxy that plain HTTP requests must name the whole URL to, with its credentials.
+    #[must_use]
+    pub fn forwarding_proxy(&self) -> Option<Option<&HeaderValue>> {
+        let proxy = self.proxy.as_ref()?;
+        self.tls.is_none().then(|| proxy.basic_auth())
+    }
+
+    /// Makes a connection to `target`, which is the server's own address or where it redirects to.
+    ///
+    /// # Errors
+    /// A [`Kind`] for each cause; see there.
+    pub async fn connect(&self, target: &Address, deadline: Deadline) -> Result<Connection> {
+        match target {
+            Address::Unix(path) => unix(path).await,
+            Address::Tcp(tcp) => self.tcp(tcp, deadline).await,
+        }
+    }
+
+    async fn tcp(&self, target: &Tcp, deadline: Deadline) -> Result<Connection> {
+        let stream = match &self.proxy {
+            None => dial(&target.host, target.port, "Vault", deadline).await?,
+            Some(proxy) => {
+                let (host, port) = proxy_endpoint(proxy)?;
+                let stream = dial(&host, port, "the proxy", deadline).await?;
+                if target.https { tunnel(stream, target, proxy).await? } else { stream }
+            }
+        };
+        let Some(config) = self.tls.as_ref().filter(|_| target.https) else { return Ok(stream) };
+        let name = self.server_name.as_deref().unwrap_or(&target.host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            Error::new(Kind::Config, "the TLS server name is no host name", "correct the address or tls_server_name")
+        })?;
+        let authority = target.authority();
+        let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+        secured.map(|stream| Connection(Box::new(stream))).map_err(|cause| {
+            let tls = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            tls.map_or_else(|| broken(&cause, "Vault", &authority), |tls| tls::failure(tls, &authority))
+        })
+    }
+}
+
+async fn unix(path: &Path) -> Result<Connection> {
+    let stream = UnixStream::connect(path).await.map_err(|cause| {
+        let shown = path.display();
+        match cause.kind() {
+            ErrorKind::ConnectionRefused => Error::new(
+                Kind::Refused,
+                format!("nothing listens on the socket {shown}"),
+                "start the Vault agent or proxy that serves it",
+            ),
+            _ => Error::new(
+                Kind::Unreachable,
+                format!("the socket {shown} can't be used: {}", cause.kind()),
+                "check the path in the address, and that the agent is started and its socket open to this user",
+            ),
+        }
+    })?;
+    Ok(Connection(Box::new(stream)))
+}
+
+async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<Connection> {
+    let addresses = resolve(host, port).await?;
+    let authority = format!("{host}:{port}");
+    let mut last = None;
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let share = deadline.at_most(deadline.remaining() / left);
+        match share.bound(TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                return Ok(Connection(Box::new(stream)));
+            }
+            Ok(Err(cause)) => last = Some(broken(&cause, whom, &authority)),
+            Err(_) => last = Some(silent(whom, &authority, "the attempt to connect was not answered")),
+        }
+    }
+    Err(last.unwrap_or_else(|| no_such_host(host)))
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    lookup_host((host, port)).await.map(Iterator::collect).map_err(|_| no_such_host(host))
+}
+
+fn no_such_host(host: &str) -> Error {
+    Error::new(
+        Kind::Dns,
+        format!("the host name {host} does not resolve"),
+        "check the address for a typing error, and this machine's name servers",
+    )
+}
+
+/// The error for a peer that says nothing.
+#[must_use]
+pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
+    Error::new(
+        Kind::TimedOut,
+        format!("{whom} at {authority} gave no answer in time: {what}"),
+        "check the address and the firewalls on the way, or allow more time with --timeout",
+    )
+}
+
+/// The error for a connection that could not be made, or broke.
+#[must_use]
+pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
+    match cause.kind() {
+        ErrorKind::ConnectionRefused => Error::new(
+            Kind::Refused,
+            format!("{whom} at {authority} refused the connection: nothing listens there"),
+            "check the address and its port, and that the server is started",
+        ),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof => {
+            Error::new(
+                Kind::Reset,
+                format!("{whom} at {authority} closed the connection before it answered"),
+                "check that the address is Vault's, and what stands between: a load balancer, http:// for https://",
+            )
+        }
+        ErrorKind::TimedOut => silent(whom, authority, "the system gave up on the connection"),
+        _ => Error::new(
+            Kind::Unreachable,
+            format!("{whom} at {authority} can't be reached: {}", cause.kind()),
+            "check the address, the network and its routes",
+        ),
+    }
+}
+
+fn proxy(server: &Server) -> Result<Option<Intercept>> {
+    let Address::Tcp(tcp) = &server.address else { return Ok(None) };
+    let loopback = tcp.host == "localhost" || tcp.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let wanted = &server.proxy;
+    let matcher = if let Some(proxy) = &wanted.for_vault {
+        Matcher::builder().all(proxy.as_str()).build()
+    } else if loopback {
+        return Ok(None);
+    } else {
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
+        let builder = Matcher::builder().http(or_none(&wanted.http)).https(or_none(&wanted.https));
+        builder.no(or_none(&wanted.none)).build()
+    };
+    let uri: Uri = server.address.to_string().parse().map_err(|_| bad_proxy())?;
+    let found = matcher.intercept(&uri);
+    if found.is_none() && wanted.for_vault.is_some() {
+        return Err(bad_proxy());
+    }
+    Ok(found)
+}
+
+fn bad_proxy() -> Error {
+    Error::new(Kind::Config, "the proxy for Vault is not an http:// URL", "correct VAULT_PROXY_ADDR or HTTPS_PROXY")
+}
+
+fn proxy_endpoint(proxy: &Intercept) -> Result<(String, u16)> {
+    let uri = proxy.uri();
+    if uri.scheme_str() != Some("http") {
+        return Err(bad_proxy());
+    }
+    let host = uri.host().ok_or_else(bad_proxy)?.trim_start_matches('[').trim_end_matches(']');
+    Ok((host.to_owned(), uri.port_u16().unwrap_or(80)))
+}
+
+async fn tunnel(stream: Connection, target: &Tcp, proxy: &Intercept) -> Result<Connection> {
+    let refused = || {
+        Error::new(
+            Kind::Proxy,
+            format!("the proxy did not open a way to {}", target.authority()),
+            "check VAULT_PROXY_ADDR or HTTPS_PROXY, and that the proxy allows CONNECT to Vault's port",
+        )
+    };
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| refused())?;
+    tokio::spawn(connection.with_upgrades());
+    let authority = target.authority();
+    let mut request = Request::builder().method(Method::CONNECT).uri(&authority).header(HOST, &authority);
+    if let Some(credentials) = proxy.basic_auth() {
+        request = request.header(PROXY_AUTHORIZATION, credentials);
+    }
+    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(|_| refused())?;
+    let response = sender.send_request(request).await.map_err(|_| refused())?;
+    if !response.status().is_success() {
+        return Err(refused());
+    }
+    let upgraded = hyper::upgrade::on(response).await.map_err(|_| refused())?;
+    Ok(Connection(Box::new(TokioIo::new(upgraded))))
+}

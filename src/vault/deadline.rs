@@ -1,0 +1,54 @@
+//! The moment by which everything that concerns Vault is over.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// A moment; every wait takes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+/// The deadline passed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed;
+
+impl Deadline {
+    /// `budget` from now.
+    #[must_use]
+    pub fn after(budget: Duration) -> Self {
+        Self(Instant::now() + budget)
+    }
+
+    /// The earlier of this one and `wait` from now.
+    #[must_use]
+    pub fn at_most(self, wait: Duration) -> Self {
+        Self(self.0.min(Instant::now() + wait))
+    }
+
+    /// What is left.
+    #[must_use]
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Runs `work` until the deadline at most.
+    ///
+    /// # Errors
+    /// [`Passed`].
+    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
+        timeout_at(self.0, work).await.map_err(|_| Passed)
+    }
+
+    /// Waits for `pause` if that ends before the deadline; else does not wait at all.
+    ///
+    /// # Errors
+    /// [`Passed`] when there is not so much time left.
+    pub async fn pause(self, pause: Duration) -> Result<(), Passed> {
+        if pause >= self.remaining() {
+            return Err(Passed);
+        }
+        sleep(pause).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! A refusal of Vault, turned into the one cause that a person can act on.
+//!
+//! Vault says little on purpose: `permission denied` alone means that it does not know the token,
+//! `1 error occurred: * permission denied` that a policy forbids; a missing mount, a missing path and
+//! the wrong KV version are all a 404. The texts of Vault are read here to tell these apart, and never
+//! shown: they can quote what was sent.
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::transport::Reply;
+use crate::config::address::Address;
+use crate::error::{Error, Kind};
+
+/// What was asked for when the refusal came.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// To read a path (as the user writes it; the second is the path that a policy names).
+    Read(&'a str, &'a str),
+    /// To list a folder, likewise.
+    List(&'a str, &'a str),
+    /// What is mounted at a path.
+    Mount(&'a str),
+    /// A token, by a method's mount.
+    Login(&'a str),
+    /// What a wrapping token holds.
+    Unwrap,
+    /// Who we are.
+    Identity,
+    /// That our token be revoked.
+    Revoke,
+}
+
+/// Who asked, and what is known of the token.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Vault's address.
+    pub address: &'a Address,
+    /// The namespace, if one was named.
+    pub namespace: Option<&'a str>,
+    /// Where the token came from.
+    pub token_origin: &'a str,
+    /// Whether Vault accepted it earlier in this launch.
+    pub token_worked: bool,
+}
+
+/// The error behind a status that may heal by itself.
+#[must_use]
+pub fn to_try_again(status: StatusCode, address: &Address) -> Option<Error> {
+    let (kind, what, advice) = match status.as_u16() {
+        412 => (Kind::Standby, "has not caught up with an earlier write (412)", "try again in a moment"),
+        429 => (
+            Kind::RateLimited,
+            "answers that there are too many requests (429)",
+            "try again later; ask for a higher rate-limit quota if it stays so",
+        ),
+        472 => (Kind::Standby, "is a disaster-recovery standby (472)", "use the address of the active cluster"),
+        473 => (Kind::Standby, "is a performance standby that can't answer this (473)", "use the active node's address"),
+        503 => (
+            Kind::Sealed,
+            "is sealed or not in service (503)",
+            "have it unsealed: `vault status` (or `bao status`) tells; then start the kernel again",
+        ),
+        _ => return None,
+    };
+    Some(Error::new(kind, format!("Vault at {address} {what}"), advice))
+}
+
+/// The parts of a refusal that tell causes apart.
+#[derive(Debug, Default, Deserialize)]
+struct Body<'a> {
+    #[serde(default)]
+    errors: Option<Vec<String>>,
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Versioned {
+    metadata: VersionState,
+}
+
+#[derive(Debug, Deserialize)]
+struct VersionState {
+    #[serde(default)]
+    destroyed: bool,
+    #[serde(default)]
+    deletion_time: String,
+}
+
+/// Says what a reply that is no success means.
+#[must_use]
+pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
+    let address = asker.address;
+    let new = |kind, what: String, advice: &str| Error::new(kind, what, advice);
+    if let Some(error) = to_try_again(reply.status, address) {
+        return error;
+    }
+    let says = |phrase: &str| contains(&reply.body, phrase);
+    if reply.status == StatusCode::BAD_REQUEST && says("HTTP request to an HTTPS server") {
+        let what = format!("{address} speaks TLS, and was asked in plain HTTP");
+        return new(Kind::PlainHttpToTls, what, "write the address with https://");
+    }
+    if reply.status.is_server_error() {
+        let what = format!("Vault at {address} failed while {} ({})", doing(asked), reply.status.as_u16());
+        return new(Kind::ServerError, what, "look at Vault's log, and at what stands between here and Vault");
+    }
+    let Ok(body) = serde_json::from_slice::<Body<'_>>(&reply.body) else {
+        let what = format!("{address} answers {} and not as Vault does, while {}", reply.status.as_u16(), doing(asked));
+        return match reply.status {
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
+                let what = format!("{address} denies access, and not as Vault does, while {}", doing(asked));
+                new(Kind::PolicyDenied, what, "look at what stands between here and Vault: a proxy or a firewall")
+            }
+            _ => new(Kind::NotVault, what, "check that the address is Vault's, with nothing after host and port"),
+        };
+    };
+    if says("namespace not found") || says("no namespace") || says("missing namespace") {
+        let namespace = asker.namespace.map_or_else(|| "no namespace was named".to_owned(), |name| format!("asked for: {name}"));
+        let what = format!("the namespace is missing at Vault ({namespace}), while {}", doing(asked));
+        return new(Kind::NamespaceMissing, what, "set `namespace` under [vault], or VAULT_NAMESPACE, to one that exists");
+    }
+    match (reply.status.as_u16(), asked) {
+        (400, _) if says("wrapping token") => wrapped_token_used(asker),
+        (_, Asked::Unwrap) => wrapped_token_used(asker),
+        (400, _) if says("missing client token") => no_token(asker, asked),
+        (400 | 401 | 403 | 412, Asked::Login(mount)) => new(
+            Kind::LoginRefused,
+            format!("Vault at {address} refused the login at auth/{mount}"),
+            "check the role and the credentials under [auth], that they have not expired, and the mount",
+        ),
+        (404 | 405, Asked::Login(mount)) => new(
+            Kind::MountMissing,
+            format!("there is no login method at auth/{mount} in Vault at {address}"),
+            "check `method` and `mount` under [auth], and the namespace",
+        ),
+        (403 | 401, _) => denied(&body, asked, asker),
+        (404, _) => missing(&body, asked, asker, &says),
+        _ => new(
+            Kind::BadRequest,
+            format!("Vault does not accept the request, while {} ({})", doing(asked), reply.status.as_u16()),
+            "check the path: the mount, then the path below it, without v1/ and without data/",
+        ),
+    }
+}
+
+fn contains(body: &[u8], phrase: &str) -> bool {
+    body.windows(phrase.len()).any(|window| window.eq_ignore_ascii_case(phrase.as_bytes()))
+}
+
+fn doing(asked: Asked<'_>) -> String {
+    match asked {
+        Asked::Read(path, _) => format!("reading {path}"),
+        Asked::List(path, _) => format!("listing {path}"),
+        Asked::Mount(path) => format!("looking up the mount of {path}"),
+        Asked::Login(mount) => format!("logging in at auth/{mount}"),
+        Asked::Unwrap => "unwrapping the token".to_owned(),
+        Asked::Identity => "looking up the token's identity".to_owned(),
+        Asked::Revoke => "revoking the token".to_owned(),
+    }
+}
+
+fn wrapped_token_used(asker: Asker<'_>) -> Error {
+    Error::new(
+        Kind::WrappedTokenUsed,
+        format!("the wrapping token from {} was used already, has expired or was altered", asker.token_origin),
+        "a wrapped token serves one start only, a restart needs a new one; if you did not use it, somebody else did",
+    )
+}
+
+fn no_token(asker: Asker<'_>, asked: Asked<'_>) -> Error {
+    Error::new(
+        Kind::Credential,
+        format!("Vault at {} got no token, while {}", asker.address, doing(asked)),
+        "let the agent add one (use_auto_auth_token), or configure a login under [auth]",
+    )
+}
+
+fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
+    let texts = body.errors.as_deref().unwrap_or_default();
+    let unknown = texts.iter().any(|text| text.contains("invalid token") || text.contains("bad token"))
+        || texts.iter().all(|text| text.trim() == "permission denied") && !texts.is_empty();
+    if unknown && matches!(asker.token_origin, "") {
+        return no_token(asker, asked);
+    }
+    if unknown && asker.token_worked {
+        return Error::new(
+            Kind::TokenSpent,
+            format!("the token from {} ended during this launch, while {}", asker.token_origin, doing(asked)),
+            "it expired, was revoked, or its num_uses were used up: each path read takes one use",
+        );
+    }
+    if unknown {
+        return Error::new(
+            Kind::BadToken,
+            format!("Vault does not accept the token from {}, while {}", asker.token_origin, doing(asked)),
+            "it is mistyped, expired, revoked or of another namespace: get a new one with `vault login` (or `bao login`)",
+        );
+    }
+    let (path, capability) = match asked {
+        Asked::Read(_, policy_path) => (policy_path, "read"),
+        Asked::List(_, policy_path) => (policy_path, "list"),
+        Asked::Mount(path) => {
+            return Error::new(
+                Kind::PolicyDenied,
+                format!("the token may not see what is mounted at {path}, or nothing is"),
+                format!("ask for a policy that allows to read below {path}, or say `version` in vault.toml; check the mount"),
+            );
+        }
+        _ => ("auth/token/lookup-self", "read"),
+    };
+    Error::new(
+        Kind::PolicyDenied,
+        format!("the policies of the token from {} forbid {}", asker.token_origin, doing(asked)),
+        format!("ask for this policy line: path \"{path}\" {{ capabilities = [\"{capability}\"] }}"),
+    )
+}
+
+fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&str) -> bool) -> Error {
+    let path = match asked {
+        Asked::Read(path, _) | Asked::List(path, _) | Asked::Mount(path) => path,
+        _ => "the path",
+    };
+    let address = asker.address;
+    if says("no handler for route") || says("unsupported path") || says("no secret engine mount") {
+        return Error::new(
+            Kind::MountMissing,
+            format!("there is no secrets engine for {path} in Vault at {address}"),
+            "check the mount (the path's beginning) and the namespace: `vault secrets list` (or `bao secrets list`)",
+        );
+    }
+    let warned = body.warnings.as_deref().unwrap_or_default();
+    if warned.iter().any(|text| text.contains("versioned K/V")) {
+        return wrong_kv_version(path, 1, "2");
+    }
+    let versioned = body.data.and_then(|data| serde_json::from_str::<Versioned>(data.get()).ok());
+    match versioned.map(|versioned| versioned.metadata) {
+        Some(state) if state.destroyed => Error::new(
+            Kind::VersionDestroyed,
+            format!("the current version of {path} is destroyed"),
+            "write a new version, or remove the secret",
+        ),
+        Some(state) if !state.deletion_time.is_empty() => Error::new(
+            Kind::VersionDeleted,
+            format!("the current version of {path} is deleted"),
+            "bring it back with `vault kv undelete` (or `bao kv undelete`), or write a new one",
+        ),
+        _ => path_missing(path, address),
+    }
+}
+
+/// The error for a path with nothing at it.
+#[must_use]
+pub fn path_missing(path: &str, address: &Address) -> Error {
+    let below_data = path.split('/').nth(1) == Some("data");
+    let advice = if below_data {
+        "leave data/ out: write the mount and the secret's own path"
+    } else {
+        "check the path for a typing error, write the secret, or say `optional = true`"
+    };
+    Error::new(Kind::PathMissing, format!("there is no secret at {path} in Vault at {address}"), advice)
+}
+
+/// The error for a mount that is of another KV version than was said.
+#[must_use]
+pub fn wrong_kv_version(path: &str, said: u8, found: &str) -> Error {
+    Error::new(
+        Kind::KvVersionMismatch,
+        format!("{path} was to be read as KV version {said}, and its mount is version {found}"),
+        "correct `version` in vault.toml, or leave it out to have the mount asked",
+    )
+}

@@ -1,0 +1,144 @@
+//! Secrets of the KV engine: one, or a folder of them.
+//!
+//! Version 1 answers with the fields themselves, version 2 with the fields beside their metadata, under
+//! another path. Which one it is was said or asked (see [`super::mount`]).
+
+use futures_util::future::join_all;
+use vaultrs::api::{kv1, kv2};
+
+use super::body::{Answer, Fields, Listing, Versioned, malformed};
+use super::client::{Client, encode};
+use super::error::{Asked, path_missing, wrong_kv_version};
+use super::mount::{Mount, ask};
+use super::transport::Reply;
+use crate::config::source::KvVersion;
+use crate::error::{Error, Kind, Result};
+
+/// How many connections read a folder.
+const READERS: usize = 4;
+
+/// One secret's answer, from which [`Secret::fields`] are read.
+#[derive(Debug)]
+pub struct Secret {
+    reply: Reply,
+    path: String,
+    version: KvVersion,
+}
+
+impl Secret {
+    /// The fields.
+    ///
+    /// # Errors
+    /// [`Kind::KvVersionMismatch`], [`Kind::DuplicateKey`], [`Kind::Malformed`] or [`Kind::NotVault`].
+    pub fn fields(&self) -> Result<Fields<'_>> {
+        let what = format!("reading {}", self.path);
+        let data = Answer::parse(&self.reply, &what)?.data(&what)?;
+        match self.version {
+            KvVersion::V1 => Fields::parse(data, &self.path),
+            KvVersion::V2 => {
+                let versioned: Versioned<'_> =
+                    serde_json::from_str(data.get()).map_err(|_| wrong_kv_version(&self.path, 2, "1, or no KV"))?;
+                let fields = versioned.data.ok_or_else(|| malformed(&what))?;
+                Fields::parse(fields, &self.path)
+            }
+        }
+    }
+}
+
+/// Reads the secret at `path`, which begins with the mount's path. `said` tells that the version was
+/// configured, so that a missing path may as well be a wrong version.
+///
+/// # Errors
+/// A [`Kind`] for each cause.
+pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
+    let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
+    if below.is_empty() {
+        return Err(path_missing(path, client.address()));
+    }
+    let reply = match mount.version {
+        KvVersion::V1 => {
+            let endpoint = kv1::requests::GetSecretRequest { mount: encode(&mount.path), path: encode(below) };
+            client.call(&endpoint, Asked::Read(path, path)).await
+        }
+        KvVersion::V2 => {
+            let endpoint =
+                kv2::requests::ReadSecretRequest { mount: encode(&mount.path), path: encode(below), version: None };
+            client.call(&endpoint, Asked::Read(path, &format!("{}/data/{below}", mount.path))).await
+        }
+    };
+    match reply {
+        Ok(reply) => Ok(Secret { reply, path: path.to_owned(), version: mount.version }),
+        Err(error) if said && error.kind() == Kind::PathMissing => Err(second_look(client, mount, path, error).await),
+        Err(error) => Err(error),
+    }
+}
+
+/// A path that is missing under the configured version: is the version wrong?
+async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) -> Error {
+    match ask(client, path).await {
+        Ok(found) if found.version != said.version => match found.version {
+            KvVersion::V1 => wrong_kv_version(path, 2, "1"),
+            KvVersion::V2 => wrong_kv_version(path, 1, "2"),
+        },
+        Ok(found) if found.path != said.path => Error::new(
+            Kind::PathMissing,
+            error.what(),
+            format!("the mount is {}: say mount = \"{}\" in vault.toml", found.path, found.path),
+        ),
+        Err(wrong) if wrong.kind() == Kind::KvVersionMismatch => wrong,
+        _ => error,
+    }
+}
+
+/// Lists the folder at `path` and reads each secret in it, with its name. Folders below are passed
+/// over, and so are secrets whose current version is deleted: they are listed, and gone for their user.
+///
+/// # Errors
+/// A [`Kind`] for each cause; the first secret that fails ends it.
+pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Vec<(String, Secret)>> {
+    let names = match list(client, mount, path).await {
+        Err(error) if said && error.kind() == Kind::PathMissing => {
+            return Err(second_look(client, mount, path, error).await);
+        }
+        listed => listed?,
+    };
+    let readers = (0..READERS.min(names.len())).map(|reader| {
+        let own = names.iter().enumerate().skip(reader).step_by(READERS);
+        async move {
+            let mut secrets = Vec::new();
+            for (place, name) in own {
+                match read(client, mount, &format!("{path}/{name}"), false).await {
+                    Ok(secret) => secrets.push((place, (name.clone(), secret))),
+                    Err(gone) if matches!(gone.kind(), Kind::VersionDeleted | Kind::VersionDestroyed) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(secrets)
+        }
+    });
+    let read: Vec<_> = join_all(readers).await.into_iter().collect::<Result<_>>()?;
+    let mut secrets: Vec<_> = read.into_iter().flatten().collect();
+    secrets.sort_by_key(|(place, _)| *place);
+    Ok(secrets.into_iter().map(|(_, secret)| secret).collect())
+}
+
+async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
+    let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
+    let reply = match mount.version {
+        KvVersion::V1 => {
+            let endpoint = kv1::requests::ListSecretRequest { mount: encode(&mount.path), path: encode(below) };
+            client.call(&endpoint, Asked::List(path, &format!("{path}/"))).await?
+        }
+        KvVersion::V2 => {
+            let endpoint = kv2::requests::ListSecretsRequest { mount: encode(&mount.path), path: encode(below) };
+            let shown = format!("{}/metadata/{below}", mount.path);
+            client.call(&endpoint, Asked::List(path, &format!("{}/", shown.trim_end_matches('/')))).await?
+        }
+    };
+    let what = format!("listing {path}");
+    let data = Answer::parse(&reply, &what)?.data(&what)?;
+    let listing: Listing = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
+    // A name goes into the next request's path: what would climb out of the folder is no name.
+    let is_name = |name: &String| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+    Ok(listing.keys.into_iter().filter(is_name).collect())
+}

@@ -1,0 +1,18 @@
+//! Talking to Vault or OpenBao: one connection, one deadline, answers that are checked.
+//!
+//! [`transport`] moves bytes within a deadline and knows nothing of Vault but which failures may heal;
+//! [`client`] sends vaultrs's request types over it; [`body`] takes answers apart without guessing;
+//! [`error`] turns a refusal into the one cause a person can act on; [`auth`], [`kv`], [`mount`] and
+//! [`generic`] are what a launch asks for.
+
+pub mod auth;
+pub mod body;
+pub mod client;
+pub mod connect;
+pub mod deadline;
+pub mod error;
+pub mod generic;
+pub mod kv;
+pub mod mount;
+pub mod tls;
+pub mod transport;

@@ -1,0 +1,170 @@
+//! TLS by rustls and ring. A CA that was given replaces the system's roots: then only it is trusted,
+//! and a launch does not parse a hundred and forty certificates to use one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::config::plan::Tls;
+use crate::error::{Error, Kind, Result};
+
+/// Builds the TLS configuration of a plan.
+///
+/// # Errors
+/// [`Kind::Config`], naming the file that can't be used.
+pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let internal = |cause: rustls::Error| {
+        Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a defect")
+    };
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(internal)?;
+    let builder = if tls.skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
+    } else {
+        let roots = Arc::new(roots(tls)?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+            .build()
+            .map_err(|_| unusable("the CA certificates", "hold no usable certificate"))?;
+        builder.with_webpki_verifier(verifier)
+    };
+    let mut config = match (&tls.client_cert, &tls.client_key) {
+        (Some(cert), Some(key)) => {
+            let chain = certificates(cert)?;
+            let key_der = PrivateKeyDer::from_pem_file(key)
+                .map_err(|_| unusable(&key.display().to_string(), "holds no private key in PEM form, or can't be read"))?;
+            builder.with_client_auth_cert(chain, key_der).map_err(|_| {
+                unusable(&key.display().to_string(), "is not the key of the client certificate, or of an unknown kind")
+            })?
+        }
+        (None, None) => builder.with_no_client_auth(),
+        _ => return Err(unusable("`client_cert` or `client_key`", "is set without the other")),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+fn roots(tls: &Tls) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let mut add = |found: Vec<CertificateDer<'static>>, origin: &str| -> Result<()> {
+        if roots.add_parsable_certificates(found).0 == 0 {
+            return Err(unusable(origin, "holds no usable certificate in PEM form"));
+        }
+        Ok(())
+    };
+    if let Some(text) = &tls.ca_cert_bytes {
+        let found = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok).collect();
+        add(found, "VAULT_CACERT_BYTES")?;
+    } else if let Some(path) = &tls.ca_cert {
+        add(certificates(path)?, &path.display().to_string())?;
+    } else if let Some(folder) = &tls.ca_path {
+        let entries = std::fs::read_dir(folder)
+            .map_err(|cause| unusable(&folder.display().to_string(), &format!("can't be read: {}", cause.kind())))?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+        paths.sort();
+        let found = paths.iter().filter_map(|path| certificates(path).ok()).flatten().collect();
+        add(found, &folder.display().to_string())?;
+    } else {
+        add(rustls_native_certs::load_native_certs().certs, "the system's store of CA certificates")?;
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let shown = path.display().to_string();
+    let text = std::fs::read(path).map_err(|cause| unusable(&shown, &format!("can't be read: {}", cause.kind())))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+    if found.is_empty() { Err(unusable(&shown, "holds no certificate in PEM form")) } else { Ok(found) }
+}
+
+fn unusable(what: &str, why: &str) -> Error {
+    let advice = "check ca_cert, ca_path, client_cert and client_key under [vault], and VAULT_CACERT and its kin";
+    Error::new(Kind::Config, format!("{what} {why}"), advice)
+}
+
+/// The failure of a handshake, or of the first read after it, as the cause a person can act on.
+#[must_use]
+pub fn failure(cause: &rustls::Error, authority: &str) -> Error {
+    use rustls::{AlertDescription as Alert, Error as Tls};
+    let (kind, what, advice) = match cause {
+        Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
+            Kind::TlsUnknownIssuer,
+            "its certificate comes from an unknown issuer",
+            "name the CA that signed it: `ca_cert` under [vault], or VAULT_CACERT",
+        ),
+        Tls::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => (
+            Kind::TlsWrongHost,
+            "its certificate is for another host name",
+            "use the name in the certificate as the address, or set `tls_server_name` under [vault]",
+        ),
+        Tls::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => (
+            Kind::TlsExpired,
+            "its certificate is expired or not valid yet",
+            "have the certificate renewed, and check this machine's clock",
+        ),
+        Tls::InvalidCertificate(_) => {
+            (Kind::Tls, "its certificate is not acceptable", "inspect it: openssl s_client -connect")
+        }
+        Tls::InvalidMessage(_) => {
+            (Kind::TlsToPlainHttp, "it does not speak TLS", "if that port is plain HTTP, write the address with http://")
+        }
+        Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => (
+            Kind::Tls,
+            "it did not accept our client certificate, or asks for one",
+            "set `client_cert` and `client_key` under [vault] to a pair that Vault's listener trusts",
+        ),
+        _ => (Kind::Tls, "the TLS handshake failed", "check that both sides have a TLS version and cipher in common"),
+    };
+    Error::new(kind, format!("no TLS connection to Vault at {authority}: {what}"), advice)
+}
+
+/// `VAULT_SKIP_VERIFY`: encrypts, and knows nothing of who is at the other end.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,359 @@
+//! Requests and replies as bytes: one deadline, retries of what may heal, one redirect at most.
+//!
+//! Connections are kept and used again. A body is read into a wiping buffer of bounded size. A redirect
+//! is followed once, when it is a 307 or 308 to the same scheme and host, because the token goes with
+//! it. Only what may heal is tried again (DESIGN section 6), with a jittered back-off, until the
+//! deadline; a request that is not a read is never sent twice once it may have arrived.
+
+use std::error::Error as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use zeroize::Zeroizing;
+
+use super::connect::{Connector, broken, silent};
+use super::deadline::Deadline;
+use super::{error, tls};
+use crate::config::address::{Address, Tcp};
+use crate::config::plan::Server;
+use crate::error::{Error, Kind, Result};
+
+/// The largest body taken, in bytes: several times what an environment takes.
+pub const LARGEST_BODY: usize = 16 << 20;
+/// The first pause before a retry; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause that we choose ourselves.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What is sent. The body may hold a credential: it is freed, and so wiped, after the last attempt.
+#[derive(Debug)]
+pub struct Call {
+    /// GET, LIST, POST …
+    pub method: Method,
+    /// Path and query, from `/v1/` on, encoded.
+    pub path: String,
+    /// Headers, with the token marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The JSON body.
+    pub body: Bytes,
+}
+
+impl Call {
+    fn only_reads(&self) -> bool {
+        self.method == Method::GET || self.method.as_str() == "LIST"
+    }
+}
+
+/// What came back.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Whether the server calls it JSON.
+    pub json: bool,
+    /// The body, wiped when dropped.
+    pub body: Zeroizing<Vec<u8>>,
+    retry_after: Option<Duration>,
+    location: Option<HeaderValue>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
+/// Connections to one server, and the time left for all of them.
+#[derive(Debug)]
+pub struct Transport {
+    connector: Connector,
+    address: Address,
+    deadline: Deadline,
+    max_retries: u64,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+impl Transport {
+    /// Sets up for `server`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when a TLS file can't be used.
+    pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
+        Ok(Self {
+            connector: Connector::new(server)?,
+            address: server.address.clone(),
+            deadline,
+            max_retries: server.max_retries.unwrap_or(u64::MAX),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The address, for messages.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends `call` and gives the reply, whatever its status, after retries and a redirect.
+    ///
+    /// # Errors
+    /// A [`Kind`] for each way in which no reply came, or one came too late or too large.
+    pub async fn send(&self, call: &Call) -> Result<Reply> {
+        self.send_within(call, self.deadline).await
+    }
+
+    /// As [`Transport::send`], within `limit` and without retries.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_once(&self, call: &Call, limit: Duration) -> Result<Reply> {
+        self.attempt(call, self.deadline.at_most(limit)).await.map_err(|failure| failure.error)
+    }
+
+    async fn send_within(&self, call: &Call, deadline: Deadline) -> Result<Reply> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempts = 1_u64;
+        loop {
+            let (error, wanted, again) = match self.attempt(call, deadline).await {
+                Ok(reply) => match error::to_try_again(reply.status, &self.address) {
+                    None => return Ok(reply),
+                    Some(error) => (error, reply.retry_after, true),
+                },
+                Err(failure) => {
+                    let again = failure.error.kind().may_heal() && (failure.unsent || call.only_reads());
+                    (failure.error, None, again)
+                }
+            };
+            let gave_up = |error: Error| {
+                if attempts > 1 { error.remark(&format!("gave up after {attempts} attempts")) } else { error }
+            };
+            if !again || attempts > self.max_retries {
+                return Err(gave_up(error));
+            }
+            let jittered = wanted.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
+            if deadline.pause(jittered).await.is_err() {
+                return Err(gave_up(error));
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            attempts += 1;
+        }
+    }
+
+    /// One attempt, with one redirect.
+    async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Reply, Failure> {
+        let reply = self.exchange(call, &call.path, &self.address, true, deadline).await?;
+        let Some((target, path)) = self.redirect(&reply)? else { return Ok(reply) };
+        let same = target == self.address;
+        let reply = self.exchange(call, &path, &target, same, deadline).await?;
+        if reply.status.is_redirection() {
+            return Err(Failure::sent(Error::new(
+                Kind::RedirectLoop,
+                format!("Vault at {} redirects more than once", self.address),
+                "use the address of the active node, and check api_addr in Vault's configuration",
+            )));
+        }
+        Ok(reply)
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        path: &str,
+        target: &Address,
+        keep: bool,
+        deadline: Deadline,
+    ) -> Result<Reply, Failure> {
+        let mut sender = match self.take_idle().filter(|_| keep) {
+            Some(sender) => sender,
+            None => self.open(target, deadline).await?,
+        };
+        let request = self.request(call, path, target).map_err(Failure::unsent)?;
+        let late = |what: &str| Failure::sent(silent("Vault", &self.address.to_string(), what));
+        let mut unsent = false;
+        let response = match deadline.bound(sender.send_request(request)).await {
+            Err(_) => return Err(late("the request was not answered")),
+            Ok(Ok(response)) => response,
+            Ok(Err(cause)) => {
+                unsent |= cause.is_canceled();
+                return Err(Failure { error: self.failure(&cause), unsent });
+            }
+        };
+        let reply = deadline.bound(self.read(response)).await.map_err(|_| late("the answer did not end"))?;
+        let reply = reply.map_err(Failure::sent)?;
+        if keep && sender.ready().await.is_ok() {
+            self.lock_idle().push(sender);
+        }
+        Ok(reply)
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.lock_idle();
+        std::iter::from_fn(|| idle.pop()).find(|sender| !sender.is_closed())
+    }
+
+    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<SendRequest<Full<Bytes>>>> {
+        self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn open(&self, target: &Address, deadline: Deadline) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        let connecting = async {
+            let stream = self.connector.connect(target, deadline).await?;
+            let mut builder = Builder::new();
+            builder.max_buf_size(64 << 10).max_headers(64);
+            let (sender, connection) =
+                builder.handshake(TokioIo::new(stream)).await.map_err(|cause| self.failure(&cause))?;
+            tokio::spawn(connection);
+            Ok(sender)
+        };
+        let late = |_| silent("Vault", &target.to_string(), "the attempt to connect was not answered");
+        deadline.bound(connecting).await.map_err(late).and_then(|opened| opened).map_err(Failure::unsent)
+    }
+
+    fn request(&self, call: &Call, path: &str, target: &Address) -> Result<Request<Full<Bytes>>> {
+        let mut uri = path.to_owned();
+        let mut request = Request::builder().method(call.method.clone());
+        let host = match target {
+            Address::Tcp(tcp) => tcp.authority(),
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        if let Some(credentials) = self.connector.forwarding_proxy() {
+            uri = format!("http://{host}{path}");
+            if let Some(credentials) = credentials {
+                request = request.header(PROXY_AUTHORIZATION, credentials);
+            }
+        }
+        request = request.uri(uri).header(HOST, host);
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        request.body(Full::new(call.body.clone())).map_err(|_| {
+            Error::new(Kind::Config, "a path to read can't be written as a URL", "check the paths of the sources")
+        })
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Reply> {
+        let (parts, mut incoming) = response.into_parts();
+        let header = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let json = header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
+        let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+        let location = parts.headers.get(LOCATION).cloned();
+        let promised = http_body::Body::size_hint(&incoming).lower();
+        let room = usize::try_from(promised).unwrap_or(usize::MAX);
+        if room > LARGEST_BODY {
+            return Err(self.oversized());
+        }
+        let mut body = Zeroizing::new(Vec::with_capacity(room));
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|_| {
+                Error::new(
+                    Kind::Truncated,
+                    format!("the answer of Vault at {} stopped before its end", self.address),
+                    "try again; if it stays so, look at what stands between here and Vault",
+                )
+            })?;
+            let Ok(data) = frame.into_data() else { continue };
+            if body.len() + data.len() > LARGEST_BODY {
+                return Err(self.oversized());
+            }
+            body.extend_from_slice(&data);
+        }
+        Ok(Reply { status: parts.status, json, body, retry_after, location })
+    }
+
+    fn oversized(&self) -> Error {
+        Error::new(
+            Kind::Oversized,
+            format!("the answer of Vault at {} is larger than {} MiB", self.address, LARGEST_BODY >> 20),
+            "check that the address is Vault's, and read fewer or smaller secrets",
+        )
+    }
+
+    /// Where to go on, when the reply is a redirect that may be followed.
+    fn redirect(&self, reply: &Reply) -> Result<Option<(Address, String)>, Failure> {
+        if !reply.status.is_redirection() {
+            return Ok(None);
+        }
+        let refuse = |kind, what: String, advice: &str| Err(Failure::sent(Error::new(kind, what, advice)));
+        let here = &self.address;
+        if !matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+            let what = format!("Vault at {here} answers with an unexpected redirect ({})", reply.status.as_u16());
+            return refuse(Kind::RedirectUnexpected, what, "check that the address is Vault's API, not a web page's");
+        }
+        let uri = reply.location.as_ref().and_then(|location| Uri::try_from(location.as_bytes()).ok());
+        let path = uri.as_ref().and_then(Uri::path_and_query).map(|path| path.as_str().to_owned());
+        let (Some(uri), Some(path)) = (uri, path.filter(|path| path.starts_with('/'))) else {
+            let what = format!("Vault at {here} answers with a redirect to nowhere");
+            return refuse(Kind::RedirectUnexpected, what, "check what stands between here and Vault");
+        };
+        if uri.host().is_none() {
+            return Ok(Some((here.clone(), path)));
+        }
+        let advice = "use that address itself if it is Vault's: the token is not sent where it was not meant to go";
+        match (here, Tcp::from_uri(&uri)) {
+            (Address::Tcp(from), Some(to)) if from.https && !to.https => {
+                let what = format!("Vault at {here} redirects to {} without TLS", to.authority());
+                refuse(Kind::RedirectDowngrade, what, "have api_addr in Vault's configuration begin with https://")
+            }
+            (Address::Tcp(from), Some(to)) if from.host == to.host && from.https == to.https => {
+                Ok(Some((Address::Tcp(Tcp { prefix: from.prefix.clone(), ..to }), path)))
+            }
+            (_, Some(to)) => {
+                let what = format!("Vault at {here} redirects to another host, {}", to.authority());
+                refuse(Kind::RedirectOtherHost, what, advice)
+            }
+            (_, None) => {
+                let what = format!("Vault at {here} redirects to what is no http address");
+                refuse(Kind::RedirectUnexpected, what, "check what stands between here and Vault")
+            }
+        }
+    }
+
+    /// What a failure of hyper means; its own text is not used, because it may quote.
+    fn failure(&self, cause: &hyper::Error) -> Error {
+        let authority = match &self.address {
+            Address::Tcp(tcp) => tcp.authority(),
+            Address::Unix(path) => path.display().to_string(),
+        };
+        let mut inner = cause.source();
+        while let Some(error) = inner {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                let secured = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+                return secured.map_or_else(|| broken(io, "Vault", &authority), |tls| tls::failure(tls, &authority));
+            }
+            inner = error.source();
+        }
+        if cause.is_parse() {
+            let plain = matches!(&self.address, Address::Tcp(tcp) if !tcp.https);
+            let advice = if plain {
+                "if that port speaks TLS, write the address with https://"
+            } else {
+                "check that the address is Vault's"
+            };
+            return Error::new(Kind::NotVault, format!("the answer at {authority} is not HTTP, or not as Vault speaks it"), advice);
+        }
+        broken(&std::io::ErrorKind::ConnectionReset.into(), "Vault", &authority)
+    }
+}
+
+/// An attempt without a reply, and whether the request can't have arrived.
+#[derive(Debug)]
+struct Failure {
+    error: Error,
+    unsent: bool,
+}
+
+impl Failure {
+    const fn sent(error: Error) -> Self {
+        Self { error, unsent: false }
+    }
+
+    const fn unsent(error: Error) -> Self {
+        Self { error, unsent: true }
+    }
+}
