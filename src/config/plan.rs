@@ -115,6 +115,14 @@ pub enum Login {
     Agent,
 }
 
+impl Login {
+    /// Whether the token will be one that we logged in for, and so ours to revoke.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        !matches!(self, Self::Token(_) | Self::Agent)
+    }
+}
+
 /// What one launch will do.
 #[derive(Debug)]
 pub struct Plan {

@@ -43,7 +43,8 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
         let what = format!("the system did not give what a network client needs: {}", cause.kind());
         Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
     })?;
-    let caught = Caught::new(with_default_effect());
+    // Without a login there is nothing to revoke, and the default effect is the quickest end.
+    let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(with_signals(&caught, plan, parent, report));
     // A name server may still keep a thread waiting; it holds nothing of ours.
     runtime.shutdown_background();

@@ -68,12 +68,16 @@ pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Res
     };
     match reply {
         Ok(reply) => Ok(Secret { reply, path: path.to_owned(), version: mount.version }),
-        Err(error) if said && error.kind() == Kind::PathMissing => Err(second_look(client, mount, path, error).await),
+        Err(error) if said && may_be_misread(error.kind()) => Err(second_look(client, mount, path, error).await),
         Err(error) => Err(error),
     }
 }
 
-/// A path that is missing under the configured version: is the version wrong?
+const fn may_be_misread(kind: Kind) -> bool {
+    matches!(kind, Kind::PathMissing | Kind::MountMissing)
+}
+
+/// A path that is missing under the configured mount and version: are these wrong?
 async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) -> Error {
     match ask(client, path).await {
         Ok(found) if found.version != said.version => match found.version {
@@ -97,7 +101,7 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
 /// A [`Kind`] for each cause; the first secret that fails ends it.
 pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Vec<(String, Secret)>> {
     let names = match list(client, mount, path).await {
-        Err(error) if said && error.kind() == Kind::PathMissing => {
+        Err(error) if said && may_be_misread(error.kind()) => {
             return Err(second_look(client, mount, path, error).await);
         }
         listed => listed?,

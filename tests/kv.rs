@@ -1,0 +1,314 @@
+//! Sources: what is read, by how many requests, and under which names.
+
+mod support;
+
+use serde_json::json;
+use support::faults::{Faults, relay_to};
+use support::launcher::{Scratch, run};
+use support::openbao::Server;
+
+const ENV: &[&str] = &["/usr/bin/env", "-0"];
+
+fn with_config(server: &Server, sources: &str) -> support::launcher::Outcome {
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", sources);
+    run(&mut scratch.exec(&server.address(), "root", &[], ENV))
+}
+
+#[test]
+fn a_whole_secret_gives_a_variable_for_every_key_with_its_bytes() {
+    let server = Server::shared();
+    let long = "ü\n\"$`\\ =x".repeat(100);
+    server.put("whole", &json!({"A": "1", "lower.case-name": "x", "Ü": long, "EMPTY": "", "N": 1.5, "B": true, "O": {"a": [1, "ü"]}}));
+    let scratch = Scratch::new();
+    let environment = run(&mut scratch.exec(&server.address(), "root", &["--secrets", "secret/whole"], ENV)).environment();
+    for (name, value) in
+        [("A", "1"), ("lower.case-name", "x"), ("Ü", &long), ("EMPTY", ""), ("N", "1.5"), ("B", "true"), ("O", r#"{"a":[1,"ü"]}"#)]
+    {
+        assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn one_field_may_be_taken_and_renamed_and_a_later_source_wins() {
+    let server = Server::shared();
+    server.put("one", &json!({"A": "first", "B": "b"}));
+    server.put("two", &json!({"A": "second", "PATH": "x"}));
+    let scratch = Scratch::new();
+    let specs = ["--secrets", "secret/one", "--secrets", "secret/two#A", "--secrets", "secret/one#B=RENAMED"];
+    let environment = run(&mut scratch.exec(&server.address(), "root", &specs, ENV)).environment();
+    assert_eq!(environment["A"], "second");
+    assert_eq!(environment["RENAMED"], "b");
+    assert_ne!(environment["PATH"], "x", "only the field that was asked for is taken");
+}
+
+#[test]
+fn fields_called_data_metadata_or_value_come_through_on_both_versions() {
+    let server = Server::shared();
+    server.mount_kv("names-v1", 1);
+    let fields = json!({"data": "d", "metadata": "m", "value": "v", "keys": "k", "auth": "a"});
+    server.must("POST", "names-v1/x", &fields);
+    server.put("names", &fields);
+    for path in ["names-v1/x", "secret/names"] {
+        let scratch = Scratch::new();
+        let environment = run(&mut scratch.exec(&server.address(), "root", &["--secrets", path], ENV)).environment();
+        for (name, value) in [("data", "d"), ("metadata", "m"), ("value", "v"), ("keys", "k"), ("auth", "a")] {
+            assert_eq!(environment[name], value, "{path} {name}");
+        }
+    }
+    // A version 1 secret shaped like a version 2 answer stays what it is.
+    let shaped = json!({"data": {"A": "1"}, "metadata": {"version": 1}});
+    server.must("POST", "names-v1/shaped", &shaped);
+    let outcome = with_config(server, "[[source]]\nkv = \"names-v1/shaped\"\nversion = 1\n");
+    assert_eq!(outcome.environment()["data"], r#"{"A":"1"}"#);
+}
+
+#[test]
+fn a_mount_below_several_segments_is_found_or_said() {
+    let server = Server::shared();
+    server.mount_kv("team/deep/kv", 2);
+    server.must("POST", "team/deep/kv/data/a/b", &json!({"data": {"DEEP": "1"}}));
+    let asked = with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\n");
+    assert_eq!(asked.environment()["DEEP"], "1");
+    let said = with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\nmount = \"team/deep/kv\"\nversion = 2\n");
+    assert_eq!(said.environment()["DEEP"], "1");
+    with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\nversion = 2\n").is_error(66, &["team/deep/kv", "mount ="]);
+}
+
+#[test]
+fn paths_with_any_character_are_read() {
+    let server = Server::shared();
+    let fields = json!({"data": {"ODD": "1"}});
+    server.must("POST", "secret/data/odd%20a%3Fb%23c%25d%2B%C3%A9", &fields);
+    let outcome = with_config(server, "[[source]]\nkv = \"secret/odd a?b#c%d+é\"\nversion = 2\n");
+    assert_eq!(outcome.environment()["ODD"], "1");
+}
+
+#[test]
+fn a_prefix_stands_before_every_name_and_the_protected_names_are_judged_after_it() {
+    let server = Server::shared();
+    server.put("prefixed", &json!({"PATH": "p", "key": "k"}));
+    let outcome = with_config(server, "[[source]]\nkv = \"secret/prefixed\"\nprefix = \"S3_\"\n");
+    assert_eq!((outcome.environment()["S3_PATH"].as_str(), outcome.environment()["S3_key"].as_str()), ("p", "k"));
+    server.put("prefixed2", &json!({"PRELOAD": "p"}));
+    with_config(server, "[[source]]\nkv = \"secret/prefixed2\"\nprefix = \"LD_\"\n").is_error(65, &["LD_PRELOAD", "--allow"]);
+}
+
+#[test]
+fn a_folder_gives_a_variable_for_each_secret_over_few_connections() {
+    let server = Server::shared();
+    for version in [1, 2] {
+        let mount = format!("folder-v{version}");
+        server.mount_kv(&mount, version);
+        for number in 0..40 {
+            let path = if version == 2 { "data/" } else { "" };
+            let fields = json!({"value": format!("v{number}"), "other": "x"});
+            let body = if version == 2 { json!({ "data": fields }) } else { fields };
+            server.must("POST", &format!("{mount}/{path}team/NAME{number}"), &body);
+            server.must("POST", &format!("{mount}/{path}team/below/UNSEEN{number}"), &body);
+        }
+        let relay = Faults::start(relay_to(server.port()));
+        let scratch = Scratch::new();
+        scratch.file("config/vault.toml", format!("[[source]]\nkv_folder = \"{mount}/team\"\nversion = {version}\n"));
+        let environment = run(&mut scratch.exec(&relay.address(), "root", &[], ENV)).environment();
+        for number in 0..40 {
+            assert_eq!(environment[&format!("NAME{number}")], format!("v{number}"));
+        }
+        assert!(!environment.keys().any(|name| name.contains("UNSEEN") || name.contains("below")));
+        assert_eq!(relay.seen().len(), 41, "a listing and a read for each");
+        assert!(relay.connections() <= 4, "{} connections", relay.connections());
+    }
+}
+
+#[test]
+fn a_deleted_secret_in_a_folder_is_gone_and_a_field_that_is_missing_is_named() {
+    let server = Server::shared();
+    server.put("gone/STAYS", &json!({"value": "1"}));
+    server.put("gone/DELETED", &json!({"value": "2"}));
+    server.api("DELETE", "secret/data/gone/DELETED", None);
+    let environment = with_config(server, "[[source]]\nkv_folder = \"secret/gone\"\n").environment();
+    assert!(environment.contains_key("STAYS") && !environment.contains_key("DELETED"));
+    server.put("fieldless/A", &json!({"other": "canary"}));
+    with_config(server, "[[source]]\nkv_folder = \"secret/fieldless\"\n").is_error(66, &["secret/fieldless/A", "value", "other"]);
+    let named = with_config(server, "[[source]]\nkv_folder = \"secret/fieldless\"\nfield = \"other\"\n");
+    assert_eq!(named.environment()["A"], "canary");
+}
+
+#[test]
+fn a_mount_itself_may_be_the_folder() {
+    let server = Server::shared();
+    server.mount_kv("rootfolder", 2);
+    server.must("POST", "rootfolder/data/AT_ROOT", &json!({"data": {"value": "1"}}));
+    let mut outcome = with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n");
+    outcome.stderr.clear();
+    // `ready` was written when the mount was made, and has no field `value`.
+    assert_eq!(outcome.code(), Some(66));
+    server.api("DELETE", "rootfolder/metadata/ready", None);
+    assert_eq!(with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n").environment()["AT_ROOT"], "1");
+}
+
+#[test]
+fn what_is_optional_may_be_missing_and_nothing_else_may() {
+    let server = Server::shared();
+    server.put("there", &json!({"A": "1"}));
+    let optional = |source: &str| {
+        with_config(server, &format!("[[source]]\nkv = \"secret/there\"\n[[source]]\n{source}\noptional = true\n"))
+    };
+    for source in ["kv = \"secret/not-there\"", "kv = \"secret/there\"\nfield = \"Z\"", "kv_folder = \"secret/no-folder\""] {
+        assert_eq!(optional(source).environment()["A"], "1", "{source}");
+    }
+    optional("kv = \"nowhere/x\"\nversion = 2").is_error(66, &["nowhere/x"]);
+}
+
+#[test]
+fn n_sources_take_n_requests_with_a_token_and_two_more_with_a_login_on_one_connection() {
+    let server = Server::shared();
+    for name in ["n1", "n2", "n3"] {
+        server.put(&format!("count/{name}"), &json!({ name: "1" }));
+    }
+    server.policy("count", "path \"secret/data/count/*\" { capabilities = [\"read\"] }");
+    server.enable_auth("userpass", "count-users");
+    server.must("POST", "auth/count-users/users/ada", &json!({"password": "pw-canary", "policies": "count"}));
+    let sources: String =
+        ["n1", "n2", "n3"].iter().map(|name| format!("[[source]]\nkv = \"secret/count/{name}\"\nversion = 2\n")).collect();
+    let relay = Faults::start(relay_to(server.port()));
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", &sources);
+    let environment = run(&mut scratch.exec(&relay.address(), "root", &[], ENV)).environment();
+    assert!(["n1", "n2", "n3"].iter().all(|name| environment.contains_key(*name)));
+    assert_eq!((relay.seen().len(), relay.connections()), (3, 1));
+
+    let relay = Faults::start(relay_to(server.port()));
+    let password = scratch.file("password", "pw-canary\n");
+    let auth = format!("[auth]\nmethod = \"userpass\"\nmount = \"count-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    scratch.file("config/vault.toml", auth + &sources);
+    let mut command = scratch.exec(&relay.address(), "", &[], ENV);
+    assert_eq!(run(&mut command).environment()["n3"], "1");
+    let paths: Vec<_> = relay.seen().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths.len(), 5, "{paths:?}");
+    assert_eq!((paths[0].as_str(), paths[4].as_str()), ("/v1/auth/count-users/login/ada", "/v1/auth/token/revoke-self"));
+    assert_eq!(relay.connections(), 1);
+}
+
+#[test]
+fn the_version_is_asked_once_of_each_mount() {
+    let server = Server::shared();
+    server.put("asked/a", &json!({"A": "1"}));
+    server.put("asked/b", &json!({"B": "1"}));
+    let relay = Faults::start(relay_to(server.port()));
+    let scratch = Scratch::new();
+    let specs = ["--secrets", "secret/asked/a", "--secrets", "secret/asked/b"];
+    run(&mut scratch.exec(&relay.address(), "root", &specs, ENV)).environment();
+    let asked = relay.seen().iter().filter(|request| request.path.contains("internal/ui/mounts")).count();
+    assert_eq!((asked, relay.seen().len()), (1, 3));
+}
+
+#[test]
+fn the_version_can_be_asked_by_a_token_that_reads_one_path_only() {
+    let server = Server::shared();
+    server.put("narrow", &json!({"NARROW": "1"}));
+    server.policy("narrow", "path \"secret/data/narrow\" { capabilities = [\"read\"] }");
+    let token = server.token(&["narrow"], &json!({"no_default_policy": true}));
+    let scratch = Scratch::new();
+    let outcome = run(&mut scratch.exec(&server.address(), &token, &["--secrets", "secret/narrow"], ENV));
+    assert_eq!(outcome.environment()["NARROW"], "1");
+}
+
+#[test]
+fn a_templated_path_is_filled_by_the_login_or_by_one_look_up_of_a_given_token() {
+    let server = Server::shared();
+    server.enable_auth("userpass", "template-users");
+    server.policy("template", "path \"secret/data/users/*\" { capabilities = [\"read\"] }");
+    server.must("POST", "auth/template-users/users/ada", &json!({"password": "pw-canary", "policies": "template"}));
+    server.put("users/ada", &json!({"WHO": "ada"}));
+    let scratch = Scratch::new();
+    let source = "[[source]]\nkv = \"secret/users/{metadata.username}\"\nversion = 2\n";
+    let password = scratch.file("password", "pw-canary");
+    let auth = format!("[auth]\nmethod = \"userpass\"\nmount = \"template-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    scratch.file("config/vault.toml", auth + source);
+    let relay = Faults::start(relay_to(server.port()));
+    assert_eq!(run(&mut scratch.exec(&relay.address(), "", &[], ENV)).environment()["WHO"], "ada");
+    assert!(!relay.seen().iter().any(|request| request.path.contains("lookup-self")), "the login said it");
+
+    let login = server.must("POST", "auth/template-users/login/ada", &json!({"password": "pw-canary"}));
+    let token = login["auth"]["client_token"].as_str().unwrap();
+    scratch.file("config/vault.toml", source);
+    let relay = Faults::start(relay_to(server.port()));
+    assert_eq!(run(&mut scratch.exec(&relay.address(), token, &[], ENV)).environment()["WHO"], "ada");
+    assert_eq!(relay.seen().len(), 2, "one look-up and one read");
+    assert!(server.is_alive(token));
+}
+
+#[test]
+fn a_template_does_not_climb_and_a_client_of_a_gateway_does_not_choose_it() {
+    let server = Server::shared();
+    server.put("users/bob", &json!({"WHO": "bob"}));
+    let scratch = Scratch::new();
+    let exec = |place: &str, name: &str, value: &str| {
+        scratch.file("config/vault.toml", format!("[[source]]\nkv = \"secret/users/{{{place}}}\"\n"));
+        run(scratch.exec(&server.address(), "root", &[], ENV).env(name, value))
+    };
+    assert_eq!(exec("env.WHO_AM_I", "WHO_AM_I", "bob").environment()["WHO"], "bob");
+    for value in ["..", "../users/bob", "a/b", ""] {
+        exec("env.WHO_AM_I", "WHO_AM_I", value).is_error(78, &["env.WHO_AM_I"]);
+    }
+    exec("env.KERNEL_USERNAME", "KERNEL_USERNAME", "bob").is_error(78, &["KERNEL_", "proof"]);
+    exec("env.VAULT_TOKEN", "X", "x").is_error(78, &["env.VAULT_TOKEN"]);
+    exec("metadata.username", "X", "x").is_error(78, &["metadata.username"]);
+    server.put("users/analysis", &json!({"WHO": "notebook"}));
+    assert_eq!(exec("notebook", "JPY_SESSION_NAME", "/home/x/analysis.ipynb").environment()["WHO"], "notebook");
+}
+
+#[test]
+fn a_file_source_is_a_file_for_its_user_alone_and_goes_when_its_process_is_gone() {
+    let server = Server::shared();
+    server.put("file", &json!({"key.json": "{\"canary\": 1}\n"}));
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/file\"\nfield = \"key.json\"\nfile = \"GOOGLE_APPLICATION_CREDENTIALS\"\n");
+    let script = "stat -c '%a %s' \"$GOOGLE_APPLICATION_CREDENTIALS\"; stat -c %a \"$(dirname \"$GOOGLE_APPLICATION_CREDENTIALS\")\"; cat \"$GOOGLE_APPLICATION_CREDENTIALS\"";
+    let launch = |argv: &[&str]| run(&mut scratch.exec(&server.address(), "root", &[], argv));
+    let outcome = launch(&["/bin/sh", "-c", script]);
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), "600 14\n700\n{\"canary\": 1}\n", "{}", outcome.stderr);
+    let files = || std::fs::read_dir(scratch.path("runtime/jupyter-vault")).unwrap().count();
+    assert_eq!(files(), 1, "the file is there as long as its process may be");
+    launch(&["/bin/true"]);
+    assert_eq!(files(), 1, "the first one's is removed by the next launch");
+    let not_a_program = scratch.file("broken", [0x7f, 0, 1, 2]);
+    std::fs::set_permissions(&not_a_program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    assert_eq!(launch(&[not_a_program.to_str().unwrap()]).code(), Some(126));
+    assert_eq!(files(), 0, "a launch that fails leaves none");
+}
+
+#[test]
+fn a_database_role_gives_a_url_and_its_login_token_is_not_revoked() {
+    // A leased answer needs an engine with leases; the token keeps living because the lease hangs on it.
+    let answer = r#"{"lease_id":"database/creds/ro/x","lease_duration":60,"renewable":true,"data":{"username":"v-ada","password":"p@ss/w:rd-canary"}}"#;
+    let login = r#"{"auth":{"client_token":"s.tok","metadata":{},"token_type":"service"}}"#;
+    let faults = Faults::start(move |request, _| match request.path.as_str() {
+        "/v1/auth/jwt/login" => support::faults::Reply::json(200, login),
+        _ => support::faults::Reply::json(200, answer),
+    });
+    let scratch = Scratch::new();
+    let jwt = scratch.file("jwt", "x.y.z");
+    scratch.file(
+        "config/vault.toml",
+        format!(
+            "[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n[[source]]\ndatabase = \"database/creds/ro\"\nname = \"DATABASE_URL\"\n\
+             url = \"postgresql://{{username}}:{{password}}@db/x\"\n"
+        ),
+    );
+    let environment = run(&mut scratch.exec(&faults.address(), "", &[], ENV)).environment();
+    assert_eq!(environment["DATABASE_URL"], "postgresql://v-ada:p%40ss%2Fw%3Ard-canary@db/x");
+    assert!(!faults.seen().iter().any(|request| request.path.contains("revoke")));
+}
+
+#[test]
+fn any_engine_can_be_read_with_its_fields_named() {
+    let server = Server::shared();
+    server.must("POST", "cubbyhole/mine", &json!({"access_key": "AK", "secret_key": "SK", "unused": "x"}));
+    let source = "[[source]]\nread = \"cubbyhole/mine\"\nfields = { access_key = \"AWS_ACCESS_KEY_ID\", secret_key = \"AWS_SECRET_ACCESS_KEY\" }\n";
+    let environment = with_config(server, source).environment();
+    assert_eq!((environment["AWS_ACCESS_KEY_ID"].as_str(), environment["AWS_SECRET_ACCESS_KEY"].as_str()), ("AK", "SK"));
+    assert!(!environment.contains_key("unused"));
+    with_config(server, "[[source]]\nkv = \"cubbyhole/mine\"\n").is_error(78, &["another secrets engine", "read"]);
+}

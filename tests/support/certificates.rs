@@ -1,0 +1,64 @@
+//! Certificates for TLS listeners: a good one, one that expired, one for another host.
+
+use std::fs::{create_dir_all, write};
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+
+/// A folder with a CA and what it signed, as PEM files.
+pub struct Certificates {
+    folder: PathBuf,
+}
+
+impl Certificates {
+    /// Makes them all in `folder`.
+    pub fn make(folder: &Path) -> Self {
+        create_dir_all(folder).expect("the folder can be made");
+        let mut authority = CertificateParams::new(Vec::new()).expect("no names are valid names");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(authority, key()).expect("the CA signs itself");
+        write(folder.join("ca.pem"), issuer.pem()).expect("ca.pem");
+        let this = Self { folder: folder.to_owned() };
+        this.sign(&issuer, "good", &["127.0.0.1", "localhost"], false, ExtendedKeyUsagePurpose::ServerAuth);
+        this.sign(&issuer, "expired", &["127.0.0.1"], true, ExtendedKeyUsagePurpose::ServerAuth);
+        this.sign(&issuer, "elsewhere", &["vault.example.org"], false, ExtendedKeyUsagePurpose::ServerAuth);
+        this.sign(&issuer, "client", &["ada"], false, ExtendedKeyUsagePurpose::ClientAuth);
+        this
+    }
+
+    /// A file by its name: `ca`, or one of the certificates.
+    pub fn cert(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.pem"))
+    }
+
+    /// The key of a certificate.
+    pub fn key(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}-key.pem"))
+    }
+
+    fn sign(
+        &self,
+        issuer: &CertifiedIssuer<'_, KeyPair>,
+        name: &str,
+        hosts: &[&str],
+        expired: bool,
+        usage: ExtendedKeyUsagePurpose,
+    ) {
+        let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts.clone()).expect("the names are valid");
+        params.distinguished_name.push(rcgen::DnType::CommonName, hosts[0].clone());
+        params.extended_key_usages = vec![usage];
+        if expired {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+        }
+        let key = key();
+        let cert = params.signed_by(&key, issuer).expect("the CA signs");
+        write(self.cert(name), cert.pem()).expect("a certificate's file");
+        write(self.key(name), key.serialize_pem()).expect("a key's file");
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key can be made")
+}

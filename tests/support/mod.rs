@@ -1,0 +1,8 @@
+//! What the tests stand on: a real OpenBao, the real binary, and faults made by hand.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its own part of this")]
+
+pub mod certificates;
+pub mod faults;
+pub mod launcher;
+pub mod openbao;
+pub mod python;

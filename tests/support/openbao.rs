@@ -1,0 +1,207 @@
+//! A real OpenBao server for a test process, with plain and TLS listeners.
+//!
+//! A test process can end in any way, a static is never dropped, and no server may be left over. So a
+//! small shell stands between: it ends the server when its standard input closes, which the death of
+//! the test process does by itself.
+
+use std::fs::{File, write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::certificates::Certificates;
+use super::python::bao;
+
+/// Ends its child when standard input closes.
+const WATCH: &str = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server""#;
+
+/// A running server. Its root token is `root`.
+pub struct Server {
+    port: u16,
+    tls: [u16; 3],
+    child: Child,
+    folder: TempDir,
+    pub certificates: Certificates,
+}
+
+impl Server {
+    /// The server that the tests of one process share.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Server> = LazyLock::new(Server::start);
+        &SHARED
+    }
+
+    /// Starts a server and waits until it answers.
+    pub fn start() -> Self {
+        for _ in 0..5 {
+            if let Some(server) = Self::try_start() {
+                return server;
+            }
+        }
+        panic!("OpenBao did not start in five attempts");
+    }
+
+    fn try_start() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let certificates = Certificates::make(&folder.path().join("tls"));
+        let [port, good, expired, elsewhere] = free_ports();
+        let listener = |port: u16, name: &str| {
+            format!(
+                "listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_cert_file = {:?} tls_key_file = {:?} tls_client_ca_file = {:?} }}\n",
+                certificates.cert(name),
+                certificates.key(name),
+                certificates.cert("ca")
+            )
+        };
+        let config = folder.path().join("server.hcl");
+        let text = listener(good, "good") + &listener(expired, "expired") + &listener(elsewhere, "elsewhere");
+        write(&config, text).expect("the configuration is written");
+        let log = File::create(folder.path().join("log")).expect("the log");
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCH, "sh"]).arg(bao()).args(["server", "-dev", "-dev-root-token-id=root"]);
+        command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).arg("-config").arg(&config);
+        command.env("HOME", folder.path()).stdin(Stdio::piped()).stderr(log.try_clone().expect("the log")).stdout(log);
+        let child = command.spawn().expect("a shell");
+        let mut server = Self { port, tls: [good, expired, elsewhere], child, folder, certificates };
+        server.wait_until_ready().then_some(server)
+    }
+
+    fn wait_until_ready(&mut self) -> bool {
+        let end = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < end {
+            if self.child.try_wait().expect("the shell is ours").is_some() {
+                return false;
+            }
+            let listening = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            if listening && self.api("GET", "sys/internal/ui/mounts/secret/x", None).0 == 200 {
+                return true;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port of the plain listener.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a TLS listener with a good, an expired or another host's certificate.
+    pub fn tls_address(&self, which: &str) -> String {
+        let place = ["good", "expired", "elsewhere"].iter().position(|name| *name == which).expect("a listener");
+        format!("https://127.0.0.1:{}", self.tls[place])
+    }
+
+    /// A folder that lives as long as the server.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A request with the root token; panics only when there is no answer.
+    pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.api_with(&[("X-Vault-Token", "root")], method, path, body)
+    }
+
+    /// A request with any headers.
+    pub fn api_with(&self, headers: &[(&str, &str)], method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}/v1/{path}", self.address()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(text).expect("a request");
+        let agent_config = agent.configure_request(request).allow_non_standard_methods(true).build();
+        match agent.run(agent_config) {
+            Ok(mut response) => {
+                let text = response.body_mut().read_to_string().unwrap_or_default();
+                (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+            }
+            Err(_) => (0, Value::Null),
+        }
+    }
+
+    /// A request with the root token that must succeed; gives the answer.
+    pub fn must(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.api(method, path, Some(body));
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Writes a secret below the KV v2 mount `secret`.
+    pub fn put(&self, path: &str, fields: &Value) {
+        self.must("POST", &format!("secret/data/{path}"), &json!({ "data": fields }));
+    }
+
+    /// Mounts a KV engine.
+    pub fn mount_kv(&self, path: &str, version: u8) {
+        self.must("POST", &format!("sys/mounts/{path}"), &json!({"type": "kv", "options": {"version": version.to_string()}}));
+        // Version 2 upgrades its storage in the background.
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.api("POST", &format!("{path}/{}ready", if version == 2 { "data/" } else { "" }), Some(&json!({"data": {"a": "b"}}))).0 >= 300 {
+            assert!(Instant::now() < end, "the mount {path} does not become ready");
+        }
+    }
+
+    /// Enables a login method.
+    pub fn enable_auth(&self, kind: &str, path: &str) {
+        self.must("POST", &format!("sys/auth/{path}"), &json!({ "type": kind }));
+    }
+
+    /// Writes a policy.
+    pub fn policy(&self, name: &str, text: &str) {
+        self.must("PUT", &format!("sys/policies/acl/{name}"), &json!({ "policy": text }));
+    }
+
+    /// A token; `more` is laid over the request.
+    pub fn token(&self, policies: &[&str], more: &Value) -> String {
+        let mut body = json!({ "policies": policies, "ttl": "10m" });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            body[key] = value.clone();
+        }
+        let answer = self.must("POST", "auth/token/create", &body);
+        answer["auth"]["client_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Whether a token can still be used.
+    pub fn is_alive(&self, token: &str) -> bool {
+        self.api("POST", "auth/token/lookup", Some(&json!({ "token": token }))).0 == 200
+    }
+
+    /// How many tokens the server knows.
+    pub fn token_count(&self) -> usize {
+        let (_, answer) = self.api("LIST", "auth/token/accessors", None);
+        answer["data"]["keys"].as_array().map_or(0, Vec::len)
+    }
+
+    /// A wrapped answer to a POST.
+    pub fn wrapped(&self, path: &str, body: &Value) -> String {
+        let headers = [("X-Vault-Token", "root"), ("X-Vault-Wrap-TTL", "120")];
+        let (status, answer) = self.api_with(&headers, "POST", path, Some(body));
+        assert_eq!(status, 200, "{answer}");
+        answer["wrap_info"]["token"].as_str().expect("a wrapping token").to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Ports that were free a moment ago, all different.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its address").port())
+}

@@ -1,0 +1,61 @@
+//! A Python environment of the project's own, made once and shared by every test process.
+//!
+//! `cargo test` starts many processes, and a download can be interrupted. So one file lock lets one
+//! process build while the others wait, and a mark with the requirements' text, written last, tells a
+//! whole environment from a broken or outdated one.
+
+use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+/// Locked versions: OpenBao's server, ipykernel and what they need.
+const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
+
+/// The environment's folder, built if need be.
+pub fn environment() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(build);
+    &ENVIRONMENT
+}
+
+/// The environment's Python.
+pub fn python() -> PathBuf {
+    environment().join("bin/python")
+}
+
+/// OpenBao's program.
+pub fn bao() -> PathBuf {
+    environment().join("bin/bao")
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
+}
+
+fn build() -> PathBuf {
+    create_dir_all(target()).expect("the target folder can be made");
+    let folder = target().join("python");
+    let lock = File::create(target().join("python.lock")).expect("the lock can be made");
+    lock.lock().expect("the lock can be taken");
+    let requirements = read_to_string(REQUIREMENTS).expect("tests/requirements.txt can be read");
+    let mark = folder.join("complete");
+    if read_to_string(&mark).is_ok_and(|built| built == requirements) {
+        return folder;
+    }
+    eprintln!("making a Python environment in {} (about 150 MB, once) …", folder.display());
+    let _ = remove_dir_all(&folder);
+    step(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv (Debian: python3-venv)");
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "on", "-r", REQUIREMENTS]);
+    step(&mut pip, "pip install -r tests/requirements.txt");
+    write(&mark, requirements).expect("the mark can be written");
+    folder
+}
+
+fn step(command: &mut Command, what: &str) {
+    // pip reports on stdout, which is for results here.
+    command.stdin(Stdio::null()).stdout(std::io::stderr());
+    let status = command.status().unwrap_or_else(|cause| panic!("{what} can't be started: {cause}"));
+    assert!(status.success(), "{what} failed: {status}");
+}
