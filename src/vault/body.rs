@@ -47,8 +47,17 @@ impl<'a> Answer<'a> {
                 "check that the address is Vault's API, and what stands between: a login page, a proxy",
             ));
         }
+        // A derived type takes an array for an object; Vault never sends one.
+        if reply.body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(malformed(what));
+        }
         serde_json::from_slice(&reply.body).map_err(|cause| match cause.classify() {
             serde_json::error::Category::Data => malformed(what),
+            _ if cause.to_string().starts_with("recursion limit") => Error::new(
+                Kind::Malformed,
+                format!("the answer to {what} is nested deeper than any of Vault's"),
+                "check that the address is Vault's, and what stands between here and Vault",
+            ),
             _ => Error::new(
                 Kind::NotVault,
                 format!("the answer to {what} is called JSON and is none"),

@@ -1,0 +1,434 @@
+//! Every way to log in, against a real OpenBao; what becomes of the token; and whose secrets they are.
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::faults::{Faults, Reply, Seen, relay_to};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
+use support::openbao::Server;
+
+const ENV: &[&str] = &["/usr/bin/env", "-0"];
+const SOURCE: &str = "\n[[source]]\nkv = \"secret/auth\"\nversion = 2\n";
+
+/// The shared server with a secret `AUTH=yes` and a policy that reads it.
+fn prepared() -> &'static Server {
+    let server = Server::shared();
+    server.put("auth", &json!({"AUTH": "yes"}));
+    server.policy("auth", "path \"secret/data/auth\" { capabilities = [\"read\"] }");
+    server
+}
+
+fn launch(server: &Server, scratch: &Scratch, auth: &str) -> Outcome {
+    launch_at(&server.address(), scratch, auth, &[])
+}
+
+fn launch_at(address: &str, scratch: &Scratch, config: &str, variables: &[(&str, &str)]) -> Outcome {
+    scratch.file("config/vault.toml", format!("{config}{SOURCE}"));
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", address).args(["exec", "--timeout", "5", "--"]).args(ENV);
+    run(command.envs(variables.iter().copied()))
+}
+
+/// Logs in through a relay, and gives the token that was used to read.
+fn token_used(server: &Server, scratch: &Scratch, auth: &str) -> String {
+    let relay = Faults::start(relay_to(server.port()));
+    let outcome = launch_at(&relay.address(), scratch, auth, &[]);
+    assert_eq!(outcome.environment()["AUTH"], "yes");
+    let read = relay.seen().into_iter().find(|request| request.path.contains("/data/auth")).unwrap();
+    read.header("x-vault-token").unwrap().to_owned()
+}
+
+#[test]
+fn a_given_token_comes_from_its_places_in_order_and_is_never_revoked() {
+    let server = prepared();
+    let token = |name: &str| server.token(&["auth"], &json!({"display_name": name}));
+    let (cli, vault, bao, file) = (token("cli"), token("vault"), token("bao"), token("file"));
+    let scratch = Scratch::new();
+    scratch.file("home/.vault-token", format!("{cli}\n"));
+    let named = scratch.file("token", format!("\n\t {file} \r\n"));
+    let with_file = format!("[auth]\ntoken_file = {named:?}\n");
+    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        ("", &[], &cli),
+        ("", &[("VAULT_TOKEN", &vault)], &vault),
+        ("", &[("VAULT_TOKEN", &vault), ("BAO_TOKEN", &bao)], &bao),
+        ("", &[("VAULT_TOKEN", &vault), ("BAO_TOKEN", "")], &vault),
+        (&with_file, &[("VAULT_TOKEN", &vault)], &file),
+        ("[auth]\nmethod = \"token\"\n", &[], &cli),
+    ];
+    for (config, variables, expected) in cases {
+        let relay = Faults::start(relay_to(server.port()));
+        assert_eq!(launch_at(&relay.address(), &scratch, config, variables).environment()["AUTH"], "yes");
+        assert_eq!(relay.seen()[0].header("x-vault-token"), Some(*expected));
+        assert_eq!(relay.seen()[0].header("x-vault-request"), Some("true"));
+        assert!(!relay.seen().iter().any(|request| request.path.contains("revoke")));
+        assert!(server.is_alive(expected));
+    }
+}
+
+#[test]
+fn a_token_with_spaces_around_is_trimmed_and_one_with_lines_within_is_refused_unseen() {
+    let server = prepared();
+    let token = server.token(&["auth"], &json!({}));
+    let scratch = Scratch::new();
+    let padded = format!("  {token}\n");
+    assert_eq!(launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", &padded)]).environment()["AUTH"], "yes");
+    for broken in ["canary\ncanary", "canary canary", "canär", "\"canary\u{7f}\""] {
+        launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", broken)]).is_error(78, &["VAULT_TOKEN", "characters"]);
+    }
+    launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", " \n")]).is_error(78, &["no credential"]);
+}
+
+#[test]
+fn batch_tokens_and_tokens_with_a_number_of_uses_work() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    for more in [json!({"type": "batch"}), json!({"num_uses": 1})] {
+        let token = server.token(&["auth"], &more);
+        assert_eq!(launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", &token)]).environment()["AUTH"], "yes");
+    }
+    server.enable_auth("approle", "approle-batch");
+    for (role, kind, uses) in [("batch", "batch", 0), ("uses", "service", 1)] {
+        let body = json!({"token_policies": "auth", "token_type": kind, "token_num_uses": uses, "bind_secret_id": false, "secret_id_bound_cidrs": [], "token_bound_cidrs": ["127.0.0.0/8"]});
+        server.must("POST", &format!("auth/approle-batch/role/{role}"), &body);
+        let id = server.api("GET", &format!("auth/approle-batch/role/{role}/role-id"), None).1;
+        let config = format!("[auth]\nmethod = \"approle\"\nmount = \"approle-batch\"\nrole_id = {}\n", id["data"]["role_id"]);
+        let outcome = launch(server, &scratch, &config);
+        assert_eq!(outcome.environment()["AUTH"], "yes");
+        assert!(outcome.stderr.is_empty(), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_wrapped_token_serves_one_start_and_then_says_so() {
+    let server = prepared();
+    let wrap = || server.wrapped("auth/token/create", &json!({"policies": ["auth"], "ttl": "5m"}));
+    let scratch = Scratch::new();
+    let file = scratch.file("wrapped", format!("{}\n", wrap()));
+    let config = format!("[auth]\nmethod = \"wrapped\"\nwrapped_token_file = {file:?}\n");
+    let token = token_used(server, &scratch, &config);
+    assert!(!server.is_alive(&token), "it was made for us, and is revoked");
+    launch(server, &scratch, &config).is_error(77, &["used already", "restart needs a new one"]);
+    let altered = format!("{}x", wrap());
+    launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &altered)]).is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
+    let by_variable = launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrap())]);
+    assert!(!by_variable.environment().contains_key("VAULT_WRAPPED_TOKEN"));
+    // A token that somebody put into a wrapper is not ours to revoke.
+    let given = server.token(&["auth"], &json!({}));
+    let wrapped = server.wrapped("sys/wrapping/wrap", &json!({ "token": given }));
+    assert_eq!(launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrapped)]).environment()["AUTH"], "yes");
+    assert!(server.is_alive(&given));
+}
+
+#[test]
+fn approle_takes_a_secret_id_from_a_file_plain_or_wrapped_and_revokes_its_token() {
+    let server = prepared();
+    server.enable_auth("approle", "approle");
+    server.must("POST", "auth/approle/role/jupyter", &json!({"token_policies": "auth"}));
+    let role_id = server.api("GET", "auth/approle/role/jupyter/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = || server.must("POST", "auth/approle/role/jupyter/secret-id", &json!({}))["data"]["secret_id"].as_str().unwrap().to_owned();
+    let scratch = Scratch::new();
+    let file = scratch.file("secret-id", format!("{}\n", secret_id()));
+    let id_file = scratch.file("role-id", format!("{role_id}\n"));
+    let said = format!("[auth]\nmethod = \"approle\"\nrole_id = \"{role_id}\"\nsecret_id_file = {file:?}\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &said)));
+    let by_file = format!("[auth]\nmethod = \"approle\"\nrole_id_file = {id_file:?}\nsecret_id_file = {file:?}\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &by_file)));
+    scratch.file("secret-id", server.wrapped("auth/approle/role/jupyter/secret-id", &json!({})));
+    let wrapped = format!("{said}secret_id_wrapped = true\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &wrapped)));
+    launch(server, &scratch, &wrapped).is_error(77, &["wrapping token", "used already"]);
+    let secret_id = secret_id();
+    let variables = [("VAULT_ROLE_ID", role_id.as_str()), ("VAULT_SECRET_ID", secret_id.as_str())];
+    let environment = launch_at(&server.address(), &scratch, "[auth]\nmethod = \"approle\"\n", &variables).environment();
+    assert!(environment["AUTH"] == "yes" && !environment.values().any(|value| *value == role_id || *value == secret_id));
+    scratch.file("secret-id", "canary");
+    launch(server, &scratch, &said).is_error(77, &["refused the login at auth/approle"]);
+}
+
+#[test]
+fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let password = scratch.file("password", "pw-canary\n");
+    for mount in ["userpass", "team/ldap"] {
+        server.enable_auth("userpass", mount);
+        server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "pw-canary", "policies": "auth"}));
+    }
+    let userpass = format!("[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &userpass)));
+    // LDAP's login is the same request under another mount; the server behind it is userpass.
+    let ldap = format!("[auth]\nmethod = \"ldap\"\nmount = \"auth/team/ldap/\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &ldap)));
+    scratch.file("password", "wrong-canary");
+    launch(server, &scratch, &userpass).is_error(77, &["refused the login at auth/userpass"]);
+    launch(server, &scratch, "[auth]\nmethod = \"userpass\"\n").is_error(78, &["username"]);
+    launch(server, &scratch, &userpass.replace("userpass", "userpas")).is_error(78, &["userpas", "did you mean", "vault.toml:2"]);
+    launch(server, &scratch, &format!("{userpass}mount = \"no-such\"\n")).is_error(77, &["auth/no-such"]);
+}
+
+/// A key pair and a JWT that it signs, made by the server's own transit engine.
+fn signed_jwt(server: &Server, claims: &Value) -> (String, String) {
+    server.api("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
+    server.must("POST", "transit/keys/jwt", &json!({"type": "rsa-2048"}));
+    let public = server.api("GET", "transit/keys/jwt", None).1["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned();
+    let encode = |text: String| base64_url(text.as_bytes());
+    let input = format!("{}.{}", encode(json!({"alg": "RS256", "typ": "JWT"}).to_string()), encode(claims.to_string()));
+    let body = json!({"input": base64(input.as_bytes()), "signature_algorithm": "pkcs1v15", "hash_algorithm": "sha2-256"});
+    let signed = server.must("POST", "transit/sign/jwt", &body);
+    let signature = signed["data"]["signature"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    (public, format!("{input}.{}", signature.replace('+', "-").replace('/', "_").trim_end_matches('=')))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            text.push(if place > chunk.len() { '=' } else { DIGITS[(word >> (18 - 6 * place) & 63) as usize] as char });
+        }
+    }
+    text
+}
+
+fn base64_url(bytes: &[u8]) -> String {
+    base64(bytes).replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned()
+}
+
+#[test]
+fn a_jwt_from_a_file_logs_in_and_its_user_fills_the_path() {
+    let server = prepared();
+    let (public, jwt) = signed_jwt(server, &json!({"sub": "ada", "aud": "vault", "exp": 4_000_000_000_u64}));
+    server.enable_auth("jwt", "jwt");
+    server.must("POST", "auth/jwt/config", &json!({"jwt_validation_pubkeys": [public], "default_role": "jupyter"}));
+    let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": "auth", "claim_mappings": {"sub": "user"}});
+    server.must("POST", "auth/jwt/role/jupyter", &role);
+    let scratch = Scratch::new();
+    let file = scratch.file("jwt", format!("{jwt}\n"));
+    for role in ["role = \"jupyter\"\n", ""] {
+        let config = format!("[auth]\nmethod = \"jwt\"\njwt_file = {file:?}\n{role}");
+        assert!(!server.is_alive(&token_used(server, &scratch, &config)));
+    }
+    let from_request = "[auth]\nfrom_request = true\n";
+    let environment = launch_at(&server.address(), &scratch, from_request, &[("KERNEL_VAULT_JWT", &jwt)]).environment();
+    assert!(environment["AUTH"] == "yes" && !environment.contains_key("KERNEL_VAULT_JWT"));
+    scratch.file("jwt", "canary.canary.canary");
+    let config = format!("[auth]\nmethod = \"jwt\"\njwt_file = {file:?}\n");
+    launch(server, &scratch, &config).is_error(77, &["refused the login at auth/jwt"]);
+}
+
+#[test]
+fn a_kubernetes_service_account_logs_in() {
+    // OpenBao's kubernetes method asks a Kubernetes API server to review the token; that one is by hand.
+    let server = prepared();
+    let review = Faults::start(|request: &Seen, _| {
+        let good = String::from_utf8_lossy(&request.body).contains("eyJ");
+        Reply::json(201, &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": {
+            "authenticated": good, "user": {"username": "system:serviceaccount:hub:ada", "uid": "u-1", "groups": []}}}).to_string())
+    });
+    let claims = json!({"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:hub:ada", "exp": 4_000_000_000_u64,
+        "kubernetes.io": {"namespace": "hub", "serviceaccount": {"name": "ada", "uid": "u-1"}}});
+    let (public, jwt) = signed_jwt(server, &claims);
+    server.enable_auth("kubernetes", "k8s");
+    let config = json!({"kubernetes_host": review.address(), "pem_keys": [public], "disable_local_ca_jwt": true, "disable_iss_validation": true});
+    server.must("POST", "auth/k8s/config", &config);
+    let role = json!({"bound_service_account_names": "ada", "bound_service_account_namespaces": "hub", "token_policies": "auth"});
+    server.must("POST", "auth/k8s/role/jupyter", &role);
+    let scratch = Scratch::new();
+    let file = scratch.file("sa-token", jwt);
+    let config = format!("[auth]\nmethod = \"kubernetes\"\nmount = \"k8s\"\nrole = \"jupyter\"\njwt_file = {file:?}\n");
+    assert!(!server.is_alive(&token_used(server, &scratch, &config)));
+    launch(server, &scratch, &config.replace("role = \"jupyter\"\n", "")).is_error(78, &["kubernetes needs `role`"]);
+    let no_file = "[auth]\nmethod = \"kubernetes\"\nrole = \"x\"\n";
+    launch(server, &scratch, no_file).is_error(78, &["/var/run/secrets/kubernetes.io/serviceaccount/token"]);
+}
+
+#[test]
+fn a_client_certificate_logs_in() {
+    let server = prepared();
+    server.enable_auth("cert", "cert");
+    let certificates = &server.certificates;
+    let ca = std::fs::read_to_string(certificates.cert("ca")).unwrap();
+    server.must("POST", "auth/cert/certs/jupyter", &json!({"certificate": ca, "token_policies": "auth"}));
+    server.must("POST", "auth/cert/certs/other", &json!({"certificate": ca, "allowed_common_names": "nobody"}));
+    let scratch = Scratch::new();
+    let config = |role: &str| {
+        format!(
+            "[vault]\nca_cert = {:?}\nclient_cert = {:?}\nclient_key = {:?}\n[auth]\nmethod = \"cert\"\n{role}",
+            certificates.cert("ca"),
+            certificates.cert("client"),
+            certificates.key("client")
+        )
+    };
+    let address = server.tls_address("good");
+    for role in ["role = \"jupyter\"\n", ""] {
+        assert_eq!(launch_at(&address, &scratch, &config(role), &[]).environment()["AUTH"], "yes");
+    }
+    launch_at(&address, &scratch, &config("role = \"other\"\n"), &[]).is_error(77, &["refused the login at auth/cert"]);
+    launch_at(&address, &scratch, "[auth]\nmethod = \"cert\"\n", &[]).is_error(78, &["client_cert"]);
+    let wrong_key = config("").replace(certificates.key("client").to_str().unwrap(), certificates.key("good").to_str().unwrap());
+    launch_at(&address, &scratch, &wrong_key, &[]).is_error(78, &["good-key.pem"]);
+}
+
+#[test]
+fn an_agent_on_a_unix_socket_or_a_port_adds_the_token() {
+    let server = prepared();
+    server.enable_auth("approle", "agent-role");
+    server.must("POST", "auth/agent-role/role/agent", &json!({"token_policies": "auth"}));
+    let role_id = server.api("GET", "auth/agent-role/role/agent/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = server.must("POST", "auth/agent-role/role/agent/secret-id", &json!({}))["data"]["secret_id"].as_str().unwrap().to_owned();
+    let scratch = Scratch::new();
+    let (role_file, secret_file) = (scratch.file("role", role_id), scratch.file("secret", secret_id));
+    let socket = scratch.path("agent.sock");
+    let [port] = support::openbao::free_ports();
+    let config = format!(
+        "vault {{ address = \"{}\" }}\nauto_auth {{ method \"approle\" {{ mount_path = \"auth/agent-role\" config = {{ role_id_file_path = {role_file:?} \
+         secret_id_file_path = {secret_file:?} remove_secret_id_file_after_reading = false }} }} }}\napi_proxy {{ use_auto_auth_token = true }}\n\
+         listener \"unix\" {{ address = {socket:?} tls_disable = true require_request_header = true }}\n\
+         listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}\n",
+        server.address()
+    );
+    let config = scratch.file("agent.hcl", config);
+    let watch = "\"$@\" </dev/null & agent=$!; read -r _; kill \"$agent\"; wait \"$agent\"";
+    let mut agent = Command::new("sh").args(["-c", watch, "sh"]).arg(support::python::bao()).arg("agent").arg("-config").arg(config)
+        .env("HOME", scratch.path("home")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let by_socket = format!("unix://{}", socket.display());
+    eventually("the agent has logged in", || {
+        socket.exists() && launch_at(&by_socket, &scratch, "", &[]).code() == Some(0)
+    });
+    assert_eq!(launch_at(&by_socket, &scratch, "", &[]).environment()["AUTH"], "yes");
+    let by_port = format!("http://127.0.0.1:{port}");
+    let variables = [("VAULT_AGENT_ADDR", by_port.as_str())];
+    assert_eq!(launch_at("http://127.0.0.1:1", &scratch, "", &variables).environment()["AUTH"], "yes");
+    let config = format!("[vault]\naddress = \"{by_socket}\"\n[auth]\nmethod = \"agent\"\n");
+    assert_eq!(launch_at("", &scratch, &config, &[]).environment()["AUTH"], "yes");
+    drop(agent.stdin.take());
+    agent.wait().unwrap();
+    launch_at("unix:///no/such/agent.sock", &scratch, "", &[]).is_error(69, &["/no/such/agent.sock"]);
+    let dead = scratch.path("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    launch_at(&format!("unix://{}", dead.display()), &scratch, "", &[]).is_error(69, &["nothing listens on the socket"]);
+}
+
+#[test]
+fn a_namespace_is_sent_with_every_request() {
+    let server = prepared();
+    server.must("POST", "sys/namespaces/team-a", &json!({}));
+    let inside = [("X-Vault-Token", "root"), ("X-Vault-Namespace", "team-a")];
+    server.api_with(&inside, "POST", "sys/mounts/kv", Some(&json!({"type": "kv", "options": {"version": "2"}})));
+    eventually("the mount is ready", || {
+        server.api_with(&inside, "POST", "kv/data/x", Some(&json!({"data": {"TEAM": "a"}}))).0 == 200
+    });
+    server.api_with(&inside, "POST", "sys/policies/acl/x", Some(&json!({"policy": "path \"kv/data/x\" { capabilities = [\"read\"] }"})));
+    server.api_with(&inside, "POST", "sys/auth/userpass", Some(&json!({"type": "userpass"})));
+    server.api_with(&inside, "POST", "auth/userpass/users/ada", Some(&json!({"password": "pw-canary", "policies": "x"})));
+    let scratch = Scratch::new();
+    let password = scratch.file("password", "pw-canary");
+    let config = format!("[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n[[source]]\nkv = \"kv/x\"\n");
+    scratch.file("config/vault.toml", config);
+    for (variable, value) in [("VAULT_NAMESPACE", "team-a"), ("BAO_NAMESPACE", "/team-a/")] {
+        let mut command = scratch.launcher();
+        command.env("VAULT_ADDR", server.address()).env(variable, value).args(["exec", "--"]).args(ENV);
+        assert_eq!(run(&mut command).environment()["TEAM"], "a");
+    }
+}
+
+#[test]
+fn credentials_of_a_request_count_only_when_asked_for_and_then_alone() {
+    let server = prepared();
+    let own = server.token(&["auth"], &json!({}));
+    let gateway = server.token(&["auth"], &json!({}));
+    let scratch = Scratch::new();
+    let relay = || Faults::start(relay_to(server.port()));
+    let used = |config: &str, variables: &[(&str, &str)]| {
+        let relay = relay();
+        launch_at(&relay.address(), &scratch, config, variables).environment();
+        relay.seen()[0].header("x-vault-token").unwrap().to_owned()
+    };
+    let both = [("KERNEL_VAULT_TOKEN", own.as_str()), ("VAULT_TOKEN", gateway.as_str())];
+    assert_eq!(used("", &both), gateway);
+    assert_eq!(used("[auth]\nfrom_request = true\n", &both), own);
+    launch_at(&server.address(), &scratch, "[auth]\nfrom_request = true\n", &both[1..]).is_error(78, &["kernel request", "KERNEL_VAULT_TOKEN"]);
+    let wrapped = server.wrapped("auth/token/create", &json!({"policies": ["auth"]}));
+    let environment = launch_at(&server.address(), &scratch, "[auth]\nfrom_request = true\n", &[("KERNEL_VAULT_WRAPPED_TOKEN", &wrapped)]).environment();
+    assert_eq!(environment["AUTH"], "yes");
+}
+
+#[test]
+fn a_login_that_asks_for_a_second_factor_or_gives_no_token_is_an_error() {
+    let scratch = Scratch::new();
+    let jwt = scratch.file("jwt", "a.b.c");
+    let config = format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n");
+    for (answer, code, fragment) in [
+        (r#"{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"canary"}}}"#, 77, "second factor"),
+        (r#"{"auth":{"client_token":""}}"#, 65, "shape"),
+        (r#"{"auth":null}"#, 65, "shape"),
+        (r#"{"auth":{"client_token":7}}"#, 65, "shape"),
+    ] {
+        let faults = Faults::start(move |_, _| Reply::json(200, answer));
+        launch_at(&faults.address(), &scratch, &config, &[]).is_error(code, &[fragment]);
+    }
+    let refusing = Faults::start(|_, _| Reply::json(404, r#"{"errors":["no handler for route canary"]}"#));
+    launch_at(&refusing.address(), &scratch, &config, &[]).is_error(66, &["no login method at auth/jwt"]);
+}
+
+#[test]
+fn a_token_that_cannot_be_revoked_is_reported_and_the_kernel_starts() {
+    let faults = Faults::start(|request: &Seen, _| match request.path.as_str() {
+        "/v1/auth/jwt/login" => Reply::json(200, r#"{"auth":{"client_token":"s.tok","token_type":"service"}}"#),
+        "/v1/auth/token/revoke-self" => Reply::json(500, "{}"),
+        _ => Reply::json(200, r#"{"data":{"data":{"AUTH":"yes"},"metadata":{"version":1}}}"#),
+    });
+    let scratch = Scratch::new();
+    let jwt = scratch.file("jwt", "a.b.c");
+    let outcome = launch_at(&faults.address(), &scratch, &format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n"), &[]);
+    assert_eq!(outcome.environment()["AUTH"], "yes");
+    assert!(outcome.stderr.contains("could not be revoked") && !outcome.stderr.contains("s.tok"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_failed_read_revokes_the_logins_token_too() {
+    let server = prepared();
+    server.enable_auth("userpass", "failing-users");
+    server.must("POST", "auth/failing-users/users/ada", &json!({"password": "pw-canary", "policies": "default"}));
+    let relay = Faults::start(relay_to(server.port()));
+    let scratch = Scratch::new();
+    let password = scratch.file("password", "pw-canary");
+    let config = format!("[auth]\nmethod = \"userpass\"\nmount = \"failing-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    launch_at(&relay.address(), &scratch, &config, &[]).is_error(77, &["policies", "the login at auth/failing-users"]);
+    let token = relay.seen()[1].header("x-vault-token").unwrap().to_owned();
+    assert!(!server.is_alive(&token));
+}
+
+#[test]
+fn a_proxy_on_the_way_is_used_as_it_is_said() {
+    let server = prepared();
+    let token = server.token(&["auth"], &json!({}));
+    let scratch = Scratch::new();
+    let proxy = Faults::start(relay_to(server.port()));
+    let address = proxy.address().replace("http://", "http://ada:pw-canary@");
+    let variables = [("VAULT_TOKEN", token.as_str()), ("VAULT_PROXY_ADDR", address.as_str())];
+    assert_eq!(launch_at(&server.address(), &scratch, "", &variables).environment()["AUTH"], "yes");
+    assert_eq!(proxy.seen()[0].path, format!("{}/v1/secret/data/auth", server.address()));
+    assert!(proxy.seen()[0].header("proxy-authorization").unwrap().starts_with("Basic "));
+    let refusing = Faults::start(|_, _| Reply::with(407, "", ""));
+    let address = refusing.address();
+    let variables = [("VAULT_TOKEN", token.as_str()), ("VAULT_HTTP_PROXY", address.as_str())];
+    launch_at(&server.tls_address("good"), &scratch, "", &variables).is_error(69, &["proxy did not open"]);
+    assert_eq!(refusing.seen()[0].method, "CONNECT");
+    let bypassing = [("VAULT_TOKEN", token.as_str()), ("HTTP_PROXY", address.as_str()), ("http_proxy", address.as_str())];
+    assert_eq!(launch_at(&server.address(), &scratch, "", &bypassing).environment()["AUTH"], "yes", "loopback needs no proxy");
+}
+
+#[test]
+fn a_login_ended_by_its_parent_leaves_no_process() {
+    let server = prepared();
+    let token = server.token(&["auth"], &json!({}));
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", SOURCE);
+    let mut command = scratch.exec(&server.address(), &token, &[], &["/bin/sh", "-c", "ls /proc/$$/fd"]);
+    let outcome = finish(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout).split_whitespace().collect::<Vec<_>>(), ["0", "1", "2"]);
+}

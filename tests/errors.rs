@@ -1,0 +1,406 @@
+//! Every way in which a launch fails: told apart, in two lines, with its exit code, within its time.
+//!
+//! What OpenBao can be brought to say, it says here; the rest is made by hand ([`support::faults`]).
+
+mod support;
+
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::faults::{Faults, Reply, Seen};
+use support::launcher::{Outcome, Scratch, run};
+use support::openbao::{Server, free_ports};
+
+/// A launch of one KV v2 read at `address`.
+fn launch(address: &str, token: &str) -> Outcome {
+    launch_with(address, token, "[[source]]\nkv = \"secret/errors\"\nversion = 2\n", "2", &[])
+}
+
+fn launch_with(address: &str, token: &str, config: &str, timeout: &str, variables: &[(&str, &str)]) -> Outcome {
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", config);
+    let mut command = scratch.exec(address, token, &["--timeout", timeout], &["/bin/echo", "started"]);
+    run(command.envs(variables.iter().copied()))
+}
+
+fn answering(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Faults {
+    Faults::start(script)
+}
+
+#[test]
+fn a_port_where_nothing_listens() {
+    let [port] = free_ports();
+    launch(&format!("http://127.0.0.1:{port}"), "root").is_error(69, &["refused", "127.0.0.1", "attempts"]);
+}
+
+#[test]
+fn a_connection_refused_at_first_heals_within_the_budget() {
+    let [port] = free_ports();
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n");
+    let mut command = scratch.exec(&format!("http://127.0.0.1:{port}"), "root", &[], &["/bin/sh", "-c", "echo $HEALED"]);
+    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let serving = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        let body = r#"{"data":{"data":{"HEALED":"yes"},"metadata":{"version":1}}}"#;
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    });
+    assert_eq!(support::launcher::finish(child).stdout, b"yes\n");
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_black_hole() {
+    // A full backlog: the listener never accepts, and further attempts are not answered.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        held.push(stream);
+        assert!(held.len() < 10_000);
+    }
+    let start = Instant::now();
+    launch(&format!("http://{address}"), "root").is_error(69, &["in time", "connect"]);
+    assert!(start.elapsed() < Duration::from_secs(10), "the budget was 2 s");
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing() {
+    let faults = answering(|_, _| Reply::Hang(Vec::new()));
+    launch(&faults.address(), "root").is_error(69, &["in time", "not answered"]);
+    assert_eq!(faults.seen().len(), 1, "not sent again");
+}
+
+#[test]
+fn a_host_name_that_does_not_resolve() {
+    launch("http://no-such-host.invalid:8200", "root").is_error(69, &["no-such-host.invalid", "does not resolve"]);
+}
+
+#[test]
+fn tls_from_an_unknown_issuer_for_another_host_or_expired() {
+    let server = Server::shared();
+    server.put("errors", &json!({"A": "1"}));
+    let ca = server.certificates.cert("ca");
+    let ca = ca.to_str().unwrap();
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    let good = server.tls_address("good");
+    let trusting = [("VAULT_CACERT", ca)];
+    assert_eq!(launch_with(&good, "root", config, "5", &trusting).stdout, b"started\n");
+    let by_bytes = std::fs::read_to_string(ca).unwrap();
+    assert_eq!(launch_with(&good, "root", config, "5", &[("VAULT_CACERT_BYTES", &by_bytes)]).stdout, b"started\n");
+    let folder = server.folder().join("ca-only");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(ca, folder.join("ca.pem")).unwrap();
+    assert_eq!(launch_with(&good, "root", config, "5", &[("VAULT_CAPATH", folder.to_str().unwrap())]).stdout, b"started\n");
+    launch_with(&good, "root", config, "5", &[]).is_error(69, &["unknown issuer", "ca_cert"]);
+    launch_with(&server.tls_address("elsewhere"), "root", config, "5", &trusting).is_error(69, &["another host name"]);
+    let named = [("VAULT_CACERT", ca), ("VAULT_TLS_SERVER_NAME", "vault.example.org")];
+    assert_eq!(launch_with(&server.tls_address("elsewhere"), "root", config, "5", &named).stdout, b"started\n");
+    launch_with(&server.tls_address("expired"), "root", config, "5", &trusting).is_error(69, &["expired"]);
+    for value in ["true", "1", "T"] {
+        let skipping = [("VAULT_SKIP_VERIFY", value)];
+        assert_eq!(launch_with(&server.tls_address("expired"), "root", config, "5", &skipping).stdout, b"started\n");
+    }
+    launch_with(&good, "root", config, "5", &[("VAULT_SKIP_VERIFY", "")]).is_error(69, &["unknown issuer"]);
+    launch_with(&good, "root", config, "5", &[("VAULT_SKIP_VERIFY", "yes")]).is_error(78, &["VAULT_SKIP_VERIFY"]);
+    launch_with(&good, "root", config, "5", &[("VAULT_CACERT", "/no/such/file")]).is_error(78, &["/no/such/file"]);
+}
+
+#[test]
+fn plain_http_on_a_tls_port_and_tls_on_a_plain_one() {
+    let server = Server::shared();
+    let plain = server.tls_address("good").replace("https", "http");
+    launch(&plain, "root").is_error(69, &["speaks TLS", "https://"]);
+    launch(&server.address().replace("http", "https"), "root").is_error(69, &["does not speak TLS", "http://"]);
+}
+
+#[test]
+fn a_namespace_that_does_not_exist() {
+    let config = "[vault]\nnamespace = \"nobody/here\"\n[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    launch_with(&Server::shared().address(), "root", config, "5", &[]).is_error(78, &["namespace", "nobody/here"]);
+    let faults = answering(|_, _| Reply::json(400, r#"{"errors":["missing namespace canary"]}"#));
+    launch(&faults.address(), "root").is_error(78, &["namespace"]);
+}
+
+#[test]
+fn a_request_that_vault_does_not_take() {
+    for status in [400, 405] {
+        let faults = answering(move |_, _| Reply::json(status, r#"{"errors":["unsupported operation canary"]}"#));
+        launch(&faults.address(), "root").is_error(78, &["secret/errors", &status.to_string(), "data/"]);
+    }
+}
+
+#[test]
+fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
+    let server = Server::shared();
+    server.put("errors", &json!({"A": "1"}));
+    launch(&server.address(), "hvs.canary").is_error(77, &["does not accept the token from VAULT_TOKEN", "expired"]);
+    let short = server.token(&["default"], &json!({"ttl": "1s", "explicit_max_ttl": "1s"}));
+    support::launcher::eventually("the token expires", || !server.is_alive(&short));
+    launch(&server.address(), &short).is_error(77, &["does not accept the token"]);
+    let poor = server.token(&["default"], &json!({}));
+    launch(&server.address(), &poor).is_error(77, &["policies", "path \"secret/data/errors\"", "\"read\""]);
+    let config = "[[source]]\nkv_folder = \"secret/errors\"\nversion = 2\n";
+    let listing = launch_with(&server.address(), &poor, config, "5", &[]);
+    listing.is_error(77, &["path \"secret/metadata/errors/\"", "\"list\""]);
+    // HashiCorp Vault's wording.
+    let faults = answering(|_, _| Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#));
+    launch(&faults.address(), "hvs.canary").is_error(77, &["does not accept the token"]);
+}
+
+#[test]
+fn a_token_whose_uses_run_out_or_that_ends_on_the_way() {
+    let server = Server::shared();
+    server.put("errors", &json!({"A": "1"}));
+    server.policy("errors", "path \"secret/data/errors\" { capabilities = [\"read\"] }");
+    let source = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    let once = || server.token(&["errors"], &json!({"num_uses": 1}));
+    assert_eq!(launch_with(&server.address(), &once(), source, "5", &[]).stdout, b"started\n");
+    launch_with(&server.address(), &once(), &source.repeat(2), "5", &[]).is_error(77, &["ended during this launch", "num_uses"]);
+}
+
+#[test]
+fn a_missing_mount_a_missing_path_and_a_deleted_or_destroyed_version() {
+    let server = Server::shared();
+    let read = |path: &str| {
+        let config = format!("[[source]]\nkv = \"{path}\"\nversion = 2\n");
+        launch_with(&server.address(), "root", &config, "5", &[])
+    };
+    read("no-mount/x").is_error(66, &["no secrets engine", "no-mount/x"]);
+    read("secret/not-there").is_error(66, &["no secret at secret/not-there"]);
+    server.put("del", &json!({"A": "canary"}));
+    read("secret/data/del").is_error(66, &["leave data/ out"]);
+    server.api("DELETE", "secret/data/del", None);
+    read("secret/del").is_error(66, &["is deleted", "undelete"]);
+    server.api("PUT", "secret/destroy/del", Some(&json!({"versions": [1]})));
+    read("secret/del").is_error(66, &["is destroyed"]);
+    server.put("field", &json!({"A": "canary"}));
+    let scratch = Scratch::new();
+    run(&mut scratch.exec(&server.address(), "root", &["--secrets", "secret/field#B"], &["/bin/echo"]))
+        .is_error(66, &["no field B", "A"]);
+}
+
+#[test]
+fn a_kv_version_that_is_not_the_mounts() {
+    let server = Server::shared();
+    server.mount_kv("errors-v1", 1);
+    server.must("POST", "errors-v1/x", &json!({"A": "canary"}));
+    server.must("POST", "errors-v1/data/y", &json!({"A": "canary"}));
+    server.put("errors", &json!({"A": "canary"}));
+    let read = |path: &str, version: u8| {
+        let config = format!("[[source]]\nkv = \"{path}\"\nversion = {version}\n");
+        launch_with(&server.address(), "root", &config, "5", &[])
+    };
+    read("errors-v1/x", 2).is_error(78, &["version 2", "version 1"]);
+    read("errors-v1/y", 2).is_error(78, &["version 2"]);
+    read("secret/errors", 1).is_error(78, &["version 1", "version 2"]);
+}
+
+#[test]
+fn too_many_requests_with_and_without_retry_after() {
+    let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
+    for headers in ["Retry-After: 1\r\nContent-Type: application/json\r\n", "Content-Type: application/json\r\n"] {
+        let faults = answering(move |_, number| {
+            if number < 2 { Reply::with(429, headers, "{\"errors\":[\"canary\"]}") } else { Reply::json(200, body) }
+        });
+        let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+        let start = Instant::now();
+        assert_eq!(launch_with(&faults.address(), "root", config, "10", &[]).stdout, b"started\n");
+        assert_eq!(faults.seen().len(), 3);
+        if headers.contains("Retry") {
+            assert!(start.elapsed() >= Duration::from_secs(2), "Retry-After is heeded");
+        }
+        let always = answering(move |_, _| Reply::with(429, headers, "{}"));
+        launch(&always.address(), "root").is_error(75, &["too many requests", "attempts"]);
+        let never = [("VAULT_MAX_RETRIES", "0")];
+        let always = answering(move |_, _| Reply::with(429, headers, "{}"));
+        launch_with(&always.address(), "root", config, "5", &never).is_error(75, &["too many requests"]);
+        assert_eq!(always.seen().len(), 1);
+    }
+    let later = answering(|_, _| Reply::with(429, "Retry-After: 3600\r\n", ""));
+    let start = Instant::now();
+    launch(&later.address(), "root").is_error(75, &["too many requests"]);
+    assert!(start.elapsed() < Duration::from_secs(2), "a wait beyond the budget is not begun");
+}
+
+#[test]
+fn server_errors_and_standbys() {
+    for (status, code, fragment) in [
+        (500, 69, "failed"),
+        (502, 69, "failed"),
+        (504, 69, "failed"),
+        (503, 75, "sealed"),
+        (473, 75, "standby"),
+        (472, 75, "standby"),
+        (412, 75, "caught up"),
+    ] {
+        let faults = answering(move |_, _| Reply::json(status, r#"{"errors":["canary"]}"#));
+        launch(&faults.address(), "root").is_error(code, &[fragment, &status.to_string()]);
+        assert_eq!(faults.seen().len() > 1, code == 75, "{status} is tried again only if it may heal");
+    }
+}
+
+#[test]
+fn a_sealed_server_says_so_and_heals_when_it_is_unsealed() {
+    let server = Server::start();
+    server.put("errors", &json!({"A": "1"}));
+    server.must("PUT", "sys/seal", &json!({}));
+    launch(&server.address(), "root").is_error(75, &["sealed"]);
+}
+
+#[test]
+fn a_redirect_to_the_same_host_is_followed_once_and_no_other_is() {
+    let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
+    let to = |status: u16, location: String| move |_: &Seen, _: usize| Reply::with(status, &format!("Location: {location}\r\n"), "canary");
+    for status in [307, 308] {
+        let active = answering(move |_, _| Reply::json(200, body));
+        let standby = answering(to(status, format!("{}/v1/secret/data/errors", active.address())));
+        assert_eq!(launch(&standby.address(), "root").stdout, b"started\n");
+        assert_eq!(active.seen()[0].header("x-vault-token"), Some("root"));
+        let relative = answering(move |_, number| {
+            if number == 0 { Reply::with(status, "Location: /v1/elsewhere\r\n", "") } else { Reply::json(200, body) }
+        });
+        assert_eq!(launch(&relative.address(), "root").stdout, b"started\n");
+        assert_eq!(relative.seen()[1].path, "/v1/elsewhere");
+    }
+    let thief = answering(move |_, _| Reply::json(200, body));
+    let elsewhere = format!("http://localhost:{}/v1/secret/data/errors", thief.port());
+    let redirecting = answering(to(307, elsewhere));
+    launch(&redirecting.address(), "root").is_error(69, &["another host", "localhost"]);
+    assert!(thief.seen().is_empty(), "the token was not sent there");
+
+    let looping = answering(to(307, "/v1/secret/data/errors".to_owned()));
+    launch(&looping.address(), "root").is_error(69, &["more than once"]);
+    assert_eq!(looping.seen().len(), 2);
+    for location in ["", "javascript:canary", "//", "ftp://127.0.0.1/x"] {
+        let nowhere = answering(to(307, location.to_owned()));
+        launch(&nowhere.address(), "root").is_error(69, &["redirect"]);
+    }
+    for status in [301, 302, 303, 304] {
+        let web_page = answering(to(status, "/ui".to_owned()));
+        launch(&web_page.address(), "root").is_error(69, &["unexpected redirect", &status.to_string()]);
+        assert_eq!(web_page.seen().len(), 1);
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_or_never_ends() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"data\":{\"data\":{\"A\":\"canary";
+    let cut = answering(move |_, _| Reply::Close(head.into()));
+    launch(&cut.address(), "root").is_error(65, &["stopped before its end"]);
+    let chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"dat";
+    let cut = answering(move |_, _| Reply::Close(chunked.into()));
+    launch(&cut.address(), "root").is_error(65, &["stopped before its end"]);
+    let hanging = answering(move |_, _| Reply::Hang(head.into()));
+    launch(&hanging.address(), "root").is_error(69, &["in time", "did not end"]);
+    let endless = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"canary\":\"";
+    let dripping = answering(move |_, _| Reply::Drip(endless.into()));
+    launch(&dripping.address(), "root").is_error(69, &["in time", "did not end"]);
+    let flooding = answering(move |_, _| Reply::Flood(endless.into()));
+    launch_with(&flooding.address(), "root", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n", "20", &[])
+        .is_error(65, &["larger than 16 MiB"]);
+    let promising = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n";
+    let promising = answering(move |_, _| Reply::Hang(promising.into()));
+    launch(&promising.address(), "root").is_error(65, &["larger than 16 MiB"]);
+    let closing = answering(|_, _| Reply::Close(Vec::new()));
+    launch(&closing.address(), "root").is_error(69, &["closed the connection"]);
+}
+
+#[test]
+fn an_answer_that_is_not_vaults() {
+    let cases: &[(Reply, i32, &str)] = &[
+        (Reply::with(200, "Content-Type: text/html\r\n", "<html>canary</html>"), 65, "content type"),
+        (Reply::with(200, "", r#"{"data":{"A":"canary"}}"#), 65, "content type"),
+        (Reply::json(200, "canary"), 65, "is none"),
+        (Reply::json(200, ""), 65, "is none"),
+        (Reply::json(200, "[1]"), 65, "shape"),
+        (Reply::json(200, r#"{"data":null}"#), 65, "shape"),
+        (Reply::json(200, r#"{"data":{"data":["canary"],"metadata":{"version":1}}}"#), 65, "shape"),
+        (Reply::json(200, r#"{"data":{"A":"canary"}}"#), 78, "version"),
+        (Reply::json(200, "\u{feff}{}"), 65, "is none"),
+        (Reply::json(200, r#"{"data":{"data":{"A":"canary","A":"x"},"metadata":{"version":1}}}"#), 65, "key A twice"),
+        (Reply::json(200, r#"{"data":{},"data":{}}"#), 65, "shape"),
+        (Reply::json(200, r#"{"data":{"data":{"A":null},"metadata":{"version":1}}}"#), 65, "A at secret/errors is null"),
+        (Reply::json(200, r#"{"data":{"data":{"A":"canary\u0000"},"metadata":{"version":1}}}"#), 65, "NUL"),
+        (Reply::json(200, r#"{"data":{"data":{"A":"canary\ud800"},"metadata":{"version":1}}}"#), 65, "not valid text"),
+        (Reply::with(404, "Content-Type: text/html\r\n", "<html>canary"), 65, "not as Vault does"),
+        (Reply::with(403, "Content-Type: text/html\r\n", "<html>canary"), 77, "not as Vault does"),
+        (Reply::Close(b"canary\r\n\r\n".to_vec()), 65, "not HTTP"),
+        (Reply::Close(b"\x15\x03\x01\x00\x02\x02\x16".to_vec()), 65, "https://"),
+    ];
+    for (reply, code, fragment) in cases {
+        let bytes = match reply {
+            Reply::Bytes(bytes) | Reply::Close(bytes) => bytes.clone(),
+            _ => unreachable!("only whole answers in the table"),
+        };
+        let closing = matches!(reply, Reply::Close(_));
+        let faults = answering(move |_, _| if closing { Reply::Close(bytes.clone()) } else { Reply::Bytes(bytes.clone()) });
+        launch(&faults.address(), "root").is_error(*code, &[fragment]);
+    }
+}
+
+#[test]
+fn json_nested_beyond_reason_and_headers_beyond_number() {
+    let deep = format!("{}{}", "[".repeat(300_000), "]".repeat(300_000));
+    let value = format!(r#"{{"data":{{"data":{{"A":{deep}}},"metadata":{{"version":1}}}}}}"#);
+    let faults = answering(move |_, _| Reply::json(200, &value));
+    launch(&faults.address(), "root").is_error(65, &["nested", "A at secret/errors"]);
+    let all = format!("{}{}", "{\"data\":".repeat(300_000), "}".repeat(300_000));
+    let faults = answering(move |_, _| Reply::json(200, &all));
+    launch(&faults.address(), "root").is_error(65, &["nested", "secret/errors"]);
+    let headers = "X-Canary: canary\r\n".repeat(10_000);
+    let faults = answering(move |_, _| Reply::with(200, &headers, "{}"));
+    launch(&faults.address(), "root").is_error(65, &["not HTTP, or not as Vault"]);
+}
+
+#[test]
+fn one_deadline_holds_for_all_requests_together() {
+    let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
+    let faults = answering(move |_, number| if number < 3 { Reply::json(200, body) } else { Reply::Hang(Vec::new()) });
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n".repeat(6);
+    let start = Instant::now();
+    launch_with(&faults.address(), "root", &config, "1500ms", &[]).is_error(69, &["in time"]);
+    assert!(start.elapsed() < Duration::from_secs(4));
+    assert_eq!(faults.seen().len(), 4);
+}
+
+#[test]
+fn started_without_secrets_when_that_is_asked_for() {
+    let [port] = free_ports();
+    let scratch = Scratch::new();
+    let options = ["--timeout", "1", "--on-error", "start-without", "--secrets", "secret/x"];
+    let mut command = scratch.exec(&format!("http://127.0.0.1:{port}"), "canary", &options, &["/usr/bin/env", "-0"]);
+    let outcome = run(command.env("KEPT", "1"));
+    assert_eq!(outcome.environment()["KEPT"], "1");
+    assert!(!outcome.environment().contains_key("VAULT_TOKEN"));
+    assert_eq!(outcome.stderr.lines().count(), 2);
+    assert!(outcome.stderr.contains("without secrets") && outcome.stderr.contains("refused"));
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_shows_no_value() {
+    for arguments in [
+        &["exec"][..],
+        &["exec", "--token=canary", "--", "x"],
+        &["exec", "--timeout", "never", "--", "x"],
+        &["exec", "--secrets", "canary-no-path", "--", "/bin/echo"],
+        &["nothing"],
+        &[],
+    ] {
+        let scratch = Scratch::new();
+        let outcome = run(scratch.launcher().args(arguments).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "t"));
+        assert_eq!(outcome.code(), Some(64), "{arguments:?} {}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("=canary"), "{}", outcome.stderr);
+    }
+    let help = run(Scratch::new().launcher().args(["exec", "--help"]));
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert_eq!(help.code(), Some(0));
+    for word in ["--config", "--secrets", "--on-error", "--timeout", "--allow", "MOUNT/PATH#FIELD=NAME", "kernel.json", "77 denied"] {
+        assert!(text.contains(word), "{word}");
+    }
+}
