@@ -1,0 +1,139 @@
+//! No copy of a secret is left: the real process is stopped at its execve, and its whole memory read.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod support;
+#[path = "support/trace.rs"]
+mod trace;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use nix::libc;
+use serde_json::json;
+use support::launcher::{Scratch, binary, run};
+use support::openbao::Server;
+use trace::Stopped;
+
+/// Put together at run time, so that no binary or argument holds it.
+fn canary(number: u32) -> String {
+    format!("canary-{}-{}", number * 7919, "0f9e8d7c6b5a".repeat(2))
+}
+
+/// A server with canaries in it: short, long, escaped, a number, and a login.
+fn prepared() -> &'static Server {
+    let server = Server::shared();
+    server.put("hygiene", &json!({
+        "SHORT": canary(1),
+        "LONG": format!("{}{}", canary(2), "x".repeat(40_000)),
+        "ESCAPED": format!("a\n\"b<{}>", canary(3)),
+        "OBJECT": {"inner": canary(4)},
+    }));
+    for number in 0..9 {
+        server.put(&format!("hygiene-folder/F{number}"), &json!({"value": canary(20 + number)}));
+    }
+    server
+}
+
+/// Every canary stands once, in the entry that execve would pass on; the credentials nowhere.
+fn nothing_but_the_environment(stopped: &Stopped, canaries: &[String], credentials: &[&str]) {
+    assert!(stopped.hardened, "the process made itself not dumpable");
+    let entries = stopped.new_environment();
+    for canary in canaries {
+        let found = stopped.find(canary.as_bytes());
+        let inside = entries.iter().filter(|(_, entry)| entry.windows(canary.len()).any(|window| window == canary.as_bytes()));
+        assert_eq!((found.len(), inside.count()), (1, 1), "{canary}: {found:?}");
+    }
+    for credential in credentials {
+        assert_eq!(stopped.find(credential.as_bytes()), Vec::<String>::new(), "a credential");
+    }
+}
+
+#[test]
+fn at_execve_each_value_stands_once_and_the_token_nowhere() {
+    let server = prepared();
+    let token = server.token(&["root"], &json!({}));
+    for (address, ca) in [(server.address(), None), (server.tls_address("good"), Some(server.certificates.cert("ca")))] {
+        let scratch = Scratch::new();
+        let mut command = scratch.exec(&address, &token, &["--secrets", "secret/hygiene"], &["/bin/true"]);
+        if let Some(ca) = ca {
+            command.env("VAULT_CACERT", ca);
+        }
+        let stopped = Stopped::at(&mut command, libc::SYS_execve, 0);
+        nothing_but_the_environment(&stopped, &[canary(1), canary(2), canary(3), canary(4)], &[&token]);
+        assert!(stopped.find(b"VAULT_TOKEN=").is_empty(), "the initial environment block is wiped");
+    }
+}
+
+#[test]
+fn a_login_a_token_file_and_a_folder_leave_no_copy_either() {
+    let server = prepared();
+    server.enable_auth("userpass", "hygiene-users");
+    server.policy("hygiene", "path \"secret/*\" { capabilities = [\"read\", \"list\"] }");
+    let password = canary(9);
+    server.must("POST", "auth/hygiene-users/users/ada", &json!({"password": password, "policies": "hygiene"}));
+    let scratch = Scratch::new();
+    let file = scratch.file("password", format!("{password}\n"));
+    let config = format!(
+        "[auth]\nmethod = \"userpass\"\nmount = \"hygiene-users\"\nusername = \"ada\"\npassword_file = {file:?}\n\
+         [[source]]\nkv_folder = \"secret/hygiene-folder\"\n"
+    );
+    scratch.file("config/vault.toml", config);
+    let mut command = scratch.exec(&server.address(), "", &[], &["/bin/true"]);
+    let stopped = Stopped::at(&mut command, libc::SYS_execve, 0);
+    let canaries: Vec<_> = (20..29).map(canary).collect();
+    nothing_but_the_environment(&stopped, &canaries, &[&password]);
+    // The login's token is not known here; its beginning is, and so is the header's name before it.
+    for text in ["hvs.", "\"client_token\"", "x-vault-token: s."] {
+        let found: Vec<_> = stopped.find(text.as_bytes()).into_iter().filter(|place| !place.contains('/')).collect();
+        assert_eq!(found, Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn after_a_failed_exec_there_is_no_copy_of_either() {
+    let server = prepared();
+    let token = server.token(&["root"], &json!({}));
+    let scratch = Scratch::new();
+    let garbage = scratch.file("garbage", b"\x7fELF\0\0\0");
+    std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command =
+        scratch.exec(&server.address(), &token, &["--secrets", "secret/hygiene"], &[garbage.to_str().unwrap()]);
+    assert_eq!(run(&mut command).code(), Some(126));
+    let stopped = Stopped::at(&mut command, libc::SYS_exit_group, 0);
+    for number in 1..=4 {
+        assert_eq!(stopped.find(canary(number).as_bytes()), Vec::<String>::new());
+    }
+    assert_eq!(stopped.find(token.as_bytes()), Vec::<String>::new());
+}
+
+#[test]
+fn the_scan_finds_what_is_there() {
+    // Without this the others could pass by finding nothing ever: a shell's environment holds what it was given.
+    let secret = canary(5);
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "exec /bin/true"]).env("KEPT", &secret);
+    let stopped = Stopped::at(&mut shell, libc::SYS_execve, 0);
+    assert!(!stopped.find(secret.as_bytes()).is_empty());
+    assert!(!stopped.hardened);
+}
+
+#[test]
+fn there_is_no_core_file_while_vault_is_asked_and_the_command_gets_its_limit_back() {
+    let faults = support::faults::Faults::start(|_, _| support::faults::Reply::Hang(Vec::new()));
+    let scratch = Scratch::new();
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -c unlimited; exec \"$@\"", "sh"]).arg(binary());
+    command.args(["exec", "--secrets", "secret/x", "--", "/bin/true"]).env_clear();
+    command.env("VAULT_ADDR", faults.address()).env("VAULT_TOKEN", "root").env("HOME", scratch.path("home"));
+    let mut child = command.spawn().unwrap();
+    support::launcher::eventually("Vault is asked", || !faults.seen().is_empty());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    let environ = std::fs::read(format!("/proc/{}/environ", child.id()));
+    if let Ok(environ) = environ {
+        assert!(!String::from_utf8_lossy(&environ).contains("VAULT_TOKEN"), "only root can look, and finds it wiped");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -1,0 +1,134 @@
+//! The launcher stopped at a system call, with its whole memory to read.
+//!
+//! A debugger of the same user may not read a process that made itself not dumpable, and that is the
+//! point of it. So this one, attached before that, changes the argument of the very call that would shut
+//! it out, and the test says that the call was made. Everything else of the process is untouched.
+
+use std::fs::{File, read_to_string};
+use std::os::unix::fs::FileExt;
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// A process at the entry of a system call.
+pub struct Stopped {
+    child: Child,
+    pid: Pid,
+    /// Whether it made itself not dumpable on the way.
+    pub hardened: bool,
+}
+
+const EVENT_STOP: i32 = 128;
+
+impl Stopped {
+    /// Runs `command` until it enters its `nth` call (from 0) of number `call` after its own start.
+    pub fn at(command: &mut Command, call: i64, nth: usize) -> Self {
+        // A shell that stops itself, so that it can be attached to before the launcher begins.
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let child = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+        let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("the shell stops");
+        assert!(matches!(stopped, WaitStatus::Stopped(_, Signal::SIGSTOP)), "{stopped:?}");
+        ptrace::seize(pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL)
+            .expect("a child of ours may be traced");
+        kill(pid, Signal::SIGCONT).expect("the shell goes on");
+        let mut this = Self { child, pid, hardened: false };
+        this.run_to(call, nth);
+        this
+    }
+
+    fn run_to(&mut self, call: i64, nth: usize) {
+        let (mut executed, mut met) = (false, 0);
+        loop {
+            match waitpid(self.pid, None).expect("a traced child") {
+                WaitStatus::PtraceEvent(_, _, event) if event == libc::PTRACE_EVENT_EXEC => executed = true,
+                WaitStatus::PtraceSyscall(_) if executed => {
+                    let info = ptrace::syscall_info(self.pid).expect("what the call is");
+                    if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
+                        let mut registers = ptrace::getregs(self.pid).expect("registers");
+                        let number = i64::try_from(registers.orig_rax).expect("a call's number");
+                        if number == libc::SYS_prctl && registers.rdi == libc::PR_SET_DUMPABLE as u64 && registers.rsi == 0 {
+                            self.hardened = true;
+                            registers.rsi = 1;
+                            ptrace::setregs(self.pid, registers).expect("registers");
+                        }
+                        if number == call {
+                            if met == nth {
+                                return;
+                            }
+                            met += 1;
+                        }
+                    }
+                }
+                WaitStatus::Exited(_, code) => panic!("it ended with {code} before the call"),
+                WaitStatus::Signaled(_, signal, _) => panic!("it ended by {signal} before the call"),
+                WaitStatus::PtraceEvent(_, _, EVENT_STOP) | WaitStatus::PtraceSyscall(_) | WaitStatus::PtraceEvent(..) => {}
+                WaitStatus::Stopped(_, signal) => {
+                    ptrace::syscall(self.pid, Some(signal)).expect("goes on");
+                    continue;
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+            ptrace::syscall(self.pid, None).expect("goes on");
+        }
+    }
+
+    /// Where `needle` stands in the process's memory, as `map: address` lines.
+    pub fn find(&self, needle: &[u8]) -> Vec<String> {
+        let memory = File::open(format!("/proc/{}/mem", self.pid)).expect("the memory may be read");
+        let maps = read_to_string(format!("/proc/{}/maps", self.pid)).expect("the maps may be read");
+        let mut found = Vec::new();
+        for line in maps.lines() {
+            let mut words = line.split_whitespace();
+            let (Some(range), Some(rights)) = (words.next(), words.next()) else { continue };
+            let name = words.nth(3).unwrap_or("anonymous");
+            if !rights.starts_with('r') || matches!(name, "[vvar]" | "[vsyscall]" | "[vdso]" | "[vvar_vclock]") {
+                continue;
+            }
+            let (start, end) = range.split_once('-').expect("a range");
+            let (start, end) = (u64::from_str_radix(start, 16).expect("hex"), u64::from_str_radix(end, 16).expect("hex"));
+            let mut bytes = vec![0; usize::try_from(end - start).expect("a size")];
+            let read = memory.read_at(&mut bytes, start).unwrap_or(0);
+            for (offset, window) in bytes[..read].windows(needle.len()).enumerate() {
+                if window == needle {
+                    found.push(format!("{name}: {:x}", start + offset as u64));
+                }
+            }
+        }
+        found
+    }
+
+    /// The strings of the environment that the execve it stopped at would use.
+    pub fn new_environment(&self) -> Vec<(u64, Vec<u8>)> {
+        let memory = File::open(format!("/proc/{}/mem", self.pid)).expect("the memory may be read");
+        let mut slot = ptrace::getregs(self.pid).expect("registers").rdx;
+        let mut entries = Vec::new();
+        loop {
+            let mut pointer = [0; 8];
+            memory.read_exact_at(&mut pointer, slot).expect("a pointer");
+            let pointer = u64::from_ne_bytes(pointer);
+            if pointer == 0 {
+                return entries;
+            }
+            let mut entry = vec![0; 1 << 17];
+            let read = memory.read_at(&mut entry, pointer).expect("an entry");
+            let length = entry[..read].iter().position(|byte| *byte == 0).expect("its end");
+            entry.truncate(length);
+            entries.push((pointer, entry));
+            slot += 8;
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill(self.pid, Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
