@@ -1,0 +1,64 @@
+//! The README's first command, driven to its end and ended half-way.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::launcher::{binary, eventually, run, wait};
+
+fn example() -> Command {
+    // Cargo builds examples for a test run, beside the binary.
+    let mut command = Command::new(binary().parent().unwrap().join("examples/quickstart"));
+    command.env("TMPDIR", std::env::temp_dir());
+    command
+}
+
+#[test]
+fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
+    let outcome = run(&mut example());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let shown = String::from_utf8(outcome.stdout).unwrap();
+    assert!(shown.contains("{'API_KEY': 32, 'DB_PASSWORD': 20} False"), "{shown}");
+    assert!(shown.contains(": the same") && shown.contains("ms (median of 21 launches"), "{shown}");
+}
+
+#[test]
+fn a_signal_half_way_leaves_nothing_behind() {
+    let temporary = tempfile::tempdir().unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut child = example().env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let started = lines.by_ref().map_while(Result::ok).any(|line| line.contains("a notebook"));
+        assert!(started);
+        let server = eventually_some("a process of its own in that folder", || processes_in(temporary.path()).first().copied());
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        assert!(!wait(&mut child).success());
+        eventually("every process is gone", || processes_in(temporary.path()).is_empty());
+        assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none(), "the folder is empty ({server})");
+    }
+}
+
+/// Processes whose command line or environment names the folder.
+fn processes_in(folder: &std::path::Path) -> Vec<u32> {
+    let needle = folder.to_str().unwrap();
+    let names = |pid: u32, file: &str| {
+        let content = std::fs::read(PathBuf::from(format!("/proc/{pid}/{file}"))).unwrap_or_default();
+        String::from_utf8_lossy(&content).contains(needle)
+    };
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let own = std::process::id();
+    pids.filter(|pid| *pid != own && names(*pid, "cmdline")).collect()
+}
+
+fn eventually_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut found = None;
+    eventually(what, || {
+        found = look();
+        found.is_some()
+    });
+    found.unwrap()
+}
