@@ -2,6 +2,19 @@
 //! its user's secrets through the launcher. Prints names and lengths, never values.
 //!
 //! `cargo run --release --example quickstart`
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it shows is its output, and its fixtures are the tests'"
+)]
 
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -75,7 +88,10 @@ fn run(ending: SigSet) -> Result<(), Box<dyn Error>> {
     notebook.env("JUPYTER_PATH", folder.path()).env("JUPYTER_RUNTIME_DIR", folder.path().join("runtime"));
     let seen: Value = serde_json::from_slice(&stopper.run(&mut notebook)?)?;
 
-    println!("names and lengths, and whether the kernel has a Vault token: {}", seen["outputs"][0].as_str().unwrap_or("?"));
+    println!(
+        "names and lengths, and whether the kernel has a Vault token: {}",
+        seen["outputs"][0].as_str().unwrap_or("?")
+    );
     let (kernel, spawned) = (seen["outputs"][1].as_str().unwrap_or("?"), seen["spawned"].to_string());
     let verdict = if kernel == spawned { "the same" } else { "NOT the same" };
     println!("pid of the launcher {spawned}, pid of the kernel {kernel}: {verdict}");
@@ -111,7 +127,18 @@ fn kernelspec(folder: &Path, launcher: &Path, address: &str, token: &str) -> Res
     write(&config, text)?;
     write(spec.join("token"), token)?;
     std::fs::set_permissions(spec.join("token"), PermissionsExt::from_mode(0o600))?;
-    let argv = json!([launcher, "exec", "--config", "{resource_dir}/vault.toml", "--", python::python(), "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
+    let argv = json!([
+        launcher,
+        "exec",
+        "--config",
+        "{resource_dir}/vault.toml",
+        "--",
+        python::python(),
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}"
+    ]);
     let kernel = json!({"argv": argv, "display_name": "Python 3 with secrets", "language": "python"});
     write(spec.join("kernel.json"), serde_json::to_string_pretty(&kernel)?)?;
     Ok(config)

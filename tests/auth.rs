@@ -1,4 +1,17 @@
 //! Every way to log in, against a real OpenBao; what becomes of the token; and whose secrets they are.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -49,7 +62,8 @@ fn a_given_token_comes_from_its_places_in_order_and_is_never_revoked() {
     scratch.file("home/.vault-token", format!("{cli}\n"));
     let named = scratch.file("token", format!("\n\t {file} \r\n"));
     let with_file = format!("[auth]\ntoken_file = {named:?}\n");
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let cases: &[Case<'_>] = &[
         ("", &[], &cli),
         ("", &[("VAULT_TOKEN", &vault)], &vault),
         ("", &[("VAULT_TOKEN", &vault), ("BAO_TOKEN", &bao)], &bao),
@@ -75,7 +89,8 @@ fn a_token_with_spaces_around_is_trimmed_and_one_with_lines_within_is_refused_un
     let padded = format!("  {token}\n");
     assert_eq!(launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", &padded)]).environment()["AUTH"], "yes");
     for broken in ["canary\ncanary", "canary canary", "canär", "\"canary\u{7f}\""] {
-        launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", broken)]).is_error(78, &["VAULT_TOKEN", "characters"]);
+        launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", broken)])
+            .is_error(78, &["VAULT_TOKEN", "characters"]);
     }
     launch_at(&server.address(), &scratch, "", &[("VAULT_TOKEN", " \n")]).is_error(78, &["no credential"]);
 }
@@ -93,7 +108,8 @@ fn batch_tokens_and_tokens_with_a_number_of_uses_work() {
         let body = json!({"token_policies": "auth", "token_type": kind, "token_num_uses": uses, "bind_secret_id": false, "secret_id_bound_cidrs": [], "token_bound_cidrs": ["127.0.0.0/8"]});
         server.must("POST", &format!("auth/approle-batch/role/{role}"), &body);
         let id = server.api("GET", &format!("auth/approle-batch/role/{role}/role-id"), None).1;
-        let config = format!("[auth]\nmethod = \"approle\"\nmount = \"approle-batch\"\nrole_id = {}\n", id["data"]["role_id"]);
+        let config =
+            format!("[auth]\nmethod = \"approle\"\nmount = \"approle-batch\"\nrole_id = {}\n", id["data"]["role_id"]);
         let outcome = launch(server, &scratch, &config);
         assert_eq!(outcome.environment()["AUTH"], "yes");
         assert!(outcome.stderr.is_empty(), "{}", outcome.stderr);
@@ -111,13 +127,17 @@ fn a_wrapped_token_serves_one_start_and_then_says_so() {
     assert!(!server.is_alive(&token), "it was made for us, and is revoked");
     launch(server, &scratch, &config).is_error(77, &["used already", "restart needs a new one"]);
     let altered = format!("{}x", wrap());
-    launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &altered)]).is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
+    launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &altered)])
+        .is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
     let by_variable = launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrap())]);
     assert!(!by_variable.environment().contains_key("VAULT_WRAPPED_TOKEN"));
     // A token that somebody put into a wrapper is not ours to revoke.
     let given = server.token(&["auth"], &json!({}));
     let wrapped = server.wrapped("sys/wrapping/wrap", &json!({ "token": given }));
-    assert_eq!(launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrapped)]).environment()["AUTH"], "yes");
+    assert_eq!(
+        launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrapped)]).environment()["AUTH"],
+        "yes"
+    );
     assert!(server.is_alive(&given));
 }
 
@@ -126,8 +146,14 @@ fn approle_takes_a_secret_id_from_a_file_plain_or_wrapped_and_revokes_its_token(
     let server = prepared();
     server.enable_auth("approle", "approle");
     server.must("POST", "auth/approle/role/jupyter", &json!({"token_policies": "auth"}));
-    let role_id = server.api("GET", "auth/approle/role/jupyter/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
-    let secret_id = || server.must("POST", "auth/approle/role/jupyter/secret-id", &json!({}))["data"]["secret_id"].as_str().unwrap().to_owned();
+    let role_id =
+        server.api("GET", "auth/approle/role/jupyter/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = || {
+        server.must("POST", "auth/approle/role/jupyter/secret-id", &json!({}))["data"]["secret_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let scratch = Scratch::new();
     let file = scratch.file("secret-id", format!("{}\n", secret_id()));
     let id_file = scratch.file("role-id", format!("{role_id}\n"));
@@ -141,8 +167,11 @@ fn approle_takes_a_secret_id_from_a_file_plain_or_wrapped_and_revokes_its_token(
     launch(server, &scratch, &wrapped).is_error(77, &["wrapping token", "used already"]);
     let secret_id = secret_id();
     let variables = [("VAULT_ROLE_ID", role_id.as_str()), ("VAULT_SECRET_ID", secret_id.as_str())];
-    let environment = launch_at(&server.address(), &scratch, "[auth]\nmethod = \"approle\"\n", &variables).environment();
-    assert!(environment["AUTH"] == "yes" && !environment.values().any(|value| *value == role_id || *value == secret_id));
+    let environment =
+        launch_at(&server.address(), &scratch, "[auth]\nmethod = \"approle\"\n", &variables).environment();
+    assert!(
+        environment["AUTH"] == "yes" && !environment.values().any(|value| *value == role_id || *value == secret_id)
+    );
     scratch.file("secret-id", "canary");
     launch(server, &scratch, &said).is_error(77, &["refused the login at auth/approle"]);
 }
@@ -159,12 +188,15 @@ fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
     let userpass = format!("[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n");
     assert!(!server.is_alive(&token_used(server, &scratch, &userpass)));
     // LDAP's login is the same request under another mount; the server behind it is userpass.
-    let ldap = format!("[auth]\nmethod = \"ldap\"\nmount = \"auth/team/ldap/\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    let ldap = format!(
+        "[auth]\nmethod = \"ldap\"\nmount = \"auth/team/ldap/\"\nusername = \"ada\"\npassword_file = {password:?}\n"
+    );
     assert!(!server.is_alive(&token_used(server, &scratch, &ldap)));
     scratch.file("password", "wrong-canary");
     launch(server, &scratch, &userpass).is_error(77, &["refused the login at auth/userpass"]);
     launch(server, &scratch, "[auth]\nmethod = \"userpass\"\n").is_error(78, &["username"]);
-    launch(server, &scratch, &userpass.replace("userpass", "userpas")).is_error(78, &["userpas", "did you mean", "vault.toml:2"]);
+    launch(server, &scratch, &userpass.replace("userpass", "userpas"))
+        .is_error(78, &["userpas", "did you mean", "vault.toml:2"]);
     launch(server, &scratch, &format!("{userpass}mount = \"no-such\"\n")).is_error(77, &["auth/no-such"]);
 }
 
@@ -172,10 +204,12 @@ fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
 fn signed_jwt(server: &Server, claims: &Value) -> (String, String) {
     server.api("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
     server.must("POST", "transit/keys/jwt", &json!({"type": "rsa-2048"}));
-    let public = server.api("GET", "transit/keys/jwt", None).1["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned();
+    let public =
+        server.api("GET", "transit/keys/jwt", None).1["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned();
     let encode = |text: String| base64_url(text.as_bytes());
     let input = format!("{}.{}", encode(json!({"alg": "RS256", "typ": "JWT"}).to_string()), encode(claims.to_string()));
-    let body = json!({"input": base64(input.as_bytes()), "signature_algorithm": "pkcs1v15", "hash_algorithm": "sha2-256"});
+    let body =
+        json!({"input": base64(input.as_bytes()), "signature_algorithm": "pkcs1v15", "hash_algorithm": "sha2-256"});
     let signed = server.must("POST", "transit/sign/jwt", &body);
     let signature = signed["data"]["signature"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
     (public, format!("{input}.{}", signature.replace('+', "-").replace('/', "_").trim_end_matches('=')))
@@ -200,7 +234,10 @@ fn base64_url(bytes: &[u8]) -> String {
 #[test]
 fn a_jwt_from_a_file_logs_in_and_its_user_fills_the_path() {
     let server = prepared();
-    let (public, jwt) = signed_jwt(server, &json!({"sub": "ada", "aud": "vault", "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64}));
+    let (public, jwt) = signed_jwt(
+        server,
+        &json!({"sub": "ada", "aud": "vault", "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64}),
+    );
     server.enable_auth("jwt", "jwt");
     server.must("POST", "auth/jwt/config", &json!({"jwt_validation_pubkeys": [public], "default_role": "jupyter"}));
     let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": "auth", "claim_mappings": {"sub": "user"}});
@@ -225,8 +262,12 @@ fn a_kubernetes_service_account_logs_in() {
     let server = prepared();
     let review = Faults::start(|request: &Seen, _| {
         let good = String::from_utf8_lossy(&request.body).contains("eyJ");
-        Reply::json(201, &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": {
-            "authenticated": good, "user": {"username": "system:serviceaccount:hub:ada", "uid": "u-1", "groups": []}}}).to_string())
+        Reply::json(
+            201,
+            &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": {
+            "authenticated": good, "user": {"username": "system:serviceaccount:hub:ada", "uid": "u-1", "groups": []}}})
+            .to_string(),
+        )
     });
     let claims = json!({"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:hub:ada", "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64,
         "kubernetes.io": {"namespace": "hub", "serviceaccount": {"name": "ada", "uid": "u-1"}}});
@@ -269,7 +310,8 @@ fn a_client_certificate_logs_in() {
     }
     launch_at(&address, &scratch, &config("role = \"other\"\n"), &[]).is_error(77, &["refused the login at auth/cert"]);
     launch_at(&address, &scratch, "[auth]\nmethod = \"cert\"\n", &[]).is_error(78, &["client_cert"]);
-    let wrong_key = config("").replace(certificates.key("client").to_str().unwrap(), certificates.key("good").to_str().unwrap());
+    let wrong_key =
+        config("").replace(certificates.key("client").to_str().unwrap(), certificates.key("good").to_str().unwrap());
     launch_at(&address, &scratch, &wrong_key, &[]).is_error(78, &["good-key.pem"]);
 }
 
@@ -278,8 +320,12 @@ fn an_agent_on_a_unix_socket_or_a_port_adds_the_token() {
     let server = prepared();
     server.enable_auth("approle", "agent-role");
     server.must("POST", "auth/agent-role/role/agent", &json!({"token_policies": "auth"}));
-    let role_id = server.api("GET", "auth/agent-role/role/agent/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
-    let secret_id = server.must("POST", "auth/agent-role/role/agent/secret-id", &json!({}))["data"]["secret_id"].as_str().unwrap().to_owned();
+    let role_id =
+        server.api("GET", "auth/agent-role/role/agent/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = server.must("POST", "auth/agent-role/role/agent/secret-id", &json!({}))["data"]["secret_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let scratch = Scratch::new();
     let (role_file, secret_file) = (scratch.file("role", role_id), scratch.file("secret", secret_id));
     let socket = scratch.path("agent.sock");
@@ -293,8 +339,18 @@ fn an_agent_on_a_unix_socket_or_a_port_adds_the_token() {
     );
     let config = scratch.file("agent.hcl", config);
     let watch = "\"$@\" </dev/null & agent=$!; read -r _; kill \"$agent\"; wait \"$agent\"";
-    let mut agent = Command::new("sh").args(["-c", watch, "sh"]).arg(support::python::bao()).arg("agent").arg("-config").arg(config)
-        .env("HOME", scratch.path("home")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut agent = Command::new("sh")
+        .args(["-c", watch, "sh"])
+        .arg(support::python::bao())
+        .arg("agent")
+        .arg("-config")
+        .arg(config)
+        .env("HOME", scratch.path("home"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let by_socket = format!("unix://{}", socket.display());
     eventually("the agent has logged in", || {
         socket.exists() && launch_at(&by_socket, &scratch, "", &[]).code() == Some(0)
@@ -310,7 +366,8 @@ fn an_agent_on_a_unix_socket_or_a_port_adds_the_token() {
     launch_at("unix:///no/such/agent.sock", &scratch, "", &[]).is_error(69, &["/no/such/agent.sock"]);
     let dead = scratch.path("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
-    launch_at(&format!("unix://{}", dead.display()), &scratch, "", &[]).is_error(69, &["nothing listens on the socket"]);
+    launch_at(&format!("unix://{}", dead.display()), &scratch, "", &[])
+        .is_error(69, &["nothing listens on the socket"]);
 }
 
 #[test]
@@ -322,12 +379,24 @@ fn a_namespace_is_sent_with_every_request() {
     eventually("the mount is ready", || {
         server.api_with(&inside, "POST", "kv/data/x", Some(&json!({"data": {"TEAM": "a"}}))).0 == 200
     });
-    server.api_with(&inside, "POST", "sys/policies/acl/x", Some(&json!({"policy": "path \"kv/data/x\" { capabilities = [\"read\"] }"})));
+    server.api_with(
+        &inside,
+        "POST",
+        "sys/policies/acl/x",
+        Some(&json!({"policy": "path \"kv/data/x\" { capabilities = [\"read\"] }"})),
+    );
     server.api_with(&inside, "POST", "sys/auth/userpass", Some(&json!({"type": "userpass"})));
-    server.api_with(&inside, "POST", "auth/userpass/users/ada", Some(&json!({"password": "pw-canary", "policies": "x"})));
+    server.api_with(
+        &inside,
+        "POST",
+        "auth/userpass/users/ada",
+        Some(&json!({"password": "pw-canary", "policies": "x"})),
+    );
     let scratch = Scratch::new();
     let password = scratch.file("password", "pw-canary");
-    let config = format!("[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n[[source]]\nkv = \"kv/x\"\n");
+    let config = format!(
+        "[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n[[source]]\nkv = \"kv/x\"\n"
+    );
     scratch.file("config/vault.toml", config);
     for (variable, value) in [("VAULT_NAMESPACE", "team-a"), ("BAO_NAMESPACE", "/team-a/")] {
         let mut command = scratch.launcher();
@@ -351,9 +420,16 @@ fn credentials_of_a_request_count_only_when_asked_for_and_then_alone() {
     let both = [("KERNEL_VAULT_TOKEN", own.as_str()), ("VAULT_TOKEN", gateway.as_str())];
     assert_eq!(used("", &both), gateway);
     assert_eq!(used("[auth]\nfrom_request = true\n", &both), own);
-    launch_at(&server.address(), &scratch, "[auth]\nfrom_request = true\n", &both[1..]).is_error(78, &["kernel request", "KERNEL_VAULT_TOKEN"]);
+    launch_at(&server.address(), &scratch, "[auth]\nfrom_request = true\n", &both[1..])
+        .is_error(78, &["kernel request", "KERNEL_VAULT_TOKEN"]);
     let wrapped = server.wrapped("auth/token/create", &json!({"policies": ["auth"]}));
-    let environment = launch_at(&server.address(), &scratch, "[auth]\nfrom_request = true\n", &[("KERNEL_VAULT_WRAPPED_TOKEN", &wrapped)]).environment();
+    let environment = launch_at(
+        &server.address(),
+        &scratch,
+        "[auth]\nfrom_request = true\n",
+        &[("KERNEL_VAULT_WRAPPED_TOKEN", &wrapped)],
+    )
+    .environment();
     assert_eq!(environment["AUTH"], "yes");
 }
 
@@ -384,7 +460,8 @@ fn a_token_that_cannot_be_revoked_is_reported_and_the_kernel_starts() {
     });
     let scratch = Scratch::new();
     let jwt = scratch.file("jwt", "a.b.c");
-    let outcome = launch_at(&faults.address(), &scratch, &format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n"), &[]);
+    let outcome =
+        launch_at(&faults.address(), &scratch, &format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n"), &[]);
     assert_eq!(outcome.environment()["AUTH"], "yes");
     assert!(outcome.stderr.contains("could not be revoked") && !outcome.stderr.contains("s.tok"), "{}", outcome.stderr);
 }
@@ -397,7 +474,9 @@ fn a_failed_read_revokes_the_logins_token_too() {
     let relay = Faults::start(relay_to(server.port()));
     let scratch = Scratch::new();
     let password = scratch.file("password", "pw-canary");
-    let config = format!("[auth]\nmethod = \"userpass\"\nmount = \"failing-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    let config = format!(
+        "[auth]\nmethod = \"userpass\"\nmount = \"failing-users\"\nusername = \"ada\"\npassword_file = {password:?}\n"
+    );
     launch_at(&relay.address(), &scratch, &config, &[]).is_error(77, &["policies", "the login at auth/failing-users"]);
     let token = relay.seen()[1].header("x-vault-token").unwrap().to_owned();
     assert!(!server.is_alive(&token));
@@ -419,6 +498,11 @@ fn a_proxy_on_the_way_is_used_as_it_is_said() {
     let variables = [("VAULT_TOKEN", token.as_str()), ("VAULT_HTTP_PROXY", address.as_str())];
     launch_at(&server.tls_address("good"), &scratch, "", &variables).is_error(69, &["proxy did not open"]);
     assert_eq!(refusing.seen()[0].method, "CONNECT");
-    let bypassing = [("VAULT_TOKEN", token.as_str()), ("HTTP_PROXY", address.as_str()), ("http_proxy", address.as_str())];
-    assert_eq!(launch_at(&server.address(), &scratch, "", &bypassing).environment()["AUTH"], "yes", "loopback needs no proxy");
+    let bypassing =
+        [("VAULT_TOKEN", token.as_str()), ("HTTP_PROXY", address.as_str()), ("http_proxy", address.as_str())];
+    assert_eq!(
+        launch_at(&server.address(), &scratch, "", &bypassing).environment()["AUTH"],
+        "yes",
+        "loopback needs no proxy"
+    );
 }

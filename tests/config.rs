@@ -1,4 +1,17 @@
 //! Configuration: the places it comes from, their order, and what is said of a mistake.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -74,9 +87,13 @@ fn the_system_files_come_after_the_users_in_their_order() {
 fn ours_wins_over_bao_over_vault_over_the_file_and_empty_is_unset() {
     let [ours, bao, vault, file] = [witness(), witness(), witness(), witness()];
     let scratch = Scratch::new();
-    scratch.file("config/vault.toml", format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"a/b\"\nversion = 2\n", file.address()));
+    scratch.file(
+        "config/vault.toml",
+        format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"a/b\"\nversion = 2\n", file.address()),
+    );
     let (ours_at, bao_at, vault_at) = (ours.address(), bao.address(), vault.address());
-    let mut variables = vec![("JUPYTER_VAULT_ADDRESS", ours_at.as_str()), ("BAO_ADDR", &bao_at), ("VAULT_ADDR", &vault_at)];
+    let mut variables =
+        vec![("JUPYTER_VAULT_ADDRESS", ours_at.as_str()), ("BAO_ADDR", &bao_at), ("VAULT_ADDR", &vault_at)];
     for expected in [&ours, &bao, &vault, &file] {
         let before = expected.seen().len();
         assert_eq!(launch(&scratch, &[], &variables).environment()["ASKED"], "yes");
@@ -135,7 +152,8 @@ fn what_is_missing_is_said() {
     let no_token = [("VAULT_ADDR", "http://127.0.0.1:1"), ("VAULT_TOKEN", "")];
     launch(&scratch, &["--secrets", "a/b"], &no_token).is_error(78, &["no credential", "VAULT_TOKEN"]);
     launch(&scratch, &["--config", "/no/such.toml"], &[]).is_error(78, &["/no/such.toml", "does not exist"]);
-    launch(&scratch, &["--secrets", "a/b"], &[("VAULT_CLIENT_TIMEOUT", "soon")]).is_error(78, &["VAULT_CLIENT_TIMEOUT"]);
+    launch(&scratch, &["--secrets", "a/b"], &[("VAULT_CLIENT_TIMEOUT", "soon")])
+        .is_error(78, &["VAULT_CLIENT_TIMEOUT"]);
     launch(&scratch, &["--secrets", "a/b"], &[("VAULT_MAX_RETRIES", "x")]).is_error(78, &["VAULT_MAX_RETRIES"]);
 }
 
@@ -170,8 +188,13 @@ fn a_credential_file_that_cannot_be_used_is_named() {
     let scratch = Scratch::new();
     scratch.file("empty", " \n");
     scratch.file("large", "x".repeat(70_000));
-    for (file, fragment) in [("no-such", "can't be read"), ("empty", "is empty"), ("large", "64 KiB"), ("home", "plain file")] {
-        scratch.file("config/vault.toml", format!("[vault]\naddress = \"http://127.0.0.1:1\"\n[auth]\ntoken_file = \"../{file}\"\n"));
+    for (file, fragment) in
+        [("no-such", "can't be read"), ("empty", "is empty"), ("large", "64 KiB"), ("home", "plain file")]
+    {
+        scratch.file(
+            "config/vault.toml",
+            format!("[vault]\naddress = \"http://127.0.0.1:1\"\n[auth]\ntoken_file = \"../{file}\"\n"),
+        );
         launch(&scratch, &["--secrets", "a/b"], &[]).is_error(78, &[file, fragment]);
     }
 }
@@ -211,9 +234,11 @@ fn the_time_for_vault_comes_from_the_flag_the_variable_or_the_file() {
     let hanging = Faults::start(|_, _| Reply::Hang(Vec::new()));
     let address = hanging.address();
     scratch.file("config/vault.toml", "[vault]\ntimeout = \"300ms\"\n");
-    for (options, variable) in
-        [(&["--secrets", "a/b"][..], ""), (&["--secrets", "a/b"], "0.2"), (&["--secrets", "a/b", "--timeout", "100ms"], "3600")]
-    {
+    for (options, variable) in [
+        (&["--secrets", "a/b"][..], ""),
+        (&["--secrets", "a/b"], "0.2"),
+        (&["--secrets", "a/b", "--timeout", "100ms"], "3600"),
+    ] {
         let start = std::time::Instant::now();
         let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_CLIENT_TIMEOUT", variable)];
         launch(&scratch, options, &variables).is_error(69, &["in time"]);

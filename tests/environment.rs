@@ -1,4 +1,17 @@
 //! The environment of the command: what it has, what it must not have, and in which bytes.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -29,7 +42,8 @@ fn a_secret_wins_over_an_inherited_variable_unless_it_is_told_not_to() {
     assert_eq!(winning.environment()["SAME"], "secret");
     let entries = winning.stdout.split(|byte| *byte == 0).filter(|entry| entry.starts_with(b"SAME=")).count();
     assert_eq!(entries, 1, "one entry a name");
-    let losing = launch("wins", &[], |command| _ = command.env("SAME", "inherited").env("JUPYTER_VAULT_OVERRIDE", "false"));
+    let losing =
+        launch("wins", &[], |command| _ = command.env("SAME", "inherited").env("JUPYTER_VAULT_OVERRIDE", "false"));
     assert_eq!(losing.environment()["SAME"], "inherited");
 }
 
@@ -37,8 +51,17 @@ fn a_secret_wins_over_an_inherited_variable_unless_it_is_told_not_to() {
 fn no_vault_credential_is_passed_on_and_settings_are() {
     Server::shared().put("passed", &json!({"A": "1"}));
     let credentials = [
-        "VAULT_TOKEN", "BAO_TOKEN", "JUPYTER_VAULT_TOKEN", "VAULT_ROLE_ID", "VAULT_SECRET_ID", "BAO_SECRET_ID",
-        "JUPYTER_VAULT_PASSWORD", "JUPYTER_VAULT_WRAPPED_TOKEN", "KERNEL_VAULT_TOKEN", "KERNEL_VAULT_JWT", "KERNEL_VAULT_X",
+        "VAULT_TOKEN",
+        "BAO_TOKEN",
+        "JUPYTER_VAULT_TOKEN",
+        "VAULT_ROLE_ID",
+        "VAULT_SECRET_ID",
+        "BAO_SECRET_ID",
+        "JUPYTER_VAULT_PASSWORD",
+        "JUPYTER_VAULT_WRAPPED_TOKEN",
+        "KERNEL_VAULT_TOKEN",
+        "KERNEL_VAULT_JWT",
+        "KERNEL_VAULT_X",
     ];
     let outcome = launch("passed", &[], |command| {
         for name in credentials {
@@ -85,7 +108,18 @@ fn entries_without_an_equals_sign_and_doubles_are_treated_as_execve_would() {
 
 #[test]
 fn a_name_that_takes_over_a_process_is_refused_unless_it_is_allowed() {
-    for name in ["LD_PRELOAD", "PATH", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "IPYTHONDIR", "JUPYTER_PATH", "JPY_PARENT_PID", "BASH_ENV", "VAULT_ADDR"] {
+    for name in [
+        "LD_PRELOAD",
+        "PATH",
+        "PYTHONSTARTUP",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "IPYTHONDIR",
+        "JUPYTER_PATH",
+        "JPY_PARENT_PID",
+        "BASH_ENV",
+        "VAULT_ADDR",
+    ] {
         Server::shared().put("protected", &json!({ name: "canary" }));
         launch("protected", &[], |_| ()).is_error(65, &[name, "secret/protected", "--allow"]);
         launch("protected", &["--allow", "OTHER"], |_| ()).is_error(65, &[name]);
@@ -125,8 +159,12 @@ fn the_size_limits_of_the_system_are_found_before_exec_with_the_name_of_the_offe
     }
     many.insert("LARGEST".to_owned(), json!("x".repeat(110_000)));
     for (name, part) in [("size-a", 0), ("size-b", 1)] {
-        let half: serde_json::Map<_, _> =
-            many.iter().enumerate().filter(|(place, _)| place % 2 == part).map(|(_, (key, value))| (key.clone(), value.clone())).collect();
+        let half: serde_json::Map<_, _> = many
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| place % 2 == part)
+            .map(|(_, (key, value))| (key.clone(), value.clone()))
+            .collect();
         server.put(name, &half.into());
     }
     launch("size-a", &["--secrets", "secret/size-b"], |_| ()).is_error(65, &["LARGEST"]);

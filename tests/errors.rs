@@ -1,6 +1,19 @@
 //! Every way in which a launch fails: told apart, in two lines, with its exit code, within its time.
 //!
 //! What OpenBao can be brought to say, it says here; the rest is made by hand ([`support::faults`]).
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -39,7 +52,8 @@ fn a_connection_refused_at_first_heals_within_the_budget() {
     let [port] = free_ports();
     let scratch = Scratch::new();
     scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n");
-    let mut command = scratch.exec(&format!("http://127.0.0.1:{port}"), "root", &[], &["/bin/sh", "-c", "echo $HEALED"]);
+    let mut command =
+        scratch.exec(&format!("http://127.0.0.1:{port}"), "root", &[], &["/bin/sh", "-c", "echo $HEALED"]);
     let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let serving = std::thread::spawn(move || {
@@ -47,7 +61,12 @@ fn a_connection_refused_at_first_heals_within_the_budget() {
         let (mut stream, _) = listener.accept().unwrap();
         let _ = stream.read(&mut [0; 4096]).unwrap();
         let body = r#"{"data":{"data":{"HEALED":"yes"},"metadata":{"version":1}}}"#;
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
     });
     assert_eq!(support::launcher::finish(child).stdout, b"yes\n");
     serving.join().unwrap();
@@ -95,7 +114,10 @@ fn tls_from_an_unknown_issuer_for_another_host_or_expired() {
     let folder = server.folder().join("ca-only");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(ca, folder.join("ca.pem")).unwrap();
-    assert_eq!(launch_with(&good, "root", config, "5", &[("VAULT_CAPATH", folder.to_str().unwrap())]).stdout, b"started\n");
+    assert_eq!(
+        launch_with(&good, "root", config, "5", &[("VAULT_CAPATH", folder.to_str().unwrap())]).stdout,
+        b"started\n"
+    );
     launch_with(&good, "root", config, "5", &[]).is_error(69, &["unknown issuer", "ca_cert"]);
     launch_with(&server.tls_address("elsewhere"), "root", config, "5", &trusting).is_error(69, &["another host name"]);
     let named = [("VAULT_CACERT", ca), ("VAULT_TLS_SERVER_NAME", "vault.example.org")];
@@ -148,7 +170,9 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     let listing = launch_with(&server.address(), &poor, config, "5", &[]);
     listing.is_error(77, &["path \"secret/metadata/errors/\"", "\"list\""]);
     // HashiCorp Vault's wording.
-    let faults = answering(|_, _| Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#));
+    let faults = answering(|_, _| {
+        Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#)
+    });
     launch(&faults.address(), "hvs.canary").is_error(77, &["does not accept the token"]);
 }
 
@@ -160,7 +184,8 @@ fn a_token_whose_uses_run_out_or_that_ends_on_the_way() {
     let source = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
     let once = || server.token(&["errors"], &json!({"num_uses": 1}));
     assert_eq!(launch_with(&server.address(), &once(), source, "5", &[]).stdout, b"started\n");
-    launch_with(&server.address(), &once(), &source.repeat(2), "5", &[]).is_error(77, &["ended during this launch", "num_uses"]);
+    launch_with(&server.address(), &once(), &source.repeat(2), "5", &[])
+        .is_error(77, &["ended during this launch", "num_uses"]);
 }
 
 #[test]
@@ -255,7 +280,9 @@ fn a_sealed_server_says_so_and_heals_when_it_is_unsealed() {
 #[test]
 fn a_redirect_to_the_same_host_is_followed_once_and_no_other_is() {
     let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
-    let to = |status: u16, location: String| move |_: &Seen, _: usize| Reply::with(status, &format!("Location: {location}\r\n"), "canary");
+    let to = |status: u16, location: String| {
+        move |_: &Seen, _: usize| Reply::with(status, &format!("Location: {location}\r\n"), "canary")
+    };
     for status in [307, 308] {
         let active = answering(move |_, _| Reply::json(200, body));
         let standby = answering(to(status, format!("{}/v1/secret/data/errors", active.address())));
@@ -324,7 +351,11 @@ fn an_answer_that_is_not_vaults() {
         (Reply::json(200, "\u{feff}{}"), 65, "is none"),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary","A":"x"},"metadata":{"version":1}}}"#), 65, "key A twice"),
         (Reply::json(200, r#"{"data":{},"data":{}}"#), 65, "shape"),
-        (Reply::json(200, r#"{"data":{"data":{"A":null},"metadata":{"version":1}}}"#), 65, "A at secret/errors is null"),
+        (
+            Reply::json(200, r#"{"data":{"data":{"A":null},"metadata":{"version":1}}}"#),
+            65,
+            "A at secret/errors is null",
+        ),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary\u0000"},"metadata":{"version":1}}}"#), 65, "NUL"),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary\ud800"},"metadata":{"version":1}}}"#), 65, "not valid text"),
         (Reply::with(404, "Content-Type: text/html\r\n", "<html>canary"), 65, "not as Vault does"),
@@ -338,7 +369,8 @@ fn an_answer_that_is_not_vaults() {
             _ => unreachable!("only whole answers in the table"),
         };
         let closing = matches!(reply, Reply::Close(_));
-        let faults = answering(move |_, _| if closing { Reply::Close(bytes.clone()) } else { Reply::Bytes(bytes.clone()) });
+        let faults =
+            answering(move |_, _| if closing { Reply::Close(bytes.clone()) } else { Reply::Bytes(bytes.clone()) });
         launch(&faults.address(), "root").is_error(*code, &[fragment]);
     }
 }
@@ -392,7 +424,8 @@ fn a_wrong_command_line_is_64_and_shows_no_value() {
         &[],
     ] {
         let scratch = Scratch::new();
-        let outcome = run(scratch.launcher().args(arguments).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "t"));
+        let outcome =
+            run(scratch.launcher().args(arguments).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "t"));
         assert_eq!(outcome.code(), Some(64), "{arguments:?} {}", outcome.stderr);
         assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
         assert!(!outcome.stderr.contains("=canary"), "{}", outcome.stderr);
@@ -400,7 +433,16 @@ fn a_wrong_command_line_is_64_and_shows_no_value() {
     let help = run(Scratch::new().launcher().args(["exec", "--help"]));
     let text = String::from_utf8_lossy(&help.stdout).into_owned();
     assert_eq!(help.code(), Some(0));
-    for word in ["--config", "--secrets", "--on-error", "--timeout", "--allow", "MOUNT/PATH#FIELD=NAME", "kernel.json", "77 denied"] {
+    for word in [
+        "--config",
+        "--secrets",
+        "--on-error",
+        "--timeout",
+        "--allow",
+        "MOUNT/PATH#FIELD=NAME",
+        "kernel.json",
+        "77 denied",
+    ] {
         assert!(text.contains(word), "{word}");
     }
 }

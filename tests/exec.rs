@@ -1,5 +1,18 @@
 //! What execve must preserve, and what may not be left over. `env`, `sh` and `/proc` are the judges:
 //! the same command is run with and without the launcher, and must see the same.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -135,7 +148,9 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does
     let folder = scratch.path("home");
     let no_interpreter = scratch.file("no-interpreter", "#!/no/such/program\n");
     std::fs::set_permissions(&no_interpreter, std::fs::Permissions::from_mode(0o755)).unwrap();
-    for argv in ["no-such-command", "/no/such/file", "", "/etc/passwd/x", plain.to_str().unwrap(), folder.to_str().unwrap()] {
+    for argv in
+        ["no-such-command", "/no/such/file", "", "/etc/passwd/x", plain.to_str().unwrap(), folder.to_str().unwrap()]
+    {
         let shell = run(Command::new("/bin/sh").args(["-c", "\"$0\""]).arg(argv).env("PATH", "/usr/bin:/bin"));
         let ours = run(&mut scratch.exec(&faults.address(), "root", SPEC, &[argv]));
         assert_eq!(ours.code(), shell.code(), "{argv:?}: {}", ours.stderr);
@@ -143,7 +158,8 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does
     }
     assert!(faults.seen().is_empty(), "Vault is not asked for a command that can't be started");
     let (server, scratch) = prepared();
-    run(&mut scratch.exec(&server.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()])).is_error(126, &["interpreter"]);
+    run(&mut scratch.exec(&server.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()]))
+        .is_error(126, &["interpreter"]);
     let garbage = scratch.file("garbage", b"\x7fELF\0\0\0");
     std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o755)).unwrap();
     run(&mut scratch.exec(&server.address(), "root", SPEC, &[garbage.to_str().unwrap()])).is_error(126, &["garbage"]);

@@ -1,4 +1,17 @@
 //! No copy of a secret is left: the real process is stopped at its execve, and its whole memory read.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod support;
@@ -22,12 +35,15 @@ fn canary(number: u32) -> String {
 /// A server with canaries in it: short, long, escaped, a number, and a login.
 fn prepared() -> &'static Server {
     let server = Server::shared();
-    server.put("hygiene", &json!({
-        "SHORT": canary(1),
-        "LONG": format!("{}{}", canary(2), "x".repeat(40_000)),
-        "ESCAPED": format!("a\n\"b<{}>", canary(3)),
-        "OBJECT": {"inner": canary(4)},
-    }));
+    server.put(
+        "hygiene",
+        &json!({
+            "SHORT": canary(1),
+            "LONG": format!("{}{}", canary(2), "x".repeat(40_000)),
+            "ESCAPED": format!("a\n\"b<{}>", canary(3)),
+            "OBJECT": {"inner": canary(4)},
+        }),
+    );
     for number in 0..9 {
         server.put(&format!("hygiene-folder/F{number}"), &json!({"value": canary(20 + number)}));
     }
@@ -40,7 +56,8 @@ fn nothing_but_the_environment(stopped: &Stopped, canaries: &[String], credentia
     let entries = stopped.new_environment();
     for canary in canaries {
         let found = stopped.find(canary.as_bytes());
-        let inside = entries.iter().filter(|(_, entry)| entry.windows(canary.len()).any(|window| window == canary.as_bytes()));
+        let inside =
+            entries.iter().filter(|(_, entry)| entry.windows(canary.len()).any(|window| window == canary.as_bytes()));
         assert_eq!((found.len(), inside.count()), (1, 1), "{canary}: {found:?}");
     }
     for credential in credentials {
@@ -52,7 +69,8 @@ fn nothing_but_the_environment(stopped: &Stopped, canaries: &[String], credentia
 fn at_execve_each_value_stands_once_and_the_token_nowhere() {
     let server = prepared();
     let token = server.token(&["root"], &json!({}));
-    for (address, ca) in [(server.address(), None), (server.tls_address("good"), Some(server.certificates.cert("ca")))] {
+    for (address, ca) in [(server.address(), None), (server.tls_address("good"), Some(server.certificates.cert("ca")))]
+    {
         let scratch = Scratch::new();
         let mut command = scratch.exec(&address, &token, &["--secrets", "secret/hygiene"], &["/bin/true"]);
         if let Some(ca) = ca {

@@ -1,4 +1,17 @@
 //! A real ipykernel, started by Jupyter through the launcher with secrets from a real OpenBao.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -19,8 +32,23 @@ fn jupyter(scratch: &Scratch, server: &Server, token: &str, script: &str) -> Com
     );
     std::fs::write(spec.join("vault.toml"), config).unwrap();
     std::fs::write(spec.join("token"), format!("{token}\n")).unwrap();
-    let argv = json!([binary(), "exec", "--config", "{resource_dir}/vault.toml", "--", python(), "-m", "ipykernel_launcher", "-f", "{connection_file}"]);
-    std::fs::write(spec.join("kernel.json"), json!({"argv": argv, "display_name": "x", "language": "python"}).to_string()).unwrap();
+    let argv = json!([
+        binary(),
+        "exec",
+        "--config",
+        "{resource_dir}/vault.toml",
+        "--",
+        python(),
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}"
+    ]);
+    std::fs::write(
+        spec.join("kernel.json"),
+        json!({"argv": argv, "display_name": "x", "language": "python"}).to_string(),
+    )
+    .unwrap();
     let mut command = Command::new(python());
     command.arg(format!("{}/tests/support/{script}", env!("CARGO_MANIFEST_DIR"))).env_clear();
     command.env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home")).env("JUPYTER_PATH", scratch.path("home"));

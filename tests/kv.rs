@@ -1,4 +1,17 @@
 //! Sources: what is read, by how many requests, and under which names.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -19,12 +32,22 @@ fn with_config(server: &Server, sources: &str) -> support::launcher::Outcome {
 fn a_whole_secret_gives_a_variable_for_every_key_with_its_bytes() {
     let server = Server::shared();
     let long = "ü\n\"$`\\ =x".repeat(100);
-    server.put("whole", &json!({"A": "1", "lower.case-name": "x", "Ü": long, "EMPTY": "", "N": 1.5, "B": true, "O": {"a": [1, "ü"]}}));
+    server.put(
+        "whole",
+        &json!({"A": "1", "lower.case-name": "x", "Ü": long, "EMPTY": "", "N": 1.5, "B": true, "O": {"a": [1, "ü"]}}),
+    );
     let scratch = Scratch::new();
-    let environment = run(&mut scratch.exec(&server.address(), "root", &["--secrets", "secret/whole"], ENV)).environment();
-    for (name, value) in
-        [("A", "1"), ("lower.case-name", "x"), ("Ü", &long), ("EMPTY", ""), ("N", "1.5"), ("B", "true"), ("O", r#"{"a":[1,"ü"]}"#)]
-    {
+    let environment =
+        run(&mut scratch.exec(&server.address(), "root", &["--secrets", "secret/whole"], ENV)).environment();
+    for (name, value) in [
+        ("A", "1"),
+        ("lower.case-name", "x"),
+        ("Ü", &long),
+        ("EMPTY", ""),
+        ("N", "1.5"),
+        ("B", "true"),
+        ("O", r#"{"a":[1,"ü"]}"#),
+    ] {
         assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
     }
 }
@@ -72,7 +95,8 @@ fn a_mount_below_several_segments_is_found_or_said() {
     assert_eq!(asked.environment()["DEEP"], "1");
     let said = with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\nmount = \"team/deep/kv\"\nversion = 2\n");
     assert_eq!(said.environment()["DEEP"], "1");
-    with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\nversion = 2\n").is_error(66, &["team/deep/kv", "mount ="]);
+    with_config(server, "[[source]]\nkv = \"team/deep/kv/a/b\"\nversion = 2\n")
+        .is_error(66, &["team/deep/kv", "mount ="]);
 }
 
 #[test]
@@ -91,7 +115,8 @@ fn a_prefix_stands_before_every_name_and_the_protected_names_are_judged_after_it
     let outcome = with_config(server, "[[source]]\nkv = \"secret/prefixed\"\nprefix = \"S3_\"\n");
     assert_eq!((outcome.environment()["S3_PATH"].as_str(), outcome.environment()["S3_key"].as_str()), ("p", "k"));
     server.put("prefixed2", &json!({"PRELOAD": "p"}));
-    with_config(server, "[[source]]\nkv = \"secret/prefixed2\"\nprefix = \"LD_\"\n").is_error(65, &["LD_PRELOAD", "--allow"]);
+    with_config(server, "[[source]]\nkv = \"secret/prefixed2\"\nprefix = \"LD_\"\n")
+        .is_error(65, &["LD_PRELOAD", "--allow"]);
 }
 
 #[test]
@@ -129,7 +154,8 @@ fn a_deleted_secret_in_a_folder_is_gone_and_a_field_that_is_missing_is_named() {
     let environment = with_config(server, "[[source]]\nkv_folder = \"secret/gone\"\n").environment();
     assert!(environment.contains_key("STAYS") && !environment.contains_key("DELETED"));
     server.put("fieldless/A", &json!({"other": "canary"}));
-    with_config(server, "[[source]]\nkv_folder = \"secret/fieldless\"\n").is_error(66, &["secret/fieldless/A", "value", "other"]);
+    with_config(server, "[[source]]\nkv_folder = \"secret/fieldless\"\n")
+        .is_error(66, &["secret/fieldless/A", "value", "other"]);
     let named = with_config(server, "[[source]]\nkv_folder = \"secret/fieldless\"\nfield = \"other\"\n");
     assert_eq!(named.environment()["A"], "canary");
 }
@@ -154,7 +180,9 @@ fn what_is_optional_may_be_missing_and_nothing_else_may() {
     let optional = |source: &str| {
         with_config(server, &format!("[[source]]\nkv = \"secret/there\"\n[[source]]\n{source}\noptional = true\n"))
     };
-    for source in ["kv = \"secret/not-there\"", "kv = \"secret/there\"\nfield = \"Z\"", "kv_folder = \"secret/no-folder\""] {
+    for source in
+        ["kv = \"secret/not-there\"", "kv = \"secret/there\"\nfield = \"Z\"", "kv_folder = \"secret/no-folder\""]
+    {
         assert_eq!(optional(source).environment()["A"], "1", "{source}");
     }
     optional("kv = \"nowhere/x\"\nversion = 2").is_error(66, &["nowhere/x"]);
@@ -169,8 +197,8 @@ fn n_sources_take_n_requests_with_a_token_and_two_more_with_a_login_on_one_conne
     server.policy("count", "path \"secret/data/count/*\" { capabilities = [\"read\"] }");
     server.enable_auth("userpass", "count-users");
     server.must("POST", "auth/count-users/users/ada", &json!({"password": "pw-canary", "policies": "count"}));
-    let sources: String =
-        ["n1", "n2", "n3"].iter().map(|name| format!("[[source]]\nkv = \"secret/count/{name}\"\nversion = 2\n")).collect();
+    let sources =
+        ["n1", "n2", "n3"].map(|name| format!("[[source]]\nkv = \"secret/count/{name}\"\nversion = 2\n")).concat();
     let relay = Faults::start(relay_to(server.port()));
     let scratch = Scratch::new();
     scratch.file("config/vault.toml", &sources);
@@ -180,13 +208,18 @@ fn n_sources_take_n_requests_with_a_token_and_two_more_with_a_login_on_one_conne
 
     let relay = Faults::start(relay_to(server.port()));
     let password = scratch.file("password", "pw-canary\n");
-    let auth = format!("[auth]\nmethod = \"userpass\"\nmount = \"count-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    let auth = format!(
+        "[auth]\nmethod = \"userpass\"\nmount = \"count-users\"\nusername = \"ada\"\npassword_file = {password:?}\n"
+    );
     scratch.file("config/vault.toml", auth + &sources);
     let mut command = scratch.exec(&relay.address(), "", &[], ENV);
     assert_eq!(run(&mut command).environment()["n3"], "1");
     let paths: Vec<_> = relay.seen().into_iter().map(|request| request.path).collect();
     assert_eq!(paths.len(), 5, "{paths:?}");
-    assert_eq!((paths[0].as_str(), paths[4].as_str()), ("/v1/auth/count-users/login/ada", "/v1/auth/token/revoke-self"));
+    assert_eq!(
+        (paths[0].as_str(), paths[4].as_str()),
+        ("/v1/auth/count-users/login/ada", "/v1/auth/token/revoke-self")
+    );
     assert_eq!(relay.connections(), 1);
 }
 
@@ -224,7 +257,9 @@ fn a_templated_path_is_filled_by_the_login_or_by_one_look_up_of_a_given_token() 
     let scratch = Scratch::new();
     let source = "[[source]]\nkv = \"secret/users/{metadata.username}\"\nversion = 2\n";
     let password = scratch.file("password", "pw-canary");
-    let auth = format!("[auth]\nmethod = \"userpass\"\nmount = \"template-users\"\nusername = \"ada\"\npassword_file = {password:?}\n");
+    let auth = format!(
+        "[auth]\nmethod = \"userpass\"\nmount = \"template-users\"\nusername = \"ada\"\npassword_file = {password:?}\n"
+    );
     scratch.file("config/vault.toml", auth + source);
     let relay = Faults::start(relay_to(server.port()));
     assert_eq!(run(&mut scratch.exec(&relay.address(), "", &[], ENV)).environment()["WHO"], "ada");
@@ -264,7 +299,10 @@ fn a_file_source_is_a_file_for_its_user_alone_and_goes_when_its_process_is_gone(
     let server = Server::shared();
     server.put("file", &json!({"key.json": "{\"canary\": 1}\n"}));
     let scratch = Scratch::new();
-    scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/file\"\nfield = \"key.json\"\nfile = \"GOOGLE_APPLICATION_CREDENTIALS\"\n");
+    scratch.file(
+        "config/vault.toml",
+        "[[source]]\nkv = \"secret/file\"\nfield = \"key.json\"\nfile = \"GOOGLE_APPLICATION_CREDENTIALS\"\n",
+    );
     let script = "stat -c '%a %s' \"$GOOGLE_APPLICATION_CREDENTIALS\"; stat -c %a \"$(dirname \"$GOOGLE_APPLICATION_CREDENTIALS\")\"; cat \"$GOOGLE_APPLICATION_CREDENTIALS\"";
     let launch = |argv: &[&str]| run(&mut scratch.exec(&server.address(), "root", &[], argv));
     let outcome = launch(&["/bin/sh", "-c", script]);
@@ -308,7 +346,10 @@ fn any_engine_can_be_read_with_its_fields_named() {
     server.must("POST", "cubbyhole/mine", &json!({"access_key": "AK", "secret_key": "SK", "unused": "x"}));
     let source = "[[source]]\nread = \"cubbyhole/mine\"\nfields = { access_key = \"AWS_ACCESS_KEY_ID\", secret_key = \"AWS_SECRET_ACCESS_KEY\" }\n";
     let environment = with_config(server, source).environment();
-    assert_eq!((environment["AWS_ACCESS_KEY_ID"].as_str(), environment["AWS_SECRET_ACCESS_KEY"].as_str()), ("AK", "SK"));
+    assert_eq!(
+        (environment["AWS_ACCESS_KEY_ID"].as_str(), environment["AWS_SECRET_ACCESS_KEY"].as_str()),
+        ("AK", "SK")
+    );
     assert!(!environment.contains_key("unused"));
     with_config(server, "[[source]]\nkv = \"cubbyhole/mine\"\n").is_error(78, &["another secrets engine", "read"]);
 }

@@ -1,4 +1,17 @@
 //! The README's first command, driven to its end and ended half-way.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -30,11 +43,13 @@ fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
 fn a_signal_half_way_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut child = example().env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            example().env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let started = lines.by_ref().map_while(Result::ok).any(|line| line.contains("a notebook"));
         assert!(started);
-        let server = eventually_some("a process of its own in that folder", || processes_in(temporary.path()).first().copied());
+        let server =
+            eventually_some("a process of its own in that folder", || processes_in(temporary.path()).first().copied());
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
         assert!(!wait(&mut child).success());
         eventually("every process is gone", || processes_in(temporary.path()).is_empty());

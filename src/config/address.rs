@@ -62,7 +62,8 @@ impl Address {
     /// # Errors
     /// [`Kind::Config`], never quoting the text: it might hold a password.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
-        let wrong = |what: &str, advice: &str| Error::new(Kind::Config, format!("the address in {origin} {what}"), advice);
+        let wrong =
+            |what: &str, advice: &str| Error::new(Kind::Config, format!("the address in {origin} {what}"), advice);
         if let Some(path) = text.strip_prefix("unix://") {
             if !path.starts_with('/') {
                 return Err(wrong("is not an absolute socket path", "write unix:///run/vault-agent.sock"));
@@ -110,7 +111,9 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text, "x").unwrap().to_string(), shown);
         }
-        for text in ["", "vault:8200", "127.0.0.1:8200", "ftp://x", "http://", "unix://rel", "http://a/?q", "http://a/v1/"] {
+        for text in
+            ["", "vault:8200", "127.0.0.1:8200", "ftp://x", "http://", "unix://rel", "http://a/?q", "http://a/v1/"]
+        {
             assert!(Address::parse(text, "x").is_err(), "{text}");
         }
     }

@@ -19,8 +19,23 @@ use crate::sys::environ::{Taken, name_and_value};
 
 /// Parts of a name that make a variable of Vault's a credential.
 const TELLTALE: &[&str] = &[
-    "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "JWT", "ROLE_ID", "ROLEID", "UNSEAL", "RECOVERY",
-    "CREDENTIAL", "WRAPPED", "MFA", "TOTP", "PRIVATE", "APIKEY", "API_KEY",
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "JWT",
+    "ROLE_ID",
+    "ROLEID",
+    "UNSEAL",
+    "RECOVERY",
+    "CREDENTIAL",
+    "WRAPPED",
+    "MFA",
+    "TOTP",
+    "PRIVATE",
+    "APIKEY",
+    "API_KEY",
 ];
 
 /// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
@@ -103,7 +118,11 @@ impl Environment {
         match self.bytes(name).or(credential) {
             None => Ok(None),
             Some(value) => value.to_str().map(Some).ok_or_else(|| {
-                Error::new(Kind::Config, format!("the variable {name} is not UTF-8"), "set it to plain text, or unset it")
+                Error::new(
+                    Kind::Config,
+                    format!("the variable {name} is not UTF-8"),
+                    "set it to plain text, or unset it",
+                )
             }),
         }
     }
@@ -117,9 +136,8 @@ impl Environment {
     /// The user's home: `HOME`, or what the system's user database says.
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
-        self.path("HOME").or_else(|| {
-            nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir)
-        })
+        self.path("HOME")
+            .or_else(|| nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir))
     }
 
     /// The credential in the variable `name`; an empty one is as if unset.
@@ -152,7 +170,7 @@ impl Environment {
                 .split([',', '\n'])
                 .map(str::trim)
                 .filter(|spec| !spec.is_empty())
-                .map(|spec| SourceSpec::from_spec(spec, origin.clone()))
+                .map(|spec| SourceSpec::from_spec(spec, &origin))
                 .collect::<Result<_>>()?;
             layer.set_sources(sources);
         }
@@ -190,12 +208,21 @@ mod tests {
     #[test]
     fn credentials_are_known_by_name_and_settings_are_not_taken_for_them() {
         for name in [
-            "VAULT_TOKEN", "BAO_TOKEN", "VAULT_SECRET_ID", "VAULT_ROLE_ID", "KERNEL_VAULT_JWT", "KERNEL_VAULT_ANY",
-            "JUPYTER_VAULT_PASSWORD", "VAULT_WRAPPED_TOKEN", "BAO_DEV_ROOT_TOKEN_ID", "JUPYTER_VAULT_TOKEN_FILE",
+            "VAULT_TOKEN",
+            "BAO_TOKEN",
+            "VAULT_SECRET_ID",
+            "VAULT_ROLE_ID",
+            "KERNEL_VAULT_JWT",
+            "KERNEL_VAULT_ANY",
+            "JUPYTER_VAULT_PASSWORD",
+            "VAULT_WRAPPED_TOKEN",
+            "BAO_DEV_ROOT_TOKEN_ID",
+            "JUPYTER_VAULT_TOKEN_FILE",
         ] {
             assert!(is_credential(name.as_bytes()), "{name}");
         }
-        for name in ["VAULT_ADDR", "VAULT_CACERT", "JUPYTER_VAULT_SECRETS", "GITHUB_TOKEN", "KERNEL_USERNAME", "VAULT_"] {
+        for name in ["VAULT_ADDR", "VAULT_CACERT", "JUPYTER_VAULT_SECRETS", "GITHUB_TOKEN", "KERNEL_USERNAME", "VAULT_"]
+        {
             assert!(!is_credential(name.as_bytes()), "{name}");
         }
     }

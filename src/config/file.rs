@@ -27,7 +27,18 @@ const LARGEST: u64 = 1 << 20;
 
 /// The keys of a `[[source]]`; the first four say what kind it is.
 const SOURCE_KEYS: &[&str] = &[
-    "kv", "kv_folder", "database", "read", "mount", "version", "field", "name", "prefix", "optional", "url", "fields",
+    "kv",
+    "kv_folder",
+    "database",
+    "read",
+    "mount",
+    "version",
+    "field",
+    "name",
+    "prefix",
+    "optional",
+    "url",
+    "fields",
     "file",
 ];
 
@@ -121,7 +132,13 @@ impl Reader<'_> {
                     let what = format!("`{name}` is not a table");
                     return Err(self.wrong(&value.span(), &what, &format!("write [{name}]")));
                 }
-                _ => return Err(self.unknown(&key.span(), name, ["vault", "auth", "environment", "source"].into_iter())),
+                _ => {
+                    return Err(self.unknown(
+                        &key.span(),
+                        name,
+                        ["vault", "auth", "environment", "source"].into_iter(),
+                    ));
+                }
             }
         }
         Ok(layer)
@@ -223,16 +240,21 @@ impl Reader<'_> {
         spec.fields = get("fields").map(|value| self.fields(value)).transpose()?;
         spec.optional = match get("optional") {
             None => false,
-            Some(value) => value.get_ref().as_bool().ok_or_else(|| {
-                self.wrong(&value.span(), "`optional` is not true or false", "correct the value")
-            })?,
+            Some(value) => value
+                .get_ref()
+                .as_bool()
+                .ok_or_else(|| self.wrong(&value.span(), "`optional` is not true or false", "correct the value"))?,
         };
         let below_mount = spec.mount.as_ref().is_none_or(|mount| {
             let rest = spec.path.as_written().strip_prefix(mount.as_str());
             rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && spec.kind == SourceKind::KvFolder))
         });
         if !below_mount {
-            return Err(self.wrong(&path_value.span(), "the path is not below `mount`", "begin the path with the mount"));
+            return Err(self.wrong(
+                &path_value.span(),
+                "the path is not below `mount`",
+                "begin the path with the mount",
+            ));
         }
         spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
         Ok(spec)
@@ -248,7 +270,8 @@ impl Reader<'_> {
 
     fn fields(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, String>> {
         let fields = value.get_ref().as_table().and_then(|table| {
-            let pair = |(key, value): Entry<'_, '_>| Some((key.get_ref().to_string(), value.get_ref().as_str()?.to_owned()));
+            let pair =
+                |(key, value): Entry<'_, '_>| Some((key.get_ref().to_string(), value.get_ref().as_str()?.to_owned()));
             table.iter().map(pair).collect::<Option<BTreeMap<_, _>>>()
         });
         fields.filter(|fields| !fields.is_empty()).ok_or_else(|| {

@@ -25,9 +25,8 @@ impl Locations {
     /// `/etc/jupyter`, as in Jupyter's own configuration path.
     #[must_use]
     pub fn new(named: Option<&Path>, environment: &Environment) -> Self {
-        let user = environment
-            .path("JUPYTER_CONFIG_DIR")
-            .or_else(|| environment.home().map(|home| home.join(".jupyter")));
+        let user =
+            environment.path("JUPYTER_CONFIG_DIR").or_else(|| environment.home().map(|home| home.join(".jupyter")));
         let system = ["/usr/local/etc/jupyter", "/etc/jupyter"].map(PathBuf::from);
         Self {
             named: named.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE)),

@@ -196,7 +196,9 @@ fn server(layer: &Layer, environment: &Environment) -> Result<Server> {
     let owned = |key| layer.text(key).map(str::to_owned);
     Ok(Server {
         address: Address::parse(text, &layer.origin(key))?,
-        namespace: owned("vault.namespace").map(|name| name.trim_matches('/').to_owned()).filter(|name| !name.is_empty()),
+        namespace: owned("vault.namespace")
+            .map(|name| name.trim_matches('/').to_owned())
+            .filter(|name| !name.is_empty()),
         tls: Tls {
             ca_cert: path("vault.ca_cert"),
             ca_cert_bytes: owned("vault.ca_cert_bytes"),
@@ -243,7 +245,8 @@ const WRAPPED: &[&str] = &["JUPYTER_VAULT_WRAPPED_TOKEN", "BAO_WRAPPED_TOKEN", "
 fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
     let credential = |file: &str, variables: &[&str]| find(layer, environment, Some(file), variables);
     let required = |found: Option<Credential>, what: &str, advice: &str| {
-        let needs = || Error::new(Kind::Credential, format!("the login method needs {what}, and there is none"), advice);
+        let needs =
+            || Error::new(Kind::Credential, format!("the login method needs {what}, and there is none"), advice);
         found.ok_or_else(needs)
     };
     let token = || -> Result<Option<Credential>> {

@@ -81,7 +81,7 @@ impl SourceSpec {
     ///
     /// # Errors
     /// [`Kind::Usage`] when it is none of these.
-    pub fn from_spec(spec: &str, origin: Origin) -> Result<Self> {
+    pub fn from_spec(spec: &str, origin: &Origin) -> Result<Self> {
         let malformed = |why: &str| {
             Error::new(
                 Kind::Usage,
@@ -154,10 +154,10 @@ impl SourceSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::{SourceSpec, Origin};
+    use super::{Origin, SourceSpec};
 
     fn parsed(spec: &str) -> Option<(String, Option<String>, Option<String>)> {
-        let source = SourceSpec::from_spec(spec, Origin::Flag("--secrets")).ok()?;
+        let source = SourceSpec::from_spec(spec, &Origin::Flag("--secrets")).ok()?;
         Some((source.path.as_written().to_owned(), source.field, source.name))
     }
 
@@ -168,7 +168,8 @@ mod tests {
         assert_eq!(parsed("secret/a#K"), Some(("secret/a".to_owned(), owned("K"), None)));
         assert_eq!(parsed("secret/a#K=N"), Some(("secret/a".to_owned(), owned("K"), owned("N"))));
         assert_eq!(parsed("secret/a=b"), Some(("secret/a=b".to_owned(), None, None)));
-        for malformed in ["", "secret", "secret/", "/secret/a", "secret//a", "secret/../a", "secret/a#", "secret/a#K="] {
+        for malformed in ["", "secret", "secret/", "/secret/a", "secret//a", "secret/../a", "secret/a#", "secret/a#K="]
+        {
             assert_eq!(parsed(malformed), None, "{malformed}");
         }
     }

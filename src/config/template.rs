@@ -40,11 +40,7 @@ impl Template {
     /// A sentence that says what is wrong with it.
     pub fn parse(written: &str) -> Result<Self, String> {
         let template = Self::parse_folder(written)?;
-        if template.written.contains('/') {
-            Ok(template)
-        } else {
-            Err("names a mount and no path below it".to_owned())
-        }
+        if template.written.contains('/') { Ok(template) } else { Err("names a mount and no path below it".to_owned()) }
     }
 
     /// Parses the path of a folder, which may be a mount itself.
@@ -105,7 +101,11 @@ impl Template {
                     if !is_segment(&value) {
                         return Err(Error::new(
                             Kind::Config,
-                            format!("{{{}}} in the path {} does not give one path segment", name_of(place), self.written),
+                            format!(
+                                "{{{}}} in the path {} does not give one path segment",
+                                name_of(place),
+                                self.written
+                            ),
                             "its value must be a plain name: not empty, without /, and neither . nor ..",
                         ));
                     }

@@ -89,10 +89,11 @@ async fn with_signals(
     };
     let ours = session.is_some_and(|session: Session| session.revocable);
     let keep = leased && matches!(outcome, Ok(Ok(_)));
-    if ours && !keep {
-        if let Err(error) = auth::revoke(&client).await {
-            report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
-        }
+    if ours
+        && !keep
+        && let Err(error) = auth::revoke(&client).await
+    {
+        report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
     }
     outcome
 }

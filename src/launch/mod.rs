@@ -91,7 +91,8 @@ pub fn prepare(request: &Request, report: &mut dyn FnMut(&Error)) -> Result<Read
         let given = fetch::fetch(&plan, &parent, report)?;
         let (secrets, files) = files::write(given, &plan.runtime_dir)?;
         let space = Space::of_this_system();
-        let environment = environment::build(parent.entries(), secrets, plan.override_inherited, space, command.size())?;
+        let environment =
+            environment::build(parent.entries(), secrets, plan.override_inherited, space, command.size())?;
         Ok((environment, files))
     });
     let (environment, files) = match fetched {
@@ -136,7 +137,7 @@ fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
         flags.set("vault.timeout", Value::Duration(timeout), Origin::Flag("--timeout"));
     }
     if !request.secrets.is_empty() {
-        let specs = request.secrets.iter().map(|spec| SourceSpec::from_spec(spec, Origin::Flag("--secrets")));
+        let specs = request.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
         flags.set_sources(specs.collect::<Result<_>>()?);
     }
     let merged = flags.over(parent.layer()?).over(Locations::new(request.config.as_deref(), parent).read()?);

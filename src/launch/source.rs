@@ -143,7 +143,10 @@ impl Reader<'_> {
         };
         match place {
             Place::EntityId => self.identity.entity_id.clone().ok_or_else(|| {
-                absent("the token belongs to no entity", "log in with a method that has identities; a root token has none")
+                absent(
+                    "the token belongs to no entity",
+                    "log in with a method that has identities; a root token has none",
+                )
             }),
             Place::Metadata(key) => self.identity.metadata.get(key).cloned().ok_or_else(|| {
                 let known: Vec<_> = self.identity.metadata.keys().map(String::as_str).collect();
@@ -157,14 +160,19 @@ impl Reader<'_> {
                     ));
                 }
                 let value = self.parent.bytes(name).and_then(|value| value.to_str()).map(str::to_owned);
-                value.ok_or_else(|| absent("the variable is not set, or is no text", "set it where the kernel is started"))
+                value.ok_or_else(|| {
+                    absent("the variable is not set, or is no text", "set it where the kernel is started")
+                })
             }
             Place::Notebook => {
                 let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str());
                 let file = session.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
                 let stem = file.strip_suffix(".ipynb").unwrap_or(file);
                 if stem.is_empty() {
-                    return Err(absent("JPY_SESSION_NAME is not set", "only a Jupyter server that starts a notebook sets it"));
+                    return Err(absent(
+                        "JPY_SESSION_NAME is not set",
+                        "only a Jupyter server that starts a notebook sets it",
+                    ));
                 }
                 Ok(stem.to_owned())
             }
@@ -198,4 +206,3 @@ fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
     filled.extend_from_slice(rest.as_bytes());
     Ok(SecretValue::new(filled))
 }
-

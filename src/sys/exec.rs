@@ -33,9 +33,9 @@ impl Command {
     /// # Errors
     /// [`Kind::CommandNotFound`], [`Kind::CommandNotExecutable`], or [`Kind::Usage`] for no command.
     pub fn find(arguments: &[OsString], path: Option<&OsStr>) -> Result<Self> {
-        let name = arguments.first().ok_or_else(|| {
-            Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`")
-        })?;
+        let name = arguments
+            .first()
+            .ok_or_else(|| Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`"))?;
         let file = locate(name, path.unwrap_or(OsStr::new(DEFAULT_PATH)))?;
         let arguments = arguments
             .iter()
@@ -138,8 +138,7 @@ fn forbidden(file: &Path, cause: Errno) -> Error {
 /// A shell takes a file without a known format for a script, unless its beginning holds a NUL.
 fn looks_like_text(file: &Path) -> bool {
     let mut start = Vec::new();
-    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).is_ok()
-        && !start.contains(&0)
+    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).is_ok() && !start.contains(&0)
 }
 
 /// How many bytes execve takes: of one string with its NUL, and of everything together.
@@ -162,4 +161,3 @@ impl Space {
         Self { one: page.unwrap_or(4096) * 32 - 1, all: quarter.clamp(128 * 1024, 6 * 1024 * 1024) }
     }
 }
-

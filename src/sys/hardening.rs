@@ -37,8 +37,9 @@ impl Hardening {
     /// [`Kind::Os`] when the limit can't be raised again.
     pub fn undo(self) -> Result<()> {
         match self.core {
-            Some((soft, hard)) => setrlimit(Resource::RLIMIT_CORE, soft, hard)
-                .map_err(|cause| refused("give the core limit back", cause)),
+            Some((soft, hard)) => {
+                setrlimit(Resource::RLIMIT_CORE, soft, hard).map_err(|cause| refused("give the core limit back", cause))
+            }
             None => Ok(()),
         }
     }

@@ -29,16 +29,14 @@ extern "C" fn note() {
     // SAFETY: an all-zero sigaction is a valid value to be overwritten; a null `act` changes nothing.
     let ignored = unsafe {
         let mut current: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut current) == 0
-            && current.sa_sigaction == libc::SIG_IGN
+        libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut current) == 0 && current.sa_sigaction == libc::SIG_IGN
     };
     SIGPIPE_IGNORED.store(ignored, Ordering::Relaxed);
 }
 
 /// Puts back SIGPIPE's disposition, and lets execve close again what came closed.
 pub fn restore() {
-    let handler =
-        if SIGPIPE_IGNORED.load(Ordering::Relaxed) { SigHandler::SigIgn } else { SigHandler::SigDfl };
+    let handler = if SIGPIPE_IGNORED.load(Ordering::Relaxed) { SigHandler::SigIgn } else { SigHandler::SigDfl };
     // SAFETY: the disposition becomes default or ignore; no handler function is installed.
     let _ = unsafe { signal(Signal::SIGPIPE, handler) };
     let closed = CLOSED.load(Ordering::Relaxed);

@@ -167,7 +167,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 /// [`Kind::BadValue`] for null, a NUL, or text that is no Unicode; [`Kind::Malformed`] for nesting
 /// beyond all reason.
 pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
-    let bad = |why: &str, advice: &str| Err(Error::new(Kind::BadValue, format!("the value of {name} at {path} {why}"), advice));
+    let bad = |why: &str, advice: &str| {
+        Err(Error::new(Kind::BadValue, format!("the value of {name} at {path} {why}"), advice))
+    };
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'"') => {

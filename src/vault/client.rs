@@ -25,8 +25,25 @@ const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
 /// What a path segment must not hold as it is.
 const RESERVED: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'[').add(b']').add(b'\\')
-    .add(b'^').add(b'`').add(b'{').add(b'|').add(b'}').add(b';').add(b'+').add(b'&').add(b'=');
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b';')
+    .add(b'+')
+    .add(b'&')
+    .add(b'=');
 
 /// Encodes a path for a URL; slashes stay.
 #[must_use]
@@ -52,7 +69,8 @@ impl Client {
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
         let namespace = server.namespace.clone().map(|name| {
             let value = HeaderValue::from_str(&encode(&name));
-            let wrong = |_| Error::new(Kind::Config, "the namespace can't be sent", "correct `namespace` under [vault]");
+            let wrong =
+                |_| Error::new(Kind::Config, "the namespace can't be sent", "correct `namespace` under [vault]");
             value.map(|value| (name, value)).map_err(wrong)
         });
         Ok(Self {

@@ -78,11 +78,7 @@ impl Connector {
             Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(&server.tls)?),
             _ => None,
         };
-        Ok(Self {
-            tls,
-            server_name: server.tls.server_name.clone(),
-            proxy: proxy(server)?,
-        })
+        Ok(Self { tls, server_name: server.tls.server_name.clone(), proxy: proxy(server)? })
     }
 
     /// The proxy that plain HTTP requests must name the whole URL to, with its credentials.
@@ -198,13 +194,14 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
             format!("{whom} at {authority} refused the connection: nothing listens there"),
             "check the address and its port, and that the server is started",
         ),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof => {
-            Error::new(
-                Kind::Reset,
-                format!("{whom} at {authority} closed the connection before it answered"),
-                "check that the address is Vault's, and what stands between: a load balancer, http:// for https://",
-            )
-        }
+        ErrorKind::ConnectionReset
+        | ErrorKind::BrokenPipe
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::UnexpectedEof => Error::new(
+            Kind::Reset,
+            format!("{whom} at {authority} closed the connection before it answered"),
+            "check that the address is Vault's, and what stands between: a load balancer, http:// for https://",
+        ),
         ErrorKind::TimedOut => silent(whom, authority, "the system gave up on the connection"),
         _ => Error::new(
             Kind::Unreachable,

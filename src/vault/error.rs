@@ -56,7 +56,9 @@ pub fn to_try_again(status: StatusCode, address: &Address) -> Option<Error> {
             "try again later; ask for a higher rate-limit quota if it stays so",
         ),
         472 => (Kind::Standby, "is a disaster-recovery standby (472)", "use the address of the active cluster"),
-        473 => (Kind::Standby, "is a performance standby that can't answer this (473)", "use the active node's address"),
+        473 => {
+            (Kind::Standby, "is a performance standby that can't answer this (473)", "use the active node's address")
+        }
         503 => (
             Kind::Sealed,
             "is sealed or not in service (503)",
@@ -119,9 +121,14 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
         };
     };
     if says("namespace not found") || says("no namespace") || says("missing namespace") {
-        let namespace = asker.namespace.map_or_else(|| "no namespace was named".to_owned(), |name| format!("asked for: {name}"));
+        let namespace =
+            asker.namespace.map_or_else(|| "no namespace was named".to_owned(), |name| format!("asked for: {name}"));
         let what = format!("the namespace is missing at Vault ({namespace}), while {}", doing(asked));
-        return new(Kind::NamespaceMissing, what, "set `namespace` under [vault], or VAULT_NAMESPACE, to one that exists");
+        return new(
+            Kind::NamespaceMissing,
+            what,
+            "set `namespace` under [vault], or VAULT_NAMESPACE, to one that exists",
+        );
     }
     match (reply.status.as_u16(), asked) {
         (400, _) if says("wrapping token") => wrapped_token_used(asker),
@@ -207,7 +214,9 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
             return Error::new(
                 Kind::PolicyDenied,
                 format!("the token may not see what is mounted at {path}, or nothing is"),
-                format!("ask for a policy that allows to read below {path}, or say `version` in vault.toml; check the mount"),
+                format!(
+                    "ask for a policy that allows to read below {path}, or say `version` in vault.toml; check the mount"
+                ),
             );
         }
         _ => ("auth/token/lookup-self", "read"),

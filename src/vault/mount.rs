@@ -30,7 +30,9 @@ impl Mounts {
     /// # Errors
     /// [`Kind::KvVersionMismatch`] when it is no KV mount, and whatever the request can fail with.
     pub async fn of(&mut self, client: &Client, path: &str) -> Result<Mount> {
-        let below = |mount: &&Mount| path == mount.path || path.strip_prefix(&mount.path).is_some_and(|rest| rest.starts_with('/'));
+        let below = |mount: &&Mount| {
+            path == mount.path || path.strip_prefix(&mount.path).is_some_and(|rest| rest.starts_with('/'))
+        };
         if let Some(mount) = self.0.iter().find(below) {
             return Ok(mount.clone());
         }

@@ -23,8 +23,9 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let internal = |cause: rustls::Error| {
         Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a defect")
     };
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(internal)?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(internal)?;
     let builder = if tls.skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
     } else {
@@ -37,8 +38,9 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
-            let key_der = PrivateKeyDer::from_pem_file(key)
-                .map_err(|_| unusable(&key.display().to_string(), "holds no private key in PEM form, or can't be read"))?;
+            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|_| {
+                unusable(&key.display().to_string(), "holds no private key in PEM form, or can't be read")
+            })?;
             builder.with_client_auth_cert(chain, key_der).map_err(|_| {
                 unusable(&key.display().to_string(), "is not the key of the client certificate, or of an unknown kind")
             })?
@@ -67,7 +69,8 @@ fn roots(tls: &Tls) -> Result<RootCertStore> {
     } else if let Some(folder) = &tls.ca_path {
         let entries = std::fs::read_dir(folder)
             .map_err(|cause| unusable(&folder.display().to_string(), &format!("can't be read: {}", cause.kind())))?;
-        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+        let mut paths: Vec<_> =
+            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
         paths.sort();
         let found = paths.iter().filter_map(|path| certificates(path).ok()).flatten().collect();
         add(found, &folder.display().to_string())?;
@@ -99,7 +102,9 @@ pub fn failure(cause: &rustls::Error, authority: &str) -> Error {
             "its certificate comes from an unknown issuer",
             "name the CA that signed it: `ca_cert` under [vault], or VAULT_CACERT",
         ),
-        Tls::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => (
+        Tls::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => (
             Kind::TlsWrongHost,
             "its certificate is for another host name",
             "use the name in the certificate as the address, or set `tls_server_name` under [vault]",
@@ -117,9 +122,11 @@ pub fn failure(cause: &rustls::Error, authority: &str) -> Error {
         Tls::InvalidCertificate(_) => {
             (Kind::Tls, "its certificate is not acceptable", "inspect it: openssl s_client -connect")
         }
-        Tls::InvalidMessage(_) => {
-            (Kind::TlsToPlainHttp, "it does not speak TLS", "if that port is plain HTTP, write the address with http://")
-        }
+        Tls::InvalidMessage(_) => (
+            Kind::TlsToPlainHttp,
+            "it does not speak TLS",
+            "if that port is plain HTTP, write the address with http://",
+        ),
         Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => (
             Kind::Tls,
             "it did not accept our client certificate, or asks for one",

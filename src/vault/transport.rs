@@ -240,7 +240,8 @@ impl Transport {
     async fn read(&self, response: Response<Incoming>) -> Result<Reply> {
         let (parts, mut incoming) = response.into_parts();
         let header = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let json = header(CONTENT_TYPE).is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
+        let json = header(CONTENT_TYPE)
+            .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
         let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
         let location = parts.headers.get(LOCATION).cloned();
         let promised = http_body::Body::size_hint(&incoming).lower();
@@ -335,7 +336,11 @@ impl Transport {
             } else {
                 "check that the address is Vault's"
             };
-            return Error::new(Kind::NotVault, format!("the answer at {authority} is not HTTP, or not as Vault speaks it"), advice);
+            return Error::new(
+                Kind::NotVault,
+                format!("the answer at {authority} is not HTTP, or not as Vault speaks it"),
+                advice,
+            );
         }
         broken(&std::io::ErrorKind::ConnectionReset.into(), "Vault", &authority)
     }

@@ -46,7 +46,9 @@ impl Reply {
 
     /// An answer with any header lines.
     pub fn with(status: u16, headers: &str, body: &str) -> Self {
-        Self::Bytes(format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+        Self::Bytes(
+            format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes(),
+        )
     }
 }
 
@@ -187,7 +189,7 @@ pub fn relay_to(port: u16) -> impl Fn(&Seen, usize) -> Reply + Send + Sync + 'st
         let path = request.path.strip_prefix("http://").and_then(|rest| rest.find('/').map(|slash| &rest[slash..]));
         let mut text = format!("{} {} HTTP/1.0\r\n", request.method, path.unwrap_or(&request.path));
         for (name, value) in request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
         upstream.write_all(text.as_bytes()).expect("a request");
         upstream.write_all(b"\r\n").and_then(|()| upstream.write_all(&request.body)).expect("a request");
@@ -196,9 +198,12 @@ pub fn relay_to(port: u16) -> impl Fn(&Seen, usize) -> Reply + Send + Sync + 'st
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
         let head = String::from_utf8_lossy(&answer[..end]).into_owned();
         let status = head.split_whitespace().nth(1).expect("a status");
-        let mut reply = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", answer.len() - end);
+        let mut reply = format!(
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            answer.len() - end
+        );
         if status == "204" {
-            reply = "HTTP/1.1 204 X\r\n\r\n".to_owned();
+            "HTTP/1.1 204 X\r\n\r\n".clone_into(&mut reply);
         }
         let mut bytes = reply.into_bytes();
         bytes.extend_from_slice(&answer[end..]);

@@ -145,10 +145,22 @@ impl Server {
 
     /// Mounts a KV engine.
     pub fn mount_kv(&self, path: &str, version: u8) {
-        self.must("POST", &format!("sys/mounts/{path}"), &json!({"type": "kv", "options": {"version": version.to_string()}}));
+        self.must(
+            "POST",
+            &format!("sys/mounts/{path}"),
+            &json!({"type": "kv", "options": {"version": version.to_string()}}),
+        );
         // Version 2 upgrades its storage in the background.
         let end = Instant::now() + Duration::from_secs(10);
-        while self.api("POST", &format!("{path}/{}ready", if version == 2 { "data/" } else { "" }), Some(&json!({"data": {"a": "b"}}))).0 >= 300 {
+        while self
+            .api(
+                "POST",
+                &format!("{path}/{}ready", if version == 2 { "data/" } else { "" }),
+                Some(&json!({"data": {"a": "b"}})),
+            )
+            .0
+            >= 300
+        {
             assert!(Instant::now() < end, "the mount {path} does not become ready");
         }
     }

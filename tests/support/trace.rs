@@ -53,7 +53,10 @@ impl Stopped {
                     if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
                         let mut registers = ptrace::getregs(self.pid).expect("registers");
                         let number = i64::try_from(registers.orig_rax).expect("a call's number");
-                        if number == libc::SYS_prctl && registers.rdi == libc::PR_SET_DUMPABLE as u64 && registers.rsi == 0 {
+                        if number == libc::SYS_prctl
+                            && registers.rdi == libc::PR_SET_DUMPABLE as u64
+                            && registers.rsi == 0
+                        {
                             self.hardened = true;
                             registers.rsi = 1;
                             ptrace::setregs(self.pid, registers).expect("registers");
@@ -68,7 +71,9 @@ impl Stopped {
                 }
                 WaitStatus::Exited(_, code) => panic!("it ended with {code} before the call"),
                 WaitStatus::Signaled(_, signal, _) => panic!("it ended by {signal} before the call"),
-                WaitStatus::PtraceEvent(_, _, EVENT_STOP) | WaitStatus::PtraceSyscall(_) | WaitStatus::PtraceEvent(..) => {}
+                WaitStatus::PtraceEvent(_, _, EVENT_STOP)
+                | WaitStatus::PtraceSyscall(_)
+                | WaitStatus::PtraceEvent(..) => {}
                 WaitStatus::Stopped(_, signal) => {
                     ptrace::syscall(self.pid, Some(signal)).expect("goes on");
                     continue;
@@ -92,7 +97,8 @@ impl Stopped {
                 continue;
             }
             let (start, end) = range.split_once('-').expect("a range");
-            let (start, end) = (u64::from_str_radix(start, 16).expect("hex"), u64::from_str_radix(end, 16).expect("hex"));
+            let (start, end) =
+                (u64::from_str_radix(start, 16).expect("hex"), u64::from_str_radix(end, 16).expect("hex"));
             let mut bytes = vec![0; usize::try_from(end - start).expect("a size")];
             let read = memory.read_at(&mut bytes, start).unwrap_or(0);
             for (offset, window) in bytes[..read].windows(needle.len()).enumerate() {

@@ -25,8 +25,7 @@ pub(super) async fn login(
     kubernetes: bool,
 ) -> Result<Session> {
     if let (true, Some(role)) = (kubernetes, role) {
-        let endpoint =
-            LoginWithKubernetesRequest { mount: encode(mount), role: role.to_owned(), jwt: text(jwt)? };
+        let endpoint = LoginWithKubernetesRequest { mount: encode(mount), role: role.to_owned(), jwt: text(jwt)? };
         return exchange(client, &endpoint, mount).await;
     }
     let body = serde_json::to_vec(&Body { role, jwt: jwt.text()? })

@@ -1,0 +1,177 @@
+//! What a launch costs: one KV v2 read and exec of `true`, beside the floor and curl, in one run.
+//!
+//! `cargo bench --bench launch` prints a Markdown table. The runs are interleaved, so that whatever else
+//! the machine does falls on all alike; medians, each over a bare `true`. Peak memory is read by a small
+//! parent. What is not installed (curl, strace) is left out and said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    unreachable_pub,
+    missing_docs,
+    reason = "a bench fails by panicking, and its output is its result"
+)]
+
+#[path = "../tests/support/certificates.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod certificates;
+#[path = "../tests/support/faults.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod faults;
+#[path = "../tests/support/openbao.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
+mod openbao;
+#[path = "../tests/support/python.rs"]
+mod python;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+const LAUNCHER: &str = env!("CARGO_BIN_EXE_jupyter-vault");
+const ROUNDS: usize = 400;
+const TRUE: &str = "/bin/true";
+
+fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let floor = folder.path().join("floor");
+    let built = Command::new("cc").args(["-O2", "-o"]).arg(&floor).arg("benches/floor.c").status().expect("cc");
+    assert!(built.success(), "the floor does not compile");
+    let server = openbao::Server::start();
+    server.put("bench", &json!({"BENCH": "value"}));
+    let (http, tls) = (server.address(), server.tls_address("good"));
+    let ca = server.certificates.cert("ca");
+    let header = folder.path().join("header");
+    std::fs::write(&header, "X-Vault-Token: root\n").unwrap();
+    let config = folder.path().join("vault.toml");
+    std::fs::write(&config, "[[source]]\nkv = \"secret/bench\"\nversion = 2\n").unwrap();
+
+    let ours = |address: &str| {
+        let mut command = Command::new(LAUNCHER);
+        command.args(["exec", "--config"]).arg(&config).args(["--", TRUE]).env_clear();
+        command.env("VAULT_ADDR", address).env("VAULT_TOKEN", "root").env("VAULT_CACERT", &ca);
+        command
+    };
+    let curl = |address: &str| {
+        let mut command = Command::new("curl");
+        command
+            .args(["-s", "-f", "-o", "/dev/null", "--cacert"])
+            .arg(&ca)
+            .arg("-H")
+            .arg(format!("@{}", header.display()));
+        command.arg(format!("{address}/v1/secret/data/bench"));
+        command
+    };
+    let mut bare_socket = Command::new(&floor);
+    bare_socket.args([&server.port().to_string(), "root", "secret/data/bench", "BENCH", TRUE]);
+    let mut runs = vec![
+        ("true", Command::new(TRUE)),
+        ("floor, HTTP", bare_socket),
+        ("jupyter-vault, HTTP", ours(&http)),
+        ("jupyter-vault, TLS with a CA file", ours(&tls)),
+    ];
+    if Command::new("curl").arg("-V").stdout(Stdio::null()).status().is_ok() {
+        runs.push(("curl, HTTP", curl(&http)));
+        runs.push(("curl, TLS with a CA file", curl(&tls)));
+    } else {
+        println!("(curl is not installed: left out)");
+    }
+    let medians = interleaved(&mut runs);
+    let over = |name: &str| {
+        let at = |name| runs.iter().position(|(known, _)| *known == name).map(|place| medians[place]);
+        at(name).map(|time| (time.as_secs_f64() - medians[0].as_secs_f64()) * 1e3)
+    };
+    let rss: u64 = {
+        let run = ours(&tls);
+        let mut small = Command::new(&floor);
+        small.arg("--rss").arg(run.get_program()).args(run.get_args()).env_clear();
+        small.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        String::from_utf8(small.output().unwrap().stdout).unwrap().trim().parse().unwrap()
+    };
+
+    println!("\n{}, {}, OpenBao on loopback, {ROUNDS} rounds\n", cpu(), date());
+    println!("| | ms over a bare `true` | target |\n|---|---|---|");
+    for (name, _) in &runs[1..] {
+        println!("| {name} | {:.2} | |", over(name).unwrap());
+    }
+    let ratio = |name: &str, of: &str, most: f64| {
+        if let (Some(ours), Some(theirs)) = (over(name), over(of)) {
+            println!("| {name} / {of} | {:.2}× | ≤ {most}× |", ours / theirs);
+        }
+    };
+    ratio("jupyter-vault, HTTP", "floor, HTTP", 1.5);
+    ratio("jupyter-vault, HTTP", "curl, HTTP", 0.3);
+    ratio("jupyter-vault, TLS with a CA file", "curl, TLS with a CA file", 0.3);
+    println!("| peak RSS, TLS | {:.1} MB | ≤ 4 MB |", rss as f64 * 1024.0 / 1e6);
+    match system_calls(&ours(&http), folder.path()) {
+        Some(count) => println!("| system calls until execve, HTTP | {count} | ≤ 120 |"),
+        None => println!("| system calls | (strace is not installed) | ≤ 120 |"),
+    }
+    println!("| binary | {:.2} MB | ≤ 3 MB |", std::fs::metadata(LAUNCHER).unwrap().len() as f64 / 1e6);
+    println!("| 1,000 launches, 50 at once | {} | all |", load(&ours(&http)));
+    let relay = faults::Faults::start(faults::relay_to(server.port()));
+    assert!(ours(&relay.address()).status().unwrap().success());
+    println!("| requests, connections for one source | {}, {} | 1, 1 |", relay.seen().len(), relay.connections());
+}
+
+/// The median time of each command.
+fn interleaved(runs: &mut [(&str, Command)]) -> Vec<Duration> {
+    let mut times = vec![Vec::with_capacity(ROUNDS); runs.len()];
+    for _ in 0..ROUNDS {
+        for ((name, command), times) in runs.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            let status = command.stdin(Stdio::null()).status().unwrap();
+            times.push(start.elapsed());
+            assert!(status.success(), "{name}: {status}");
+        }
+    }
+    for times in &mut times {
+        times.sort();
+    }
+    times.into_iter().map(|times| times[ROUNDS / 2]).collect()
+}
+
+fn same(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args()).env_clear();
+    copy.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    copy
+}
+
+/// How many calls the launcher makes from its own execve, which counts, to the command's.
+fn system_calls(command: &Command, folder: &Path) -> Option<usize> {
+    let log: PathBuf = folder.join("calls");
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-o"]).arg(&log).arg(command.get_program()).args(command.get_args()).env_clear();
+    traced.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", "/usr/bin:/bin");
+    traced.status().ok().filter(std::process::ExitStatus::success)?;
+    let calls = std::fs::read_to_string(log).ok()?;
+    calls.lines().skip(1).position(|line| line.contains(" execve(")).map(|place| place + 2)
+}
+
+/// A thousand launches, fifty at once: how many succeeded.
+fn load(command: &Command) -> usize {
+    let workers: Vec<_> = (0..50)
+        .map(|_| {
+            let mut command = same(command);
+            std::thread::spawn(move || (0..20).filter(|_| command.status().unwrap().success()).count())
+        })
+        .collect();
+    workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!("{}, {} cores", name.map_or("unknown CPU", |(_, name)| name), std::thread::available_parallelism().unwrap())
+}
+
+fn date() -> String {
+    let output = Command::new("date").arg("+%Y-%m-%d").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
