@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::unnecessary_debug_formatting,
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::cast_precision_loss,
@@ -25,6 +26,7 @@ mod faults;
 #[allow(dead_code, reason = "the tests use more of it")]
 mod openbao;
 #[path = "../tests/support/python.rs"]
+#[allow(dead_code, reason = "the tests use more of it")]
 mod python;
 
 use std::path::{Path, PathBuf};
@@ -55,6 +57,7 @@ fn main() {
         let mut command = Command::new(LAUNCHER);
         command.args(["exec", "--config"]).arg(&config).args(["--", TRUE]).env_clear();
         command.env("VAULT_ADDR", address).env("VAULT_TOKEN", "root").env("VAULT_CACERT", &ca);
+        command.env("HOME", folder.path());
         command
     };
     let curl = |address: &str| {

@@ -53,6 +53,9 @@ fn token_used(server: &Server, scratch: &Scratch, auth: &str) -> String {
     read.header("x-vault-token").unwrap().to_owned()
 }
 
+/// A vault.toml, variables, and the token that must be used.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn a_given_token_comes_from_its_places_in_order_and_is_never_revoked() {
     let server = prepared();
@@ -62,7 +65,6 @@ fn a_given_token_comes_from_its_places_in_order_and_is_never_revoked() {
     scratch.file("home/.vault-token", format!("{cli}\n"));
     let named = scratch.file("token", format!("\n\t {file} \r\n"));
     let with_file = format!("[auth]\ntoken_file = {named:?}\n");
-    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
     let cases: &[Case<'_>] = &[
         ("", &[], &cli),
         ("", &[("VAULT_TOKEN", &vault)], &vault),

@@ -86,8 +86,8 @@ pub fn find(
 #[must_use]
 pub fn path_setting(layer: &Layer, environment: &Environment, key: &str) -> Option<PathBuf> {
     let text = layer.text(key)?;
-    if let (Some(rest), Some(home)) = (text.strip_prefix("~/"), environment.home()) {
-        return Some(home.join(rest));
+    if let Some(rest) = text.strip_prefix("~/") {
+        return environment.home().map(|home| home.join(rest));
     }
     match &layer.get(key)?.origin {
         Origin::File { path, .. } => Some(path.parent().unwrap_or(Path::new("")).join(text)),

@@ -5,6 +5,7 @@
 //! `JUPYTER_VAULT_PORT` and more into every pod. Credentials are told apart by name before anything
 //! else is read, see [`is_credential`], and never reach the kernel.
 
+use std::cell::OnceCell;
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ pub fn is_credential(name: &[u8]) -> bool {
 pub struct Environment {
     entries: Vec<CString>,
     credentials: Vec<(String, SecretValue)>,
+    /// Asked of the system once at most: its user database may be a directory server.
+    home: OnceCell<Option<PathBuf>>,
 }
 
 impl Environment {
@@ -68,7 +71,7 @@ impl Environment {
     #[must_use]
     pub fn take() -> Self {
         let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
-        Self { entries, credentials }
+        Self { entries, credentials, home: OnceCell::new() }
     }
 
     /// An environment from entries of any origin, for other programs and for tests.
@@ -83,7 +86,7 @@ impl Environment {
                 _ => kept.push(entry),
             }
         }
-        Self { entries: kept, credentials }
+        Self { entries: kept, credentials, home: OnceCell::new() }
     }
 
     /// Every entry that is no credential, as it came.
@@ -136,8 +139,8 @@ impl Environment {
     /// The user's home: `HOME`, or what the system's user database says.
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
-        self.path("HOME")
-            .or_else(|| nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir))
+        let of_the_user = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
+        self.home.get_or_init(|| self.path("HOME").or_else(of_the_user)).clone()
     }
 
     /// The credential in the variable `name`; an empty one is as if unset.
