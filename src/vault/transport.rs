@@ -63,6 +63,15 @@ pub struct Reply {
     location: Option<HeaderValue>,
 }
 
+impl Reply {
+    /// A reply from parts, for tests and fuzzing; `None` when the status is none.
+    #[must_use]
+    pub fn new(status: u16, json: bool, body: Vec<u8>) -> Option<Self> {
+        let status = StatusCode::from_u16(status).ok()?;
+        Some(Self { status, json, body: Zeroizing::new(body), retry_after: None, location: None })
+    }
+}
+
 impl std::fmt::Debug for Reply {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Reply({}, {} bytes)", self.status, self.body.len())

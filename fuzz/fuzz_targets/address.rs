@@ -1,0 +1,11 @@
+//! Addresses: what is shown parses to the same again, and no password is ever shown.
+#![no_main]
+use jupyter_vault::config::address::Address;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    if let Ok(address) = Address::parse(text, "VAULT_ADDR") {
+        if let Address::Tcp(_) = address {
+            assert_eq!(Address::parse(&address.to_string(), "VAULT_ADDR"), Ok(address));
+        }
+    }
+});

@@ -1,0 +1,9 @@
+//! vault.toml: any text gives a layer or an error of two lines, never a panic.
+#![no_main]
+use std::path::Path;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    if let Err(error) = jupyter_vault::config::file::parse(text, Path::new("vault.toml")) {
+        assert_eq!(error.to_string().lines().count(), 2);
+    }
+});

@@ -1,0 +1,9 @@
+//! Times: positive and at most a day, or nothing.
+#![no_main]
+use std::time::Duration;
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    if let Some(time) = jupyter_vault::config::value::parse_duration(text) {
+        assert!(!time.is_zero() && time <= Duration::from_secs(86_400));
+    }
+});

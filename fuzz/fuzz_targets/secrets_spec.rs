@@ -1,0 +1,10 @@
+//! `--secrets` SPECs: what is taken has a path that stays below its mount.
+#![no_main]
+use jupyter_vault::config::layer::Origin;
+use jupyter_vault::config::source::SourceSpec;
+
+libfuzzer_sys::fuzz_target!(|spec: &str| {
+    if let Ok(source) = SourceSpec::from_spec(spec, &Origin::Flag("--secrets")) {
+        assert!(source.path.as_written().split('/').all(|segment| !matches!(segment, "" | "." | "..")));
+    }
+});
