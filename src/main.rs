@@ -14,6 +14,13 @@ use jupyter_vault::sys::alloc::{WIPING, Wiping};
 static ALLOCATOR: Wiping = WIPING;
 
 fn main() -> ExitCode {
+    // A panic's own message may hold anything; where it happened holds nothing but our own source.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let advice = "report this as a defect, with that place";
+        print(&Error::new(Kind::Internal, format!("an internal error{place}"), advice));
+        std::process::exit(i32::from(Kind::Internal.exit_code()));
+    }));
     let error = match Cli::try_parse() {
         Ok(Cli { command: Command::Exec(exec) }) => launch::run(&request(exec), &mut print),
         Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

@@ -275,6 +275,14 @@ fn a_sealed_server_says_so_and_heals_when_it_is_unsealed() {
     server.put("errors", &json!({"A": "1"}));
     server.must("PUT", "sys/seal", &json!({}));
     launch(&server.address(), "root").is_error(75, &["sealed"]);
+    let scratch = Scratch::new();
+    let relay = Faults::start(support::faults::relay_to(server.port()));
+    scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n");
+    let mut command = scratch.exec(&relay.address(), "root", &["--timeout", "30"], &["/bin/echo", "started"]);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    support::launcher::eventually("it was refused twice", || relay.seen().len() > 1);
+    server.unseal();
+    assert_eq!(support::launcher::finish(child).stdout, b"started\n");
 }
 
 #[test]
@@ -312,6 +320,31 @@ fn a_redirect_to_the_same_host_is_followed_once_and_no_other_is() {
         launch(&web_page.address(), "root").is_error(69, &["unexpected redirect", &status.to_string()]);
         assert_eq!(web_page.seen().len(), 1);
     }
+}
+
+#[test]
+fn a_redirect_from_tls_to_plain_http_is_refused() {
+    let server = Server::shared();
+    let certificates = &server.certificates;
+    let thief = answering(|_, _| Reply::json(200, "{}"));
+    let answer = format!("HTTP/1.1 307 X\r\nLocation: {}/v1/x\r\nContent-Length: 0\r\n\r\n", thief.address());
+    let port = support::faults::answer_over_tls(&certificates.cert("good"), &certificates.key("good"), answer, 1);
+    let ca = certificates.cert("ca");
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    let trusting = [("VAULT_CACERT", ca.to_str().unwrap())];
+    launch_with(&format!("https://127.0.0.1:{port}"), "root", config, "5", &trusting).is_error(69, &["without TLS"]);
+    assert!(thief.seen().is_empty(), "the token was not sent there");
+}
+
+#[test]
+fn a_rate_limit_of_the_real_server_is_waited_for() {
+    let server = Server::start();
+    server.put("errors", &json!({"A": "1"}));
+    server.must("POST", "sys/quotas/rate-limit/slow", &json!({"path": "secret/", "rate": 1, "interval": "1s"}));
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n".repeat(3);
+    let start = Instant::now();
+    assert_eq!(launch_with(&server.address(), "root", &config, "20", &[]).stdout, b"started\n");
+    assert!(start.elapsed() > Duration::from_secs(1), "there was something to wait for");
 }
 
 #[test]
@@ -381,7 +414,7 @@ fn json_nested_beyond_reason_and_headers_beyond_number() {
     let value = format!(r#"{{"data":{{"data":{{"A":{deep}}},"metadata":{{"version":1}}}}}}"#);
     let faults = answering(move |_, _| Reply::json(200, &value));
     launch(&faults.address(), "root").is_error(65, &["nested", "A at secret/errors"]);
-    let all = format!("{}{}", "{\"data\":".repeat(300_000), "}".repeat(300_000));
+    let all = format!("{}{}", "{\"data\":".repeat(300_000), "{}".to_owned() + &"}".repeat(300_000));
     let faults = answering(move |_, _| Reply::json(200, &all));
     launch(&faults.address(), "root").is_error(65, &["nested", "secret/errors"]);
     let headers = "X-Canary: canary\r\n".repeat(10_000);

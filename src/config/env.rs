@@ -57,13 +57,18 @@ pub fn is_credential(name: &[u8]) -> bool {
         .any(|rest| TELLTALE.iter().any(|part| rest.to_ascii_uppercase().contains(part)))
 }
 
-/// The parent's environment, with the credentials apart.
-#[derive(Debug)]
+/// The parent's environment, with the credentials apart. Debug output shows how many entries there are.
 pub struct Environment {
     entries: Vec<CString>,
     credentials: Vec<(String, SecretValue)>,
     /// Asked of the system once at most: its user database may be a directory server.
     home: OnceCell<Option<PathBuf>>,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Environment({} entries, {} credentials)", self.entries.len(), self.credentials.len())
+    }
 }
 
 impl Environment {

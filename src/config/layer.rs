@@ -34,13 +34,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it was set.
-#[derive(Debug, Clone)]
+/// A value and where it was set. Debug output shows where alone: a proxy's URL may hold a password.
+#[derive(Clone)]
 pub struct Setting {
     /// The value.
     pub value: Value,
     /// Where it was set.
     pub origin: Origin,
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Setting({})", self.origin)
+    }
 }
 
 /// The settings of one place, or of several merged.

@@ -53,8 +53,8 @@ pub struct Tls {
     pub skip_verify: bool,
 }
 
-/// Which proxy to use.
-#[derive(Debug, Default)]
+/// Which proxy to use. A proxy's URL may hold a password, so none is shown.
+#[derive(Default)]
 pub struct Proxy {
     /// One that was set for Vault.
     pub for_vault: Option<String>,
@@ -64,6 +64,13 @@ pub struct Proxy {
     pub https: Option<String>,
     /// `NO_PROXY`.
     pub none: Option<String>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let set = self.for_vault.is_some() || self.http.is_some() || self.https.is_some();
+        write!(out, "Proxy({})", if set { "set" } else { "none" })
+    }
 }
 
 /// How to get a token.

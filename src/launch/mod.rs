@@ -68,13 +68,18 @@ pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
     }
 }
 
-/// A launch with nothing left to do but to execute.
-#[derive(Debug)]
+/// A launch with nothing left to do but to execute. Its environment holds the secrets.
 pub struct Ready {
     command: Command,
     environment: Vec<CString>,
     files: files::Written,
     hardening: Hardening,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Ready({}, {} variables)", self.command.file().display(), self.environment.len())
+    }
 }
 
 /// Steps 1 to 6: everything before execve.

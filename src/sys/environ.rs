@@ -15,7 +15,7 @@ unsafe extern "C" {
 }
 
 /// The process's environment, taken apart.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Taken {
     /// Every entry that is no credential, byte for byte, in order.
     pub entries: Vec<CString>,

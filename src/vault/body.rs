@@ -12,6 +12,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::error::wrong_kv_version;
 use super::transport::Reply;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -53,11 +54,6 @@ impl<'a> Answer<'a> {
         }
         serde_json::from_slice(&reply.body).map_err(|cause| match cause.classify() {
             serde_json::error::Category::Data => malformed(what),
-            _ if cause.to_string().starts_with("recursion limit") => Error::new(
-                Kind::Malformed,
-                format!("the answer to {what} is nested deeper than any of Vault's"),
-                "check that the address is Vault's, and what stands between here and Vault",
-            ),
             _ => Error::new(
                 Kind::NotVault,
                 format!("the answer to {what} is called JSON and is none"),
@@ -182,13 +178,14 @@ pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
             Ok(SecretValue::from(text))
         }
         Some(b'n') => bad("is null", "give it a value, or remove the key"),
-        Some(b'{' | b'[') if depth(text) > DEEPEST => Err(Error::new(
-            Kind::Malformed,
-            format!("the value of {name} at {path} is nested more than {DEEPEST} levels deep"),
-            "store it as text",
-        )),
+        Some(b'{' | b'[') if depth(text) > DEEPEST => Err(too_deep(&format!("the value of {name} at {path}"))),
         _ => Ok(SecretValue::new(text.as_bytes().to_vec())),
     }
+}
+
+fn too_deep(what: &str) -> Error {
+    let advice = "Vault's own answers are shallow: store deep structures as text";
+    Error::new(Kind::Malformed, format!("{what} is nested more than {DEEPEST} levels deep"), advice)
 }
 
 /// How deep brackets are nested; the text is valid JSON already.
@@ -218,6 +215,23 @@ pub struct Versioned<'a> {
     pub data: Option<&'a RawValue>,
     /// Which version it is.
     pub metadata: VersionMetadata,
+}
+
+impl<'a> Versioned<'a> {
+    /// Takes the data of an answer apart; `path` is for the message.
+    ///
+    /// # Errors
+    /// [`Kind::KvVersionMismatch`] when the metadata of version 2 is not there, [`Kind::Malformed`] for
+    /// nesting beyond all reason.
+    pub fn parse(data: &'a RawValue, path: &str) -> Result<Self> {
+        serde_json::from_str(data.get()).map_err(|_| {
+            if depth(data.get()) > DEEPEST {
+                too_deep(&format!("the answer to reading {path}"))
+            } else {
+                wrong_kv_version(path, 2, "1, or no KV")
+            }
+        })
+    }
 }
 
 /// What version 2 says of a version.

@@ -36,8 +36,7 @@ impl Secret {
         match self.version {
             KvVersion::V1 => Fields::parse(data, &self.path),
             KvVersion::V2 => {
-                let versioned: Versioned<'_> =
-                    serde_json::from_str(data.get()).map_err(|_| wrong_kv_version(&self.path, 2, "1, or no KV"))?;
+                let versioned = Versioned::parse(data, &self.path)?;
                 let fields = versioned.data.ok_or_else(|| malformed(&what))?;
                 Fields::parse(fields, &self.path)
             }

@@ -33,7 +33,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is sent. The body may hold a credential: it is freed, and so wiped, after the last attempt.
-#[derive(Debug)]
 pub struct Call {
     /// GET, LIST, POST …
     pub method: Method,
@@ -43,6 +42,12 @@ pub struct Call {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The JSON body.
     pub body: Bytes,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Call({} {}, {} bytes)", self.method, self.path, self.body.len())
+    }
 }
 
 impl Call {

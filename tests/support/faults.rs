@@ -5,6 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -102,6 +103,35 @@ impl Faults {
     pub fn connections(&self) -> usize {
         self.state.connections.lock().expect("a lock").len()
     }
+}
+
+/// Answers one request on each TLS connection with `answer`; gives the port. Ends after `connections`.
+pub fn answer_over_tls(cert: &Path, key: &Path, answer: String, connections: usize) -> u16 {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain = vec![CertificateDer::from_pem_file(cert).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a pair");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(connections).map_while(Result::ok) {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).expect("a session");
+            let mut secured = BufReader::new(rustls::StreamOwned::new(session, stream));
+            if read_request(&mut secured).is_some() {
+                let _ = secured.get_mut().write_all(answer.as_bytes());
+                secured.get_mut().conn.send_close_notify();
+                let _ = secured.get_mut().flush();
+            }
+        }
+    });
+    port
 }
 
 impl Drop for Faults {

@@ -190,10 +190,11 @@ impl Server {
         self.api("POST", "auth/token/lookup", Some(&json!({ "token": token }))).0 == 200
     }
 
-    /// How many tokens the server knows.
-    pub fn token_count(&self) -> usize {
-        let (_, answer) = self.api("LIST", "auth/token/accessors", None);
-        answer["data"]["keys"].as_array().map_or(0, Vec::len)
+    /// Unseals the server with the key that a development server prints.
+    pub fn unseal(&self) {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
+        let key = log.lines().find_map(|line| line.trim().strip_prefix("Unseal Key: ")).expect("the key in the log");
+        self.must("PUT", "sys/unseal", &json!({ "key": key }));
     }
 
     /// A wrapped answer to a POST.
