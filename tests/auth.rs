@@ -469,6 +469,20 @@ fn a_token_that_cannot_be_revoked_is_reported_and_the_kernel_starts() {
 }
 
 #[test]
+fn a_launch_that_fails_says_why_and_not_that_its_token_stays() {
+    let faults = Faults::start(|request: &Seen, _| match request.path.as_str() {
+        "/v1/auth/jwt/login" => Reply::json(200, r#"{"auth":{"client_token":"s.tok","token_type":"service"}}"#),
+        "/v1/auth/token/revoke-self" => Reply::json(500, "{}"),
+        _ => Reply::json(404, r#"{"errors":[]}"#),
+    });
+    let scratch = Scratch::new();
+    let jwt = scratch.file("jwt", "a.b.c");
+    let config = format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n");
+    launch_at(&faults.address(), &scratch, &config, &[]).is_error(66, &["no secret at secret/auth"]);
+    assert_eq!(faults.seen().last().unwrap().path, "/v1/auth/token/revoke-self");
+}
+
+#[test]
 fn a_failed_read_revokes_the_logins_token_too() {
     let server = prepared();
     server.enable_auth("userpass", "failing-users");

@@ -5,6 +5,7 @@
 //! buffers of the network are freed, and so wiped, when this returns.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
 use nix::sys::signal::Signal;
@@ -19,6 +20,11 @@ use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Session};
 use crate::vault::client::Client;
 use crate::vault::deadline::Deadline;
+
+/// The longest that a launch waits for its token's revocation.
+const REVOKE: Duration = Duration::from_secs(2);
+/// The same when a signal ends the launch.
+const REVOKE_AT_A_SIGNAL: Duration = Duration::from_millis(500);
 
 /// A secret, and the form in which the command gets it.
 #[derive(Debug)]
@@ -89,11 +95,13 @@ async fn with_signals(
     };
     let ours = session.is_some_and(|session: Session| session.revocable);
     let keep = leased && matches!(outcome, Ok(Ok(_)));
-    if ours
-        && !keep
-        && let Err(error) = auth::revoke(&client).await
-    {
-        report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
+    if ours && !keep {
+        let limit = if outcome.is_err() { REVOKE_AT_A_SIGNAL } else { REVOKE };
+        let revoked = auth::revoke(&client, limit).await;
+        // A launch that fails says why, and only that.
+        if let (Err(error), Ok(Ok(_))) = (revoked, &outcome) {
+            report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
+        }
     }
     outcome
 }

@@ -24,9 +24,6 @@ use crate::config::plan::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// The longest that a launch waits for its token's revocation.
-const REVOKE_LIMIT: Duration = Duration::from_secs(2);
-
 /// Whom the token is for, as far as the login says.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -117,12 +114,13 @@ pub async fn identity(client: &Client) -> Result<Identity> {
     Ok(Identity::new(own.entity_id, own.meta))
 }
 
-/// Revokes the client's token. One that is gone already (its uses are used up) is as good.
+/// Revokes the client's token, waiting for `limit` at most. One that is gone already (its uses are used
+/// up) is as good.
 ///
 /// # Errors
 /// Whatever the request can fail with; a launch goes on all the same.
-pub async fn revoke(client: &Client) -> Result<()> {
-    match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, REVOKE_LIMIT).await {
+pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
+    match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, limit).await {
         Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),
         outcome => outcome.map(drop),
     }
