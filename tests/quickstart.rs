@@ -18,14 +18,26 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::launcher::{binary, eventually, run, wait};
 
+/// The example as it is now: `cargo test --test quickstart` builds no examples by itself.
 fn example() -> Command {
-    // Cargo builds examples for a test run, beside the binary.
-    let mut command = Command::new(binary().parent().unwrap().join("examples/quickstart"));
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let profile = binary().parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--example", "quickstart"]).stdin(Stdio::null());
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--target-dir").arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success(), "the example builds");
+        profile.join("examples/quickstart")
+    });
+    let mut command = Command::new(BUILT.as_path());
     command.env("TMPDIR", std::env::temp_dir());
     command
 }
