@@ -24,6 +24,13 @@ pub struct Cli {
 pub enum Command {
     /// Fetch the user's secrets, then become COMMAND with them in its environment
     Exec(Exec),
+    /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
+    #[cfg(all(feature = "diagnose", target_os = "linux"))]
+    #[command(hide = true)]
+    Hold {
+        /// Which step, the kernel's pid, and where it will listen.
+        arguments: Vec<String>,
+    },
 }
 
 /// `jupyter-vault exec`.
@@ -38,7 +45,8 @@ By hand:
   jupyter-vault exec --secrets secret/users/ada -- env
 
 Exit codes: 64 usage, 65 bad data from Vault, 66 nothing at that path, 69 Vault not reachable,
-70 internal, 71 system, 75 Vault said try later, 77 denied, 78 configuration,
+70 internal, 71 system, 72 malformed connection file, 73 a kernel's port is taken,
+75 Vault said try later, 76 a client signs with another key, 77 denied, 78 configuration,
 126 command not executable, 127 command not found; else the command's own.")]
 pub struct Exec {
     /// Read this vault.toml first; it must exist
@@ -48,7 +56,9 @@ pub struct Exec {
     /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
     #[arg(long, value_name = "SPEC")]
     pub secrets: Vec<String>,
-    /// When secrets can't be had: print why and exit, or start the command without them
+    /// When secrets can't be had: stand in for the kernel, say why in the notebook and try again; or
+    /// print why and exit; or start the command without them [default: diagnose, if COMMAND names a
+    /// connection file; else exit]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_error: Option<OnError>,
     /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
@@ -65,6 +75,8 @@ pub struct Exec {
 /// What becomes of a launch whose secrets can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnError {
+    /// Print the error and answer as a kernel until the launch succeeds.
+    Diagnose,
     /// Print the error and exit with its code.
     Exit,
     /// Print the error and start the command without secrets.

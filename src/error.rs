@@ -111,6 +111,12 @@ pub enum Kind {
     EnvironmentTooLarge,
     /// The operating system refused something.
     Os,
+    /// The kernel's connection file is malformed.
+    ConnectionFile,
+    /// A port of the connection file can't be bound.
+    PortTaken,
+    /// A client signs with another key than the connection file's.
+    WrongSignature,
     /// A defect of this program.
     Internal,
     /// The command exists and can't be executed.
@@ -158,6 +164,9 @@ impl Kind {
             | Self::ServerError => 69,
             Self::Internal => 70,
             Self::Os => 71,
+            Self::ConnectionFile => 72,
+            Self::PortTaken => 73,
+            Self::WrongSignature => 76,
             Self::Sealed | Self::Standby | Self::RateLimited => 75,
             Self::BadToken
             | Self::TokenSpent

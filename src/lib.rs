@@ -15,20 +15,26 @@
 //! Another program can launch the same way:
 //!
 //! ```no_run
-//! use jupyter_vault::launch::{self, Request};
+//! use jupyter_vault::launch::{self, Ended, Request};
 //!
 //! let request = Request {
 //!     secrets: vec!["secret/users/ada".to_owned()],
 //!     command: vec!["env".into()],
 //!     ..Request::default()
 //! };
-//! let error = launch::run(&request, &mut |warning| eprintln!("{warning}"));
-//! eprintln!("{error}");
+//! let ended = launch::run(&request, &mut |warning| eprintln!("{warning}"));
+//! if let Ended::Failed(error) = ended {
+//!     eprintln!("{error}");
+//! }
 //! ```
 
 pub mod cli;
 pub mod config;
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+pub mod diagnose;
 pub mod error;
+#[cfg(feature = "kernel-protocol")]
+pub mod kernel;
 pub mod launch;
 pub mod secret;
 pub mod sys;

@@ -7,7 +7,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use jupyter_vault::cli::{Cli, Command, Exec, OnError};
 use jupyter_vault::error::{Error, Kind};
-use jupyter_vault::launch::{self, Request};
+use jupyter_vault::launch::{self, Ended, Request};
 use jupyter_vault::sys::alloc::{WIPING, Wiping};
 
 #[global_allocator]
@@ -22,7 +22,15 @@ fn main() -> ExitCode {
         std::process::exit(i32::from(Kind::Internal.exit_code()));
     }));
     let error = match Cli::try_parse() {
-        Ok(Cli { command: Command::Exec(exec) }) => launch::run(&request(exec), &mut print),
+        Ok(Cli { command: Command::Exec(exec) }) => match launch::run(&request(exec), &mut print) {
+            Ended::Failed(error) => error,
+            Ended::Diagnosed(code) => return ExitCode::from(code),
+        },
+        #[cfg(all(feature = "diagnose", target_os = "linux"))]
+        Ok(Cli { command: Command::Hold { arguments } }) => {
+            jupyter_vault::diagnose::hold::hold(&arguments);
+            return ExitCode::SUCCESS;
+        }
         Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             let _ = shown.print();
             return ExitCode::SUCCESS;
@@ -35,6 +43,7 @@ fn main() -> ExitCode {
 
 fn request(exec: Exec) -> Request {
     let on_error = exec.on_error.map(|what| match what {
+        OnError::Diagnose => launch::OnError::Diagnose,
         OnError::Exit => launch::OnError::Exit,
         OnError::StartWithout => launch::OnError::StartWithout,
     });

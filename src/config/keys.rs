@@ -77,13 +77,15 @@ pub const KEYS: &[Key] = &[
     key("auth.from_request", Type::Bool, &[]),
     key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
     key("environment.override", Type::Bool, &["JUPYTER_VAULT_OVERRIDE"]),
-    Key { name: "launch.on_error", of: Type::Text, variables: &["JUPYTER_VAULT_ON_ERROR"], in_file: false },
 ];
 
 /// The variable whose value names a configuration file, like `--config`.
 pub const CONFIG_VARIABLE: &str = "JUPYTER_VAULT_CONFIG";
 /// The variable that lists sources as SPECs, separated by commas or line feeds, like `--secrets`.
 pub const SECRETS_VARIABLE: &str = "JUPYTER_VAULT_SECRETS";
+
+/// The variable that says what becomes of errors, like `--on-error`.
+pub const ON_ERROR_VARIABLE: &str = "JUPYTER_VAULT_ON_ERROR";
 
 /// The row of `name`.
 #[must_use]

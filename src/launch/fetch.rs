@@ -5,6 +5,7 @@
 //! buffers of the network are freed, and so wiped, when this returns.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
@@ -23,8 +24,8 @@ use crate::vault::deadline::Deadline;
 
 /// The longest that a launch waits for its token's revocation.
 const REVOKE: Duration = Duration::from_secs(2);
-/// The same when a signal ends the launch.
-const REVOKE_AT_A_SIGNAL: Duration = Duration::from_millis(500);
+/// The same when something stops the launch half-way.
+const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
 /// A secret, and the form in which the command gets it.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
     })?;
     // Without a login there is nothing to revoke, and the default effect is the quickest end.
     let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
-    let outcome = runtime.block_on(with_signals(&caught, plan, parent, report));
+    let outcome = runtime.block_on(fetch_until(plan, parent, ending(&caught), report));
     // A name server may still keep a thread waiting; it holds nothing of ours.
     runtime.shutdown_background();
     drop(caught);
@@ -61,42 +62,39 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
     }
 }
 
-async fn with_signals(
-    caught: &Caught,
+/// As [`fetch`], on a runtime that is there, and until `stop` at most: then its output is the error.
+/// A token that was logged in for is revoked even then.
+///
+/// # Errors
+/// The output of `stop`, if that came first.
+pub async fn fetch_until<T>(
     plan: &Plan,
     parent: &Environment,
+    stop: impl Future<Output = T>,
     report: &mut dyn FnMut(&Error),
-) -> Result<Result<Given>, Signal> {
-    let mut listening = Vec::new();
-    for ending in caught.signals() {
-        let Ok(mut stream) = signal(SignalKind::from_raw(*ending as i32)) else { continue };
-        listening.push(async move { stream.recv().await.map_or(*ending, |()| *ending) }.boxed_local());
-    }
+) -> Result<Result<Given>, T> {
     let mut client = match Client::new(&plan.server, Deadline::after(plan.budget)) {
         Ok(client) => client,
         Err(error) => return Ok(Err(error)),
     };
     let mut session = None;
     let mut leased = false;
-    let reading = async {
-        session = Some(auth::login(&mut client, &plan.login).await?);
-        source::read_all(plan, parent, &client, session.as_mut(), &mut leased).await
-    };
-    let outcome = if listening.is_empty() {
-        Ok(reading.await)
-    } else {
-        let ending = select_all(listening);
-        futures_util::pin_mut!(reading);
+    let outcome = {
+        let reading = async {
+            session = Some(auth::login(&mut client, &plan.login).await?);
+            source::read_all(plan, parent, &client, session.as_mut(), &mut leased).await
+        };
+        futures_util::pin_mut!(reading, stop);
         tokio::select! {
             biased;
-            (ending, ..) = ending => Err(ending),
+            why = &mut stop => Err(why),
             outcome = &mut reading => Ok(outcome),
         }
     };
     let ours = session.is_some_and(|session: Session| session.revocable);
     let keep = leased && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
-        let limit = if outcome.is_err() { REVOKE_AT_A_SIGNAL } else { REVOKE };
+        let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
         let revoked = auth::revoke(&client, limit).await;
         // A launch that fails says why, and only that.
         if let (Err(error), Ok(Ok(_))) = (revoked, &outcome) {
@@ -104,4 +102,17 @@ async fn with_signals(
         }
     }
     outcome
+}
+
+/// The first of `caught` that comes; never, if there is none.
+async fn ending(caught: &Caught) -> Signal {
+    let mut listening = Vec::new();
+    for ending in caught.signals() {
+        let Ok(mut stream) = signal(SignalKind::from_raw(*ending as i32)) else { continue };
+        listening.push(async move { stream.recv().await.map_or(*ending, |()| *ending) }.boxed_local());
+    }
+    if listening.is_empty() {
+        return std::future::pending().await;
+    }
+    select_all(listening).await.0
 }

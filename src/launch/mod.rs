@@ -6,7 +6,7 @@
 //! over and wiped before the environment is built; and nothing runs between the last check and execve.
 //!
 //! Other programs may use the parts: [`fetch`] gives the secrets of a [`Plan`], [`environment::build`]
-//! an environment, [`run`] does it all and becomes the command.
+//! an environment, [`Launch`] makes attempts, [`run`] does it all and becomes the command.
 
 pub mod environment;
 pub mod fetch;
@@ -14,10 +14,12 @@ pub mod files;
 mod source;
 
 use std::ffi::{CString, OsString};
+use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::env::Environment;
+use crate::config::keys::ON_ERROR_VARIABLE;
 use crate::config::layer::{Layer, Origin};
 use crate::config::locations::Locations;
 use crate::config::plan::Plan;
@@ -30,13 +32,25 @@ use crate::sys::hardening::Hardening;
 use crate::sys::inherited;
 
 /// What becomes of a launch whose secrets can't be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
+    /// Stand in for the kernel: say why, try again, and become it in the end. What it is without a
+    /// word when the command names a connection file; without one, or in a build without the
+    /// diagnostic kernel, the same as [`OnError::Exit`].
+    Diagnose,
     /// Give the error back.
-    #[default]
     Exit,
     /// Report the error and start the command without secrets.
     StartWithout,
+}
+
+/// How a launch ended that did not become the command.
+#[derive(Debug)]
+pub enum Ended {
+    /// With an error that nobody has been told of yet.
+    Failed(Error),
+    /// After the diagnostic kernel, which told the error: the code to exit with.
+    Diagnosed(u8),
 }
 
 /// What the command line (or another program) asks for.
@@ -56,16 +70,36 @@ pub struct Request {
     pub command: Vec<OsString>,
 }
 
-/// Becomes the command with the user's secrets in its environment; returns only with an error.
+/// Becomes the command with the user's secrets in its environment; returns only when that failed.
 ///
-/// `report` is told of what does not end the launch: the reason for a start without secrets, a token
-/// that could not be revoked.
+/// `report` is told of what does not end the launch: the reason for a start without secrets or for a
+/// diagnostic kernel, a token that could not be revoked.
 #[must_use]
-pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
-    match prepare(request, report) {
-        Ok(ready) => ready.execute(),
-        Err(error) => error,
+pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Ended {
+    let launch = match Launch::begin(request) {
+        Ok(launch) => launch,
+        Err(error) => return Ended::Failed(error),
+    };
+    match launch.attempt(report) {
+        Ok(ready) => {
+            drop(launch);
+            Ended::Failed(ready.execute())
+        }
+        Err(error) => stand_in(launch, error, report),
     }
+}
+
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+fn stand_in(launch: Launch<'_>, error: Error, report: &mut dyn FnMut(&Error)) -> Ended {
+    match launch.on_error {
+        OnError::Diagnose => crate::diagnose::stand_in(launch, error, report),
+        _ => Ended::Failed(error),
+    }
+}
+
+#[cfg(not(all(feature = "diagnose", target_os = "linux")))]
+fn stand_in(_: Launch<'_>, error: Error, _: &mut dyn FnMut(&Error)) -> Ended {
+    Ended::Failed(error)
 }
 
 /// A launch with nothing left to do but to execute. Its environment holds the secrets.
@@ -82,36 +116,122 @@ impl std::fmt::Debug for Ready {
     }
 }
 
-/// Steps 1 to 6: everything before execve.
-///
-/// # Errors
-/// The [`Kind`] of whatever went wrong.
-pub fn prepare(request: &Request, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
-    let hardening = Hardening::apply()?;
-    let parent = Environment::take();
-    let command = Command::find(&request.command, parent.bytes("PATH"))?;
-    let planned = settings(request, &parent);
-    let on_error = on_error(request, planned.as_ref().ok(), &parent)?;
-    let fetched = planned.and_then(|layer| Plan::new(&layer, &parent)).and_then(|plan| {
-        let given = fetch::fetch(&plan, &parent, report)?;
+/// A launch that has begun: hardened, its parent's environment taken, its credentials apart. It can be
+/// attempted as often as need be; each attempt reads the configuration anew.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    request: &'a Request,
+    hardening: Hardening,
+    parent: Environment,
+    on_error: OnError,
+    /// Jupyter's process, from the beginning: later its number may be another's.
+    #[cfg(all(feature = "diagnose", target_os = "linux"))]
+    watched: Option<std::os::fd::OwnedFd>,
+}
+
+impl<'a> Launch<'a> {
+    /// Step 1, and the environment's part of step 2.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the process can't be protected; [`Kind::Config`] for a word that `on_error` is not.
+    pub fn begin(request: &'a Request) -> Result<Self> {
+        let hardening = Hardening::apply()?;
+        let parent = Environment::take();
+        let on_error = on_error(request, &parent)?;
+        Ok(Self {
+            #[cfg(all(feature = "diagnose", target_os = "linux"))]
+            watched: (on_error == OnError::Diagnose).then(|| crate::diagnose::guards::watched(&parent)).flatten(),
+            request,
+            hardening,
+            parent,
+            on_error,
+        })
+    }
+
+    /// A descriptor of the process that asked for the kernel, if it said which one that is.
+    #[cfg(all(feature = "diagnose", target_os = "linux"))]
+    #[must_use]
+    pub fn watched(&mut self) -> Option<std::os::fd::OwnedFd> {
+        self.watched.take()
+    }
+
+    /// Steps 2 to 6: everything before execve.
+    ///
+    /// # Errors
+    /// The [`Kind`] of whatever went wrong.
+    pub fn attempt(&self, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
+        let command = self.command()?;
+        let fetched = self.plan().and_then(|plan| {
+            let given = fetch::fetch(&plan, &self.parent, report)?;
+            self.assemble(&plan, given, &command)
+        });
+        match fetched {
+            Err(error) if self.on_error == OnError::StartWithout => {
+                report(&error.remark("the command is started without secrets"));
+                let (size, space) = (command.size(), Space::of_this_system());
+                let environment = environment::build(self.parent.entries(), SecretSet::default(), true, space, size)?;
+                Ok(Ready { command, environment, files: files::Written::default(), hardening: self.hardening })
+            }
+            Err(error) => Err(error),
+            Ok((environment, files)) => Ok(Ready { command, environment, files, hardening: self.hardening }),
+        }
+    }
+
+    /// As [`Launch::attempt`], on a runtime that is there, and until `stop` at most: then its output is
+    /// the error. What is refused is not asked again within it; the caller tries again.
+    ///
+    /// # Errors
+    /// The output of `stop`, if that came first.
+    pub async fn attempt_until<T>(
+        &self,
+        stop: impl Future<Output = T>,
+        report: &mut dyn FnMut(&Error),
+    ) -> Result<Result<Ready>, T> {
+        let prepared = self.command().and_then(|command| Ok((command, self.plan()?)));
+        let (command, mut plan) = match prepared {
+            Ok(both) => both,
+            Err(error) => return Ok(Err(error)),
+        };
+        plan.server.max_retries = Some(0);
+        let given = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
+            Ok(given) => given,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(self.assemble(&plan, given, &command).map(|(environment, files)| Ready {
+            command,
+            environment,
+            files,
+            hardening: self.hardening,
+        }))
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub const fn request(&self) -> &Request {
+        self.request
+    }
+
+    /// The environment that the command would inherit.
+    #[must_use]
+    pub const fn parent(&self) -> &Environment {
+        &self.parent
+    }
+
+    fn command(&self) -> Result<Command> {
+        Command::find(&self.request.command, self.parent.bytes("PATH"))
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        Plan::new(&settings(self.request, &self.parent)?, &self.parent)
+    }
+
+    fn assemble(&self, plan: &Plan, given: fetch::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
         let (secrets, files) = files::write(given, &plan.runtime_dir)?;
         let space = Space::of_this_system();
-        let environment =
-            environment::build(parent.entries(), secrets, plan.override_inherited, space, command.size())?;
+        let inherited = self.parent.entries();
+        let environment = environment::build(inherited, secrets, plan.override_inherited, space, command.size())?;
         Ok((environment, files))
-    });
-    let (environment, files) = match fetched {
-        Ok(both) => both,
-        Err(error) if on_error == OnError::StartWithout => {
-            report(&error.remark("the command is started without secrets"));
-            let space = Space::of_this_system();
-            let bare = environment::build(parent.entries(), SecretSet::default(), true, space, command.size())?;
-            (bare, files::Written::default())
-        }
-        Err(error) => return Err(error),
-    };
-    drop(parent);
-    Ok(Ready { command, environment, files, hardening })
+    }
 }
 
 impl Ready {
@@ -156,21 +276,18 @@ fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
     Ok(allow.over(merged))
 }
 
-/// A configuration that can't be read has no say in this; the flag and the variable have.
-fn on_error(request: &Request, layer: Option<&Layer>, parent: &Environment) -> Result<OnError> {
+/// The flag and the variable say what becomes of errors; a file has no say, it may be what is wrong.
+fn on_error(request: &Request, parent: &Environment) -> Result<OnError> {
     if let Some(said) = request.on_error {
         return Ok(said);
     }
-    let said = match layer {
-        Some(layer) => layer.text("launch.on_error"),
-        None => parent.text("JUPYTER_VAULT_ON_ERROR").unwrap_or(None),
-    };
-    match said {
-        None | Some("exit") => Ok(OnError::Exit),
+    match parent.text(ON_ERROR_VARIABLE).unwrap_or(None) {
+        None | Some("diagnose") => Ok(OnError::Diagnose),
+        Some("exit") => Ok(OnError::Exit),
         Some("start-without") => Ok(OnError::StartWithout),
         Some(_) => Err(Error::new(
             Kind::Config,
-            "the variable JUPYTER_VAULT_ON_ERROR is neither exit nor start-without",
+            format!("the variable {ON_ERROR_VARIABLE} is none of diagnose, exit and start-without"),
             "correct it, or unset it",
         )),
     }

@@ -9,4 +9,8 @@ pub mod environ;
 pub mod exec;
 pub mod hardening;
 pub mod inherited;
+#[cfg(target_os = "linux")]
+pub mod pidfd;
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+pub mod readable;
 pub mod signals;

@@ -58,3 +58,52 @@ pub fn end_by(ending: Signal) -> ! {
     // Blocked by the parent's mask: end all the same, with the code that a shell shows for it.
     std::process::exit(128 + ending as i32)
 }
+
+/// Signals that wait in a descriptor instead of having their effect; the mask comes back when this is
+/// dropped. Only those of [`ENDING`] that have their default effect are held.
+///
+/// A mask is inherited by execve, a handler is not: so whoever holds must drop before executing.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub struct Held {
+    before: nix::sys::signal::SigSet,
+    descriptor: nix::sys::signalfd::SignalFd,
+}
+
+#[cfg(target_os = "linux")]
+impl Held {
+    /// Holds the signals for this thread, and those that it starts.
+    ///
+    /// # Errors
+    /// What the system says when it has no descriptor for it.
+    pub fn new() -> nix::Result<Self> {
+        use nix::sys::signal::{SigSet, SigmaskHow};
+        use nix::sys::signalfd::{SfdFlags, SignalFd};
+        let wanted: SigSet = with_default_effect().into_iter().collect();
+        let descriptor = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let before = wanted.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        Ok(Self { before, descriptor })
+    }
+
+    /// The next signal that waits, if there is one.
+    #[must_use]
+    pub fn take(&self) -> Option<Signal> {
+        let waiting = self.descriptor.read_signal().ok().flatten()?;
+        Signal::try_from(i32::try_from(waiting.ssi_signo).ok()?).ok()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsRawFd for Held {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        use std::os::fd::AsFd;
+        self.descriptor.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.before.thread_set_mask();
+    }
+}

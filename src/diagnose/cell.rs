@@ -1,0 +1,164 @@
+//! What people see: the two lines of an error, as text and as HTML, and how to try by hand.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::launch::Request;
+
+/// The name of the error that a cell ends with.
+pub const UNAVAILABLE: &str = "SecretsUnavailable";
+/// The same when the secrets have come, but the cell's code has not run.
+pub const READY: &str = "SecretsReady";
+/// What a cell says then.
+pub const RUN_AGAIN: &str = "the secrets are there; run it again";
+
+/// What is shown of a failed launch.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// The error.
+    pub error: &'a Error,
+    /// Whether the launch is also tried again without a cell.
+    pub by_itself: bool,
+    /// The command line that shows the same in a terminal.
+    pub command: &'a str,
+}
+
+impl Shown<'_> {
+    fn outlook(&self) -> &'static str {
+        if self.by_itself {
+            "Run the cell again to try once more; it is also tried every few seconds. No restart is needed."
+        } else {
+            "Run the cell again to try once more. No restart is needed."
+        }
+    }
+
+    /// A MIME bundle with text and HTML: the content of a `display_data` message.
+    #[must_use]
+    pub fn display(&self) -> Value {
+        json!({"data": {"text/plain": self.text(), "text/html": self.html()}, "metadata": {}, "transient": {}})
+    }
+
+    /// The content of an `error` message, and of a reply with that status.
+    #[must_use]
+    pub fn failure(&self) -> Value {
+        json!({
+            "ename": UNAVAILABLE,
+            "evalue": self.error.what(),
+            "traceback": [format!("{UNAVAILABLE}: {}", self.error.what()), format!("  {}", self.error.advice())],
+        })
+    }
+
+    /// As text: the two lines, and what can be done.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n\n{}\nIn a terminal: {}", self.error, self.outlook(), self.command)
+    }
+
+    /// The same as HTML that needs no style sheet and runs no script.
+    #[must_use]
+    pub fn html(&self) -> String {
+        let [what, advice, command] = [self.error.what(), self.error.advice(), self.command].map(escaped);
+        format!(
+            "<div style=\"border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 0.3em 0.9em; \
+             line-height: 1.45\">\
+             <div><strong>This kernel has no secrets from Vault yet</strong></div>\
+             <div>{what}</div>\
+             <div><strong>What to do:</strong> {advice}</div>\
+             <div>{outlook}</div>\
+             <div>In a terminal: <code>{command}</code></div>\
+             </div>",
+            outlook = self.outlook(),
+        )
+    }
+}
+
+/// The content of a reply whose cell came when the launch had just succeeded.
+#[must_use]
+pub fn run_again() -> Value {
+    json!({"ename": READY, "evalue": RUN_AGAIN, "traceback": [format!("{READY}: {RUN_AGAIN}")]})
+}
+
+/// What is shown above that: a MIME bundle.
+#[must_use]
+pub fn ready() -> Value {
+    let html = format!(
+        "<div style=\"border-left: 4px solid var(--jp-success-color1, #388e3c); padding: 0.3em 0.9em\">{RUN_AGAIN}</div>"
+    );
+    json!({"data": {"text/plain": RUN_AGAIN, "text/html": html}, "metadata": {}, "transient": {}})
+}
+
+/// The launch as a command line that starts nothing but `true`.
+#[must_use]
+pub fn by_hand(request: &Request) -> String {
+    let mut line = "jupyter-vault exec".to_owned();
+    let mut add = |option: &str, value: &str| {
+        let _ = write!(line, " {option} {}", quoted(value));
+    };
+    if let Some(config) = &request.config {
+        add("--config", &config.to_string_lossy());
+    }
+    for spec in &request.secrets {
+        add("--secrets", spec);
+    }
+    if let Some(timeout) = request.timeout {
+        add("--timeout", &format!("{}ms", timeout.as_millis()));
+    }
+    for name in &request.allow {
+        add("--allow", name);
+    }
+    line.push_str(" -- true");
+    line
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |character: char| character.is_alphanumeric() || "-_./=:,@+%".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_path_with_markup_stays_text() {
+        let error = Error::new(Kind::PathMissing, "no <script>alert('x')</script> & co", "look \"there\"");
+        let shown = Shown { error: &error, by_itself: true, command: "true '<b>'" };
+        let html = shown.html();
+        assert!(html.contains("no &lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; co"), "{html}");
+        assert!(html.contains("look &quot;there&quot;") && html.contains("&lt;b&gt;") && !html.contains("<script"));
+        assert!(shown.text().starts_with("no <script>alert('x')</script> & co\n  look \"there\"\n"));
+    }
+
+    #[test]
+    fn the_command_by_hand_is_what_a_shell_takes() {
+        let request = Request {
+            config: Some("/a b/vault.toml".into()),
+            secrets: vec!["secret/it's#x=Y".to_owned()],
+            ..Request::default()
+        };
+        let expected = r"jupyter-vault exec --config '/a b/vault.toml' --secrets 'secret/it'\''s#x=Y' -- true";
+        assert_eq!(by_hand(&request), expected);
+    }
+}

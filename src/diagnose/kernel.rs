@@ -1,0 +1,508 @@
+//! The diagnostic kernel at work: five sockets, one attempt at a time, requests in their order.
+//!
+//! Shell requests wait behind a cell, as in any kernel; control requests do not. A cell waits for an
+//! attempt at the launch, its own or the one that runs already. Events are taken before an attempt's
+//! outcome, so a shutdown that has arrived wins over a launch that has just succeeded.
+
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::answer::{self, Answer, Cell, answer};
+use super::cell::{self, Shown};
+use super::guards::{Guards, Why};
+use super::pace::{Pace, is_worth_it};
+use super::{hold, language};
+use crate::config::value::parse_duration;
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
+use crate::kernel::message::{Refused, Request, Session};
+use crate::kernel::signature::Signer;
+use crate::kernel::socket::{Event, Origin, Socket};
+use crate::kernel::zmtp::peer::Security;
+use crate::launch::{Launch, Ready};
+
+/// How long somebody may take to connect, if the variable below does not say otherwise.
+const UNUSED: Duration = Duration::from_secs(300);
+/// The variable that sets it, for the environment only.
+pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
+/// How long requests that were sent together may take to come in together.
+const SETTLE: Duration = Duration::from_millis(10);
+/// How long a stopped attempt may take to end: it revokes its token.
+const STOPPED: Duration = Duration::from_secs(1);
+/// How long peers may take to close their side.
+const CLOSING: Duration = Duration::from_millis(500);
+/// How long a peer may take to come back for an answer.
+const BACK: Duration = Duration::from_secs(2);
+/// How long a client's connection takes to come back to a port that listens, at most (libzmq: 100 to 200 ms).
+const BACK_AT_ONCE: Duration = Duration::from_millis(300);
+/// The most requests that wait behind a cell.
+const MOST_WAITING: usize = 1000;
+
+/// How it ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The launch succeeded, the sockets are closed: become the kernel.
+    Healed(Ready),
+    /// A client asked for the end.
+    ShutDown,
+    /// Something else ended it.
+    Over(Why),
+}
+
+enum Step {
+    Continue,
+    Interrupt,
+    ShutDown,
+    Guard(Why),
+    Attempted(Result<Result<Ready>, ()>),
+}
+
+/// An attempt at the launch that can be stopped.
+struct Attempt<'a> {
+    work: Pin<Box<dyn Future<Output = Result<Result<Ready>, ()>> + 'a>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn start(launch: &'a Launch<'a>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let work = Box::pin(async move {
+            let stopped = async {
+                if stopped.await.is_err() {
+                    pending::<()>().await;
+                }
+            };
+            // What a retry could not revoke, the first line of the log or the next retry tells of.
+            launch.attempt_until(stopped, &mut |_| {}).await
+        });
+        Self { work, stop: Some(stop) }
+    }
+
+    fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+struct Running {
+    from: Origin,
+    request: Request,
+    cell: Cell,
+}
+
+/// The kernel.
+pub struct Kernel<'a> {
+    launch: &'a Launch<'a>,
+    sockets: Vec<Socket>,
+    iopub: Endpoint,
+    events: mpsc::Receiver<Event>,
+    session: Session,
+    language: String,
+    by_hand: String,
+    error: Error,
+    count: u64,
+    running: Option<Running>,
+    waiting: VecDeque<(Origin, Request)>,
+    /// The header of the last cell that failed.
+    last: Vec<u8>,
+    used: bool,
+    trusted: bool,
+}
+
+impl<'a> Kernel<'a> {
+    /// Binds all sockets of `file`; `error` is what cells will say.
+    ///
+    /// # Errors
+    /// [`Kind::PortTaken`].
+    pub async fn bind(launch: &'a Launch<'a>, file: &ConnectionFile, error: Error) -> Result<Self> {
+        let security = Rc::new(file.curve().map_or(Security::Null, |keys| Security::Curve((*keys.secret).into())));
+        let (sender, events) = mpsc::channel(256);
+        let mut sockets = Vec::with_capacity(Channel::ALL.len());
+        for channel in Channel::ALL {
+            let endpoint = file.endpoint(channel);
+            sockets.push(Socket::bind(channel, &endpoint, Rc::clone(&security), sender.clone()).await?);
+        }
+        Ok(Self {
+            launch,
+            sockets,
+            iopub: file.endpoint(Channel::IoPub),
+            events,
+            session: Session::new(Signer::new(file.scheme(), file.key())),
+            language: language::of(launch.request(), file, launch.parent()),
+            by_hand: cell::by_hand(launch.request()),
+            error,
+            count: 0,
+            running: None,
+            waiting: VecDeque::new(),
+            last: Vec::new(),
+            used: false,
+            trusted: false,
+        })
+    }
+
+    /// Answers until it is over.
+    ///
+    /// # Errors
+    /// [`Kind::WrongSignature`] when the first to speak signs with another key than ours.
+    pub async fn run(&mut self, guards: Guards) -> Result<Outcome> {
+        let launch = self.launch;
+        let limit = launch.parent().text(UNUSED_VARIABLE).ok().flatten().and_then(parse_duration);
+        let unused = sleep(limit.unwrap_or(UNUSED));
+        futures_util::pin_mut!(unused);
+        let mut pace = Pace::after(self.error.kind());
+        let mut attempt: Option<Attempt<'_>> = None;
+        loop {
+            if self.running.is_some() && attempt.is_none() {
+                attempt = Some(Attempt::start(launch));
+            }
+            let next = pace.next();
+            let step = tokio::select! {
+                biased;
+                why = guards.next() => Step::Guard(why),
+                Some(event) = self.events.recv() => self.take(event)?,
+                outcome = outcome(attempt.as_mut()) => Step::Attempted(outcome),
+                () = async { match next { Some(at) => sleep_until(at).await, None => pending().await } },
+                    if attempt.is_none() => {
+                    attempt = Some(Attempt::start(launch));
+                    Step::Continue
+                }
+                () = &mut unused, if !self.used => Step::Guard(Why::NobodyCame),
+            };
+            let step = match step {
+                Step::Attempted(outcome) => {
+                    attempt = None;
+                    match outcome {
+                        Ok(Ok(ready)) => {
+                            let outcome = self.hand_over(ready).await?;
+                            return Ok(guards.last_word().map_or(outcome, Outcome::Over));
+                        }
+                        Ok(Err(error)) => {
+                            pace.failed(error.kind());
+                            self.learn(error);
+                        }
+                        Err(()) => {}
+                    }
+                    self.fail_cell().await?
+                }
+                other => other,
+            };
+            match step {
+                Step::Interrupt | Step::Guard(Why::Signal(Signal::SIGINT)) => {
+                    if let Some(attempt) = attempt.as_mut().filter(|_| self.running.is_some()) {
+                        attempt.stop();
+                    }
+                }
+                Step::Guard(why) => {
+                    end(attempt).await;
+                    return Ok(Outcome::Over(why));
+                }
+                Step::ShutDown => {
+                    end(attempt).await;
+                    self.close().await;
+                    return Ok(Outcome::ShutDown);
+                }
+                Step::Continue | Step::Attempted(_) => {}
+            }
+        }
+    }
+
+    /// Keeps the cause: a wrapping token that an earlier attempt has used up explains nothing by itself.
+    fn learn(&mut self, error: Error) {
+        let used_up = error.kind() == Kind::WrappedTokenUsed && self.error.kind() != Kind::WrappedTokenUsed;
+        self.error = if used_up {
+            let advice = format!("{}; then restart the kernel with a new wrapped token", self.error.advice());
+            Error::new(Kind::WrappedTokenUsed, self.error.what(), advice)
+        } else {
+            error
+        };
+    }
+
+    fn take(&mut self, event: Event) -> Result<Step> {
+        match event {
+            Event::Joined => self.used = true,
+            Event::Subscribed { from, topic } => {
+                let content = json!({"subscription": String::from_utf8_lossy(&topic)});
+                let mut parts = if topic.is_empty() { Vec::new() } else { vec![topic] };
+                parts.extend(self.session.frames("iopub_welcome", b"", &content));
+                self.socket(Channel::IoPub).send(&from, parts);
+            }
+            Event::Message { channel: Channel::Heartbeat, from, parts } => {
+                self.socket(Channel::Heartbeat).send(&from, parts);
+            }
+            Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
+                match Request::parse(parts, self.session.signer()) {
+                    Ok(request) => {
+                        self.trusted = true;
+                        if channel == Channel::Shell && self.running.is_some() {
+                            self.queue(from, request);
+                        } else {
+                            return Ok(self.handle(channel, &from, request));
+                        }
+                    }
+                    // Who has shown the key before is right: a stranger on the port must not end it.
+                    Err(Refused::WrongSignature) if !self.trusted => {
+                        return Err(Error::new(
+                            Kind::WrongSignature,
+                            "a client signs its messages with another key than the connection file's",
+                            "restart the kernel from Jupyter: the connection file is not the one that its client uses",
+                        ));
+                    }
+                    Err(_) => {}
+                }
+            }
+            Event::Message { .. } => {}
+        }
+        Ok(Step::Continue)
+    }
+
+    fn queue(&mut self, from: Origin, request: Request) {
+        if self.waiting.len() < MOST_WAITING {
+            self.waiting.push_back((from, request));
+        }
+    }
+
+    fn handle(&mut self, channel: Channel, from: &Origin, request: Request) -> Step {
+        let parent = request.raw_header.clone();
+        self.status("busy", &parent);
+        let step = match answer(channel, &request, &self.language, &self.error) {
+            Answer::Reply(kind, content) => {
+                self.reply(channel, from, &request, kind, &content);
+                Step::Continue
+            }
+            Answer::Interrupt(kind, content) => {
+                self.reply(channel, from, &request, kind, &content);
+                Step::Interrupt
+            }
+            Answer::ShutDown(kind, content) => {
+                self.publish(kind, &parent, &content);
+                self.reply(channel, from, &request, kind, &content);
+                Step::ShutDown
+            }
+            Answer::Publish(kind, content) => {
+                self.publish(kind, &parent, &content);
+                Step::Continue
+            }
+            Answer::Nothing => Step::Continue,
+            Answer::Cell(cell) if cell.silent => {
+                let failure = self.shown().failure();
+                let reply = answer::failed(self.count, &failure);
+                self.reply(channel, from, &request, "execute_reply", &reply);
+                Step::Continue
+            }
+            Answer::Cell(cell) => {
+                self.count += u64::from(cell.store_history);
+                let input = json!({"code": cell.code, "execution_count": self.count});
+                self.publish("execute_input", &parent, &input);
+                self.running = Some(Running { from: from.clone(), request, cell });
+                return Step::Continue;
+            }
+        };
+        self.status("idle", &parent);
+        step
+    }
+
+    /// Tells the cell that waits, if there is one, and aborts those behind it; then answers the rest.
+    async fn fail_cell(&mut self) -> Result<Step> {
+        let step = self.settle().await?;
+        if let Some(Running { from, request, cell }) = self.running.take() {
+            let shown = self.shown();
+            let (display, failure) = (shown.display(), shown.failure());
+            self.end_cell(&from, &request, &display, &failure);
+            if cell.stop_on_error {
+                self.abort_waiting();
+            }
+        }
+        Ok(self.answer_waiting(step))
+    }
+
+    fn end_cell(&mut self, from: &Origin, request: &Request, display: &Value, failure: &Value) {
+        let parent = &request.raw_header;
+        self.publish("display_data", parent, display);
+        self.publish("error", parent, failure);
+        let reply = answer::failed(self.count, failure);
+        self.reply(Channel::Shell, from, request, "execute_reply", &reply);
+        self.status("idle", parent);
+        self.last.clone_from(parent);
+    }
+
+    /// Takes what was sent together with the cell that is about to be answered.
+    async fn settle(&mut self) -> Result<Step> {
+        let mut step = Step::Continue;
+        if self.running.is_some() {
+            for _ in 0..MOST_WAITING {
+                let Ok(Some(event)) = timeout(SETTLE, self.events.recv()).await else { break };
+                match self.take(event)? {
+                    Step::Continue => {}
+                    more => step = more,
+                }
+            }
+        }
+        Ok(step)
+    }
+
+    fn abort_waiting(&mut self) {
+        for (from, request) in std::mem::take(&mut self.waiting) {
+            if request.header.msg_type == "execute_request" {
+                self.status("busy", &request.raw_header);
+                let reply = answer::aborted(self.count);
+                self.reply(Channel::Shell, &from, &request, "execute_reply", &reply);
+                self.status("idle", &request.raw_header);
+            } else {
+                self.waiting.push_back((from, request));
+            }
+        }
+    }
+
+    /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
+    fn answer_waiting(&mut self, mut step: Step) -> Step {
+        while self.running.is_none() {
+            let Some((from, request)) = self.waiting.pop_front() else { break };
+            match self.handle(Channel::Shell, &from, request) {
+                Step::ShutDown => step = Step::ShutDown,
+                Step::Interrupt if matches!(step, Step::Continue) => step = Step::Interrupt,
+                _ => {}
+            }
+        }
+        step
+    }
+
+    /// Says that the secrets are there, and closes every connection without losing a request.
+    async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
+        if matches!(self.settle().await?, Step::ShutDown) {
+            self.close().await;
+            return Ok(Outcome::ShutDown);
+        }
+        if self.running.is_none() && !self.last.is_empty() {
+            let last = std::mem::take(&mut self.last);
+            let text = format!("jupyter-vault: {}\n", cell::RUN_AGAIN);
+            self.publish("stream", &last, &json!({"name": "stdout", "text": text}));
+        }
+        loop {
+            if matches!(self.say_run_again(), Step::ShutDown) {
+                self.close().await;
+                return Ok(Outcome::ShutDown);
+            }
+            let (listeners, askers) = (self.socket(Channel::IoPub).listeners(), self.socket(Channel::Shell).peers());
+            let late = self.drain().await;
+            if late.is_empty() {
+                hold::start(self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
+                return Ok(Outcome::Healed(ready));
+            }
+            // They were on their way while we closed: let those clients come back for an answer.
+            for socket in &self.sockets {
+                socket.open();
+            }
+            self.wait_for(&late, listeners).await?;
+            self.waiting.extend(late);
+        }
+    }
+
+    /// Answers everything that waits; no cell runs any more.
+    fn say_run_again(&mut self) -> Step {
+        let (display, failure) = (cell::ready(), cell::run_again());
+        if let Some(Running { from, request, .. }) = self.running.take() {
+            self.end_cell(&from, &request, &display, &failure);
+        }
+        let mut last = Step::Continue;
+        while let Some((from, request)) = self.waiting.pop_front() {
+            let step = self.handle(Channel::Shell, &from, request);
+            if let Some(Running { from, request, .. }) = self.running.take() {
+                self.end_cell(&from, &request, &display, &failure);
+            }
+            if matches!(step, Step::ShutDown) {
+                last = step;
+            }
+        }
+        last
+    }
+
+    /// Closes all connections; gives the requests that came in meanwhile.
+    async fn drain(&mut self) -> Vec<(Origin, Request)> {
+        let mut late = Vec::new();
+        let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
+        futures_util::pin_mut!(closing);
+        let mut closed = false;
+        loop {
+            let event = if closed {
+                self.events.try_recv().ok()
+            } else {
+                tokio::select! {
+                    biased;
+                    event = self.events.recv() => event,
+                    _ = &mut closing => { closed = true; continue }
+                }
+            };
+            let Some(event) = event else { return late };
+            if let Event::Message { channel: Channel::Shell | Channel::Control, from, parts } = event
+                && let Ok(request) = Request::parse(parts, self.session.signer())
+            {
+                late.push((from, request));
+            }
+        }
+    }
+
+    /// Waits until those who asked, and as many listeners as there were, are back.
+    async fn wait_for(&mut self, late: &[(Origin, Request)], listeners: usize) -> Result<()> {
+        let end = tokio::time::Instant::now() + BACK;
+        while self.socket(Channel::IoPub).listeners() < listeners
+            || !late.iter().all(|(from, _)| self.socket(Channel::Shell).reaches(from))
+        {
+            let Ok(Some(event)) = tokio::time::timeout_at(end, self.events.recv()).await else { break };
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
+        let _ = closing.await;
+    }
+
+    fn shown(&self) -> Shown<'_> {
+        Shown { error: &self.error, by_itself: is_worth_it(self.error.kind()), command: &self.by_hand }
+    }
+
+    fn socket(&self, channel: Channel) -> &Socket {
+        &self.sockets[channel as usize]
+    }
+
+    fn status(&mut self, state: &str, parent: &[u8]) {
+        self.publish("status", parent, &json!({"execution_state": state}));
+    }
+
+    fn publish(&mut self, kind: &str, parent: &[u8], content: &Value) {
+        let mut parts = vec![format!("kernel.{}.{kind}", self.session.id()).into_bytes()];
+        parts.extend(self.session.frames(kind, parent, content));
+        self.socket(Channel::IoPub).publish(parts);
+    }
+
+    fn reply(&mut self, channel: Channel, to: &Origin, request: &Request, kind: &str, content: &Value) {
+        let mut parts = request.routing.clone();
+        parts.extend(self.session.frames(kind, &request.raw_header, content));
+        self.socket(channel).send(to, parts);
+    }
+}
+
+async fn outcome(attempt: Option<&mut Attempt<'_>>) -> Result<Result<Ready>, ()> {
+    match attempt {
+        Some(attempt) => attempt.work.as_mut().await,
+        None => pending().await,
+    }
+}
+
+/// Stops an attempt and lets it clean up.
+async fn end(attempt: Option<Attempt<'_>>) {
+    if let Some(mut attempt) = attempt {
+        attempt.stop();
+        let _ = timeout(STOPPED, attempt.work).await;
+    }
+}

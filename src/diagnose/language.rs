@@ -1,0 +1,146 @@
+//! What language the front end is told: that of the kernel which was asked for.
+//!
+//! A front end writes `language_info` into the notebook that it saves, and chooses colours and file
+//! names by it; so the diagnostic kernel must say what the real one would. The language's name is looked
+//! for in the kernel.json beside the configuration file, then in the one of the kernelspec that the
+//! connection file names, then guessed from the command.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::env::Environment;
+use crate::kernel::connection::ConnectionFile;
+use crate::launch::Request;
+
+/// One row a language: its name, other names, MIME type, file extension, the lexer for Pygments and the
+/// mode for CodeMirror, as the language's own kernel says them.
+const TABLE: &[(&str, &[&str], &str, &str, &str, &str)] = &[
+    ("python", &["ipython", "ipython3", "python3"], "text/x-python", ".py", "ipython3", "ipython"),
+    ("R", &["ir", "rscript", "ark"], "text/x-r-source", ".r", "r", "r"),
+    ("bash", &["sh", "shell", "zsh"], "text/x-sh", ".sh", "bash", "shell"),
+    ("typescript", &["deno", "tslab", "ts"], "text/x.typescript", ".ts", "typescript", "typescript"),
+    ("javascript", &["node", "jslab", "js"], "application/javascript", ".js", "javascript", "javascript"),
+    ("julia", &[], "application/julia", ".jl", "julia", "julia"),
+    ("octave", &["matlab"], "text/x-octave", ".m", "octave", "octave"),
+    ("lua", &["ilua"], "text/x-lua", ".lua", "lua", "lua"),
+    ("rust", &["evcxr", "evcxr_jupyter"], "text/rust", ".rs", "rust", "rust"),
+    ("scala", &["almond"], "text/x-scala", ".sc", "scala", "text/x-scala"),
+    ("java", &["ijava", "rapaio"], "text/x-java-source", ".jshell", "java", "text/x-java"),
+    ("kotlin", &[], "text/x-kotlin", ".kt", "kotlin", "text/x-kotlin"),
+    ("c++", &["c++11", "c++14", "c++17", "c++20", "c++23", "xcpp"], "text/x-c++src", ".cpp", "c++", "text/x-c++src"),
+    ("ruby", &["iruby"], "application/x-ruby", ".rb", "ruby", "ruby"),
+    ("go", &["gonb", "gophernotes"], "text/x-go", ".go", "go", "go"),
+    ("sql", &["xsql", "xsqlite", "sqlite3"], "text/x-sql", ".sql", "sql", "sql"),
+];
+
+/// The name of the language of the kernel that was asked for.
+#[must_use]
+pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -> String {
+    let beside = request.config.as_deref().and_then(Path::parent).and_then(declared);
+    let named = || file.kernel_name().and_then(|name| folders(name, request, environment).find_map(|at| declared(&at)));
+    beside.or_else(named).or_else(|| guessed(request)).unwrap_or_else(|| "python".to_owned())
+}
+
+/// The content of `language_info`; every key that the protocol demands is there.
+#[must_use]
+pub fn info(language: &str) -> Value {
+    let wanted = language.to_ascii_lowercase();
+    let row = TABLE
+        .iter()
+        .find(|(name, others, ..)| name.to_ascii_lowercase() == wanted || others.iter().any(|other| *other == wanted));
+    let Some((_, _, mime, extension, lexer, mode)) = row else {
+        return json!({"name": language, "version": "", "mimetype": "text/plain", "file_extension": ".txt"});
+    };
+    let mode = if wanted == "python" { json!({"name": mode, "version": 3}) } else { json!(mode) };
+    json!({
+        "name": language,
+        "version": "",
+        "mimetype": mime,
+        "file_extension": extension,
+        "pygments_lexer": lexer,
+        "codemirror_mode": mode,
+        "nbconvert_exporter": if wanted == "python" { "python" } else { "script" },
+    })
+}
+
+#[derive(Deserialize)]
+struct KernelJson {
+    language: String,
+}
+
+fn declared(folder: &Path) -> Option<String> {
+    let text = std::fs::read(folder.join("kernel.json")).ok()?;
+    serde_json::from_slice::<KernelJson>(&text).ok().map(|spec| spec.language).filter(|name| !name.is_empty())
+}
+
+/// Where a kernelspec of that name may lie: `JUPYTER_PATH`, the user's folder, beside the command's
+/// program (its environment), the system's.
+fn folders(name: &str, request: &Request, environment: &Environment) -> impl Iterator<Item = PathBuf> {
+    let is_name = !name.is_empty() && !name.contains('/') && name != "..";
+    let listed: Vec<_> = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten().collect();
+    let user = environment
+        .path("JUPYTER_DATA_DIR")
+        .or_else(|| environment.path("XDG_DATA_HOME").map(|home| home.join("jupyter")))
+        .or_else(|| environment.home().map(|home| home.join(".local/share/jupyter")));
+    let program = request.command.first().map(PathBuf::from);
+    let prefix = program.and_then(|program| Some(program.parent()?.parent()?.join("share/jupyter")));
+    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
+    let roots = listed.into_iter().chain(user).chain(prefix).chain(system);
+    let name = name.to_owned();
+    roots.map(move |root| root.join("kernels").join(&name)).filter(move |_| is_name)
+}
+
+/// What the words of a command say: `ipykernel_launcher`, `IRkernel::main()`, `xpython`.
+fn guessed(request: &Request) -> Option<String> {
+    let words = request.command.iter().map(|word| word.to_string_lossy());
+    for word in words {
+        let file = word.rsplit('/').next().unwrap_or(&word).to_ascii_lowercase();
+        let found = match file.as_str() {
+            _ if file.starts_with("ipykernel") || file.starts_with("xpython") || file.starts_with("xeus_python") => {
+                "python"
+            }
+            _ if file.starts_with("irkernel") => "R",
+            _ if file.starts_with("bash_kernel") => "bash",
+            _ if file.starts_with("octave_kernel") => "octave",
+            "deno" | "tslab" => "typescript",
+            "julia" => "julia",
+            "ilua" => "lua",
+            "evcxr_jupyter" => "rust",
+            _ => continue,
+        };
+        return Some(found.to_owned());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn language(words: &[&str]) -> Option<String> {
+        guessed(&Request { command: words.iter().map(Into::into).collect(), ..Request::default() })
+    }
+
+    #[test]
+    fn a_command_tells_its_language() {
+        assert_eq!(language(&["/v/bin/python3", "-m", "ipykernel_launcher", "-f", "x"]).as_deref(), Some("python"));
+        assert_eq!(language(&["/usr/bin/R", "--slave", "-e", "IRkernel::main()"]).as_deref(), Some("R"));
+        assert_eq!(language(&["python", "-m", "bash_kernel", "-f", "x"]).as_deref(), Some("bash"));
+        assert_eq!(language(&["/opt/strange", "x"]), None);
+    }
+
+    #[test]
+    fn every_language_has_what_the_protocol_demands() {
+        for (name, ..) in TABLE {
+            assert_eq!(info(name)["name"], *name);
+        }
+        for name in ["python", "R", "strange"] {
+            for key in ["name", "version", "mimetype", "file_extension"] {
+                assert!(info(name)[key].is_string(), "{name}: {key}");
+            }
+        }
+        assert_eq!(info("python")["codemirror_mode"]["version"], 3);
+    }
+}

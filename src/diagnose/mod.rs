@@ -1,0 +1,93 @@
+//! When a launch fails: a kernel that says why, and becomes the real one as soon as it can.
+//!
+//! A kernel that exits at its start tells a user nothing: the front end shows "Kernel died", and Jupyter
+//! starts it four times more. So with a connection file in the command, a failed launch stays and
+//! answers as a kernel, on the same ports, in the same process. Each cell shows the error and tries the
+//! launch again; so does a timer. When the launch succeeds, all sockets are closed and the real kernel is
+//! executed: same pid, same ports, and the front end, whose connections come back by themselves, goes on.
+//!
+//! It must not become a trap of its own. It ends with its parent, with its connection file, on SIGTERM
+//! and on shutdown, and when nobody ever connects ([`guards`]); one attempt at Vault runs at a time, with
+//! pauses that grow ([`pace`]); a login that was refused is not tried again without a user's doing, since
+//! Vault locks users out.
+//!
+//! - [`answer`]: what each request is answered, without I/O
+//! - [`cell`]: what a cell shows
+//! - [`hold`]: what keeps a cell's output from falling between the two kernels
+//! - [`kernel`]: the sockets, the attempts and their order
+//! - [`language`]: what language the front end is told
+
+pub mod answer;
+pub mod cell;
+pub mod guards;
+pub mod hold;
+pub mod kernel;
+pub mod language;
+pub mod pace;
+
+use tokio::task::LocalSet;
+
+use self::guards::{Guards, Why};
+use self::kernel::{Kernel, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::ConnectionFile;
+use crate::launch::{Ended, Launch};
+use crate::sys::signals::end_by;
+
+/// Stands in for the kernel after `failed`; returns only when that is over and it did not become one.
+#[must_use]
+pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&Error)) -> Ended {
+    let file = match ConnectionFile::in_command(&launch.request().command) {
+        Ok(None) => return Ended::Failed(failed),
+        Ok(Some(file)) => file,
+        Err(error) => {
+            report(&failed);
+            return Ended::Failed(error);
+        }
+    };
+    let code = failed.kind().exit_code();
+    match serve(&mut launch, &file, failed, report) {
+        Ok(Outcome::Healed(ready)) => {
+            drop(launch);
+            Ended::Failed(ready.execute())
+        }
+        Ok(Outcome::ShutDown) => Ended::Diagnosed(0),
+        Ok(Outcome::Over(Why::Signal(signal))) => end_by(signal),
+        Ok(Outcome::Over(_)) => Ended::Diagnosed(code),
+        Err(error) => Ended::Failed(error),
+    }
+}
+
+fn serve(
+    launch: &mut Launch<'_>,
+    file: &ConnectionFile,
+    failed: Error,
+    report: &mut dyn FnMut(&Error),
+) -> Result<Outcome> {
+    let no_means = |cause: &str| {
+        let what = format!("the system did not give what a diagnostic kernel needs: {cause}");
+        Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| no_means(&cause.kind().to_string()))?;
+    let watched = launch.watched();
+    let tasks = LocalSet::new();
+    let outcome = runtime.block_on(tasks.run_until(async {
+        let guards = Guards::new(watched, file.path()).map_err(|cause| no_means(cause.desc()))?;
+        let mut kernel = match Kernel::bind(launch, file, failed.clone()).await {
+            Ok(kernel) => kernel,
+            Err(error) => {
+                report(&failed);
+                return Err(error);
+            }
+        };
+        report(&failed.remark("a diagnostic kernel says so in the notebook, and tries again"));
+        kernel.run(guards).await
+    }));
+    // Every socket is closed here, and a name server's thread holds nothing of ours.
+    drop(tasks);
+    runtime.shutdown_background();
+    outcome
+}

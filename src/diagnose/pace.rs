@@ -1,0 +1,77 @@
+//! When to try again without being asked: soon at first, then ever more seldom.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::Kind;
+
+/// The pause after the first failure.
+const FIRST: Duration = Duration::from_secs(2);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The moment of the next attempt.
+#[derive(Debug)]
+pub struct Pace {
+    pause: Duration,
+    last: Kind,
+    next: Option<Instant>,
+}
+
+impl Pace {
+    /// After a launch that failed with `kind`.
+    #[must_use]
+    pub fn after(kind: Kind) -> Self {
+        let mut pace = Self { pause: FIRST, last: kind, next: None };
+        pace.failed(kind);
+        pace
+    }
+
+    /// Takes note of a failed attempt. Another cause than the last one's starts over.
+    pub fn failed(&mut self, kind: Kind) {
+        if kind != self.last {
+            self.pause = FIRST;
+        }
+        self.last = kind;
+        self.next = is_worth_it(kind).then(|| Instant::now() + self.pause.mul_f32(0.8 + 0.4 * fastrand::f32()));
+        self.pause = (self.pause * 3 / 2).min(LONGEST);
+    }
+
+    /// When to try again; never, where only a person can help.
+    #[must_use]
+    pub const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+}
+
+/// Whether an attempt that nobody asked for may do good, and no harm: a refused login that is repeated
+/// locks the user out (Vault: "User lockout"), and a wrapping token that is gone stays gone.
+#[must_use]
+pub const fn is_worth_it(kind: Kind) -> bool {
+    !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_start_over_with_another_cause() {
+        let mut pace = Pace::after(Kind::Refused);
+        let wait = |pace: &Pace| pace.next().unwrap().saturating_duration_since(Instant::now());
+        assert!(wait(&pace) <= FIRST.mul_f32(1.2));
+        for _ in 0..20 {
+            pace.failed(Kind::Refused);
+        }
+        assert!(wait(&pace) > FIRST.mul_f32(5.0) && wait(&pace) <= LONGEST.mul_f32(1.2));
+        pace.failed(Kind::Sealed);
+        assert!(wait(&pace) <= FIRST.mul_f32(1.2));
+    }
+
+    #[test]
+    fn a_refused_login_is_not_repeated_unasked() {
+        assert_eq!(Pace::after(Kind::LoginRefused).next(), None);
+        assert!(Pace::after(Kind::PolicyDenied).next().is_some());
+    }
+}

@@ -1,0 +1,17 @@
+//! Jupyter's kernel protocol, in pure Rust: connection files, signed messages, ZMTP.
+//!
+//! libzmq would be larger than the rest of the program, brings a thread of its own, and can't close its
+//! sockets at a moment that we choose. What a kernel needs of it is little: greet, agree on NULL or
+//! CURVE, exchange frames. The specifications are <https://jupyter-client.readthedocs.io/en/stable/messaging.html>
+//! and <https://rfc.zeromq.org/spec/37/> (ZMTP 3.1), 26 (CURVE).
+//!
+//! - [`connection`]: the file that says where a kernel listens and what signs its messages
+//! - [`message`]: requests and replies, and their signature
+//! - [`zmtp`]: what goes over a connection
+//! - [`socket`]: a listening socket of a kernel, with its peers
+
+pub mod connection;
+pub mod message;
+pub mod signature;
+pub mod socket;
+pub mod zmtp;

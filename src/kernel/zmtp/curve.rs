@@ -1,0 +1,165 @@
+//! CURVE, the kernel's side: who listens is proved by its long-term key, what is said is encrypted with
+//! keys of this connection alone.
+//!
+//! HELLO shows that the client knows our public key; WELCOME gives our short-term key; INITIATE brings
+//! the client's long-term key with a voucher for its short-term one; READY ends it. Any client that
+//! knows our public key may connect, as with libzmq without an authenticator: what a client may do is
+//! the message signature's matter. Specification: <https://rfc.zeromq.org/spec/26/>.
+
+use std::rc::Rc;
+
+use crypto_box::aead::Aead;
+use crypto_box::{PublicKey, SalsaBox, SecretKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
+
+use super::Violation;
+use super::command::{Properties, compose, split};
+
+const HELLO_LENGTH: usize = 200;
+const COOKIE: usize = 96;
+/// C', the vouch's nonce and box: what INITIATE's box begins with.
+const VOUCH: usize = 32 + 16 + 80;
+
+const UNOPENED: Violation = Violation("a box of the handshake can't be opened");
+const NO_RANDOMNESS: Violation = Violation("the system gives no random bytes");
+
+/// Random bytes of the system.
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Violation> {
+    let mut bytes = Zeroizing::new([0; N]);
+    SystemRandom::new().fill(bytes.as_mut()).map_err(|_| NO_RANDOMNESS)?;
+    Ok(bytes)
+}
+
+fn nonce(prefix: &[u8], rest: &[u8]) -> Result<crypto_box::Nonce, Violation> {
+    let mut nonce = crypto_box::Nonce::default();
+    if prefix.len() + rest.len() != nonce.len() {
+        return Err(Violation("a nonce has a wrong length"));
+    }
+    nonce[..prefix.len()].copy_from_slice(prefix);
+    nonce[prefix.len()..].copy_from_slice(rest);
+    Ok(nonce)
+}
+
+fn key(bytes: &[u8]) -> Result<PublicKey, Violation> {
+    PublicKey::from_slice(bytes).map_err(|_| Violation("a key has a wrong length"))
+}
+
+/// The state after HELLO: our short-term key and the client's, and the cookie that must come back.
+pub struct Welcomed {
+    short: SecretKey,
+    client_short: PublicKey,
+    cookie: Zeroizing<[u8; COOKIE]>,
+}
+
+/// Answers HELLO: the body of WELCOME, and what to remember.
+///
+/// # Errors
+/// When the client does not know our key, or speaks another language.
+pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), Violation> {
+    let (b"HELLO", rest) = split(hello)? else { return Err(Violation("another command than HELLO")) };
+    if hello.len() != HELLO_LENGTH || rest[..2] != [1, 0] {
+        return Err(Violation("a HELLO of another version"));
+    }
+    let client_short = key(&rest[74..106])?;
+    let long = SalsaBox::new(&client_short, secret);
+    let signature = long.decrypt(&nonce(b"CurveZMQHELLO---", &rest[106..114])?, &rest[114..]).map_err(|_| UNOPENED)?;
+    if signature != [0; 64] {
+        return Err(UNOPENED);
+    }
+    let short = SecretKey::from_bytes(*random::<32>()?);
+    let cookie = random::<COOKIE>()?;
+    let number = random::<16>()?;
+    let mut plain = Zeroizing::new(short.public_key().as_bytes().to_vec());
+    plain.extend_from_slice(cookie.as_ref());
+    let sealed = long.encrypt(&nonce(b"WELCOME-", number.as_ref())?, plain.as_slice()).map_err(|_| UNOPENED)?;
+    let body = compose(b"WELCOME", &[number.as_slice(), &sealed].concat());
+    Ok((Welcomed { short, client_short, cookie }, body))
+}
+
+impl Welcomed {
+    /// Takes INITIATE: the connection's keys, and what the client says of itself.
+    ///
+    /// # Errors
+    /// When the cookie, the box or the voucher is wrong.
+    pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(Keys, Properties), Violation> {
+        let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("another command than INITIATE")) };
+        let (cookie, rest) = rest.split_at_checked(COOKIE).ok_or(Violation("an INITIATE cut short"))?;
+        let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("an INITIATE cut short"))?;
+        if cookie != self.cookie.as_slice() {
+            return Err(Violation("another cookie than ours"));
+        }
+        let cipher = SalsaBox::new(&self.client_short, &self.short);
+        let plain = cipher.decrypt(&nonce(b"CurveZMQINITIATE", number)?, sealed).map_err(|_| UNOPENED)?;
+        let (vouch, properties) = plain.split_at_checked(VOUCH).ok_or(Violation("an INITIATE cut short"))?;
+        let client_long = key(&vouch[..32])?;
+        // The voucher's box is between the client's long-term key and our short-term one.
+        let voucher = SalsaBox::new(&client_long, &self.short);
+        let vouched = voucher.decrypt(&nonce(b"VOUCH---", &vouch[32..48])?, &vouch[48..]).map_err(|_| UNOPENED)?;
+        let expected = [self.client_short.as_bytes().as_slice(), secret.public_key().as_bytes()].concat();
+        if vouched != expected {
+            return Err(Violation("the voucher is for another"));
+        }
+        let received = u64::from_be_bytes(*number);
+        Ok((Keys { cipher: Rc::new(cipher), sent: 0, received }, Properties::parse(properties)?))
+    }
+}
+
+/// The keys of one connection. Each message has a number, which never comes twice.
+#[derive(Clone)]
+pub struct Keys {
+    cipher: Rc<SalsaBox>,
+    sent: u64,
+    received: u64,
+}
+
+impl Keys {
+    /// The body of READY.
+    ///
+    /// # Errors
+    /// None in practice: sealing fails for sizes that no message has.
+    pub fn ready(&mut self, properties: &Properties) -> Result<Vec<u8>, Violation> {
+        self.sent += 1;
+        let number = self.sent.to_be_bytes();
+        let plain = properties.compose();
+        let sealed = self.cipher.encrypt(&nonce(b"CurveZMQREADY---", &number)?, plain.as_slice());
+        Ok(compose(b"READY", &[number.as_slice(), &sealed.map_err(|_| UNOPENED)?].concat()))
+    }
+
+    /// Seals one frame into the body of a MESSAGE.
+    ///
+    /// # Errors
+    /// As for [`Keys::ready`].
+    pub fn seal(&mut self, more: bool, command: bool, body: &[u8]) -> Result<Vec<u8>, Violation> {
+        self.sent += 1;
+        let number = self.sent.to_be_bytes();
+        let mut plain = Zeroizing::new(Vec::with_capacity(body.len() + 1));
+        plain.push(u8::from(more) | u8::from(command) << 1);
+        plain.extend_from_slice(body);
+        let sealed = self.cipher.encrypt(&nonce(b"CurveZMQMESSAGES", &number)?, plain.as_slice());
+        Ok(compose(b"MESSAGE", &[number.as_slice(), &sealed.map_err(|_| UNOPENED)?].concat()))
+    }
+
+    /// Opens a MESSAGE: whether more frames follow, whether it is a command, and the body.
+    ///
+    /// # Errors
+    /// When it is none, was altered, or is an old one again.
+    pub fn open(&mut self, message: &[u8]) -> Result<(bool, bool, Vec<u8>), Violation> {
+        let (b"MESSAGE", rest) = split(message)? else { return Err(Violation("a frame that is not encrypted")) };
+        let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a MESSAGE cut short"))?;
+        let received = u64::from_be_bytes(*number);
+        if received <= self.received {
+            return Err(Violation("an old message again"));
+        }
+        let mut plain = self
+            .cipher
+            .decrypt(&nonce(b"CurveZMQMESSAGEC", number)?, sealed)
+            .map_err(|_| Violation("a message was altered"))?;
+        self.received = received;
+        if plain.is_empty() {
+            return Err(Violation("a MESSAGE without flags"));
+        }
+        let flags = plain.remove(0);
+        Ok((flags & 1 != 0, flags & 2 != 0, plain))
+    }
+}

@@ -1,0 +1,32 @@
+//! ZMTP 3.1 over a stream: the greeting, a security handshake, then frames.
+//!
+//! Both sides send 64 bytes of greeting and must name the same mechanism. NULL exchanges one READY
+//! command each way; CURVE runs HELLO, WELCOME, INITIATE, READY and encrypts whatever follows. A command
+//! or message is a frame: flags, length, body. The parsers here take bytes and give values, without I/O,
+//! so that each is a fuzz target; [`peer`] joins them to a stream.
+//!
+//! Source: <https://rfc.zeromq.org/spec/37/>, <https://rfc.zeromq.org/spec/26/>.
+
+pub mod command;
+pub mod curve;
+pub mod frame;
+pub mod greeting;
+pub mod peer;
+
+/// What a peer did that the protocol does not allow: said in a few words of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Violation(pub &'static str);
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+impl From<Violation> for std::io::Error {
+    fn from(violation: Violation) -> Self {
+        Self::new(std::io::ErrorKind::InvalidData, violation)
+    }
+}

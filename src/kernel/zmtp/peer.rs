@@ -1,0 +1,215 @@
+//! A connection with a peer: handshake, then messages in and out.
+
+use std::io::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use crypto_box::SecretKey;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::time::timeout;
+
+use super::Violation;
+use super::command::{self, Properties};
+use super::curve::{self, Keys};
+use super::frame::{self, Decoded, Frame};
+use super::greeting::{self, Mechanism};
+
+/// The most time that a peer has for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The most frames of one message.
+const PARTS: usize = 1024;
+/// The most bytes of one message.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// How connections are secured.
+pub enum Security {
+    /// Not at all.
+    Null,
+    /// By CURVE, with this key for ours.
+    Curve(SecretKey),
+}
+
+impl std::fmt::Debug for Security {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if matches!(self, Self::Null) { "Null" } else { "Curve" })
+    }
+}
+
+/// A stream of any kind.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+type Boxed = Box<dyn Stream>;
+
+/// What comes from a peer.
+#[derive(Debug)]
+pub enum Received {
+    /// A whole message.
+    Message(Vec<Vec<u8>>),
+    /// A command, with its name in front.
+    Command(Vec<u8>),
+}
+
+/// The side of a connection that reads.
+pub struct Reader {
+    stream: ReadHalf<Boxed>,
+    buffer: BytesMut,
+    keys: Option<Keys>,
+}
+
+/// The side that writes.
+pub struct Writer {
+    stream: WriteHalf<Boxed>,
+    keys: Option<Keys>,
+}
+
+/// Runs the handshake of whoever listens; gives both sides and what the peer said of itself.
+///
+/// # Errors
+/// When the peer breaks the protocol, the connection or the time limit.
+pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+    timeout(HANDSHAKE, shake(stream, security, ours)).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+}
+
+async fn shake(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+    let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
+    let (read, write) = split(stream);
+    let mut reader = Reader { stream: read, buffer: BytesMut::with_capacity(1024), keys: None };
+    let mut writer = Writer { stream: write, keys: None };
+    writer.stream.write_all(&greeting::compose(mechanism, true)).await?;
+    greeting::check(&reader.greeting().await?, mechanism)?;
+    let theirs = match security {
+        Security::Null => {
+            let ready = command::compose(b"READY", &ours.compose());
+            writer.frame(false, true, &ready).await?;
+            let body = reader.command().await?;
+            let (b"READY", rest) = command::split(&body)? else {
+                return Err(Violation("another command than READY").into());
+            };
+            Properties::parse(rest)?
+        }
+        Security::Curve(secret) => {
+            let (welcomed, body) = curve::welcome(secret, &reader.command().await?)?;
+            writer.frame(false, true, &body).await?;
+            let (mut keys, theirs) = welcomed.initiate(secret, &reader.command().await?)?;
+            let ready = keys.ready(ours)?;
+            writer.frame(false, true, &ready).await?;
+            reader.keys = Some(keys.clone());
+            writer.keys = Some(keys);
+            theirs
+        }
+    };
+    Ok((reader, writer, theirs))
+}
+
+impl Reader {
+    async fn greeting(&mut self) -> Result<[u8; greeting::LENGTH]> {
+        let mut greeting = [0; greeting::LENGTH];
+        // Whoever speaks another protocol may never send all of it.
+        self.stream.read_exact(&mut greeting[..greeting::SIGNATURE]).await?;
+        if greeting[0] != 0xff {
+            return Err(Violation("the signature is not ZMTP's").into());
+        }
+        self.stream.read_exact(&mut greeting[greeting::SIGNATURE..]).await?;
+        Ok(greeting)
+    }
+
+    async fn frame(&mut self) -> Result<Frame> {
+        loop {
+            match frame::decode(&self.buffer)? {
+                Decoded::Frame(frame, length) => {
+                    self.buffer.advance(length);
+                    return Ok(frame);
+                }
+                Decoded::Incomplete => {
+                    // Grows by what has come, never by what was announced.
+                    self.buffer.reserve(4096);
+                    if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                        return Err(ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A command of the handshake.
+    async fn command(&mut self) -> Result<Vec<u8>> {
+        let frame = self.frame().await?;
+        if frame.command { Ok(frame.body) } else { Err(Violation("a message before the handshake's end").into()) }
+    }
+
+    /// The next message or command.
+    ///
+    /// # Errors
+    /// When the connection ends, or the peer breaks the protocol or its limits.
+    pub async fn next(&mut self) -> Result<Received> {
+        let mut parts = Vec::new();
+        let mut size = 0;
+        loop {
+            let mut frame = self.frame().await?;
+            if let Some(keys) = &mut self.keys {
+                let (more, command, body) = keys.open(&frame.body)?;
+                frame = Frame { more, command, body };
+            }
+            if frame.command {
+                return Ok(Received::Command(frame.body));
+            }
+            size += frame.body.len();
+            parts.push(frame.body);
+            if size > LARGEST || parts.len() > PARTS {
+                return Err(Violation("a message is too large").into());
+            }
+            if !frame.more {
+                return Ok(Received::Message(parts));
+            }
+        }
+    }
+
+    /// Reads on until the peer closes; nothing that comes is kept.
+    pub async fn drain(&mut self) {
+        self.buffer.clear();
+        let mut ignored = [0; 4096];
+        while self.stream.read(&mut ignored).await.is_ok_and(|length| length > 0) {}
+    }
+}
+
+impl Writer {
+    async fn frame(&mut self, more: bool, command: bool, body: &[u8]) -> Result<()> {
+        self.write(&[(more, command, body)]).await
+    }
+
+    /// Sends the frames of one message.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn message(&mut self, parts: &[Vec<u8>]) -> Result<()> {
+        let last = parts.len().saturating_sub(1);
+        let frames: Vec<_> = parts.iter().enumerate().map(|(at, part)| (at != last, false, part.as_slice())).collect();
+        self.write(&frames).await
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub async fn command(&mut self, body: &[u8]) -> Result<()> {
+        self.frame(false, true, body).await
+    }
+
+    async fn write(&mut self, frames: &[(bool, bool, &[u8])]) -> Result<()> {
+        let mut bytes = Vec::with_capacity(frames.iter().map(|(_, _, body)| body.len() + 64).sum());
+        for (more, command, body) in frames {
+            match &mut self.keys {
+                None => frame::encode(*more, *command, body, &mut bytes),
+                Some(keys) => frame::encode(false, false, &keys.seal(*more, *command, body)?, &mut bytes),
+            }
+        }
+        self.stream.write_all(&bytes).await?;
+        self.stream.flush().await
+    }
+
+    /// Says that nothing more will come.
+    pub async fn close(mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+}

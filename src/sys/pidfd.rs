@@ -1,0 +1,19 @@
+//! A process by descriptor: readable once it has ended, and never another with the same number.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+
+/// Opens a descriptor for `pid`; close-on-exec.
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `ENOSYS` or `EPERM` where the system or a sandbox has no pidfd.
+pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes a number and flags, touches no memory of ours, and gives a descriptor or -1.
+    let descriptor = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let descriptor = RawFd::try_from(descriptor).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the call above made this descriptor just now; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}

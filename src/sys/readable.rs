@@ -1,0 +1,70 @@
+//! Descriptors that are waited for without a thread: signals, processes, files that may vanish.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::Path;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::signals::Held;
+
+mod sealed {
+    /// Types that own one descriptor and keep it until they are dropped.
+    pub trait Owner: std::os::fd::AsRawFd {}
+    impl Owner for std::os::fd::OwnedFd {}
+    impl Owner for super::Held {}
+    impl Owner for super::FileWatch {}
+}
+
+/// Registers `owner` for reading; must be called in a runtime.
+///
+/// # Errors
+/// What the system says when it can't be waited for.
+pub fn readable<T: sealed::Owner>(owner: T) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the sealed trait is implemented only for types that own their descriptor and give the same
+    // one for as long as they live; AsyncFd owns the value and deregisters before it drops it.
+    unsafe { AsyncFd::register_with_interest(owner, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+const CHANGES: AddWatchFlags =
+    AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF).union(AddWatchFlags::IN_ATTRIB);
+
+/// A watch on one file by inotify(7).
+#[derive(Debug)]
+pub struct FileWatch(Inotify);
+
+impl FileWatch {
+    /// Watches the file at `path`.
+    ///
+    /// # Errors
+    /// `ENOENT`, or what the system says when it has no more watches.
+    pub fn new(path: &Path) -> nix::Result<Self> {
+        let watch = Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?);
+        watch.renew(path)?;
+        Ok(watch)
+    }
+
+    /// Watches whatever is at `path` now.
+    ///
+    /// # Errors
+    /// `ENOENT` when nothing is.
+    pub fn renew(&self, path: &Path) -> nix::Result<()> {
+        self.0.add_watch(path, CHANGES).map(drop)
+    }
+
+    /// Takes the events that wait.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there are none.
+    pub fn take(&self) -> io::Result<()> {
+        self.0.read_events().map(drop).map_err(io::Error::from)
+    }
+}
+
+impl AsRawFd for FileWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
