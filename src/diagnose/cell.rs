@@ -103,7 +103,9 @@ pub fn by_hand(request: &Request) -> String {
         add("--secrets", spec);
     }
     if let Some(timeout) = request.timeout {
-        add("--timeout", &format!("{}ms", timeout.as_millis()));
+        let milliseconds = timeout.as_millis();
+        let whole = milliseconds % 1000 == 0;
+        add("--timeout", &if whole { format!("{}s", milliseconds / 1000) } else { format!("{milliseconds}ms") });
     }
     for name in &request.allow {
         add("--allow", name);

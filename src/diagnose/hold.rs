@@ -36,12 +36,12 @@ const ALONE: &str = "alone";
 
 /// Starts the process that holds `connections` back until `iopub` listens. Best effort: without it, the
 /// kernel starts all the same.
-pub fn start(connections: Vec<OwnedFd>, iopub: &Endpoint) {
+pub fn start(connections: &[OwnedFd], iopub: &Endpoint) {
     if connections.is_empty() {
         return;
     }
     let inherited = |flag| {
-        for connection in &connections {
+        for connection in connections {
             let _ = fcntl(connection, FcntlArg::F_SETFD(flag));
         }
     };

@@ -93,6 +93,13 @@ impl<'a> Attempt<'a> {
     }
 }
 
+/// A request that waits for its turn.
+struct Waiting {
+    channel: Channel,
+    from: Origin,
+    request: Request,
+}
+
 struct Running {
     from: Origin,
     request: Request,
@@ -111,7 +118,7 @@ pub struct Kernel<'a> {
     error: Error,
     count: u64,
     running: Option<Running>,
-    waiting: VecDeque<(Origin, Request)>,
+    waiting: VecDeque<Waiting>,
     /// The header of the last cell that failed.
     last: Vec<u8>,
     used: bool,
@@ -217,13 +224,12 @@ impl<'a> Kernel<'a> {
 
     /// Keeps the cause: a wrapping token that an earlier attempt has used up explains nothing by itself.
     fn learn(&mut self, error: Error) {
-        let used_up = error.kind() == Kind::WrappedTokenUsed && self.error.kind() != Kind::WrappedTokenUsed;
-        self.error = if used_up {
+        if error.kind() != Kind::WrappedTokenUsed {
+            self.error = error;
+        } else if self.error.kind() != Kind::WrappedTokenUsed {
             let advice = format!("{}; then restart the kernel with a new wrapped token", self.error.advice());
-            Error::new(Kind::WrappedTokenUsed, self.error.what(), advice)
-        } else {
-            error
-        };
+            self.error = Error::new(Kind::WrappedTokenUsed, self.error.what(), advice);
+        }
     }
 
     fn take(&mut self, event: Event) -> Result<Step> {
@@ -243,7 +249,7 @@ impl<'a> Kernel<'a> {
                     Ok(request) => {
                         self.trusted = true;
                         if channel == Channel::Shell && self.running.is_some() {
-                            self.queue(from, request);
+                            self.queue(Waiting { channel, from, request });
                         } else {
                             return Ok(self.handle(channel, &from, request));
                         }
@@ -264,9 +270,9 @@ impl<'a> Kernel<'a> {
         Ok(Step::Continue)
     }
 
-    fn queue(&mut self, from: Origin, request: Request) {
+    fn queue(&mut self, waiting: Waiting) {
         if self.waiting.len() < MOST_WAITING {
-            self.waiting.push_back((from, request));
+            self.waiting.push_back(waiting);
         }
     }
 
@@ -350,14 +356,14 @@ impl<'a> Kernel<'a> {
     }
 
     fn abort_waiting(&mut self) {
-        for (from, request) in std::mem::take(&mut self.waiting) {
+        for Waiting { channel, from, request } in std::mem::take(&mut self.waiting) {
             if request.header.msg_type == "execute_request" {
                 self.status("busy", &request.raw_header);
                 let reply = answer::aborted(self.count);
                 self.reply(Channel::Shell, &from, &request, "execute_reply", &reply);
                 self.status("idle", &request.raw_header);
             } else {
-                self.waiting.push_back((from, request));
+                self.waiting.push_back(Waiting { channel, from, request });
             }
         }
     }
@@ -365,8 +371,8 @@ impl<'a> Kernel<'a> {
     /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
     fn answer_waiting(&mut self, mut step: Step) -> Step {
         while self.running.is_none() {
-            let Some((from, request)) = self.waiting.pop_front() else { break };
-            match self.handle(Channel::Shell, &from, request) {
+            let Some(Waiting { channel, from, request }) = self.waiting.pop_front() else { break };
+            match self.handle(channel, &from, request) {
                 Step::ShutDown => step = Step::ShutDown,
                 Step::Interrupt if matches!(step, Step::Continue) => step = Step::Interrupt,
                 _ => {}
@@ -394,7 +400,7 @@ impl<'a> Kernel<'a> {
             let (listeners, askers) = (self.socket(Channel::IoPub).listeners(), self.socket(Channel::Shell).peers());
             let late = self.drain().await;
             if late.is_empty() {
-                hold::start(self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
+                hold::start(&self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
                 return Ok(Outcome::Healed(ready));
             }
             // They were on their way while we closed: let those clients come back for an answer.
@@ -413,8 +419,8 @@ impl<'a> Kernel<'a> {
             self.end_cell(&from, &request, &display, &failure);
         }
         let mut last = Step::Continue;
-        while let Some((from, request)) = self.waiting.pop_front() {
-            let step = self.handle(Channel::Shell, &from, request);
+        while let Some(Waiting { channel, from, request }) = self.waiting.pop_front() {
+            let step = self.handle(channel, &from, request);
             if let Some(Running { from, request, .. }) = self.running.take() {
                 self.end_cell(&from, &request, &display, &failure);
             }
@@ -426,7 +432,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// Closes all connections; gives the requests that came in meanwhile.
-    async fn drain(&mut self) -> Vec<(Origin, Request)> {
+    async fn drain(&mut self) -> Vec<Waiting> {
         let mut late = Vec::new();
         let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
         futures_util::pin_mut!(closing);
@@ -442,19 +448,19 @@ impl<'a> Kernel<'a> {
                 }
             };
             let Some(event) = event else { return late };
-            if let Event::Message { channel: Channel::Shell | Channel::Control, from, parts } = event
+            if let Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } = event
                 && let Ok(request) = Request::parse(parts, self.session.signer())
             {
-                late.push((from, request));
+                late.push(Waiting { channel, from, request });
             }
         }
     }
 
     /// Waits until those who asked, and as many listeners as there were, are back.
-    async fn wait_for(&mut self, late: &[(Origin, Request)], listeners: usize) -> Result<()> {
+    async fn wait_for(&mut self, late: &[Waiting], listeners: usize) -> Result<()> {
         let end = tokio::time::Instant::now() + BACK;
         while self.socket(Channel::IoPub).listeners() < listeners
-            || !late.iter().all(|(from, _)| self.socket(Channel::Shell).reaches(from))
+            || !late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from))
         {
             let Ok(Some(event)) = tokio::time::timeout_at(end, self.events.recv()).await else { break };
             self.take(event)?;

@@ -14,9 +14,11 @@ use crate::config::env::Environment;
 use crate::kernel::connection::ConnectionFile;
 use crate::launch::Request;
 
-/// One row a language: its name, other names, MIME type, file extension, the lexer for Pygments and the
-/// mode for CodeMirror, as the language's own kernel says them.
-const TABLE: &[(&str, &[&str], &str, &str, &str, &str)] = &[
+/// A language: its name, other names, MIME type, file extension, the lexer for Pygments and the mode for
+/// CodeMirror, as the language's own kernel says them.
+type Row = (&'static str, &'static [&'static str], &'static str, &'static str, &'static str, &'static str);
+
+const TABLE: &[Row] = &[
     ("python", &["ipython", "ipython3", "python3"], "text/x-python", ".py", "ipython3", "ipython"),
     ("R", &["ir", "rscript", "ark"], "text/x-r-source", ".r", "r", "r"),
     ("bash", &["sh", "shell", "zsh"], "text/x-sh", ".sh", "bash", "shell"),

@@ -65,7 +65,6 @@ impl Signer {
         for part in parts {
             context.update(part);
         }
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let tag = context.sign();
         tag.as_ref().iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).collect()
     }
@@ -78,6 +77,8 @@ impl Signer {
         hmac::verify(key, &parts.concat(), &tag).is_ok()
     }
 }
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

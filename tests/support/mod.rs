@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod faults;
+pub mod front_end;
 pub mod launcher;
 pub mod openbao;
 pub mod python;

@@ -39,17 +39,19 @@ impl Server {
     /// Starts a server and waits until it answers.
     pub fn start() -> Self {
         for _ in 0..5 {
-            if let Some(server) = Self::try_start() {
+            let [port] = free_ports();
+            if let Some(server) = Self::at(port) {
                 return server;
             }
         }
         panic!("OpenBao did not start in five attempts");
     }
 
-    fn try_start() -> Option<Self> {
+    /// Starts a server on `port`, if that is free. A server that was there before has left nothing.
+    pub fn at(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let certificates = Certificates::make(&folder.path().join("tls"));
-        let [port, good, expired, elsewhere] = free_ports();
+        let [good, expired, elsewhere] = free_ports();
         let listener = |port: u16, name: &str| {
             format!(
                 "listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_cert_file = {:?} tls_key_file = {:?} tls_client_ca_file = {:?} }}\n",

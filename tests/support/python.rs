@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Locked versions: OpenBao's server, ipykernel and what they need.
-const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
-
-/// The environment's folder, built if need be.
+/// The environment's folder, built if need be: OpenBao's server, ipykernel, Jupyter's front ends.
 pub fn environment() -> &'static Path {
-    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(build);
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python", "requirements.txt"));
     &ENVIRONMENT
 }
 
@@ -28,27 +25,43 @@ pub fn bao() -> PathBuf {
     environment().join("bin/bao")
 }
 
+/// Enterprise Gateway needs a jupyter_client of its own.
+#[allow(dead_code, reason = "the quickstart needs no gateway")]
+pub fn enterprise_gateway() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> =
+        LazyLock::new(|| build("python-enterprise-gateway", "requirements-enterprise-gateway.txt"));
+    &ENVIRONMENT
+}
+
+/// Playwright drives a browser, which must be there.
+#[allow(dead_code, reason = "the quickstart needs no browser")]
+pub fn browser() -> PathBuf {
+    build("python-browser", "requirements-browser.txt").join("bin/python")
+}
+
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
 }
 
-fn build() -> PathBuf {
+/// An environment in `target/NAME` with the locked versions in `tests/LIST`.
+fn build(name: &str, list: &str) -> PathBuf {
     create_dir_all(target()).expect("the target folder can be made");
-    let folder = target().join("python");
-    let lock = File::create(target().join("python.lock")).expect("the lock can be made");
+    let folder = target().join(name);
+    let lock = File::create(target().join(format!("{name}.lock"))).expect("the lock can be made");
     lock.lock().expect("the lock can be taken");
-    let requirements = read_to_string(REQUIREMENTS).expect("tests/requirements.txt can be read");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(list);
+    let requirements = read_to_string(&list).expect("the list can be read");
     let mark = folder.join("complete");
     if read_to_string(&mark).is_ok_and(|built| built == requirements) {
         return folder;
     }
-    eprintln!("making a Python environment in {} (about 150 MB, once) …", folder.display());
+    eprintln!("making a Python environment in {} (some hundred MB, once) …", folder.display());
     let _ = remove_dir_all(&folder);
     step(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv (Debian: python3-venv)");
     let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "on", "-r", REQUIREMENTS]);
-    step(&mut pip, "pip install -r tests/requirements.txt");
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "on", "-r"]).arg(&list);
+    step(&mut pip, "pip install");
     write(&mark, requirements).expect("the mark can be written");
     folder
 }

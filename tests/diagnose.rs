@@ -1,0 +1,274 @@
+//! A failed launch under Jupyter's own client: what the stand-in answers, how it heals, when it ends.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "diagnose", target_os = "linux"))]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::front_end::{Cell, FrontEnd, config, ipykernel, kernelspec, program};
+use support::launcher::{Scratch, binary, eventually};
+use support::openbao::{Server, free_ports};
+
+const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
+
+/// A kernelspec for a server of that address, and a front end that has not started it.
+fn at(address: &str, options: &[&str]) -> (Scratch, FrontEnd) {
+    let scratch = Scratch::new();
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    let spec = kernelspec(&scratch, &config(address, "kernel"), options, &command);
+    std::fs::write(spec.join("token"), "root\n").unwrap();
+    let front_end = FrontEnd::new(&scratch);
+    (scratch, front_end)
+}
+
+/// A port at which nothing listens, and its address.
+fn nowhere() -> (u16, String) {
+    let [port] = free_ports();
+    (port, format!("http://127.0.0.1:{port}"))
+}
+
+fn with_secret(server: &Server) {
+    server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
+}
+
+fn is_ours(pid: i32) -> bool {
+    program(pid) == binary()
+}
+
+fn holds_no_secret(text: &Value) {
+    for secret in ["canary", "hvs.", "s.tok", "root\\n"] {
+        assert!(!text.to_string().contains(secret), "{secret:?} in {text}");
+    }
+}
+
+#[test]
+fn every_request_is_answered_over_tcp_ipc_and_curve() {
+    let (_, address) = nowhere();
+    for (transport, curve) in [("tcp", false), ("ipc", false), ("tcp", true)] {
+        let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+        let pid = front_end.start(json!({"transport": transport, "curve": curve}));
+        assert!(is_ours(pid));
+        let info = front_end.ask("request", json!({"kind": "kernel_info_request"}));
+        assert_eq!(info["order"], json!(["status:busy", "status:idle"]), "{info}");
+        assert_eq!(info["reply"]["language_info"]["name"], "python");
+        assert_eq!(info["reply"]["language_info"]["file_extension"], ".py");
+        assert!(info["reply"]["banner"].as_str().unwrap().contains("refused the connection"), "{info}");
+        let on_control = front_end.ask("request", json!({"kind": "kernel_info_request", "channel": "control"}));
+        assert_eq!(on_control["reply"]["of"], "kernel_info_reply");
+        let mut reply = |kind: &str, content: Value| {
+            front_end.ask("request", json!({"kind": format!("{kind}_request"), "content": content}))["reply"].clone()
+        };
+        let complete = reply("complete", json!({"code": "prä", "cursor_pos": 9}));
+        assert_eq!((&complete["matches"], &complete["cursor_end"]), (&json!([]), &json!(3)), "{complete}");
+        assert_eq!(reply("inspect", json!({"code": "x", "cursor_pos": 1, "detail_level": 0}))["found"], false);
+        assert_eq!(reply("is_complete", json!({"code": "for x in y:"}))["status"], "complete");
+        assert_eq!(reply("history", json!({"hist_access_type": "tail", "n": 3}))["history"], json!([]));
+        assert_eq!(reply("comm_info", json!({}))["comms"], json!({}));
+        let interrupted = front_end.ask("request", json!({"kind": "interrupt_request", "channel": "control"}));
+        assert_eq!(interrupted["reply"], json!({"of": "interrupt_reply", "status": "ok"}));
+        assert_eq!(front_end.ask("beats", json!({}))["beating"], true);
+        let cell = front_end.cell("1");
+        assert_eq!(cell.0["order"], json!(["status:busy", "execute_input", "display_data", "error", "status:idle"]));
+        assert_eq!(front_end.ask("shutdown", json!({}))["left"], false);
+    }
+}
+
+#[test]
+fn a_cell_shows_what_failed_where_and_what_to_do_as_text_and_as_html_and_never_a_value() {
+    let server = Server::shared();
+    let (scratch, mut front_end) = at(&server.address(), &[]);
+    server.put("other", &json!({"X": "canary"}));
+    server.policy("nothing", "path \"secret/data/other\" { capabilities = [\"read\"] }");
+    let token = server.token(&["nothing"], &json!({}));
+    scratch.file("home/kernels/vaulted/token", &token);
+    front_end.start(json!({}));
+    let cell = front_end.cell("print('canary-code')");
+    assert_eq!((cell.status(), cell.error()), ("error", "SecretsUnavailable"));
+    let data = &cell.output("display_data")["data"];
+    let (text, html) = (data["text/plain"].as_str().unwrap(), data["text/html"].as_str().unwrap());
+    for fragment in ["secret/data/kernel", "read", "jupyter-vault exec --config"] {
+        assert!(text.contains(fragment) && html.contains(fragment), "{fragment}: {text}\n{html}");
+    }
+    assert!(html.starts_with("<div") && html.ends_with("</div>") && !html.contains("<script"));
+    assert_eq!(html.matches("<div").count(), html.matches("</div>").count());
+    let failure = cell.output("error");
+    assert_eq!(failure["evalue"], cell.0["reply"]["evalue"]);
+    assert_eq!(failure["traceback"].as_array().unwrap().len(), 2);
+    let log = front_end.log();
+    assert_eq!(log.lines().count(), 2, "{log}");
+    assert!(text.starts_with(failure["evalue"].as_str().unwrap()));
+    for shown in [json!(text), json!(html), failure.clone(), cell.0["reply"].clone(), json!(log)] {
+        holds_no_secret(&shown);
+        assert!(!shown.to_string().contains(&token));
+    }
+    assert_eq!(cell.output("execute_input")["code"], "print('canary-code')");
+}
+
+#[test]
+fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
+    let (_, address) = nowhere();
+    let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+    front_end.start(json!({}));
+    let statuses = |front_end: &mut FrontEnd, options: Value| {
+        let mut order = json!({"codes": ["1", "2", "3"], "together": true});
+        for (key, value) in options.as_object().unwrap() {
+            order[key] = value.clone();
+        }
+        let cells = front_end.ask("execute", order);
+        cells.as_array().unwrap().iter().map(|cell| Cell(cell.clone()).status().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&mut front_end, json!({})), ["error", "aborted", "aborted"]);
+    assert_eq!(statuses(&mut front_end, json!({"stop_on_error": false})), ["error", "error", "error"]);
+    // One after the other, each is a cell of its own.
+    let cells = front_end.ask("execute", json!({"codes": ["1", "2"]}));
+    assert_eq!((&cells[0]["reply"]["status"], &cells[1]["reply"]["status"]), (&json!("error"), &json!("error")));
+    // One, which aborted two, and three, and these two.
+    assert_eq!(cells[1]["reply"]["execution_count"], 6, "{cells}");
+    let quiet = front_end.ask("execute", json!({"codes": ["1"], "silent": true}));
+    assert_eq!((&quiet[0]["reply"]["status"], &quiet[0]["output"]), (&json!("error"), &json!([])), "{quiet}");
+    let uncounted = front_end.ask("execute", json!({"codes": ["1"], "store_history": false}));
+    assert_eq!(uncounted[0]["reply"]["execution_count"], 6);
+    let asked = front_end.ask("execute", json!({"codes": ["input()"], "allow_stdin": true}));
+    assert!(!asked[0]["order"].to_string().contains("input_request"));
+}
+
+#[test]
+fn a_notebook_goes_on_when_openbao_is_started() {
+    for (transport, curve) in [("tcp", false), ("ipc", false), ("tcp", true)] {
+        let (port, address) = nowhere();
+        let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+        let pid = front_end.start(json!({"transport": transport, "curve": curve}));
+        assert_eq!(front_end.cell(LOOK).error(), "SecretsUnavailable");
+        let server = Server::at(port).expect("the port is free");
+        with_secret(&server);
+        // The timer may be quicker than the cell.
+        let cell = front_end.cell(LOOK);
+        if cell.status() == "error" {
+            assert_eq!(cell.error(), "SecretsReady");
+            assert_eq!(cell.output("error")["evalue"], "the secrets are there; run it again");
+        }
+        let cell = front_end.cell(LOOK);
+        assert_eq!((cell.status(), cell.printed()), ("ok", format!("21 {pid}")), "{cell:?}");
+        assert!(!is_ours(pid));
+        assert_eq!(front_end.ask("beats", json!({}))["beating"], true);
+        let asleep = "print('asleep', flush=True); import time; time.sleep(50)";
+        front_end.ask("execute", json!({"codes": [asleep], "wait": false}));
+        front_end.ask("broadcast", json!({"kind": "stream"}));
+        front_end.ask("interrupt", json!({}));
+        assert_eq!(front_end.ask("broadcast", json!({"kind": "error"}))["content"]["ename"], "KeyboardInterrupt");
+        assert_eq!(front_end.cell("1 + 1").status(), "ok");
+        let again = front_end.ask("restart", json!({}))["pid"].as_i64().unwrap();
+        front_end.ask("ready", json!({}));
+        assert_eq!(front_end.cell(LOOK).printed(), format!("21 {again}"));
+        assert_eq!(front_end.ask("shutdown", json!({}))["left"], false);
+    }
+}
+
+#[test]
+fn it_heals_by_itself_and_says_so_below_the_last_cell() {
+    let (port, address) = nowhere();
+    let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+    let pid = front_end.start(json!({}));
+    assert_eq!(front_end.cell(LOOK).error(), "SecretsUnavailable");
+    let server = Server::at(port).expect("the port is free");
+    with_secret(&server);
+    let said = front_end.ask("broadcast", json!({"kind": "stream", "wait": 60}));
+    assert_eq!(said["content"]["text"], "jupyter-vault: the secrets are there; run it again\n");
+    assert_eq!(said["parent"], "execute_request");
+    assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"));
+}
+
+#[test]
+fn it_heals_when_a_sealed_server_is_unsealed_and_when_a_policy_is_given_back() {
+    let server = Server::start();
+    with_secret(&server);
+    let allow = "path \"secret/data/kernel\" { capabilities = [\"read\"] }";
+    server.policy("reader", allow);
+    let (scratch, mut front_end) = at(&server.address(), &["--timeout", "1"]);
+    scratch.file("home/kernels/vaulted/token", server.token(&["reader"], &json!({})));
+    server.must("PUT", "sys/seal", &json!({}));
+    let pid = front_end.start(json!({}));
+    let cell = front_end.cell(LOOK);
+    assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("sealed"), "{cell:?}");
+    server.unseal();
+    server.policy("reader", "path \"secret/data/other\" { capabilities = [\"read\"] }");
+    let cell = front_end.cell(LOOK);
+    assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("forbid reading secret/kernel"), "{cell:?}");
+    assert!(is_ours(pid));
+    server.policy("reader", allow);
+    heals(&mut front_end, pid);
+}
+
+/// Runs the cell until the secrets are there, which is at most twice.
+#[track_caller]
+fn heals(front_end: &mut FrontEnd, pid: i32) {
+    let first = front_end.cell(LOOK);
+    if first.status() == "error" {
+        assert_eq!(first.error(), "SecretsReady", "{first:?}");
+    }
+    assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"));
+}
+
+#[test]
+fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
+    let server = Server::shared();
+    with_secret(server);
+    let (scratch, mut front_end) = at("not an address", &[]);
+    let pid = front_end.start(json!({"extra_env": {"KEPT": "canary\nin two lines"}}));
+    let cell = front_end.cell(LOOK);
+    assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("vault.toml:2"), "{cell:?}");
+    scratch.file("home/kernels/vaulted/vault.toml", config(&server.address(), "kernel"));
+    heals(&mut front_end, pid);
+    let look = "import os, json, resource, signal; print(json.dumps([\
+        sorted(os.readlink(f'/proc/self/fd/{n}').split(':')[0] for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}') and 'history' not in os.readlink(f'/proc/self/fd/{n}')), \
+        resource.getrlimit(resource.RLIMIT_CORE), \
+        [l for l in open('/proc/self/status') if l.startswith(('Sig', 'NoNewPrivs', 'Umask', 'Threads'))], \
+        open('/proc/self/cmdline').read().split('\\0')[:4], os.environ['KEPT'], os.path.getmtime('/proc/self') > 0, \
+        oct(os.stat('/proc/self/environ').st_mode), os.stat('/proc/self/environ').st_uid == os.getuid(), \
+        sorted(os.environ), os.getcwd(), os.getsid(0) == os.getpid()]))";
+    let healed: Value = serde_json::from_str(&front_end.cell(look).printed()).unwrap();
+    // The same kernel, started without a failure before.
+    front_end.ask("restart", json!({}));
+    front_end.ask("ready", json!({}));
+    let plain: Value = serde_json::from_str(&front_end.cell(look).printed()).unwrap();
+    assert_eq!(healed, plain);
+}
+
+#[test]
+fn a_cell_that_is_sent_at_any_moment_of_the_hand_over_is_answered() {
+    let server = Server::shared();
+    with_secret(server);
+    for pause in [0, 0, 5, 20, 60, 120, 250, 400] {
+        let (scratch, mut front_end) = at(&server.address(), &[]);
+        std::fs::remove_file(scratch.path("home/kernels/vaulted/token")).unwrap();
+        let pid = front_end.start(json!({}));
+        scratch.file("home/kernels/vaulted/token", "root");
+        assert_eq!(front_end.cell("1").error(), "SecretsReady");
+        std::thread::park_timeout(std::time::Duration::from_millis(pause));
+        let cell = front_end.cell(LOOK);
+        assert!(cell.printed() == format!("21 {pid}") || cell.error() == "SecretsReady", "{pause} ms: {cell:?}");
+        assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"), "{pause} ms");
+        eventually("the process that holds connections back has ended", || holders(pid) == 0);
+    }
+}
+
+/// Processes that hold connections back for that kernel.
+fn holders(kernel: i32) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let mark = format!("\0hold\0alone\0{kernel}\0");
+    lines.filter(|line| String::from_utf8_lossy(line).contains(&mark)).count()
+}

@@ -1,0 +1,139 @@
+"""A front end on jupyter_client that does as it is told: one JSON object a line in, one out."""
+
+import json
+import os
+import queue
+import sys
+import time
+
+from jupyter_client.manager import KernelManager
+
+manager = client = None
+
+
+def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, **_):
+    global manager
+    manager = KernelManager(kernel_name=kernel, transport=transport)
+    if curve:
+        manager.transport_encryption = "required"
+    manager.start_kernel(env={**os.environ, **(extra_env or {})}, stderr=open(os.environ["KERNEL_LOG"], "ab"))
+    connect()
+    return {"pid": manager.provisioner.pid, "file": os.path.abspath(manager.connection_file)}
+
+
+def connect(**_):
+    global client
+    if client:
+        client.stop_channels()
+    client = manager.client()
+    client.start_channels()
+    return {}
+
+
+def ready(**_):
+    client.wait_for_ready(timeout=60)
+    return {"info": request("kernel_info_request")["reply"]}
+
+
+def collect(wanted, timeout=60):
+    """Waits for replies and `idle` of all messages in `wanted`; gives what came for each."""
+    seen = {message: {"output": [], "reply": None, "idle": False, "order": []} for message in wanted}
+    end = time.monotonic() + timeout
+    while not all(of["reply"] is not None and of["idle"] for of in seen.values()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"no answer in time: {seen}")
+        for name, channel in (("iopub", client.iopub_channel), ("shell", client.shell_channel), ("stdin", client.stdin_channel)):
+            try:
+                answer = channel.get_msg(timeout=0.01)
+            except queue.Empty:
+                continue
+            of = seen.get(answer["parent_header"].get("msg_id"))
+            if of is None:
+                continue
+            kind, content = answer["msg_type"], answer["content"]
+            if name == "iopub":  # Between two connections there is no order to be seen.
+                of["order"].append(f"{kind}:{content['execution_state']}" if kind == "status" else kind)
+            if name == "shell":
+                of["reply"] = {**content, "of": kind}
+            elif kind == "status":
+                of["idle"] |= content["execution_state"] == "idle"
+            else:
+                of["output"].append({"kind": kind, **content})
+    return [seen[message] for message in wanted]
+
+
+def execute(codes, together=False, wait=True, timeout=60, **options):
+    """Executes cells one after the other, or sends all at once."""
+    if together or not wait:
+        sent = [client.execute(code, **options) for code in codes]
+        return collect(sent, timeout) if wait else {"sent": sent}
+    return [collect([client.execute(code, **options)], timeout)[0] for code in codes]
+
+
+def request(kind, content=None, channel="shell", **_):
+    message = client.session.msg(kind, content or {})
+    if channel == "control":
+        client.control_channel.send(message)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            answer = client.control_channel.get_msg(timeout=30)
+            if answer["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+                return {"reply": {**answer["content"], "of": answer["msg_type"]}}
+        raise TimeoutError(kind)
+    client.shell_channel.send(message)
+    return collect([message["header"]["msg_id"]])[0]
+
+
+def broadcast(kind, wait=30, **_):
+    """The next message of that type on iopub, whoever caused it."""
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        try:
+            answer = client.iopub_channel.get_msg(timeout=0.5)
+        except queue.Empty:
+            continue
+        if answer["msg_type"] == kind:
+            return {"content": answer["content"], "parent": answer["parent_header"].get("msg_type")}
+    raise TimeoutError(kind)
+
+
+def interrupt(**_):
+    manager.interrupt_kernel()
+    return {}
+
+
+def restart(now=False, **_):
+    manager.restart_kernel(now=now)
+    connect()
+    return {"pid": manager.provisioner.pid}
+
+
+def shutdown(now=False, **_):
+    client.stop_channels()
+    manager.shutdown_kernel(now=now)
+    return {"left": os.path.exists(f"/proc/{manager.provisioner.pid}") if manager.provisioner and manager.provisioner.pid else False}
+
+
+def beats(**_):
+    """Whether the heartbeat comes back."""
+    client.hb_channel.unpause()
+    end = time.monotonic() + 30
+    time.sleep(client.hb_channel.time_to_dead * 1.5)
+    while time.monotonic() < end and not client.hb_channel.is_beating():
+        time.sleep(0.1)
+    return {"beating": client.hb_channel.is_beating()}
+
+
+def alive(**_):
+    return {"alive": manager.is_alive()}
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        answer = globals()[order.pop("do")](**order)
+    except Exception as cause:
+        answer = {"failed": f"{type(cause).__name__}: {cause}"}
+    print(json.dumps(answer), flush=True)
+if manager is not None and manager.has_kernel:
+    manager.shutdown_kernel(now=True)

@@ -1,0 +1,155 @@
+//! A front end: Jupyter's own client in a process of its own, told what to do, one JSON line at a time.
+//!
+//! It starts the kernelspec `vaulted` as Jupyter does. When it is dropped, so is its kernel.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::launcher::{Scratch, binary, wait};
+use super::python::python;
+
+/// Writes the kernelspec `vaulted`: the launcher, then `command`; `config` is its vault.toml.
+pub fn kernelspec(scratch: &Scratch, config: &str, options: &[&str], command: &[&str]) -> PathBuf {
+    let spec = scratch.path("home/kernels/vaulted");
+    std::fs::create_dir_all(&spec).expect("a folder");
+    std::fs::write(spec.join("vault.toml"), config).expect("a file");
+    let mut argv = vec![binary().to_str().expect("a path"), "exec", "--config", "{resource_dir}/vault.toml"];
+    argv.extend(options);
+    argv.push("--");
+    argv.extend(command);
+    let text = json!({
+        "argv": argv,
+        "display_name": "Vaulted",
+        "language": "python",
+        "metadata": {"supported_encryption": "curve"},
+    });
+    std::fs::write(spec.join("kernel.json"), text.to_string()).expect("a file");
+    spec
+}
+
+/// ipykernel, as a kernelspec names it.
+pub fn ipykernel() -> Vec<String> {
+    let python = python().display().to_string();
+    [python.as_str(), "-m", "ipykernel_launcher", "-f", "{connection_file}"].map(str::to_owned).to_vec()
+}
+
+/// A vault.toml with a token file beside it, for the secret `secret/PATH`.
+pub fn config(address: &str, path: &str) -> String {
+    format!(
+        "[vault]\naddress = \"{address}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/{path}\"\nversion = 2\n"
+    )
+}
+
+/// An environment in which Jupyter finds that kernelspec and nothing of this machine's user.
+pub fn environment<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Command {
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home"));
+    command.env("JUPYTER_PATH", scratch.path("home")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
+    command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_PLATFORM_DIRS", "1");
+    command.env("KERNEL_LOG", scratch.path("kernel.log")).env("NO_PROXY", "127.0.0.1,localhost")
+}
+
+/// The running front end.
+pub struct FrontEnd {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    log: PathBuf,
+}
+
+impl FrontEnd {
+    /// Starts it; the kernel comes with [`FrontEnd::start`].
+    pub fn new(scratch: &Scratch) -> Self {
+        let mut command = Command::new(python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/front_end.py"));
+        environment(&mut command, scratch).current_dir(scratch.path("runtime"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
+        let to = child.stdin.take();
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, to, from, log: scratch.path("kernel.log") }
+    }
+
+    /// Gives an order that must succeed.
+    #[track_caller]
+    pub fn ask(&mut self, what: &str, options: Value) -> Value {
+        let answer = self.try_to(what, options);
+        assert!(answer.get("failed").is_none(), "{what}: {answer}\n{}", self.log());
+        answer
+    }
+
+    /// Gives an order; `failed` in the answer says why it did not succeed.
+    pub fn try_to(&mut self, what: &str, mut options: Value) -> Value {
+        options["do"] = json!(what);
+        let to = self.to.as_mut().expect("it is open");
+        writeln!(to, "{options}").and_then(|()| to.flush()).expect("the front end lives");
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("an answer");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{what}: no JSON: {line}"))
+    }
+
+    /// Starts the kernel and waits until it answers; gives its pid.
+    #[track_caller]
+    pub fn start(&mut self, options: Value) -> i32 {
+        let pid = self.ask("start", options)["pid"].as_i64().expect("a pid");
+        self.ask("ready", json!({}));
+        i32::try_from(pid).expect("a pid")
+    }
+
+    /// Executes one cell.
+    #[track_caller]
+    pub fn cell(&mut self, code: &str) -> Cell {
+        Cell(self.ask("execute", json!({"codes": [code]}))[0].clone())
+    }
+
+    /// What the launcher and the kernel have written to stderr.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for FrontEnd {
+    fn drop(&mut self) {
+        drop(self.to.take());
+        if std::thread::panicking() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        } else {
+            wait(&mut self.child);
+        }
+    }
+}
+
+/// What became of a cell.
+#[derive(Debug)]
+pub struct Cell(pub Value);
+
+impl Cell {
+    /// The status of its reply: ok, error, aborted.
+    pub fn status(&self) -> &str {
+        self.0["reply"]["status"].as_str().unwrap_or_default()
+    }
+
+    /// The name of its error.
+    pub fn error(&self) -> &str {
+        self.0["reply"]["ename"].as_str().unwrap_or_default()
+    }
+
+    /// What it printed.
+    pub fn printed(&self) -> String {
+        let texts = self.0["output"].as_array().into_iter().flatten().filter_map(|output| output["text"].as_str());
+        texts.collect::<String>().trim().to_owned()
+    }
+
+    /// The first output of that type.
+    pub fn output(&self, kind: &str) -> &Value {
+        let outputs = self.0["output"].as_array().into_iter().flatten();
+        outputs.into_iter().find(|output| output["kind"] == kind).unwrap_or(&Value::Null)
+    }
+}
+
+/// The program that a process executes.
+pub fn program(pid: i32) -> PathBuf {
+    std::fs::read_link(Path::new("/proc").join(pid.to_string()).join("exe")).unwrap_or_default()
+}
