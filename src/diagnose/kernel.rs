@@ -210,6 +210,8 @@ impl<'a> Kernel<'a> {
                 }
                 Step::Guard(why) => {
                     end(attempt).await;
+                    // An interrupt that came with it must not have the last word.
+                    let _ = guards.last_word();
                     return Ok(Outcome::Over(why));
                 }
                 Step::ShutDown => {

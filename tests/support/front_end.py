@@ -125,7 +125,34 @@ def beats(**_):
 
 
 def alive(**_):
-    return {"alive": manager.is_alive()}
+    process = manager.provisioner.process
+    return {"alive": process.poll() is None, "code": process.poll()}
+
+
+def send(kind, content=None, channel="shell", **_):
+    """Sends a request and waits for nothing."""
+    getattr(client, f"{channel}_channel").send(client.session.msg(kind, content or {}))
+    return {}
+
+
+def replies(count, wait=60, **_):
+    """The next replies on shell, whatever they are for."""
+    return {"replies": [client.shell_channel.get_msg(timeout=wait)["content"] for _ in range(count)]}
+
+
+def stranger(**_):
+    """Somebody who can connect, and does not know the key."""
+    other = manager.client()
+    other.session.key = b"another"
+    other.start_channels()
+    other.shell_channel.send(other.session.msg("kernel_info_request", {}))
+    try:
+        other.shell_channel.get_msg(timeout=2)
+        return {"heard": True}
+    except queue.Empty:
+        return {"heard": False}
+    finally:
+        other.stop_channels()
 
 
 for line in sys.stdin:

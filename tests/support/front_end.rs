@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 use super::launcher::{Scratch, binary, wait};
+use super::openbao::free_ports;
 use super::python::python;
 
 /// Writes the kernelspec `vaulted`: the launcher, then `command`; `config` is its vault.toml.
@@ -28,6 +29,16 @@ pub fn kernelspec(scratch: &Scratch, config: &str, options: &[&str], command: &[
     });
     std::fs::write(spec.join("kernel.json"), text.to_string()).expect("a file");
     spec
+}
+
+/// A connection file with free ports and that key, as Jupyter writes it.
+pub fn connection_file(scratch: &Scratch, key: &str) -> PathBuf {
+    let [shell, control, stdin, iopub, heartbeat] = free_ports();
+    let content = json!({
+        "shell_port": shell, "control_port": control, "stdin_port": stdin, "iopub_port": iopub, "hb_port": heartbeat,
+        "ip": "127.0.0.1", "transport": "tcp", "key": key, "signature_scheme": "hmac-sha256",
+    });
+    scratch.file("runtime/kernel-1.json", content.to_string())
 }
 
 /// ipykernel, as a kernelspec names it.

@@ -1,0 +1,343 @@
+//! The stand-in is no trap: everything that ends it does, and it asks Vault no more than it should.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "diagnose", target_os = "linux"))]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use support::faults::{Faults, Reply, relay_to};
+use support::front_end::{FrontEnd, config, connection_file, ipykernel, kernelspec, program};
+use support::launcher::{Scratch, binary, eventually, finish, run};
+use support::openbao::{Server, free_ports};
+
+fn nowhere() -> String {
+    let [port] = free_ports();
+    format!("http://127.0.0.1:{port}")
+}
+
+fn front_end(address: &str, options: &[&str], command: &[String]) -> (Scratch, FrontEnd) {
+    let scratch = Scratch::new();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    let spec = kernelspec(&scratch, &config(address, "kernel"), options, &command);
+    std::fs::write(spec.join("token"), "root\n").unwrap();
+    let front_end = FrontEnd::new(&scratch);
+    (scratch, front_end)
+}
+
+/// ipykernel, which leaves a mark in the log when it is started.
+fn marked() -> Vec<String> {
+    let shell = ["sh", "-c", "echo STARTED >> \"$KERNEL_LOG\"; exec \"$@\"", "sh"].map(str::to_owned);
+    shell.into_iter().chain(ipykernel()).collect()
+}
+
+/// The launcher with that connection file and a server that is not there; it stands in by now.
+fn standing_in(scratch: &Scratch, variables: &[(&str, &str)]) -> Child {
+    let file = connection_file(scratch, "key");
+    let argv = ["sleep", "60", "-f", file.to_str().unwrap()];
+    let mut command = scratch.exec(&nowhere(), "root", &["--timeout", "1", "--secrets", "secret/x"], &argv);
+    command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let port = u16::try_from(content["hb_port"].as_u64().unwrap()).unwrap();
+    eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    child
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+#[test]
+fn a_shutdown_wins_over_a_launch_that_succeeds_meanwhile() {
+    let server = Server::shared();
+    server.put("kernel", &json!({"KERNEL_SECRET": "x"}));
+    for channel in ["control", "shell"] {
+        let (scratch, mut front_end) = front_end("no address", &[], &marked());
+        front_end.start(json!({}));
+        // From now on the launch succeeds, but slowly: the shutdown comes while it runs. On shell, it waits
+        // behind the cell, and is read when the secrets are there already.
+        let pass = relay_to(server.port());
+        let slow = Faults::start(move |request, number| {
+            std::thread::park_timeout(Duration::from_millis(700));
+            pass(request, number)
+        });
+        scratch.file("home/kernels/vaulted/vault.toml", config(&slow.address(), "kernel"));
+        front_end.ask("execute", json!({"codes": ["1"], "wait": false}));
+        eventually("the launch is tried again", || !slow.seen().is_empty());
+        front_end.ask("send", json!({"kind": "shutdown_request", "content": {"restart": false}, "channel": channel}));
+        eventually("it has ended", || front_end.ask("alive", json!({}))["alive"] == false);
+        assert_eq!(front_end.ask("alive", json!({}))["code"], 0, "{channel}");
+        assert!(!front_end.log().contains("STARTED"), "{channel}: {}", front_end.log());
+    }
+}
+
+#[test]
+fn signals_end_it_by_their_own_name_and_an_interrupt_does_not() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let scratch = Scratch::new();
+        let child = standing_in(&scratch, &[]);
+        kill(pid(&child), Signal::SIGINT).unwrap();
+        kill(pid(&child), Signal::SIGINT).unwrap();
+        kill(pid(&child), signal).unwrap();
+        let outcome = finish(child);
+        assert_eq!(outcome.signal(), Some(signal as i32), "{outcome:?}");
+        assert!(outcome.stdout.is_empty());
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_attempt_of_a_cell_in_both_modes() {
+    for mode in ["signal", "message"] {
+        let hanging = Faults::start(|_, number| if number == 0 { Reply::json(503, "{}") } else { Reply::Hang(vec![]) });
+        let (scratch, mut front_end) = front_end(&hanging.address(), &["--timeout", "50"], &ipykernel());
+        let path = scratch.path("home/kernels/vaulted/kernel.json");
+        let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        spec["interrupt_mode"] = json!(mode);
+        std::fs::write(&path, spec.to_string()).unwrap();
+        // The first launch retries after a 503, and would hang.
+        scratch.file("home/kernels/vaulted/vault.toml", config("no address", "kernel"));
+        let pid = front_end.start(json!({}));
+        scratch.file("home/kernels/vaulted/vault.toml", config(&hanging.address(), "kernel"));
+        let cell = front_end.cell("1");
+        assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("sealed"), "{cell:?}");
+        let asked = hanging.seen().len();
+        front_end.ask("execute", json!({"codes": ["2"], "wait": false}));
+        eventually("Vault is asked", || hanging.seen().len() > asked);
+        front_end.ask("interrupt", json!({}));
+        // Not the time-out, which would come 50 s later: what was known before.
+        let reply = &front_end.ask("replies", json!({"count": 1, "wait": 40}))["replies"][0];
+        assert!(reply["evalue"].as_str().unwrap().contains("sealed"), "{mode}: {reply}");
+        assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
+        assert_eq!(program(pid), binary());
+    }
+}
+
+#[test]
+fn it_ends_with_jupyter_even_when_that_is_not_its_parent() {
+    let scratch = Scratch::new();
+    let mut jupyter = Command::new("sleep").arg("60").spawn().unwrap();
+    let child = standing_in(&scratch, &[("JPY_PARENT_PID", &jupyter.id().to_string())]);
+    jupyter.kill().unwrap();
+    jupyter.wait().unwrap();
+    let outcome = finish(child);
+    assert_eq!(outcome.code(), Some(69), "{outcome:?}");
+}
+
+#[test]
+fn it_ends_when_the_connection_file_vanishes_and_not_when_it_is_replaced() {
+    let scratch = Scratch::new();
+    let mut child = standing_in(&scratch, &[]);
+    let file = scratch.path("runtime/kernel-1.json");
+    std::fs::copy(&file, scratch.path("copy")).unwrap();
+    std::fs::rename(scratch.path("copy"), &file).unwrap();
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "a file that was replaced is there");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(finish(child).code(), Some(69));
+}
+
+#[test]
+fn it_ends_when_nobody_ever_connects_and_not_when_somebody_has() {
+    let scratch = Scratch::new();
+    let outcome = finish(standing_in(&scratch, &[("JUPYTER_VAULT_UNUSED_TIMEOUT", "1s")]));
+    assert_eq!(outcome.code(), Some(69), "a port that was tried is nobody who speaks: {outcome:?}");
+    let (_scratch, mut front_end) = front_end(&nowhere(), &["--timeout", "1"], &ipykernel());
+    front_end.start(json!({"extra_env": {"JUPYTER_VAULT_UNUSED_TIMEOUT": "2s"}}));
+    std::thread::park_timeout(Duration::from_secs(3));
+    assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
+}
+
+#[test]
+fn a_wrong_signature_ends_it_unless_the_right_one_was_seen() {
+    let address = nowhere();
+    let (_scratch, mut first) = front_end(&address, &["--timeout", "1"], &ipykernel());
+    first.ask("start", json!({}));
+    assert_eq!(first.ask("stranger", json!({}))["heard"], false);
+    eventually("it has ended", || first.ask("alive", json!({}))["alive"] == false);
+    assert_eq!(first.ask("alive", json!({}))["code"], 76, "{}", first.log());
+    assert!(first.log().contains("another key than the connection file's"), "{}", first.log());
+    let (_scratch, mut second) = front_end(&address, &["--timeout", "1"], &ipykernel());
+    second.start(json!({}));
+    assert_eq!(second.ask("stranger", json!({}))["heard"], false);
+    assert_eq!(second.cell("1").error(), "SecretsUnavailable");
+}
+
+#[test]
+fn a_taken_port_and_a_malformed_connection_file_are_plain_exits() {
+    let scratch = Scratch::new();
+    let launch = |options: &[&str]| {
+        let file = scratch.path("runtime/kernel-1.json");
+        let options: Vec<_> = ["--timeout", "1", "--secrets", "secret/x"].iter().chain(options).copied().collect();
+        run(&mut scratch.exec(&nowhere(), "root", &options, &["sleep", "60", "-f", file.to_str().unwrap()]))
+    };
+    let file = connection_file(&scratch, "canary");
+    let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for key in ["shell_port", "control_port", "stdin_port", "iopub_port", "hb_port"] {
+        let port = u16::try_from(content[key].as_u64().unwrap()).unwrap();
+        let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let outcome = launch(&[]);
+        drop(taken);
+        assert_eq!(outcome.code(), Some(73), "{outcome:?}");
+        // The launch's own error is not lost.
+        assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
+        let named = format!("the kernel's {key} 127.0.0.1:{port} is taken by another process");
+        assert!(outcome.stderr.contains(&named), "{}", outcome.stderr);
+    }
+    for text in ["", "{}", "{\"shell_port\": 1}", "[", &content.to_string().replace("sha256", "md5-canary")] {
+        std::fs::write(&file, text).unwrap();
+        let outcome = launch(&[]);
+        assert_eq!(outcome.code(), Some(72), "{text}: {outcome:?}");
+        assert!(outcome.stderr.contains("kernel-1.json") && !outcome.stderr.contains("canary"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
+        // Who wants to know nothing of it is not told.
+        launch(&["--on-error", "exit"]).is_error(69, &["refused the connection"]);
+    }
+}
+
+#[test]
+fn it_exits_at_once_where_that_is_asked_for_and_without_a_connection_file() {
+    let scratch = Scratch::new();
+    let file = connection_file(&scratch, "key");
+    let options = ["--timeout", "1", "--secrets", "secret/x"];
+    let with_file = ["sleep", "60", "-f", file.to_str().unwrap()];
+    let exit = [&["--on-error", "exit"], &options[..]].concat();
+    run(&mut scratch.exec(&nowhere(), "root", &exit, &with_file)).is_error(69, &["refused the connection"]);
+    let mut by_variable = scratch.exec(&nowhere(), "root", &options, &with_file);
+    run(by_variable.env("JUPYTER_VAULT_ON_ERROR", "exit")).is_error(69, &["refused the connection"]);
+    let without = ["sleep", "60"];
+    run(&mut scratch.exec(&nowhere(), "root", &options, &without)).is_error(69, &["refused the connection"]);
+    let explicit = [&["--on-error", "diagnose"], &options[..]].concat();
+    run(&mut scratch.exec(&nowhere(), "root", &explicit, &without)).is_error(69, &["refused the connection"]);
+}
+
+#[test]
+fn one_attempt_runs_at_a_time_and_each_keeps_its_budget() {
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counts = (Arc::clone(&running), Arc::clone(&most));
+    let slow = Faults::start(move |_, _| {
+        counts.1.fetch_max(counts.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        // Gone before the next attempt, which a cut connection would start at once.
+        std::thread::park_timeout(Duration::from_millis(300));
+        counts.0.fetch_sub(1, Ordering::SeqCst);
+        Reply::json(500, "{}")
+    });
+    let (_scratch, mut first) = front_end(&slow.address(), &["--timeout", "5"], &ipykernel());
+    first.start(json!({}));
+    let before = slow.seen().len();
+    let order = json!({"codes": vec!["1"; 12], "together": true, "stop_on_error": false});
+    let cells = first.ask("execute", order);
+    assert!(cells.as_array().unwrap().iter().all(|cell| cell["reply"]["status"] == "error"));
+    assert!(slow.seen().len() >= before + 12);
+    assert_eq!(most.load(Ordering::SeqCst), 1, "attempts overlap");
+    // The budget is an attempt's own: a cell later than the first one's budget has all of it.
+    let hanging = Faults::start(|_, _| Reply::Hang(vec![]));
+    let (_scratch, mut second) = front_end(&hanging.address(), &["--timeout", "1"], &ipykernel());
+    second.start(json!({}));
+    for _ in 0..3 {
+        let cell = second.cell("1");
+        assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("no answer in time"), "{cell:?}");
+    }
+    assert!(hanging.seen().len() >= 4);
+}
+
+#[test]
+fn a_refused_login_is_repeated_by_a_cell_and_never_by_itself() {
+    let server = Server::start();
+    server.enable_auth("userpass", "userpass");
+    server.must("POST", "auth/userpass/users/u", &json!({"password": "right", "token_policies": "default"}));
+    let relay = Faults::start(relay_to(server.port()));
+    let (scratch, mut front_end) = front_end(&relay.address(), &[], &ipykernel());
+    let text = config(&relay.address(), "kernel")
+        .replace("token_file = \"token\"", "method = \"userpass\"\nusername = \"u\"\npassword_file = \"password\"");
+    scratch.file("home/kernels/vaulted/vault.toml", text);
+    scratch.file("home/kernels/vaulted/password", "canary-wrong");
+    front_end.start(json!({}));
+    assert_eq!(relay.seen().len(), 1);
+    // Twice the pause before a first retry.
+    std::thread::park_timeout(Duration::from_secs(5));
+    assert_eq!(relay.seen().len(), 1);
+    let cell = front_end.cell("1");
+    assert!(!cell.0.to_string().contains("every few seconds") && !cell.0.to_string().contains("canary"), "{cell:?}");
+    assert_eq!(relay.seen().len(), 2);
+}
+
+#[test]
+fn a_wrapped_token_that_is_used_up_does_not_hide_the_first_cause() {
+    let server = Server::start();
+    server.policy("nothing", "path \"secret/data/other\" { capabilities = [\"read\"] }");
+    let (scratch, mut front_end) = front_end(&server.address(), &[], &ipykernel());
+    let wrapped = server.wrapped("auth/token/create", &json!({"policies": ["nothing"], "ttl": "5m"}));
+    scratch.file("home/kernels/vaulted/wrapped", &wrapped);
+    let text = config(&server.address(), "kernel")
+        .replace("token_file = \"token\"", "method = \"wrapped\"\nwrapped_token_file = \"wrapped\"");
+    scratch.file("home/kernels/vaulted/vault.toml", text);
+    front_end.start(json!({}));
+    for _ in 0..3 {
+        let cell = front_end.cell("1");
+        assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("forbid reading secret/kernel"), "{cell:?}");
+        let advice = cell.0["reply"]["traceback"][1].as_str().unwrap();
+        assert!(advice.contains("capabilities") && advice.contains("new wrapped token"), "{advice}");
+        assert!(!cell.0.to_string().contains(&wrapped));
+    }
+}
+
+#[test]
+fn five_restarts_with_a_dead_server_leave_one_process_and_no_storm() {
+    let closing = Faults::start(|_, _| Reply::Close(vec![]));
+    let (scratch, mut front_end) = front_end(&closing.address(), &["--timeout", "2"], &marked());
+    front_end.start(json!({}));
+    for round in 0..5 {
+        assert_eq!(front_end.cell("1").error(), "SecretsUnavailable");
+        front_end.ask("restart", json!({"now": round % 2 == 1}));
+        front_end.ask("ready", json!({}));
+    }
+    let mine = scratch.path("home").display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let left: Vec<_> = lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned())
+        .filter(|line| line.starts_with(binary().to_str().unwrap()) && line.contains(&mine))
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    // Six launches of at most a few requests each, five cells, and a retry now and again.
+    assert!(closing.connections() < 60, "{}", closing.connections());
+    assert!(!front_end.log().contains("STARTED"));
+    assert_eq!(front_end.ask("shutdown", json!({}))["left"], false);
+}
+
+#[test]
+fn while_it_waits_it_says_why_once_and_nothing_more() {
+    let scratch = Scratch::new();
+    let mut child = standing_in(&scratch, &[]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("refused the connection") && line.contains("a diagnostic kernel says so"), "{line}");
+    std::thread::park_timeout(Duration::from_secs(4));
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    let rest: Vec<_> = stderr.lines().map_while(Result::ok).collect();
+    assert_eq!(rest.len(), 1, "{rest:?}");
+}
