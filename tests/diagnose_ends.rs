@@ -341,3 +341,48 @@ fn while_it_waits_it_says_why_once_and_nothing_more() {
     let rest: Vec<_> = stderr.lines().map_while(Result::ok).collect();
     assert_eq!(rest.len(), 1, "{rest:?}");
 }
+
+#[test]
+fn while_nobody_asks_and_nothing_is_retried_it_does_not_wake() {
+    let server = Server::start();
+    server.enable_auth("userpass", "userpass");
+    let scratch = Scratch::new();
+    let file = connection_file(&scratch, "key");
+    let text = "[auth]\nmethod = \"userpass\"\nusername = \"u\"\n[[source]]\nkv = \"secret/x\"\n";
+    scratch.file("config/vault.toml", text);
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", server.address()).env("JUPYTER_VAULT_PASSWORD", "wrong");
+    command.args(["exec", "--", "sleep", "60", "-f"]).arg(&file).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    let wakes = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("voluntary")).unwrap().to_owned();
+        let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
+        (line, threads)
+    };
+    std::thread::park_timeout(Duration::from_secs(1));
+    let before = wakes();
+    std::thread::park_timeout(Duration::from_secs(3));
+    assert_eq!(wakes(), before);
+    assert_eq!(before.1, 1, "one thread");
+    kill(pid(&child), Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_launcher_only_build_links_none_of_it() {
+    let tree = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"]).args(features);
+        let outcome = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let (with, without) = (tree(&[]), tree(&["--no-default-features"]));
+    for name in ["crypto_box v", "z85 v", "humantime v", "crypto_secretbox v"] {
+        assert!(with.contains(name) && !without.contains(name), "{name}");
+    }
+}

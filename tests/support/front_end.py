@@ -129,6 +129,11 @@ def alive(**_):
     return {"alive": process.poll() is None, "code": process.poll()}
 
 
+def stop_listening(**_):
+    client.stop_channels()
+    return {"pid": manager.provisioner.pid}
+
+
 def send(kind, content=None, channel="shell", **_):
     """Sends a request and waits for nothing."""
     getattr(client, f"{channel}_channel").send(client.session.msg(kind, content or {}))

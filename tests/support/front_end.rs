@@ -2,13 +2,13 @@
 //!
 //! It starts the kernelspec `vaulted` as Jupyter does. When it is dropped, so is its kernel.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::launcher::{Scratch, binary, wait};
+use super::dialogue::Dialogue;
+use super::launcher::{Scratch, binary};
 use super::openbao::free_ports;
 use super::python::python;
 
@@ -64,9 +64,7 @@ pub fn environment<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut C
 
 /// The running front end.
 pub struct FrontEnd {
-    child: Child,
-    to: Option<ChildStdin>,
-    from: BufReader<ChildStdout>,
+    dialogue: Dialogue,
     log: PathBuf,
 }
 
@@ -76,28 +74,13 @@ impl FrontEnd {
         let mut command = Command::new(python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/front_end.py"));
         environment(&mut command, scratch).current_dir(scratch.path("runtime"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
-        let to = child.stdin.take();
-        let from = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, to, from, log: scratch.path("kernel.log") }
+        Self { dialogue: Dialogue::with(&mut command), log: scratch.path("kernel.log") }
     }
 
     /// Gives an order that must succeed.
     #[track_caller]
     pub fn ask(&mut self, what: &str, options: Value) -> Value {
-        let answer = self.try_to(what, options);
-        assert!(answer.get("failed").is_none(), "{what}: {answer}\n{}", self.log());
-        answer
-    }
-
-    /// Gives an order; `failed` in the answer says why it did not succeed.
-    pub fn try_to(&mut self, what: &str, mut options: Value) -> Value {
-        options["do"] = json!(what);
-        let to = self.to.as_mut().expect("it is open");
-        writeln!(to, "{options}").and_then(|()| to.flush()).expect("the front end lives");
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("an answer");
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{what}: no JSON: {line}"))
+        self.dialogue.ask(what, options)
     }
 
     /// Starts the kernel and waits until it answers; gives its pid.
@@ -117,18 +100,6 @@ impl FrontEnd {
     /// What the launcher and the kernel have written to stderr.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
-    }
-}
-
-impl Drop for FrontEnd {
-    fn drop(&mut self) {
-        drop(self.to.take());
-        if std::thread::panicking() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        } else {
-            wait(&mut self.child);
-        }
     }
 }
 

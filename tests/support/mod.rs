@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its own part of this")]
 
 pub mod certificates;
+pub mod dialogue;
 pub mod faults;
 pub mod front_end;
 pub mod launcher;
 pub mod openbao;
 pub mod python;
+pub mod server;

@@ -1,0 +1,24 @@
+//! Messages and what they are answered: nothing without the key's signature, and never a panic.
+#![no_main]
+use jupyter_vault::diagnose::answer::{Answer, answer};
+use jupyter_vault::error::{Error, Kind};
+use jupyter_vault::kernel::connection::Channel;
+use jupyter_vault::kernel::message::Request;
+use jupyter_vault::kernel::signature::{Scheme, Signer};
+
+libfuzzer_sys::fuzz_target!(|input: (u8, Vec<Vec<u8>>, String, Vec<u8>)| {
+    let (channel, frames, kind, content) = input;
+    let channel = Channel::ALL[usize::from(channel) % Channel::ALL.len()];
+    assert!(Request::parse(frames.clone(), &Signer::new(Scheme::Sha256, b"a key that nobody guesses")).is_err());
+    let unsigned = Signer::new(Scheme::Sha256, b"");
+    let _ = Request::parse(frames, &unsigned);
+    let header = serde_json::json!({"msg_id": "1", "msg_type": kind}).to_string().into_bytes();
+    let frames = vec![b"<IDS|MSG>".to_vec(), Vec::new(), header, b"{}".to_vec(), b"{}".to_vec(), content];
+    let Ok(request) = Request::parse(frames, &unsigned) else { return };
+    let error = Error::new(Kind::Refused, "what", "advice");
+    if let Answer::Reply(kind, content) | Answer::Interrupt(kind, content) | Answer::ShutDown(kind, content) =
+        answer(channel, &request, "python", &error)
+    {
+        assert!(kind.ends_with("_reply") && content.is_object());
+    }
+});

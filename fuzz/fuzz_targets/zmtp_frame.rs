@@ -1,0 +1,24 @@
+//! Frames, commands and greetings: what is decoded comes back when it is encoded.
+#![no_main]
+use jupyter_vault::kernel::zmtp::command::{Properties, compose, split};
+use jupyter_vault::kernel::zmtp::frame::{Decoded, decode, encode};
+use jupyter_vault::kernel::zmtp::greeting::{self, Mechanism};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(Decoded::Frame(frame, length)) = decode(bytes) {
+        assert!(length <= bytes.len() && frame.body.len() < length);
+        let mut again = Vec::new();
+        encode(frame.more, frame.command, &frame.body, &mut again);
+        assert_eq!(decode(&again), Ok(Decoded::Frame(frame, again.len())));
+    }
+    if let Ok((name, rest)) = split(bytes) {
+        assert_eq!(compose(name, rest), bytes);
+    }
+    if let Ok(properties) = Properties::parse(bytes) {
+        assert_eq!(Properties::parse(&properties.compose()), Ok(properties));
+    }
+    if let Some(greeting) = bytes.first_chunk::<{ greeting::LENGTH }>() {
+        let _ = greeting::check(greeting, Mechanism::Null);
+        let _ = greeting::check(greeting, Mechanism::Curve);
+    }
+});

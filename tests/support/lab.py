@@ -1,0 +1,57 @@
+"""A person before JupyterLab in Chromium: one JSON object a line in, one out."""
+
+import json
+import sys
+
+from playwright.sync_api import sync_playwright
+
+OUTPUT = ".jp-Notebook .jp-Cell >> nth={} >> .jp-Cell-outputWrapper"
+page = None
+
+
+def open_notebook(url, chromium, **_):
+    global page
+    browser = playwright.chromium.launch(
+        executable_path=chromium,
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+    )
+    page = browser.new_page(viewport={"width": 1100, "height": 400}, device_scale_factor=1.5)
+    page.goto(url, wait_until="domcontentloaded")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60000)
+    # The kernel answers: its name is no longer followed by a busy mark.
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60000)
+    return {}
+
+
+def run_cell(number, **_):
+    page.locator(f".jp-Notebook .jp-Cell >> nth={number} >> .jp-InputArea-editor").click()
+    page.keyboard.press("Control+Enter")
+    # First the prompt shows a star, then a number again.
+    page.wait_for_timeout(1500)
+    prompt = f".jp-Notebook .jp-Cell >> nth={number} >> .jp-InputPrompt:not(:has-text('*')):has-text(']:')"
+    page.wait_for_selector(prompt, timeout=60000)
+    page.wait_for_timeout(500)
+    return output(number)
+
+
+def output(number, **_):
+    return {"text": page.locator(OUTPUT.format(number)).inner_text(timeout=10000)}
+
+
+def dialogs(**_):
+    return {"text": [dialog.inner_text() for dialog in page.locator(".jp-Dialog").all()]}
+
+
+def picture(path, **_):
+    page.screenshot(path=path)
+    return {}
+
+
+with sync_playwright() as playwright:
+    for line in sys.stdin:
+        order = json.loads(line)
+        try:
+            answer = globals()[order.pop("do")](**order)
+        except Exception as cause:
+            answer = {"failed": f"{type(cause).__name__}: {cause}"}
+        print(json.dumps(answer), flush=True)

@@ -1,0 +1,153 @@
+//! Real Jupyter servers and gateways, and a user of them.
+//!
+//! As with OpenBao, a small shell stands between, which ends the server when this process is gone.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::dialogue::Dialogue;
+use super::front_end::{Cell, environment};
+use super::launcher::{Scratch, wait};
+use super::openbao::free_ports;
+use super::python;
+
+/// What the tests log in with.
+pub const TOKEN: &str = "server-token";
+
+/// Ends its child when standard input closes.
+const WATCH: &str = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server""#;
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    JupyterServer,
+    JupyterLab,
+    KernelGateway,
+    EnterpriseGateway,
+}
+
+impl Kind {
+    fn command(self, scratch: &Scratch, port: u16) -> Vec<String> {
+        let program = |name: &str| python::environment().join("bin").join(name).display().to_string();
+        let notebooks = scratch.path("home").display().to_string();
+        match self {
+            Self::JupyterServer | Self::JupyterLab => {
+                let name = if self == Self::JupyterLab { "jupyter-lab" } else { "jupyter-server" };
+                let options =
+                    ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"];
+                let mut command = vec![program(name)];
+                command.extend(options.map(str::to_owned));
+                command.push(format!("--ServerApp.port={port}"));
+                command.push(format!("--ServerApp.root_dir={notebooks}"));
+                if self == Self::JupyterLab {
+                    // Nothing that asks the internet.
+                    command.push("--LabApp.news_url=None".to_owned());
+                    command.push("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate".to_owned());
+                }
+                command
+            }
+            Self::KernelGateway => vec![
+                program("jupyter-kernelgateway"),
+                "--KernelGatewayApp.ip=127.0.0.1".to_owned(),
+                "--KernelGatewayApp.port_retries=0".to_owned(),
+                format!("--KernelGatewayApp.port={port}"),
+                "--JupyterWebsocketPersonality.list_kernels=True".to_owned(),
+            ],
+            Self::EnterpriseGateway => vec![
+                python::enterprise_gateway().join("bin/jupyter-enterprisegateway").display().to_string(),
+                "--EnterpriseGatewayApp.ip=127.0.0.1".to_owned(),
+                "--EnterpriseGatewayApp.port_retries=0".to_owned(),
+                format!("--EnterpriseGatewayApp.port={port}"),
+                "--EnterpriseGatewayApp.list_kernels=True".to_owned(),
+            ],
+        }
+    }
+}
+
+/// A running server.
+pub struct JupyterServer {
+    port: u16,
+    child: Child,
+    log: PathBuf,
+}
+
+impl JupyterServer {
+    /// Starts a server that finds the kernelspecs of `scratch`, and waits until it answers.
+    pub fn start(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)]) -> Self {
+        let [port] = free_ports();
+        let log = scratch.path("server.log");
+        let file = File::create(&log).expect("the log");
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCH, "sh"]).args(kind.command(scratch, port));
+        environment(&mut command, scratch).current_dir(scratch.path("home"));
+        command.env("JUPYTER_TOKEN", TOKEN).env("KG_AUTH_TOKEN", TOKEN).env("EG_AUTH_TOKEN", TOKEN);
+        command.env("EG_LIST_KERNELS", "True").envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stderr(file.try_clone().expect("the log")).stdout(file);
+        let child = command.spawn().expect("a shell");
+        let mut server = Self { port, child, log };
+        server.wait_until_ready();
+        server
+    }
+
+    fn wait_until_ready(&mut self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+        let address = format!("{}/api/kernelspecs", self.address());
+        loop {
+            let request = agent.get(&address).header("Authorization", format!("token {TOKEN}"));
+            if request.call().is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            let ended = self.child.try_wait().expect("the shell is ours").is_some();
+            assert!(!ended && Instant::now() < end, "the server does not start: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What it and its kernels have written.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for JupyterServer {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        wait(&mut self.child);
+    }
+}
+
+/// Somebody who uses servers.
+pub struct User(Dialogue);
+
+impl User {
+    /// A user of that server.
+    pub fn of(server: &JupyterServer) -> Self {
+        let mut command = Command::new(python::python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/server_client.py")).env("NO_PROXY", "*");
+        let mut user = Self(Dialogue::with(&mut command));
+        user.ask("server", json!({"at": server.address(), "secret": TOKEN}));
+        user
+    }
+
+    /// Gives an order that must succeed.
+    #[track_caller]
+    pub fn ask(&mut self, what: &str, options: Value) -> Value {
+        self.0.ask(what, options)
+    }
+
+    /// Executes one cell.
+    #[track_caller]
+    pub fn cell(&mut self, code: &str) -> Cell {
+        Cell(self.ask("cell", json!({ "code": code })))
+    }
+}

@@ -1,0 +1,132 @@
+"""A user of a Jupyter server or gateway, over REST and websocket: one JSON object a line in, one out.
+
+Orders name the `kernel` by what `launch` called it, so that several can be used at once.
+"""
+
+import json
+import sys
+import time
+import urllib.request
+import uuid
+
+import websocket
+
+url = token = None
+kernels = {}
+
+
+def server(at, secret, **_):
+    global url, token
+    url, token = at.rstrip("/"), secret
+    return {}
+
+
+def rest(method, path, body=None, timeout=90):
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/api/{path}", data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+
+def launch(kernel="one", name="vaulted", env=None, **_):
+    body = {"name": name}
+    if env:
+        body["env"] = env
+    _, model = rest("POST", "kernels", body)
+    kernels[kernel] = {"id": model["id"]}
+    connect(kernel)
+    return {"id": model["id"]}
+
+
+def connect(kernel="one", **_):
+    of = kernels[kernel]
+    if "socket" in of:
+        of["socket"].close()
+    of["session"] = uuid.uuid4().hex
+    address = url.replace("http", "ws", 1) + f"/api/kernels/{of['id']}/channels?session_id={of['session']}"
+    of["socket"] = websocket.create_connection(address, header=[f"Authorization: token {token}"], timeout=60)
+    return {}
+
+
+def request(kernel, kind, content, channel="shell", timeout=60):
+    """Sends a request; gives its reply and what came on iopub for it."""
+    of = kernels[kernel]
+    message = uuid.uuid4().hex
+    header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
+    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel, "buffers": []}
+    of["socket"].send(json.dumps(whole))
+    seen = {"reply": None, "idle": False, "output": []}
+    end = time.monotonic() + timeout
+    while not (seen["reply"] and seen["idle"]):
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no answer in time: {seen}")
+        of["socket"].settimeout(left)
+        answer = json.loads(of["socket"].recv())
+        if answer.get("parent_header", {}).get("msg_id") != message:
+            continue
+        kind, content = answer["msg_type"], answer["content"]
+        if answer.get("channel") in ("shell", "control"):
+            seen["reply"] = {**content, "of": kind}
+        elif kind == "status":
+            seen["idle"] |= content["execution_state"] == "idle"
+        else:
+            seen["output"].append({"kind": kind, **content})
+    return seen
+
+
+def cell(code, kernel="one", timeout=60, **_):
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    return request(kernel, "execute_request", content, timeout=timeout)
+
+
+def start_cell(code, kernel="one", **_):
+    """Sends a cell and waits for its first output."""
+    of = kernels[kernel]
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": of["session"], "username": "", "version": "5.3", "date": ""}
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    of["socket"].send(json.dumps(whole))
+    return wait_for("stream", kernel)
+
+
+def wait_for(kind, kernel="one", timeout=60, **_):
+    of = kernels[kernel]
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        of["socket"].settimeout(end - time.monotonic())
+        answer = json.loads(of["socket"].recv())
+        if answer["msg_type"] == kind:
+            return {"content": answer["content"]}
+    raise TimeoutError(kind)
+
+
+def interrupt(kernel="one", **_):
+    return {"status": rest("POST", f"kernels/{kernels[kernel]['id']}/interrupt", {})[0]}
+
+
+def restart(kernel="one", **_):
+    status, _ = rest("POST", f"kernels/{kernels[kernel]['id']}/restart", {})
+    connect(kernel)
+    return {"status": status}
+
+
+def delete(kernel="one", **_):
+    status = rest("DELETE", f"kernels/{kernels[kernel]['id']}")[0]
+    kernels.pop(kernel)["socket"].close()
+    return {"status": status}
+
+
+def running(**_):
+    return {"kernels": rest("GET", "kernels")[1]}
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        answer = globals()[order.pop("do")](**order)
+    except Exception as cause:
+        answer = {"failed": f"{type(cause).__name__}: {cause}"}
+    print(json.dumps(answer), flush=True)
