@@ -9,6 +9,8 @@
 //! - [`config`]: flags, variables and files, merged to a plan
 //! - [`vault`]: the client, logins, KV and other engines, and what a refusal means
 //! - [`launch`]: plan, fetch, environment, exec
+//! - `diagnose`: the kernel that stands in when a launch fails, and becomes the real one
+//! - `kernel`: Jupyter's wire protocol, for it
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!

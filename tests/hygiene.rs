@@ -108,6 +108,25 @@ fn a_login_a_token_file_and_a_folder_leave_no_copy_either() {
 }
 
 #[test]
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+fn a_launch_that_heals_leaves_no_copy_either() {
+    let server = prepared();
+    let token = server.token(&["root"], &json!({}));
+    let pass = support::faults::relay_to(server.port());
+    let broken_once = support::faults::Faults::start(move |request, number| {
+        if number == 0 { support::faults::Reply::json(500, "{}") } else { pass(request, number) }
+    });
+    let scratch = Scratch::new();
+    let file = support::front_end::connection_file(&scratch, &canary(40));
+    let argv = ["/bin/true", "-f", file.to_str().unwrap()];
+    let mut command = scratch.exec(&broken_once.address(), &token, &["--secrets", "secret/hygiene"], &argv);
+    let stopped = Stopped::at(&mut command, libc::SYS_execve, 0);
+    assert!(broken_once.seen().len() >= 2, "it has failed before");
+    let key = canary(40);
+    nothing_but_the_environment(&stopped, &[canary(1), canary(2), canary(3), canary(4)], &[&token, &key]);
+}
+
+#[test]
 fn after_a_failed_exec_there_is_no_copy_of_either() {
     let server = prepared();
     let token = server.token(&["root"], &json!({}));
