@@ -33,13 +33,28 @@ pub fn enterprise_gateway() -> &'static Path {
     &ENVIRONMENT
 }
 
+/// Kernels of other languages than Python, and xeus-python: xeus-python, bash_kernel, octave_kernel, ILua, Deno.
+#[allow(dead_code, reason = "the quickstart needs one kernel")]
+pub fn kernels() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-kernels", "requirements-kernels.txt"));
+    &ENVIRONMENT
+}
+
+/// The last ipykernel before version 7, which many sites still run.
+#[allow(dead_code, reason = "the quickstart needs one kernel")]
+pub fn ipykernel6() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-ipykernel6", "requirements-ipykernel6.txt"));
+    &ENVIRONMENT
+}
+
 /// Playwright drives a browser, which must be there.
 #[allow(dead_code, reason = "the quickstart needs no browser")]
 pub fn browser() -> PathBuf {
     build("python-browser", "requirements-browser.txt").join("bin/python")
 }
 
-fn target() -> PathBuf {
+/// Where all that is built or fetched lies.
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
 }
