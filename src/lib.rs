@@ -7,6 +7,7 @@
 //! - [`sys`]: the only raw OS calls: hardening, the environment block, execve, signals, the allocator
 //! - [`cli`]: the command line's definitions
 //! - [`config`]: flags, variables and files, merged to a plan
+//! - [`net`]: a deadline, a stream, TLS
 //! - [`vault`]: the client, logins, KV and other engines, and what a refusal means
 //! - [`launch`]: plan, fetch, environment, exec
 //! - `diagnose`: the kernel that stands in when a launch fails, and becomes the real one
@@ -38,6 +39,7 @@ pub mod error;
 #[cfg(feature = "kernel-protocol")]
 pub mod kernel;
 pub mod launch;
+pub mod net;
 pub mod secret;
 pub mod sys;
 pub mod vault;

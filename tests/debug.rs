@@ -7,8 +7,8 @@ use std::time::Duration;
 use jupyter_vault::config::env::Environment;
 use jupyter_vault::config::plan::Plan;
 use jupyter_vault::error::{Error, Kind};
+use jupyter_vault::net::deadline::Deadline;
 use jupyter_vault::vault::client::Client;
-use jupyter_vault::vault::deadline::Deadline;
 use jupyter_vault::vault::transport::{Call, Reply, Transport};
 
 #[test]

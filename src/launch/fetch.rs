@@ -16,11 +16,11 @@ use super::source;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
+use crate::net::deadline::Deadline;
 use crate::secret::{SecretName, SecretValue};
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Session};
 use crate::vault::client::Client;
-use crate::vault::deadline::Deadline;
 
 /// The longest that a launch waits for its token's revocation.
 const REVOKE: Duration = Duration::from_secs(2);

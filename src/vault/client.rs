@@ -11,13 +11,13 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustify::endpoint::Endpoint;
 
-use super::deadline::Deadline;
 use super::error::{Asked, Asker, refusal};
 use super::transport::{Call, Reply, Transport};
 use crate::config::address::Address;
 use crate::config::credential::Credential;
 use crate::config::plan::Server;
 use crate::error::{Error, Kind, Result};
+use crate::net::deadline::Deadline;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");

@@ -8,11 +8,10 @@
 pub mod auth;
 pub mod body;
 pub mod client;
-pub mod connect;
-pub mod deadline;
 pub mod error;
 pub mod generic;
 pub mod kv;
 pub mod mount;
-pub mod tls;
 pub mod transport;
+
+pub use crate::net::deadline;

@@ -18,12 +18,13 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use zeroize::Zeroizing;
 
-use super::connect::{Connector, broken, silent};
-use super::deadline::Deadline;
-use super::{error, tls};
+use super::error;
 use crate::config::address::{Address, Tcp};
 use crate::config::plan::Server;
 use crate::error::{Error, Kind, Result};
+use crate::net::connect::{Connector, broken, silent};
+use crate::net::deadline::Deadline;
+use crate::net::{Peer, tls};
 
 /// The largest body taken, in bytes: several times what an environment takes.
 pub const LARGEST_BODY: usize = 16 << 20;
@@ -100,7 +101,7 @@ impl Transport {
     /// [`Kind::Config`] when a TLS file can't be used.
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
         Ok(Self {
-            connector: Connector::new(server)?,
+            connector: Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy)?,
             address: server.address.clone(),
             deadline,
             max_retries: server.max_retries.unwrap_or(u64::MAX),
@@ -188,7 +189,7 @@ impl Transport {
             None => self.open(target, deadline).await?,
         };
         let request = self.request(call, path, target).map_err(Failure::unsent)?;
-        let late = |what: &str| Failure::sent(silent("Vault", &self.address.to_string(), what));
+        let late = |what: &str| Failure::sent(silent(Peer::Vault.name(), &self.address.to_string(), what));
         let mut unsent = false;
         let response = match deadline.bound(sender.send_request(request)).await {
             Err(_) => return Err(late("the request was not answered")),
@@ -225,7 +226,7 @@ impl Transport {
             tokio::spawn(connection);
             Ok(sender)
         };
-        let late = |_| silent("Vault", &target.to_string(), "the attempt to connect was not answered");
+        let late = |_| silent(Peer::Vault.name(), &target.to_string(), "the attempt to connect was not answered");
         deadline.bound(connecting).await.map_err(late).and_then(|opened| opened).map_err(Failure::unsent)
     }
 
@@ -339,7 +340,10 @@ impl Transport {
         while let Some(error) = inner {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 let secured = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-                return secured.map_or_else(|| broken(io, "Vault", &authority), |tls| tls::failure(tls, &authority));
+                return secured.map_or_else(
+                    || broken(io, Peer::Vault.name(), &authority),
+                    |secured| tls::failure(secured, Peer::Vault, &authority),
+                );
             }
             inner = error.source();
         }
@@ -356,7 +360,7 @@ impl Transport {
                 advice,
             );
         }
-        broken(&std::io::ErrorKind::ConnectionReset.into(), "Vault", &authority)
+        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Vault.name(), &authority)
     }
 }
 

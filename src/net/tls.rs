@@ -11,10 +11,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::Peer;
 use crate::config::plan::Tls;
 use crate::error::{Error, Kind, Result};
 
-/// Builds the TLS configuration of a plan.
+/// Builds a TLS configuration.
 ///
 /// # Errors
 /// [`Kind::Config`], naming the file that can't be used.
@@ -94,21 +95,16 @@ fn unusable(what: &str, why: &str) -> Error {
 
 /// The failure of a handshake, or of the first read after it, as the cause a person can act on.
 #[must_use]
-pub fn failure(cause: &rustls::Error, authority: &str) -> Error {
+pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
     use rustls::{AlertDescription as Alert, Error as Tls};
+    let settings = peer.settings();
     let (kind, what, advice) = match cause {
-        Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => (
-            Kind::TlsUnknownIssuer,
-            "its certificate comes from an unknown issuer",
-            "name the CA that signed it: `ca_cert` under [vault], or VAULT_CACERT",
-        ),
+        Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            (Kind::TlsUnknownIssuer, "its certificate comes from an unknown issuer", settings.ca)
+        }
         Tls::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => (
-            Kind::TlsWrongHost,
-            "its certificate is for another host name",
-            "use the name in the certificate as the address, or set `tls_server_name` under [vault]",
-        ),
+        ) => (Kind::TlsWrongHost, "its certificate is for another host name", settings.name),
         Tls::InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
@@ -127,14 +123,12 @@ pub fn failure(cause: &rustls::Error, authority: &str) -> Error {
             "it does not speak TLS",
             "if that port is plain HTTP, write the address with http://",
         ),
-        Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => (
-            Kind::Tls,
-            "it did not accept our client certificate, or asks for one",
-            "set `client_cert` and `client_key` under [vault] to a pair that Vault's listener trusts",
-        ),
+        Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => {
+            (Kind::Tls, "it did not accept our client certificate, or asks for one", settings.client)
+        }
         _ => (Kind::Tls, "the TLS handshake failed", "check that both sides have a TLS version and cipher in common"),
     };
-    Error::new(kind, format!("no TLS connection to Vault at {authority}: {what}"), advice)
+    Error::new(kind, format!("no TLS connection to {} at {authority}: {what}", peer.name()), advice)
 }
 
 /// `VAULT_SKIP_VERIFY`: encrypts, and knows nothing of who is at the other end.

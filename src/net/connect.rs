@@ -22,12 +22,12 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::deadline::Deadline;
-use super::tls;
+use super::{Peer, tls};
 use crate::config::address::{Address, Tcp};
-use crate::config::plan::Server;
+use crate::config::plan::{Proxy, Tls};
 use crate::error::{Error, Kind, Result};
 
-/// A stream to Vault, of whatever kind.
+/// A stream to a server, of whatever kind.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
@@ -63,6 +63,7 @@ impl AsyncWrite for Connection {
 /// Makes connections to one server.
 #[derive(Debug)]
 pub struct Connector {
+    peer: Peer,
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<String>,
     proxy: Option<Intercept>,
@@ -73,12 +74,12 @@ impl Connector {
     ///
     /// # Errors
     /// [`Kind::Config`].
-    pub fn new(server: &Server) -> Result<Self> {
-        let tls = match &server.address {
-            Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(&server.tls)?),
+    pub fn new(peer: Peer, address: &Address, tls: &Tls, wanted: &Proxy) -> Result<Self> {
+        let config = match address {
+            Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(tls)?),
             _ => None,
         };
-        Ok(Self { tls, server_name: server.tls.server_name.clone(), proxy: proxy(server)? })
+        Ok(Self { peer, tls: config, server_name: tls.server_name.clone(), proxy: proxy(address, wanted)? })
     }
 
     /// The proxy that plain HTTP requests must name the whole URL to, with its credentials.
@@ -94,14 +95,14 @@ impl Connector {
     /// A [`Kind`] for each cause; see there.
     pub async fn connect(&self, target: &Address, deadline: Deadline) -> Result<Connection> {
         match target {
-            Address::Unix(path) => unix(path).await,
+            Address::Unix(path) => unix(path, self.peer).await,
             Address::Tcp(tcp) => self.tcp(tcp, deadline).await,
         }
     }
 
     async fn tcp(&self, target: &Tcp, deadline: Deadline) -> Result<Connection> {
         let stream = match &self.proxy {
-            None => dial(&target.host, target.port, "Vault", deadline).await?,
+            None => dial(&target.host, target.port, self.peer.name(), deadline).await?,
             Some(proxy) => {
                 let (host, port) = proxy_endpoint(proxy)?;
                 let stream = dial(&host, port, "the proxy", deadline).await?;
@@ -117,24 +118,28 @@ impl Connector {
         let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
         secured.map(|stream| Connection(Box::new(stream))).map_err(|cause| {
             let tls = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            tls.map_or_else(|| broken(&cause, "Vault", &authority), |tls| tls::failure(tls, &authority))
+            tls.map_or_else(
+                || broken(&cause, self.peer.name(), &authority),
+                |tls| tls::failure(tls, self.peer, &authority),
+            )
         })
     }
 }
 
-async fn unix(path: &Path) -> Result<Connection> {
+async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
+    let owner = if peer == Peer::Vault { "Vault agent or proxy" } else { "Jupyter server" };
     let stream = UnixStream::connect(path).await.map_err(|cause| {
         let shown = path.display();
         match cause.kind() {
             ErrorKind::ConnectionRefused => Error::new(
                 Kind::Refused,
                 format!("nothing listens on the socket {shown}"),
-                "start the Vault agent or proxy that serves it",
+                format!("start the {owner} that serves it"),
             ),
             _ => Error::new(
                 Kind::Unreachable,
                 format!("the socket {shown} can't be used: {}", cause.kind()),
-                "check the path in the address, and that the agent is started and its socket open to this user",
+                format!("check the path in the address, that the {owner} is started and its socket open to this user"),
             ),
         }
     })?;
@@ -200,7 +205,9 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
         | ErrorKind::UnexpectedEof => Error::new(
             Kind::Reset,
             format!("{whom} at {authority} closed the connection before it answered"),
-            "check that the address is Vault's, and what stands between: a load balancer, http:// for https://",
+            format!(
+                "check that {whom} is what listens there, and what stands between: a load balancer, http:// for https://"
+            ),
         ),
         ErrorKind::TimedOut => silent(whom, authority, "the system gave up on the connection"),
         _ => Error::new(
@@ -211,10 +218,9 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
     }
 }
 
-fn proxy(server: &Server) -> Result<Option<Intercept>> {
-    let Address::Tcp(tcp) = &server.address else { return Ok(None) };
+fn proxy(address: &Address, wanted: &Proxy) -> Result<Option<Intercept>> {
+    let Address::Tcp(tcp) = address else { return Ok(None) };
     let loopback = tcp.host == "localhost" || tcp.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    let wanted = &server.proxy;
     let matcher = if let Some(proxy) = &wanted.for_vault {
         Matcher::builder().all(proxy.as_str()).build()
     } else if loopback {
@@ -224,7 +230,7 @@ fn proxy(server: &Server) -> Result<Option<Intercept>> {
         let builder = Matcher::builder().http(or_none(&wanted.http)).https(or_none(&wanted.https));
         builder.no(or_none(&wanted.none)).build()
     };
-    let uri: Uri = server.address.to_string().parse().map_err(|_| bad_proxy())?;
+    let uri: Uri = address.to_string().parse().map_err(|_| bad_proxy())?;
     let found = matcher.intercept(&uri);
     if found.is_none() && wanted.for_vault.is_some() {
         return Err(bad_proxy());
@@ -233,7 +239,7 @@ fn proxy(server: &Server) -> Result<Option<Intercept>> {
 }
 
 fn bad_proxy() -> Error {
-    Error::new(Kind::Config, "the proxy for Vault is not an http:// URL", "correct VAULT_PROXY_ADDR or HTTPS_PROXY")
+    Error::new(Kind::Config, "the proxy is not an http:// URL", "correct VAULT_PROXY_ADDR or HTTPS_PROXY")
 }
 
 fn proxy_endpoint(proxy: &Intercept) -> Result<(String, u16)> {
@@ -250,7 +256,7 @@ async fn tunnel(stream: Connection, target: &Tcp, proxy: &Intercept) -> Result<C
         Error::new(
             Kind::Proxy,
             format!("the proxy did not open a way to {}", target.authority()),
-            "check VAULT_PROXY_ADDR or HTTPS_PROXY, and that the proxy allows CONNECT to Vault's port",
+            "check VAULT_PROXY_ADDR or HTTPS_PROXY, and that the proxy allows CONNECT to that port",
         )
     };
     let (mut sender, connection) =

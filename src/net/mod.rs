@@ -1,0 +1,50 @@
+//! Ways to a server, whichever it is: a deadline, a stream, TLS.
+//!
+//! Vault and Jupyter servers are reached alike, and fail alike; [`Peer`] is whom an error speaks of.
+
+pub mod connect;
+pub mod deadline;
+pub mod tls;
+
+/// Who is at the other end, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Vault, or an agent before it.
+    Vault,
+    /// A Jupyter server or gateway.
+    Jupyter,
+}
+
+impl Peer {
+    /// What it is called in a sentence.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vault => "Vault",
+            Self::Jupyter => "the Jupyter server",
+        }
+    }
+
+    /// What to do when its certificate, or ours, is not accepted.
+    const fn settings(self) -> Settings {
+        match self {
+            Self::Vault => Settings {
+                ca: "name the CA that signed it: `ca_cert` under [vault], or VAULT_CACERT",
+                name: "use the name in the certificate as the address, or set `tls_server_name` under [vault]",
+                client: "set `client_cert` and `client_key` under [vault] to a pair that Vault's listener trusts",
+            },
+            Self::Jupyter => Settings {
+                ca: "name the CA that signed it: --ca-cert FILE",
+                name: "use the name in the certificate in --url",
+                client: "use an address of the server that asks for no client certificate",
+            },
+        }
+    }
+}
+
+/// Advice on certificates.
+struct Settings {
+    ca: &'static str,
+    name: &'static str,
+    client: &'static str,
+}
