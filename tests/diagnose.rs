@@ -165,10 +165,7 @@ fn a_notebook_goes_on_when_openbao_is_started() {
         assert!(!is_ours(pid));
         assert_eq!(front_end.ask("beats", json!({}))["beating"], true);
         let asleep = "print('asleep', flush=True); import time; time.sleep(50)";
-        front_end.ask("execute", json!({"codes": [asleep], "wait": false}));
-        front_end.ask("broadcast", json!({"kind": "stream"}));
-        front_end.ask("interrupt", json!({}));
-        assert_eq!(front_end.ask("broadcast", json!({"kind": "error"}))["content"]["ename"], "KeyboardInterrupt");
+        assert_eq!(front_end.ask("interrupted", json!({"code": asleep}))["reply"]["ename"], "KeyboardInterrupt");
         assert_eq!(front_end.cell("1 + 1").status(), "ok");
         let again = front_end.ask("restart", json!({}))["pid"].as_i64().unwrap();
         front_end.ask("ready", json!({}));
@@ -188,7 +185,8 @@ fn it_heals_by_itself_and_says_so_below_the_last_cell() {
     let said = front_end.ask("broadcast", json!({"kind": "stream", "wait": 60}));
     assert_eq!(said["content"]["text"], "jupyter-vault: the secrets are there; run it again\n");
     assert_eq!(said["parent"], "execute_request");
-    assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"));
+    let cell = front_end.cell(LOOK);
+    assert_eq!(cell.printed(), format!("21 {pid}"), "{cell:?}");
 }
 
 #[test]
@@ -219,32 +217,55 @@ fn heals(front_end: &mut FrontEnd, pid: i32) {
     if first.status() == "error" {
         assert_eq!(first.error(), "SecretsReady", "{first:?}");
     }
-    assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"));
+    let cell = front_end.cell(LOOK);
+    assert_eq!(cell.printed(), format!("21 {pid}"), "{cell:?}");
 }
 
 #[test]
 fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     let server = Server::shared();
     with_secret(server);
-    let (scratch, mut front_end) = at("not an address", &[]);
-    let pid = front_end.start(json!({"extra_env": {"KEPT": "canary\nin two lines"}}));
-    let cell = front_end.cell(LOOK);
+    let scratch = Scratch::new();
+    let look = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/inherited.py");
+    let ipykernel = ipykernel();
+    let command: Vec<_> = [&ipykernel[0], look].into_iter().chain(ipykernel.iter().map(String::as_str)).collect();
+    let spec = kernelspec(&scratch, &config("not an address", "kernel"), &[], &command);
+    std::fs::write(spec.join("token"), "root\n").unwrap();
+    let plain = scratch.path("home/kernels/plain");
+    std::fs::create_dir(&plain).unwrap();
+    let text = json!({"argv": command, "display_name": "Plain", "language": "python"});
+    std::fs::write(plain.join("kernel.json"), text.to_string()).unwrap();
+    // What a parent may leave to a process, none of it as usual.
+    let unusual = json!({"KEPT": "canary\nin two lines"});
+    let start = |front_end: &mut FrontEnd, name: &str| {
+        front_end.ask("unusual", json!({}));
+        let options = json!({"kernel": name, "extra_env": unusual});
+        front_end.start(options)
+    };
+    let inherited = |pid: i32| {
+        let text = std::fs::read(scratch.path(&format!("runtime/inherited-{pid}.json"))).unwrap();
+        let mut seen: Value = serde_json::from_slice(&text).unwrap();
+        let variables = seen["environment"].as_object_mut().unwrap();
+        assert!(variables.remove("JPY_PARENT_PID").is_some());
+        let secret = variables.remove("KERNEL_SECRET").is_some();
+        (secret, seen)
+    };
+    let mut healed = FrontEnd::new(&scratch);
+    let pid = start(&mut healed, "vaulted");
+    let cell = healed.cell(LOOK);
     assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("vault.toml:2"), "{cell:?}");
     scratch.file("home/kernels/vaulted/vault.toml", config(&server.address(), "kernel"));
-    heals(&mut front_end, pid);
-    let look = "import os, json, resource, signal; print(json.dumps([\
-        sorted(os.readlink(f'/proc/self/fd/{n}').split(':')[0] for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}') and 'history' not in os.readlink(f'/proc/self/fd/{n}')), \
-        resource.getrlimit(resource.RLIMIT_CORE), \
-        [l for l in open('/proc/self/status') if l.startswith(('Sig', 'NoNewPrivs', 'Umask', 'Threads'))], \
-        open('/proc/self/cmdline').read().split('\\0')[:4], os.environ['KEPT'], os.path.getmtime('/proc/self') > 0, \
-        oct(os.stat('/proc/self/environ').st_mode), os.stat('/proc/self/environ').st_uid == os.getuid(), \
-        sorted(os.environ), os.getcwd(), os.getsid(0) == os.getpid()]))";
-    let healed: Value = serde_json::from_str(&front_end.cell(look).printed()).unwrap();
-    // The same kernel, started without a failure before.
-    front_end.ask("restart", json!({}));
-    front_end.ask("ready", json!({}));
-    let plain: Value = serde_json::from_str(&front_end.cell(look).printed()).unwrap();
-    assert_eq!(healed, plain);
+    heals(&mut healed, pid);
+    let (secret, after_us) = inherited(pid);
+    assert!(secret);
+    let mut direct = FrontEnd::new(&scratch);
+    let pid = start(&mut direct, "plain");
+    let (secret, without_us) = inherited(pid);
+    assert!(!secret);
+    assert_eq!(after_us, without_us);
+    assert_eq!(after_us["signals"]["blocked"], json!(["SIGUSR1"]), "{after_us}");
+    assert_eq!(after_us["signals"]["ignored"], json!(["SIGHUP"]), "{after_us}");
+    assert_eq!((&after_us["limits"]["core"][0], &after_us["umask"]), (&json!(4096), &json!("0027")), "{after_us}");
 }
 
 #[test]

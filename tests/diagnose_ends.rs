@@ -21,7 +21,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -110,21 +110,29 @@ fn signals_end_it_by_their_own_name_and_an_interrupt_does_not() {
 #[test]
 fn an_interrupt_ends_the_attempt_of_a_cell_in_both_modes() {
     for mode in ["signal", "message"] {
-        let hanging = Faults::start(|_, number| if number == 0 { Reply::json(503, "{}") } else { Reply::Hang(vec![]) });
-        let (scratch, mut front_end) = front_end(&hanging.address(), &["--timeout", "50"], &ipykernel());
+        let hangs = Arc::new(AtomicBool::new(false));
+        let switch = Arc::clone(&hangs);
+        let server =
+            Faults::start(
+                move |_, _| {
+                    if switch.load(Ordering::SeqCst) { Reply::Hang(vec![]) } else { Reply::json(503, "{}") }
+                },
+            );
+        let (scratch, mut front_end) = front_end("no address", &["--timeout", "50"], &ipykernel());
         let path = scratch.path("home/kernels/vaulted/kernel.json");
         let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         spec["interrupt_mode"] = json!(mode);
         std::fs::write(&path, spec.to_string()).unwrap();
-        // The first launch retries after a 503, and would hang.
-        scratch.file("home/kernels/vaulted/vault.toml", config("no address", "kernel"));
+        // The first launch would repeat a request that gets a 503, so it does not come to that.
         let pid = front_end.start(json!({}));
-        scratch.file("home/kernels/vaulted/vault.toml", config(&hanging.address(), "kernel"));
+        scratch.file("home/kernels/vaulted/vault.toml", config(&server.address(), "kernel"));
         let cell = front_end.cell("1");
         assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains("sealed"), "{cell:?}");
-        let asked = hanging.seen().len();
+        hangs.store(true, Ordering::SeqCst);
+        let asked = server.seen().len();
         front_end.ask("execute", json!({"codes": ["2"], "wait": false}));
-        eventually("Vault is asked", || hanging.seen().len() > asked);
+        front_end.ask("broadcast", json!({"kind": "execute_input"}));
+        eventually("Vault is asked", || server.seen().len() > asked);
         front_end.ask("interrupt", json!({}));
         // Not the time-out, which would come 50 s later: what was known before.
         let reply = &front_end.ask("replies", json!({"count": 1, "wait": 40}))["replies"][0];

@@ -4,22 +4,25 @@
 //! attempt at the launch, its own or the one that runs already. Events are taken before an attempt's
 //! outcome, so a shutdown that has arrived wins over a launch that has just succeeded.
 
+mod hand_over;
+
 use std::collections::VecDeque;
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use self::hand_over::CLOSING;
 use super::answer::{self, Answer, Cell, answer};
+use super::attempt::{Attempt, Attempted};
 use super::cell::{self, Shown};
 use super::guards::{Guards, Why};
+use super::language;
 use super::pace::{Pace, is_worth_it};
-use super::{hold, language};
 use crate::config::value::parse_duration;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
@@ -35,14 +38,6 @@ const UNUSED: Duration = Duration::from_secs(300);
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
 /// How long requests that were sent together may take to come in together.
 const SETTLE: Duration = Duration::from_millis(10);
-/// How long a stopped attempt may take to end: it revokes its token.
-const STOPPED: Duration = Duration::from_secs(1);
-/// How long peers may take to close their side.
-const CLOSING: Duration = Duration::from_millis(500);
-/// How long a peer may take to come back for an answer.
-const BACK: Duration = Duration::from_secs(2);
-/// How long a client's connection takes to come back to a port that listens, at most (libzmq: 100 to 200 ms).
-const BACK_AT_ONCE: Duration = Duration::from_millis(300);
 /// The most requests that wait behind a cell.
 const MOST_WAITING: usize = 1000;
 
@@ -62,35 +57,7 @@ enum Step {
     Interrupt,
     ShutDown,
     Guard(Why),
-    Attempted(Result<Result<Ready>, ()>),
-}
-
-/// An attempt at the launch that can be stopped.
-struct Attempt<'a> {
-    work: Pin<Box<dyn Future<Output = Result<Result<Ready>, ()>> + 'a>>,
-    stop: Option<oneshot::Sender<()>>,
-}
-
-impl<'a> Attempt<'a> {
-    fn start(launch: &'a Launch<'a>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let work = Box::pin(async move {
-            let stopped = async {
-                if stopped.await.is_err() {
-                    pending::<()>().await;
-                }
-            };
-            // What a retry could not revoke, the first line of the log or the next retry tells of.
-            launch.attempt_until(stopped, &mut |_| {}).await
-        });
-        Self { work, stop: Some(stop) }
-    }
-
-    fn stop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-    }
+    Attempted(Attempted),
 }
 
 /// A request that waits for its turn.
@@ -176,7 +143,7 @@ impl<'a> Kernel<'a> {
                 biased;
                 why = guards.next() => Step::Guard(why),
                 Some(event) = self.events.recv() => self.take(event)?,
-                outcome = outcome(attempt.as_mut()) => Step::Attempted(outcome),
+                outcome = Attempt::outcome(attempt.as_mut()) => Step::Attempted(outcome),
                 () = async { match next { Some(at) => sleep_until(at).await, None => pending().await } },
                     if attempt.is_none() => {
                     attempt = Some(Attempt::start(launch));
@@ -209,13 +176,13 @@ impl<'a> Kernel<'a> {
                     }
                 }
                 Step::Guard(why) => {
-                    end(attempt).await;
+                    Attempt::end(attempt).await;
                     // An interrupt that came with it must not have the last word.
                     let _ = guards.last_word();
                     return Ok(Outcome::Over(why));
                 }
                 Step::ShutDown => {
-                    end(attempt).await;
+                    Attempt::end(attempt).await;
                     self.close().await;
                     return Ok(Outcome::ShutDown);
                 }
@@ -383,93 +350,6 @@ impl<'a> Kernel<'a> {
         step
     }
 
-    /// Says that the secrets are there, and closes every connection without losing a request.
-    async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
-        if matches!(self.settle().await?, Step::ShutDown) {
-            self.close().await;
-            return Ok(Outcome::ShutDown);
-        }
-        if self.running.is_none() && !self.last.is_empty() {
-            let last = std::mem::take(&mut self.last);
-            let text = format!("jupyter-vault: {}\n", cell::RUN_AGAIN);
-            self.publish("stream", &last, &json!({"name": "stdout", "text": text}));
-        }
-        loop {
-            if matches!(self.say_run_again(), Step::ShutDown) {
-                self.close().await;
-                return Ok(Outcome::ShutDown);
-            }
-            let (listeners, askers) = (self.socket(Channel::IoPub).listeners(), self.socket(Channel::Shell).peers());
-            let late = self.drain().await;
-            if late.is_empty() {
-                hold::start(&self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
-                return Ok(Outcome::Healed(ready));
-            }
-            // They were on their way while we closed: let those clients come back for an answer.
-            for socket in &self.sockets {
-                socket.open();
-            }
-            self.wait_for(&late, listeners).await?;
-            self.waiting.extend(late);
-        }
-    }
-
-    /// Answers everything that waits; no cell runs any more.
-    fn say_run_again(&mut self) -> Step {
-        let (display, failure) = (cell::ready(), cell::run_again());
-        if let Some(Running { from, request, .. }) = self.running.take() {
-            self.end_cell(&from, &request, &display, &failure);
-        }
-        let mut last = Step::Continue;
-        while let Some(Waiting { channel, from, request }) = self.waiting.pop_front() {
-            let step = self.handle(channel, &from, request);
-            if let Some(Running { from, request, .. }) = self.running.take() {
-                self.end_cell(&from, &request, &display, &failure);
-            }
-            if matches!(step, Step::ShutDown) {
-                last = step;
-            }
-        }
-        last
-    }
-
-    /// Closes all connections; gives the requests that came in meanwhile.
-    async fn drain(&mut self) -> Vec<Waiting> {
-        let mut late = Vec::new();
-        let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
-        futures_util::pin_mut!(closing);
-        let mut closed = false;
-        loop {
-            let event = if closed {
-                self.events.try_recv().ok()
-            } else {
-                tokio::select! {
-                    biased;
-                    event = self.events.recv() => event,
-                    _ = &mut closing => { closed = true; continue }
-                }
-            };
-            let Some(event) = event else { return late };
-            if let Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } = event
-                && let Ok(request) = Request::parse(parts, self.session.signer())
-            {
-                late.push(Waiting { channel, from, request });
-            }
-        }
-    }
-
-    /// Waits until those who asked, and as many listeners as there were, are back.
-    async fn wait_for(&mut self, late: &[Waiting], listeners: usize) -> Result<()> {
-        let end = tokio::time::Instant::now() + BACK;
-        while self.socket(Channel::IoPub).listeners() < listeners
-            || !late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from))
-        {
-            let Ok(Some(event)) = tokio::time::timeout_at(end, self.events.recv()).await else { break };
-            self.take(event)?;
-        }
-        Ok(())
-    }
-
     async fn close(&mut self) {
         let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
         let _ = closing.await;
@@ -497,20 +377,5 @@ impl<'a> Kernel<'a> {
         let mut parts = request.routing.clone();
         parts.extend(self.session.frames(kind, &request.raw_header, content));
         self.socket(channel).send(to, parts);
-    }
-}
-
-async fn outcome(attempt: Option<&mut Attempt<'_>>) -> Result<Result<Ready>, ()> {
-    match attempt {
-        Some(attempt) => attempt.work.as_mut().await,
-        None => pending().await,
-    }
-}
-
-/// Stops an attempt and lets it clean up.
-async fn end(attempt: Option<Attempt<'_>>) {
-    if let Some(mut attempt) = attempt {
-        attempt.stop();
-        let _ = timeout(STOPPED, attempt.work).await;
     }
 }

@@ -12,12 +12,14 @@
 //! Vault locks users out.
 //!
 //! - [`answer`]: what each request is answered, without I/O
+//! - [`attempt`]: one more try at the launch, which can be stopped
 //! - [`cell`]: what a cell shows
 //! - [`hold`]: what keeps a cell's output from falling between the two kernels
 //! - [`kernel`]: the sockets, the attempts and their order
 //! - [`language`]: what language the front end is told
 
 pub mod answer;
+pub mod attempt;
 pub mod cell;
 pub mod guards;
 pub mod hold;

@@ -185,12 +185,6 @@ impl Socket {
             || (!to.identity.is_empty() && peers.values().any(|peer| peer.identity == to.identity))
     }
 
-    /// How many peers have a subscription.
-    #[must_use]
-    pub fn listeners(&self) -> usize {
-        self.shared.peers.borrow().values().filter(|peer| !peer.topics.is_empty()).count()
-    }
-
     /// How many peers there are.
     #[must_use]
     pub fn peers(&self) -> usize {

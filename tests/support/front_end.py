@@ -3,6 +3,8 @@
 import json
 import os
 import queue
+import resource
+import signal
 import sys
 import time
 
@@ -19,6 +21,16 @@ def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, **_):
     manager.start_kernel(env={**os.environ, **(extra_env or {})}, stderr=open(os.environ["KERNEL_LOG"], "ab"))
     connect()
     return {"pid": manager.provisioner.pid, "file": os.path.abspath(manager.connection_file)}
+
+
+def unusual(**_):
+    """What processes started from now on inherit."""
+    resource.setrlimit(resource.RLIMIT_CORE, (4096, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    os.umask(0o027)
+    return {}
 
 
 def connect(**_):
@@ -68,6 +80,23 @@ def execute(codes, together=False, wait=True, timeout=60, **options):
         sent = [client.execute(code, **options) for code in codes]
         return collect(sent, timeout) if wait else {"sent": sent}
     return [collect([client.execute(code, **options)], timeout)[0] for code in codes]
+
+
+def interrupted(code, **_):
+    """Executes a cell that prints something and sleeps, and interrupts it when it has printed.
+
+    It waits for the cell's reply and `idle`, not for its `error`: between the two ipykernel aborts what comes. And
+    it asks again if nothing happens: Python loses a KeyboardInterrupt that comes in a callback.
+    """
+    sent = client.execute(code)
+    broadcast("stream")
+    for _ in range(12):
+        manager.interrupt_kernel()
+        try:
+            return collect([sent], 5)[0]
+        except TimeoutError:
+            continue
+    raise TimeoutError("the cell was interrupted and did not end")
 
 
 def request(kind, content=None, channel="shell", **_):

@@ -82,25 +82,39 @@ def cell(code, kernel="one", timeout=60, **_):
     return request(kernel, "execute_request", content, timeout=timeout)
 
 
-def start_cell(code, kernel="one", **_):
-    """Sends a cell and waits for its first output."""
+def interrupted(code, kernel="one", **_):
+    """Executes a cell that prints something and sleeps, and interrupts it until it has ended.
+
+    More than once if need be: Python loses a KeyboardInterrupt that comes in a callback.
+    """
     of = kernels[kernel]
-    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": of["session"], "username": "", "version": "5.3", "date": ""}
+    sent, kind = uuid.uuid4().hex, "execute_request"
+    header = {"msg_id": sent, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
     whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
     of["socket"].send(json.dumps(whole))
-    return wait_for("stream", kernel)
-
-
-def wait_for(kind, kernel="one", timeout=60, **_):
-    of = kernels[kernel]
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        of["socket"].settimeout(end - time.monotonic())
-        answer = json.loads(of["socket"].recv())
-        if answer["msg_type"] == kind:
-            return {"content": answer["content"]}
-    raise TimeoutError(kind)
+    end, again, error, idle, reply = time.monotonic() + 60, None, None, False, False
+    while not (idle and reply):
+        now = time.monotonic()
+        if now > end:
+            raise TimeoutError("the cell was interrupted and did not end")
+        if again is not None and now >= again:
+            interrupt(kernel)
+            again = now + 5
+        of["socket"].settimeout(0.5)
+        try:
+            answer = json.loads(of["socket"].recv())
+        except websocket.WebSocketTimeoutException:
+            continue
+        if answer.get("parent_header", {}).get("msg_id") != sent:
+            continue
+        kind, content = answer["msg_type"], answer["content"]
+        reply |= kind == "execute_reply"
+        idle |= kind == "status" and content["execution_state"] == "idle"
+        error = content["ename"] if kind == "error" else error
+        if kind == "stream" and again is None:
+            again = now
+    return {"error": error}
 
 
 def interrupt(kernel="one", **_):

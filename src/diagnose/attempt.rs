@@ -1,0 +1,67 @@
+//! One attempt at the launch, which a shutdown or an interrupt may stop.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::error::Result;
+use crate::launch::{Launch, Ready};
+
+/// How long a stopped attempt may take to end: it revokes its token.
+const STOPPED: Duration = Duration::from_secs(1);
+
+/// What became of it; `Err` when it was stopped.
+pub type Attempted = Result<Result<Ready>, ()>;
+
+/// An attempt at the launch that can be stopped.
+pub struct Attempt<'a> {
+    work: Pin<Box<dyn Future<Output = Attempted> + 'a>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Starts one; it goes on while [`Attempt::outcome`] is waited for.
+    #[must_use]
+    pub fn start(launch: &'a Launch<'a>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let work = Box::pin(async move {
+            let stopped = async {
+                if stopped.await.is_err() {
+                    pending::<()>().await;
+                }
+            };
+            // What a retry could not revoke, the first line of the log or the next retry tells of.
+            launch.attempt_until(stopped, &mut |_| {}).await
+        });
+        Self { work, stop: Some(stop) }
+    }
+
+    /// Makes it end soon, without an outcome.
+    pub fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+
+    /// Waits for the outcome of an attempt, for ever if there is none.
+    ///
+    /// # Errors
+    /// Nothing in it, when the attempt was stopped; else the launch's own error is inside.
+    pub async fn outcome(attempt: Option<&mut Self>) -> Attempted {
+        match attempt {
+            Some(attempt) => attempt.work.as_mut().await,
+            None => pending().await,
+        }
+    }
+
+    /// Stops an attempt and lets it clean up.
+    pub async fn end(attempt: Option<Self>) {
+        if let Some(mut attempt) = attempt {
+            attempt.stop();
+            let _ = timeout(STOPPED, attempt.work).await;
+        }
+    }
+}

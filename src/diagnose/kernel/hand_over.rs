@@ -1,0 +1,130 @@
+//! From the stand-in to the real kernel: everything that was asked is answered, then nobody is connected.
+//!
+//! A request that we have read is ours to answer, and one that we have not is the real kernel's. So all
+//! connections are closed at a moment when nothing is on its way: our side first, then what the peers had
+//! sent until they noticed is read, and if there was any, their clients are let in again for an answer.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Kernel, Outcome, Running, Step, Waiting};
+use crate::diagnose::{cell, hold};
+use crate::error::Result;
+use crate::kernel::connection::Channel;
+use crate::kernel::message::Request;
+use crate::kernel::socket::{Event, Socket};
+use crate::launch::Ready;
+
+/// How long peers may take to close their side.
+pub(super) const CLOSING: Duration = Duration::from_millis(500);
+/// How long a peer may take to come back for an answer.
+const BACK: Duration = Duration::from_secs(2);
+/// How long a client's connection takes to come back to a port that listens, at most (libzmq: 100 to 200 ms).
+const BACK_AT_ONCE: Duration = Duration::from_millis(300);
+
+impl Kernel<'_> {
+    /// Says that the secrets are there, and closes every connection without losing a request.
+    ///
+    /// Iopub is the last: whoever is told there to run it again, and does so at once, reaches no socket
+    /// of ours any more, and so the real kernel.
+    pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
+        if matches!(self.settle().await?, Step::ShutDown) {
+            self.close().await;
+            return Ok(Outcome::ShutDown);
+        }
+        loop {
+            if matches!(self.say_run_again(), Step::ShutDown) {
+                self.close().await;
+                return Ok(Outcome::ShutDown);
+            }
+            let askers = self.socket(Channel::Shell).peers();
+            let late = self.drain().await;
+            if late.is_empty() {
+                self.announce();
+                self.socket(Channel::IoPub).finish(CLOSING).await;
+                hold::start(&self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
+                return Ok(Outcome::Healed(ready));
+            }
+            // They were on their way while we closed: let those clients come back for an answer.
+            for socket in asked(&self.sockets) {
+                socket.open();
+            }
+            self.wait_for(&late).await?;
+            self.waiting.extend(late);
+        }
+    }
+
+    /// Says below the last cell that failed that the secrets are there, unless a cell was told.
+    fn announce(&mut self) {
+        if !self.last.is_empty() {
+            let last = std::mem::take(&mut self.last);
+            let text = format!("jupyter-vault: {}\n", cell::RUN_AGAIN);
+            self.publish("stream", &last, &json!({"name": "stdout", "text": text}));
+        }
+    }
+
+    /// Answers everything that waits; no cell runs any more.
+    fn say_run_again(&mut self) -> Step {
+        let (display, failure) = (cell::ready(), cell::run_again());
+        if let Some(Running { from, request, .. }) = self.running.take() {
+            self.end_cell(&from, &request, &display, &failure);
+            self.last.clear();
+        }
+        let mut last = Step::Continue;
+        while let Some(Waiting { channel, from, request }) = self.waiting.pop_front() {
+            let step = self.handle(channel, &from, request);
+            if let Some(Running { from, request, .. }) = self.running.take() {
+                self.end_cell(&from, &request, &display, &failure);
+                self.last.clear();
+                self.last.clear();
+            }
+            if matches!(step, Step::ShutDown) {
+                last = step;
+            }
+        }
+        last
+    }
+
+    /// Closes all connections but iopub's; gives the requests that came in meanwhile.
+    async fn drain(&mut self) -> Vec<Waiting> {
+        let mut late = Vec::new();
+        let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(CLOSING)));
+        futures_util::pin_mut!(closing);
+        let mut closed = false;
+        loop {
+            let event = if closed {
+                self.events.try_recv().ok()
+            } else {
+                tokio::select! {
+                    biased;
+                    event = self.events.recv() => event,
+                    _ = &mut closing => { closed = true; continue }
+                }
+            };
+            let Some(event) = event else { return late };
+            if let Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } = event
+                && let Ok(request) = Request::parse(parts, self.session.signer())
+            {
+                late.push(Waiting { channel, from, request });
+            }
+        }
+    }
+
+    /// Waits until those who asked are back.
+    async fn wait_for(&mut self, late: &[Waiting]) -> Result<()> {
+        let end = Instant::now() + BACK;
+        while !late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from)) {
+            let Ok(Some(event)) = tokio::time::timeout_at(end, self.events.recv()).await else { break };
+            self.take(event)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every socket but iopub, where nobody asks anything.
+fn asked(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
+    let iopub = Channel::IoPub as usize;
+    sockets.iter().enumerate().filter(move |(place, _)| *place != iopub).map(|(_, socket)| socket)
+}
