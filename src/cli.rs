@@ -24,6 +24,9 @@ pub struct Cli {
 pub enum Command {
     /// Fetch the user's secrets, then become COMMAND with them in its environment
     Exec(Exec),
+    /// Fetch the user's secrets and set them in a kernel that runs
+    #[cfg(feature = "inject")]
+    Inject(crate::inject::command::Inject),
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]
@@ -83,6 +86,7 @@ pub enum OnError {
     StartWithout,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads a time on the command line.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "not a time like 10, 500ms or 1m30s, at most a day".to_owned())
 }

@@ -115,8 +115,24 @@ pub enum Kind {
     ConnectionFile,
     /// A port of the connection file can't be bound.
     PortTaken,
-    /// A client signs with another key than the connection file's.
+    /// A client, or the kernel, signs with another key than the connection file's.
     WrongSignature,
+    /// No running kernel is called so, or several are.
+    NoSuchKernel,
+    /// Nothing listens where the connection file says.
+    KernelGone,
+    /// The kernel ended or restarted meanwhile.
+    KernelDied,
+    /// What listens at the kernel's port does not speak its protocol.
+    NotAKernel,
+    /// The kernel was busy until the time was over.
+    KernelBusy,
+    /// The kernel lives and does not answer.
+    KernelSilent,
+    /// The kernel answered that it failed.
+    KernelFailed,
+    /// The environment of a kernel of this language can't be set while it runs.
+    KernelCannot,
     /// A defect of this program.
     Internal,
     /// The command exists and can't be executed.
@@ -165,8 +181,16 @@ impl Kind {
             Self::Internal => 70,
             Self::Os => 71,
             Self::ConnectionFile => 72,
+            Self::NoSuchKernel => 67,
+            Self::KernelGone => 68,
             Self::PortTaken => 73,
+            Self::KernelDied => 74,
             Self::WrongSignature => 76,
+            Self::NotAKernel => 79,
+            Self::KernelBusy => 80,
+            Self::KernelSilent => 81,
+            Self::KernelFailed => 82,
+            Self::KernelCannot => 83,
             Self::Sealed | Self::Standby | Self::RateLimited => 75,
             Self::BadToken
             | Self::TokenSpent

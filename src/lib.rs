@@ -11,7 +11,8 @@
 //! - [`vault`]: the client, logins, KV and other engines, and what a refusal means
 //! - [`launch`]: plan, fetch, environment, exec
 //! - `diagnose`: the kernel that stands in when a launch fails, and becomes the real one
-//! - `kernel`: Jupyter's wire protocol, for it
+//! - `inject`: the same secrets for a kernel that runs already
+//! - `kernel`: Jupyter's wire protocol, for both
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!
@@ -36,6 +37,8 @@ pub mod config;
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub mod diagnose;
 pub mod error;
+#[cfg(feature = "inject")]
+pub mod inject;
 #[cfg(feature = "kernel-protocol")]
 pub mod kernel;
 pub mod launch;

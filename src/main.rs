@@ -26,6 +26,16 @@ fn main() -> ExitCode {
             Ended::Failed(error) => error,
             Ended::Diagnosed(code) => return ExitCode::from(code),
         },
+        #[cfg(feature = "inject")]
+        Ok(Cli { command: Command::Inject(arguments) }) => {
+            match jupyter_vault::inject::command::run(arguments, &mut print, &mut note) {
+                Ok(done) => {
+                    let _ = std::io::stdout().write_all(format!("{done}\n").as_bytes());
+                    return ExitCode::SUCCESS;
+                }
+                Err(error) => error,
+            }
+        }
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Ok(Cli { command: Command::Hold { arguments } }) => {
             jupyter_vault::diagnose::hold::hold(&arguments);
@@ -71,4 +81,10 @@ fn usage(wrong: &clap::Error) -> Error {
 /// One write, so that the lines of fifty launches at once do not mix.
 fn print(error: &Error) {
     let _ = std::io::stderr().write_all(format!("jupyter-vault: {error}\n").as_bytes());
+}
+
+/// Something on the way that is no error.
+#[cfg(feature = "inject")]
+fn note(text: &str) {
+    let _ = std::io::stderr().write_all(format!("jupyter-vault: {text}\n").as_bytes());
 }

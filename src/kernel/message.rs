@@ -40,6 +40,8 @@ pub struct Request {
     pub header: Header,
     /// The header as it came.
     pub raw_header: Vec<u8>,
+    /// The header of what it answers or belongs to, as it came; `{}` without one.
+    pub raw_parent: Vec<u8>,
     /// The content.
     pub content: Value,
 }
@@ -71,7 +73,7 @@ impl Request {
         if !content.is_object() {
             return Err(Refused::Malformed);
         }
-        Ok(Self { routing: frames, header, raw_header, content })
+        Ok(Self { routing: frames, header, raw_header, raw_parent: parent, content })
     }
 }
 
@@ -81,13 +83,14 @@ pub struct Session {
     id: String,
     sent: u64,
     signer: Signer,
+    subshell: Option<String>,
 }
 
 impl Session {
     /// A new session with an id of its own.
     #[must_use]
     pub fn new(signer: Signer) -> Self {
-        Self { id: format!("{:032x}", fastrand::u128(..)), sent: 0, signer }
+        Self { id: format!("{:032x}", fastrand::u128(..)), sent: 0, signer, subshell: None }
     }
 
     /// The session's id, 32 hexadecimal digits.
@@ -102,18 +105,33 @@ impl Session {
         &self.signer
     }
 
+    /// From now on messages are for that subshell of the kernel, or for its main shell.
+    pub fn set_subshell(&mut self, subshell: Option<String>) {
+        self.subshell = subshell;
+    }
+
+    /// The id that the next message will have.
+    #[must_use]
+    pub fn next_id(&self) -> String {
+        format!("{}_{}_{}", self.id, std::process::id(), self.sent + 1)
+    }
+
     /// The frames of a message of type `kind`, from the delimiter on. `parent` is a header as it came,
     /// or empty.
     pub fn frames(&mut self, kind: &str, parent: &[u8], content: &Value) -> Vec<Vec<u8>> {
+        let id = self.next_id();
         self.sent += 1;
-        let header = json!({
-            "msg_id": format!("{}_{}_{}", self.id, std::process::id(), self.sent),
+        let mut header = json!({
+            "msg_id": id,
             "msg_type": kind,
             "session": self.id,
             "username": "jupyter-vault",
             "date": humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
             "version": PROTOCOL,
         });
+        if let Some(subshell) = &self.subshell {
+            header["subshell_id"] = json!(subshell);
+        }
         let header = header.to_string().into_bytes();
         let parent = if parent.is_empty() { b"{}".to_vec() } else { parent.to_vec() };
         let content = content.to_string().into_bytes();

@@ -9,8 +9,12 @@
 //! - [`message`]: requests and replies, and their signature
 //! - [`zmtp`]: what goes over a connection
 //! - [`socket`]: a listening socket of a kernel, with its peers
+//! - [`client`]: the connections to a kernel that runs
+//! - [`link`]: messages to and from one, whichever way it is reached
 
+pub mod client;
 pub mod connection;
+pub mod link;
 pub mod message;
 pub mod signature;
 pub mod socket;

@@ -105,7 +105,7 @@ pub async fn fetch_until<T>(
 }
 
 /// The first of `caught` that comes; never, if there is none.
-async fn ending(caught: &Caught) -> Signal {
+pub async fn ending(caught: &Caught) -> Signal {
     let mut listening = Vec::new();
     for ending in caught.signals() {
         let Ok(mut stream) = signal(SignalKind::from_raw(*ending as i32)) else { continue };

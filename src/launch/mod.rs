@@ -222,7 +222,7 @@ impl<'a> Launch<'a> {
     }
 
     fn plan(&self) -> Result<Plan> {
-        Plan::new(&settings(self.request, &self.parent)?, &self.parent)
+        plan(self.request, &self.parent)
     }
 
     fn assemble(&self, plan: &Plan, given: fetch::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
@@ -253,6 +253,14 @@ impl Ready {
     pub fn environment(&self) -> &[CString] {
         &self.environment
     }
+}
+
+/// The rest of step 2: what a launch with that request and environment will do.
+///
+/// # Errors
+/// [`Kind::Config`] and its kin.
+pub fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
+    Plan::new(&settings(request, parent)?, parent)
 }
 
 /// Flags over variables over files.

@@ -31,6 +31,15 @@ pub fn kernelspec(scratch: &Scratch, config: &str, options: &[&str], command: &[
     spec
 }
 
+/// Writes the kernelspec `plain`: `command` alone, without the launcher.
+pub fn plain_kernelspec(scratch: &Scratch, command: &[String]) {
+    let spec = scratch.path("home/kernels/plain");
+    std::fs::create_dir_all(&spec).expect("a folder");
+    let metadata = json!({"supported_encryption": "curve"});
+    let text = json!({"argv": command, "display_name": "Plain", "language": "python", "metadata": metadata});
+    std::fs::write(spec.join("kernel.json"), text.to_string()).expect("a file");
+}
+
 /// A connection file with free ports and that key, as Jupyter writes it.
 pub fn connection_file(scratch: &Scratch, key: &str) -> PathBuf {
     let [shell, control, stdin, iopub, heartbeat] = free_ports();

@@ -1,5 +1,5 @@
-//! CURVE, the kernel's side: who listens is proved by its long-term key, what is said is encrypted with
-//! keys of this connection alone.
+//! CURVE: who listens is proved by its long-term key, what is said is encrypted with keys of this
+//! connection alone. The handshake of a kernel is here, that of its client in [`super::curve_client`].
 //!
 //! HELLO shows that the client knows our public key; WELCOME gives our short-term key; INITIATE brings
 //! the client's long-term key with a voucher for its short-term one; READY ends it. Any client that
@@ -16,22 +16,22 @@ use zeroize::Zeroizing;
 use super::Violation;
 use super::command::{Properties, compose, split};
 
-const HELLO_LENGTH: usize = 200;
-const COOKIE: usize = 96;
+pub(super) const HELLO_LENGTH: usize = 200;
+pub(super) const COOKIE: usize = 96;
 /// C', the vouch's nonce and box: what INITIATE's box begins with.
 const VOUCH: usize = 32 + 16 + 80;
 
-const UNOPENED: Violation = Violation("a box of the handshake can't be opened");
+pub(super) const UNOPENED: Violation = Violation("a box of the handshake can't be opened");
 const NO_RANDOMNESS: Violation = Violation("the system gives no random bytes");
 
 /// Random bytes of the system.
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Violation> {
+pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Violation> {
     let mut bytes = Zeroizing::new([0; N]);
     SystemRandom::new().fill(bytes.as_mut()).map_err(|_| NO_RANDOMNESS)?;
     Ok(bytes)
 }
 
-fn nonce(prefix: &[u8], rest: &[u8]) -> Result<crypto_box::Nonce, Violation> {
+pub(super) fn nonce(prefix: &[u8], rest: &[u8]) -> Result<crypto_box::Nonce, Violation> {
     let mut nonce = crypto_box::Nonce::default();
     if prefix.len() + rest.len() != nonce.len() {
         return Err(Violation("a nonce has a wrong length"));
@@ -41,7 +41,7 @@ fn nonce(prefix: &[u8], rest: &[u8]) -> Result<crypto_box::Nonce, Violation> {
     Ok(nonce)
 }
 
-fn key(bytes: &[u8]) -> Result<PublicKey, Violation> {
+pub(super) fn key(bytes: &[u8]) -> Result<PublicKey, Violation> {
     PublicKey::from_slice(bytes).map_err(|_| Violation("a key has a wrong length"))
 }
 
@@ -101,16 +101,40 @@ impl Welcomed {
             return Err(Violation("the voucher is for another"));
         }
         let received = u64::from_be_bytes(*number);
-        Ok((Keys { cipher: Rc::new(cipher), sent: 0, received }, Properties::parse(properties)?))
+        Ok((Keys { cipher: Rc::new(cipher), side: Side::Kernel, sent: 0, received }, Properties::parse(properties)?))
+    }
+}
+
+/// Whose keys they are: both sides seal with the same key, under nonces of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Kernel,
+    Client,
+}
+
+impl Side {
+    const fn sealing(self) -> &'static [u8] {
+        match self {
+            Self::Kernel => b"CurveZMQMESSAGES",
+            Self::Client => b"CurveZMQMESSAGEC",
+        }
+    }
+
+    const fn opening(self) -> &'static [u8] {
+        match self {
+            Self::Kernel => Self::Client.sealing(),
+            Self::Client => Self::Kernel.sealing(),
+        }
     }
 }
 
 /// The keys of one connection. Each message has a number, which never comes twice.
 #[derive(Clone)]
 pub struct Keys {
-    cipher: Rc<SalsaBox>,
-    sent: u64,
-    received: u64,
+    pub(super) cipher: Rc<SalsaBox>,
+    pub(super) side: Side,
+    pub(super) sent: u64,
+    pub(super) received: u64,
 }
 
 impl Keys {
@@ -136,7 +160,7 @@ impl Keys {
         let mut plain = Zeroizing::new(Vec::with_capacity(body.len() + 1));
         plain.push(u8::from(more) | u8::from(command) << 1);
         plain.extend_from_slice(body);
-        let sealed = self.cipher.encrypt(&nonce(b"CurveZMQMESSAGES", &number)?, plain.as_slice());
+        let sealed = self.cipher.encrypt(&nonce(self.side.sealing(), &number)?, plain.as_slice());
         Ok(compose(b"MESSAGE", &[number.as_slice(), &sealed.map_err(|_| UNOPENED)?].concat()))
     }
 
@@ -153,7 +177,7 @@ impl Keys {
         }
         let mut plain = self
             .cipher
-            .decrypt(&nonce(b"CurveZMQMESSAGEC", number)?, sealed)
+            .decrypt(&nonce(self.side.opening(), number)?, sealed)
             .map_err(|_| Violation("a message was altered"))?;
         self.received = received;
         if plain.is_empty() {

@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod curve;
+pub mod curve_client;
 pub mod frame;
 pub mod greeting;
 pub mod peer;

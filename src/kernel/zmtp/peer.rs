@@ -4,13 +4,14 @@ use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use crypto_box::SecretKey;
+use crypto_box::{PublicKey, SecretKey};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 
 use super::Violation;
 use super::command::{self, Properties};
 use super::curve::{self, Keys};
+use super::curve_client;
 use super::frame::{self, Decoded, Frame};
 use super::greeting::{self, Mechanism};
 
@@ -21,7 +22,7 @@ const PARTS: usize = 1024;
 /// The most bytes of one message.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// How connections are secured.
+/// How connections are secured, for who listens.
 pub enum Security {
     /// Not at all.
     Null,
@@ -30,6 +31,25 @@ pub enum Security {
 }
 
 impl std::fmt::Debug for Security {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if matches!(self, Self::Null) { "Null" } else { "Curve" })
+    }
+}
+
+/// How a connection is secured, for who connects.
+pub enum Trust {
+    /// Not at all.
+    Null,
+    /// By CURVE: only the owner of this key is talked to.
+    Curve {
+        /// The kernel's public key.
+        kernel: PublicKey,
+        /// Our own key.
+        ours: SecretKey,
+    },
+}
+
+impl std::fmt::Debug for Trust {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(if matches!(self, Self::Null) { "Null" } else { "Curve" })
     }
@@ -55,6 +75,9 @@ pub struct Reader {
     stream: ReadHalf<Boxed>,
     buffer: BytesMut,
     keys: Option<Keys>,
+    /// The frames of a message that is not whole yet.
+    parts: Vec<Vec<u8>>,
+    size: usize,
 }
 
 /// The side that writes.
@@ -71,23 +94,19 @@ pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Re
     timeout(HANDSHAKE, shake(stream, security, ours)).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
+/// Runs the handshake of whoever connects; gives both sides and what the peer said of itself.
+///
+/// # Errors
+/// When the peer breaks the protocol, the connection or the time limit.
+pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+    timeout(HANDSHAKE, hail(stream, trust, ours)).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+}
+
 async fn shake(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
-    let (read, write) = split(stream);
-    let mut reader = Reader { stream: read, buffer: BytesMut::with_capacity(1024), keys: None };
-    let mut writer = Writer { stream: write, keys: None };
-    writer.stream.write_all(&greeting::compose(mechanism, true)).await?;
-    greeting::check(&reader.greeting().await?, mechanism)?;
+    let (mut reader, mut writer) = greet(stream, mechanism, true).await?;
     let theirs = match security {
-        Security::Null => {
-            let ready = command::compose(b"READY", &ours.compose());
-            writer.frame(false, true, &ready).await?;
-            let body = reader.command().await?;
-            let (b"READY", rest) = command::split(&body)? else {
-                return Err(Violation("another command than READY").into());
-            };
-            Properties::parse(rest)?
-        }
+        Security::Null => exchange(&mut reader, &mut writer, ours).await?,
         Security::Curve(secret) => {
             let (welcomed, body) = curve::welcome(secret, &reader.command().await?)?;
             writer.frame(false, true, &body).await?;
@@ -100,6 +119,46 @@ async fn shake(stream: Boxed, security: &Security, ours: &Properties) -> Result<
         }
     };
     Ok((reader, writer, theirs))
+}
+
+async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(Reader, Writer, Properties)> {
+    let mechanism = if matches!(trust, Trust::Null) { Mechanism::Null } else { Mechanism::Curve };
+    let (mut reader, mut writer) = greet(stream, mechanism, false).await?;
+    let theirs = match trust {
+        Trust::Null => exchange(&mut reader, &mut writer, properties).await?,
+        Trust::Curve { kernel, ours } => {
+            let (hailed, body) = curve_client::hello(kernel)?;
+            writer.frame(false, true, &body).await?;
+            let (initiated, body) = hailed.initiate(kernel, ours, properties, &reader.command().await?)?;
+            writer.frame(false, true, &body).await?;
+            let (keys, theirs) = initiated.ready(&reader.command().await?)?;
+            reader.keys = Some(keys.clone());
+            writer.keys = Some(keys);
+            theirs
+        }
+    };
+    Ok((reader, writer, theirs))
+}
+
+async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
+    let (read, write) = split(stream);
+    let buffer = BytesMut::with_capacity(1024);
+    let mut reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0 };
+    let mut writer = Writer { stream: write, keys: None };
+    writer.stream.write_all(&greeting::compose(mechanism, as_server)).await?;
+    greeting::check(&reader.greeting().await?, mechanism)?;
+    Ok((reader, writer))
+}
+
+/// The handshake of NULL, which is the same for both sides.
+async fn exchange(reader: &mut Reader, writer: &mut Writer, ours: &Properties) -> Result<Properties> {
+    let ready = command::compose(b"READY", &ours.compose());
+    writer.frame(false, true, &ready).await?;
+    let body = reader.command().await?;
+    let (b"READY", rest) = command::split(&body)? else {
+        return Err(Violation("another command than READY").into());
+    };
+    Ok(Properties::parse(rest)?)
 }
 
 impl Reader {
@@ -138,13 +197,11 @@ impl Reader {
         if frame.command { Ok(frame.body) } else { Err(Violation("a message before the handshake's end").into()) }
     }
 
-    /// The next message or command.
+    /// The next message or command. Nothing is lost when this is dropped half-way.
     ///
     /// # Errors
     /// When the connection ends, or the peer breaks the protocol or its limits.
     pub async fn next(&mut self) -> Result<Received> {
-        let mut parts = Vec::new();
-        let mut size = 0;
         loop {
             let mut frame = self.frame().await?;
             if let Some(keys) = &mut self.keys {
@@ -154,13 +211,14 @@ impl Reader {
             if frame.command {
                 return Ok(Received::Command(frame.body));
             }
-            size += frame.body.len();
-            parts.push(frame.body);
-            if size > LARGEST || parts.len() > PARTS {
+            self.size += frame.body.len();
+            self.parts.push(frame.body);
+            if self.size > LARGEST || self.parts.len() > PARTS {
                 return Err(Violation("a message is too large").into());
             }
             if !frame.more {
-                return Ok(Received::Message(parts));
+                self.size = 0;
+                return Ok(Received::Message(std::mem::take(&mut self.parts)));
             }
         }
     }

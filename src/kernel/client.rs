@@ -1,0 +1,301 @@
+//! The client's side of a kernel's sockets: one connection for each channel that is used.
+//!
+//! Shell, control and stdin are DEALERs of one identity, because a kernel asks for input by the identity
+//! that the shell request came from. A connection that ends is the kernel's end or its restart, and no
+//! reason to wait: whoever uses this connects again, under an identity of its own, since a ROUTER takes
+//! one that it still knows for an impostor.
+//!
+//! Everything that comes is bounded: frames and messages in [`super::zmtp`], a handshake in time. Only
+//! iopub can flood, so it is read last, and only where it was opened.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, select_all, try_join_all};
+use serde_json::Value;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::connection::{Channel, ConnectionFile, Endpoint};
+use super::link::Arrived;
+use super::message::{Refused, Request, Session};
+use super::signature::Signer;
+use super::zmtp::Violation;
+use super::zmtp::command::{self, Properties};
+use super::zmtp::curve_client::new_key;
+use super::zmtp::peer::{Reader, Received, Stream, Trust, Writer, connect};
+use crate::error::{Error, Kind, Result};
+
+/// The longest that a connection to a port may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// In which order channels are read: what is for us alone before what is for everybody.
+const ORDER: [Channel; 4] = [Channel::Shell, Channel::Control, Channel::Stdin, Channel::IoPub];
+
+struct Connection {
+    reader: Reader,
+    writer: Writer,
+}
+
+/// The connections to one kernel.
+pub struct Sockets {
+    file: ConnectionFile,
+    trust: Trust,
+    session: Session,
+    identity: Vec<u8>,
+    open: [Option<Connection>; 5],
+}
+
+impl std::fmt::Debug for Sockets {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Sockets({})", self.file.path().display())
+    }
+}
+
+impl Sockets {
+    /// Connects to `channels` of the kernel that `file` describes.
+    ///
+    /// # Errors
+    /// [`Kind::KernelGone`], [`Kind::NotAKernel`], [`Kind::KernelSilent`] or [`Kind::WrongSignature`].
+    pub async fn connect(file: ConnectionFile, channels: &[Channel]) -> Result<Self> {
+        let session = Session::new(Signer::new(file.scheme(), file.key()));
+        let trust = match file.curve() {
+            None => Trust::Null,
+            Some(keys) => {
+                let ours = new_key().map_err(|cause| Error::new(Kind::Os, cause.0, "check /dev/urandom"))?;
+                Trust::Curve { kernel: keys.public.into(), ours }
+            }
+        };
+        let identity = session.id().as_bytes().to_vec();
+        let mut sockets = Self { file, trust, session, identity, open: [const { None }; 5] };
+        sockets.open(channels).await?;
+        Ok(sockets)
+    }
+
+    /// Connects to further channels.
+    ///
+    /// # Errors
+    /// As [`Sockets::connect`].
+    pub async fn open(&mut self, channels: &[Channel]) -> Result<()> {
+        let wanted = channels.iter().filter(|channel| self.open[**channel as usize].is_none());
+        let opened = try_join_all(wanted.map(|channel| self.reach(*channel))).await?;
+        for (channel, connection) in opened {
+            self.open[channel as usize] = Some(connection);
+        }
+        Ok(())
+    }
+
+    /// Closes all connections and makes new ones: the kernel knows them as another client's.
+    ///
+    /// # Errors
+    /// As [`Sockets::connect`].
+    pub async fn reconnect(&mut self) -> Result<()> {
+        let channels: Vec<_> =
+            Channel::ALL.into_iter().filter(|channel| self.open[*channel as usize].is_some()).collect();
+        self.open = [const { None }; 5];
+        self.identity = format!("{:032x}", fastrand::u128(..)).into_bytes();
+        self.open(&channels).await
+    }
+
+    /// The kernel's connection file.
+    #[must_use]
+    pub const fn file(&self) -> &ConnectionFile {
+        &self.file
+    }
+
+    /// The session that messages are sent in.
+    pub const fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Sends a message of type `kind`; gives its id.
+    ///
+    /// # Errors
+    /// [`Kind::KernelDied`] when the connection is gone.
+    pub async fn send(
+        &mut self,
+        channel: Channel,
+        kind: &str,
+        parent: Option<&Arrived>,
+        content: &Value,
+    ) -> Result<String> {
+        self.open(&[channel]).await?;
+        let id = self.session.next_id();
+        let frames = self.session.frames(kind, parent.map_or(b"", |parent| &parent.raw_header), content);
+        if let Some(connection) = &mut self.open[channel as usize]
+            && connection.writer.message(&frames).await.is_ok()
+        {
+            return Ok(id);
+        }
+        Err(died(&self.file))
+    }
+
+    /// The next message on any channel that is open. Nothing is lost when this is dropped half-way.
+    ///
+    /// # Errors
+    /// [`Kind::KernelDied`] when a connection ends, [`Kind::WrongSignature`], [`Kind::NotAKernel`] for
+    /// what is no message.
+    pub async fn next(&mut self) -> Result<Arrived> {
+        loop {
+            let (channel, received) = self.received().await?;
+            let frames = match received {
+                Received::Message(frames) => frames,
+                Received::Command(body) => {
+                    if let (Ok((b"PING", rest)), Some(connection)) =
+                        (command::split(&body), &mut self.open[channel as usize])
+                    {
+                        // Two bytes of time to live, then what must come back.
+                        let pong = command::compose(b"PONG", rest.get(2..).unwrap_or_default());
+                        connection.writer.command(&pong).await.map_err(|_| died(&self.file))?;
+                    }
+                    continue;
+                }
+            };
+            match Request::parse(frames, self.session.signer()) {
+                Ok(request) => return Ok(Arrived::new(channel, request)),
+                Err(Refused::WrongSignature) => return Err(wrong_signature(&self.file)),
+                // What is broadcast is for others too, who may use more of the protocol than we know.
+                Err(Refused::Malformed) if channel == Channel::IoPub => {}
+                Err(Refused::Malformed) => {
+                    let what = format!("the kernel of {} sent what is no message", self.file.path().display());
+                    return Err(Error::new(Kind::NotAKernel, what, "restart the kernel from Jupyter"));
+                }
+            }
+        }
+    }
+
+    async fn received(&mut self) -> Result<(Channel, Received)> {
+        let mut places: [Option<&mut Connection>; 5] = self.open.each_mut().map(Option::as_mut);
+        let reading: Vec<_> = ORDER
+            .into_iter()
+            .filter_map(|channel| Some((channel, places[channel as usize].take()?)))
+            .map(|(channel, connection)| async move { (channel, connection.reader.next().await) }.boxed_local())
+            .collect();
+        if reading.is_empty() {
+            return std::future::pending().await;
+        }
+        let ((channel, received), ..) = select_all(reading).await;
+        match received {
+            Ok(received) => Ok((channel, received)),
+            Err(cause) if cause.kind() == ErrorKind::InvalidData => Err(violation(&self.file, channel, &cause)),
+            Err(_) => Err(died(&self.file)),
+        }
+    }
+
+    /// Whether the heartbeat comes back within `limit`: the process lives, whatever it is busy with.
+    pub async fn beats(&mut self, limit: Duration) -> bool {
+        let beat = async {
+            self.open(&[Channel::Heartbeat]).await.ok()?;
+            let connection = self.open[Channel::Heartbeat as usize].as_mut()?;
+            // What a REQ socket sends: an empty frame, then the message.
+            let ping = [Vec::new(), self.identity.clone()];
+            connection.writer.message(&ping).await.ok()?;
+            loop {
+                if let Received::Message(back) = connection.reader.next().await.ok()? {
+                    return (back == ping).then_some(());
+                }
+            }
+        };
+        let beats = timeout(limit, beat).await.ok().flatten().is_some();
+        if !beats {
+            self.open[Channel::Heartbeat as usize] = None;
+        }
+        beats
+    }
+
+    async fn reach(&self, channel: Channel) -> Result<(Channel, Connection)> {
+        let endpoint = self.file.endpoint(channel);
+        let stream = match timeout(CONNECT, stream(&endpoint)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(cause)) => return Err(gone(&self.file, channel, &endpoint, cause.kind())),
+            Err(_) => return Err(silent(&self.file, channel, &endpoint)),
+        };
+        let (socket_type, expected): (&[u8], &[&[u8]]) = match channel {
+            Channel::Shell | Channel::Control | Channel::Stdin => (b"DEALER", &[b"ROUTER"]),
+            Channel::IoPub => (b"SUB", &[b"PUB", b"XPUB"]),
+            Channel::Heartbeat => (b"REQ", &[b"REP", b"ROUTER"]),
+        };
+        let identity = if socket_type == b"DEALER" { self.identity.clone() } else { Vec::new() };
+        let ours = Properties { socket_type: socket_type.to_vec(), identity };
+        let (reader, mut writer, theirs) = connect(stream, &self.trust, &ours).await.map_err(|cause| {
+            let encrypted = matches!(self.trust, Trust::Curve { .. });
+            match cause.kind() {
+                ErrorKind::TimedOut => silent(&self.file, channel, &endpoint),
+                // libzmq closes a connection whose HELLO it can't open.
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset if encrypted => wrong_signature(&self.file),
+                _ => violation(&self.file, channel, &cause),
+            }
+        })?;
+        if !expected.contains(&theirs.socket_type.as_slice()) {
+            return Err(violation(&self.file, channel, &Violation("its socket is of another type").into()));
+        }
+        if channel == Channel::IoPub {
+            // ZMTP 3.0's way of subscribing to everything, which later versions take too.
+            writer.message(&[vec![1]]).await.map_err(|_| died(&self.file))?;
+        }
+        Ok((channel, Connection { reader, writer }))
+    }
+}
+
+async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
+    match endpoint {
+        Endpoint::Tcp(host, port) => {
+            // A kernel that listens everywhere also listens here.
+            let host = match host.as_str() {
+                "*" | "0.0.0.0" => "127.0.0.1",
+                host => host.trim_start_matches('[').trim_end_matches(']'),
+            };
+            let stream = TcpStream::connect((host, *port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream))
+        }
+        Endpoint::Ipc(path) => {
+            let path: PathBuf = path.clone();
+            Ok(Box::new(UnixStream::connect(path).await?))
+        }
+    }
+}
+
+fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint, cause: ErrorKind) -> Error {
+    let why = match cause {
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),
+        other => other.to_string(),
+    };
+    let what = format!("the kernel of {} is not at its {} {endpoint}: {why}", file.path().display(), channel.key());
+    Error::new(Kind::KernelGone, what, "the kernel has ended, its connection file was left: choose one that runs")
+}
+
+fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
+    let what = format!("the kernel of {} does not greet at its {} {endpoint}", file.path().display(), channel.key());
+    Error::new(
+        Kind::KernelSilent,
+        what,
+        "it may be stopped (SIGSTOP, a debugger) or overloaded: try again, or restart it",
+    )
+}
+
+fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io::Error) -> Error {
+    let why = match cause.get_ref().and_then(|cause| cause.downcast_ref::<Violation>()) {
+        Some(violation) => violation.0.to_owned(),
+        None => "the connection was closed".to_owned(),
+    };
+    let what = format!("what listens at the {} of {} is not its kernel: {why}", channel.key(), file.path().display());
+    Error::new(Kind::NotAKernel, what, "the kernel has ended and another program has its port: choose one that runs")
+}
+
+fn wrong_signature(file: &ConnectionFile) -> Error {
+    Error::new(
+        Kind::WrongSignature,
+        format!("whoever listens at the ports of {} does not have its key", file.path().display()),
+        "the connection file is an old one, or another kernel's: choose one that runs, or restart the kernel",
+    )
+}
+
+fn died(file: &ConnectionFile) -> Error {
+    Error::new(
+        Kind::KernelDied,
+        format!("the kernel of {} ended or restarted meanwhile", file.path().display()),
+        "once it runs again, do the same again",
+    )
+}

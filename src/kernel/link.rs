@@ -1,0 +1,80 @@
+//! A link to a running kernel, whichever way it is reached: messages out, messages in.
+
+use serde_json::Value;
+
+use super::client::Sockets;
+use super::connection::Channel;
+use super::message::{Header, Request};
+use crate::error::Result;
+
+/// A message that came from a kernel, its signature verified.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Where it came.
+    pub channel: Channel,
+    /// Its header.
+    pub header: Header,
+    /// Its header as it came: what a reply has for a parent.
+    pub raw_header: Vec<u8>,
+    /// The header of what it answers or belongs to.
+    pub parent: Option<Header>,
+    /// Its content.
+    pub content: Value,
+}
+
+impl Arrived {
+    /// A message that came on `channel`.
+    #[must_use]
+    pub fn new(channel: Channel, message: Request) -> Self {
+        let Request { header, raw_header, raw_parent, content, .. } = message;
+        Self { channel, header, raw_header, parent: serde_json::from_slice(&raw_parent).ok(), content }
+    }
+
+    /// Whether it is a message of type `kind` that answers or belongs to the one called `id`.
+    #[must_use]
+    pub fn is(&self, kind: &str, id: &str) -> bool {
+        self.header.msg_type == kind && self.parent.as_ref().is_some_and(|parent| parent.msg_id == id)
+    }
+}
+
+/// The ways to a running kernel. Each link has a session of its own.
+#[derive(Debug)]
+pub enum Link {
+    /// Its own sockets.
+    Sockets(Sockets),
+}
+
+impl Link {
+    /// Sends a message of type `kind` and gives its id. `parent` is what it answers, as on stdin.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::KernelDied`] and its kin.
+    pub async fn send(
+        &mut self,
+        channel: Channel,
+        kind: &str,
+        parent: Option<&Arrived>,
+        content: &Value,
+    ) -> Result<String> {
+        match self {
+            Self::Sockets(sockets) => sockets.send(channel, kind, parent, content).await,
+        }
+    }
+
+    /// The next message of any channel. Nothing is lost when this is dropped half-way.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::KernelDied`], [`crate::error::Kind::WrongSignature`] and their kin.
+    pub async fn next(&mut self) -> Result<Arrived> {
+        match self {
+            Self::Sockets(sockets) => sockets.next().await,
+        }
+    }
+
+    /// From now on messages are for that subshell of the kernel, or for its main shell.
+    pub fn set_subshell(&mut self, subshell: Option<String>) {
+        match self {
+            Self::Sockets(sockets) => sockets.session().set_subshell(subshell),
+        }
+    }
+}

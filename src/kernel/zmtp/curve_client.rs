@@ -1,0 +1,153 @@
+//! CURVE, the client's side: shows that it knows the kernel's public key, and trusts whoever can answer.
+//!
+//! The kernel does not ask who we are, so our long-term key is a new one for each client.
+//! Specification: <https://rfc.zeromq.org/spec/26/>.
+
+use std::rc::Rc;
+
+use crypto_box::aead::Aead;
+use crypto_box::{PublicKey, SalsaBox, SecretKey};
+use zeroize::Zeroizing;
+
+use super::Violation;
+use super::command::{Properties, compose, split};
+use super::curve::{COOKIE, HELLO_LENGTH, Keys, Side, UNOPENED, key, nonce, random};
+
+/// The length of WELCOME's box: a short-term key and a cookie, sealed.
+const WELCOME_BOX: usize = 32 + COOKIE + 16;
+
+/// A new long-term key for a client.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn new_key() -> Result<SecretKey, Violation> {
+    Ok(SecretKey::from_bytes(*random::<32>()?))
+}
+
+/// The state after HELLO: our short-term key.
+pub struct Hailed {
+    short: SecretKey,
+}
+
+/// The body of HELLO to the owner of `kernel`, and what to remember.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn hello(kernel: &PublicKey) -> Result<(Hailed, Vec<u8>), Violation> {
+    let short = new_key()?;
+    let number = 1_u64.to_be_bytes();
+    let sealed = SalsaBox::new(kernel, &short).encrypt(&nonce(b"CurveZMQHELLO---", &number)?, [0; 64].as_slice());
+    let mut body = compose(b"HELLO", &[1, 0]);
+    body.resize(HELLO_LENGTH - 80 - 8 - 32, 0);
+    body.extend_from_slice(short.public_key().as_bytes());
+    body.extend_from_slice(&number);
+    body.extend_from_slice(&sealed.map_err(|_| UNOPENED)?);
+    Ok((Hailed { short }, body))
+}
+
+/// The state after INITIATE.
+pub struct Initiated(Keys);
+
+impl Hailed {
+    /// Takes WELCOME: the body of INITIATE, and what to remember. `ours` is our long-term key.
+    ///
+    /// # Errors
+    /// When it does not come from the owner of `kernel`.
+    pub fn initiate(
+        self,
+        kernel: &PublicKey,
+        ours: &SecretKey,
+        properties: &Properties,
+        welcome: &[u8],
+    ) -> Result<(Initiated, Vec<u8>), Violation> {
+        let (b"WELCOME", rest) = split(welcome)? else { return Err(Violation("another command than WELCOME")) };
+        let (number, sealed) = rest.split_first_chunk::<16>().ok_or(Violation("a WELCOME cut short"))?;
+        if sealed.len() != WELCOME_BOX {
+            return Err(Violation("a WELCOME of another length"));
+        }
+        let welcomed = SalsaBox::new(kernel, &self.short).decrypt(&nonce(b"WELCOME-", number)?, sealed);
+        let welcomed = Zeroizing::new(welcomed.map_err(|_| UNOPENED)?);
+        let (kernel_short, cookie) = welcomed.split_at_checked(32).ok_or(UNOPENED)?;
+        let kernel_short = key(kernel_short)?;
+
+        let vouch_number = random::<16>()?;
+        let vouched = [self.short.public_key().as_bytes().as_slice(), kernel.as_bytes()].concat();
+        let voucher =
+            SalsaBox::new(&kernel_short, ours).encrypt(&nonce(b"VOUCH---", vouch_number.as_ref())?, vouched.as_slice());
+        let mut plain = ours.public_key().as_bytes().to_vec();
+        plain.extend_from_slice(vouch_number.as_ref());
+        plain.extend_from_slice(&voucher.map_err(|_| UNOPENED)?);
+        plain.extend_from_slice(&properties.compose());
+
+        let cipher = SalsaBox::new(&kernel_short, &self.short);
+        let number = 2_u64.to_be_bytes();
+        let sealed = cipher.encrypt(&nonce(b"CurveZMQINITIATE", &number)?, plain.as_slice()).map_err(|_| UNOPENED)?;
+        let body = compose(b"INITIATE", &[cookie, &number, &sealed].concat());
+        Ok((Initiated(Keys { cipher: Rc::new(cipher), side: Side::Client, sent: 2, received: 0 }), body))
+    }
+}
+
+impl Initiated {
+    /// Takes READY: the connection's keys, and what the kernel says of itself.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn ready(mut self, ready: &[u8]) -> Result<(Keys, Properties), Violation> {
+        let (b"READY", rest) = split(ready)? else { return Err(Violation("another command than READY")) };
+        let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a READY cut short"))?;
+        let properties = self.0.cipher.decrypt(&nonce(b"CurveZMQREADY---", number)?, sealed).map_err(|_| UNOPENED)?;
+        self.0.received = u64::from_be_bytes(*number);
+        Ok((self.0, Properties::parse(&properties)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::zmtp::curve::welcome;
+
+    fn properties(socket_type: &[u8]) -> Properties {
+        Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
+    }
+
+    fn shaken() -> (Keys, Keys) {
+        let (kernel, client) = (new_key().unwrap(), new_key().unwrap());
+        let public = kernel.public_key();
+        let (hailed, body) = hello(&public).unwrap();
+        assert_eq!(body.len(), HELLO_LENGTH);
+        let (welcomed, body) = welcome(&kernel, &body).unwrap();
+        let (initiated, body) = hailed.initiate(&public, &client, &properties(b"DEALER"), &body).unwrap();
+        let (mut theirs, seen) = welcomed.initiate(&kernel, &body).unwrap();
+        assert_eq!(seen, properties(b"DEALER"));
+        let (ours, seen) = initiated.ready(&theirs.ready(&properties(b"ROUTER")).unwrap()).unwrap();
+        assert_eq!(seen, properties(b"ROUTER"));
+        (ours, theirs)
+    }
+
+    #[test]
+    fn both_sides_of_a_handshake_understand_each_other_and_nobody_an_old_message() {
+        let (mut ours, mut theirs) = shaken();
+        for text in [&b""[..], b"x", &vec![7; 70_000]] {
+            let sealed = ours.seal(true, false, text).unwrap();
+            assert_eq!(theirs.open(&sealed).unwrap(), (true, false, text.to_vec()));
+            assert!(theirs.open(&sealed).is_err(), "again");
+            assert!(ours.open(&sealed).is_err(), "by its own side");
+            let back = theirs.seal(false, true, text).unwrap();
+            assert_eq!(ours.open(&back).unwrap(), (false, true, text.to_vec()));
+        }
+    }
+
+    #[test]
+    fn whoever_has_another_key_is_not_believed() {
+        let (kernel, stranger) = (new_key().unwrap(), new_key().unwrap());
+        let (hailed, body) = hello(&kernel.public_key()).unwrap();
+        assert!(welcome(&stranger, &body).is_err(), "a stranger can't open HELLO");
+        let (_, body) = welcome(&kernel, &body).unwrap();
+        for place in [10, 24, 60, body.len() - 1] {
+            let mut changed = body.clone();
+            changed[place] ^= 1;
+            let again = Hailed { short: SecretKey::from_bytes(hailed.short.to_bytes()) };
+            assert!(again.initiate(&kernel.public_key(), &stranger, &Properties::default(), &changed).is_err());
+        }
+    }
+}

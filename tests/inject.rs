@@ -1,0 +1,92 @@
+//! Secrets for a kernel that runs already: the real program, a real ipykernel, a real OpenBao.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(feature = "inject")]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::front_end::{FrontEnd, ipykernel, plain_kernelspec};
+use support::launcher::{Outcome, Scratch, run};
+use support::openbao::Server;
+
+/// A running kernel of the kernelspec `plain`, which has nothing to do with us.
+struct Running {
+    scratch: Scratch,
+    front_end: FrontEnd,
+    file: PathBuf,
+}
+
+impl Running {
+    fn start(options: &Value) -> Self {
+        let scratch = Scratch::new();
+        plain_kernelspec(&scratch, &ipykernel());
+        let mut front_end = FrontEnd::new(&scratch);
+        let mut all = json!({"kernel": "plain"});
+        for (key, value) in options.as_object().unwrap() {
+            all[key] = value.clone();
+        }
+        let file = front_end.ask("start", all)["file"].as_str().unwrap().into();
+        front_end.ask("ready", json!({}));
+        Self { scratch, front_end, file }
+    }
+
+    fn inject(&self, options: &[&str]) -> Command {
+        let mut command = self.scratch.launcher();
+        command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
+        // Where Jupyter's client runs, which gives ipc sockets names relative to its folder.
+        command.arg("inject").arg(&self.file).args(options).current_dir(self.scratch.path("runtime"));
+        command
+    }
+}
+
+/// Checks that it succeeded and gives what it says.
+#[track_caller]
+fn said(outcome: &Outcome) -> String {
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let line = String::from_utf8(outcome.stdout.clone()).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(!line.contains("canary") && !outcome.stderr.contains("canary"), "{line}{}", outcome.stderr);
+    line.trim_end().split_once(": ").expect("a kernel's name").1.to_owned()
+}
+
+const LOOK: &str = "import os, json; print(json.dumps({n: os.environ.get(n) for n in ['ONE', 'TWO', 'THREE']}))";
+
+#[test]
+fn a_running_kernel_and_its_children_get_the_secrets_over_tcp_ipc_and_curve() {
+    let server = Server::shared();
+    let odd = "canary \"quoted\"\n'twice' \\ ünïcödé 🗝 {}";
+    server.put("inject", &json!({"ONE": odd, "TWO": {"canary": 2}, "THREE": "canary".repeat(9000)}));
+    for (transport, curve) in [("tcp", false), ("ipc", false), ("tcp", true)] {
+        let mut kernel = Running::start(&json!({"transport": transport, "curve": curve}));
+        let before = kernel.front_end.cell("x = 1; print(sorted(globals()))").printed();
+        let done = said(&run(&mut kernel.inject(&["--secrets", "secret/inject"])));
+        assert_eq!(done, "set ONE, THREE, TWO", "{transport} {curve}");
+        let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+        assert_eq!(seen, json!({"ONE": odd, "TWO": "{\"canary\":2}", "THREE": "canary".repeat(9000)}));
+        let child = kernel.front_end.cell("print(len(os.popen('printf %s \"$THREE\"').read()))").printed();
+        assert_eq!(child, "54000", "its children inherit");
+        let after = kernel.front_end.cell("del os, json; print(sorted(globals()))").printed();
+        let names = |text: &str| {
+            text.split("', '")
+                .map(str::to_owned)
+                .filter(|name| !name.trim_matches('_').starts_with('i'))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&after), names(&before), "no name is left behind");
+    }
+}
