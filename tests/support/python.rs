@@ -47,6 +47,37 @@ pub fn ipykernel6() -> &'static Path {
     &ENVIRONMENT
 }
 
+/// What a kernel needs that Enterprise Gateway starts through a process proxy.
+#[allow(dead_code, reason = "the quickstart needs no gateway")]
+pub fn remote_kernel() -> PathBuf {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-remote", "requirements-remote.txt"));
+    ENVIRONMENT.join("bin/python")
+}
+
+/// Enterprise Gateway's own kernelspecs and launchers, which its source package holds and its wheel does not.
+#[allow(dead_code, reason = "the quickstart needs no gateway")]
+pub fn enterprise_gateway_files() -> PathBuf {
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let python = enterprise_gateway().join("bin/python");
+        let name = "jupyter_enterprise_gateway-3.3.0";
+        let lock = File::create(target().join(format!("{name}.lock"))).expect("the lock can be made");
+        lock.lock().expect("the lock can be taken");
+        let folder = target().join(name);
+        if !folder.join("complete").exists() {
+            let mut pip = Command::new(python);
+            pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]);
+            pip.arg("-d").arg(target()).arg(name.replacen('-', "==", 1));
+            step(&mut pip, "pip download");
+            let mut tar = Command::new("tar");
+            tar.arg("-xzf").arg(target().join(format!("{name}.tar.gz"))).arg("-C").arg(target());
+            step(&mut tar, "tar");
+            write(folder.join("complete"), "").expect("the mark can be written");
+        }
+        folder.join("etc")
+    });
+    FOLDER.clone()
+}
+
 /// Playwright drives a browser, which must be there.
 #[allow(dead_code, reason = "the quickstart needs no browser")]
 pub fn browser() -> PathBuf {

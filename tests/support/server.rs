@@ -78,11 +78,16 @@ pub struct JupyterServer {
 impl JupyterServer {
     /// Starts a server that finds the kernelspecs of `scratch`, and waits until it answers.
     pub fn start(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(kind, scratch, variables, &[])
+    }
+
+    /// As [`JupyterServer::start`], with more options on its command line.
+    pub fn start_with(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let [port] = free_ports();
         let log = scratch.path("server.log");
         let file = File::create(&log).expect("the log");
         let mut command = Command::new("sh");
-        command.args(["-c", WATCH, "sh"]).args(kind.command(scratch, port));
+        command.args(["-c", WATCH, "sh"]).args(kind.command(scratch, port)).args(options);
         environment(&mut command, scratch).current_dir(scratch.path("home"));
         command.env("JUPYTER_TOKEN", TOKEN).env("KG_AUTH_TOKEN", TOKEN).env("EG_AUTH_TOKEN", TOKEN);
         command.env("EG_LIST_KERNELS", "True").envs(variables.iter().copied());
