@@ -8,5 +8,6 @@ pub mod front_end;
 pub mod kernels;
 pub mod launcher;
 pub mod openbao;
+pub mod policies;
 pub mod python;
 pub mod server;
