@@ -66,7 +66,8 @@ fn jupyterhubs_token_makes_tokens_for_one_user_each_and_reads_nothing() {
     read(&server, &hub, "kv = \"secret/users/ada\"").is_error(77, &["forbid"]);
     let make = |path: &str, body| server.api_with(&[("X-Vault-Token", &hub)], "POST", path, Some(&body));
     for (own, other) in [("ada", "bert"), ("bert", "ada")] {
-        let (status, made) = make("auth/token/create/jupyterhub", json!({"entity_alias": own, "meta": {"username": own}}));
+        let (status, made) =
+            make("auth/token/create/jupyterhub", json!({"entity_alias": own, "meta": {"username": own}}));
         assert_eq!(status, 200, "{made}");
         let token = made["auth"]["client_token"].as_str().unwrap();
         assert_eq!(read(&server, token, "kv = \"secret/users/{metadata.username}\"").stdout, own.as_bytes());

@@ -120,7 +120,8 @@ fn launch_ipykernel() -> Vec<String> {
 fn with_process_proxy(scratch: &Scratch, class: &str) {
     let file = scratch.path("home/kernels/vaulted/kernel.json");
     let mut spec: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    spec["metadata"] = json!({"process_proxy": {"class_name": format!("enterprise_gateway.services.processproxies.{class}")}});
+    spec["metadata"] =
+        json!({"process_proxy": {"class_name": format!("enterprise_gateway.services.processproxies.{class}")}});
     std::fs::write(file, spec.to_string()).unwrap();
 }
 

@@ -127,6 +127,11 @@ impl JupyterServer {
 impl Drop for JupyterServer {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
+        if std::thread::panicking() {
+            eprintln!("the server's log: {}", self.log());
+            let _ = self.child.wait();
+            return;
+        }
         wait(&mut self.child);
     }
 }

@@ -1,0 +1,250 @@
+//! Several users on one gateway, each with a credential of one's own in the kernel request: neither gets
+//! what is the other's, whatever the request claims.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "diagnose", target_os = "linux"))]
+
+mod support;
+
+use std::cell::RefCell;
+use std::sync::{Barrier, LazyLock};
+
+use serde_json::{Value, json};
+use support::faults::{Faults, Reply};
+use support::front_end::{ipykernel, kernelspec};
+use support::launcher::Scratch;
+use support::openbao::Server;
+use support::policies::{log_in, two_users};
+use support::server::{JupyterServer, Kind, User};
+
+const LOOK: &str = "import os, json; print(json.dumps({'own': os.environ.get('OWN'), \
+    'credentials': sorted(n for n in os.environ if 'VAULT' in n)}))";
+
+/// A server with Ada and Bert, who each have a secret named OWN.
+fn openbao() -> &'static Server {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| {
+        let server = Server::start();
+        two_users(&server);
+        server
+    });
+    &SERVER
+}
+
+/// A kernelspec that takes the request's credential for `path`.
+fn vaulted(path: &str) -> Scratch {
+    let scratch = Scratch::new();
+    let address = openbao().address();
+    let config = format!(
+        "[vault]\naddress = \"{address}\"\n[auth]\nfrom_request = true\n[[source]]\nkv = \"{path}\"\nversion = 2\n"
+    );
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    kernelspec(&scratch, &config, &["--timeout", "5"], &command);
+    scratch
+}
+
+/// Starts a kernel with those variables in the request; gives what it has of anybody's, or its error.
+#[track_caller]
+fn launched(user: &mut User, variables: &Value) -> Result<String, String> {
+    user.ask("launch", json!({ "env": variables }));
+    let seen = look(user);
+    user.ask("delete", json!({}));
+    seen
+}
+
+#[track_caller]
+fn look(user: &mut User) -> Result<String, String> {
+    let cell = user.cell(LOOK);
+    if cell.error() == "SecretsUnavailable" {
+        return Err(cell.0["reply"]["evalue"].as_str().unwrap().to_owned());
+    }
+    let seen: Value = serde_json::from_str(&cell.printed()).unwrap_or_else(|_| panic!("{cell:?}"));
+    let credentials = seen["credentials"].as_array().unwrap();
+    let harmless = |name: &Value| name.as_str().is_some_and(|name| name.ends_with("ADDR") || name.ends_with("ADDRESS"));
+    assert!(credentials.iter().all(harmless), "{seen}");
+    Ok(seen["own"].as_str().unwrap_or("none").to_owned())
+}
+
+/// Everything that a client may try to say of itself, in favour of Ada's path and another server.
+fn forged(elsewhere: &str) -> Value {
+    let token = log_in(openbao(), "bert");
+    json!({
+        "KERNEL_VAULT_TOKEN": token,
+        "KERNEL_USERNAME": "ada", "KERNEL_USER": "ada", "KERNEL_METADATA_USERNAME": "ada", "KERNEL_ENTITY_ID": "ada",
+        "KERNEL_VAULT_ADDR": elsewhere, "KERNEL_VAULT_ADDRESS": elsewhere, "KERNEL_VAULT_NAMESPACE": "other",
+        "KERNEL_VAULT_SECRETS": "secret/users/ada", "KERNEL_VAULT_CONFIG": "/etc/passwd",
+        "KERNEL_BAO_ADDR": elsewhere, "KERNEL_BAO_TOKEN": "root", "KERNEL_JUPYTER_VAULT_ADDRESS": elsewhere,
+        "VAULT_ADDR": elsewhere, "BAO_ADDR": elsewhere, "VAULT_TOKEN": "root", "BAO_TOKEN": "root",
+        "JUPYTER_VAULT_ADDRESS": elsewhere, "JUPYTER_VAULT_SECRETS": "secret/users/ada",
+        "JUPYTER_VAULT_CONFIG": "/dev/null", "JUPYTER_VAULT_ON_ERROR": "start-without",
+        "JUPYTER_VAULT_TOKEN": "root", "JUPYTER_VAULT_AUTH_METHOD": "token", "JUPYTER_CONFIG_DIR": "/tmp",
+        "HTTP_PROXY": elsewhere, "http_proxy": elsewhere, "VAULT_PROXY_ADDR": elsewhere,
+        "JPY_SESSION_NAME": "ada", "HOME": "/", "PATH": "/nowhere", "LD_PRELOAD": "/nowhere.so",
+    })
+}
+
+fn nobody_gets_anothers(kind: Kind) {
+    let own = vaulted("secret/users/{metadata.username}");
+    // A gateway's own credentials, in its environment and its home, are nobody's.
+    std::fs::write(own.path("home/.vault-token"), "root").unwrap();
+    let gateway_has = [("VAULT_TOKEN", "root"), ("BAO_TOKEN", "root"), ("JUPYTER_VAULT_TOKEN", "root")];
+    let gateway = JupyterServer::start(kind, &own, &gateway_has);
+    let (mut ada, mut bert) = (User::of(&gateway), User::of(&gateway));
+    let tokens = RefCell::new(Vec::new());
+    let token_of = |user: &str| {
+        tokens.borrow_mut().push(log_in(openbao(), user));
+        json!({"KERNEL_USERNAME": user, "KERNEL_VAULT_TOKEN": tokens.borrow().last()})
+    };
+    // Both at once, and after each other's restart.
+    ada.ask("launch", json!({ "env": token_of("ada") }));
+    bert.ask("launch", json!({ "env": token_of("bert") }));
+    for _ in 0..2 {
+        assert_eq!((look(&mut ada), look(&mut bert)), (Ok("ada".to_owned()), Ok("bert".to_owned())));
+        ada.ask("restart", json!({}));
+        bert.ask("restart", json!({}));
+    }
+    ada.ask("delete", json!({}));
+    bert.ask("delete", json!({}));
+    // Whatever a request claims, the token decides; nothing is sent anywhere else.
+    let evil = Faults::start(|_, _| Reply::json(403, "{}"));
+    assert_eq!(launched(&mut bert, &forged(&evil.address())), Ok("bert".to_owned()));
+    assert_eq!(evil.connections(), 0);
+    // No credential, an empty one, another's that is none.
+    for mut variables in [json!({}), json!({"KERNEL_VAULT_TOKEN": ""}), json!({"KERNEL_VAULT_JWT": " "})] {
+        variables["KERNEL_USERNAME"] = json!("ada");
+        let refused = launched(&mut bert, &variables).unwrap_err();
+        assert!(refused.contains("brings no credential"), "{refused}");
+    }
+    let refused =
+        launched(&mut bert, &json!({"KERNEL_USERNAME": "ada", "KERNEL_VAULT_TOKEN": "s.canary"})).unwrap_err();
+    assert!(!refused.contains("canary"), "{refused}");
+    // At its usual level a gateway logs no credential.
+    let log = gateway.log();
+    assert!(tokens.borrow().iter().all(|token| !log.contains(token)) && !log.contains("s.canary"), "{log}");
+}
+
+#[test]
+fn nobody_gets_anothers_from_kernel_gateway() {
+    nobody_gets_anothers(Kind::KernelGateway);
+}
+
+#[test]
+fn nobody_gets_anothers_from_enterprise_gateway() {
+    nobody_gets_anothers(Kind::EnterpriseGateway);
+}
+
+/// With a path that the request fills, Vault's policy is what keeps users apart.
+#[test]
+fn a_forged_name_in_the_path_meets_the_policy() {
+    let scratch = vaulted("secret/users/{env.KERNEL_USERNAME}");
+    let gateway = JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]);
+    let mut bert = User::of(&gateway);
+    let mut as_user = |name: &str| {
+        let token = log_in(openbao(), "bert");
+        launched(&mut bert, &json!({"KERNEL_USERNAME": name, "KERNEL_VAULT_TOKEN": token}))
+    };
+    assert_eq!(as_user("bert"), Ok("bert".to_owned()));
+    assert!(as_user("ada").unwrap_err().contains("forbid reading secret/users/ada"));
+    for name in ["bert/../ada", "../users/ada", "..", "ada?x", "ada%2f..", "ada#"] {
+        assert!(as_user(name).is_err(), "{name}");
+    }
+}
+
+/// Without `from_request`, one token serves all users, so no request may choose the path.
+#[test]
+fn a_gateways_own_token_reads_no_path_that_a_request_chose() {
+    let scratch = vaulted("secret/users/{env.KERNEL_USERNAME}");
+    let file = scratch.path("home/kernels/vaulted/vault.toml");
+    let config = std::fs::read_to_string(&file).unwrap().replace("from_request = true", "token_file = \"token\"");
+    std::fs::write(&file, config).unwrap();
+    std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
+    let gateway = JupyterServer::start(Kind::KernelGateway, &scratch, &[]);
+    let mut bert = User::of(&gateway);
+    let refused = launched(&mut bert, &json!({"KERNEL_USERNAME": "ada"})).unwrap_err();
+    assert!(refused.contains("KERNEL_USERNAME"), "{refused}");
+}
+
+/// Two users' starts that overlap, and then one by somebody who brings no variables: what that one has of
+/// anybody's, or its error. Both gateways keep variables of the first two for the third.
+fn after_two_at_once(gateway: &JupyterServer, credential: &(dyn Fn(&str) -> Value + Sync)) -> Result<String, String> {
+    let together = Barrier::new(2);
+    std::thread::scope(|scope| {
+        for user in ["ada", "bert"] {
+            let together = &together;
+            scope.spawn(move || {
+                let mut client = User::of(gateway);
+                let mut variables = credential(user);
+                variables["KERNEL_USERNAME"] = json!(user);
+                together.wait();
+                assert_eq!(launched(&mut client, &variables), Ok(user.to_owned()));
+            });
+        }
+    });
+    let mut stranger = User::of(gateway);
+    stranger.ask("launch", json!({}));
+    let seen = look(&mut stranger);
+    stranger.ask("delete", json!({}));
+    seen
+}
+
+/// Enterprise Gateway starts nothing for root, unless it is told of another user.
+const ANYBODY: &[(&str, &str)] = &[("EG_UNAUTHORIZED_USERS", "nobody")];
+
+#[test]
+fn a_wrapped_token_serves_its_user_once_and_nobody_after() {
+    let wrapped = |user: &str| {
+        let login = json!({"password": format!("{user}'s")});
+        json!({"KERNEL_VAULT_WRAPPED_TOKEN": openbao().wrapped(&format!("auth/userpass/login/{user}"), &login)})
+    };
+    for kind in [Kind::KernelGateway, Kind::EnterpriseGateway] {
+        let scratch = vaulted("secret/users/{metadata.username}");
+        let gateway = JupyterServer::start(kind, &scratch, ANYBODY);
+        let mixed_up = (0..10).any(|_| {
+            let refused = after_two_at_once(&gateway, &wrapped).unwrap_err();
+            assert!(refused.contains("brings no credential") || refused.contains("used"), "{refused}");
+            refused.contains("used")
+        });
+        assert!(mixed_up, "{kind:?} keeps requests apart: SECURITY.md says that it does not");
+    }
+}
+
+#[test]
+fn with_our_configuration_a_gateway_keeps_requests_apart() {
+    let token = |user: &str| json!({"KERNEL_VAULT_TOKEN": log_in(openbao(), user)});
+    for (kind, name) in [(Kind::KernelGateway, "kernel"), (Kind::EnterpriseGateway, "enterprise")] {
+        let scratch = vaulted("secret/users/{metadata.username}");
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gateway/own_environment.py");
+        std::fs::copy(example, scratch.path(&format!("config/jupyter_{name}_gateway_config.py"))).unwrap();
+        let gateway = JupyterServer::start(kind, &scratch, ANYBODY);
+        for _ in 0..3 {
+            let refused = after_two_at_once(&gateway, &token).unwrap_err();
+            assert!(refused.contains("brings no credential"), "{refused}");
+        }
+    }
+}
+
+/// Whatever its masks, Enterprise Gateway writes a request's variables into its log at that level.
+#[test]
+fn what_a_gateway_logs_for_debugging_is_a_wrapped_token_that_is_used_up() {
+    let scratch = vaulted("secret/users/{metadata.username}");
+    let options = ["--EnterpriseGatewayApp.log_level=DEBUG"];
+    let gateway = JupyterServer::start_with(Kind::EnterpriseGateway, &scratch, &[], &options);
+    let mut ada = User::of(&gateway);
+    let token = openbao().wrapped("auth/userpass/login/ada", &json!({"password": "ada's"}));
+    let variables = json!({"KERNEL_USERNAME": "ada", "KERNEL_VAULT_WRAPPED_TOKEN": token});
+    assert_eq!(launched(&mut ada, &variables), Ok("ada".to_owned()));
+    assert!(gateway.log().contains(&token), "no longer logged: SECURITY.md says that it is");
+    let (status, _) = openbao().api_with(&[("X-Vault-Token", &token)], "POST", "sys/wrapping/unwrap", None);
+    assert!(status >= 400, "{status}");
+}
