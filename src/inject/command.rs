@@ -100,7 +100,7 @@ fn attempt(
             (Err(signal), _) => return Ok(Err(signal)),
         };
         let row = language::of(&info).ok_or_else(|| cannot(&info.implementation, &info.language_info.name))?;
-        let (wanted, written) = files::write(given, &plan.runtime_dir)?;
+        let (wanted, written) = files::write(given, &plan.runtime_dir, std::process::id())?;
         let options = Options { override_existing: plan.override_inherited, wait };
         let outcome = inject(&mut link, row, wanted, &[], &options, progress).await?;
         drop(written);

@@ -36,8 +36,19 @@ pub enum Form {
     File(SecretValue),
 }
 
+/// A secret and where it comes from.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The value.
+    pub form: Form,
+    /// The path that was read.
+    pub path: String,
+    /// Its version, where the engine counts them.
+    pub version: Option<u64>,
+}
+
 /// What was fetched: the last source that gives a name wins.
-pub type Given = BTreeMap<SecretName, Form>;
+pub type Given = BTreeMap<SecretName, Fetched>;
 
 /// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
 ///

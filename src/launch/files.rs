@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempPath};
 
-use super::fetch::{Form, Given};
+use super::fetch::{Fetched, Form, Given};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretSet, SecretValue};
 
@@ -26,25 +26,32 @@ impl Written {
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(AsRef::as_ref)
     }
+
+    /// Leaves the files to their process.
+    pub fn keep(self) {
+        for path in self.0 {
+            let _ = path.keep();
+        }
+    }
 }
 
-/// Writes what is to be files into `folder`; the rest passes through.
+/// Writes what is to be files of the process `owner` into `folder`; the rest passes through.
 ///
 /// # Errors
 /// [`Kind::Os`] when a file can't be written, or the folder is not ours alone.
-pub fn write(given: Given, folder: &Path) -> Result<(SecretSet, Written)> {
+pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Written)> {
     let mut secrets = SecretSet::default();
     let mut written = Written::default();
-    let mut owner = None;
-    for (name, form) in given {
+    let mut mark = None;
+    for (name, Fetched { form, .. }) in given {
         let value = match form {
             Form::Variable(value) => value,
             Form::File(content) => {
-                let owner: &String = match &mut owner {
-                    Some(owner) => owner,
+                let owner: &String = match &mut mark {
+                    Some(mark) => mark,
                     none => {
                         prepare(folder)?;
-                        none.insert(process_mark(std::process::id()).unwrap_or_default())
+                        none.insert(process_mark(owner).unwrap_or_default())
                     }
                 };
                 let path = write_one(&content, folder, owner)?;

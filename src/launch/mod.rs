@@ -226,7 +226,7 @@ impl<'a> Launch<'a> {
     }
 
     fn assemble(&self, plan: &Plan, given: fetch::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
-        let (secrets, files) = files::write(given, &plan.runtime_dir)?;
+        let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
         let space = Space::of_this_system();
         let inherited = self.parent.entries();
         let environment = environment::build(inherited, secrets, plan.override_inherited, space, command.size())?;

@@ -1,6 +1,6 @@
 //! Step 4: from sources to named values.
 
-use super::fetch::{Form, Given};
+use super::fetch::{Fetched, Form, Given};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{SourceKind, SourceSpec};
@@ -66,7 +66,8 @@ impl Reader<'_> {
             SourceKind::Kv => {
                 let mount = self.mount(source, &path).await?;
                 let secret = kv::read(self.client, &mount, &path, source.version.is_some()).await?;
-                self.take_fields(source, &secret.fields()?, &path)
+                let (fields, version) = secret.fields()?;
+                self.take_fields(source, &fields, &path, version)
             }
             SourceKind::KvFolder => {
                 let mount = self.mount(source, &path).await?;
@@ -74,15 +75,16 @@ impl Reader<'_> {
                 let folder = kv::read_folder(self.client, &mount, &path, source.version.is_some()).await?;
                 for (name, secret) in folder {
                     let path = format!("{path}/{name}");
-                    let value = secret.fields()?.get(field, &path)?;
-                    self.give(source, &name, &path, Form::Variable(value))?;
+                    let (fields, version) = secret.fields()?;
+                    let form = Form::Variable(fields.get(field, &path)?);
+                    self.give(source, &name, Fetched { form, path, version })?;
                 }
                 Ok(())
             }
             SourceKind::Database | SourceKind::Read => {
                 let answer = generic::read(self.client, &path).await?;
                 *leased |= answer.is_leased()?;
-                self.take_fields(source, &answer.fields()?, &path)
+                self.take_fields(source, &answer.fields()?, &path, None)
             }
         }
     }
@@ -98,36 +100,43 @@ impl Reader<'_> {
         }
     }
 
-    fn take_fields(&mut self, source: &SourceSpec, fields: &Fields<'_>, path: &str) -> Result<()> {
+    fn take_fields(
+        &mut self,
+        source: &SourceSpec,
+        fields: &Fields<'_>,
+        path: &str,
+        version: Option<u64>,
+    ) -> Result<()> {
+        let fetched = |form| Fetched { form, path: path.to_owned(), version };
         if let Some(url) = &source.url {
             let name = source.name.as_deref().or(source.file.as_deref()).unwrap_or_default();
             let value = fill_url(url, fields, path)?;
             let form = if source.file.is_some() { Form::File(value) } else { Form::Variable(value) };
-            return self.give(source, name, path, form);
+            return self.give(source, name, fetched(form));
         }
         if let Some(field) = &source.field {
             let value = fields.get(field, path)?;
             return match &source.file {
-                Some(file) => self.give(source, file, path, Form::File(value)),
-                None => self.give(source, source.name.as_ref().unwrap_or(field), path, Form::Variable(value)),
+                Some(file) => self.give(source, file, fetched(Form::File(value))),
+                None => self.give(source, source.name.as_ref().unwrap_or(field), fetched(Form::Variable(value))),
             };
         }
         if let Some(renamed) = &source.fields {
             for (field, name) in renamed {
-                self.give(source, name, path, Form::Variable(fields.get(field, path)?))?;
+                self.give(source, name, fetched(Form::Variable(fields.get(field, path)?)))?;
             }
             return Ok(());
         }
         for name in fields.names() {
-            self.give(source, name, path, Form::Variable(fields.get(name, path)?))?;
+            self.give(source, name, fetched(Form::Variable(fields.get(name, path)?)))?;
         }
         Ok(())
     }
 
-    fn give(&mut self, source: &SourceSpec, name: &str, path: &str, form: Form) -> Result<()> {
+    fn give(&mut self, source: &SourceSpec, name: &str, fetched: Fetched) -> Result<()> {
         let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
-        let name = SecretName::new(&name, &self.plan.allow, path)?;
-        self.given.insert(name, form);
+        let name = SecretName::new(&name, &self.plan.allow, &fetched.path)?;
+        self.given.insert(name, fetched);
         Ok(())
     }
 

@@ -26,19 +26,19 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The fields.
+    /// The fields, and the number of this version of them, which KV version 1 does not count.
     ///
     /// # Errors
     /// [`Kind::KvVersionMismatch`], [`Kind::DuplicateKey`], [`Kind::Malformed`] or [`Kind::NotVault`].
-    pub fn fields(&self) -> Result<Fields<'_>> {
+    pub fn fields(&self) -> Result<(Fields<'_>, Option<u64>)> {
         let what = format!("reading {}", self.path);
         let data = Answer::parse(&self.reply, &what)?.data(&what)?;
         match self.version {
-            KvVersion::V1 => Fields::parse(data, &self.path),
+            KvVersion::V1 => Ok((Fields::parse(data, &self.path)?, None)),
             KvVersion::V2 => {
                 let versioned = Versioned::parse(data, &self.path)?;
                 let fields = versioned.data.ok_or_else(|| malformed(&what))?;
-                Fields::parse(fields, &self.path)
+                Ok((Fields::parse(fields, &self.path)?, Some(versioned.metadata.version)))
             }
         }
     }
