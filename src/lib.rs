@@ -13,6 +13,7 @@
 //! - `diagnose`: the kernel that stands in when a launch fails, and becomes the real one
 //! - `inject`: the same secrets for a kernel that runs already
 //! - `kernel`: Jupyter's wire protocol, for both
+//! - [`record`]: what a kernel was given, by name
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!
@@ -43,6 +44,7 @@ pub mod inject;
 pub mod kernel;
 pub mod launch;
 pub mod net;
+pub mod record;
 pub mod secret;
 pub mod sys;
 pub mod vault;

@@ -9,13 +9,14 @@ use std::fs::{DirBuilder, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tempfile::{Builder, TempPath};
 
 use super::fetch::{Fetched, Form, Given};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretSet, SecretValue};
+use crate::sys::process::start_time;
 
 /// The files of this launch; removed when dropped, so it must outlive everything but execve.
 #[derive(Debug, Default)]
@@ -77,14 +78,24 @@ fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPa
     Ok(file.into_temp_path())
 }
 
-/// Makes the folder, checks that it is ours alone, and removes what processes that ended have left.
-fn prepare(folder: &Path) -> Result<()> {
+/// Makes the folder, and checks that it is this user's alone.
+///
+/// # Errors
+/// [`Kind::Os`] when it is not.
+pub fn ours_alone(folder: &Path) -> Result<()> {
     let failed = |cause: std::io::Error| trouble(folder, &format!("can't be used: {}", cause.kind()));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let metadata = std::fs::symlink_metadata(folder).map_err(failed)?;
     if !metadata.is_dir() || metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
         return Err(trouble(folder, "is not a folder of this user alone"));
     }
+    Ok(())
+}
+
+/// Makes the folder, and removes what processes that ended have left.
+fn prepare(folder: &Path) -> Result<()> {
+    let failed = |cause: std::io::Error| trouble(folder, &format!("can't be used: {}", cause.kind()));
+    ours_alone(folder)?;
     for entry in std::fs::read_dir(folder).map_err(failed)?.filter_map(Result::ok) {
         if is_left_over(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());
@@ -103,10 +114,7 @@ fn is_left_over(path: &Path) -> bool {
 
 /// `PID-STARTTIME`: what tells a process from a later one with the same number.
 fn process_mark(pid: u32) -> Option<String> {
-    let stat = std::fs::read(PathBuf::from(format!("/proc/{pid}/stat"))).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    let start = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.to_owned();
-    Some(format!("{pid}-{start}"))
+    Some(format!("{pid}-{}", start_time(pid)?))
 }
 
 fn trouble(folder: &Path, what: &str) -> Error {

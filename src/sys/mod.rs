@@ -11,6 +11,7 @@ pub mod hardening;
 pub mod inherited;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
+pub mod process;
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub mod readable;
 pub mod signals;

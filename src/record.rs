@@ -1,0 +1,198 @@
+//! What a kernel was given: names, where from and which version, never a value.
+//!
+//! A kernel can't be asked which of its variables are ours, and a launch is over before an inject begins.
+//! So each leaves a record in Jupyter's runtime folder, for the process that it names and no longer:
+//! another process with the same connection file is the kernel after a restart, and knows nothing.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tempfile::Builder;
+
+use crate::error::{Error, Kind, Result};
+use crate::launch::fetch::Given;
+use crate::launch::files::ours_alone;
+use crate::sys::process::start_time;
+
+/// How a kernel came by its variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// At its start.
+    Launch,
+    /// While it ran.
+    Inject,
+}
+
+/// Where a variable's value is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// The path in Vault.
+    pub path: String,
+    /// Its version, where the engine counts them.
+    pub version: Option<u64>,
+}
+
+/// One kernel's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The kernel's connection file.
+    pub connection_file: PathBuf,
+    /// The kernel's process.
+    pub pid: u32,
+    /// When that started, in clock ticks since the system's start.
+    pub start_time: u64,
+    /// How it was done last.
+    pub how: How,
+    /// When, as RFC 3339.
+    pub at: String,
+    /// The variables that are ours.
+    pub variables: BTreeMap<String, Variable>,
+}
+
+impl Record {
+    /// A record of now; `None` when there is no such process to be told from others.
+    #[must_use]
+    pub fn new(connection_file: &Path, pid: u32, how: How, variables: BTreeMap<String, Variable>) -> Option<Self> {
+        let connection_file = connection_file.canonicalize().unwrap_or_else(|_| connection_file.to_owned());
+        Some(Self {
+            connection_file,
+            pid,
+            start_time: start_time(pid)?,
+            how,
+            at: rfc3339(SystemTime::now()),
+            variables,
+        })
+    }
+
+    /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
+    /// folder `runtime`. One whose process is gone is removed and is none.
+    #[must_use]
+    pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
+        let path = path(runtime, kernel);
+        let record: Self = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        if start_time(record.pid) == Some(record.start_time) {
+            return Some(record);
+        }
+        let _ = std::fs::remove_file(path);
+        None
+    }
+
+    /// Writes it, readable by this user alone, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the folder is not ours alone or has no room.
+    pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
+        let target = path(runtime, kernel);
+        let folder = target.parent().unwrap_or(runtime);
+        ours_alone(runtime)?;
+        ours_alone(folder)?;
+        let written = || -> std::io::Result<()> {
+            let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.persist(&target).map(drop).map_err(|refused| refused.error)
+        };
+        written().map_err(|cause| {
+            let what = format!("the record {} can't be written: {}", target.display(), cause.kind());
+            Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
+        })
+    }
+
+    /// Whether the kernel has exactly `given`, of the same versions. What has no version may have changed.
+    #[must_use]
+    pub fn is_up_to_date(&self, given: &Given) -> bool {
+        self.variables.len() == given.len()
+            && given.iter().all(|(name, fetched)| {
+                self.variables.get(name.as_str()).is_some_and(|known| {
+                    known.path == fetched.path && known.version.is_some() && known.version == fetched.version
+                })
+            })
+    }
+}
+
+/// Where the values of `given` are from.
+#[must_use]
+pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
+    let origin = |path: &String, version| Variable { path: path.clone(), version };
+    given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
+}
+
+fn path(runtime: &Path, kernel: &str) -> PathBuf {
+    // An id is one segment of a path, whoever chose it.
+    runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
+}
+
+/// A time to the second, as in 2026-11-24T20:15:00Z.
+fn rfc3339(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, rest) = (seconds / 86400, seconds % 86400);
+    // Howard Hinnant's civil_from_days: eras of 400 years that begin in March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn record() -> Record {
+        let variable = Variable { path: "secret/a".to_owned(), version: Some(3) };
+        let variables = BTreeMap::from([("NAME".to_owned(), variable)]);
+        Record::new(Path::new("/run/kernel-1.json"), std::process::id(), How::Inject, variables).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_by_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = folder.path().join("jupyter-vault");
+        let record = record();
+        record.write(&runtime, "kernel-1").unwrap();
+        record.write(&runtime, "kernel-1").unwrap();
+        assert_eq!(Record::read(&runtime, "kernel-1"), Some(record));
+        let file = runtime.join("kernels/kernel-1.json");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(
+            text.contains(r#""how":"inject""#) && text.contains(r#""NAME":{"path":"secret/a","version":3}"#),
+            "{text}"
+        );
+        assert_eq!(std::fs::read_dir(runtime.join("kernels")).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_record_of_another_process_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = folder.path().join("jupyter-vault");
+        let earlier = Record { start_time: record().start_time - 1, ..record() };
+        earlier.write(&runtime, "kernel-1").unwrap();
+        assert_eq!(Record::read(&runtime, "kernel-1"), None);
+        assert!(!runtime.join("kernels/kernel-1.json").exists());
+    }
+
+    #[test]
+    fn times_are_as_date_writes_them() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_550_700, "2026-11-24T20:05:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+}

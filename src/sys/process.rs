@@ -1,0 +1,95 @@
+//! Other processes: what tells one from a later one of the same number, and which one a kernel is.
+
+use std::collections::BTreeSet;
+use std::fs::{read, read_dir, read_link};
+use std::path::{Path, PathBuf};
+
+/// When process `pid` started, in clock ticks since the system's start; `None` when there is none.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = read(PathBuf::from(format!("/proc/{pid}/stat"))).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // Field 22; the name in field 2 may hold spaces and parentheses, so counting starts after the last one.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// The process whose command line names the file `path` and which listens on a TCP `port`, or, when only
+/// one names it, that one. `None` when there is none that we may look at.
+#[must_use]
+pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
+    let file = path.file_name()?.as_encoded_bytes();
+    let named: Vec<u32> = read_dir("/proc")
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| names(*pid, file))
+        .collect();
+    match named.as_slice() {
+        [] => None,
+        [only] => Some(*only),
+        several => {
+            let sockets = port.map(listening).unwrap_or_default();
+            several.iter().copied().find(|pid| owns(*pid, &sockets)).or_else(|| several.last().copied())
+        }
+    }
+}
+
+/// Whether an argument of the process ends with the file's name. We ourselves do not count.
+fn names(pid: u32, file: &[u8]) -> bool {
+    let ends = |argument: &[u8]| {
+        argument.strip_suffix(file).is_some_and(|before| matches!(before.last(), None | Some(b'/' | b'=')))
+    };
+    pid != std::process::id()
+        && read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).skip(1).any(ends))
+}
+
+/// The inodes of the sockets that listen on `port`.
+fn listening(port: u16) -> BTreeSet<String> {
+    let port = format!(":{port:04X}");
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
+    let rows = tables.iter().flat_map(|table| table.lines());
+    rows.filter_map(|row| {
+        let mut words = row.split_ascii_whitespace().skip(1);
+        let (address, _, state) = (words.next()?, words.next()?, words.next()?);
+        (address.ends_with(&port) && state == "0A").then(|| words.nth(5).map(str::to_owned))?
+    })
+    .collect()
+}
+
+fn owns(pid: u32, sockets: &BTreeSet<String>) -> bool {
+    let descriptors = read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
+    descriptors.filter_map(|descriptor| read_link(descriptor.path()).ok()).any(|target| {
+        let target = target.to_string_lossy().into_owned();
+        target.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')).is_some_and(|id| sockets.contains(id))
+    })
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_is_found_by_its_connection_file_and_among_several_by_its_port() {
+        let file = format!("kernel-{:x}.json", fastrand::u64(..));
+        let path = Path::new("/run/user").join(&file);
+        assert_eq!(with_argument(&path, None), None);
+        let start = || {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", "read line", "-f"]).arg(&path).stdin(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let mut first = start();
+        assert_eq!(with_argument(&path, Some(1)), Some(first.id()));
+        let mut second = start();
+        assert!([first.id(), second.id()].contains(&with_argument(&path, Some(1)).unwrap()));
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let sockets = listening(port.local_addr().unwrap().port());
+        assert!(owns(std::process::id(), &sockets) && !owns(first.id(), &sockets));
+        assert!(start_time(first.id()).unwrap() > 0 && start_time(u32::MAX).is_none());
+        for child in [&mut first, &mut second] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
