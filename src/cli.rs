@@ -27,6 +27,27 @@ pub enum Command {
     /// Fetch the user's secrets and set them in a kernel that runs
     #[cfg(feature = "inject")]
     Inject(crate::inject::command::Inject),
+    /// Put the launcher into kernelspecs, so that their kernels get secrets
+    #[cfg(feature = "wrap")]
+    Wrap(crate::kernelspec::args::Wrap),
+    /// Restore kernelspecs as they were before `wrap`
+    #[cfg(feature = "wrap")]
+    Unwrap(crate::kernelspec::args::Unwrap),
+    /// Print the completion script for a shell
+    #[cfg(feature = "wrap")]
+    #[command(
+        after_help = "As in: jupyter-vault completions bash >~/.local/share/bash-completion/completions/jupyter-vault"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, or write one for each subcommand too into a folder
+    #[cfg(feature = "wrap")]
+    Man {
+        /// The folder.
+        folder: Option<PathBuf>,
+    },
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]

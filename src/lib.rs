@@ -14,6 +14,8 @@
 //! - `inject`: the same secrets for a kernel that runs already
 //! - `kernel`: Jupyter's wire protocol, for both
 //! - [`record`]: what a kernel was given, by name
+//! - `kernelspec`: kernelspecs found where Jupyter finds them, wrapped and unwrapped
+//! - `manual`: shell completions and the man pages
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!
@@ -42,7 +44,11 @@ pub mod error;
 pub mod inject;
 #[cfg(feature = "kernel-protocol")]
 pub mod kernel;
+#[cfg(feature = "wrap")]
+pub mod kernelspec;
 pub mod launch;
+#[cfg(feature = "wrap")]
+pub mod manual;
 pub mod net;
 pub mod record;
 pub mod secret;

@@ -9,6 +9,8 @@ use jupyter_vault::cli::{Cli, Command, Exec, OnError};
 use jupyter_vault::error::{Error, Kind};
 use jupyter_vault::launch::{self, Ended, Request};
 use jupyter_vault::sys::alloc::{WIPING, Wiping};
+#[cfg(feature = "wrap")]
+use jupyter_vault::{kernelspec, manual};
 
 #[global_allocator]
 static ALLOCATOR: Wiping = WIPING;
@@ -36,6 +38,24 @@ fn main() -> ExitCode {
                 Err(error) => error,
             }
         }
+        #[cfg(feature = "wrap")]
+        Ok(Cli { command: Command::Wrap(arguments) }) => {
+            let wrapped = kernelspec::wrap::run(&arguments, &mut std::io::stdout(), &mut print);
+            return ended(wrapped);
+        }
+        #[cfg(feature = "wrap")]
+        Ok(Cli { command: Command::Unwrap(arguments) }) => {
+            let unwrapped = kernelspec::unwrap::run(&arguments, &mut std::io::stdout(), &mut print);
+            return ended(unwrapped);
+        }
+        #[cfg(feature = "wrap")]
+        Ok(Cli { command: Command::Completions { shell } }) => {
+            return ended(manual::completions(shell, &mut std::io::stdout()));
+        }
+        #[cfg(feature = "wrap")]
+        Ok(Cli { command: Command::Man { folder } }) => {
+            return ended(manual::man(folder.as_deref(), &mut std::io::stdout()));
+        }
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Ok(Cli { command: Command::Hold { arguments } }) => {
             jupyter_vault::diagnose::hold::hold(&arguments);
@@ -47,6 +67,14 @@ fn main() -> ExitCode {
         }
         Err(wrong) => usage(&wrong),
     };
+    print(&error);
+    ExitCode::from(error.kind().exit_code())
+}
+
+/// The end of a subcommand that does not become another program.
+#[cfg(feature = "wrap")]
+fn ended(outcome: Result<(), Error>) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
     print(&error);
     ExitCode::from(error.kind().exit_code())
 }

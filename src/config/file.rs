@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Type, find, nearest};
 use super::layer::{Layer, Origin};
-use super::source::{KvVersion, SourceKind, SourceSpec};
+use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec};
 use super::template::Template;
 use super::value::{Value, parse_duration};
 use crate::error::{Error, Kind, Result};
@@ -123,6 +123,14 @@ impl Reader<'_> {
                 ("source", _) => {
                     return Err(self.wrong(&value.span(), "`source` is not an array of tables", "write [[source]]"));
                 }
+                ("mount", DeValue::Array(mounts)) => {
+                    for mount in mounts {
+                        layer.add_mount(self.mount(mount)?);
+                    }
+                }
+                ("mount", _) => {
+                    return Err(self.wrong(&value.span(), "`mount` is not an array of tables", "write [[mount]]"));
+                }
                 ("vault" | "auth" | "environment", DeValue::Table(table)) => {
                     for entry in table {
                         self.setting(name, entry, &mut layer)?;
@@ -136,7 +144,7 @@ impl Reader<'_> {
                     return Err(self.unknown(
                         &key.span(),
                         name,
-                        ["vault", "auth", "environment", "source"].into_iter(),
+                        ["vault", "auth", "environment", "source", "mount"].into_iter(),
                     ));
                 }
             }
@@ -258,6 +266,24 @@ impl Reader<'_> {
         }
         spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
         Ok(spec)
+    }
+
+    fn mount(&self, mount: &Spanned<DeValue<'_>>) -> Result<KnownMount> {
+        let known = ["path", "version"];
+        let table = mount.get_ref().as_table().into_iter().flat_map(|table| table.iter());
+        let (mut path, mut version) = (None, None);
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "path" => path = value.get_ref().as_str().map(|path| path.trim_matches('/').to_owned()),
+                "version" => version = Some(self.version(value)?),
+                other => return Err(self.unknown(&key.span(), other, known.into_iter())),
+            }
+        }
+        if let (Some(path), Some(version)) = (path.filter(|path| !path.is_empty()), version) {
+            return Ok(KnownMount { path, version });
+        }
+        let what = "a mount needs a `path` and a `version`";
+        Err(self.wrong(&mount.span(), what, "write path = \"secret\" and version = 2, or leave it out"))
     }
 
     fn version(&self, value: &Spanned<DeValue<'_>>) -> Result<KvVersion> {

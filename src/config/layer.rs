@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::source::SourceSpec;
+use super::source::{KnownMount, SourceSpec};
 use super::value::Value;
 
 /// Where a setting was made.
@@ -54,6 +54,7 @@ impl fmt::Debug for Setting {
 pub struct Layer {
     settings: BTreeMap<&'static str, Setting>,
     sources: Option<Vec<SourceSpec>>,
+    mounts: Vec<KnownMount>,
 }
 
 impl Layer {
@@ -67,6 +68,17 @@ impl Layer {
         self.sources = Some(sources);
     }
 
+    /// Adds a KV mount that is known; those of a lower layer come after.
+    pub fn add_mount(&mut self, mount: KnownMount) {
+        self.mounts.push(mount);
+    }
+
+    /// The KV mounts that are known, the first one counting.
+    #[must_use]
+    pub fn mounts(&self) -> &[KnownMount] {
+        &self.mounts
+    }
+
     /// Lays this layer over `lower`: what is set here stays, what is not comes from there.
     #[must_use]
     pub fn over(mut self, lower: Self) -> Self {
@@ -74,6 +86,7 @@ impl Layer {
             self.settings.entry(key).or_insert(setting);
         }
         self.sources = self.sources.or(lower.sources);
+        self.mounts.extend(lower.mounts);
         self
     }
 

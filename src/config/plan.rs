@@ -8,7 +8,7 @@ use super::credential::{Credential, find, path_setting};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
-use super::source::SourceSpec;
+use super::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -139,6 +139,8 @@ pub struct Plan {
     pub login: Login,
     /// What to read, the later ones winning.
     pub sources: Vec<SourceSpec>,
+    /// The KV mounts that need not be asked about.
+    pub mounts: Vec<KnownMount>,
     /// The protected names that are accepted.
     pub allow: Vec<String>,
     /// Whether a secret wins over an inherited variable of its name.
@@ -176,6 +178,7 @@ impl Plan {
             server,
             login,
             sources,
+            mounts: layer.mounts().to_vec(),
             allow: layer.names("environment.allow").unwrap_or_default().to_vec(),
             override_inherited: layer.flag("environment.override").unwrap_or(true),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),

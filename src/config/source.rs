@@ -15,6 +15,23 @@ pub enum KvVersion {
     V2,
 }
 
+/// A KV mount that the configuration tells of (`[[mount]]`), so that no launch has to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownMount {
+    /// Its path, without a `/` at the end.
+    pub path: String,
+    /// Its version.
+    pub version: KvVersion,
+}
+
+impl KnownMount {
+    /// Whether the secret or folder at `path` lies in it.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
 /// What kind of place a source is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {

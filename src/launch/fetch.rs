@@ -23,7 +23,7 @@ use crate::vault::auth::{self, Session};
 use crate::vault::client::Client;
 
 /// The longest that a launch waits for its token's revocation.
-const REVOKE: Duration = Duration::from_secs(2);
+pub(super) const REVOKE: Duration = Duration::from_secs(2);
 /// The same when something stops the launch half-way.
 const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 

@@ -11,6 +11,8 @@
 pub mod environment;
 pub mod fetch;
 pub mod files;
+#[cfg(feature = "wrap")]
+pub mod look_up;
 mod source;
 
 use std::ffi::{CString, OsString};

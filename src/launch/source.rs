@@ -3,7 +3,7 @@
 use super::fetch::{Fetched, Form, Given};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::source::{KnownMount, SourceKind, SourceSpec};
 use crate::config::template::{Place, name_of};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretName, SecretValue};
@@ -46,6 +46,55 @@ pub(super) async fn read_all(
     Ok(reader.given)
 }
 
+/// What the configuration tells of the mount that `path` lies in.
+fn known<'a>(plan: &'a Plan, path: &str) -> Option<&'a KnownMount> {
+    plan.mounts.iter().find(|mount| mount.holds(path))
+}
+
+/// Whether a launch would have to ask for the source's mount.
+#[cfg(feature = "wrap")]
+pub(super) fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
+    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder);
+    is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
+}
+
+/// Asks for the mounts of all sources that are open; what can't be asked does not hold up the others.
+///
+/// # Errors
+/// When whom the token is for can't be asked.
+#[cfg(feature = "wrap")]
+pub(super) async fn look_up(
+    plan: &Plan,
+    parent: &Environment,
+    client: &Client,
+    session: &mut Session,
+) -> Result<super::look_up::Looked> {
+    let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
+    let identity = match session.identity.take() {
+        Some(identity) => identity,
+        None if open.iter().any(|source| source.path.needs_identity()) => auth::identity(client).await?,
+        None => Identity::default(),
+    };
+    let mut reader = Reader { plan, parent, client, identity, mounts: Mounts::default(), given: Given::new() };
+    let mut looked = super::look_up::Looked::default();
+    for source in open {
+        let asked = match source.path.fill(&mut |place| reader.value_of(place, source)) {
+            Ok(path) => reader.mounts.of(client, &path).await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(Mount { path, version }) => {
+                let mount = KnownMount { path, version };
+                if !looked.mounts.contains(&mount) {
+                    looked.mounts.push(mount);
+                }
+            }
+            Err(error) => looked.trouble = looked.trouble.or(Some(error)),
+        }
+    }
+    Ok(looked)
+}
+
 const fn is_absence(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::FieldMissing | Kind::VersionDeleted | Kind::VersionDestroyed)
 }
@@ -65,15 +114,24 @@ impl Reader<'_> {
         match source.kind {
             SourceKind::Kv => {
                 let mount = self.mount(source, &path).await?;
-                let secret = kv::read(self.client, &mount, &path, source.version.is_some()).await?;
+                let said = source.version.is_some();
+                let mut secret = kv::read(self.client, &mount, &path, said).await;
+                if let Some(now) = self.moved(source, &mount, &path, secret.as_ref().err()).await {
+                    secret = kv::read(self.client, &now, &path, said).await;
+                }
+                let secret = secret?;
                 let (fields, version) = secret.fields()?;
                 self.take_fields(source, &fields, &path, version)
             }
             SourceKind::KvFolder => {
                 let mount = self.mount(source, &path).await?;
                 let field = source.field.as_deref().unwrap_or("value");
-                let folder = kv::read_folder(self.client, &mount, &path, source.version.is_some()).await?;
-                for (name, secret) in folder {
+                let said = source.version.is_some();
+                let mut folder = kv::read_folder(self.client, &mount, &path, said).await;
+                if let Some(now) = self.moved(source, &mount, &path, folder.as_ref().err()).await {
+                    folder = kv::read_folder(self.client, &now, &path, said).await;
+                }
+                for (name, secret) in folder? {
                     let path = format!("{path}/{name}");
                     let (fields, version) = secret.fields()?;
                     let form = Form::Variable(fields.get(field, &path)?);
@@ -96,8 +154,20 @@ impl Reader<'_> {
                 let first = path.split('/').next().unwrap_or(path);
                 Ok(Mount { path: first.to_owned(), version })
             }
-            (None, _) => self.mounts.of(self.client, path).await,
+            (None, _) => match known(self.plan, path) {
+                Some(known) => Ok(Mount { path: known.path.clone(), version: known.version }),
+                None => self.mounts.of(self.client, path).await,
+            },
         }
+    }
+
+    /// The mount as it is now, when nothing was found under what was written down of it.
+    async fn moved(&mut self, source: &SourceSpec, mount: &Mount, path: &str, error: Option<&Error>) -> Option<Mount> {
+        let absent = matches!(error?.kind(), Kind::PathMissing | Kind::MountMissing);
+        if !absent || source.version.is_some() || known(self.plan, path).is_none() {
+            return None;
+        }
+        self.mounts.of(self.client, path).await.ok().filter(|now| now != mount)
     }
 
     fn take_fields(

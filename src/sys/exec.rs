@@ -36,7 +36,7 @@ impl Command {
         let name = arguments
             .first()
             .ok_or_else(|| Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`"))?;
-        let file = locate(name, path.unwrap_or(OsStr::new(DEFAULT_PATH)))?;
+        let file = find_program(name, path)?;
         let arguments = arguments
             .iter()
             .map(|argument| CString::new(argument.as_bytes()))
@@ -90,7 +90,12 @@ impl Command {
     }
 }
 
-fn locate(name: &OsStr, path: &OsStr) -> Result<PathBuf> {
+/// Finds the file that a command's first word means, searching `path` (the value of `PATH`, if there is one).
+///
+/// # Errors
+/// [`Kind::CommandNotFound`] or [`Kind::CommandNotExecutable`].
+pub fn find_program(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
     if name.as_bytes().contains(&b'/') {
         let file = PathBuf::from(name);
         return match executable(&file) {

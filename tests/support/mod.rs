@@ -6,6 +6,7 @@ pub mod dialogue;
 pub mod faults;
 pub mod front_end;
 pub mod kernels;
+pub mod kernelspecs;
 pub mod launcher;
 pub mod openbao;
 pub mod policies;

@@ -1,0 +1,114 @@
+//! A copy of a kernelspec, there as a whole or not at all, and removed likewise.
+//!
+//! It is made beside the folder of kernelspecs, where Jupyter does not look, and moved into it by one
+//! rename; it is removed the other way round.
+
+use std::fs::{File, Permissions, create_dir, create_dir_all};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::journal::{Locked, refused};
+use super::{KERNEL_JSON, journal};
+use crate::config::locations::FILE_NAME;
+use crate::error::Result;
+
+/// The longest way down a kernelspec's folder that is copied.
+const DEPTH: usize = 16;
+
+/// Makes `to`, with the files of `from` and then what `fill` writes.
+///
+/// # Errors
+/// [`crate::error::Kind::Os`], and what `fill` says.
+pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<()>) -> Result<()> {
+    let root = to.parent().unwrap_or(to);
+    create_dir_all(root).map_err(|cause| refused(root, "made", &cause))?;
+    let _others_wait =
+        File::open(root).ok().and_then(|root| nix::fcntl::Flock::lock(root, nix::fcntl::FlockArg::LockExclusive).ok());
+    let made = aside(to);
+    discard(&made)?;
+    copy_folder(from, &made, DEPTH)?;
+    fill(&Locked::new(&made)?)?;
+    std::fs::rename(&made, to).map_err(|cause| refused(to, "made", &cause))?;
+    sync(root)
+}
+
+/// Removes `folder` as a whole.
+///
+/// # Errors
+/// [`crate::error::Kind::Os`].
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    let gone = aside(folder);
+    discard(&gone)?;
+    std::fs::rename(folder, &gone).map_err(|cause| refused(folder, "removed", &cause))?;
+    sync(folder.parent().unwrap_or(folder))?;
+    discard(&gone)
+}
+
+/// Removes what a crash may have left of making or removing `folder`.
+///
+/// # Errors
+/// [`crate::error::Kind::Os`].
+pub(super) fn heal(folder: &Path) -> Result<()> {
+    discard(&aside(folder))
+}
+
+/// The files below `folder`, as a copy has them, in order.
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut waiting = vec![(folder.to_owned(), DEPTH)];
+    while let Some((at, depth)) = waiting.pop() {
+        for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() && depth > 0 {
+                waiting.push((path, depth - 1));
+            } else if let Ok(below) = path.strip_prefix(folder) {
+                files.push(below.to_owned());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Where Jupyter does not look, on the same file system.
+fn aside(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let root = folder.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    root.join(format!(".jupyter-vault.{name}"))
+}
+
+fn discard(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(refused(folder, "removed", &cause)),
+        _ => Ok(()),
+    }
+}
+
+fn sync(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| refused(folder, "synced", &cause))
+}
+
+/// Links are followed: a relative one would lead elsewhere from the copy.
+fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
+    create_dir(to).map_err(|cause| refused(to, "made", &cause))?;
+    for entry in std::fs::read_dir(from).map_err(|cause| refused(from, "read", &cause))?.flatten() {
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let ours = [KERNEL_JSON, FILE_NAME, journal::RECORD].iter().any(|name| entry.file_name() == *name);
+        if source.is_dir() && depth > 0 {
+            copy_folder(&source, &target, depth - 1)?;
+        } else if source.is_file() && !ours {
+            copy_file(&source, &target).map_err(|cause| refused(&source, "copied", &cause))?;
+        }
+    }
+    sync(to)
+}
+
+fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
+    std::fs::copy(source, target)?;
+    let file = File::open(target)?;
+    // The copy is its user's, who must be able to remove it, and nobody else's.
+    let mode = file.metadata()?.permissions().mode();
+    file.set_permissions(Permissions::from_mode((mode | 0o200) & 0o7775))?;
+    file.sync_all()
+}

@@ -1,0 +1,146 @@
+//! The kernelspecs that Jupyter finds, where it finds them.
+//!
+//! Jupyter goes through its folders in order; in each, a folder with a kernel.json is a kernelspec, its
+//! name in lower case is the kernel's, and the first of a name wins. When none is called `python3`, it
+//! makes one up from ipykernel. See jupyter_client's `KernelSpecManager.find_kernel_specs`.
+
+use std::path::{Path, PathBuf};
+
+use super::KERNEL_JSON;
+use super::args::Place;
+use super::python::{Native, Python};
+use crate::config::env::Environment;
+
+/// The kernel that Jupyter makes up when there is none of this name.
+const NATIVE_NAME: &str = "python3";
+/// Where Jupyter looks last, and where it looks when there is no Python to ask.
+const SYSTEM: [&str; 2] = ["/usr/local/share/jupyter/kernels", "/usr/share/jupyter/kernels"];
+
+/// A kernelspec.
+#[derive(Debug)]
+pub struct Found {
+    /// The kernel's name, in lower case.
+    pub name: String,
+    /// The folder with its kernel.json.
+    pub folder: PathBuf,
+    /// What Jupyter makes up, for the one that has no kernel.json.
+    pub native: Option<Native>,
+}
+
+/// Jupyter's folders, and its Python.
+#[derive(Debug)]
+pub struct Search {
+    /// The folders that hold kernelspecs, in order.
+    pub folders: Vec<PathBuf>,
+    /// The user's own among them.
+    pub user: Option<PathBuf>,
+    /// The environment's.
+    pub prefix: Option<PathBuf>,
+    /// The Python that runs Jupyter, if one was found.
+    pub python: Option<Python>,
+}
+
+impl Search {
+    /// Works out where Jupyter looks. The folder of a `--prefix` comes first.
+    #[must_use]
+    pub fn new(place: &Place, environment: &Environment) -> Self {
+        let python = Python::find(place.prefix.as_deref(), environment);
+        let facts = python.as_ref().map(|python| &python.facts);
+        let data = facts.and_then(|facts| facts.data.clone()).or_else(|| data_dir(environment));
+        let user = data.map(|data| data.join("kernels"));
+        let root = place.prefix.as_deref().or(facts.map(|facts| facts.prefix.as_path()));
+        let prefix = root.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_owned()));
+        let prefix = prefix.map(|root| root.join("share/jupyter/kernels"));
+        let mut folders = Vec::new();
+        if place.prefix.is_some() {
+            folders.extend(prefix.clone());
+        }
+        let said = facts.and_then(|facts| facts.folders.clone());
+        for folder in said.unwrap_or_else(|| usual(environment, user.as_deref(), prefix.as_deref())) {
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        if facts.is_some_and(|facts| facts.ipython) {
+            let own = environment.path("IPYTHONDIR").or_else(|| environment.home().map(|home| home.join(".ipython")));
+            folders.extend(own.map(|own| own.join("kernels")));
+        }
+        Self { folders, user, prefix, python }
+    }
+
+    /// Every kernel, as `jupyter kernelspec list` shows them, by name.
+    #[must_use]
+    pub fn all(&self, environment: &Environment) -> Vec<Found> {
+        let mut found: Vec<Found> = Vec::new();
+        for folder in &self.folders {
+            for (name, folder) in kernels_in(folder) {
+                if found.iter().all(|known| known.name != name) {
+                    found.push(Found { name, folder, native: None });
+                }
+            }
+        }
+        if found.iter().all(|known| known.name != NATIVE_NAME) {
+            found.extend(self.native(environment));
+        }
+        found.sort_by(|left, right| left.name.cmp(&right.name));
+        found
+    }
+
+    /// Every folder of that name, in Jupyter's order: the first one is the kernel, the others are hidden.
+    #[must_use]
+    pub fn of_name(&self, name: &str) -> Vec<PathBuf> {
+        let name = name.to_lowercase();
+        let all = self.folders.iter().flat_map(|folder| kernels_in(folder));
+        all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
+    }
+
+    /// Every name of a folder, hidden or not.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.folders.iter().flat_map(|folder| kernels_in(folder)).map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn native(&self, environment: &Environment) -> Option<Found> {
+        let python = self.python.as_ref().filter(|python| python.facts.ipykernel)?;
+        let native = python.native(environment)?;
+        Some(Found { name: NATIVE_NAME.to_owned(), folder: native.folder.clone(), native: Some(native) })
+    }
+}
+
+/// The kernelspecs in one folder. Where two names differ in case alone, Jupyter takes the last that the
+/// system lists, and so do we.
+fn kernels_in(folder: &Path) -> Vec<(String, PathBuf)> {
+    let mut kernels: Vec<(String, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let (name, path) = (name.to_lowercase(), entry.path());
+        if !path.join(KERNEL_JSON).is_file() {
+            continue;
+        }
+        kernels.retain(|(known, _)| *known != name);
+        kernels.push((name, path));
+    }
+    kernels
+}
+
+/// jupyter_core's `jupyter_data_dir`, for a host without Python.
+fn data_dir(environment: &Environment) -> Option<PathBuf> {
+    let below = |home: PathBuf| home.join("jupyter");
+    environment
+        .path("JUPYTER_DATA_DIR")
+        .or_else(|| environment.path("XDG_DATA_HOME").map(below))
+        .or_else(|| environment.home().map(|home| home.join(".local/share/jupyter")))
+}
+
+/// jupyter_core's `jupyter_path("kernels")`, likewise.
+fn usual(environment: &Environment, user: Option<&Path>, prefix: Option<&Path>) -> Vec<PathBuf> {
+    let listed = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten();
+    let mut folders: Vec<_> = listed.map(|folder| folder.join("kernels")).collect();
+    folders.extend(user.into_iter().chain(prefix).map(Path::to_owned));
+    folders.extend(SYSTEM.map(PathBuf::from));
+    folders
+}

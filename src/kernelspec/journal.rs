@@ -1,0 +1,190 @@
+//! What was there before, kept beside the kernelspec, and writing that survives a crash.
+//!
+//! The record is written first and removed last; in between, kernel.json is the one file that decides
+//! whether a kernelspec is wrapped. So whatever moment a crash picks, the next `wrap` or `unwrap` sees
+//! from the record and kernel.json how far the other one came, and goes on from there:
+//!
+//! | record | kernel.json | what happened | `wrap` | `unwrap` |
+//! |---|---|---|---|---|
+//! | none | original | nothing, or a whole `unwrap` | wraps | has nothing to do |
+//! | there | original | `wrap` began, or `unwrap` did not end | wraps | ends what was begun |
+//! | there | wrapped | a whole `wrap` | brings up to date | restores |
+//!
+//! Each file is written under another name, synced and renamed, and then its folder is synced; the name
+//! of the unfinished file is known, so that the next run removes it.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use super::KERNEL_JSON;
+use crate::config::locations::FILE_NAME;
+use crate::error::{Error, Kind, Result};
+
+/// The record's file.
+pub const RECORD: &str = "jupyter-vault.json";
+
+/// A file as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its text.
+    pub text: String,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Where it led to, if it was a symbolic link.
+    pub link: Option<PathBuf>,
+}
+
+/// What `unwrap` needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// For somebody who opens the file.
+    pub note: String,
+    /// The folder that was copied, when this one is a copy.
+    pub copy_of: Option<PathBuf>,
+    /// The files of a copy.
+    #[serde(default)]
+    pub copied: Vec<PathBuf>,
+    /// kernel.json as it was.
+    pub kernel_json: Kept,
+    /// vault.toml as it was, if there was one.
+    pub vault_toml: Option<Kept>,
+    /// The texts of vault.toml that are ours; another one was edited since.
+    pub ours: Vec<String>,
+}
+
+/// A folder that nobody else wraps or unwraps in the meantime.
+#[derive(Debug)]
+pub struct Locked {
+    folder: PathBuf,
+    file: Flock<File>,
+}
+
+/// The error of an operation on a file.
+pub(super) fn refused(path: &Path, what: &str, cause: &std::io::Error) -> Error {
+    let advice = "check the right to write there; nothing is half done: wrap or unwrap again goes on";
+    Error::new(Kind::Os, format!("{} can't be {what}: {}", path.display(), cause.kind()), advice)
+}
+
+impl Locked {
+    /// Locks `folder`, and removes what a crash may have left unfinished in it.
+    ///
+    /// # Errors
+    /// [`Kind::Os`].
+    pub fn new(folder: &Path) -> Result<Self> {
+        let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
+        let file = Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, cause)| refused(folder, "locked", &std::io::Error::from(cause)))?;
+        let locked = Self { folder: folder.to_owned(), file };
+        for name in [RECORD, FILE_NAME, KERNEL_JSON] {
+            locked.remove(&unfinished(name))?;
+        }
+        Ok(locked)
+    }
+
+    /// Puts `content` at `name`, with these permission bits, and the owner of the kernelspec.
+    ///
+    /// # Errors
+    /// [`Kind::Os`].
+    pub fn write(&self, name: &str, content: &str, mode: u32) -> Result<()> {
+        let path = self.folder.join(unfinished(name));
+        let failed = |cause: std::io::Error| refused(&self.folder.join(name), "written", &cause);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        file.write_all(content.as_bytes()).map_err(failed)?;
+        if let Some(owner) = self.owner() {
+            let _ = std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1));
+        }
+        file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        self.rename(name)
+    }
+
+    /// Puts a file back as it was.
+    ///
+    /// # Errors
+    /// [`Kind::Os`].
+    pub fn restore(&self, name: &str, kept: &Kept) -> Result<()> {
+        let Some(target) = &kept.link else { return self.write(name, &kept.text, kept.mode) };
+        std::os::unix::fs::symlink(target, self.folder.join(unfinished(name)))
+            .map_err(|cause| refused(&self.folder.join(name), "linked", &cause))?;
+        self.rename(name)
+    }
+
+    /// Removes `name`, if it is there.
+    ///
+    /// # Errors
+    /// [`Kind::Os`].
+    pub fn remove(&self, name: &str) -> Result<()> {
+        match std::fs::remove_file(self.folder.join(name)) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                Err(refused(&self.folder.join(name), "removed", &cause))
+            }
+            Err(_) => Ok(()),
+            Ok(()) => self.sync(),
+        }
+    }
+
+    fn rename(&self, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        std::fs::rename(self.folder.join(unfinished(name)), &path)
+            .map_err(|cause| refused(&path, "replaced", &cause))?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
+    }
+
+    /// Root changes the kernelspecs of others; they stay theirs.
+    fn owner(&self) -> Option<(u32, u32)> {
+        let metadata = std::fs::symlink_metadata(self.folder.join(KERNEL_JSON)).ok()?;
+        let owner = (metadata.uid(), metadata.gid());
+        (nix::unistd::geteuid().is_root() && owner != (0, 0)).then_some(owner)
+    }
+}
+
+fn unfinished(name: &str) -> String {
+    format!(".{name}.jupyter-vault")
+}
+
+/// Reads a file, or `None` when there is none.
+///
+/// # Errors
+/// [`Kind::Os`], and [`Kind::Config`] when it is not UTF-8.
+pub fn keep(path: &Path) -> Result<Option<Kept>> {
+    let failed = |cause: &std::io::Error| refused(path, "read", cause);
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(failed(&cause)),
+    };
+    let mode = std::fs::metadata(path).map_err(|cause| failed(&cause))?.permissions().mode() & 0o7777;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::new(Kind::Config, format!("{} is not UTF-8", path.display()), "save it as UTF-8"))?;
+    Ok(Some(Kept { text, mode, link: std::fs::read_link(path).ok() }))
+}
+
+impl Record {
+    /// Reads the record in `folder`; `None` when there is none, so that nothing there is ours.
+    ///
+    /// # Errors
+    /// [`Kind::Os`], and [`Kind::Config`] when it is not what we wrote.
+    pub fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(RECORD);
+        let Some(kept) = keep(&path)? else { return Ok(None) };
+        serde_json::from_str(&kept.text).map(Some).map_err(|_| {
+            let advice = "restore that file, or restore kernel.json by hand and remove it";
+            Error::new(Kind::Config, format!("{} is not what wrap wrote", path.display()), advice)
+        })
+    }
+
+    /// The record as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}

@@ -1,0 +1,99 @@
+//! In place, or a copy that Jupyter finds first.
+//!
+//! Whoever may write a kernelspec's folder wants it changed for all who use it; whoever may not can still
+//! have a kernelspec of the same name in a folder that Jupyter looks into earlier: the user's own, mostly.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use super::KERNEL_JSON;
+use super::args::Place;
+use super::find::{Found, Search};
+use crate::error::{Error, Kind, Result};
+
+/// Where a wrapped kernelspec goes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Where it is.
+    InPlace,
+    /// To this folder, which is not there yet.
+    Copy(PathBuf),
+}
+
+/// Decides where `found` is wrapped.
+///
+/// # Errors
+/// [`Kind::Config`] when everybody may write the kernelspec or something else is in the way, [`Kind::Os`]
+/// when this user may write nowhere that Jupyter looks first.
+pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
+    if found.native.is_none() {
+        trusted(&found.folder)?;
+    }
+    let root = asked(place, search)?;
+    match root {
+        Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Target::InPlace),
+        Some(root) => vacant(root, found),
+        None if found.native.is_none() && may_write(&found.folder) => Ok(Target::InPlace),
+        None => {
+            let before = search.folders.iter().take_while(|root| found.folder.parent() != Some(root));
+            let mut before: Vec<_> = before.filter(|root| may_create(root)).collect();
+            before.sort_by_key(|root| search.user.as_ref() != Some(root));
+            let root = before.first().ok_or_else(|| {
+                let what =
+                    format!("{} can't be written, and no folder that Jupyter looks into first", found.folder.display());
+                Error::new(Kind::Os, what, "ask its owner to wrap it, or say --user or --prefix DIR")
+            })?;
+            vacant(root, found)
+        }
+    }
+}
+
+/// The folder that the command line asks for.
+fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
+    let folder = if place.user {
+        &search.user
+    } else if place.sys_prefix || place.prefix.is_some() {
+        &search.prefix
+    } else {
+        return Ok(None);
+    };
+    folder.as_deref().map(Some).ok_or_else(|| {
+        let advice = "activate the environment, or name it with --prefix DIR";
+        Error::new(Kind::Config, "that folder of kernelspecs is not known: no Python with Jupyter is on PATH", advice)
+    })
+}
+
+fn vacant(root: &Path, found: &Found) -> Result<Target> {
+    let folder = root.join(&found.name);
+    if folder.join(KERNEL_JSON).exists() {
+        let what = format!("another kernelspec is at {} already", folder.display());
+        return Err(Error::new(Kind::Config, what, "remove it, or wrap it by removing the one that hides it"));
+    }
+    Ok(Target::Copy(folder))
+}
+
+/// Whoever may write the kernelspec chooses what runs with the secrets.
+fn trusted(folder: &Path) -> Result<()> {
+    for path in [folder.to_owned(), folder.join(KERNEL_JSON)] {
+        let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o002 != 0 {
+            let what = format!("{} can be written by everybody", path.display());
+            return Err(Error::new(Kind::Config, what, "whoever writes it gets the secrets: chmod o-w, then wrap"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this user may replace files in `folder`.
+#[must_use]
+pub fn may_write(folder: &Path) -> bool {
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+}
+
+/// The same of a folder that may have to be made first.
+fn may_create(folder: &Path) -> bool {
+    let there = folder.ancestors().find(|ancestor| ancestor.exists());
+    there.is_some_and(may_write)
+}

@@ -1,0 +1,132 @@
+//! Which Python runs Jupyter, and what it says of itself.
+//!
+//! Where Jupyter looks for kernelspecs depends on its Python: on `sys.prefix`, on whether that is a
+//! virtual environment and whose, on the user's site folder, and on jupyter_core's version. Only that
+//! Python knows, so it is asked. Which one it is: that of `--prefix`; of the environment that this
+//! program is installed in, if Jupyter is there too (so `jupyter vault` means the `jupyter` that was
+//! called); of the `jupyter` on PATH, by its first lines; of the active environment; any on PATH.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::env::Environment;
+use crate::sys::environ::name_and_value;
+use crate::sys::exec::find_program;
+
+const QUESTION: &str = include_str!("question.py");
+const NATIVE: &str = include_str!("native.py");
+/// How much of a script is read for its interpreter.
+const HEAD: u64 = 4096;
+
+/// What Jupyter's Python says.
+#[derive(Debug, Deserialize)]
+pub struct Facts {
+    /// `sys.prefix`.
+    pub prefix: PathBuf,
+    /// `sys.executable`.
+    pub executable: PathBuf,
+    /// Jupyter's folders of kernelspecs in order, if jupyter_core is installed.
+    pub folders: Option<Vec<PathBuf>>,
+    /// Jupyter's data folder of the user, likewise.
+    pub data: Option<PathBuf>,
+    /// Whether IPython is installed.
+    pub ipython: bool,
+    /// Whether ipykernel is installed.
+    pub ipykernel: bool,
+}
+
+/// The kernelspec that Jupyter makes up when there is no `python3`.
+#[derive(Debug, Deserialize)]
+pub struct Native {
+    /// Where its logos are.
+    pub folder: PathBuf,
+    /// The text of its kernel.json.
+    pub kernel_json: String,
+}
+
+/// Jupyter's Python.
+#[derive(Debug)]
+pub struct Python {
+    program: PathBuf,
+    /// What it says.
+    pub facts: Facts,
+}
+
+impl Python {
+    /// Finds it; `None` when there is none that answers.
+    #[must_use]
+    pub fn find(prefix: Option<&Path>, environment: &Environment) -> Option<Self> {
+        let candidates: Vec<PathBuf> = match prefix {
+            Some(prefix) => in_environment(prefix).into_iter().collect(),
+            None => candidates(environment),
+        };
+        candidates.into_iter().find_map(|program| {
+            let facts = ask(&program, QUESTION, environment)?;
+            Some(Self { program, facts })
+        })
+    }
+
+    /// Asks for the kernelspec that it makes up; `None` when ipykernel can't be imported.
+    #[must_use]
+    pub fn native(&self, environment: &Environment) -> Option<Native> {
+        ask(&self.program, NATIVE, environment)
+    }
+}
+
+fn candidates(environment: &Environment) -> Vec<PathBuf> {
+    let path = environment.bytes("PATH");
+    let own = std::env::current_exe().ok();
+    let beside = own.as_deref().and_then(Path::parent).map(|folder| folder.join("jupyter"));
+    let on_path = find_program(OsStr::new("jupyter"), path).ok();
+    let of_jupyter = beside.into_iter().chain(on_path).filter_map(|jupyter| interpreter(&jupyter, path));
+    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(|name| in_environment(&environment.path(name)?));
+    let any = ["python3", "python"].iter().filter_map(|name| find_program(OsStr::new(name), path).ok());
+    of_jupyter.chain(active).chain(any).collect()
+}
+
+fn in_environment(prefix: &Path) -> Option<PathBuf> {
+    ["python3", "python"].iter().map(|name| prefix.join("bin").join(name)).find(|program| program.is_file())
+}
+
+/// The Python that a script names in its first line, or, where that line would be too long for the
+/// system, in the shell's line that installers write in its place: `'''exec' "/long/python" "$0" "$@"`.
+fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    std::fs::File::open(script).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
+    let head = String::from_utf8(head).ok()?;
+    let mut lines = head.lines();
+    let first = lines.next()?.strip_prefix("#!")?.trim();
+    let is_python = |program: &Path| program.file_name().is_some_and(|name| name.as_bytes().starts_with(b"py"));
+    let mut words = first.split_whitespace();
+    let program = Path::new(words.next()?);
+    if program.ends_with("env") {
+        let name = Path::new(words.next()?);
+        return find_program(name.as_os_str(), path).ok().filter(|_| is_python(name));
+    }
+    if program.ends_with("sh") {
+        let call = lines.next()?.strip_prefix("'''exec' ")?.trim_start();
+        let named = match call.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next()?,
+            None => call.split_whitespace().next()?,
+        };
+        return Some(PathBuf::from(named)).filter(|named| is_python(named));
+    }
+    // A path may hold spaces, where the system allows it; what follows one may be options.
+    [first, program.to_str()?].iter().map(PathBuf::from).find(|named| named.is_file() && is_python(named))
+}
+
+fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Environment) -> Option<T> {
+    let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
+    let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
+    // Python looks for modules in the folder it is started in: not in one that anybody may have filled.
+    let mut asked = Command::new(program);
+    asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
+    let output = asked.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())
+}

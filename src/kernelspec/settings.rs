@@ -1,0 +1,184 @@
+//! The vault.toml beside a wrapped kernel.json.
+//!
+//! A server or gateway may start kernels with next to no environment, so what a launch needs stands in a
+//! file. With `--config` it is that file's copy, its relative paths made absolute, since the copy lies
+//! elsewhere. A vault.toml that was there stays. Else the file says what the environment says now and no
+//! configuration file of the usual places does; what those say is not copied, so that they go on counting.
+//! In each case the KV mounts are added, so that no launch has to ask for them.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::journal::{Kept, keep};
+use crate::config::env::Environment;
+use crate::config::keys::KEYS;
+use crate::config::layer::Layer;
+use crate::config::locations::{FILE_NAME, Locations};
+use crate::config::plan::Plan;
+use crate::config::source::{KnownMount, KvVersion};
+use crate::config::value::Value;
+use crate::config::{credential, file};
+use crate::error::{Error, Kind, Result};
+use crate::launch::look_up::{self, Looked};
+
+/// The permission bits of a file that is made.
+const MODE: u32 = 0o644;
+/// The settings that are paths, beside those that end in `_file`.
+const PATHS: [&str; 4] = ["vault.ca_cert", "vault.ca_path", "vault.client_cert", "vault.client_key"];
+const HEAD: &str = "\
+# Settings of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.
+";
+
+/// Makes the files; Vault is asked once for all that say the same.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    config: Option<&'a Path>,
+    environment: &'a Environment,
+    asked: Vec<(String, Vec<KnownMount>)>,
+}
+
+impl<'a> Settings<'a> {
+    /// Settings from `config`, or else from what is there and the environment.
+    #[must_use]
+    pub const fn new(config: Option<&'a Path>, environment: &'a Environment) -> Self {
+        Self { config, environment, asked: Vec::new() }
+    }
+
+    /// The vault.toml for the kernelspec in `folder`; `ours` says that wrap wrote the one that is there.
+    /// `report` is told why the mounts could not be asked.
+    ///
+    /// # Errors
+    /// [`Kind::ConfigFile`] and [`Kind::Config`] for a file that no launch would take.
+    pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
+        let path = folder.join(FILE_NAME);
+        let there = keep(&path)?;
+        let (mut text, mode, named) = match (self.config, &there) {
+            (Some(config), _) => {
+                file::read(config)?.ok_or_else(|| file::missing(config))?;
+                let kept = keep(config)?.ok_or_else(|| file::missing(config))?;
+                (absolute(&kept.text, config)?, kept.mode & !0o022, Some(config))
+            }
+            (None, Some(there)) => (there.text.clone(), there.mode, Some(path.as_path())),
+            (None, None) => (self.of_the_environment()?, MODE, None),
+        };
+        let layer = self.environment.layer()?.over(Locations::new(named, self.environment).read()?);
+        let before = there.filter(|_| ours).and_then(|there| file::parse(&there.text, &path).ok());
+        let known = self.asked.iter().find(|(same, _)| *same == text).map(|(_, mounts)| mounts.clone());
+        let mounts = known.unwrap_or_else(|| {
+            let mounts = self.ask(&layer, before.as_ref(), report);
+            self.asked.push((text.clone(), mounts.clone()));
+            mounts
+        });
+        append(&mut text, &mounts);
+        Ok(Kept { text, mode, link: None })
+    }
+
+    fn ask(&self, layer: &Layer, before: Option<&Layer>, report: &mut dyn FnMut(&Error)) -> Vec<KnownMount> {
+        let looked = match Plan::new(layer, self.environment) {
+            Ok(plan) => look_up::mounts(&plan, self.environment),
+            Err(error) => Looked { mounts: Vec::new(), trouble: Some(error) },
+        };
+        let mut mounts = looked.mounts;
+        if let Some(trouble) = looked.trouble {
+            report(&trouble.remark("wrapped all the same; each start asks Vault for the KV version"));
+            // What was written down when Vault could be asked is better than nothing.
+            let known = before.map(Layer::mounts).unwrap_or_default().iter();
+            let missing = known.filter(|known| !layer.mounts().contains(known)).cloned();
+            mounts.extend(missing.collect::<Vec<_>>());
+        }
+        mounts.sort_by(|left, right| left.path.cmp(&right.path));
+        mounts.dedup();
+        mounts
+    }
+
+    /// What variables set and no file does. Credentials are no settings; a proxy's URL may hold one.
+    fn of_the_environment(&self) -> Result<String> {
+        let said = self.environment.layer()?;
+        let files = Locations::new(None, self.environment).read()?;
+        let mut text = HEAD.to_owned();
+        for table in ["vault", "auth", "environment"] {
+            let mut begun = false;
+            for key in KEYS.iter().filter(|key| key.in_file) {
+                let Some(name) = key.name.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')) else { continue };
+                let Some(setting) = said.get(key.name).filter(|_| files.get(key.name).is_none()) else { continue };
+                let value = match &setting.value {
+                    Value::Text(text) if key.name == "vault.proxy" && text.contains('@') => continue,
+                    Value::Text(_) if is_path(key.name) => {
+                        let path = credential::path_setting(&said, self.environment, key.name);
+                        let path = path.and_then(|path| std::path::absolute(path).ok()).unwrap_or_default();
+                        let Some(path) = path.to_str() else { continue };
+                        toml_text(path)
+                    }
+                    Value::Text(text) => toml_text(text),
+                    Value::Bool(flag) => flag.to_string(),
+                    Value::Count(count) => count.to_string(),
+                    Value::Duration(time) => toml_text(&format!("{}ms", time.as_millis())),
+                    Value::Names(names) => {
+                        format!("[{}]", names.iter().map(|name| toml_text(name)).collect::<Vec<_>>().join(", "))
+                    }
+                };
+                if !begun {
+                    let _ = write!(text, "\n[{table}]\n");
+                    begun = true;
+                }
+                let _ = writeln!(text, "{name} = {value}");
+            }
+        }
+        let sources = said.sources().filter(|_| files.sources().is_none()).unwrap_or_default();
+        for source in sources {
+            let _ = write!(text, "\n[[source]]\nkv = {}\n", toml_text(source.path.as_written()));
+            for (key, value) in [("field", &source.field), ("name", &source.name)] {
+                if let Some(value) = value {
+                    let _ = writeln!(text, "{key} = {}", toml_text(value));
+                }
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn append(text: &mut String, mounts: &[KnownMount]) {
+    if !text.is_empty() && !text.ends_with('\n') && !mounts.is_empty() {
+        text.push('\n');
+    }
+    for mount in mounts {
+        let version = if mount.version == KvVersion::V2 { 2 } else { 1 };
+        let _ = write!(text, "\n[[mount]]\npath = {}\nversion = {version}\n", toml_text(&mount.path));
+    }
+}
+
+fn is_path(key: &str) -> bool {
+    PATHS.contains(&key) || key.ends_with("_file")
+}
+
+/// A basic string; what TOML must have escaped is what JSON must, and DEL.
+fn toml_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// The text of a vault.toml for another folder: paths that were relative to its own are absolute.
+fn absolute(text: &str, path: &Path) -> Result<String> {
+    let unreadable = || Error::new(Kind::Config, format!("{} is not TOML", path.display()), "correct it");
+    let document = DeTable::parse(text).map_err(|_| unreadable())?;
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = whole.parent().unwrap_or(Path::new("/"));
+    let mut relative = Vec::new();
+    for (table, entries) in document.get_ref() {
+        for (key, value) in entries.get_ref().as_table().into_iter().flat_map(|entries| entries.iter()) {
+            let DeValue::String(said) = value.get_ref() else { continue };
+            let name = format!("{}.{}", table.get_ref(), key.get_ref());
+            if is_path(&name) && !said.is_empty() && !said.starts_with("~/") && !said.starts_with('/') {
+                relative.push((value.span(), folder.join(said.as_ref())));
+            }
+        }
+    }
+    relative.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
+    let mut text = text.to_owned();
+    for (span, path) in relative {
+        let path = path.to_str().ok_or_else(unreadable)?;
+        text.replace_range(span, &toml_text(path));
+    }
+    Ok(text)
+}

@@ -1,0 +1,112 @@
+//! `jupyter-vault unwrap`: what was there before, byte for byte.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::find::Search;
+use super::journal::{Kept, Locked, RECORD, Record, keep};
+use super::wrap::{diff, last, original, parse, say};
+use super::{KERNEL_JSON, args, copy};
+use crate::config::env::Environment;
+use crate::config::locations::FILE_NAME;
+use crate::error::{Error, Kind, Result};
+
+/// Unwraps the kernels that `arguments` name, wherever Jupyter looks for them; what was done goes to `out`.
+///
+/// # Errors
+/// The last failure; the others were reported.
+pub fn run(arguments: &args::Unwrap, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+    let environment = Environment::take();
+    let search = Search::new(&arguments.place, &environment);
+    let mut names: Vec<_> = arguments.kernels.iter().map(|name| name.to_lowercase()).collect();
+    if arguments.all {
+        names = search.names();
+    }
+    let mut failures = Vec::new();
+    for name in names {
+        for root in &search.folders {
+            let outcome = if arguments.dry_run { Ok(()) } else { copy::heal(&root.join(&name)) };
+            failures.extend(outcome.err());
+        }
+        let mut met = false;
+        for folder in search.of_name(&name) {
+            match unwrap(&name, &folder, arguments.dry_run, out) {
+                Ok(wrapped) => met |= wrapped,
+                Err(error) => {
+                    met = true;
+                    failures.push(error);
+                }
+            }
+        }
+        if !met && !arguments.all {
+            failures.push(nothing(&name, &search));
+        }
+    }
+    last(failures, report)
+}
+
+fn nothing(name: &str, search: &Search) -> Error {
+    let Some(folder) = search.of_name(name).into_iter().next() else {
+        let what = format!("Jupyter finds no kernel called {name}");
+        return Error::new(Kind::Usage, what, "jupyter kernelspec list shows the names");
+    };
+    let what = format!("{name} was not wrapped by jupyter-vault wrap: there is no {RECORD} in {}", folder.display());
+    Error::new(Kind::Usage, what, "if a launcher stands in its kernel.json, take it out by hand")
+}
+
+/// Whether there was something of ours.
+fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
+    let Some(record) = Record::read(folder)? else { return Ok(false) };
+    let path = folder.join(KERNEL_JSON);
+    let Some(now) = keep(&path)? else { return Ok(false) };
+    let before = original(&now, &parse(&now.text, &path)?, Some(&record));
+    let settings = keep(&folder.join(FILE_NAME))?;
+    let edited = settings.as_ref().is_some_and(|there| !is_ours(there, &record));
+    if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {
+        if dry_run {
+            let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), None));
+        } else {
+            copy::remove(folder)?;
+            say(out, &format!("{name}: the copy {} is removed; {} counts again", folder.display(), source.display()));
+        }
+        return Ok(true);
+    }
+    let after = if edited { settings.as_ref() } else { record.vault_toml.as_ref() };
+    if dry_run {
+        let path_of_settings = folder.join(FILE_NAME);
+        let text = |kept: Option<&Kept>| kept.map(|kept| kept.text.clone());
+        let (from, to) = (text(settings.as_ref()), text(after));
+        let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), Some(&before.text)));
+        let _ = write!(out, "{}", diff(&path_of_settings, &path_of_settings, from.as_deref(), to.as_deref()));
+        return Ok(true);
+    }
+    let locked = Locked::new(folder)?;
+    if now != before {
+        locked.restore(KERNEL_JSON, &before)?;
+    }
+    match &record.vault_toml {
+        _ if edited => say(out, &format!("{name}: {FILE_NAME} was edited since, and stays")),
+        Some(kept) if settings.as_ref() == Some(kept) => {}
+        Some(kept) => locked.restore(FILE_NAME, kept)?,
+        None => locked.remove(FILE_NAME)?,
+    }
+    locked.remove(RECORD)?;
+    let what = if record.copy_of.is_some() {
+        "the copy was edited since, and stays without the launcher"
+    } else {
+        "unwrapped"
+    };
+    say(out, &format!("{name}: {what}, {}", path.display()));
+    Ok(true)
+}
+
+fn is_ours(there: &Kept, record: &Record) -> bool {
+    record.ours.contains(&there.text) || record.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
+}
+
+/// Whether a copy holds what we put into it, and nothing else.
+fn is_as_made(folder: &Path, before: &Kept, record: &Record) -> bool {
+    let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
+    let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
+    before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
+}

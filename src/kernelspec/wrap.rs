@@ -1,0 +1,299 @@
+//! `jupyter-vault wrap`: the launcher before the kernel, in kernelspecs as Jupyter finds them.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::args;
+use super::edit::Spec;
+use super::find::{Found, Search};
+use super::journal::{Kept, Locked, RECORD, Record, keep};
+use super::place::{Target, target};
+use super::settings::Settings;
+use super::{KERNEL_JSON, copy};
+use crate::config::env::Environment;
+use crate::config::keys::{CONFIG_VARIABLE, nearest};
+use crate::config::locations::FILE_NAME;
+use crate::error::{Error, Kind, Result};
+use crate::sys::exec::find_program;
+use crate::sys::hardening::Hardening;
+
+const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
+/// The provisioners and process proxies that start the kernel's command where they are asked to.
+const LOCAL: [&str; 4] = ["local-provisioner", "vault-provisioner", "LocalProcessProxy", "DistributedProcessProxy"];
+
+/// Wraps the kernels that `arguments` name; what was done goes to `out`, what was passed over to `report`.
+///
+/// # Errors
+/// The last failure; the others were reported. With `--all`, a kernelspec that can't be wrapped is none.
+pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+    let _kept_until_we_end = Hardening::apply()?;
+    let environment = Environment::take();
+    let search = Search::new(&arguments.place, &environment);
+    let all = search.all(&environment);
+    let config = arguments.config.clone().or_else(|| environment.path(CONFIG_VARIABLE));
+    let mut wrapper = Wrapper {
+        arguments,
+        environment: &environment,
+        search: &search,
+        settings: Settings::new(config.as_deref(), &environment),
+        launcher: launcher(&environment)?,
+        out,
+        report,
+    };
+    let mut failures = Vec::new();
+    for found in chosen(&arguments.kernels, &all, &mut failures) {
+        if let Err(error) = wrapper.wrap(found) {
+            if arguments.all && error.kind() != Kind::Os {
+                (wrapper.report)(&error.remark("passed over"));
+            } else {
+                failures.push(error);
+            }
+        }
+    }
+    last(failures, report)
+}
+
+/// The kernels of those names, or all; a name that there is not becomes a failure.
+pub(super) fn chosen<'a>(names: &[String], all: &'a [Found], failures: &mut Vec<Error>) -> Vec<&'a Found> {
+    if names.is_empty() {
+        return all.iter().collect();
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let wanted = name.to_lowercase();
+        match all.iter().find(|found| found.name == wanted) {
+            Some(found) => chosen.push(found),
+            None => failures.push(unknown(name, all)),
+        }
+    }
+    chosen
+}
+
+fn unknown(name: &str, all: &[Found]) -> Error {
+    let known = all.iter().map(|found| found.name.as_str());
+    let advice = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None if all.is_empty() => "Jupyter finds no kernel at all: is the right environment active?".to_owned(),
+        None => format!("there are: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    Error::new(Kind::Usage, format!("Jupyter finds no kernel called {name}"), advice)
+}
+
+pub(super) fn last(mut failures: Vec<Error>, report: &mut dyn FnMut(&Error)) -> Result<()> {
+    let Some(last) = failures.pop() else { return Ok(()) };
+    failures.iter().for_each(report);
+    Err(last)
+}
+
+/// One line of what was done. Nobody can be told when standard output is gone.
+pub(super) fn say(out: &mut dyn Write, line: &str) {
+    let _ = writeln!(out, "{line}");
+}
+
+struct Wrapper<'a> {
+    arguments: &'a args::Wrap,
+    environment: &'a Environment,
+    search: &'a Search,
+    settings: Settings<'a>,
+    launcher: String,
+    out: &'a mut dyn Write,
+    report: &'a mut dyn FnMut(&Error),
+}
+
+/// What becomes of a kernelspec.
+struct Wrapped {
+    kernel_json: Kept,
+    vault_toml: Kept,
+    record: Record,
+}
+
+impl Wrapper<'_> {
+    fn wrap(&mut self, found: &Found) -> Result<()> {
+        let path = found.folder.join(KERNEL_JSON);
+        let now = match &found.native {
+            Some(native) => Kept { text: native.kernel_json.clone(), mode: 0o644, link: None },
+            None => keep(&path)?.ok_or_else(|| unknown(&found.name, &[]))?,
+        };
+        let spec = parse(&now.text, &path)?;
+        let record = if found.native.is_some() { None } else { Record::read(&found.folder)? };
+        if record.is_none() && spec.own_command().is_some() {
+            say(
+                self.out,
+                &format!("{}: a launcher stands in it already, put there by hand: left as it is", found.name),
+            );
+            return Ok(());
+        }
+        if let Some(starter) = spec.starter.as_deref().filter(|name| !LOCAL.iter().any(|local| name.ends_with(local))) {
+            let what = format!("{} is started by {starter}, which does not start it on this machine", found.name);
+            return Err(Error::new(Kind::Config, what, "put the launcher into its image or script instead"));
+        }
+        let target = target(found, self.search, &self.arguments.place)?;
+        let before = original(&now, &spec, record.as_ref());
+        let wrapped = self.wrapped(found, &before, record)?;
+        if self.arguments.dry_run {
+            self.show(found, &now, &wrapped, &target);
+            return Ok(());
+        }
+        match target {
+            Target::InPlace => self.in_place(found, &now, &wrapped),
+            Target::Copy(to) => self.copy(found, &wrapped, &to),
+        }
+    }
+
+    /// Works out the new files; only Vault is asked.
+    fn wrapped(&mut self, found: &Found, before: &Kept, record: Option<Record>) -> Result<Wrapped> {
+        let path = found.folder.join(KERNEL_JSON);
+        let spec = parse(&before.text, &path)?;
+        let program = self.program(&spec);
+        let words = [&self.launcher, "exec", "--config", "{resource_dir}/vault.toml", "--"];
+        let text = spec.wrapped(&words, &program);
+        let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
+        let there = keep(&found.folder.join(FILE_NAME))?;
+        let (copy_of, copied, first, mut ours) = match record {
+            Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
+            None => (None, Vec::new(), there, Vec::new()),
+        };
+        if first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
+            ours.retain(|text| *text != vault_toml.text);
+            ours.push(vault_toml.text.clone());
+            // A crash may leave the one before in place.
+            ours.drain(..ours.len().saturating_sub(2));
+        }
+        Ok(Wrapped {
+            kernel_json: Kept { text, mode: before.mode, link: None },
+            vault_toml,
+            record: Record {
+                note: NOTE.to_owned(),
+                copy_of,
+                copied,
+                kernel_json: before.clone(),
+                vault_toml: first,
+                ours,
+            },
+        })
+    }
+
+    /// The kernel's program by a path that does not depend on the environment it is started in.
+    fn program(&self, spec: &Spec<'_>) -> String {
+        let word = &spec.words[0];
+        if word.contains(['/', '{']) {
+            return word.clone();
+        }
+        // Jupyter starts its own Python for these, whatever is on PATH.
+        if let Some(python) = &self.search.python {
+            let of_jupyter = python.facts.prefix.join("bin").join(word).exists();
+            if matches!(word.as_str(), "python" | "python3") || (word.starts_with("python3.") && of_jupyter) {
+                return python.facts.executable.to_string_lossy().into_owned();
+            }
+        }
+        if spec.sets_path {
+            return word.clone();
+        }
+        let found = find_program(OsStr::new(word), self.environment.bytes("PATH")).ok();
+        let absolute = found.and_then(|program| std::path::absolute(program).ok());
+        absolute.and_then(|program| program.into_os_string().into_string().ok()).unwrap_or_else(|| word.clone())
+    }
+
+    fn in_place(&mut self, found: &Found, now: &Kept, wrapped: &Wrapped) -> Result<()> {
+        let locked = Locked::new(&found.folder)?;
+        let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.kernel_json.mode)?;
+        changed |= write(&locked, &found.folder, FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode)?;
+        if now.text != wrapped.kernel_json.text {
+            locked.write(KERNEL_JSON, &wrapped.kernel_json.text, wrapped.kernel_json.mode)?;
+            changed = true;
+        }
+        let what = if changed { "wrapped in place" } else { "already wrapped" };
+        say(self.out, &format!("{}: {what}, {}", found.name, found.folder.join(KERNEL_JSON).display()));
+        Ok(())
+    }
+
+    fn copy(&mut self, found: &Found, wrapped: &Wrapped, to: &Path) -> Result<()> {
+        let record = Record {
+            copy_of: Some(found.folder.clone()),
+            copied: copy::files(&found.folder),
+            vault_toml: None,
+            ours: vec![wrapped.vault_toml.text.clone()],
+            ..wrapped.record.clone()
+        };
+        copy::make(&found.folder, to, |made| {
+            made.write(RECORD, &record.text(), 0o644)?;
+            made.write(FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode | 0o600)?;
+            made.write(KERNEL_JSON, &wrapped.kernel_json.text, (wrapped.kernel_json.mode | 0o600) & !0o002)
+        })?;
+        let from = found.folder.display();
+        say(self.out, &format!("{}: wrapped as a copy, {} ({from} is untouched)", found.name, to.display()));
+        let first = self.search.of_name(&found.name);
+        if first.first().is_some_and(|first| first != to) {
+            let what = format!("{} is hidden by {}, which Jupyter finds first", to.display(), first[0].display());
+            (self.report)(&Error::new(Kind::Config, what, "wrap that one, or remove it"));
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, found: &Found, now: &Kept, wrapped: &Wrapped, target: &Target) {
+        let (old, new) = match target {
+            Target::InPlace => (&found.folder, &found.folder),
+            Target::Copy(to) => (&found.folder, to),
+        };
+        let settings = keep(&new.join(FILE_NAME)).ok().flatten().map(|kept| kept.text);
+        let files = [
+            (KERNEL_JSON, Some(now.text.as_str()), &wrapped.kernel_json.text),
+            (FILE_NAME, settings.as_deref(), &wrapped.vault_toml.text),
+        ];
+        for (name, before, after) in files {
+            let _ = write!(self.out, "{}", diff(&old.join(name), &new.join(name), before, Some(after)));
+        }
+    }
+}
+
+pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
+    Spec::parse(text).map_err(|why| {
+        let what = format!("{} is no valid kernelspec: {why}", path.display());
+        Error::new(Kind::Config, what, "correct it; Jupyter can't start it as it is")
+    })
+}
+
+/// kernel.json as it would be without us: what is there, less the launcher.
+pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> Kept {
+    let Some(record) = record else { return now.clone() };
+    let bare = Spec::parse(&record.kernel_json.text).ok().and_then(|before| spec.unwrapped(&before));
+    match bare {
+        Some(text) if text == record.kernel_json.text => record.kernel_json.clone(),
+        Some(text) => Kept { text, mode: now.mode, link: None },
+        None => now.clone(),
+    }
+}
+
+/// The difference as `diff -u` shows it; nothing when there is none.
+pub(super) fn diff(old: &Path, new: &Path, before: Option<&str>, after: Option<&str>) -> String {
+    let (from, to) = (before.unwrap_or_default(), after.unwrap_or_default());
+    let name = |path: &Path, text: Option<&str>| match text {
+        Some(_) => path.display().to_string(),
+        None => "/dev/null".to_owned(),
+    };
+    if from == to {
+        return String::new();
+    }
+    similar::TextDiff::from_lines(from, to).unified_diff().header(&name(old, before), &name(new, after)).to_string()
+}
+
+fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> Result<bool> {
+    if keep(&folder.join(name))?.is_some_and(|there| there.text == text) {
+        return Ok(false);
+    }
+    locked.write(name, text, mode)?;
+    Ok(true)
+}
+
+/// This program, by the path on PATH if that is how it was found: such a path outlives an upgrade.
+fn launcher(environment: &Environment) -> Result<String> {
+    let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
+    let own = std::env::current_exe().map_err(failed)?;
+    let on_path = find_program(OsStr::new("jupyter-vault"), environment.bytes("PATH")).ok();
+    let same = |path: &PathBuf| path.canonicalize().ok() == own.canonicalize().ok();
+    let path = on_path.filter(same).and_then(|path| std::path::absolute(path).ok()).unwrap_or(own);
+    path.into_os_string().into_string().map_err(|_| {
+        Error::new(Kind::Config, "this program's own path is not UTF-8", "install it under a path that is")
+    })
+}
