@@ -7,15 +7,15 @@
 //! 200 ms of the hand-over.
 //!
 //! So shell connections are held back. Before the kernel is executed they are taken again, but not
-//! greeted, so that nothing can be sent over them; a small process keeps them open until the kernel's
-//! iopub port listens and a moment longer, and closes them by ending. It holds no secret: it is
-//! executed anew, with an empty environment. It ends after some seconds in any case, and with the
-//! kernel. Two steps (a child that starts a child) make it nobody's zombie.
+//! greeted, so that nothing can be sent over them; a small process keeps them open until as many are
+//! connected to the kernel's iopub port as were to ours, and a moment longer, and closes them by ending.
+//! It holds no secret: it is executed anew, with an empty environment. It ends after some seconds in any
+//! case, and with the kernel. Two steps (a child that starts a child) make it nobody's zombie. What
+//! listens before the kernel is executed is still us, so it waits for that first: its standard input
+//! ends then, since execve closes the other end.
 
-use std::net::TcpStream;
+use std::io::{PipeWriter, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,17 +29,24 @@ use crate::kernel::connection::Endpoint;
 const LIMIT: Duration = Duration::from_secs(25);
 /// How often the port is tried.
 const STEP: Duration = Duration::from_millis(25);
-/// How long a client's connection may take to come back once the port listens (libzmq: 100 to 200 ms).
+/// How long listeners may take to come back once the port listens (libzmq: 100 to 200 ms, on an idle
+/// machine). One that has left meanwhile never does.
+const BACK: Duration = Duration::from_secs(5);
+/// How long the kernel may take to start where the system does not show what listens.
+const BLIND: Duration = Duration::from_secs(3);
+/// How long one that is connected may take to be greeted and to subscribe.
 const MARGIN: Duration = Duration::from_millis(300);
 /// Says that this is the second of the two processes.
 const ALONE: &str = "alone";
 
-/// Starts the process that holds `connections` back until `iopub` listens. Best effort: without it, the
-/// kernel starts all the same.
-pub fn start(connections: &[OwnedFd], iopub: &Endpoint) {
+/// Starts the process that holds `connections` back until `listeners` are connected to `iopub`. What it
+/// gives must be kept until the kernel is executed. Best effort: without it, the kernel starts all the same.
+#[must_use]
+pub fn start(connections: &[OwnedFd], iopub: &Endpoint, listeners: usize) -> Option<PipeWriter> {
     if connections.is_empty() {
-        return;
+        return None;
     }
+    let (reader, writer) = std::io::pipe().ok()?;
     let inherited = |flag| {
         for connection in connections {
             let _ = fcntl(connection, FcntlArg::F_SETFD(flag));
@@ -47,43 +54,144 @@ pub fn start(connections: &[OwnedFd], iopub: &Endpoint) {
     };
     inherited(FdFlag::empty());
     let (kind, place) = match iopub {
-        Endpoint::Tcp(host, port) => ("tcp", format!("{host}:{port}")),
+        Endpoint::Tcp(_, port) => ("tcp", port.to_string()),
         Endpoint::Ipc(path) => ("ipc", path.display().to_string()),
     };
-    let _ = command().args(["first", &std::process::id().to_string(), kind, &place]).status();
+    let (pid, listeners) = (std::process::id().to_string(), listeners.to_string());
+    let _ = command().args(["first", &pid, kind, &place, &listeners]).stdin(reader).status();
     inherited(FdFlag::FD_CLOEXEC);
+    Some(writer)
 }
 
-/// What the process does: `arguments` are the step, the kernel's pid, `tcp` or `ipc`, and where.
+/// What the process does: `arguments` are the step, the kernel's pid, `tcp` or `ipc`, which port or
+/// path, and how many listeners there were.
 pub fn hold(arguments: &[String]) {
-    let [step, pid, kind, place] = arguments else { return };
+    let [step, pid, kind, place, listeners] = arguments else { return };
     if step != ALONE {
-        let _ = command().args([ALONE, pid, kind, place]).spawn();
+        let _ = command().args([ALONE, pid, kind, place, listeners]).spawn();
         return;
     }
-    let Ok(pid) = pid.parse().map(Pid::from_raw) else { return };
-    let end = Instant::now() + LIMIT;
-    while Instant::now() < end && kill(pid, None).is_ok() {
-        if listens(kind, place) {
+    let (Ok(pid), Ok(listeners)) = (pid.parse().map(Pid::from_raw), listeners.parse()) else { return };
+    let _ = std::io::stdin().read(&mut [0]);
+    let start = Instant::now();
+    let mut back = None;
+    while start.elapsed() < LIMIT && kill(pid, None).is_ok() {
+        std::thread::sleep(STEP);
+        let enough = match Sockets::of(kind, place) {
+            Some(sockets) if sockets.listens => {
+                let back = *back.get_or_insert_with(|| Instant::now() + BACK);
+                sockets.connected >= listeners || Instant::now() > back
+            }
+            Some(_) => false,
+            None => start.elapsed() > BLIND,
+        };
+        if enough {
             std::thread::sleep(MARGIN);
             return;
         }
-        std::thread::sleep(STEP);
     }
 }
 
 fn command() -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
     command.arg("hold");
     command
 }
 
-fn listens(kind: &str, place: &str) -> bool {
-    if kind == "ipc" {
-        return UnixStream::connect(Path::new(place)).is_ok();
+/// What the system's tables say of one address. To connect there would say less, and disturb.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sockets {
+    listens: bool,
+    connected: usize,
+}
+
+enum State {
+    Listening,
+    Connected,
+}
+
+impl Sockets {
+    /// None where the system shows no tables.
+    fn of(kind: &str, place: &str) -> Option<Self> {
+        let mut found = Self::default();
+        let tables: &[&str] = if kind == "ipc" { &["unix"] } else { &["tcp", "tcp6"] };
+        for table in tables {
+            let text = match std::fs::read(format!("/proc/self/net/{table}")) {
+                Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+                // A system without IPv6 has no second one.
+                Err(_) if *table == "tcp6" => continue,
+                Err(_) => return None,
+            };
+            for line in text.lines() {
+                match if kind == "ipc" { of_path(line, place) } else { of_port(line, place) } {
+                    Some(State::Listening) => found.listens = true,
+                    Some(State::Connected) => found.connected += 1,
+                    None => {}
+                }
+            }
+        }
+        Some(found)
     }
-    let Some((host, port)) = place.rsplit_once(':') else { return false };
-    let host = if host == "*" || host == "0.0.0.0" { "127.0.0.1" } else { host.trim_matches(['[', ']']) };
-    port.parse::<u16>().is_ok_and(|port| TcpStream::connect((host, port)).is_ok())
+}
+
+/// The state of a socket of that port, by a line of /proc/net/tcp: number, local address, remote address,
+/// state, bytes to be sent and to be read. One whose greeting is not read yet is no listener yet.
+fn of_port(line: &str, port: &str) -> Option<State> {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    let (_, local) = words.next()?.rsplit_once(':')?;
+    if u16::from_str_radix(local, 16).ok()? != port.parse::<u16>().ok()? {
+        return None;
+    }
+    match (words.nth(1)?, words.next()?.split_once(':')?.1) {
+        ("0A", _) => Some(State::Listening),
+        ("01", "00000000") => Some(State::Connected),
+        _ => None,
+    }
+}
+
+/// The state of a socket of that path, by a line of /proc/net/unix: number, references, protocol, flags,
+/// type, state, inode, path. One in a listener's queue has another state than one that was accepted.
+fn of_path(line: &str, path: &str) -> Option<State> {
+    let mut words = line.strip_suffix(path)?.strip_suffix(' ')?.split_ascii_whitespace();
+    match (words.nth(3)?, words.nth(1)?) {
+        ("00010000", _) => Some(State::Listening),
+        (_, "03") => Some(State::Connected),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn listeners_and_those_who_are_connected_to_them_are_seen() {
+        let seen = |kind: &str, place: &str, listens, connected| {
+            assert_eq!(Sockets::of(kind, place), Some(Sockets { listens, connected }), "{kind} {place}");
+        };
+        for host in ["127.0.0.1", "0.0.0.0"] {
+            let listener = TcpListener::bind((host, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            seen("tcp", &port.to_string(), true, 0);
+            let ends = [TcpStream::connect(("127.0.0.1", port)).unwrap(), listener.accept().unwrap().0];
+            seen("tcp", &port.to_string(), true, 1);
+            drop(listener);
+            seen("tcp", &port.to_string(), false, 1);
+            drop(ends);
+            seen("tcp", &port.to_string(), false, 0);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel with a space-1");
+        let listener = UnixListener::bind(&path).unwrap();
+        let client = UnixStream::connect(&path).unwrap();
+        seen("ipc", path.to_str().unwrap(), true, 0);
+        let server = listener.accept().unwrap();
+        seen("ipc", path.to_str().unwrap(), true, 1);
+        drop((client, server, listener));
+        seen("ipc", path.to_str().unwrap(), false, 0);
+    }
 }

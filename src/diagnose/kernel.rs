@@ -8,6 +8,7 @@ mod hand_over;
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::io::PipeWriter;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,8 +45,8 @@ const MOST_WAITING: usize = 1000;
 /// How it ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The launch succeeded, the sockets are closed: become the kernel.
-    Healed(Ready),
+    /// The launch succeeded, the sockets are closed: become the kernel, and keep the pipe until then.
+    Healed(Ready, Option<PipeWriter>),
     /// A client asked for the end.
     ShutDown,
     /// Something else ended it.

@@ -49,7 +49,7 @@ pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&E
     };
     let code = failed.kind().exit_code();
     match serve(&mut launch, &file, failed, report) {
-        Ok(Outcome::Healed(ready)) => {
+        Ok(Outcome::Healed(ready, _until_then)) => {
             // What they hold is wiped: the credentials of the environment, the connection file's keys.
             drop((launch, file));
             Ended::Failed(ready.execute())

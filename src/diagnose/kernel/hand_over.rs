@@ -21,8 +21,9 @@ use crate::launch::Ready;
 pub(super) const CLOSING: Duration = Duration::from_millis(500);
 /// How long a peer may take to come back for an answer.
 const BACK: Duration = Duration::from_secs(2);
-/// How long a client's connection takes to come back to a port that listens, at most (libzmq: 100 to 200 ms).
-const BACK_AT_ONCE: Duration = Duration::from_millis(300);
+/// How long a client's connection may take to come back to a port that listens (libzmq: 100 to 200 ms, on
+/// an idle machine). Only a client that has left meanwhile makes it that long.
+const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 
 impl Kernel<'_> {
     /// Says that the secrets are there, and closes every connection without losing a request.
@@ -34,18 +35,22 @@ impl Kernel<'_> {
             self.close().await;
             return Ok(Outcome::ShutDown);
         }
+        let mut askers = 0;
         loop {
             if matches!(self.say_run_again(), Step::ShutDown) {
                 self.close().await;
                 return Ok(Outcome::ShutDown);
             }
-            let askers = self.socket(Channel::Shell).peers();
+            // The most of all rounds: in a later one, not everybody may be back.
+            askers = askers.max(self.socket(Channel::Shell).peers());
             let late = self.drain().await;
             if late.is_empty() {
                 self.announce();
-                self.socket(Channel::IoPub).finish(CLOSING).await;
-                hold::start(&self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await, &self.iopub);
-                return Ok(Outcome::Healed(ready));
+                let iopub = self.socket(Channel::IoPub);
+                let listeners = iopub.peers();
+                iopub.finish(CLOSING).await;
+                let held = self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await;
+                return Ok(Outcome::Healed(ready, hold::start(&held, &self.iopub, listeners)));
             }
             // They were on their way while we closed: let those clients come back for an answer.
             for socket in asked(&self.sockets) {
