@@ -146,7 +146,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
 /// Waits until `condition` holds, bounded.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + LIMIT;
     while !condition() {
         assert!(Instant::now() < end, "it did not come to pass: {what}");
         std::thread::park_timeout(Duration::from_millis(10));
