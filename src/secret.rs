@@ -175,6 +175,11 @@ impl SecretSet {
         self.0.keys()
     }
 
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &SecretValue)> {
+        self.0.iter()
+    }
+
     /// Whether `name` is among them.
     #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {

@@ -90,3 +90,63 @@ fn a_running_kernel_and_its_children_get_the_secrets_over_tcp_ipc_and_curve() {
         assert_eq!(names(&after), names(&before), "no name is left behind");
     }
 }
+
+#[test]
+fn the_same_version_again_does_nothing_and_what_is_gone_from_vault_is_unset() {
+    let server = Server::shared();
+    server.put("inject-again", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({}));
+    let options = ["--secrets", "secret/inject-again"];
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set ONE, TWO");
+    kernel.front_end.cell("import os; os.environ['ONE'] = 'changed by the user'");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "nothing to do, it has the same versions already");
+    assert!(kernel.front_end.cell(LOOK).printed().contains("changed by the user"));
+    server.put("inject-again", &json!({"TWO": "canary-2", "THREE": "canary-3"}));
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set THREE, TWO; unset ONE");
+    let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+    assert_eq!(seen, json!({"ONE": null, "TWO": "canary-2", "THREE": "canary-3"}));
+    let pid = kernel.front_end.ask("restart", json!({}))["pid"].as_u64().unwrap();
+    kernel.front_end.ask("ready", json!({}));
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set THREE, TWO", "a restarted kernel has nothing of it");
+    let records = kernel.scratch.path("runtime/jupyter-vault/kernels");
+    let record = std::fs::read_dir(records).unwrap().next().unwrap().unwrap().path();
+    let record = std::fs::read_to_string(record).unwrap();
+    assert!(!record.contains("canary"), "{record}");
+    let record: Value = serde_json::from_str(&record).unwrap();
+    assert_eq!((&record["pid"], &record["how"]), (&json!(pid), &json!("inject")));
+    assert_eq!(record["variables"]["TWO"], json!({"path": "secret/inject-again", "version": 2}));
+}
+
+#[test]
+fn without_override_a_variable_of_the_kernel_stays_and_one_of_ours_is_renewed() {
+    let server = Server::shared();
+    server.put("inject-keep", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({"extra_env": {"ONE": "the kernel's own"}}));
+    let config = kernel.scratch.file("keep.toml", "[environment]\noverride = false\n");
+    let options = ["--secrets", "secret/inject-keep", "--config", config.to_str().unwrap()];
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; left as they were ONE");
+    server.put("inject-keep", &json!({"ONE": "canary-1", "TWO": "canary-3"}));
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; left as they were ONE");
+    let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+    assert_eq!(seen, json!({"ONE": "the kernel's own", "TWO": "canary-3", "THREE": null}));
+    server.put("inject-keep", &json!({"TWO": "canary-3"}));
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO");
+    assert!(kernel.front_end.cell(LOOK).printed().contains("the kernel's own"), "what is not ours is not unset");
+}
+
+#[test]
+fn protected_names_are_refused_as_for_a_launch_and_a_source_may_be_a_file() {
+    let server = Server::shared();
+    server.put("inject-names", &json!({"PYTHONSTARTUP": "canary"}));
+    let mut kernel = Running::start(&json!({}));
+    let options = ["--secrets", "secret/inject-names"];
+    run(&mut kernel.inject(&options)).is_error(65, &["PYTHONSTARTUP", "--allow PYTHONSTARTUP"]);
+    let allowed = [&options[..], &["--allow", "PYTHONSTARTUP"]].concat();
+    assert_eq!(said(&run(&mut kernel.inject(&allowed))), "set PYTHONSTARTUP");
+    let config = "[[source]]\nkv = \"secret/inject-names\"\nfield = \"PYTHONSTARTUP\"\nfile = \"KEY_FILE\"\n";
+    let config = kernel.scratch.file("file.toml", config);
+    let done = said(&run(&mut kernel.inject(&["--config", config.to_str().unwrap()])));
+    assert_eq!(done, "set KEY_FILE; unset PYTHONSTARTUP");
+    let look = "import os; print(open(os.environ['KEY_FILE']).read(), oct(os.stat(os.environ['KEY_FILE']).st_mode))";
+    assert_eq!(kernel.front_end.cell(look).printed(), "canary 0o100600");
+}

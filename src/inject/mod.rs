@@ -6,35 +6,43 @@
 //! A kernel does one thing at a time. What it has queued can't be taken back, and a kernel that asks a
 //! client that has gone waits until somebody interrupts it. So:
 //! 1. `kernel_info` is asked first, and answered when the kernel is free: only then is code sent;
-//! 2. the code carries the moment after which it does nothing, should another client have been quicker;
-//! 3. we stay as long as the code may still ask, and answer even when we are told to stop.
+//! 2. the code does nothing a few seconds later, should another client have been quicker; then it is
+//!    sent again when the kernel is free again, as long as there is time;
+//! 3. we stay as long as the code may still ask, even when we are told to stop.
 //!
 //! - [`language`]: the table of kernels and their code
 //! - [`choose`]: which kernel is meant
 //! - [`command`]: the subcommand
+//! - [`wait`]: what is done while a kernel does not answer
 
 pub mod choose;
 pub mod command;
 pub mod language;
+mod wait;
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
 use self::language::{Change, Row};
+use self::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
 use crate::kernel::link::{Arrived, Link};
+use crate::record::Record;
 use crate::secret::SecretSet;
 
+/// How long after it was sent the code may begin.
+const BEGIN: Duration = Duration::from_secs(5);
+/// How long after that its question may still be on its way.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long a kernel that has got the values may take to say so.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long after the code's last moment its question may still arrive.
-const GRACE: Duration = Duration::from_secs(2);
-/// How often one is told that the kernel is waited for.
-const PROGRESS: Duration = Duration::from_secs(5);
+/// The least time that an idle kernel has to answer.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// What a kernel says of itself.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -60,11 +68,13 @@ pub struct LanguageInfo {
 
 /// How an injection is done.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct Options<'a> {
     /// Whether a secret wins over a variable that the kernel has already.
     pub override_existing: bool,
     /// How long the kernel may be busy.
     pub wait: Duration,
+    /// True while the kernel may ask: whoever drops the injection then leaves a kernel that waits.
+    pub holding: &'a Cell<bool>,
 }
 
 /// What was done: names, never values.
@@ -78,74 +88,98 @@ pub struct Outcome {
     pub unset: Vec<String>,
 }
 
-/// Waits until the kernel is free to say what it is.
+/// Waits until the kernel is free to say what it is, for `wait` at most.
 ///
 /// # Errors
-/// [`Kind::KernelBusy`] when it is not within `wait`; whatever the link says.
+/// [`Kind::KernelBusy`], [`Kind::KernelSilent`]; whatever the link says.
 pub async fn kernel_info(link: &mut Link, wait: Duration, progress: &mut dyn FnMut(&str)) -> Result<KernelInfo> {
-    let id = link.send(Channel::Shell, "kernel_info_request", None, &json!({})).await?;
-    let end = Instant::now() + wait;
-    let reply = next(link, end, progress, &mut |message| message.is("kernel_info_reply", &id)).await?;
-    let reply = reply.ok_or_else(|| busy(wait))?;
+    link.send(Channel::Shell, "kernel_info_request", None, &json!({})).await?;
+    let session = link.session_id().to_owned();
+    let mut wait = Wait::until(Instant::now() + wait.max(LEAST), progress);
+    let mut answers = |message: &Arrived| {
+        message.channel == Channel::Shell
+            && message.header.msg_type == "kernel_info_reply"
+            && message.parent.as_ref().is_some_and(|parent| parent.session == session)
+    };
+    let Some(reply) = wait.next(link, &mut answers).await? else { return Err(wait.verdict(link).await) };
     serde_json::from_value(reply.content).map_err(|_| {
         Error::new(Kind::NotAKernel, "the kernel says of itself what is no kernel_info", "restart it from Jupyter")
     })
 }
 
-/// Sets `wanted` in the kernel and removes `gone`, by the code of `row`. `ours` are the variables that we
-/// have set there before, which are ours to change.
+/// Sets `wanted` in the kernel, which has just answered [`kernel_info`], by the code of `row`; removes
+/// what we have set `before` and is not wanted any more.
 ///
 /// # Errors
 /// [`Kind::KernelBusy`], [`Kind::KernelFailed`]; whatever the link says.
 pub async fn inject(
     link: &mut Link,
     row: &Row,
-    wanted: SecretSet,
-    ours: &[String],
-    options: &Options,
+    wanted: &SecretSet,
+    before: Option<&Record>,
+    options: Options<'_>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Outcome> {
-    let names: Vec<String> = wanted.names().map(|name| name.as_str().to_owned()).collect();
-    let gone = ours.iter().filter(|name| !names.contains(name));
-    let keeps = |name: &&str| !options.override_existing && !ours.iter().any(|ours| ours == name);
-    let change = Change {
-        set: names.iter().map(String::as_str).collect(),
-        keep: names.iter().map(String::as_str).filter(keeps).collect(),
-        unset: gone.map(String::as_str).collect(),
-        until: SystemTime::now() + options.wait,
-    };
+    let end = Instant::now() + options.wait.max(LEAST);
+    let ours = |name: &str| before.is_some_and(|record| record.variables.contains_key(name));
+    let names: Vec<&str> = wanted.names().map(crate::secret::SecretName::as_str).collect();
+    let known = before.into_iter().flat_map(|record| record.variables.keys());
+    let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
+    let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
+    let mut change = Change { set: names.clone(), keep, unset: gone.clone(), until: SystemTime::now() };
+    loop {
+        change.until = SystemTime::now() + BEGIN;
+        options.holding.set(true);
+        let done = attempt(link, row, &change, wanted, progress).await;
+        options.holding.set(false);
+        if let Some(kept) = done? {
+            let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
+            return Ok(Outcome { set: owned(set), unset: owned(gone), kept });
+        }
+        kernel_info(link, end.saturating_duration_since(Instant::now()), progress).await?;
+    }
+}
+
+/// Sends the code once: which names the kernel kept, or `None` when it did not begin in time.
+async fn attempt(
+    link: &mut Link,
+    row: &Row,
+    change: &Change<'_>,
+    wanted: &SecretSet,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Option<Vec<String>>> {
     let request = json!({
-        "code": (row.code)(&change), "silent": true, "store_history": false, "user_expressions": {},
+        "code": (row.code)(change), "silent": true, "store_history": false, "user_expressions": {},
         "allow_stdin": true, "stop_on_error": false,
     });
     let id = link.send(Channel::Shell, "execute_request", None, &request).await?;
-    let end = Instant::now() + options.wait + GRACE;
     let mut begins = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
-    let asked = next(link, end, progress, &mut begins).await?.ok_or_else(|| busy(options.wait))?;
+    let mut wait = Wait::until(Instant::now() + BEGIN + GRACE, progress);
+    let Some(asked) = wait.next(link, &mut begins).await? else { return Ok(None) };
     if asked.header.msg_type == "execute_reply" {
         check(&asked)?;
-        return Err(busy(options.wait));
+        if SystemTime::now() < change.until {
+            let what = "the kernel found the request too old: its machine's clock is ahead of ours";
+            return Err(Error::new(Kind::KernelFailed, what, "set the clocks of both machines"));
+        }
+        return Ok(None);
     }
     let prompt = asked.content["prompt"].as_str().unwrap_or_default();
     let kept: Vec<String> = serde_json::from_str(prompt).unwrap_or_default();
     let answer = json!({"value": answer(wanted, &kept)});
     link.send(Channel::Stdin, "input_reply", Some(&asked), &answer).await?;
     drop(answer);
-    let end = Instant::now() + ANSWER;
-    let reply = next(link, end, progress, &mut |message| message.is("execute_reply", &id)).await?;
-    check(&reply.ok_or_else(|| {
-        Error::new(Kind::KernelSilent, "the kernel got the values and does not say what became of them", "restart it")
-    })?)?;
-    Ok(Outcome {
-        unset: change.unset.iter().map(|name| (*name).to_owned()).collect(),
-        set: names.into_iter().filter(|name| !kept.contains(name)).collect(),
-        kept,
-    })
+    let mut wait = Wait::until(Instant::now() + ANSWER, progress);
+    match wait.next(link, &mut |message| message.is("execute_reply", &id)).await? {
+        Some(reply) => check(&reply).map(|()| Some(kept)),
+        None => Err(wait.verdict(link).await),
+    }
 }
 
 /// The values that are not kept, as the text of a JSON object.
-fn answer(wanted: SecretSet, kept: &[String]) -> String {
-    let given = wanted.into_iter().filter(|(name, _)| !kept.iter().any(|kept| kept == name.as_str()));
+fn answer(wanted: &SecretSet, kept: &[String]) -> String {
+    let given = wanted.iter().filter(|(name, _)| !kept.iter().any(|kept| kept == name.as_str()));
     let given = given.map(|(name, value)| {
         let text = value.expose_text().unwrap_or_default().to_owned();
         (name.as_str().to_owned(), Value::String(text))
@@ -165,43 +199,4 @@ fn check(reply: &Arrived) -> Result<()> {
         format!("the kernel could not set the variables ({class})"),
         "restart the kernel: a launch through jupyter-vault sets them before it starts",
     ))
-}
-
-/// The next message that is `wanted`; `None` at `end`. Others are passed over.
-async fn next(
-    link: &mut Link,
-    end: Instant,
-    progress: &mut dyn FnMut(&str),
-    wanted: &mut dyn FnMut(&Arrived) -> bool,
-) -> Result<Option<Arrived>> {
-    let mut tell = Instant::now() + PROGRESS;
-    loop {
-        let message = tokio::select! {
-            biased;
-            message = timeout_at(end, link.next()) => message,
-            () = sleep_until(tell) => {
-                let left = end.saturating_duration_since(Instant::now()).as_secs();
-                progress(&format!("the kernel is busy; waiting up to {left} s more"));
-                tell += PROGRESS;
-                continue;
-            }
-        };
-        match message {
-            Err(_) => return Ok(None),
-            Ok(message) => {
-                let message = message?;
-                if wanted(&message) {
-                    return Ok(Some(message));
-                }
-            }
-        }
-    }
-}
-
-fn busy(wait: Duration) -> Error {
-    Error::new(
-        Kind::KernelBusy,
-        format!("the kernel was busy for {} s, nothing was set", wait.as_secs()),
-        "try again when its cell has ended, or wait longer with --wait SECONDS",
-    )
 }

@@ -2,8 +2,8 @@
 //!
 //! Shell, control and stdin are DEALERs of one identity, because a kernel asks for input by the identity
 //! that the shell request came from. A connection that ends is the kernel's end or its restart, and no
-//! reason to wait: whoever uses this connects again, under an identity of its own, since a ROUTER takes
-//! one that it still knows for an impostor.
+//! reason to wait. A further connection needs an identity of its own, since a ROUTER takes one that it
+//! still knows for an impostor.
 //!
 //! Everything that comes is bounded: frames and messages in [`super::zmtp`], a handshake in time. Only
 //! iopub can flood, so it is read last, and only where it was opened.
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all, try_join_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -45,6 +45,8 @@ pub struct Sockets {
     session: Session,
     identity: Vec<u8>,
     open: [Option<Connection>; 5],
+    /// Connections to shell under identities of their own, on which something was asked again.
+    again: Vec<Connection>,
 }
 
 impl std::fmt::Debug for Sockets {
@@ -68,7 +70,7 @@ impl Sockets {
             }
         };
         let identity = session.id().as_bytes().to_vec();
-        let mut sockets = Self { file, trust, session, identity, open: [const { None }; 5] };
+        let mut sockets = Self { file, trust, session, identity, open: [const { None }; 5], again: Vec::new() };
         sockets.open(channels).await?;
         Ok(sockets)
     }
@@ -79,23 +81,27 @@ impl Sockets {
     /// As [`Sockets::connect`].
     pub async fn open(&mut self, channels: &[Channel]) -> Result<()> {
         let wanted = channels.iter().filter(|channel| self.open[**channel as usize].is_none());
-        let opened = try_join_all(wanted.map(|channel| self.reach(*channel))).await?;
+        let opened = try_join_all(wanted.map(|channel| self.reach(*channel, &self.identity))).await?;
         for (channel, connection) in opened {
             self.open[channel as usize] = Some(connection);
         }
         Ok(())
     }
 
-    /// Closes all connections and makes new ones: the kernel knows them as another client's.
+    /// Opens control, iopub and a second connection to shell, and asks on control and on that one what
+    /// the kernel is. Whatever shell had left unread is read when a connection comes.
     ///
     /// # Errors
     /// As [`Sockets::connect`].
-    pub async fn reconnect(&mut self) -> Result<()> {
-        let channels: Vec<_> =
-            Channel::ALL.into_iter().filter(|channel| self.open[*channel as usize].is_some()).collect();
-        self.open = [const { None }; 5];
-        self.identity = format!("{:032x}", fastrand::u128(..)).into_bytes();
-        self.open(&channels).await
+    pub async fn look_around(&mut self) -> Result<()> {
+        self.open(&[Channel::Control, Channel::IoPub]).await?;
+        self.send(Channel::Control, "kernel_info_request", None, &json!({})).await?;
+        let identity = format!("{:032x}", fastrand::u128(..)).into_bytes();
+        let (_, mut connection) = self.reach(Channel::Shell, &identity).await?;
+        let frames = self.session.frames("kernel_info_request", b"", &json!({}));
+        connection.writer.message(&frames).await.map_err(|_| died(&self.file))?;
+        self.again.push(connection);
+        Ok(())
     }
 
     /// The kernel's connection file.
@@ -104,7 +110,13 @@ impl Sockets {
         &self.file
     }
 
-    /// The session that messages are sent in.
+    /// The id of the session that messages are sent in.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        self.session.id()
+    }
+
+    /// The session itself.
     pub const fn session(&mut self) -> &mut Session {
         &mut self.session
     }
@@ -167,9 +179,9 @@ impl Sockets {
 
     async fn received(&mut self) -> Result<(Channel, Received)> {
         let mut places: [Option<&mut Connection>; 5] = self.open.each_mut().map(Option::as_mut);
-        let reading: Vec<_> = ORDER
-            .into_iter()
-            .filter_map(|channel| Some((channel, places[channel as usize].take()?)))
+        let again = self.again.iter_mut().map(|connection| (Channel::Shell, connection));
+        let reading: Vec<_> = again
+            .chain(ORDER.into_iter().filter_map(|channel| Some((channel, places[channel as usize].take()?))))
             .map(|(channel, connection)| async move { (channel, connection.reader.next().await) }.boxed_local())
             .collect();
         if reading.is_empty() {
@@ -204,7 +216,7 @@ impl Sockets {
         beats
     }
 
-    async fn reach(&self, channel: Channel) -> Result<(Channel, Connection)> {
+    async fn reach(&self, channel: Channel, identity: &[u8]) -> Result<(Channel, Connection)> {
         let endpoint = self.file.endpoint(channel);
         let stream = match timeout(CONNECT, stream(&endpoint)).await {
             Ok(Ok(stream)) => stream,
@@ -216,7 +228,7 @@ impl Sockets {
             Channel::IoPub => (b"SUB", &[b"PUB", b"XPUB"]),
             Channel::Heartbeat => (b"REQ", &[b"REP", b"ROUTER"]),
         };
-        let identity = if socket_type == b"DEALER" { self.identity.clone() } else { Vec::new() };
+        let identity = if socket_type == b"DEALER" { identity.to_vec() } else { Vec::new() };
         let ours = Properties { socket_type: socket_type.to_vec(), identity };
         let (reader, mut writer, theirs) = connect(stream, &self.trust, &ours).await.map_err(|cause| {
             let encrypted = matches!(self.trust, Trust::Curve { .. });

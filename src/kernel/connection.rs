@@ -64,6 +64,17 @@ pub enum Endpoint {
     Ipc(PathBuf),
 }
 
+impl Endpoint {
+    /// The port, where it has one.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Tcp(_, port) => Some(*port),
+            Self::Ipc(_) => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,5 +1,7 @@
 //! A link to a running kernel, whichever way it is reached: messages out, messages in.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::client::Sockets;
@@ -68,6 +70,31 @@ impl Link {
     pub async fn next(&mut self) -> Result<Arrived> {
         match self {
             Self::Sockets(sockets) => sockets.next().await,
+        }
+    }
+
+    /// The session that messages are sent in.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        match self {
+            Self::Sockets(sockets) => sockets.session_id(),
+        }
+    }
+
+    /// For a kernel that does not answer: opens what may tell why, and asks again on a new connection.
+    ///
+    /// # Errors
+    /// As [`Link::send`].
+    pub async fn look_around(&mut self) -> Result<()> {
+        match self {
+            Self::Sockets(sockets) => sockets.look_around().await,
+        }
+    }
+
+    /// Whether the heartbeat comes back within `limit`; `None` where it can't be seen.
+    pub async fn beats(&mut self, limit: Duration) -> Option<bool> {
+        match self {
+            Self::Sockets(sockets) => Some(sockets.beats(limit).await),
         }
     }
 
