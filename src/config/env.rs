@@ -10,7 +10,7 @@ use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::keys::{KEYS, SECRETS_VARIABLE, Type};
+use super::keys::{KEYS, Key, SECRETS_VARIABLE, Type};
 use super::layer::{Layer, Origin};
 use super::source::SourceSpec;
 use super::value::{Value, parse_bool, parse_duration};
@@ -163,26 +163,50 @@ impl Environment {
     /// # Errors
     /// [`Kind::Config`] for a value of the wrong type, [`Kind::Usage`] for a malformed SPEC.
     pub fn layer(&self) -> Result<Layer> {
+        let mut first = None;
+        let layer = self.layer_leniently(&mut |problem| {
+            first.get_or_insert(problem);
+        });
+        first.map_or(Ok(layer), Err)
+    }
+
+    /// As [`Environment::layer`], and what is wrong does not hide the rest: `problem` is told of it.
+    pub fn layer_leniently(&self, problem: &mut dyn FnMut(Error)) -> Layer {
         let mut layer = Layer::default();
         for key in KEYS {
-            for variable in key.variables {
-                let Some(text) = self.text(variable)? else { continue };
-                let value = parse(key.of, text).ok_or_else(|| wrong_type(variable, key.of))?;
-                layer.set(key.name, value, Origin::Variable((*variable).to_owned()));
-                break;
+            match self.setting(key) {
+                Ok(Some((variable, value))) => layer.set(key.name, value, Origin::Variable(variable.to_owned())),
+                Ok(None) => {}
+                Err(error) => problem(error),
             }
         }
-        if let Some(specs) = self.text(SECRETS_VARIABLE)? {
+        let specs = self.text(SECRETS_VARIABLE).unwrap_or_else(|error| {
+            problem(error);
+            None
+        });
+        if let Some(specs) = specs {
             let origin = Origin::Variable(SECRETS_VARIABLE.to_owned());
-            let sources = specs
-                .split([',', '\n'])
-                .map(str::trim)
-                .filter(|spec| !spec.is_empty())
-                .map(|spec| SourceSpec::from_spec(spec, &origin))
-                .collect::<Result<_>>()?;
+            let mut sources = Vec::new();
+            for spec in specs.split([',', '\n']).map(str::trim).filter(|spec| !spec.is_empty()) {
+                match SourceSpec::from_spec(spec, &origin) {
+                    Ok(source) => sources.push(source),
+                    Err(error) => problem(error),
+                }
+            }
             layer.set_sources(sources);
         }
-        Ok(layer)
+        layer
+    }
+
+    /// The first variable that sets `key`, with its value.
+    fn setting(&self, key: &'static Key) -> Result<Option<(&'static str, Value)>> {
+        for variable in key.variables {
+            if let Some(text) = self.text(variable)? {
+                let value = parse(key.of, text).ok_or_else(|| wrong_type(variable, key.of))?;
+                return Ok(Some((variable, value)));
+            }
+        }
+        Ok(None)
     }
 }
 

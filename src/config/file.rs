@@ -47,6 +47,19 @@ const SOURCE_KEYS: &[&str] = &[
 /// # Errors
 /// [`Kind::ConfigFile`] when it can't be read or trusted, [`Kind::Config`] for what it says.
 pub fn read(path: &Path) -> Result<Option<Layer>> {
+    read_text(path)?.map(|text| parse(&text, path)).transpose()
+}
+
+/// As [`read`], and what the file says wrongly does not hide the rest: `problem` is told of it.
+///
+/// # Errors
+/// [`Kind::ConfigFile`] when it can't be read or trusted.
+pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Option<Layer>> {
+    Ok(read_text(path)?.map(|text| Reader { text: &text, path }.layer(problem)))
+}
+
+/// The text of the file, if there is one and nobody else may have written it.
+fn read_text(path: &Path) -> Result<Option<String>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
     };
@@ -76,8 +89,7 @@ pub fn read(path: &Path) -> Result<Option<Layer>> {
     if text.len() as u64 > LARGEST {
         return Err(trouble("is larger than 1 MiB", "name a vault.toml with --config"));
     }
-    let text = String::from_utf8(text).map_err(|_| trouble("is not UTF-8", "save it as UTF-8"))?;
-    parse(&text, path).map(Some)
+    String::from_utf8(text).map(Some).map_err(|_| trouble("is not UTF-8", "save it as UTF-8"))
 }
 
 /// The error for a named file that does not exist.
@@ -95,7 +107,11 @@ pub fn missing(path: &Path) -> Error {
 /// # Errors
 /// [`Kind::Config`], naming file and line.
 pub fn parse(text: &str, path: &Path) -> Result<Layer> {
-    Reader { text, path }.layer()
+    let mut first = None;
+    let layer = Reader { text, path }.layer(&mut |problem| {
+        first.get_or_insert(problem);
+    });
+    first.map_or(Ok(layer), Err)
 }
 
 struct Reader<'a> {
@@ -106,50 +122,63 @@ struct Reader<'a> {
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
 impl Reader<'_> {
-    fn layer(&self) -> Result<Layer> {
-        let document = DeTable::parse(self.text).map_err(|cause| {
-            // The message alone: the library's full text quotes the line, and a line may hold anything.
-            let place = cause.span().unwrap_or(0..0);
-            self.wrong(&place, &format!("not TOML: {}", cause.message()), "correct the line")
-        })?;
+    /// What the file sets; `problem` is told of each mistake, and the rest goes on.
+    fn layer(&self, problem: &mut dyn FnMut(Error)) -> Layer {
         let mut layer = Layer::default();
+        let document = match DeTable::parse(self.text) {
+            Ok(document) => document,
+            Err(cause) => {
+                // The message alone: the library's full text quotes the line, and a line may hold anything.
+                let place = cause.span().unwrap_or(0..0);
+                problem(self.wrong(&place, &format!("not TOML: {}", cause.message()), "correct the line"));
+                return layer;
+            }
+        };
         for (key, value) in document.get_ref() {
             let name = key.get_ref().as_ref();
             match (name, value.get_ref()) {
                 ("source", DeValue::Array(sources)) => {
-                    let sources = sources.iter().map(|source| self.source(source)).collect::<Result<_>>()?;
-                    layer.set_sources(sources);
+                    let mut taken = Vec::new();
+                    for source in sources {
+                        match self.source(source) {
+                            Ok(source) => taken.push(source),
+                            Err(error) => problem(error),
+                        }
+                    }
+                    layer.set_sources(taken);
                 }
                 ("source", _) => {
-                    return Err(self.wrong(&value.span(), "`source` is not an array of tables", "write [[source]]"));
+                    problem(self.wrong(&value.span(), "`source` is not an array of tables", "write [[source]]"));
                 }
                 ("mount", DeValue::Array(mounts)) => {
                     for mount in mounts {
-                        layer.add_mount(self.mount(mount)?);
+                        match self.mount(mount) {
+                            Ok(mount) => layer.add_mount(mount),
+                            Err(error) => problem(error),
+                        }
                     }
                 }
                 ("mount", _) => {
-                    return Err(self.wrong(&value.span(), "`mount` is not an array of tables", "write [[mount]]"));
+                    problem(self.wrong(&value.span(), "`mount` is not an array of tables", "write [[mount]]"));
                 }
                 ("vault" | "auth" | "environment", DeValue::Table(table)) => {
                     for entry in table {
-                        self.setting(name, entry, &mut layer)?;
+                        if let Err(error) = self.setting(name, entry, &mut layer) {
+                            problem(error);
+                        }
                     }
                 }
                 ("vault" | "auth" | "environment", _) => {
                     let what = format!("`{name}` is not a table");
-                    return Err(self.wrong(&value.span(), &what, &format!("write [{name}]")));
+                    problem(self.wrong(&value.span(), &what, &format!("write [{name}]")));
                 }
                 _ => {
-                    return Err(self.unknown(
-                        &key.span(),
-                        name,
-                        ["vault", "auth", "environment", "source", "mount"].into_iter(),
-                    ));
+                    let known = ["vault", "auth", "environment", "source", "mount"];
+                    problem(self.unknown(&key.span(), name, known.into_iter()));
                 }
             }
         }
-        Ok(layer)
+        layer
     }
 
     fn setting(&self, table: &str, (key, value): Entry<'_, '_>, layer: &mut Layer) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod layer;
 pub mod locations;
 pub mod plan;
+pub mod server;
 pub mod source;
 pub mod template;
 pub mod value;

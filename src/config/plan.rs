@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::address::Address;
-use super::credential::{Credential, find, path_setting};
+use super::credential::{Credential, find};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
+pub use super::server::{Proxy, Server, Tls};
 use super::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -18,60 +19,6 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// The login methods by name.
 const METHODS: &[&str] = &["token", "wrapped", "kubernetes", "jwt", "approle", "userpass", "ldap", "cert", "agent"];
-
-/// How to reach Vault.
-#[derive(Debug)]
-pub struct Server {
-    /// Vault's address, or the agent's.
-    pub address: Address,
-    /// The namespace that every request names.
-    pub namespace: Option<String>,
-    /// Trust and identity.
-    pub tls: Tls,
-    /// The proxy in between.
-    pub proxy: Proxy,
-    /// The most retries of one request; `None`: as many as the time allows.
-    pub max_retries: Option<u64>,
-}
-
-/// Files and switches of TLS.
-#[derive(Debug, Default)]
-pub struct Tls {
-    /// A file of PEM certificates that replaces the system's roots.
-    pub ca_cert: Option<PathBuf>,
-    /// The same, given as the PEM text itself.
-    pub ca_cert_bytes: Option<String>,
-    /// A folder of such files.
-    pub ca_path: Option<PathBuf>,
-    /// The client's certificate chain.
-    pub client_cert: Option<PathBuf>,
-    /// The client's key.
-    pub client_key: Option<PathBuf>,
-    /// The name to check the server's certificate against, in place of the address's host.
-    pub server_name: Option<String>,
-    /// Accept any certificate.
-    pub skip_verify: bool,
-}
-
-/// Which proxy to use. A proxy's URL may hold a password, so none is shown.
-#[derive(Default)]
-pub struct Proxy {
-    /// One that was set for Vault.
-    pub for_vault: Option<String>,
-    /// `HTTP_PROXY`.
-    pub http: Option<String>,
-    /// `HTTPS_PROXY`.
-    pub https: Option<String>,
-    /// `NO_PROXY`.
-    pub none: Option<String>,
-}
-
-impl std::fmt::Debug for Proxy {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let set = self.for_vault.is_some() || self.http.is_some() || self.https.is_some();
-        write!(out, "Proxy({})", if set { "set" } else { "none" })
-    }
-}
 
 /// How to get a token.
 #[derive(Debug)]
@@ -159,20 +106,11 @@ impl Plan {
     /// # Errors
     /// [`Kind::Config`] or [`Kind::Credential`].
     pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
-        let server = server(layer, environment)?;
-        let from_request = layer.flag("auth.from_request").unwrap_or(false);
-        let login = if from_request {
-            from_the_request(layer, environment)?
-        } else {
-            login(layer, environment, &server.address)?
-        };
+        let server = Server::new(layer, environment)?;
+        let login = login(layer, environment, &server.address)?;
         let sources = layer.sources().unwrap_or_default().to_vec();
         if sources.is_empty() {
-            return Err(Error::new(
-                Kind::Config,
-                "no source of secrets is configured",
-                "add a [[source]] with kv = \"secret/users/…\" to vault.toml, or use --secrets MOUNT/PATH",
-            ));
+            return Err(no_source());
         }
         Ok(Self {
             server,
@@ -183,49 +121,23 @@ impl Plan {
             override_inherited: layer.flag("environment.override").unwrap_or(true),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
-            from_request,
+            from_request: from_request(layer),
         })
     }
 }
 
-fn server(layer: &Layer, environment: &Environment) -> Result<Server> {
-    let key = if layer.get("vault.agent_address").is_some() { "vault.agent_address" } else { "vault.address" };
-    let text = layer.text(key).ok_or_else(|| {
-        let advice = "set VAULT_ADDR, or `address` under [vault] in vault.toml";
-        Error::new(Kind::Config, "no address of Vault is configured", advice)
-    })?;
-    let path = |key| path_setting(layer, environment, key);
-    let first = |names: &[&str]| -> Result<Option<String>> {
-        for name in names {
-            if let Some(text) = environment.text(name)? {
-                return Ok(Some(text.to_owned()));
-            }
-        }
-        Ok(None)
-    };
-    let owned = |key| layer.text(key).map(str::to_owned);
-    Ok(Server {
-        address: Address::parse(text, &layer.origin(key))?,
-        namespace: owned("vault.namespace")
-            .map(|name| name.trim_matches('/').to_owned())
-            .filter(|name| !name.is_empty()),
-        tls: Tls {
-            ca_cert: path("vault.ca_cert"),
-            ca_cert_bytes: owned("vault.ca_cert_bytes"),
-            ca_path: path("vault.ca_path"),
-            client_cert: path("vault.client_cert"),
-            client_key: path("vault.client_key"),
-            server_name: owned("vault.tls_server_name"),
-            skip_verify: layer.flag("vault.skip_verify").unwrap_or(false),
-        },
-        proxy: Proxy {
-            for_vault: owned("vault.proxy"),
-            http: first(&["http_proxy", "HTTP_PROXY"])?,
-            https: first(&["https_proxy", "HTTPS_PROXY"])?,
-            none: first(&["no_proxy", "NO_PROXY"])?,
-        },
-        max_retries: layer.count("vault.max_retries"),
-    })
+/// The error for a configuration that says nothing of where the secrets are.
+#[must_use]
+pub fn no_source() -> Error {
+    Error::new(
+        Kind::Config,
+        "no source of secrets is configured",
+        "add a [[source]] with kv = \"secret/users/…\" to vault.toml, or use --secrets MOUNT/PATH",
+    )
+}
+
+fn from_request(layer: &Layer) -> bool {
+    layer.flag("auth.from_request").unwrap_or(false)
 }
 
 /// With a gateway's own credential every user would get the same secrets, so only the request's count.
@@ -252,7 +164,15 @@ fn from_the_request(layer: &Layer, environment: &Environment) -> Result<Login> {
 const TOKENS: &[&str] = &["JUPYTER_VAULT_TOKEN", "BAO_TOKEN", "VAULT_TOKEN"];
 const WRAPPED: &[&str] = &["JUPYTER_VAULT_WRAPPED_TOKEN", "BAO_WRAPPED_TOKEN", "VAULT_WRAPPED_TOKEN"];
 
-fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
+/// The part of a plan that says how to get a token; reads the credential's file. `address` is Vault's,
+/// because behind a socket there is an agent that needs none.
+///
+/// # Errors
+/// [`Kind::Config`] or [`Kind::Credential`].
+pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
+    if from_request(layer) {
+        return from_the_request(layer, environment);
+    }
     let credential = |file: &str, variables: &[&str]| find(layer, environment, Some(file), variables);
     let required = |found: Option<Credential>, what: &str, advice: &str| {
         let needs =

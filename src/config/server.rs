@@ -1,0 +1,109 @@
+//! How to reach Vault, as a plan says it.
+
+use std::path::PathBuf;
+
+use super::address::Address;
+use super::credential::path_setting;
+use super::env::Environment;
+use super::layer::Layer;
+use crate::error::{Error, Kind, Result};
+
+/// How to reach Vault.
+#[derive(Debug)]
+pub struct Server {
+    /// Vault's address, or the agent's.
+    pub address: Address,
+    /// The namespace that every request names.
+    pub namespace: Option<String>,
+    /// Trust and identity.
+    pub tls: Tls,
+    /// The proxy in between.
+    pub proxy: Proxy,
+    /// The most retries of one request; `None`: as many as the time allows.
+    pub max_retries: Option<u64>,
+}
+
+/// Files and switches of TLS.
+#[derive(Debug, Default)]
+pub struct Tls {
+    /// A file of PEM certificates that replaces the system's roots.
+    pub ca_cert: Option<PathBuf>,
+    /// The same, given as the PEM text itself.
+    pub ca_cert_bytes: Option<String>,
+    /// A folder of such files.
+    pub ca_path: Option<PathBuf>,
+    /// The client's certificate chain.
+    pub client_cert: Option<PathBuf>,
+    /// The client's key.
+    pub client_key: Option<PathBuf>,
+    /// The name to check the server's certificate against, in place of the address's host.
+    pub server_name: Option<String>,
+    /// Accept any certificate.
+    pub skip_verify: bool,
+}
+
+/// Which proxy to use. A proxy's URL may hold a password, so none is shown.
+#[derive(Default)]
+pub struct Proxy {
+    /// One that was set for Vault.
+    pub for_vault: Option<String>,
+    /// `HTTP_PROXY`.
+    pub http: Option<String>,
+    /// `HTTPS_PROXY`.
+    pub https: Option<String>,
+    /// `NO_PROXY`.
+    pub none: Option<String>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let set = self.for_vault.is_some() || self.http.is_some() || self.https.is_some();
+        write!(out, "Proxy({})", if set { "set" } else { "none" })
+    }
+}
+
+impl Server {
+    /// Works it out of the merged settings.
+    ///
+    /// # Errors
+    /// [`Kind::Config`].
+    pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
+        let key = if layer.get("vault.agent_address").is_some() { "vault.agent_address" } else { "vault.address" };
+        let text = layer.text(key).ok_or_else(|| {
+            let advice = "set VAULT_ADDR, or `address` under [vault] in vault.toml";
+            Error::new(Kind::Config, "no address of Vault is configured", advice)
+        })?;
+        let path = |key| path_setting(layer, environment, key);
+        let first = |names: &[&str]| -> Result<Option<String>> {
+            for name in names {
+                if let Some(text) = environment.text(name)? {
+                    return Ok(Some(text.to_owned()));
+                }
+            }
+            Ok(None)
+        };
+        let owned = |key| layer.text(key).map(str::to_owned);
+        Ok(Self {
+            address: Address::parse(text, &layer.origin(key))?,
+            namespace: owned("vault.namespace")
+                .map(|name| name.trim_matches('/').to_owned())
+                .filter(|name| !name.is_empty()),
+            tls: Tls {
+                ca_cert: path("vault.ca_cert"),
+                ca_cert_bytes: owned("vault.ca_cert_bytes"),
+                ca_path: path("vault.ca_path"),
+                client_cert: path("vault.client_cert"),
+                client_key: path("vault.client_key"),
+                server_name: owned("vault.tls_server_name"),
+                skip_verify: layer.flag("vault.skip_verify").unwrap_or(false),
+            },
+            proxy: Proxy {
+                for_vault: owned("vault.proxy"),
+                http: first(&["http_proxy", "HTTP_PROXY"])?,
+                https: first(&["https_proxy", "HTTPS_PROXY"])?,
+                none: first(&["no_proxy", "NO_PROXY"])?,
+            },
+            max_retries: layer.count("vault.max_retries"),
+        })
+    }
+}
