@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod files;
 #[cfg(feature = "wrap")]
 pub mod look_up;
+pub(crate) mod naming;
 mod source;
 
 use std::ffi::{CString, OsString};

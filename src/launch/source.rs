@@ -1,22 +1,17 @@
 //! Step 4: from sources to named values.
 
 use super::fetch::{Fetched, Form, Given};
+use super::naming::{Taker, give, take_fields};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec};
 use crate::config::template::{Place, name_of};
 use crate::error::{Error, Kind, Result};
-use crate::secret::{SecretName, SecretValue};
+use crate::secret::SecretName;
 use crate::vault::auth::{self, Identity, Session};
-use crate::vault::body::Fields;
 use crate::vault::client::Client;
 use crate::vault::mount::{Mount, Mounts};
 use crate::vault::{generic, kv};
-
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What need not be encoded in a URL's user information (RFC 3986, unreserved).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Reads every source of `plan` in order; `leased` becomes true when a lease hangs on the token.
 ///
@@ -36,14 +31,16 @@ pub(super) async fn read_all(
         None if asks => auth::identity(client).await?,
         None => Identity::default(),
     };
-    let mut reader = Reader { plan, parent, client, identity, mounts: Mounts::default(), given: Given::new() };
+    let mut reader = Reader::new(plan, parent, client, identity);
+    let mut taking = Taking { allow: &plan.allow, given: Given::new() };
     for source in &plan.sources {
-        match reader.read(source, leased).await {
+        let path = reader.path(source)?;
+        match reader.read(source, &path, leased, &mut taking).await {
             Err(error) if source.optional && is_absence(error.kind()) => {}
             outcome => outcome?,
         }
     }
-    Ok(reader.given)
+    Ok(taking.given)
 }
 
 /// What the configuration tells of the mount that `path` lies in.
@@ -75,10 +72,10 @@ pub(super) async fn look_up(
         None if open.iter().any(|source| source.path.needs_identity()) => auth::identity(client).await?,
         None => Identity::default(),
     };
-    let mut reader = Reader { plan, parent, client, identity, mounts: Mounts::default(), given: Given::new() };
+    let mut reader = Reader::new(plan, parent, client, identity);
     let mut looked = super::look_up::Looked::default();
     for source in open {
-        let asked = match source.path.fill(&mut |place| reader.value_of(place, source)) {
+        let asked = match reader.path(source) {
             Ok(path) => reader.mounts.of(client, &path).await,
             Err(error) => Err(error),
         };
@@ -95,59 +92,91 @@ pub(super) async fn look_up(
     Ok(looked)
 }
 
-const fn is_absence(kind: Kind) -> bool {
+/// Whether an optional source may fail so.
+pub(crate) const fn is_absence(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::FieldMissing | Kind::VersionDeleted | Kind::VersionDestroyed)
 }
 
-struct Reader<'a> {
+struct Taking<'a> {
+    allow: &'a [String],
+    given: Given,
+}
+
+impl Taker for Taking<'_> {
+    fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()> {
+        let fetched = fetched?;
+        self.given.insert(SecretName::new(name, self.allow, path)?, fetched);
+        Ok(())
+    }
+}
+
+/// Reads sources, with what is known of the token's user and of the mounts.
+pub(crate) struct Reader<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
     client: &'a Client,
     identity: Identity,
     mounts: Mounts,
-    given: Given,
 }
 
-impl Reader<'_> {
-    async fn read(&mut self, source: &SourceSpec, leased: &mut bool) -> Result<()> {
-        let path = source.path.fill(&mut |place| self.value_of(place, source))?;
+impl<'a> Reader<'a> {
+    pub(crate) fn new(plan: &'a Plan, parent: &'a Environment, client: &'a Client, identity: Identity) -> Self {
+        Self { plan, parent, client, identity, mounts: Mounts::default() }
+    }
+
+    /// The path of `source`, its places filled.
+    pub(crate) fn path(&self, source: &SourceSpec) -> Result<String> {
+        source.path.fill(&mut |place| self.value_of(place, source))
+    }
+
+    /// Reads `source` at `path`; `leased` becomes true when a lease hangs on the token.
+    pub(crate) async fn read(
+        &mut self,
+        source: &SourceSpec,
+        path: &str,
+        leased: &mut bool,
+        taker: &mut dyn Taker,
+    ) -> Result<()> {
         match source.kind {
             SourceKind::Kv => {
-                let mount = self.mount(source, &path).await?;
+                let mount = self.mount(source, path).await?;
                 let said = source.version.is_some();
-                let mut secret = kv::read(self.client, &mount, &path, said).await;
-                if let Some(now) = self.moved(source, &mount, &path, secret.as_ref().err()).await {
-                    secret = kv::read(self.client, &now, &path, said).await;
+                let mut secret = kv::read(self.client, &mount, path, said).await;
+                if let Some(now) = self.moved(source, &mount, path, secret.as_ref().err()).await {
+                    secret = kv::read(self.client, &now, path, said).await;
                 }
                 let secret = secret?;
                 let (fields, version) = secret.fields()?;
-                self.take_fields(source, &fields, &path, version)
+                take_fields(source, &fields, path, version, taker)
             }
             SourceKind::KvFolder => {
-                let mount = self.mount(source, &path).await?;
+                let mount = self.mount(source, path).await?;
                 let field = source.field.as_deref().unwrap_or("value");
                 let said = source.version.is_some();
-                let mut folder = kv::read_folder(self.client, &mount, &path, said).await;
-                if let Some(now) = self.moved(source, &mount, &path, folder.as_ref().err()).await {
-                    folder = kv::read_folder(self.client, &now, &path, said).await;
+                let mut folder = kv::read_folder(self.client, &mount, path, said).await;
+                if let Some(now) = self.moved(source, &mount, path, folder.as_ref().err()).await {
+                    folder = kv::read_folder(self.client, &now, path, said).await;
                 }
                 for (name, secret) in folder? {
                     let path = format!("{path}/{name}");
-                    let (fields, version) = secret.fields()?;
-                    let form = Form::Variable(fields.get(field, &path)?);
-                    self.give(source, &name, Fetched { form, path, version })?;
+                    let fetched = secret.fields().and_then(|(fields, version)| {
+                        let form = Form::Variable(fields.get(field, &path)?);
+                        Ok(Fetched { form, path: path.clone(), version })
+                    });
+                    give(source, &name, &path, fetched, taker)?;
                 }
                 Ok(())
             }
             SourceKind::Database | SourceKind::Read => {
-                let answer = generic::read(self.client, &path).await?;
+                let answer = generic::read(self.client, path).await?;
                 *leased |= answer.is_leased()?;
-                self.take_fields(source, &answer.fields()?, &path, None)
+                take_fields(source, &answer.fields()?, path, None, taker)
             }
         }
     }
 
-    async fn mount(&mut self, source: &SourceSpec, path: &str) -> Result<Mount> {
+    /// The mount that `path` is below: said, or known, or asked.
+    pub(crate) async fn mount(&mut self, source: &SourceSpec, path: &str) -> Result<Mount> {
         match (source.version, &source.mount) {
             (Some(version), Some(mount)) => Ok(Mount { path: mount.clone(), version }),
             (Some(version), None) => {
@@ -168,46 +197,6 @@ impl Reader<'_> {
             return None;
         }
         self.mounts.of(self.client, path).await.ok().filter(|now| now != mount)
-    }
-
-    fn take_fields(
-        &mut self,
-        source: &SourceSpec,
-        fields: &Fields<'_>,
-        path: &str,
-        version: Option<u64>,
-    ) -> Result<()> {
-        let fetched = |form| Fetched { form, path: path.to_owned(), version };
-        if let Some(url) = &source.url {
-            let name = source.name.as_deref().or(source.file.as_deref()).unwrap_or_default();
-            let value = fill_url(url, fields, path)?;
-            let form = if source.file.is_some() { Form::File(value) } else { Form::Variable(value) };
-            return self.give(source, name, fetched(form));
-        }
-        if let Some(field) = &source.field {
-            let value = fields.get(field, path)?;
-            return match &source.file {
-                Some(file) => self.give(source, file, fetched(Form::File(value))),
-                None => self.give(source, source.name.as_ref().unwrap_or(field), fetched(Form::Variable(value))),
-            };
-        }
-        if let Some(renamed) = &source.fields {
-            for (field, name) in renamed {
-                self.give(source, name, fetched(Form::Variable(fields.get(field, path)?)))?;
-            }
-            return Ok(());
-        }
-        for name in fields.names() {
-            self.give(source, name, fetched(Form::Variable(fields.get(name, path)?)))?;
-        }
-        Ok(())
-    }
-
-    fn give(&mut self, source: &SourceSpec, name: &str, fetched: Fetched) -> Result<()> {
-        let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
-        let name = SecretName::new(&name, &self.plan.allow, &fetched.path)?;
-        self.given.insert(name, fetched);
-        Ok(())
     }
 
     fn value_of(&self, place: &Place, source: &SourceSpec) -> Result<String> {
@@ -257,31 +246,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// Puts user name and password in a URL, encoded as a URL wants them.
-fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
-    let username = fields.get("username", path)?;
-    let password = fields.get("password", path)?;
-    let mut filled = Vec::with_capacity(url.len() + 3 * (username.expose().len() + password.expose().len()));
-    let mut rest = url;
-    while let Some(open) = rest.find('{') {
-        let (before, from) = rest.split_at(open);
-        filled.extend_from_slice(before.as_bytes());
-        let (value, length) = if from.starts_with("{username}") {
-            (&username, "{username}".len())
-        } else if from.starts_with("{password}") {
-            (&password, "{password}".len())
-        } else {
-            filled.push(b'{');
-            rest = &from[1..];
-            continue;
-        };
-        for part in utf8_percent_encode(value.expose_text().unwrap_or_default(), UNRESERVED) {
-            filled.extend_from_slice(part.as_bytes());
-        }
-        rest = &from[length..];
-    }
-    filled.extend_from_slice(rest.as_bytes());
-    Ok(SecretValue::new(filled))
 }

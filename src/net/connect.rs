@@ -20,6 +20,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::deadline::Deadline;
 use super::{Peer, tls};
@@ -101,28 +102,81 @@ impl Connector {
     }
 
     async fn tcp(&self, target: &Tcp, deadline: Deadline) -> Result<Connection> {
-        let stream = match &self.proxy {
+        let stream = self.stream(target, deadline).await?;
+        match self.tls.as_ref().filter(|_| target.https) {
+            None => Ok(stream),
+            Some(config) => Ok(Connection(Box::new(self.secure(stream, config, target).await?))),
+        }
+    }
+
+    /// A stream to `target`, perhaps through the proxy, not yet secured.
+    async fn stream(&self, target: &Tcp, deadline: Deadline) -> Result<Connection> {
+        Ok(match &self.proxy {
             None => dial(&target.host, target.port, self.peer.name(), deadline).await?,
             Some(proxy) => {
                 let (host, port) = proxy_endpoint(proxy)?;
                 let stream = dial(&host, port, "the proxy", deadline).await?;
                 if target.https { tunnel(stream, target, proxy).await? } else { stream }
             }
-        };
-        let Some(config) = self.tls.as_ref().filter(|_| target.https) else { return Ok(stream) };
+        })
+    }
+
+    async fn secure(
+        &self,
+        stream: Connection,
+        config: &Arc<ClientConfig>,
+        target: &Tcp,
+    ) -> Result<TlsStream<Connection>> {
         let name = self.server_name.as_deref().unwrap_or(&target.host);
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             Error::new(Kind::Config, "the TLS server name is no host name", "correct the address or tls_server_name")
         })?;
         let authority = target.authority();
         let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-        secured.map(|stream| Connection(Box::new(stream))).map_err(|cause| {
+        secured.map_err(|cause| {
             let tls = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             tls.map_or_else(
                 || broken(&cause, self.peer.name(), &authority),
                 |tls| tls::failure(tls, self.peer, &authority),
             )
         })
+    }
+}
+
+/// What a TLS handshake tells of the other side.
+#[cfg(feature = "manage")]
+#[derive(Debug)]
+pub struct Handshake {
+    /// The protocol's version, as rustls writes it: `TLSv1_3`.
+    pub protocol: String,
+    /// Its own certificate, as DER.
+    pub certificate: Vec<u8>,
+}
+
+#[cfg(feature = "manage")]
+impl Connector {
+    /// Makes a connection to see who answers, and closes it; `None` when there is no TLS to it.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn handshake(&self, target: &Address, deadline: Deadline) -> Result<Option<Handshake>> {
+        let late = |_| silent(self.peer.name(), &target.to_string(), "the attempt to connect was not answered");
+        let (Address::Tcp(tcp), Some(config)) = (target, &self.tls) else {
+            return deadline.bound(self.connect(target, deadline)).await.map_err(late)?.map(|_| None);
+        };
+        let handshake = async { self.secure(self.stream(tcp, deadline).await?, config, tcp).await };
+        let secured = deadline.bound(handshake).await.map_err(late)??;
+        let session = secured.get_ref().1;
+        let certificate = session.peer_certificates().and_then(<[_]>::first).map(|first| first.as_ref().to_vec());
+        let protocol = session.protocol_version().map(|version| format!("{version:?}")).unwrap_or_default();
+        Ok(Some(Handshake { protocol, certificate: certificate.unwrap_or_default() }))
+    }
+
+    /// Host and port of the proxy on the way, if there is one.
+    #[must_use]
+    pub fn proxy_authority(&self) -> Option<String> {
+        let (host, port) = proxy_endpoint(self.proxy.as_ref()?).ok()?;
+        Some(format!("{host}:{port}"))
     }
 }
 
@@ -165,7 +219,11 @@ async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<C
     Err(last.unwrap_or_else(|| no_such_host(host)))
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+/// The addresses of a host, which may be one itself.
+///
+/// # Errors
+/// [`Kind::Dns`].
+pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }

@@ -276,6 +276,18 @@ pub struct Auth {
     /// What the method knows of the user.
     #[serde(default)]
     pub metadata: Option<BTreeMap<String, Option<String>>>,
+    /// Its policies, those of its identity too.
+    #[serde(default)]
+    pub policies: Option<Vec<String>>,
+    /// How long it lives, in seconds; 0: without end.
+    #[serde(default)]
+    pub lease_duration: u64,
+    /// Whether that can be made longer.
+    #[serde(default)]
+    pub renewable: bool,
+    /// How many requests it serves; 0: any number.
+    #[serde(default)]
+    pub num_uses: i64,
     /// There when a second factor is asked for.
     #[serde(default)]
     pub mfa_requirement: Option<serde::de::IgnoredAny>,
@@ -290,6 +302,24 @@ pub struct OwnToken {
     /// What the method knew of the user.
     #[serde(default)]
     pub meta: Option<BTreeMap<String, Option<String>>>,
+    /// Its own policies.
+    #[serde(default)]
+    pub policies: Option<Vec<String>>,
+    /// Those of its identity.
+    #[serde(default)]
+    pub identity_policies: Option<Vec<String>>,
+    /// How long it still lives, in seconds; 0: without end.
+    #[serde(default)]
+    pub ttl: u64,
+    /// Whether that can be made longer.
+    #[serde(default)]
+    pub renewable: bool,
+    /// Not 0 when somebody is to renew it over and over.
+    #[serde(default)]
+    pub period: u64,
+    /// How many requests it serves after this one; 0: any number.
+    #[serde(default)]
+    pub num_uses: i64,
 }
 
 #[cfg(test)]

@@ -172,6 +172,7 @@ impl Client {
 pub struct Raw {
     method: rustify::enums::RequestMethod,
     path: String,
+    query: Option<&'static str>,
     body: Option<zeroize::Zeroizing<Vec<u8>>>,
 }
 
@@ -179,13 +180,19 @@ impl Raw {
     /// A GET of `path` (encoded here).
     #[must_use]
     pub fn get(path: &str) -> Self {
-        Self { method: rustify::enums::RequestMethod::GET, path: encode(path), body: None }
+        Self { method: rustify::enums::RequestMethod::GET, path: encode(path), query: None, body: None }
     }
 
     /// A POST of JSON to `path` (encoded here).
     #[must_use]
     pub fn post(path: &str, body: Vec<u8>) -> Self {
-        Self { method: rustify::enums::RequestMethod::POST, path: encode(path), body: Some(body.into()) }
+        Self { method: rustify::enums::RequestMethod::POST, path: encode(path), query: None, body: Some(body.into()) }
+    }
+
+    /// The same with a query, written as it is sent.
+    #[must_use]
+    pub fn with_query(self, query: &'static str) -> Self {
+        Self { query: Some(query), ..self }
     }
 }
 
@@ -200,6 +207,10 @@ impl Endpoint for Raw {
 
     fn method(&self) -> rustify::enums::RequestMethod {
         self.method.clone()
+    }
+
+    fn query(&self) -> Result<Option<String>, rustify::errors::ClientError> {
+        Ok(self.query.map(str::to_owned))
     }
 
     fn body(&self) -> Result<Option<Vec<u8>>, rustify::errors::ClientError> {

@@ -30,6 +30,10 @@ pub enum Asked<'a> {
     Identity,
     /// That our token be revoked.
     Revoke,
+    /// How the server is.
+    Health,
+    /// What the token may do with a path.
+    Capabilities(&'a str),
 }
 
 /// Who asked, and what is known of the token.
@@ -167,6 +171,8 @@ fn doing(asked: Asked<'_>) -> String {
         Asked::Unwrap => "unwrapping the token".to_owned(),
         Asked::Identity => "looking up the token's identity".to_owned(),
         Asked::Revoke => "revoking the token".to_owned(),
+        Asked::Health => "asking for its state".to_owned(),
+        Asked::Capabilities(path) => format!("asking what the token may do with {path}"),
     }
 }
 
@@ -219,6 +225,7 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
                 ),
             );
         }
+        Asked::Capabilities(_) => ("sys/capabilities-self", "update"),
         _ => ("auth/token/lookup-self", "read"),
     };
     Error::new(

@@ -40,18 +40,47 @@ impl Identity {
     }
 }
 
+/// What Vault says of a token, less the token.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its policies, those of its identity too.
+    pub policies: Vec<String>,
+    /// How long it lives from now on; `None`: without end.
+    pub ttl: Option<Duration>,
+    /// Whether that can be made longer.
+    pub renewable: bool,
+    /// Whether somebody is to renew it over and over.
+    pub periodic: bool,
+    /// How many requests it serves from now on; `None`: any number.
+    pub uses: Option<u64>,
+}
+
+impl About {
+    fn new(policies: Option<Vec<String>>, ttl: u64, renewable: bool, uses: i64) -> Self {
+        Self {
+            policies: policies.unwrap_or_default(),
+            ttl: (ttl > 0).then(|| Duration::from_secs(ttl)),
+            renewable,
+            periodic: false,
+            uses: u64::try_from(uses).ok().filter(|uses| *uses > 0),
+        }
+    }
+}
+
 /// What a login gave.
 #[derive(Debug)]
 pub struct Session {
     /// Whom it is for; `None` when nobody said (a given token, an agent).
     pub identity: Option<Identity>,
+    /// What the login says of the token; `None` likewise.
+    pub about: Option<About>,
     /// Whether the token is ours to revoke.
     pub revocable: bool,
 }
 
 impl Session {
     const fn given() -> Self {
-        Self { identity: None, revocable: false }
+        Self { identity: None, about: None, revocable: false }
     }
 }
 
@@ -98,8 +127,9 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
     }
     let batch = auth.token_type.as_deref() == Some("batch");
     let identity = Identity::new(auth.entity_id, auth.metadata);
+    let about = About::new(auth.policies, auth.lease_duration, auth.renewable, auth.num_uses);
     client.use_token(&Credential { value: SecretValue::from(auth.client_token), origin: origin.to_owned() })?;
-    Ok(Session { identity: Some(identity), revocable: !batch })
+    Ok(Session { identity: Some(identity), about: Some(about), revocable: !batch })
 }
 
 /// Asks Vault whom a given token is for.
@@ -107,11 +137,21 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
 /// # Errors
 /// Whatever the request can fail with.
 pub async fn identity(client: &Client) -> Result<Identity> {
+    look_up(client).await.map(|(identity, _)| identity)
+}
+
+/// Asks Vault whom a given token is for, and what it may.
+///
+/// # Errors
+/// Whatever the request can fail with.
+pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
     let reply = client.call(&LookupTokenSelfRequest {}, Asked::Identity).await?;
     let what = "looking up the token's identity";
     let data = Answer::parse(&reply, what)?.data(what)?;
     let own: OwnToken = serde_json::from_str(data.get()).map_err(|_| malformed(what))?;
-    Ok(Identity::new(own.entity_id, own.meta))
+    let policies = own.policies.into_iter().chain(own.identity_policies).flatten().collect();
+    let about = About::new(Some(policies), own.ttl, own.renewable, own.num_uses);
+    Ok((Identity::new(own.entity_id, own.meta), About { periodic: own.period > 0, ..about }))
 }
 
 /// Revokes the client's token, waiting for `limit` at most. One that is gone already (its uses are used

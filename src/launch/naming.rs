@@ -1,0 +1,88 @@
+//! From a secret's fields to variables, by the rules that its source says.
+//!
+//! What can't be had is handed on as the error that it is: a launch stops at the first, a check tells all.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::fetch::{Fetched, Form};
+use crate::config::source::SourceSpec;
+use crate::error::Result;
+use crate::secret::SecretValue;
+use crate::vault::body::Fields;
+
+/// What need not be encoded in a URL's user information (RFC 3986, unreserved).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where each value goes.
+pub(crate) trait Taker {
+    /// Takes what comes under `name` (with the source's prefix) from the secret at `path`.
+    fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()>;
+}
+
+/// Hands each variable that `source` makes of `fields` to `taker`.
+pub(super) fn take_fields(
+    source: &SourceSpec,
+    fields: &Fields<'_>,
+    path: &str,
+    version: Option<u64>,
+    taker: &mut dyn Taker,
+) -> Result<()> {
+    let mut hand = |name: &str, value: Result<SecretValue>, form: fn(SecretValue) -> Form| {
+        let fetched = value.map(|value| Fetched { form: form(value), path: path.to_owned(), version });
+        give(source, name, path, fetched, taker)
+    };
+    if let Some(url) = &source.url {
+        let name = source.name.as_deref().or(source.file.as_deref()).unwrap_or_default();
+        let form = if source.file.is_some() { Form::File } else { Form::Variable };
+        return hand(name, fill_url(url, fields, path), form);
+    }
+    if let Some(field) = &source.field {
+        let value = fields.get(field, path);
+        return match &source.file {
+            Some(file) => hand(file, value, Form::File),
+            None => hand(source.name.as_ref().unwrap_or(field), value, Form::Variable),
+        };
+    }
+    if let Some(renamed) = &source.fields {
+        return renamed.iter().try_for_each(|(field, name)| hand(name, fields.get(field, path), Form::Variable));
+    }
+    fields.names().try_for_each(|name| hand(name, fields.get(name, path), Form::Variable))
+}
+
+/// Hands one variable on, with the source's prefix.
+pub(super) fn give(
+    source: &SourceSpec,
+    name: &str,
+    path: &str,
+    fetched: Result<Fetched>,
+    taker: &mut dyn Taker,
+) -> Result<()> {
+    taker.take(&format!("{}{name}", source.prefix.as_deref().unwrap_or_default()), path, fetched)
+}
+
+/// Puts user name and password in a URL, encoded as a URL wants them.
+fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
+    let username = fields.get("username", path)?;
+    let password = fields.get("password", path)?;
+    let mut filled = Vec::with_capacity(url.len() + 3 * (username.expose().len() + password.expose().len()));
+    let mut rest = url;
+    while let Some(open) = rest.find('{') {
+        let (before, from) = rest.split_at(open);
+        filled.extend_from_slice(before.as_bytes());
+        let (value, length) = if from.starts_with("{username}") {
+            (&username, "{username}".len())
+        } else if from.starts_with("{password}") {
+            (&password, "{password}".len())
+        } else {
+            filled.push(b'{');
+            rest = &from[1..];
+            continue;
+        };
+        for part in utf8_percent_encode(value.expose_text().unwrap_or_default(), UNRESERVED) {
+            filled.extend_from_slice(part.as_bytes());
+        }
+        rest = &from[length..];
+    }
+    filled.extend_from_slice(rest.as_bytes());
+    Ok(SecretValue::new(filled))
+}
