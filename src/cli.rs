@@ -1,5 +1,8 @@
 //! The command line: definitions, nothing else.
 
+#[cfg(feature = "manage")]
+pub mod manage;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,6 +51,10 @@ pub enum Command {
         /// The folder.
         folder: Option<PathBuf>,
     },
+    /// The commands of whoever sets it up.
+    #[cfg(feature = "manage")]
+    #[command(flatten)]
+    Manage(manage::Manage),
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]

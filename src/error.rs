@@ -269,7 +269,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Escapes what would break the line, move the cursor or turn the reading direction.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         let harmful = character.is_control()

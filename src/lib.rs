@@ -16,6 +16,7 @@
 //! - [`record`]: what a kernel was given, by name
 //! - `kernelspec`: kernelspecs found where Jupyter finds them, wrapped and unwrapped
 //! - `manual`: shell completions and the man pages
+//! - `manage`: the commands of whoever sets it up
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!
@@ -47,6 +48,8 @@ pub mod kernel;
 #[cfg(feature = "wrap")]
 pub mod kernelspec;
 pub mod launch;
+#[cfg(feature = "manage")]
+pub mod manage;
 #[cfg(feature = "wrap")]
 pub mod manual;
 pub mod net;

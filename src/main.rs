@@ -56,6 +56,11 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Man { folder } }) => {
             return ended(manual::man(folder.as_deref(), &mut std::io::stdout()));
         }
+        #[cfg(feature = "manage")]
+        Ok(Cli { command: Command::Manage(command) }) => match jupyter_vault::manage::run(&command) {
+            Ok(outcome) => return answer(&outcome),
+            Err(error) => error,
+        },
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Ok(Cli { command: Command::Hold { arguments } }) => {
             jupyter_vault::diagnose::hold::hold(&arguments);
@@ -104,6 +109,12 @@ fn usage(wrong: &clap::Error) -> Error {
         first = format!("{first} {}", lines.next().unwrap_or_default());
     }
     Error::new(Kind::Usage, first, "see jupyter-vault --help and jupyter-vault exec --help")
+}
+
+#[cfg(feature = "manage")]
+fn answer(outcome: &jupyter_vault::manage::Outcome) -> ExitCode {
+    let _ = std::io::stdout().write_all(outcome.text.as_bytes());
+    ExitCode::from(outcome.code)
 }
 
 /// One write, so that the lines of fifty launches at once do not mix.

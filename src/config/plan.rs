@@ -108,21 +108,24 @@ impl Plan {
     pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
         let server = Server::new(layer, environment)?;
         let login = login(layer, environment, &server.address)?;
-        let sources = layer.sources().unwrap_or_default().to_vec();
-        if sources.is_empty() {
-            return Err(no_source());
-        }
-        Ok(Self {
+        let plan = Self::with(layer, environment, server, login);
+        if plan.sources.is_empty() { Err(no_source()) } else { Ok(plan) }
+    }
+
+    /// A plan of parts that were worked out before; it may have no source.
+    #[must_use]
+    pub fn with(layer: &Layer, environment: &Environment, server: Server, login: Login) -> Self {
+        Self {
             server,
             login,
-            sources,
             mounts: layer.mounts().to_vec(),
+            sources: layer.sources().unwrap_or_default().to_vec(),
             allow: layer.names("environment.allow").unwrap_or_default().to_vec(),
             override_inherited: layer.flag("environment.override").unwrap_or(true),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
             from_request: from_request(layer),
-        })
+        }
     }
 }
 

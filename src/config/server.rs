@@ -9,7 +9,7 @@ use super::layer::Layer;
 use crate::error::{Error, Kind, Result};
 
 /// How to reach Vault.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// Vault's address, or the agent's.
     pub address: Address,
@@ -24,7 +24,7 @@ pub struct Server {
 }
 
 /// Files and switches of TLS.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tls {
     /// A file of PEM certificates that replaces the system's roots.
     pub ca_cert: Option<PathBuf>,
@@ -43,7 +43,7 @@ pub struct Tls {
 }
 
 /// Which proxy to use. A proxy's URL may hold a password, so none is shown.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Proxy {
     /// One that was set for Vault.
     pub for_vault: Option<String>,

@@ -23,9 +23,9 @@ use crate::vault::auth::{self, Session};
 use crate::vault::client::Client;
 
 /// The longest that a launch waits for its token's revocation.
-pub(super) const REVOKE: Duration = Duration::from_secs(2);
+pub(crate) const REVOKE: Duration = Duration::from_secs(2);
 /// The same when something stops the launch half-way.
-const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
+pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
 /// A secret, and the form in which the command gets it.
 #[derive(Debug)]
@@ -57,10 +57,7 @@ pub type Given = BTreeMap<SecretName, Fetched>;
 /// # Errors
 /// The first failure, whatever its [`Kind`].
 pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<Given> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let what = format!("the system did not give what a network client needs: {}", cause.kind());
-        Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
-    })?;
+    let runtime = runtime()?;
     // Without a login there is nothing to revoke, and the default effect is the quickest end.
     let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(fetch_until(plan, parent, ending(&caught), report));
@@ -71,6 +68,14 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
         Ok(outcome) => outcome,
         Err(ending) => end_by(ending),
     }
+}
+
+/// What a network client runs on: this thread, and one more only while a name server is asked.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        let what = format!("the system did not give what a network client needs: {}", cause.kind());
+        Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
+    })
 }
 
 /// As [`fetch`], on a runtime that is there, and until `stop` at most: then its output is the error.

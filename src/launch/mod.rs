@@ -14,7 +14,7 @@ pub mod files;
 #[cfg(feature = "wrap")]
 pub mod look_up;
 pub(crate) mod naming;
-mod source;
+pub(crate) mod source;
 
 use std::ffi::{CString, OsString};
 use std::future::Future;

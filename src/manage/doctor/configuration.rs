@@ -1,0 +1,195 @@
+//! Which files were found, which settings are in force, where each was made, and what it wins over.
+//!
+//! A broken file hides nothing: what is wrong in it is told, and the rest of it counts. A value that may
+//! hold a password (a proxy's URL, an address with one in it) or be half a credential (a role id) is
+//! said to be set, and not shown.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::super::report::{Report, Status};
+use super::shown;
+use crate::cli::manage::Doctor;
+use crate::config::address::Address;
+use crate::config::credential::path_setting;
+use crate::config::env::Environment;
+use crate::config::file;
+use crate::config::keys::{KEYS, Key};
+use crate::config::layer::{Layer, Origin};
+use crate::config::locations::Locations;
+use crate::config::plan::{DEFAULT_BUDGET, Login, Plan, Server, login, no_source};
+use crate::config::source::SourceSpec;
+use crate::config::value::Value;
+use crate::error::{Error, Result};
+
+/// What is in force.
+pub(super) struct Configured {
+    /// The plan, when there is an address to go to.
+    pub(super) plan: Option<Plan>,
+    /// Whether its login is the configured one, and not a stand-in for one that can't be.
+    pub(super) login_works: bool,
+    /// Whether a launch would come as far as Vault.
+    pub(super) whole: bool,
+}
+
+/// Reads everything, reports it, and works the plan out as far as it goes.
+pub(super) fn look(arguments: &Doctor, parent: &Environment, report: &mut Report) -> Configured {
+    report.section("configuration");
+    let before = report.count(Status::Failed);
+    let mut layers = vec![flags(arguments, report)];
+    layers.push(parent.layer_leniently(&mut |problem| {
+        report.fail(&problem);
+    }));
+    files(&Locations::new(arguments.config.as_deref(), parent), &mut layers, report);
+    report.section("settings");
+    for key in KEYS {
+        setting(key, &layers, report);
+    }
+    let layer = merged(layers, &arguments.allow);
+    readable_by_others(&layer, parent, report);
+    let server = kept(Server::new(&layer, parent), "vault", report);
+    let login = server.as_ref().and_then(|server| kept(login(&layer, parent, &server.address), "auth", report));
+    if layer.sources().unwrap_or_default().is_empty() {
+        report.fail(&no_source()).fact("key", "source");
+    }
+    Configured {
+        login_works: login.is_some(),
+        plan: server.map(|server| Plan::with(&layer, parent, server, login.unwrap_or(Login::Agent))),
+        whole: report.count(Status::Failed) == before,
+    }
+}
+
+/// What works, or a failure with the table of vault.toml that it concerns.
+fn kept<T>(outcome: Result<T>, table: &str, report: &mut Report) -> Option<T> {
+    outcome.map_err(|error| report.fail(&error).fact("key", table)).ok()
+}
+
+/// The layer of the command line, as exec's.
+fn flags(arguments: &Doctor, report: &mut Report) -> Layer {
+    let mut layer = Layer::default();
+    if let Some(timeout) = arguments.timeout {
+        layer.set("vault.timeout", Value::Duration(timeout), Origin::Flag("--timeout"));
+    }
+    if !arguments.secrets.is_empty() {
+        let mut sources = Vec::new();
+        for spec in &arguments.secrets {
+            match SourceSpec::from_spec(spec, &Origin::Flag("--secrets")) {
+                Ok(source) => sources.push(source),
+                Err(error) => {
+                    report.fail(&error);
+                }
+            }
+        }
+        layer.set_sources(sources);
+    }
+    layer
+}
+
+fn files(locations: &Locations, layers: &mut Vec<Layer>, report: &mut Report) {
+    let named = locations.named.iter().map(|path| (path, true));
+    for (path, named) in named.chain(locations.usual.iter().map(|path| (path, false))) {
+        let shown = path.display().to_string();
+        let mut problems: Vec<Error> = Vec::new();
+        match file::read_leniently(path, &mut |problem| problems.push(problem)) {
+            Ok(Some(layer)) => {
+                report.add(Status::Ok, format!("{shown} is read")).fact("file", shown.clone()).fact("read", true);
+                layers.push(layer);
+            }
+            Ok(None) if named => problems.push(file::missing(path)),
+            Ok(None) => {
+                report
+                    .add(Status::Note, format!("{shown} is not there"))
+                    .fact("file", shown.clone())
+                    .fact("read", false);
+            }
+            Err(error) => problems.push(error),
+        }
+        for problem in problems {
+            report.fail(&problem).fact("file", shown.clone());
+        }
+    }
+}
+
+/// One setting that is in force, with where it was made.
+fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
+    let mut made = layers.iter().filter_map(|layer| layer.get(key.name));
+    let Some(setting) = made.next() else {
+        let default = match key.name {
+            "vault.timeout" => shown(DEFAULT_BUDGET),
+            "environment.override" => "true".to_owned(),
+            _ => return,
+        };
+        let what = format!("{} = {default} (nobody set it)", key.name);
+        report.add(Status::Note, what).fact("key", key.name).fact("value", default);
+        return;
+    };
+    let value = displayed(key, &setting.value);
+    let lower: Vec<_> = made.map(|setting| setting.origin.to_string()).collect();
+    let wins = if lower.is_empty() { String::new() } else { format!("; wins over {}", lower.join(", ")) };
+    let text = value.as_deref().unwrap_or("is set, and not shown here");
+    let equals = if value.is_some() { "= " } else { "" };
+    let finding = report.add(Status::Ok, format!("{} {equals}{text} ({}{wins})", key.name, setting.origin));
+    finding.fact("key", key.name).fact("value", value).fact("origin", setting.origin.to_string());
+    if !lower.is_empty() {
+        finding.fact("wins_over", lower);
+    }
+}
+
+/// The value, where it is one that anybody may see.
+fn displayed(key: &Key, value: &Value) -> Option<String> {
+    match (key.name, value) {
+        ("vault.proxy" | "vault.ca_cert_bytes" | "auth.role_id", _) => None,
+        ("vault.address" | "vault.agent_address", Value::Text(text)) => {
+            Address::parse(text, key.name).ok().map(|address| address.to_string())
+        }
+        (_, Value::Text(text)) => Some(text.clone()),
+        (_, Value::Bool(flag)) => Some(flag.to_string()),
+        (_, Value::Duration(time)) => Some(shown(*time)),
+        (_, Value::Count(count)) => Some(count.to_string()),
+        (_, Value::Names(names)) => Some(names.join(", ")),
+    }
+}
+
+/// All layers in one, and the names of `--allow` added, as a launch does it.
+fn merged(layers: Vec<Layer>, allow: &[String]) -> Layer {
+    let merged = layers.into_iter().reduce(Layer::over).unwrap_or_default();
+    if allow.is_empty() {
+        return merged;
+    }
+    let configured = merged.names("environment.allow").unwrap_or_default();
+    let names = allow.iter().chain(configured).cloned().collect();
+    let mut flags = Layer::default();
+    flags.set("environment.allow", Value::Names(names), Origin::Flag("--allow"));
+    flags.over(merged)
+}
+
+/// A credential that other users of the machine can read is theirs too.
+fn readable_by_others(layer: &Layer, parent: &Environment, report: &mut Report) {
+    let files = [
+        "auth.token_file",
+        "auth.wrapped_token_file",
+        "auth.jwt_file",
+        "auth.secret_id_file",
+        "auth.password_file",
+        "vault.client_key",
+    ];
+    let told = files.into_iter().filter_map(|key| Some((key, path_setting(layer, parent, key)?)));
+    let home = parent.home().map(|home| ("the token of the command line", home.join(".vault-token")));
+    for (key, path) in told.chain(home) {
+        let Some(mode) = mode_of(&path) else { continue };
+        if mode & 0o044 != 0 && !is_mounted(&path) {
+            let what = format!("{} ({key}) can be read by other users of this machine ({mode:04o})", path.display());
+            let advice = format!("take that right away: chmod 600 {}", path.display());
+            report.add(Status::Warning, what).advise(advice).fact("file", path.display().to_string());
+        }
+    }
+}
+
+fn mode_of(path: &PathBuf) -> Option<u32> {
+    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|found| found.permissions().mode() & 0o777)
+}
+
+/// Orchestrators mount credentials with a mode of their own, in a place that is the container's alone.
+fn is_mounted(path: &Path) -> bool {
+    path.starts_with("/var/run/secrets") || path.starts_with("/run/secrets")
+}

@@ -1,0 +1,60 @@
+//! The environment that a kernel would get: which names are odd or shadowed, and whether all of it fits.
+
+use super::super::report::{Report, Status};
+use super::sources::Found;
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::launch::environment::build;
+use crate::secret::{SecretSet, SecretValue};
+use crate::sys::exec::Space;
+
+/// What a file's path takes at most beside its folder's.
+const FILE_NAME: usize = 64;
+
+/// Reports on all names together.
+pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mut Report) {
+    if found.names.is_empty() {
+        return;
+    }
+    report.section("environment");
+    let mut stand_ins = SecretSet::default();
+    for (name, named) in &found.names {
+        let text = name.as_str();
+        if !is_shell_name(text) {
+            report
+                .add(Status::Warning, format!("a shell can't use the name \"{text}\" (from {})", named.path))
+                .advise("code can; for a shell rename it: letters, digits and _, not a digit first")
+                .fact("name", text);
+        }
+        if parent.bytes(text).is_some() {
+            if plan.override_inherited {
+                let what = format!("{text} replaces the inherited variable of that name");
+                report.add(Status::Note, what).fact("name", text).fact("wins", "secret");
+            } else {
+                report
+                    .add(Status::Warning, format!("{text} is shadowed: the inherited variable of that name wins"))
+                    .advise("unset it where the kernel is started, or let `override` under [environment] be true")
+                    .fact("name", text)
+                    .fact("wins", "inherited");
+            }
+        }
+        let length = named.length.unwrap_or_else(|| plan.runtime_dir.as_os_str().len() + FILE_NAME);
+        stand_ins.insert(name.clone(), SecretValue::new(vec![b'x'; length]));
+    }
+    let space = Space::of_this_system();
+    match build(parent.entries(), stand_ins, plan.override_inherited, space, 0) {
+        Ok(entries) => {
+            let used: usize = entries.iter().map(|entry| entry.as_bytes_with_nul().len() + size_of::<usize>()).sum();
+            let what = format!("{} entries in {used} bytes; the system takes {}", entries.len(), space.all);
+            report.add(Status::Ok, what).fact("entries", entries.len()).fact("bytes", used).fact("limit", space.all);
+        }
+        Err(error) => {
+            report.fail(&error);
+        }
+    }
+}
+
+fn is_shell_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+}

@@ -1,0 +1,46 @@
+//! Whether a launch would find all it needs where the environment is scrubbed.
+//!
+//! Kernel Gateway and Enterprise Gateway give a kernel `PATH`, what their allow-lists name, and what the
+//! request brings. Settings from the variables of this shell are then not there. So the plan is worked
+//! out once more, from `PATH` and the files alone.
+
+use super::super::report::{Report, Status};
+use super::configuration::Configured;
+use crate::cli::manage::Doctor;
+use crate::config::env::Environment;
+use crate::config::layer::{Layer, Origin};
+use crate::config::locations::Locations;
+use crate::config::plan::Plan;
+use crate::config::source::SourceSpec;
+use crate::error::{Error, Result};
+
+/// Reports when this works here and would not there.
+pub(super) fn look(arguments: &Doctor, parent: &Environment, configured: &Configured, report: &mut Report) {
+    if !configured.whole {
+        return;
+    }
+    report.section("gateways");
+    match scrubbed(arguments, parent) {
+        Ok(()) => {
+            report.add(Status::Ok, "the files alone suffice, also where a gateway scrubs the environment");
+        }
+        Err(error) => {
+            report
+                .add(Status::Warning, format!("variables are needed that a gateway does not pass on: {}", error.what()))
+                .advise("Kernel Gateway and Enterprise Gateway pass PATH and an allow-list: put it in a vault.toml")
+                .fact("missing", error.what());
+        }
+    }
+}
+
+fn scrubbed(arguments: &Doctor, parent: &Environment) -> Result<(), Error> {
+    let path = parent.entries().iter().filter(|entry| entry.as_bytes().starts_with(b"PATH="));
+    let environment = Environment::from_entries(path.cloned());
+    let mut flags = Layer::default();
+    if !arguments.secrets.is_empty() {
+        let sources = arguments.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
+        flags.set_sources(sources.collect::<Result<_>>()?);
+    }
+    let layer = flags.over(Locations::new(arguments.config.as_deref(), &environment).read()?);
+    Plan::new(&layer, &environment).map(drop)
+}

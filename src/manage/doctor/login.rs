@@ -1,0 +1,199 @@
+//! The login: by what, with whose credential, and what its token may do. Never the token.
+//!
+//! A wrapped credential serves once, so it is looked up and left for the kernel that it was made for. A
+//! token with a number of uses is asked about, which takes one, and then left alone as well.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::super::report::{Finding, Report, Status};
+use super::shown;
+use crate::config::credential::Credential;
+use crate::config::plan::{Login, Plan};
+use crate::error::{Error, Kind, Result};
+use crate::vault::auth::{self, About, Identity, Session};
+use crate::vault::body::{Answer, malformed};
+use crate::vault::client::{Client, Raw};
+use crate::vault::error::Asked;
+
+/// A token that was given and ends within this time is worth a word.
+const SOON: Duration = Duration::from_secs(3600);
+
+/// Logs in and reports; `None` when the sources can't be tried.
+pub(super) async fn look(
+    plan: &Plan,
+    client: &mut Client,
+    session: &mut Option<Session>,
+    report: &mut Report,
+) -> Option<Identity> {
+    report.section("login");
+    if let Login::Wrapped(token) | Login::AppRole { secret_id: Some(token), wrapped: true, .. } = &plan.login {
+        wrapped(client, token, report).await;
+        return None;
+    }
+    let start = Instant::now();
+    let outcome = match auth::login(client, &plan.login).await {
+        Ok(new) => {
+            let new = session.insert(new);
+            match (new.identity.take(), new.about.take()) {
+                (Some(identity), Some(about)) => Ok((identity, about)),
+                _ => auth::look_up(client).await,
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let described = describe(&plan.login);
+    match outcome {
+        Ok((identity, about)) => {
+            let what = format!("{described}: accepted ({})", shown(start.elapsed()));
+            told(report.add(Status::Ok, what), &plan.login);
+            tell(&identity, &about, plan, report)
+        }
+        // A token without the default policy may still read.
+        Err(error) if error.kind() == Kind::PolicyDenied && session.is_some() => {
+            told(report.add(Status::Note, format!("{described}: it may not look itself up")), &plan.login)
+                .advise(error.advice());
+            Some(Identity::default())
+        }
+        Err(error) => {
+            told(report.fail(&error), &plan.login);
+            report.section("sources");
+            report.add(Status::Skipped, "not tried: there is no login");
+            None
+        }
+    }
+}
+
+fn told<'a>(finding: &'a mut Finding, login: &Login) -> &'a mut Finding {
+    let (method, mount, origin) = parts(login);
+    finding.fact("method", method);
+    if let Some(mount) = mount {
+        finding.fact("mount", format!("auth/{mount}"));
+    }
+    if let Some(origin) = origin {
+        finding.fact("credential", origin);
+    }
+    finding
+}
+
+/// The method, its mount, and where the credential came from.
+fn parts(login: &Login) -> (&'static str, Option<&str>, Option<&str>) {
+    match login {
+        Login::Token(token) => ("token", None, Some(&token.origin)),
+        Login::Wrapped(token) => ("wrapped", None, Some(&token.origin)),
+        Login::Jwt { mount, jwt, kubernetes, .. } => {
+            (if *kubernetes { "kubernetes" } else { "jwt" }, Some(mount), Some(&jwt.origin))
+        }
+        Login::AppRole { mount, secret_id, role_id, .. } => {
+            ("approle", Some(mount), Some(&secret_id.as_ref().unwrap_or(role_id).origin))
+        }
+        Login::Password { mount, password, .. } => ("password", Some(mount), Some(&password.origin)),
+        Login::Cert { mount, .. } => ("cert", Some(mount), None),
+        Login::Agent => ("agent", None, None),
+    }
+}
+
+fn describe(login: &Login) -> String {
+    let (method, mount, origin) = parts(login);
+    let origin = origin.unwrap_or_default();
+    match (login, mount) {
+        (Login::Token(_), _) => format!("the token from {origin}"),
+        (Login::Password { username, .. }, Some(mount)) => {
+            format!("{username} at auth/{mount}, with the password from {origin}")
+        }
+        (Login::Cert { .. }, Some(mount)) => format!("the client certificate at auth/{mount}"),
+        (_, Some(mount)) => format!("{method} at auth/{mount}, with the credential from {origin}"),
+        _ => "the token that the agent adds".to_owned(),
+    }
+}
+
+/// What the token is good for; `None` when it is not to be used up by a check.
+fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) -> Option<Identity> {
+    let root = about.policies.iter().any(|policy| policy == "root");
+    let listed = if about.policies.is_empty() { "none".to_owned() } else { about.policies.join(", ") };
+    report.add(Status::Ok, format!("policies: {listed}")).fact("policies", about.policies.clone());
+    let known: Vec<_> = identity.metadata.keys().map(|key| format!("{{metadata.{key}}}")).collect();
+    if !known.is_empty() {
+        report.add(Status::Note, format!("paths may hold {}", known.join(", "))).fact("places", known);
+    }
+    if root {
+        report
+            .add(Status::Warning, "it is a root token: whoever gets it owns Vault")
+            .advise("use a login whose policies read the user's own paths and no more");
+    }
+    lifetime(about, plan.login.is_ours(), report);
+    let Some(uses) = about.uses else { return Some(identity.clone()) };
+    let needed = plan.sources.len() as u64;
+    if uses < needed {
+        let what = format!("the token serves {uses} more requests, and the sources need {needed}");
+        report.fail(&Error::new(Kind::TokenSpent, what, "ask for a token with more uses, or without a limit"));
+    } else {
+        report.add(Status::Note, format!("the token serves {uses} more requests")).fact("uses", uses);
+    }
+    if plan.login.is_ours() {
+        return Some(identity.clone());
+    }
+    report.section("sources");
+    report.add(Status::Skipped, "not tried: each try would take one of the token's uses");
+    None
+}
+
+fn lifetime(about: &About, ours: bool, report: &mut Report) {
+    let Some(ttl) = about.ttl else {
+        report.add(Status::Ok, "it does not expire").fact("ttl_seconds", 0).fact("renewable", about.renewable);
+        return;
+    };
+    let renewable = if about.renewable { "renewable" } else { "not renewable" };
+    let soon = !ours && !about.periodic && ttl < SOON;
+    let what = format!("it lives for {}, {renewable}", shown(ttl));
+    let finding = report.add(if soon { Status::Warning } else { Status::Ok }, what);
+    finding.fact("ttl_seconds", ttl.as_secs()).fact("renewable", about.renewable);
+    if soon {
+        finding.advise("a kernel that is started after that fails: log in again, or configure a login under [auth]");
+    }
+}
+
+#[derive(Deserialize)]
+struct Wrapping {
+    creation_ttl: u64,
+    creation_time: String,
+}
+
+async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
+    match look_at(client, token).await {
+        Ok(wrapping) => {
+            let what = format!(
+                "the wrapping token from {} is good, for {} from {} on; it serves once, and is left for the kernel",
+                token.origin,
+                shown(Duration::from_secs(wrapping.creation_ttl)),
+                wrapping.creation_time
+            );
+            report.add(Status::Ok, what).fact("credential", token.origin.clone()).fact("wrapped", true);
+        }
+        Err(error) => {
+            report.fail(&error).fact("credential", token.origin.clone()).fact("wrapped", true);
+        }
+    }
+    report.section("sources");
+    report.add(Status::Skipped, "not tried: that would use the wrapping token up");
+}
+
+/// <https://openbao.org/api-docs/system/wrapping-lookup/>: needs no token, and uses none up.
+async fn look_at(client: &mut Client, token: &Credential) -> Result<Wrapping> {
+    const WHAT: &str = "looking the wrapping token up";
+    client.use_token(token)?;
+    let body = zeroize::Zeroizing::new(serde_json::json!({ "token": token.text()? }).to_string());
+    client.forget_token();
+    let reply = client.call(&Raw::post("sys/wrapping/lookup", body.as_bytes().to_vec()), Asked::Unwrap).await;
+    let reply = reply.map_err(|error| match error.kind() {
+        Kind::WrappedTokenUsed => Error::new(
+            Kind::WrappedTokenUsed,
+            format!("the wrapping token from {} was used already, has expired or was altered", token.origin),
+            error.advice(),
+        ),
+        _ => error,
+    })?;
+    let data = Answer::parse(&reply, WHAT)?.data(WHAT)?;
+    serde_json::from_str(data.get()).map_err(|_| malformed(WHAT))
+}

@@ -1,0 +1,136 @@
+//! `doctor`: what a launch would find here, from the configuration to the last name, in its order.
+//!
+//! A launch stops at its first failure; a check names all of them, because each is somebody else's to
+//! mend and asking costs days. And it leaves no trace: the token of a login is revoked, a wrapped token
+//! is looked up and not used, no lease is made (what a token may do is asked instead), and values are
+//! dropped as soon as their length is known.
+
+mod certificate;
+mod configuration;
+mod environment;
+mod gateway;
+mod login;
+mod server;
+mod sources;
+
+use std::time::Duration;
+
+use super::Outcome;
+use super::report::{Report, Status};
+use crate::cli::manage::Doctor;
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::error::Result;
+use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
+use crate::net::deadline::Deadline;
+use crate::sys::hardening::Hardening;
+use crate::sys::signals::{Caught, end_by, with_default_effect};
+use crate::vault::auth::{self, Session};
+use crate::vault::client::Client;
+
+/// Looks at everything, and reports.
+///
+/// # Errors
+/// Only what keeps a report from being made at all.
+pub fn run(arguments: &Doctor) -> Result<Outcome> {
+    let _hardening = Hardening::apply()?;
+    let parent = Environment::take();
+    let mut report = Report::default();
+    let configured = configuration::look(arguments, &parent, &mut report);
+    let mut found = sources::Found::default();
+    if let Some(plan) = &configured.plan {
+        found = ask_vault(plan, &parent, configured.login_works, &mut report)?;
+        environment::look(plan, &parent, &found, &mut report);
+    }
+    gateway::look(arguments, &parent, &configured, &mut report);
+    let healthy = match found.names.len() {
+        1 => "a kernel that is started so gets 1 variable".to_owned(),
+        number => format!("a kernel that is started so gets {number} variables"),
+    };
+    let text = if arguments.json { report.json(&healthy) } else { report.text(&healthy) };
+    Ok(Outcome { text, code: report.exit_code() })
+}
+
+/// Everything that needs the network. A signal ends it at once, and the login's token with it.
+fn ask_vault(plan: &Plan, parent: &Environment, login: bool, report: &mut Report) -> Result<sources::Found> {
+    let runtime = runtime()?;
+    let caught = Caught::new(with_default_effect());
+    let asked = runtime.block_on(ask_until(plan, parent, login, ending(&caught), report));
+    runtime.shutdown_background();
+    drop(caught);
+    asked.map_err(|signal| end_by(signal))
+}
+
+async fn ask_until<T>(
+    plan: &Plan,
+    parent: &Environment,
+    login: bool,
+    stop: impl Future<Output = T>,
+    report: &mut Report,
+) -> Result<sources::Found, T> {
+    let mut client = None;
+    let mut session = None;
+    let asked = {
+        let asking = async {
+            if !server::look(plan, report).await {
+                report.section("login");
+                report.add(Status::Skipped, "not tried: Vault can't be used");
+                return sources::Found::default();
+            }
+            if !login {
+                report.section("login");
+                report.add(Status::Skipped, "not tried: it is not configured, see above");
+                return sources::Found::default();
+            }
+            match Client::new(&plan.server, Deadline::after(plan.budget)) {
+                Ok(new) => {
+                    let client = client.insert(new);
+                    match login::look(plan, client, &mut session, report).await {
+                        Some(identity) => sources::look(plan, parent, client, identity, report).await,
+                        None => sources::Found::default(),
+                    }
+                }
+                Err(error) => {
+                    report.fail(&error);
+                    sources::Found::default()
+                }
+            }
+        };
+        futures_util::pin_mut!(asking, stop);
+        tokio::select! {
+            biased;
+            why = &mut stop => Err(why),
+            found = &mut asking => Ok(found),
+        }
+    };
+    if let (Some(client), Some(session)) = (&client, &session) {
+        give_back(client, session, asked.is_err(), report).await;
+    }
+    asked
+}
+
+async fn give_back(client: &Client, session: &Session, stopped: bool, report: &mut Report) {
+    report.section("login");
+    if !session.revocable {
+        return;
+    }
+    let limit: Duration = if stopped { REVOKE_WHEN_STOPPED } else { REVOKE };
+    match auth::revoke(client, limit).await {
+        Ok(()) => report.add(Status::Ok, "the token of this check's login is revoked").fact("revoked", true),
+        Err(error) => report
+            .add(Status::Warning, "the token of this check's login could not be revoked; it lives until its TTL ends")
+            .advise(error.what())
+            .fact("revoked", false),
+    };
+}
+
+/// A time as people read it.
+fn shown(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis().max(1)),
+        1..600 => format!("{} s", time.as_secs()),
+        600..7200 => format!("{} min", time.as_secs() / 60),
+        7200..172_800 => format!("{} h", time.as_secs() / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

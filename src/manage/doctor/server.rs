@@ -1,0 +1,235 @@
+//! Whether Vault answers: its name, the way there, TLS, its state, and both clocks.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+
+use super::super::report::{Report, Status};
+use super::{certificate, shown};
+use crate::config::address::{Address, Tcp};
+use crate::config::plan::{Plan, Server, Tls};
+use crate::error::{Error, Kind, Result};
+use crate::net::Peer;
+use crate::net::connect::{Connector, Handshake, resolve};
+use crate::net::deadline::Deadline;
+use crate::vault::client::{Client, Raw};
+use crate::vault::error::Asked;
+
+/// How far clocks may be apart before a login by JWT or a certificate suffers.
+const APART: u64 = 30;
+/// A certificate that ends within this time is worth a word.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// Reports on the way to Vault and its state; tells whether it can be used.
+pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
+    report.section("vault");
+    let deadline = Deadline::after(plan.budget);
+    let server = &plan.server;
+    warn(server, report);
+    let connector = match Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy) {
+        Ok(connector) => connector,
+        Err(error) => {
+            report.fail(&error);
+            return false;
+        }
+    };
+    if let Some(proxy) = connector.proxy_authority() {
+        report.add(Status::Note, format!("the way leads through the proxy {proxy}")).fact("proxy", proxy);
+    } else if let Address::Tcp(tcp) = &server.address
+        && !resolves(tcp, deadline, report).await
+    {
+        return false;
+    }
+    let start = Instant::now();
+    match connector.handshake(&server.address, deadline).await {
+        Ok(peer) => connected(server, peer.as_ref(), start.elapsed(), report),
+        Err(error) => {
+            report.fail(&error).fact("address", server.address.to_string());
+            if matches!(error.kind(), Kind::TlsUnknownIssuer | Kind::TlsWrongHost | Kind::TlsExpired | Kind::Tls) {
+                show_untrusted(server, deadline, report).await;
+            }
+            return false;
+        }
+    }
+    state(server, deadline, report).await
+}
+
+fn warn(server: &Server, report: &mut Report) {
+    if server.tls.skip_verify {
+        report
+            .add(Status::Warning, "TLS IS NOT VERIFIED (skip_verify): whoever answers at the address gets the token")
+            .advise("name the CA with `ca_cert` under [vault] (or VAULT_CACERT), and take skip_verify away")
+            .fact("skip_verify", true);
+    }
+    if let Address::Tcp(Tcp { https: false, host, .. }) = &server.address {
+        let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !loopback {
+            report
+                .add(Status::Warning, format!("{} is not encrypted: the network sees the token", server.address))
+                .advise("write the address with https://");
+        }
+    }
+}
+
+async fn resolves(tcp: &Tcp, deadline: Deadline, report: &mut Report) -> bool {
+    if tcp.host.parse::<std::net::IpAddr>().is_ok() {
+        return true;
+    }
+    let start = Instant::now();
+    let late = |_| Error::new(Kind::Dns, format!("no name server says in time what {} is", tcp.host), "check them");
+    match deadline.bound(resolve(&tcp.host, tcp.port)).await.map_err(late).and_then(|resolved| resolved) {
+        Ok(addresses) => {
+            let mut list: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+            list.dedup();
+            let what = format!("{} is {} ({})", tcp.host, list.join(", "), shown(start.elapsed()));
+            report.add(Status::Ok, what).fact("host", tcp.host.clone()).fact("resolves_to", list);
+            true
+        }
+        Err(error) => {
+            report.fail(&error).fact("host", tcp.host.clone());
+            false
+        }
+    }
+}
+
+fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: &mut Report) {
+    let address = server.address.to_string();
+    let tls = peer.map_or_else(String::new, |peer| format!(", by {}", peer.protocol));
+    let what = format!("{address} takes the connection{tls} ({})", shown(time));
+    let finding = report.add(Status::Ok, what).fact("address", address).fact("connect_ms", millis(time));
+    let Some(peer) = peer else { return };
+    finding.fact("tls", peer.protocol.clone());
+    let Some(certificate) = certificate::read(&peer.certificate) else { return };
+    let trusted = if server.tls.skip_verify { "an unverified" } else { "a trusted" };
+    let what = format!("{trusted} certificate, issued by {}, until {}", certificate.issuer, certificate.until);
+    let soon = certificate.left.is_none_or(|left| left < SOON);
+    let finding = report.add(if soon { Status::Warning } else { Status::Ok }, what);
+    finding.fact("issuer", certificate.issuer).fact("valid_until", certificate.until);
+    if soon {
+        finding.advise("have it renewed: it ends within two weeks, or has ended");
+    }
+}
+
+/// Who answered, for the one who must find the right CA. A handshake, and nothing is sent.
+async fn show_untrusted(server: &Server, deadline: Deadline, report: &mut Report) {
+    let untrusting = Tls { skip_verify: true, client_cert: None, client_key: None, ..server.tls.clone() };
+    let Ok(connector) = Connector::new(Peer::Vault, &server.address, &untrusting, &server.proxy) else { return };
+    let Ok(Some(peer)) = connector.handshake(&server.address, deadline).await else { return };
+    if let Some(certificate) = certificate::read(&peer.certificate) {
+        let what = format!(
+            "the certificate that was refused is issued by {}, until {}; nothing was sent",
+            certificate.issuer, certificate.until
+        );
+        report
+            .add(Status::Note, what)
+            .fact("issuer", certificate.issuer)
+            .fact("valid_until", certificate.until)
+            .fact("trusted", false);
+    }
+}
+
+#[derive(Deserialize)]
+struct Health {
+    initialized: bool,
+    sealed: bool,
+    #[serde(default)]
+    standby: bool,
+    #[serde(default)]
+    server_time_utc: u64,
+    #[serde(default)]
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Seal {
+    t: u64,
+    progress: u64,
+}
+
+async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
+    // Namespaces have no state of their own, and a check does not wait for better times.
+    let plain = Server { namespace: None, max_retries: Some(0), ..server.clone() };
+    let start = Instant::now();
+    let asked = match Client::new(&plain, deadline) {
+        Ok(client) => health(&client).await.map(|health| (health, client)),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok((health, client)) => {
+            let time = start.elapsed();
+            if health.sealed || !health.initialized {
+                report
+                    .fail(&sealed(&health, &client).await)
+                    .fact("sealed", health.sealed)
+                    .fact("version", health.version);
+                return false;
+            }
+            let standby = if health.standby { "a standby" } else { "active" };
+            let what = format!("version {}, unsealed, {standby}; it answers in {}", health.version, shown(time));
+            report
+                .add(Status::Ok, what)
+                .fact("version", health.version.clone())
+                .fact("sealed", false)
+                .fact("standby", health.standby)
+                .fact("answer_ms", millis(time));
+            clocks(health.server_time_utc, report);
+            true
+        }
+        // What stands between may keep this path to itself; the rest can be tried all the same.
+        Err(error) if matches!(error.kind().exit_code(), 66 | 77) || error.kind() == Kind::BadRequest => {
+            report.add(Status::Note, "its state can't be asked here").advise(error.what());
+            true
+        }
+        Err(error) => {
+            report.fail(&error);
+            false
+        }
+    }
+}
+
+async fn health(client: &Client) -> Result<Health> {
+    let endpoint = Raw::get("sys/health").with_query(
+        "standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200&performancestandbycode=200",
+    );
+    let reply = client.call(&endpoint, Asked::Health).await?;
+    serde_json::from_slice(&reply.body).map_err(|_| {
+        let what = format!("what answers at {} says nothing of its state as Vault does", client.address());
+        Error::new(Kind::NotVault, what, "check that the address is Vault's, with nothing after host and port")
+    })
+}
+
+async fn sealed(health: &Health, client: &Client) -> Error {
+    let address = client.address();
+    if !health.initialized {
+        let what = format!("Vault at {address} is not initialised");
+        return Error::new(Kind::Sealed, what, "have it initialised: `vault operator init` (or `bao operator init`)");
+    }
+    let reply = client.call(&Raw::get("sys/seal-status"), Asked::Health).await.ok();
+    let seal: Option<Seal> = reply.and_then(|reply| serde_json::from_slice(&reply.body).ok());
+    let keys = seal.map_or_else(String::new, |seal| format!(": {} of {} keys given", seal.progress, seal.t));
+    let advice = "have it unsealed by those who hold the keys: `vault operator unseal` (or `bao operator unseal`)";
+    Error::new(Kind::Sealed, format!("Vault at {address} is sealed{keys}"), advice)
+}
+
+fn clocks(there: u64, report: &mut Report) {
+    let here = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    if there == 0 {
+        return;
+    }
+    let apart = here.abs_diff(there);
+    if apart <= APART {
+        report
+            .add(Status::Ok, format!("its clock and this machine's are {apart} s apart"))
+            .fact("clocks_apart_s", apart);
+        return;
+    }
+    let side = if here > there { "ahead of" } else { "behind" };
+    report
+        .add(Status::Warning, format!("this machine's clock is {apart} s {side} Vault's"))
+        .advise("set the clock: logins by JWT and certificates are refused before and after their time")
+        .fact("clocks_apart_s", apart);
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

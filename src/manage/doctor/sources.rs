@@ -1,0 +1,235 @@
+//! Each source: may it be read, what does it give, and what to ask for where it is denied.
+//!
+//! KV secrets are read, because only then their names are known. Other engines make a lease when they
+//! are read, so of them it is asked what the token may do.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::report::{Finding, Report, Status};
+use crate::config::env::Environment;
+use crate::config::layer::Origin;
+use crate::config::plan::Plan;
+use crate::config::source::{KvVersion, SourceKind, SourceSpec};
+use crate::error::{Error, Kind, Result};
+use crate::launch::fetch::{Fetched, Form};
+use crate::launch::naming::Taker;
+use crate::launch::source::{Reader, is_absence};
+use crate::secret::SecretName;
+use crate::vault::auth::Identity;
+use crate::vault::body::{Answer, malformed};
+use crate::vault::client::{Client, Raw};
+use crate::vault::error::Asked;
+use crate::vault::mount::Mount;
+
+/// What one name will hold.
+pub(super) struct Named {
+    /// The path that it comes from.
+    pub(super) path: String,
+    /// The version of that secret, if it has one.
+    pub(super) version: Option<u64>,
+    /// The value's length in bytes, or `None` when a launch makes a file of it or it was not read.
+    pub(super) length: Option<usize>,
+}
+
+/// What all sources give, as far as it is known without a lease.
+#[derive(Default)]
+pub(super) struct Found {
+    /// By name; the last source wins.
+    pub(super) names: BTreeMap<SecretName, Named>,
+}
+
+/// Tries each source in order.
+pub(super) async fn look(
+    plan: &Plan,
+    parent: &Environment,
+    client: &Client,
+    identity: Identity,
+    report: &mut Report,
+) -> Found {
+    report.section("sources");
+    let mut reader = Reader::new(plan, parent, client, identity);
+    let mut found = Found::default();
+    for (number, source) in plan.sources.iter().enumerate() {
+        let mut taking = Taking { allow: &plan.allow, taken: Vec::new(), problems: Vec::new() };
+        let path = match reader.path(source) {
+            Ok(path) => path,
+            Err(error) => {
+                about(report.fail(&error), number, source, source.path.as_written());
+                continue;
+            }
+        };
+        let (mount, outcome) = match source.kind {
+            SourceKind::Kv | SourceKind::KvFolder => match reader.mount(source, &path).await {
+                Ok(mount) => {
+                    let outcome = reader.read(source, &path, &mut false, &mut taking).await;
+                    (Some(mount), outcome.map(|()| true))
+                }
+                Err(error) => (None, Err(error)),
+            },
+            SourceKind::Database | SourceKind::Read => (None, dynamic(client, source, &path, &mut taking).await),
+        };
+        tell(number, source, &path, mount.as_ref(), outcome, &taking, report);
+        for problem in &taking.problems {
+            about(report.fail(problem), number, source, &path);
+        }
+        for (name, named) in taking.taken {
+            if let Some(earlier) = found.names.insert(name.clone(), named) {
+                let name = name.as_str();
+                let what = if earlier.path == path {
+                    format!("{name} is given twice by {path}: the later one wins")
+                } else {
+                    format!("{name} is given by {} and by {path}: the later one, {path}, wins", earlier.path)
+                };
+                report.add(Status::Warning, what).fact("name", name).fact("wins", path.clone());
+            }
+        }
+    }
+    found
+}
+
+/// What is taken is checked as by a launch; what is wrong with it does not hide the rest.
+struct Taking<'a> {
+    allow: &'a [String],
+    taken: Vec<(SecretName, Named)>,
+    problems: Vec<Error>,
+}
+
+impl Taker for Taking<'_> {
+    fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()> {
+        let named = fetched.map(|Fetched { form, path, version }| {
+            let length = match form {
+                Form::Variable(value) => Some(value.expose().len()),
+                Form::File(_) => None,
+            };
+            Named { path, version, length }
+        });
+        match (SecretName::new(name, self.allow, path), named) {
+            (Ok(name), Ok(named)) => self.taken.push((name, named)),
+            (name, named) => self.problems.extend(name.err().into_iter().chain(named.err())),
+        }
+        Ok(())
+    }
+}
+
+fn about<'a>(finding: &'a mut Finding, number: usize, source: &SourceSpec, path: &str) -> &'a mut Finding {
+    finding
+        .fact("source", number + 1)
+        .fact("path", path)
+        .fact("kind", kind(source))
+        .fact("origin", source.origin.to_string())
+}
+
+const fn kind(source: &SourceSpec) -> &'static str {
+    match source.kind {
+        SourceKind::Kv => "kv",
+        SourceKind::KvFolder => "kv_folder",
+        SourceKind::Database => "database",
+        SourceKind::Read => "read",
+    }
+}
+
+fn tell(
+    number: usize,
+    source: &SourceSpec,
+    path: &str,
+    mount: Option<&Mount>,
+    was_read: Result<bool>,
+    taking: &Taking<'_>,
+    report: &mut Report,
+) {
+    let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+    let place = format!("{} {path} ({})", kind(source), source.origin);
+    match was_read {
+        Ok(was_read) => {
+            let counted = match names.len() {
+                1 => "1 variable: ".to_owned(),
+                0 => "no variable".to_owned(),
+                number => format!("{number} variables: "),
+            };
+            let what = if was_read {
+                format!("{place} may be read, and gives {counted}{}", names.join(", "))
+            } else {
+                format!("{place} may be read; it was not, because that makes a lease")
+            };
+            let finding = about(report.add(Status::Ok, what), number, source, path);
+            finding.fact("names", names).fact("count", taking.taken.len()).fact("read", was_read);
+            if let (SourceKind::Kv, Some((_, Named { version: Some(version), .. }))) =
+                (&source.kind, taking.taken.first())
+            {
+                finding.fact("secret_version", *version);
+            }
+            if let Some(mount) = mount {
+                finding
+                    .fact("mount", mount.path.clone())
+                    .fact("kv_version", if mount.version == KvVersion::V1 { 1 } else { 2 });
+                if source.version.is_none() && matches!(source.origin, Origin::File { .. }) {
+                    let version = if mount.version == KvVersion::V1 { 1 } else { 2 };
+                    finding.advise(format!("each launch asks for the mount: `version = {version}` saves that request"));
+                }
+            }
+        }
+        Err(error) if source.optional && is_absence(error.kind()) => {
+            let what = format!("{place} is not there, and optional: {}", error.what());
+            about(report.add(Status::Note, what), number, source, path).fact("optional", true);
+        }
+        Err(error) => {
+            let denied = error.kind() == Kind::PolicyDenied;
+            let finding = about(report.fail(&error), number, source, path);
+            if denied {
+                let lines = policy(source, path, mount);
+                finding.advise(format!("ask for this in a policy: {}", lines.join(" "))).fact("policy", lines);
+            }
+        }
+    }
+}
+
+/// The lines that allow it. Of an unknown mount most are version 2, and their first segment alone.
+fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String> {
+    let line = |path: &str, capability: &str| format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}");
+    let first = path.split('/').next().unwrap_or(path);
+    let (at, version) = mount.map_or((first, KvVersion::V2), |mount| (mount.path.as_str(), mount.version));
+    let below = path.strip_prefix(at).unwrap_or(path).trim_matches('/');
+    let joined = |middle: &str, end: &str| {
+        let parts = [at, middle, below, end];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+    };
+    match (&source.kind, version) {
+        (SourceKind::Kv, KvVersion::V2) => vec![line(&joined("data", ""), "read")],
+        (SourceKind::KvFolder, KvVersion::V2) => {
+            vec![line(&format!("{}/", joined("metadata", "")), "list"), line(&joined("data", "*"), "read")]
+        }
+        (SourceKind::KvFolder, KvVersion::V1) => {
+            vec![line(&format!("{path}/"), "list"), line(&joined("", "*"), "read")]
+        }
+        _ => vec![line(path, "read")],
+    }
+}
+
+/// A source that makes a lease: what the token may do with it, and the names as far as they are said.
+async fn dynamic(client: &Client, source: &SourceSpec, path: &str, taking: &mut Taking<'_>) -> Result<bool> {
+    let body = serde_json::json!({ "paths": [path] }).to_string().into_bytes();
+    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(path)).await?;
+    let what = format!("asking what the token may do with {path}");
+    let data: Value =
+        serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
+    let may = data[path].as_array().ok_or_else(|| malformed(&what))?;
+    if !may.iter().any(|capability| matches!(capability.as_str(), Some("read" | "root"))) {
+        return Err(Error::new(
+            Kind::PolicyDenied,
+            format!("the token's policies forbid reading {path}"),
+            "ask for it",
+        ));
+    }
+    let said = [source.name.as_ref(), source.file.as_ref(), source.field.as_ref()].into_iter().flatten().next();
+    let renamed = source.fields.iter().flat_map(BTreeMap::values);
+    for name in renamed.chain(said) {
+        let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
+        match SecretName::new(&name, taking.allow, path) {
+            Ok(name) => taking.taken.push((name, Named { path: path.to_owned(), version: None, length: None })),
+            Err(error) => taking.problems.push(error),
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,178 @@
+//! Findings in order, and the two forms in which they are shown.
+//!
+//! The text and the JSON are made of the same findings, so that they can't disagree. A finding is built
+//! like an error: of our own words, paths and names, never of a value.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, one_line};
+
+/// The version of the JSON's form; it goes up when something in it is renamed or taken away.
+pub const SCHEMA: u32 = 1;
+
+/// How a finding is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// A launch works, and not as one may think.
+    Warning,
+    /// A launch fails.
+    Failed,
+    /// Could not be tried, because of a failure above.
+    Skipped,
+}
+
+impl Status {
+    const fn shown(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Warning => "WARNING",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    section: &'static str,
+    status: Status,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u8>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    facts: Map<String, Value>,
+}
+
+impl Finding {
+    /// What is to be done about it.
+    pub fn advise(&mut self, advice: impl AsRef<str>) -> &mut Self {
+        self.advice = Some(one_line(advice.as_ref()));
+        self
+    }
+
+    /// A fact for programs: a path, a name, a number.
+    pub fn fact(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
+        self.facts.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// Everything that was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    section: &'static str,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Begins a section.
+    pub fn section(&mut self, name: &'static str) {
+        self.section = name;
+    }
+
+    /// Adds a finding.
+    pub fn add(&mut self, status: Status, what: impl AsRef<str>) -> &mut Finding {
+        self.push(Finding {
+            section: self.section,
+            status,
+            what: one_line(what.as_ref()),
+            advice: None,
+            exit_code: None,
+            facts: Map::new(),
+        })
+    }
+
+    /// Adds a failure; a launch that meets it exits with its code.
+    pub fn fail(&mut self, error: &Error) -> &mut Finding {
+        self.push(Finding {
+            section: self.section,
+            status: Status::Failed,
+            what: error.what().to_owned(),
+            advice: Some(error.advice().to_owned()),
+            exit_code: Some(error.kind().exit_code()),
+            facts: Map::new(),
+        })
+    }
+
+    fn push(&mut self, finding: Finding) -> &mut Finding {
+        let place = self.findings.len();
+        self.findings.push(finding);
+        &mut self.findings[place]
+    }
+
+    /// How many findings have `status`.
+    #[must_use]
+    pub fn count(&self, status: Status) -> usize {
+        self.findings.iter().filter(|finding| finding.status == status).count()
+    }
+
+    /// The code of the first failure; 0 when there is none.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.first_failure().and_then(|failure| failure.exit_code).unwrap_or(0)
+    }
+
+    fn first_failure(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.status == Status::Failed)
+    }
+
+    /// One line that says it all; `healthy` is what there is to say when nothing failed.
+    fn verdict(&self, healthy: &str) -> String {
+        let counted = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let warnings = match self.count(Status::Warning) {
+            0 => String::new(),
+            number => format!(", {}", counted(number, "warning")),
+        };
+        match self.first_failure() {
+            None => format!("healthy{warnings}: {healthy}"),
+            Some(first) => {
+                let failures = counted(self.count(Status::Failed), "failure");
+                format!("NOT healthy: {failures}{warnings}; the first: {}", first.what)
+            }
+        }
+    }
+
+    /// The report for people.
+    #[must_use]
+    pub fn text(&self, healthy: &str) -> String {
+        let mut text = String::new();
+        let mut section = "";
+        for finding in &self.findings {
+            if finding.section != section {
+                section = finding.section;
+                let _ = writeln!(text, "{section}");
+            }
+            let _ = writeln!(text, "  {:<8} {}", finding.status.shown(), finding.what);
+            if let Some(advice) = &finding.advice {
+                let _ = writeln!(text, "  {:<8}   {advice}", "");
+            }
+        }
+        let _ = writeln!(text, "{}", self.verdict(healthy));
+        text
+    }
+
+    /// The report for programs: one object.
+    #[must_use]
+    pub fn json(&self, healthy: &str) -> String {
+        let object = serde_json::json!({
+            "schema": SCHEMA,
+            "healthy": self.first_failure().is_none(),
+            "exit_code": self.exit_code(),
+            "verdict": self.verdict(healthy),
+            "findings": self.findings,
+        });
+        format!("{object:#}\n")
+    }
+}
