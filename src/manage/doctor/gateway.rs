@@ -27,7 +27,7 @@ pub(super) fn look(arguments: &Doctor, parent: &Environment, configured: &Config
         Err(error) => {
             report
                 .add(Status::Warning, format!("variables are needed that a gateway does not pass on: {}", error.what()))
-                .advise("Kernel Gateway and Enterprise Gateway pass PATH and an allow-list: put it in a vault.toml")
+                .advise("Kernel Gateway and Enterprise Gateway pass PATH and an allow-list: put it in a vault.toml that --config names")
                 .fact("missing", error.what());
         }
     }

@@ -44,6 +44,7 @@ pub fn run(arguments: &Doctor) -> Result<Outcome> {
     }
     gateway::look(arguments, &parent, &configured, &mut report);
     let healthy = match found.names.len() {
+        _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
         1 => "a kernel that is started so gets 1 variable".to_owned(),
         number => format!("a kernel that is started so gets {number} variables"),
     };
@@ -110,7 +111,7 @@ async fn ask_until<T>(
 }
 
 async fn give_back(client: &Client, session: &Session, stopped: bool, report: &mut Report) {
-    report.section("login");
+    report.section("traces");
     if !session.revocable {
         return;
     }
@@ -128,8 +129,8 @@ async fn give_back(client: &Client, session: &Session, stopped: bool, report: &m
 fn shown(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis().max(1)),
-        1..600 => format!("{} s", time.as_secs()),
-        600..7200 => format!("{} min", time.as_secs() / 60),
+        1..120 => format!("{} s", time.as_secs()),
+        120..7200 => format!("{} min", time.as_secs() / 60),
         7200..172_800 => format!("{} h", time.as_secs() / 3600),
         seconds => format!("{} days", seconds / 86_400),
     }
