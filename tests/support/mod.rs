@@ -12,3 +12,4 @@ pub mod openbao;
 pub mod policies;
 pub mod python;
 pub mod server;
+pub mod wheel;

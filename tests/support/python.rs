@@ -84,6 +84,12 @@ pub fn browser() -> PathBuf {
     build("python-browser", "requirements-browser.txt").join("bin/python")
 }
 
+/// Builds wheels of Rust programs.
+#[allow(dead_code, reason = "the quickstart needs no wheel")]
+pub fn maturin() -> PathBuf {
+    build("python-wheel", "requirements-wheel.txt").join("bin/maturin")
+}
+
 /// Where all that is built or fetched lies.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")

@@ -86,8 +86,12 @@ impl JupyterServer {
         let [port] = free_ports();
         let log = scratch.path("server.log");
         let file = File::create(&log).expect("the log");
+        let mut words = kind.command(scratch, port);
+        if let Some((_, other)) = variables.iter().find(|(name, _)| *name == "VIRTUAL_ENV") {
+            words[0] = words[0].replace(python::environment().to_str().expect("a path"), other);
+        }
         let mut command = Command::new("sh");
-        command.args(["-c", WATCH, "sh"]).args(kind.command(scratch, port)).args(options);
+        command.args(["-c", WATCH, "sh"]).args(words).args(options);
         environment(&mut command, scratch).current_dir(scratch.path("home"));
         command.env("JUPYTER_TOKEN", TOKEN).env("KG_AUTH_TOKEN", TOKEN).env("EG_AUTH_TOKEN", TOKEN);
         command.env("EG_LIST_KERNELS", "True").envs(variables.iter().copied());

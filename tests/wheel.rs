@@ -1,0 +1,215 @@
+//! The wheel: `jupyter vault`, and the provisioner that puts the launcher before every kernel, in the front
+//! ends that start kernels.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::dialogue::Dialogue;
+use support::faults::{Faults, relay_to};
+use support::front_end::{Cell, config, environment};
+use support::kernelspecs::succeed;
+use support::launcher::{Scratch, eventually, finish};
+use support::openbao::Server;
+use support::server::{JupyterServer, Kind, User};
+use support::wheel;
+
+const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
+const ASLEEP: &str = "import time; print('asleep', flush=True); time.sleep(50)";
+
+/// An environment with the wheel, a plain kernelspec, and a vault.toml in the user's configuration.
+struct Site {
+    scratch: Scratch,
+    venv: PathBuf,
+    relay: Faults,
+}
+
+impl Site {
+    fn new(interrupt_mode: &str) -> Self {
+        let server = Server::shared();
+        server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
+        let scratch = Scratch::new();
+        let relay = Faults::start(relay_to(server.port()));
+        scratch.file("config/vault.toml", config(&relay.address(), "kernel"));
+        scratch.file("config/token", "root\n");
+        let venv = wheel::install(&scratch);
+        let site = Self { scratch, venv, relay };
+        site.spec(&json!({
+            "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": "Plain", "language": "python", "interrupt_mode": interrupt_mode,
+            "metadata": {"supported_encryption": "curve"},
+        }));
+        site
+    }
+
+    fn spec(&self, spec: &Value) -> PathBuf {
+        let folder = self.scratch.path("home/kernels/vaulted");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("kernel.json"), spec.to_string()).unwrap();
+        folder
+    }
+
+    /// A program of the environment, with the provisioner for a default.
+    fn program(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.venv.join("bin").join(name));
+        environment(&mut command, &self.scratch).args(arguments).current_dir(self.scratch.path("home"));
+        command.env("JUPYTER_DEFAULT_PROVISIONER_NAME", "vault-provisioner");
+        command
+    }
+
+    fn script(&self, name: &str) -> Command {
+        self.program("python", &[&format!("{}/tests/support/{name}", env!("CARGO_MANIFEST_DIR"))])
+    }
+
+    fn front_end(&self) -> Dialogue {
+        Dialogue::with(&mut self.script("front_end.py"))
+    }
+
+    fn notebook(&self) -> PathBuf {
+        let kernel = json!({"name": "vaulted", "display_name": "Plain", "language": "python"});
+        let cell = json!({"cell_type": "code", "id": "a", "metadata": {}, "source": LOOK, "outputs": [], "execution_count": null});
+        let content = json!({"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5});
+        self.scratch.file("home/notebook.ipynb", content.to_string())
+    }
+}
+
+#[track_caller]
+fn cell(front_end: &mut Dialogue, code: &str) -> Cell {
+    Cell(front_end.ask("execute", json!({"codes": [code]}))[0].clone())
+}
+
+#[test]
+fn jupyter_vault_is_a_subcommand_of_jupyter_and_wraps_its_environments_kernels() {
+    let site = Site::new("signal");
+    let version = succeed(&mut site.program("jupyter", &["vault", "--version"]));
+    assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), concat!("jupyter-vault ", env!("CARGO_PKG_VERSION")));
+    // Called by its path, with another environment or none on PATH: its own environment's Python counts.
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
+    let text = std::fs::read_to_string(site.scratch.path("home/kernels/vaulted/kernel.json")).unwrap();
+    let argv = serde_json::from_str::<Value>(&text).unwrap()["argv"].clone();
+    assert_eq!(argv[0], json!(site.venv.join("bin/jupyter-vault")));
+    assert_eq!(argv[5], json!(site.venv.join("bin/python")));
+}
+
+#[test]
+fn every_kernelspec_gets_secrets_and_its_kernel_is_interrupted_restarted_and_shut_down_as_ever() {
+    for mode in ["signal", "message"] {
+        let site = Site::new(mode);
+        let seen: Value = serde_json::from_slice(&succeed(&mut site.script("kernel.py")).stdout).unwrap();
+        for (run, spawned) in [("first", "spawned"), ("second", "respawned")] {
+            assert_eq!((&seen[run]["length"], &seen[run]["pid"]), (&json!(21), &seen[spawned]), "{mode}: {seen}");
+        }
+        assert_eq!((&seen["interrupted"], &seen["left"]), (&json!("KeyboardInterrupt"), &json!(false)), "{mode}");
+        assert_eq!(site.relay.seen().len(), 2, "{mode}: one request for each start");
+    }
+}
+
+#[test]
+fn the_kernel_that_jupyter_makes_up_gets_them_too_and_so_does_one_with_curve_keys() {
+    let site = Site::new("signal");
+    for (kernel, curve) in [("python3", false), ("vaulted", true)] {
+        let mut front_end = site.front_end();
+        let pid = front_end.ask("start", json!({"kernel": kernel, "curve": curve}))["pid"].to_string();
+        front_end.ask("ready", json!({}));
+        assert_eq!(cell(&mut front_end, LOOK).printed(), format!("21 {pid}"), "{kernel}");
+    }
+}
+
+#[test]
+fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() {
+    let site = Site::new("signal");
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
+    let before = site.relay.seen().len();
+    succeed(&mut site.script("kernel.py"));
+    assert_eq!(site.relay.seen().len() - before, 2, "started twice, by one launcher each time");
+
+    // Plain again, with a vault.toml of its own, and then one that the kernelspec names for its provisioner.
+    succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
+    let server = Server::shared();
+    server.put("other", &json!({"KERNEL_SECRET": "canary-13-let"}));
+    let other = config(&site.relay.address(), "other")
+        .replace("\"token\"", &json!(site.scratch.path("config/token")).to_string());
+    let beside = site.scratch.file("home/kernels/vaulted/vault.toml", other);
+    let start = |expected: &str| {
+        let mut front_end = site.front_end();
+        front_end.ask("start", json!({"kernel": "vaulted"}));
+        front_end.ask("ready", json!({}));
+        assert!(cell(&mut front_end, LOOK).printed().starts_with(expected));
+    };
+    start("13 ");
+    let named = site.scratch.path("home/named.toml");
+    std::fs::rename(&beside, &named).unwrap();
+    start("21 ");
+    site.spec(&json!({
+        "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Named", "language": "python",
+        "metadata": {"kernel_provisioner": {"provisioner_name": "vault-provisioner", "config": {"vault_toml": named}}},
+    }));
+    start("13 ");
+}
+
+#[test]
+fn nbclient_and_papermill_run_notebooks_with_them() {
+    let site = Site::new("signal");
+    let notebook = site.notebook();
+    let notebook = notebook.to_str().unwrap();
+    succeed(&mut site.program("papermill", &[notebook, "out.ipynb", "--no-progress-bar"]));
+    assert!(std::fs::read_to_string(site.scratch.path("home/out.ipynb")).unwrap().contains("\"21 "));
+    succeed(&mut site.program("jupyter-execute", &["--inplace", notebook]));
+    assert!(std::fs::read_to_string(notebook).unwrap().contains("\"21 "));
+}
+
+#[test]
+fn jupyter_console_has_them() {
+    use std::io::Write;
+    let site = Site::new("signal");
+    let log = site.scratch.path("console.log");
+    let file = std::fs::File::create(&log).unwrap();
+    let mut command = site.program("jupyter-console", &["--simple-prompt", "--kernel=vaulted"]);
+    let child = command.stdin(Stdio::piped()).stdout(file.try_clone().unwrap()).stderr(file).spawn();
+    let mut child = child.expect("it starts");
+    let mut keyboard = child.stdin.take().unwrap();
+    writeln!(keyboard, "{LOOK}").unwrap();
+    let said = || std::fs::read_to_string(&log).unwrap();
+    eventually("the secret is there", || said().contains("21 "));
+    writeln!(keyboard, "exit").unwrap();
+    drop(keyboard);
+    assert_eq!(finish(child).code(), Some(0), "{}", said());
+}
+
+#[test]
+fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_them() {
+    let site = Site::new("signal");
+    let lab = support::python::environment().join("share/jupyter/lab");
+    let variables = [
+        ("VIRTUAL_ENV", site.venv.to_str().unwrap()),
+        ("JUPYTER_DEFAULT_PROVISIONER_NAME", "vault-provisioner"),
+        ("JUPYTERLAB_DIR", lab.to_str().unwrap()),
+    ];
+    let server = JupyterServer::start(Kind::JupyterLab, &site.scratch, &variables);
+    let mut user = User::of(&server);
+    user.ask("launch", json!({}));
+    assert!(user.cell(LOOK).printed().starts_with("21 "));
+    assert_eq!(user.ask("interrupted", json!({"code": ASLEEP}))["error"], "KeyboardInterrupt");
+    assert_eq!(user.ask("restart", json!({}))["status"], 200);
+    let printed = user.cell(LOOK).printed();
+    let pid = printed.strip_prefix("21 ").expect("the secret again");
+    assert_eq!(user.ask("delete", json!({}))["status"], 204);
+    eventually("the kernel is gone", || !Path::new("/proc").join(pid).exists());
+    assert!(!server.log().contains("canary"), "{}", server.log());
+}
