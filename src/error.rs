@@ -133,6 +133,10 @@ pub enum Kind {
     KernelFailed,
     /// The environment of a kernel of this language can't be set while it runs.
     KernelCannot,
+    /// A Jupyter server wants a token, or another one.
+    ServerDenied,
+    /// What listens at a server's address is no Jupyter server.
+    NotJupyter,
     /// A defect of this program.
     Internal,
     /// The command exists and can't be executed.
@@ -150,6 +154,7 @@ impl Kind {
             Self::Truncated
             | Self::Oversized
             | Self::NotVault
+            | Self::NotJupyter
             | Self::Malformed
             | Self::DuplicateKey
             | Self::BadValue
@@ -197,7 +202,8 @@ impl Kind {
             | Self::PolicyDenied
             | Self::LoginRefused
             | Self::MfaRequired
-            | Self::WrappedTokenUsed => 77,
+            | Self::WrappedTokenUsed
+            | Self::ServerDenied => 77,
             Self::Config
             | Self::ConfigFile
             | Self::Credential

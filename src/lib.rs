@@ -17,6 +17,7 @@
 //! - `kernelspec`: kernelspecs found where Jupyter finds them, wrapped and unwrapped
 //! - `manual`: shell completions and the man pages
 //! - `manage`: the commands of whoever sets it up
+//! - `server`: Jupyter servers: their kernels, and the way to one through its server
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
 //!
@@ -55,5 +56,7 @@ pub mod manual;
 pub mod net;
 pub mod record;
 pub mod secret;
+#[cfg(feature = "inject")]
+pub mod server;
 pub mod sys;
 pub mod vault;

@@ -7,6 +7,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use jupyter_vault::cli::{Cli, Command, Exec, OnError};
 use jupyter_vault::error::{Error, Kind};
+#[cfg(feature = "inject")]
+use jupyter_vault::inject::command::Voice;
 use jupyter_vault::launch::{self, Ended, Request};
 use jupyter_vault::sys::alloc::{WIPING, Wiping};
 #[cfg(feature = "wrap")]
@@ -30,11 +32,12 @@ fn main() -> ExitCode {
         },
         #[cfg(feature = "inject")]
         Ok(Cli { command: Command::Inject(arguments) }) => {
-            match jupyter_vault::inject::command::run(arguments, &mut print, &mut note) {
-                Ok(done) => {
-                    let _ = std::io::stdout().write_all(format!("{done}\n").as_bytes());
-                    return ExitCode::SUCCESS;
-                }
+            let mut say = |done: &str| {
+                let _ = std::io::stdout().write_all(format!("{done}\n").as_bytes());
+            };
+            let mut voice = Voice { say: &mut say, report: &mut print, progress: &mut note };
+            match jupyter_vault::inject::command::run(arguments, &mut voice) {
+                Ok(()) => return ExitCode::SUCCESS,
                 Err(error) => error,
             }
         }

@@ -70,6 +70,13 @@ impl Record {
         })
     }
 
+    /// What somebody remembers of a kernel whose process can't be seen.
+    #[must_use]
+    pub fn unwritten(variables: BTreeMap<String, Variable>) -> Self {
+        let how = How::Inject;
+        Self { connection_file: PathBuf::new(), pid: 0, start_time: 0, how, at: String::new(), variables }
+    }
+
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
     /// folder `runtime`. One whose process is gone is removed and is none.
     #[must_use]

@@ -1,62 +1,352 @@
-//! Which kernel is meant: a connection file, or the beginning of a kernel's id.
+//! Which kernels are meant: a connection file, an id or its beginning, a notebook, all, or the only one.
 //!
-//! Jupyter names the file of a kernel `kernel-ID.json` in its runtime folder and leaves it there when the
-//! kernel is killed, so a file says that a kernel was started and not that it runs.
+//! A kernel may be known in two ways, by its connection file in the runtime folder and by a server's
+//! list. Its own sockets are preferred: no server stands between, and none throws away what it has kept
+//! for a front end that is gone. A server knows which notebook a kernel belongs to, so the servers of
+//! this user are asked where the files alone do not say.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
+use clap::Args;
+
+use crate::config::credential::Credential;
+use crate::config::env::Environment;
+use crate::config::plan::{Proxy, Tls};
 use crate::error::{Error, Kind, Result};
+use crate::kernel::client::Sockets;
+use crate::kernel::connection::{Channel, ConnectionFile};
+use crate::kernel::link::Link;
+use crate::net::deadline::Deadline;
+use crate::secret::SecretValue;
+use crate::server::rest::{Listed, Server, Session};
+use crate::server::websocket::Socket;
+use crate::server::{address, discover};
 
-/// The connection file that `said` means: a path, or the beginning of an id in the folder `runtime`.
-///
-/// # Errors
-/// [`Kind::NoSuchKernel`] when there is none, or several.
-pub fn connection_file(said: &str, runtime: &Path) -> Result<PathBuf> {
-    if said.contains('/') || Path::new(said).extension().is_some_and(|extension| extension == "json") {
-        let path = Path::new(said);
-        return if path.is_file() { Ok(path.to_owned()) } else { Err(none(&format!("there is no file {said}"))) };
+/// Variables that hold a server's token, after --token-file.
+const TOKENS: &[&str] = &["JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "EG_AUTH_TOKEN", "KG_AUTH_TOKEN"];
+/// How many kernels an error lists.
+const SHOWN: usize = 12;
+
+/// What the command line says of kernels.
+#[derive(Debug, Default, Clone, Args)]
+pub struct Selection {
+    /// A kernel's id or its beginning, a notebook's path or name, or a connection file [default: the
+    /// only kernel that runs]
+    #[arg(value_name = "KERNEL")]
+    pub kernel: Option<String>,
+    /// Every kernel: those of the runtime folder, or of the server at --url
+    #[arg(long, conflicts_with = "kernel")]
+    pub all: bool,
+    /// Look for kernels at this Jupyter server or gateway alone, and reach them through it; behind a
+    /// hub with its /user/NAME/
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// A file with the server's token [default: JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN, else what the
+    /// server's own file in the runtime folder says]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The CA of the server's certificate, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+}
+
+/// How a kernel is reached.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// By the sockets that a connection file names.
+    File(PathBuf),
+    /// Through its server.
+    Server(Rc<Server>),
+}
+
+/// A kernel that is meant.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its id, or its connection file's stem.
+    pub id: String,
+    /// The notebook that it belongs to, where a server says so.
+    pub notebook: Option<String>,
+    /// The way to it.
+    pub way: Way,
+}
+
+impl Target {
+    /// The kernel of a connection file.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Self {
+        let id = discover::id_of(path).unwrap_or("kernel").to_owned();
+        Self { id, notebook: None, way: Way::File(path.to_owned()) }
     }
-    let id = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?;
-        Some(name.strip_prefix("kernel-")?.strip_suffix(".json")?.to_owned())
-    };
-    let entries = std::fs::read_dir(runtime).into_iter().flatten().filter_map(Result::ok);
-    let mut found: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| id(path).is_some_and(|id| id.starts_with(said))).collect();
-    found.sort();
-    match (found.pop(), found.len()) {
-        (Some(only), 0) => Ok(only),
-        (Some(last), _) => {
-            found.into_iter().chain([last]).find(|path| id(path).as_deref() == Some(said)).ok_or_else(|| {
-                let what = format!("several kernels in {} have an id that begins with {said}", runtime.display());
-                Error::new(Kind::NoSuchKernel, what, "give more of the id, or the path of the connection file")
-            })
+
+    /// What its record and its messages call it: its connection file's stem, or its id on the server.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.way {
+            Way::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            Way::Server(_) => self.id.clone(),
         }
-        (None, _) => Err(none(&format!("no kernel in {} has an id that begins with {said}", runtime.display()))),
+    }
+
+    /// Connects to it.
+    ///
+    /// # Errors
+    /// [`Kind::KernelGone`], [`Kind::NoSuchKernel`] and their kin.
+    pub async fn link(&self, deadline: Deadline) -> Result<Link> {
+        match &self.way {
+            Way::File(path) => {
+                let file = ConnectionFile::read(path)?;
+                Sockets::connect(file, &[Channel::Stdin, Channel::Shell])
+                    .await
+                    .map(|sockets| Link::Sockets(Box::new(sockets)))
+            }
+            Way::Server(server) => {
+                Socket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))
+            }
+        }
+    }
+
+    fn shown(&self) -> String {
+        self.notebook.as_ref().map_or_else(|| self.id.clone(), |notebook| format!("{} ({notebook})", self.id))
     }
 }
 
-fn none(what: &str) -> Error {
-    Error::new(Kind::NoSuchKernel, what, "`jupyter --runtime-dir` says where connection files are: kernel-ID.json")
+/// Where kernels are looked for.
+#[derive(Debug)]
+pub struct Places<'a> {
+    selection: &'a Selection,
+    environment: &'a Environment,
+    runtime: &'a Path,
+    /// The server of `--url`.
+    server: Option<Rc<Server>>,
+}
+
+impl<'a> Places<'a> {
+    /// Reads the token and the CA, and sets up for the server, if one is named.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`], [`Kind::Credential`] or [`Kind::Config`].
+    pub fn new(selection: &'a Selection, environment: &'a Environment, runtime: &'a Path) -> Result<Self> {
+        let mut places = Self { selection, environment, runtime, server: None };
+        if let Some(url) = &selection.url {
+            let address = address::parse(url)?;
+            let found = discover::servers(runtime).into_iter().find(|found| found.address == address);
+            places.server = Some(Rc::new(places.server(address, found.and_then(|found| found.token))?));
+        }
+        Ok(places)
+    }
+
+    /// The server of `--url`, if one is named.
+    #[must_use]
+    pub const fn named_server(&self) -> Option<&Rc<Server>> {
+        self.server.as_ref()
+    }
+
+    /// The runtime folder.
+    #[must_use]
+    pub const fn runtime(&self) -> &Path {
+        self.runtime
+    }
+
+    /// The kernels that are meant, at least one.
+    ///
+    /// # Errors
+    /// [`Kind::NoSuchKernel`] when there is none, or several where one was meant; what a server says.
+    pub async fn choose(&self, deadline: Deadline) -> Result<Vec<Target>> {
+        let said = self.selection.kernel.as_deref();
+        if let Some(server) = &self.server {
+            let targets = match said {
+                // A gateway may answer this and no list.
+                Some(id) if is_whole_id(id) => {
+                    let kernel = server.kernel(id, deadline).await?;
+                    return Ok(vec![Target { id: kernel.id, notebook: None, way: Way::Server(Rc::clone(server)) }]);
+                }
+                _ => of_server(server, deadline).await?,
+            };
+            return self.meant(targets);
+        }
+        if let Some(path) = said.filter(|said| Path::new(said).extension().is_some_and(|kind| kind == "json")) {
+            let path = [PathBuf::from(path), self.runtime.join(path)].into_iter().find(|path| path.is_file());
+            let none = || self.none(&format!("there is no file {}", said.unwrap_or_default()));
+            return path.map(|path| vec![Target::of_file(&path)]).ok_or_else(none);
+        }
+        let files: Vec<Target> =
+            discover::connection_files(self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
+        if let Some(said) = said {
+            let mut found = matching(said, &files);
+            if found.is_empty() {
+                found = matching(said, &self.with_servers(files, deadline).await);
+            }
+            return self.meant(found);
+        }
+        let alive = futures_util::future::join_all(files.into_iter().map(|target| async {
+            let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);
+            lives.then_some(target)
+        }));
+        let alive = alive.await.into_iter().flatten().collect();
+        self.meant(self.with_servers(alive, deadline).await)
+    }
+
+    /// Of `targets` those that are meant.
+    fn meant(&self, targets: Vec<Target>) -> Result<Vec<Target>> {
+        let place = match &self.server {
+            Some(server) => format!("at {}", server.address()),
+            None => format!("in {}, nor at a server of this user", self.runtime.display()),
+        };
+        if self.selection.all {
+            return if targets.is_empty() { Err(self.none(&format!("no kernel runs {place}"))) } else { Ok(targets) };
+        }
+        let found = match &self.selection.kernel {
+            Some(said) => matching(said, &targets),
+            None => targets,
+        };
+        match (found.len(), &self.selection.kernel) {
+            (1, _) => Ok(found),
+            (0, Some(said)) => Err(self.none(&format!("no kernel or notebook called {said} is {place}"))),
+            (0, None) => Err(self.none(&format!("no kernel runs {place}"))),
+            (count, said) => {
+                let mut shown: Vec<_> = found.iter().take(SHOWN).map(Target::shown).collect();
+                if count > SHOWN {
+                    shown.push(format!("and {} more", count - SHOWN));
+                }
+                let meant = said.as_ref().map_or_else(|| "run".to_owned(), |said| format!("are meant by {said}"));
+                Err(Error::new(
+                    Kind::NoSuchKernel,
+                    format!("{count} kernels {meant}: {}", shown.join(", ")),
+                    "name one by its id, its beginning, or its notebook; or take --all",
+                ))
+            }
+        }
+    }
+
+    fn none(&self, what: &str) -> Error {
+        let advice = if self.server.is_some() {
+            "look at the server's list of kernels; a notebook is named by its path below the server's root folder"
+        } else {
+            "`jupyter --runtime-dir` says where connection files are (kernel-ID.json); a server elsewhere: --url URL"
+        };
+        Error::new(Kind::NoSuchKernel, what, advice)
+    }
+
+    /// `files` with their notebooks' names, and the kernels that only a server of this user knows.
+    async fn with_servers(&self, files: Vec<Target>, deadline: Deadline) -> Vec<Target> {
+        let mut targets = files;
+        for found in discover::servers(self.runtime) {
+            let Ok(server) = self.server(found.address, found.token) else { continue };
+            // A server that does not answer hides no kernel whose file is there.
+            let Ok(listed) = of_server(&Rc::new(server), deadline).await else { continue };
+            for kernel in listed {
+                match targets.iter_mut().find(|target| target.id == kernel.id) {
+                    Some(target) => target.notebook = kernel.notebook,
+                    None => targets.push(kernel),
+                }
+            }
+        }
+        targets
+    }
+
+    fn server(&self, address: crate::config::address::Address, own: Option<Credential>) -> Result<Server> {
+        let given = match &self.selection.token_file {
+            Some(path) => Some(Credential::read(path)?),
+            None => None,
+        };
+        let token = match (given, own) {
+            (Some(token), _) | (None, Some(token)) => Some(token),
+            (None, None) => self.token_of_the_environment()?,
+        };
+        let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
+        Server::new(address, token.as_ref(), &tls, &self.proxy()?)
+    }
+
+    fn token_of_the_environment(&self) -> Result<Option<Credential>> {
+        for name in TOKENS {
+            if let Some(token) = self.environment.text(name)? {
+                let value = SecretValue::new(token.as_bytes().to_vec()).trimmed();
+                return Ok(Some(Credential { value, origin: (*name).to_owned() }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn proxy(&self) -> Result<Proxy> {
+        let first = |names: [&str; 2]| -> Result<Option<String>> {
+            for name in names {
+                if let Some(text) = self.environment.text(name)? {
+                    return Ok(Some(text.to_owned()));
+                }
+            }
+            Ok(None)
+        };
+        Ok(Proxy {
+            for_vault: None,
+            http: first(["http_proxy", "HTTP_PROXY"])?,
+            https: first(["https_proxy", "HTTPS_PROXY"])?,
+            none: first(["no_proxy", "NO_PROXY"])?,
+        })
+    }
+}
+
+/// The kernels of a server, with their notebooks.
+async fn of_server(server: &Rc<Server>, deadline: Deadline) -> Result<Vec<Target>> {
+    let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
+    let (kernels, sessions): (Vec<Listed>, Vec<Session>) = (kernels?, sessions?);
+    let notebook = |id: &str| {
+        let session = sessions.iter().find(|session| session.kernel.as_ref().is_some_and(|kernel| kernel.id == id))?;
+        Some(session.path.clone()).filter(|path| !path.is_empty())
+    };
+    let target =
+        |kernel: Listed| Target { notebook: notebook(&kernel.id), id: kernel.id, way: Way::Server(Rc::clone(server)) };
+    Ok(kernels.into_iter().map(target).collect())
+}
+
+/// The targets that `said` may mean: the id itself, else the notebook's path, else its name, else the
+/// beginning of an id.
+fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
+    let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(said);
+    let rules: [&dyn Fn(&Target) -> bool; 5] = [
+        &|target| target.id == said,
+        &|target| target.notebook.as_deref() == Some(said.trim_start_matches('/')),
+        &|target| is_notebook(target, file_name),
+        &|target| is_notebook(target, stem),
+        &|target| target.id.starts_with(said),
+    ];
+    let found = rules.iter().map(|rule| targets.iter().filter(|target| rule(target)).cloned().collect::<Vec<_>>());
+    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn stem(path: &str) -> &str {
+    let name = file_name(path);
+    name.strip_suffix(".ipynb").unwrap_or(name)
+}
+
+/// A UUID, as servers make them.
+fn is_whole_id(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn target(id: &str, notebook: Option<&str>) -> Target {
+        Target { notebook: notebook.map(str::to_owned), ..Target::of_file(Path::new(&format!("kernel-{id}.json"))) }
+    }
+
     #[test]
-    fn an_id_may_be_cut_short_as_long_as_it_is_one_kernels() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["kernel-12ab.json", "kernel-12cd.json", "kernel-12.json", "jpserver-12ab.json"] {
-            std::fs::write(folder.path().join(name), "{}").unwrap();
-        }
-        let chosen = |said: &str| connection_file(said, folder.path()).map(|path| path.file_name().unwrap().to_owned());
-        assert_eq!(chosen("12a").unwrap(), "kernel-12ab.json");
-        assert_eq!(chosen("12").unwrap(), "kernel-12.json", "the whole of an id is no beginning");
-        for wrong in ["1", "2", "kernel-12ab.json", "/nowhere/kernel-1.json"] {
-            assert_eq!(chosen(wrong).unwrap_err().kind(), Kind::NoSuchKernel, "{wrong}");
-        }
-        let path = folder.path().join("jpserver-12ab.json");
-        assert_eq!(connection_file(path.to_str().unwrap(), folder.path()).unwrap(), path);
+    fn an_id_goes_before_a_notebook_and_a_notebook_before_the_beginning_of_an_id() {
+        let targets = [target("12ab", Some("a/one.ipynb")), target("12cd", Some("b/one.ipynb")), target("12", None)];
+        let ids = |said: &str| matching(said, &targets).into_iter().map(|target| target.id).collect::<Vec<_>>();
+        assert_eq!(ids("12a"), ["12ab"]);
+        assert_eq!(ids("12"), ["12"], "the whole of an id is no beginning");
+        assert_eq!(ids("1"), ["12ab", "12cd", "12"]);
+        assert_eq!(ids("b/one.ipynb"), ["12cd"]);
+        assert_eq!(ids("/a/one.ipynb"), ["12ab"]);
+        assert_eq!(ids("one.ipynb"), ["12ab", "12cd"]);
+        assert_eq!(ids("one"), ["12ab", "12cd"]);
+        assert_eq!(ids("two"), [""; 0]);
     }
 }

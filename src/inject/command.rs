@@ -6,25 +6,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Options, Outcome, choose, inject, kernel_info, language};
+use super::choose::{Places, Selection, Target};
+use super::turn::Turn;
+use super::{Options, Outcome};
 use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::error::{Error, Kind, Result};
-use crate::kernel::client::Sockets;
-use crate::kernel::connection::{Channel, ConnectionFile};
-use crate::kernel::link::Link;
-use crate::launch::fetch::{self, Form, Given};
-use crate::launch::files::{self, Written};
+use crate::error::{Error, Result};
+use crate::launch::fetch::{self, Given};
 use crate::launch::{self, Request};
-use crate::record::{How, Record, origins};
-use crate::secret::SecretSet;
+use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
-use crate::sys::process::with_argument;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 
 /// How often it is looked whether what was begun is over, once a signal came.
@@ -41,9 +39,9 @@ file, 74 the kernel ended meanwhile, 76 another key than the connection file's, 
 80 the kernel was busy, 81 the kernel lives and does not answer, 82 the kernel failed, 83 the kernel's
 environment can't be set: restart it.")]
 pub struct Inject {
-    /// A connection file, or the beginning of a kernel's id
-    #[arg(value_name = "KERNEL")]
-    pub kernel: String,
+    /// Which kernels.
+    #[command(flatten)]
+    pub selection: Selection,
     /// Read this vault.toml first; it must exist
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -62,44 +60,49 @@ pub struct Inject {
     pub wait: Duration,
 }
 
-/// Does it; gives the line to print.
+/// What is said on the way.
+pub struct Voice<'a> {
+    /// One line for each kernel that is done.
+    pub say: &'a mut dyn FnMut(&str),
+    /// An error that does not end the whole.
+    pub report: &'a mut dyn FnMut(&Error),
+    /// Why it takes so long.
+    pub progress: &'a mut dyn FnMut(&str),
+}
+
+impl std::fmt::Debug for Voice<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Voice")
+    }
+}
+
+/// Does it.
 ///
 /// # Errors
-/// The [`Kind`] of whatever went wrong.
-pub fn run(arguments: Inject, report: &mut dyn FnMut(&Error), progress: &mut dyn FnMut(&str)) -> Result<String> {
+/// The [`Kind`] of whatever went wrong; of several kernels, that of the last that failed.
+pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
-    let outcome = attempt(arguments, &parent, report, progress);
+    let outcome = attempt(arguments, &parent, voice);
     hardening.undo()?;
     outcome
 }
 
-fn attempt(
-    arguments: Inject,
-    parent: &Environment,
-    report: &mut dyn FnMut(&Error),
-    progress: &mut dyn FnMut(&str),
-) -> Result<String> {
-    let wait = arguments.wait;
-    let request = Request {
-        config: arguments.config,
-        secrets: arguments.secrets,
-        timeout: arguments.timeout,
-        allow: arguments.allow,
-        ..Request::default()
-    };
+fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+    let Inject { selection, config, secrets, timeout, allow, wait } = arguments;
+    let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let plan = launch::plan(&request, parent)?;
-    let runtime = plan.runtime_dir.parent().unwrap_or(&plan.runtime_dir);
-    let file = ConnectionFile::read(&choose::connection_file(&arguments.kernel, runtime)?)?;
-    let system = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let what = format!("the system did not give what a network client needs: {}", cause.kind());
-        Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
-    })?;
+    let places = Places::new(&selection, parent, plan.runtime_dir.parent().unwrap_or(&plan.runtime_dir))?;
+    let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
-    let outcome = system.block_on(until_told(&caught, plan.login.is_ours(), async |holding, stop| {
+    let outcome = system.block_on(until_told(&caught, async |holding, stop| {
+        let targets = places.choose(Deadline::after(plan.budget)).await?;
         let options = Options { override_existing: plan.override_inherited, wait, holding };
-        let kernel = Kernel { file, plan: &plan, parent, options };
-        Box::pin(kernel.refresh(stop, report, progress)).await
+        let fetching = Fetching { plan: &plan, parent, holding };
+        match &targets[..] {
+            [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
+            several => Box::pin(each(several, options, &fetching, stop, voice)).await,
+        }
     }));
     system.shutdown_background();
     drop(caught);
@@ -107,14 +110,12 @@ fn attempt(
 }
 
 /// Does `work` until one of the `caught` signals comes; then it ends as soon as nothing is left half-done:
-/// a token to be revoked (`revokes`), a kernel that may ask. The work gets the mark of the second, and
-/// what tells it to stop.
+/// a token to be revoked, a kernel that may ask. The work gets the mark of that, and what tells it to stop.
 async fn until_told(
     caught: &Caught,
-    revokes: bool,
-    work: impl AsyncFnOnce(&Cell<bool>, oneshot::Receiver<()>) -> Result<String>,
-) -> Result<Result<String>, Signal> {
-    let holding = Cell::new(revokes);
+    work: impl AsyncFnOnce(&Cell<bool>, oneshot::Receiver<()>) -> Result<()>,
+) -> Result<Result<()>, Signal> {
+    let holding = Cell::new(false);
     let (stop, stopped) = oneshot::channel();
     let work = work(&holding, stopped);
     tokio::pin!(work);
@@ -132,91 +133,110 @@ async fn until_told(
     Err(signal)
 }
 
-/// A kernel, and what it is to have.
-struct Kernel<'a> {
-    file: ConnectionFile,
+/// What is to be fetched.
+struct Fetching<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
-    options: Options<'a>,
+    holding: &'a Cell<bool>,
 }
 
-impl Kernel<'_> {
-    async fn refresh(
-        self,
-        stop: oneshot::Receiver<()>,
-        report: &mut dyn FnMut(&Error),
-        progress: &mut dyn FnMut(&str),
-    ) -> Result<String> {
-        let Self { file, plan, parent, options } = self;
-        let path = file.path().to_owned();
-        let port = file.endpoint(Channel::Shell).port();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let before = Record::read(&plan.runtime_dir, &name);
-        let (given, (mut link, info)) = {
-            let asking = async {
-                let mut link = Link::Sockets(Sockets::connect(file, &[Channel::Stdin, Channel::Shell]).await?);
-                let info = kernel_info(&mut link, options.wait, progress).await?;
-                Ok::<_, Error>((link, info))
-            };
-            let (unneeded, needed) = oneshot::channel::<()>();
-            let fetching = async {
-                let stopped = async {
-                    tokio::select! { _ = stop => (), Err(_) = needed => () }
-                };
-                let fetched = fetch::fetch_until(plan, parent, stopped, report).await;
-                options.holding.set(false);
-                match fetched {
-                    Ok(given) => given,
-                    // Whoever told us to stop has the last word.
-                    Err(()) => pending().await,
-                }
-            };
-            tokio::pin!(asking, fetching);
-            let (given, asked) = tokio::select! {
-                biased;
-                given = &mut fetching => (given?, None),
-                asked = &mut asking => match asked {
-                    Ok(asked) => (fetching.await?, Some(asked)),
-                    Err(error) => {
-                        drop(unneeded);
-                        while options.holding.get() && timeout(MOMENT, &mut fetching).await.is_err() {}
-                        return Err(error);
-                    }
-                }
-            };
-            // A busy kernel need not be waited for when it has everything.
-            if before.as_ref().is_some_and(|record| record.is_up_to_date(&given)) {
-                return Ok(format!("{name}: nothing to do, it has the same versions already"));
-            }
-            let asked = if let Some(asked) = asked { asked } else { asking.await? };
-            (given, asked)
-        };
-        let row = language::of(&info).ok_or_else(|| cannot(&info.implementation, &info.language_info.name))?;
-        let process = with_argument(&path, port);
-        let mut variables = origins(&given);
-        let (wanted, files) = files_of(given, plan, process)?;
-        let outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await?;
-        files.keep();
-        variables.retain(|name, _| !outcome.kept.contains(name));
-        if let Some(record) = process.and_then(|pid| Record::new(&path, pid, How::Inject, variables)) {
-            record.write(&plan.runtime_dir, &name)?;
+impl Fetching<'_> {
+    /// Fetches until `stop`; then never ends, since whoever stops it has the last word.
+    async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Given> {
+        self.holding.set(self.plan.login.is_ours());
+        let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
+        self.holding.set(false);
+        match fetched {
+            Ok(given) => given,
+            Err(()) => pending().await,
         }
-        Ok(line(&name, &outcome))
     }
 }
 
-/// The secrets with those that are files written for the kernel's process.
-fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
-    let has_files = given.values().any(|fetched| matches!(fetched.form, Form::File(_)));
-    match process {
-        Some(pid) => files::write(given, &plan.runtime_dir, pid),
-        None if !has_files => files::write(given, &plan.runtime_dir, 0),
-        None => Err(Error::new(
-            Kind::KernelCannot,
-            "a source is to be a file, and the kernel's process is not to be found on this machine",
-            "give the secret as a variable, or restart the kernel through jupyter-vault",
-        )),
+/// The only kernel: it is asked while Vault is.
+async fn one(
+    turn: Turn<'_>,
+    name: &str,
+    fetching: &Fetching<'_>,
+    stop: oneshot::Receiver<()>,
+    Voice { say, report, progress }: &mut Voice<'_>,
+) -> Result<()> {
+    let (given, asked) = {
+        let (unneeded, needed) = oneshot::channel::<()>();
+        let stopped = async {
+            tokio::select! { _ = stop => (), Err(_) = needed => () }
+        };
+        let (asking, fetched) = (turn.ask(*progress), fetching.until(stopped, *report));
+        tokio::pin!(asking, fetched);
+        let (given, asked) = tokio::select! {
+            biased;
+            given = &mut fetched => (given?, None),
+            asked = &mut asking => match asked {
+                Ok(asked) => (fetched.await?, Some(asked)),
+                Err(error) => {
+                    drop(unneeded);
+                    while fetching.holding.get() && timeout(MOMENT, &mut fetched).await.is_err() {}
+                    return Err(error);
+                }
+            }
+        };
+        // A busy kernel need not be waited for when it has everything.
+        if turn.is_up_to_date(&given) {
+            say(&unchanged(name));
+            return Ok(());
+        }
+        let asked = if let Some(asked) = asked { asked } else { asking.await? };
+        (given, asked)
+    };
+    let done = turn.give(asked, given, *progress).await?;
+    say(&line(name, &done.outcome));
+    Ok(())
+}
+
+/// Several kernels: all are asked at once, and each has its turn when it answers, so that a busy one
+/// holds up no other.
+async fn each(
+    targets: &[Target],
+    options: Options<'_>,
+    fetching: &Fetching<'_>,
+    stop: oneshot::Receiver<()>,
+    Voice { say, report, progress }: &mut Voice<'_>,
+) -> Result<()> {
+    let stopped = async { stop.await.unwrap_or(()) };
+    let given = fetching.until(stopped, *report).await?;
+    let mut asking = FuturesUnordered::new();
+    for target in targets {
+        let turn = Turn::of(target, fetching.plan, options);
+        if turn.is_up_to_date(&given) {
+            say(&unchanged(&target.name()));
+            continue;
+        }
+        asking.push(async move {
+            let asked = turn.ask(&mut |_| {}).await;
+            (target, turn, asked)
+        });
     }
+    let mut failed = None;
+    while let Some((target, turn, asked)) = asking.next().await {
+        let done = match asked {
+            Ok(asked) => turn.give(asked, fetch::duplicate(&given), *progress).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(done) => say(&line(&target.name(), &done.outcome)),
+            Err(error) => {
+                let error = error.remark(&format!("kernel {}", target.id));
+                if let Some(earlier) = failed.replace(error) {
+                    report(&earlier);
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn unchanged(name: &str) -> String {
+    format!("{name}: nothing to do, it has the same versions already")
 }
 
 /// What was done, in one line.
@@ -225,9 +245,4 @@ fn line(kernel: &str, outcome: &Outcome) -> String {
     let parts = [part("set", &outcome.set), part("left as they were", &outcome.kept), part("unset", &outcome.unset)];
     let done: Vec<_> = parts.into_iter().flatten().collect();
     format!("{kernel}: {}", if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") })
-}
-
-fn cannot(implementation: &str, language: &str) -> Error {
-    let what = format!("there is no way to set the environment of a running {implementation} ({language}) kernel");
-    Error::new(Kind::KernelCannot, what, "restart the kernel: a launch through jupyter-vault sets it before it starts")
 }

@@ -12,12 +12,14 @@
 //!
 //! - [`language`]: the table of kernels and their code
 //! - [`choose`]: which kernel is meant
+//! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - [`wait`]: what is done while a kernel does not answer
 
 pub mod choose;
 pub mod command;
 pub mod language;
+pub mod turn;
 mod wait;
 
 use std::cell::Cell;

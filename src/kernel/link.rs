@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use serde_json::Value;
+#[cfg(feature = "inject")]
+use serde_json::json;
 
 use super::client::Sockets;
 use super::connection::Channel;
 use super::message::{Header, Request};
 use crate::error::Result;
+#[cfg(feature = "inject")]
+use crate::server::websocket::Socket;
 
 /// A message that came from a kernel, its signature verified.
 #[derive(Debug, Clone)]
@@ -43,7 +47,10 @@ impl Arrived {
 #[derive(Debug)]
 pub enum Link {
     /// Its own sockets.
-    Sockets(Sockets),
+    Sockets(Box<Sockets>),
+    /// Its server's websocket.
+    #[cfg(feature = "inject")]
+    Server(Box<Socket>),
 }
 
 impl Link {
@@ -60,6 +67,8 @@ impl Link {
     ) -> Result<String> {
         match self {
             Self::Sockets(sockets) => sockets.send(channel, kind, parent, content).await,
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => socket.send(channel, kind, parent, content).await,
         }
     }
 
@@ -70,6 +79,8 @@ impl Link {
     pub async fn next(&mut self) -> Result<Arrived> {
         match self {
             Self::Sockets(sockets) => sockets.next().await,
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => socket.next().await,
         }
     }
 
@@ -78,6 +89,8 @@ impl Link {
     pub fn session_id(&self) -> &str {
         match self {
             Self::Sockets(sockets) => sockets.session_id(),
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => socket.session_id(),
         }
     }
 
@@ -88,6 +101,11 @@ impl Link {
     pub async fn look_around(&mut self) -> Result<()> {
         match self {
             Self::Sockets(sockets) => sockets.look_around().await,
+            // All channels are there already.
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => {
+                socket.send(Channel::Control, "kernel_info_request", None, &json!({})).await.map(drop)
+            }
         }
     }
 
@@ -95,6 +113,8 @@ impl Link {
     pub async fn beats(&mut self, limit: Duration) -> Option<bool> {
         match self {
             Self::Sockets(sockets) => Some(sockets.beats(limit).await),
+            #[cfg(feature = "inject")]
+            Self::Server(_) => None,
         }
     }
 
@@ -102,6 +122,17 @@ impl Link {
     pub fn set_subshell(&mut self, subshell: Option<String>) {
         match self {
             Self::Sockets(sockets) => sockets.session().set_subshell(subshell),
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => socket.session().set_subshell(subshell),
+        }
+    }
+
+    /// Ends it as whoever is at the other end expects.
+    pub async fn close(self) {
+        match self {
+            Self::Sockets(sockets) => drop(sockets),
+            #[cfg(feature = "inject")]
+            Self::Server(socket) => socket.close().await,
         }
     }
 }

@@ -50,6 +50,18 @@ pub struct Fetched {
 /// What was fetched: the last source that gives a name wins.
 pub type Given = BTreeMap<SecretName, Fetched>;
 
+/// A second copy of all, for another kernel.
+#[must_use]
+pub fn duplicate(given: &Given) -> Given {
+    let copy = |form: &Form| match form {
+        Form::Variable(value) => Form::Variable(value.duplicate()),
+        Form::File(value) => Form::File(value.duplicate()),
+    };
+    let copied =
+        |fetched: &Fetched| Fetched { form: copy(&fetched.form), path: fetched.path.clone(), version: fetched.version };
+    given.iter().map(|(name, fetched)| (name.clone(), copied(fetched))).collect()
+}
+
 /// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
 ///
 /// Does not return when SIGINT, SIGTERM or SIGHUP comes meanwhile: the process ends by that signal.

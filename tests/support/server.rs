@@ -3,7 +3,7 @@
 //! As with OpenBao, a small shell stands between, which ends the server when this process is gone.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,6 +71,8 @@ impl Kind {
 /// A running server.
 pub struct JupyterServer {
     port: u16,
+    base: String,
+    tls: bool,
     child: Child,
     log: PathBuf,
 }
@@ -91,15 +93,41 @@ impl JupyterServer {
             words[0] = words[0].replace(python::environment().to_str().expect("a path"), other);
         }
         let mut command = Command::new("sh");
-        command.args(["-c", WATCH, "sh"]).args(words).args(options);
+        let socket = options.iter().any(|option| option.starts_with("--ServerApp.sock="));
+        let name = |option: &str| option.split('=').next().map(str::to_owned);
+        // No option comes twice, and a server has a port or a socket.
+        let replaced = |usual: &str| {
+            options.iter().any(|option| name(option) == name(usual)) || socket && usual.contains(".port=")
+        };
+        let usual = words.into_iter().filter(|usual| !replaced(usual));
+        command.args(["-c", WATCH, "sh"]).args(usual).args(options);
         environment(&mut command, scratch).current_dir(scratch.path("home"));
         command.env("JUPYTER_TOKEN", TOKEN).env("KG_AUTH_TOKEN", TOKEN).env("EG_AUTH_TOKEN", TOKEN);
         command.env("EG_LIST_KERNELS", "True").envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stderr(file.try_clone().expect("the log")).stdout(file);
         let child = command.spawn().expect("a shell");
-        let mut server = Self { port, child, log };
-        server.wait_until_ready();
+        let said = |name: &str| options.iter().find_map(|option| option.strip_prefix(name)).map(str::to_owned);
+        let base = said("--ServerApp.base_url=").unwrap_or_default().trim_end_matches('/').to_owned();
+        let tls = said("--ServerApp.certfile=").is_some();
+        let mut server = Self { port, base, tls, child, log };
+        if tls || socket {
+            server.wait_for_its_file(scratch);
+        } else {
+            server.wait_until_ready();
+        }
         server
+    }
+
+    /// One that no plain request reaches leaves its file when it listens.
+    fn wait_for_its_file(&mut self, scratch: &Scratch) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let is_its = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("jpserver-");
+        let listed = || std::fs::read_dir(scratch.path("runtime")).expect("the folder").filter_map(Result::ok);
+        while !listed().any(is_its) {
+            let ended = self.child.try_wait().expect("the shell is ours").is_some();
+            assert!(!ended && Instant::now() < end, "the server does not start: {}", self.log());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
     }
 
     fn wait_until_ready(&mut self) {
@@ -117,9 +145,9 @@ impl JupyterServer {
         }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, with the base URL if it has one.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}{}", if self.tls { "https" } else { "http" }, self.port, self.base)
     }
 
     /// What it and its kernels have written.
@@ -146,8 +174,16 @@ pub struct User(Dialogue);
 impl User {
     /// A user of that server.
     pub fn of(server: &JupyterServer) -> Self {
+        Self::trusting(server, None)
+    }
+
+    /// A user who trusts that CA.
+    pub fn trusting(server: &JupyterServer, ca: Option<&Path>) -> Self {
         let mut command = Command::new(python::python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/server_client.py")).env("NO_PROXY", "*");
+        if let Some(ca) = ca {
+            command.env("SSL_CERT_FILE", ca).env("WEBSOCKET_CLIENT_CA_BUNDLE", ca);
+        }
         let mut user = Self(Dialogue::with(&mut command));
         user.ask("server", json!({"at": server.address(), "secret": TOKEN}));
         user

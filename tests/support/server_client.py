@@ -133,6 +133,31 @@ def delete(kernel="one", **_):
     return {"status": status}
 
 
+def start_cell(code, kernel="one", timeout=60, **_):
+    """Sends a cell and waits for its first output."""
+    of = kernels[kernel]
+    sent, kind = uuid.uuid4().hex, "execute_request"
+    header = {"msg_id": sent, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
+    of["socket"].send(json.dumps(whole))
+    of["socket"].settimeout(timeout)
+    while json.loads(of["socket"].recv())["msg_type"] != "stream":
+        pass
+    return {}
+
+
+def open_notebook(path, kernel="one", **_):
+    body = {"path": path, "name": path.rsplit("/")[-1], "type": "notebook", "kernel": {"id": kernels[kernel]["id"]}}
+    return {"id": rest("POST", "sessions", body)[1]["id"]}
+
+
+def leave(kernel="one", **_):
+    """Closes the connection; the kernel stays."""
+    kernels[kernel].pop("socket").close()
+    return {}
+
+
 def running(**_):
     return {"kernels": rest("GET", "kernels")[1]}
 

@@ -1,0 +1,122 @@
+//! One kernel's turn: from a link to its record.
+
+use std::collections::BTreeMap;
+
+use super::choose::{Target, Way};
+use super::{KernelInfo, Options, Outcome, inject, kernel_info, language};
+use crate::config::plan::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::{Channel, ConnectionFile};
+use crate::kernel::link::Link;
+use crate::launch::fetch::{Form, Given};
+use crate::launch::files::{self, Written};
+use crate::net::deadline::Deadline;
+use crate::record::{How, Record, Variable, origins};
+use crate::secret::SecretSet;
+use crate::sys::process::with_argument;
+
+/// A kernel, and how it is to get what.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    target: &'a Target,
+    plan: &'a Plan,
+    options: Options<'a>,
+    before: Option<Record>,
+}
+
+/// What a turn came to.
+#[derive(Debug)]
+pub struct Done {
+    /// What was changed.
+    pub outcome: Outcome,
+    /// The variables that are ours now.
+    pub variables: BTreeMap<String, Variable>,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn of `target`, whose record is read. Through a server there is none.
+    #[must_use]
+    pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
+        let before = match &target.way {
+            Way::File(_) => Record::read(&plan.runtime_dir, &target.name()),
+            Way::Server(_) => None,
+        };
+        Self { target, plan, options, before }
+    }
+
+    /// The same with the variables that are known to be ours.
+    #[must_use]
+    pub fn remembering(mut self, variables: BTreeMap<String, Variable>) -> Self {
+        self.before.get_or_insert_with(|| Record::unwritten(variables));
+        self
+    }
+
+    /// Whether the kernel has all of `given` already.
+    #[must_use]
+    pub fn is_up_to_date(&self, given: &Given) -> bool {
+        self.before.as_ref().is_some_and(|record| record.is_up_to_date(given))
+    }
+
+    /// Connects, and waits until the kernel says what it is.
+    ///
+    /// # Errors
+    /// As [`Target::link`] and [`kernel_info`].
+    pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, KernelInfo)> {
+        let mut link = self.target.link(Deadline::after(self.options.wait)).await?;
+        let info = kernel_info(&mut link, self.options.wait, progress).await?;
+        Ok((link, info))
+    }
+
+    /// Gives the kernel its variables, and writes down which.
+    ///
+    /// # Errors
+    /// As [`inject`]; [`Kind::KernelCannot`].
+    pub async fn give(
+        self,
+        (mut link, info): (Link, KernelInfo),
+        given: Given,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Done> {
+        let Self { target, plan, options, before } = self;
+        let row = language::of(&info).ok_or_else(|| cannot(&info.implementation, &info.language_info.name))?;
+        let process = match &target.way {
+            Way::File(path) => {
+                let port = ConnectionFile::read(path)?.endpoint(Channel::Shell).port();
+                with_argument(path, port)
+            }
+            Way::Server(_) => None,
+        };
+        let mut variables = origins(&given);
+        let (wanted, files) = files_of(given, plan, process)?;
+        let outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
+        link.close().await;
+        let outcome = outcome?;
+        files.keep();
+        variables.retain(|name, _| !outcome.kept.contains(name));
+        if let (Way::File(path), Some(pid)) = (&target.way, process)
+            && let Some(record) = Record::new(path, pid, How::Inject, variables.clone())
+        {
+            record.write(&plan.runtime_dir, &target.name())?;
+        }
+        Ok(Done { outcome, variables })
+    }
+}
+
+/// The secrets with those that are files written for the kernel's process.
+fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
+    let has_files = given.values().any(|fetched| matches!(fetched.form, Form::File(_)));
+    match process {
+        Some(pid) => files::write(given, &plan.runtime_dir, pid),
+        None if !has_files => files::write(given, &plan.runtime_dir, 0),
+        None => Err(Error::new(
+            Kind::KernelCannot,
+            "a source is to be a file, and the kernel's process is not to be found on this machine",
+            "give the secret as a variable, or restart the kernel through jupyter-vault",
+        )),
+    }
+}
+
+fn cannot(implementation: &str, language: &str) -> Error {
+    let what = format!("there is no way to set the environment of a running {implementation} ({language}) kernel");
+    Error::new(Kind::KernelCannot, what, "restart the kernel: a launch through jupyter-vault sets it before it starts")
+}

@@ -1,0 +1,172 @@
+//! Servers and kernels of this user on this machine, by the files that they leave in the runtime folder.
+//!
+//! A server that runs has `jpserver-PID.json` there, with its address and its token; a kernel has
+//! `kernel-ID.json`. Both stay behind when a process is killed. So a server counts while its process
+//! lives, and a kernel while something listens where its file says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use serde::Deserialize;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use super::rest::is_id;
+use crate::config::address::{Address, Tcp};
+use crate::config::credential::Credential;
+use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
+use crate::secret::SecretValue;
+
+/// The largest server file taken, in bytes.
+const LARGEST: u64 = 64 * 1024;
+/// How long a kernel's port may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// A server that runs, as its file tells.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it listens.
+    pub address: Address,
+    /// What it wants to be shown, if anything.
+    pub token: Option<Credential>,
+}
+
+#[derive(Deserialize)]
+struct ServerFile {
+    pid: i32,
+    #[serde(default)]
+    port: u16,
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    secure: bool,
+    #[serde(default)]
+    base_url: String,
+    #[serde(default)]
+    sock: String,
+    #[serde(default)]
+    token: Zeroizing<String>,
+}
+
+/// What a server's file says; `None` for what is none. `origin` is its path, for messages.
+#[must_use]
+pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
+    let file: ServerFile = serde_json::from_slice(text).ok()?;
+    let address = if file.sock.is_empty() {
+        // One that listens everywhere also listens here.
+        let host = match file.hostname.as_str() {
+            "" | "*" | "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            named => named,
+        };
+        let prefix = format!("/{}", file.base_url.trim_matches('/')).trim_end_matches('/').to_owned();
+        if file.port == 0 || host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+            return None;
+        }
+        Address::Tcp(Tcp { https: file.secure, host: host.to_owned(), port: file.port, prefix })
+    } else {
+        Address::Unix(PathBuf::from(&file.sock))
+    };
+    let token = (!file.token.is_empty())
+        .then(|| Credential { value: SecretValue::new(file.token.as_bytes().to_vec()), origin: origin.to_owned() });
+    Some((Found { address, token }, file.pid))
+}
+
+/// The servers whose files are in `runtime` and whose processes live.
+#[must_use]
+pub fn servers(runtime: &Path) -> Vec<Found> {
+    let read = |path: &PathBuf| {
+        let size = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
+        let text = Zeroizing::new((size <= LARGEST).then(|| std::fs::read(path).ok())??);
+        let (found, pid) = parse_server_file(&text, &path.display().to_string())?;
+        (pid > 0 && kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)).then_some(found)
+    };
+    files(runtime, "jpserver-").iter().filter_map(|(_, path)| read(path)).collect()
+}
+
+/// The connection files in `runtime`, with their kernels' ids, whether these run or not.
+#[must_use]
+pub fn connection_files(runtime: &Path) -> Vec<(String, PathBuf)> {
+    files(runtime, "kernel-")
+}
+
+/// The id in the name of a connection file; the stem, if it is named otherwise.
+#[must_use]
+pub fn id_of(file: &Path) -> Option<&str> {
+    let stem = file.file_stem()?.to_str()?;
+    Some(stem.strip_prefix("kernel-").filter(|id| is_id(id)).unwrap_or(stem))
+}
+
+fn files(runtime: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(runtime).into_iter().flatten().filter_map(Result::ok);
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let id = name.strip_prefix(prefix)?.strip_suffix(".json")?;
+            is_id(id).then(|| (id.to_owned(), entry.path()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether something listens where the connection file at `path` says. No byte is sent.
+pub async fn listens(path: &Path) -> bool {
+    let Ok(file) = ConnectionFile::read(path) else { return false };
+    let connected = async {
+        match file.endpoint(Channel::Heartbeat) {
+            Endpoint::Tcp(host, port) => {
+                let host = if matches!(host.as_str(), "*" | "0.0.0.0") { "127.0.0.1".to_owned() } else { host };
+                TcpStream::connect((host, port)).await.is_ok()
+            }
+            Endpoint::Ipc(path) => UnixStream::connect(path).await.is_ok(),
+        }
+    };
+    timeout(CONNECT, connected).await.unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Option<String> {
+        parse_server_file(text.as_bytes(), "x").map(|(found, _)| found.address.to_string())
+    }
+
+    #[test]
+    fn a_server_is_where_its_file_says_with_base_url_socket_and_tls() {
+        for (text, shown) in [
+            (r#"{"pid": 1, "port": 8888, "hostname": "localhost", "base_url": "/"}"#, "http://localhost:8888"),
+            (
+                r#"{"pid": 1, "port": 1, "hostname": "0.0.0.0", "base_url": "/user/ada/"}"#,
+                "http://127.0.0.1:1/user/ada",
+            ),
+            (r#"{"pid": 1, "port": 1, "hostname": "::1", "secure": true}"#, "https://[::1]:1"),
+            (r#"{"pid": 1, "port": 0, "sock": "/run/j.sock", "base_url": "/"}"#, "unix:///run/j.sock"),
+        ] {
+            assert_eq!(address(text).as_deref(), Some(shown));
+        }
+        for none in
+            ["{}", r#"{"pid": 1}"#, r#"{"pid": 1, "port": 70000}"#, "[", r#"{"pid":1,"port":1,"hostname":"a b"}"#]
+        {
+            assert_eq!(address(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_server_whose_process_is_gone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, pid: u32| {
+            std::fs::write(folder.path().join(name), format!(r#"{{"pid": {pid}, "port": 1, "token": "canary"}}"#))
+                .unwrap();
+        };
+        write("jpserver-1.json", std::process::id());
+        write("jpserver-2.json", i32::MAX as u32);
+        let found = servers(folder.path());
+        assert_eq!(found.len(), 1);
+        assert!(!format!("{found:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Jupyter servers and gateways: which kernels they have, and the way to a kernel through its server.
+//!
+//! A kernel's own sockets are the shorter way, but they may be on another machine (a gateway, a pod), or
+//! its connection file out of reach; then whoever has the server's token can still talk to the kernel.
+//!
+//! - [`address`]: the URL of a server, as Jupyter prints it
+//! - [`rest`]: its lists of kernels and sessions
+//! - [`frames`]: kernel messages as a websocket carries them, in both protocols
+//! - [`websocket`]: the connection to one kernel
+//! - [`discover`]: servers and kernels of this user on this machine
+
+pub mod address;
+pub mod discover;
+pub mod frames;
+pub mod rest;
+pub mod websocket;

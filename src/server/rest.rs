@@ -1,0 +1,300 @@
+//! A server's lists: kernels, and the notebooks whose kernels they are.
+//!
+//! Each request says `no_track_activity`, or a server that is looked at every minute would never be
+//! called idle: JupyterHub stops a user's server by the time of its last request.
+//!
+//! Source: <https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html>.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::address::prefix;
+use crate::config::address::Address;
+use crate::config::credential::Credential;
+use crate::config::plan::{Proxy, Tls};
+use crate::error::{Error, Kind, Result};
+use crate::net::Peer;
+use crate::net::connect::{Connector, broken, silent};
+use crate::net::deadline::Deadline;
+
+/// The largest list taken, in bytes.
+const LARGEST: usize = 4 << 20;
+/// The time for one request, however long the caller would wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A kernel, as a server lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// The kernelspec's name.
+    #[serde(default)]
+    pub name: String,
+    /// When it last did something, as the server words it.
+    #[serde(default)]
+    pub last_activity: String,
+    /// `idle`, `busy`, `starting`, `restarting`, `dead`.
+    #[serde(default)]
+    pub execution_state: Option<String>,
+    /// How many front ends are connected, where the server counts them.
+    #[serde(default)]
+    pub connections: Option<u64>,
+}
+
+/// What a front end opened: a notebook or a console, and its kernel.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Session {
+    /// The notebook's path below the server's root folder.
+    #[serde(default)]
+    pub path: String,
+    /// The kernel.
+    #[serde(default)]
+    pub kernel: Option<Listed>,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Status {
+    /// How many kernels run.
+    #[serde(default)]
+    pub kernels: u64,
+    /// When it was last used.
+    #[serde(default)]
+    pub last_activity: String,
+}
+
+/// A Jupyter server, and what to show it.
+#[derive(Debug)]
+pub struct Server {
+    address: Address,
+    connector: Connector,
+    token: Option<HeaderValue>,
+    token_origin: String,
+}
+
+impl Server {
+    /// Sets up for the server at `address`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a TLS file that can't be used, [`Kind::Credential`] for what is no token.
+    pub fn new(address: Address, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
+        let connector = Connector::new(Peer::Jupyter, &address, tls, proxy)?;
+        let origin = token.map_or_else(String::new, |token| token.origin.clone());
+        let token = token.map(header).transpose()?;
+        Ok(Self { address, connector, token, token_origin: origin })
+    }
+
+    /// The address, for messages.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Every kernel.
+    ///
+    /// # Errors
+    /// [`Kind::ServerDenied`], [`Kind::NotJupyter`], and the ways in which a server can't be reached.
+    pub async fn kernels(&self, deadline: Deadline) -> Result<Vec<Listed>> {
+        let listed: Vec<Listed> = self.list("/api/kernels", deadline).await?;
+        Ok(listed.into_iter().filter(|kernel| is_id(&kernel.id)).collect())
+    }
+
+    /// One kernel: a gateway may refuse the list and answer this.
+    ///
+    /// # Errors
+    /// As [`Server::kernels`], and [`Kind::NoSuchKernel`].
+    pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<Listed> {
+        if !is_id(id) {
+            return Err(self.unknown(id));
+        }
+        let reply = self.get(&format!("/api/kernels/{id}"), deadline).await?;
+        if reply.status() == StatusCode::NOT_FOUND {
+            return Err(self.not_found(id, deadline).await);
+        }
+        self.read(reply, deadline).await
+    }
+
+    /// Nothing is there: has the server no such kernel, or is it no Jupyter server?
+    pub(super) async fn not_found(&self, id: &str, deadline: Deadline) -> Error {
+        match self.get("/api", deadline).await {
+            Ok(reply) if reply.status() == StatusCode::OK => self.unknown(id),
+            Ok(reply) => self.refusal(reply.status()),
+            Err(error) => error,
+        }
+    }
+
+    /// Every open notebook and console; none where the server has no such list.
+    ///
+    /// # Errors
+    /// As [`Server::kernels`].
+    pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<Session>> {
+        let reply = self.get("/api/sessions", deadline).await?;
+        if matches!(reply.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
+            return Ok(Vec::new());
+        }
+        self.read(reply, deadline).await
+    }
+
+    /// What the server says of itself.
+    ///
+    /// # Errors
+    /// As [`Server::kernels`].
+    pub async fn status(&self, deadline: Deadline) -> Result<Status> {
+        self.list("/api/status", deadline).await
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &str, deadline: Deadline) -> Result<T> {
+        let reply = self.get(path, deadline).await?;
+        self.read(reply, deadline).await
+    }
+
+    async fn get(&self, path: &str, deadline: Deadline) -> Result<Response<Incoming>> {
+        self.request(&format!("{path}?no_track_activity=1"), &[], deadline.at_most(PATIENCE)).await
+    }
+
+    /// Sends a GET of `path` with `headers` on a connection of its own, which may be upgraded.
+    pub(super) async fn request(
+        &self,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        deadline: Deadline,
+    ) -> Result<Response<Incoming>> {
+        let asking = async {
+            let stream = self.connector.connect(&self.address, deadline).await?;
+            let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+                .max_buf_size(64 << 10)
+                .handshake(TokioIo::new(stream))
+                .await
+                .map_err(|_| self.cut())?;
+            tokio::spawn(connection.with_upgrades());
+            sender
+                .send_request(self.compose(path, headers)?)
+                .await
+                .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.cut() })
+        };
+        let late = |_| silent(Peer::Jupyter.name(), &self.address.to_string(), "the request was not answered");
+        deadline.bound(asking).await.map_err(late)?
+    }
+
+    fn compose(&self, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Request<Empty<Bytes>>> {
+        let (host, mut uri) = match &self.address {
+            Address::Tcp(tcp) => (tcp.authority(), format!("{}{path}", prefix(&self.address))),
+            Address::Unix(_) => ("localhost".to_owned(), path.to_owned()),
+        };
+        let mut request = Request::get("/").header(HOST, &host);
+        if let Some(credentials) = self.connector.forwarding_proxy() {
+            uri = format!("http://{host}{uri}");
+            if let Some(credentials) = credentials {
+                request = request.header(http::header::PROXY_AUTHORIZATION, credentials);
+            }
+        }
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request
+            .uri(uri)
+            .body(Empty::new())
+            .map_err(|_| Error::new(Kind::Usage, "the server's address can't be written as a URL", "correct --url"))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, reply: Response<Incoming>, deadline: Deadline) -> Result<T> {
+        if reply.status() != StatusCode::OK {
+            return Err(self.refusal(reply.status()));
+        }
+        let body = Limited::new(reply.into_body(), LARGEST).collect();
+        let late = |_| silent(Peer::Jupyter.name(), &self.address.to_string(), "the answer did not end");
+        let body = deadline.at_most(PATIENCE).bound(body).await.map_err(late)?;
+        let body = body.map_err(|_| self.not_jupyter("stopped in the middle of its answer, or answers too much"))?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| self.not_jupyter("answers with other than its API's JSON"))
+    }
+
+    /// What a status other than success means.
+    pub(super) fn refusal(&self, status: StatusCode) -> Error {
+        let at = &self.address;
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.denied(),
+            // A login page.
+            status if status.is_redirection() => self.denied(),
+            StatusCode::NOT_FOUND => self.not_jupyter("has no Jupyter API there"),
+            // What a hub's proxy says for a server that is not started.
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::FAILED_DEPENDENCY => Error::new(
+                Kind::ServerError,
+                format!("the Jupyter server at {at} is not started ({})", status.as_u16()),
+                "start it, and try again",
+            ),
+            status => Error::new(
+                Kind::ServerError,
+                format!("the Jupyter server at {at} failed ({})", status.as_u16()),
+                "look at the server's log",
+            ),
+        }
+    }
+
+    fn denied(&self) -> Error {
+        let at = &self.address;
+        if self.token.is_none() {
+            let advice = "name a file with its token: --token-file FILE, or set JUPYTER_TOKEN";
+            return Error::new(Kind::ServerDenied, format!("the Jupyter server at {at} asks for a token"), advice);
+        }
+        Error::new(
+            Kind::ServerDenied,
+            format!("the Jupyter server at {at} refuses the token from {}, or what it was asked", self.token_origin),
+            "check the token; a gateway lists its kernels only when it is set to, but takes a kernel's whole id",
+        )
+    }
+
+    /// The error for an id that the server does not have.
+    pub(super) fn unknown(&self, id: &str) -> Error {
+        Error::new(
+            Kind::NoSuchKernel,
+            format!("the Jupyter server at {} has no kernel {id}", self.address),
+            "it may have ended: look at the server's list of kernels",
+        )
+    }
+
+    pub(super) fn not_jupyter(&self, what: &str) -> Error {
+        Error::new(
+            Kind::NotJupyter,
+            format!("what listens at {} {what}", self.address),
+            "check that the address is a Jupyter server's, with the whole base URL: /user/NAME/ behind a hub",
+        )
+    }
+
+    /// The error for a connection that broke.
+    pub(super) fn cut(&self) -> Error {
+        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Jupyter.name(), &self.address.to_string())
+    }
+}
+
+/// Whether a text may be a kernel's id: it goes into paths of URLs and of files.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn header(token: &Credential) -> Result<HeaderValue> {
+    let text = [b"token ", token.value.expose()].concat();
+    let graphic = token.value.expose().iter().all(u8::is_ascii_graphic);
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from(text)).ok().filter(|_| graphic).ok_or_else(|| {
+        Error::new(
+            Kind::Credential,
+            format!("the token from {} has characters that no token has", token.origin),
+            "check that it holds one token and nothing else: no line breaks, spaces or quotes",
+        )
+    })?;
+    header.set_sensitive(true);
+    Ok(header)
+}

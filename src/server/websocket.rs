@@ -1,0 +1,210 @@
+//! The connection to one kernel through its server: a websocket that carries all channels.
+//!
+//! The upgrade is hyper's, so that a refusal is read like any other answer; the frames are
+//! tungstenite's. A server speaks the subprotocol of [`super::frames`] or, an older one or a gateway,
+//! JSON; its answer to the upgrade says which.
+//!
+//! While the connection stands, the server counts it: a kernel is not culled then, unless the server
+//! culls connected ones. So it is closed as soon as it has served.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt, StreamExt};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderValue, StatusCode};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::frames::{self, Parts, V1};
+use super::rest::{Server, is_id};
+use crate::config::address::Address;
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::Channel;
+use crate::kernel::link::Arrived;
+use crate::kernel::message::{Request, Session};
+use crate::kernel::signature::{Scheme, Signer};
+use crate::net::deadline::Deadline;
+
+/// What a server appends to the key, by RFC 6455.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// The time to ask a server whether it lives, when it does not connect to a kernel.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+/// The largest message taken, in bytes.
+const LARGEST: usize = 64 << 20;
+
+/// A connection to one kernel.
+pub struct Socket {
+    stream: WebSocketStream<TokioIo<Upgraded>>,
+    session: Session,
+    v1: bool,
+    kernel: String,
+    server: Address,
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Socket({} at {})", self.kernel, self.server)
+    }
+}
+
+impl Socket {
+    /// Connects to the kernel called `id`. A server answers when the kernel does: for a busy one that
+    /// may take a minute.
+    ///
+    /// # Errors
+    /// [`Kind::NoSuchKernel`], [`Kind::ServerDenied`], [`Kind::NotJupyter`], and the ways in which a server can't
+    /// be reached.
+    pub async fn connect(server: &Server, id: &str, deadline: Deadline) -> Result<Self> {
+        if !is_id(id) {
+            return Err(server.unknown(id));
+        }
+        let session = Session::new(Signer::new(Scheme::Sha256, b""));
+        let key = STANDARD.encode(fastrand::u128(..).to_ne_bytes());
+        let key_value = HeaderValue::from_str(&key).map_err(|_| server.cut())?;
+        let headers = [
+            (CONNECTION, HeaderValue::from_static("Upgrade")),
+            (UPGRADE, HeaderValue::from_static("websocket")),
+            (SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            (SEC_WEBSOCKET_KEY, key_value),
+            (SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(V1)),
+        ];
+        let path = format!("/api/kernels/{id}/channels?session_id={}", session.id());
+        let reply = match server.request(&path, &headers, deadline).await {
+            // A server waits for the kernel before it answers.
+            Err(error) if error.kind() == Kind::TimedOut => {
+                server.kernel(id, Deadline::after(AFTERWARDS)).await?;
+                return Err(busy(id));
+            }
+            reply => reply?,
+        };
+        match reply.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::NOT_FOUND => return Err(server.not_found(id, deadline).await),
+            status => return Err(server.refusal(status)),
+        }
+        let accepted = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()));
+        let said = |name| reply.headers().get(name).map(HeaderValue::as_bytes);
+        if said(SEC_WEBSOCKET_ACCEPT) != Some(accepted.as_bytes()) {
+            return Err(server.not_jupyter("opens no websocket"));
+        }
+        let v1 = said(SEC_WEBSOCKET_PROTOCOL) == Some(V1.as_bytes());
+        let upgraded = hyper::upgrade::on(reply).await.map_err(|_| server.cut())?;
+        let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
+        let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
+        Ok(Self { stream, session, v1, kernel: id.to_owned(), server: server.address().clone() })
+    }
+
+    /// The id of the session that messages are sent in.
+    #[must_use]
+    pub fn session_id(&self) -> &str {
+        self.session.id()
+    }
+
+    /// The session itself.
+    pub const fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Whether the subprotocol is spoken, and not JSON.
+    #[must_use]
+    pub const fn is_v1(&self) -> bool {
+        self.v1
+    }
+
+    /// Sends a message of type `kind`; gives its id.
+    ///
+    /// # Errors
+    /// [`Kind::KernelDied`] when the connection is gone.
+    pub async fn send(
+        &mut self,
+        channel: Channel,
+        kind: &str,
+        parent: Option<&Arrived>,
+        content: &Value,
+    ) -> Result<String> {
+        let id = self.session.next_id();
+        let whole = self.session.frames(kind, parent.map_or(b"", |parent| &parent.raw_header), content);
+        // The delimiter and the signature stay: the server makes its own.
+        let parts = whole.get(2..).unwrap_or_default();
+        let message = if self.v1 {
+            Message::binary(frames::compose_v1(channel, parts))
+        } else {
+            let text = String::from_utf8(frames::compose_json(channel, parts)).unwrap_or_default();
+            Message::text(text)
+        };
+        self.stream.send(message).await.map_err(|_| self.gone())?;
+        Ok(id)
+    }
+
+    /// The next message of any channel. Nothing is lost when this is dropped half-way.
+    ///
+    /// # Errors
+    /// [`Kind::KernelDied`] when the kernel or the server is gone, or restarts.
+    pub async fn next(&mut self) -> Result<Arrived> {
+        loop {
+            let Some(Ok(message)) = self.stream.next().await else { return Err(self.gone()) };
+            let parts = match &message {
+                Message::Binary(frame) if self.v1 => frames::parse_v1(frame),
+                Message::Binary(frame) => frames::parse_json_with_buffers(frame),
+                Message::Text(text) => frames::parse_json(text.as_bytes()),
+                Message::Close(_) => return Err(self.gone()),
+                _ => continue,
+            };
+            // What can't be read belongs to somebody who speaks more than we do.
+            let Some(arrived) = parts.as_ref().and_then(arrived) else { continue };
+            if is_an_obituary(&arrived) {
+                return Err(self.gone());
+            }
+            return Ok(arrived);
+        }
+    }
+
+    /// Closes the connection as a server expects it.
+    pub async fn close(mut self) {
+        let _ = self.stream.close(None).await;
+    }
+
+    fn gone(&self) -> Error {
+        Error::new(
+            Kind::KernelDied,
+            format!("the kernel {} or its server at {} ended or restarted meanwhile", self.kernel, self.server),
+            "once it runs again, do the same again",
+        )
+    }
+}
+
+fn busy(id: &str) -> Error {
+    Error::new(
+        Kind::KernelBusy,
+        format!("the server did not connect to the kernel {id} in time: it is busy, or does not answer"),
+        "try again when its cell has ended, or wait longer with --wait SECONDS",
+    )
+}
+
+fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
+    let content: Value = serde_json::from_slice(parts.content).ok()?;
+    let message = Request {
+        routing: Vec::new(),
+        header: serde_json::from_slice(parts.header).ok()?,
+        raw_header: parts.header.to_vec(),
+        raw_parent: parts.parent.to_vec(),
+        content,
+    };
+    message.content.is_object().then(|| Arrived::new(parts.channel, message))
+}
+
+/// A server tells its clients in the kernel's name that it died or restarts.
+fn is_an_obituary(message: &Arrived) -> bool {
+    message.channel == Channel::IoPub
+        && message.header.msg_type == "status"
+        && matches!(message.content["execution_state"].as_str(), Some("dead" | "restarting"))
+}

@@ -1,0 +1,308 @@
+//! Secrets for kernels behind servers and gateways, and which kernels are meant: the real program, real
+//! servers, a real OpenBao.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(feature = "inject")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::certificates::Certificates;
+use support::faults::{Faults, Reply};
+use support::front_end::{Cell, ipykernel, plain_kernelspec};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
+use support::openbao::Server;
+use support::server::{JupyterServer, Kind, TOKEN, User};
+
+const CANARY: &str = "canary-\"through\"-ünï-🗝";
+const LOOK: &str = "import os; print(os.environ.get('SERVED'))";
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    plain_kernelspec(&scratch, &ipykernel());
+    scratch.file("token", format!("{TOKEN}\n"));
+    Server::shared().put("served", &json!({ "SERVED": CANARY }));
+    scratch
+}
+
+/// `jupyter-vault inject OPTIONS`, with a token of Vault's and none of a server's.
+fn inject(scratch: &Scratch, options: &[&str]) -> Command {
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
+    command.arg("inject").args(options).args(["--secrets", "secret/served"]);
+    command
+}
+
+/// The same through `server`, with its token in a file.
+fn through(scratch: &Scratch, server: &JupyterServer, options: &[&str]) -> Outcome {
+    let token = scratch.path("token").display().to_string();
+    let mut all = vec!["--url", "", "--token-file", &token];
+    let address = server.address() + "/";
+    all[1] = &address;
+    all.extend(options);
+    run(&mut inject(scratch, &all))
+}
+
+fn launch(user: &mut User, kernel: &str) -> String {
+    // Enterprise Gateway starts nothing for root.
+    let options = json!({"kernel": kernel, "name": "plain", "env": {"KERNEL_USERNAME": "alice"}});
+    user.ask("launch", options)["id"].as_str().unwrap().to_owned()
+}
+
+fn look(user: &mut User, kernel: &str) -> String {
+    Cell(user.ask("cell", json!({"code": LOOK, "kernel": kernel}))).printed()
+}
+
+/// A server that gives every request these bytes.
+fn answering(bytes: &'static [u8]) -> Faults {
+    Faults::start(move |_, _| Reply::Close(bytes.to_vec()))
+}
+
+#[track_caller]
+fn succeeded(outcome: &Outcome) -> String {
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let said = String::from_utf8(outcome.stdout.clone()).unwrap();
+    assert!(!said.contains("canary") && !outcome.stderr.contains("canary"), "{said}{}", outcome.stderr);
+    said
+}
+
+/// By id, by its beginning, and by being the only one; the server's log at its most talkative shows no value.
+fn reached_through(kind: Kind, options: &[&str]) {
+    let scratch = scratch();
+    let server = JupyterServer::start_with(kind, &scratch, &[], options);
+    let mut user = User::of(&server);
+    let id = launch(&mut user, "one");
+    assert_eq!(look(&mut user, "one"), "None");
+    let said = succeeded(&through(&scratch, &server, &[&id]));
+    assert_eq!(said, format!("{id}: set SERVED\n"));
+    assert_eq!(look(&mut user, "one"), CANARY);
+    let second = launch(&mut user, "two");
+    let beginning = (1..36).map(|length| &second[..length]).find(|start| !id.starts_with(start)).unwrap();
+    succeeded(&through(&scratch, &server, &[beginning]));
+    assert_eq!(look(&mut user, "two"), CANARY);
+    user.ask("delete", json!({"kernel": "one"}));
+    succeeded(&through(&scratch, &server, &[]));
+    let log = server.log();
+    assert!(log.contains(&second) && !log.contains("canary"), "{log}");
+}
+
+#[test]
+fn through_jupyter_server_by_its_subprotocol() {
+    reached_through(Kind::JupyterServer, &["--debug"]);
+}
+
+#[test]
+fn through_jupyter_server_by_json() {
+    reached_through(Kind::JupyterServer, &["--debug", "--ZMQChannelsWebsocketConnection.kernel_ws_protocol="]);
+}
+
+#[test]
+fn through_kernel_gateway() {
+    reached_through(Kind::KernelGateway, &["--debug"]);
+}
+
+#[test]
+fn through_enterprise_gateway() {
+    reached_through(Kind::EnterpriseGateway, &["--debug"]);
+}
+
+#[test]
+fn a_gateway_that_lists_no_kernels_takes_a_whole_id() {
+    let scratch = scratch();
+    let options = ["--JupyterWebsocketPersonality.list_kernels=False"];
+    let server = JupyterServer::start_with(Kind::KernelGateway, &scratch, &[], &options);
+    let mut user = User::of(&server);
+    let id = launch(&mut user, "one");
+    through(&scratch, &server, &["--all"]).is_error(77, &["refuses the token", "takes a kernel's whole id"]);
+    succeeded(&through(&scratch, &server, &[&id]));
+    assert_eq!(look(&mut user, "one"), CANARY);
+}
+
+#[test]
+fn by_notebook_behind_a_hubs_prefix() {
+    let scratch = scratch();
+    let server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &["--ServerApp.base_url=/user/ada/"]);
+    let mut user = User::of(&server);
+    for (kernel, path) in [("one", "work/one.ipynb"), ("two", "work/two.ipynb"), ("three", "other/two.ipynb")] {
+        launch(&mut user, kernel);
+        user.ask("open_notebook", json!({"path": path, "kernel": kernel}));
+    }
+    for meant in ["one", "one.ipynb", "work/one.ipynb", "/work/one.ipynb"] {
+        let said = succeeded(&through(&scratch, &server, &[meant]));
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    succeeded(&through(&scratch, &server, &["other/two.ipynb"]));
+    assert_eq!(["one", "two", "three"].map(|kernel| look(&mut user, kernel)), [CANARY, "None", CANARY]);
+    through(&scratch, &server, &["two.ipynb"])
+        .is_error(67, &["2 kernels are meant by two.ipynb", "(work/two.ipynb)", "(other/two.ipynb)"]);
+    through(&scratch, &server, &["three.ipynb"]).is_error(67, &["no kernel or notebook called three.ipynb"]);
+    // A browser's address will do; one without the prefix says what it lacks.
+    let token = scratch.path("token").display().to_string();
+    let page = server.address() + "/lab";
+    succeeded(&run(&mut inject(&scratch, &["--url", &page, "--token-file", &token, "one"])));
+    let bare = server.address().replace("/user/ada", "");
+    run(&mut inject(&scratch, &["--url", &bare, "--token-file", &token, "one"])).is_error(65, &["/user/NAME/"]);
+}
+
+#[test]
+fn all_kernels_of_a_server_and_one_that_fails_does_not_hinder_the_others() {
+    let scratch = scratch();
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let ids = ["one", "two", "three"].map(|kernel| launch(&mut user, kernel));
+    let said = succeeded(&through(&scratch, &server, &["--all"]));
+    assert!(ids.iter().all(|id| said.contains(&format!("{id}: set SERVED"))), "{said}");
+    assert_eq!(look(&mut user, "three"), CANARY);
+    user.ask("start_cell", json!({"kernel": "two", "code": "import time; print(1, flush=True); time.sleep(600)"}));
+    let outcome = through(&scratch, &server, &["--all", "--wait", "3"]);
+    assert_eq!(outcome.code(), Some(80), "{}", outcome.stderr);
+    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(said.contains(&ids[0]) && said.contains(&ids[2]) && !said.contains(&ids[1]), "{said}");
+    assert!(outcome.stderr.contains(&format!("(kernel {})", ids[1])), "{}", outcome.stderr);
+}
+
+#[test]
+fn by_tls_with_the_given_ca_alone() {
+    let scratch = scratch();
+    let certificates = Certificates::make(&scratch.path("tls"));
+    let option = |name: &str, path: std::path::PathBuf| format!("--ServerApp.{name}={}", path.display());
+    let options = [option("certfile", certificates.cert("good")), option("keyfile", certificates.key("good"))];
+    let options = options.each_ref().map(String::as_str);
+    let server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &options);
+    let mut user = User::trusting(&server, Some(&certificates.cert("ca")));
+    launch(&mut user, "one");
+    let ca = certificates.cert("ca").display().to_string();
+    succeeded(&through(&scratch, &server, &["--ca-cert", &ca]));
+    assert_eq!(look(&mut user, "one"), CANARY);
+    through(&scratch, &server, &[]).is_error(69, &["the Jupyter server at", "unknown issuer", "--ca-cert"]);
+    let token = scratch.path("token").display().to_string();
+    let plain = server.address().replace("https", "http");
+    run(&mut inject(&scratch, &["--url", &plain, "--token-file", &token])).is_error(69, &["Jupyter server"]);
+}
+
+#[test]
+fn by_a_unix_socket_that_the_servers_own_file_names() {
+    let scratch = scratch();
+    let socket = scratch.path("jupyter.sock");
+    let option = format!("--ServerApp.sock={}", socket.display());
+    let _server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &[&option]);
+    let ask = |method: &str, path: &str, body: &str| -> Value {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        let length = body.len();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).unwrap_or_default()
+    };
+    let id = ask("POST", "/api/kernels", r#"{"name": "plain"}"#)["id"].as_str().unwrap().to_owned();
+    let body = json!({"path": "n.ipynb", "name": "n.ipynb", "type": "notebook", "kernel": {"id": id}}).to_string();
+    ask("POST", "/api/sessions", &body);
+    // Through the socket, with a token in a file, in the environment, or from the server's file.
+    let url = format!("unix://{}", socket.display());
+    let encoded = format!("http+unix://{}/", socket.display().to_string().replace('/', "%2F"));
+    let token = scratch.path("token").display().to_string();
+    succeeded(&run(&mut inject(&scratch, &["--url", &url, "--token-file", &token, "n.ipynb"])));
+    succeeded(&run(&mut inject(&scratch, &["--url", &encoded, "n"])));
+    std::fs::rename(scratch.path("runtime"), scratch.path("elsewhere")).unwrap();
+    std::fs::create_dir(scratch.path("runtime")).unwrap();
+    succeeded(&run(inject(&scratch, &["--url", &url, "n"]).env("JUPYTER_TOKEN", TOKEN)));
+    run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(77, &["asks for a token", "--token-file"]);
+    // Nothing said: the file in the runtime folder leads to the server, this to the notebook.
+    std::fs::remove_dir(scratch.path("runtime")).unwrap();
+    std::fs::rename(scratch.path("elsewhere"), scratch.path("runtime")).unwrap();
+    assert_eq!(succeeded(&run(&mut inject(&scratch, &["n"]))), format!("kernel-{id}: set SERVED\n"));
+}
+
+#[test]
+fn nothing_said_is_the_only_kernel_and_several_are_listed() {
+    let scratch = scratch();
+    run(&mut inject(&scratch, &[])).is_error(67, &["no kernel runs", "jupyter --runtime-dir"]);
+    // Left behind by a kernel and a server that were killed.
+    let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
+    scratch.file("runtime/kernel-stale.json", stale.to_string());
+    scratch.file("runtime/jpserver-2147483647.json", r#"{"pid": 2147483647, "port": 1, "token": "canary"}"#);
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let one = launch(&mut user, "one");
+    user.ask("open_notebook", json!({"path": "deep/one.ipynb", "kernel": "one"}));
+    let said = succeeded(&run(&mut inject(&scratch, &[])));
+    assert_eq!(said, format!("kernel-{one}: set SERVED\n"));
+    assert_eq!(look(&mut user, "one"), CANARY);
+    let two = launch(&mut user, "two");
+    run(&mut inject(&scratch, &[])).is_error(67, &["2 kernels run", &format!("{one} (deep/one.ipynb)"), &two, "--all"]);
+    let said = succeeded(&run(&mut inject(&scratch, &["--all"])));
+    assert!(said.lines().count() == 2 && said.contains(&two), "{said}");
+    // By notebook, though no server is named; by the beginning of an id; by a file's name in the folder.
+    assert_eq!(
+        succeeded(&run(&mut inject(&scratch, &["one.ipynb"]))),
+        format!("kernel-{one}: nothing to do, it has the same versions already\n")
+    );
+    succeeded(&run(&mut inject(&scratch, &[&two[..35]])));
+    succeeded(&run(&mut inject(&scratch, &[&format!("kernel-{two}.json")])));
+    run(&mut inject(&scratch, &["stale"])).is_error(68, &["nothing listens there"]);
+    run(&mut inject(&scratch, &["kernel-none.json"])).is_error(67, &["there is no file kernel-none.json"]);
+    run(&mut inject(&scratch, &["--all", "stale"])).is_error(64, &["cannot be used with"]);
+}
+
+#[test]
+fn each_way_in_which_a_server_is_not_reached_says_its_own() {
+    let scratch = scratch();
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    launch(&mut user, "one");
+    let wrong = scratch.file("wrong", "canary-wrong-token").display().to_string();
+    let with = |file: &str, kernel: &str| {
+        run(&mut inject(&scratch, &["--url", &server.address(), "--token-file", file, kernel]))
+    };
+    with(&wrong, "one").is_error(77, &["refuses the token from", "wrong"]);
+    let broken = scratch.file("broken", "canary two words").display().to_string();
+    with(&broken, "one").is_error(78, &["characters that no token has"]);
+    let none = "01234567-89ab-cdef-0123-456789abcdef";
+    through(&scratch, &server, &[none]).is_error(67, &["has no kernel 01234567"]);
+    let token = scratch.path("token").display().to_string();
+    let at = |url: &str| run(&mut inject(&scratch, &["--url", url, "--token-file", &token, none]));
+    at("http://127.0.0.1:1/").is_error(69, &["the Jupyter server at 127.0.0.1:1 refused"]);
+    at("http://127.0.0.1:1/?token=canary").is_error(64, &["--url has a query", "--token-file"]);
+    at("nonsense").is_error(64, &["--url"]);
+    // Vault is no Jupyter server.
+    at(&Server::shared().address()).is_error(65, &["whole base URL"]);
+    let dead = answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[\"canary\"");
+    at(&dead.address()).is_error(65, &["stopped in the middle"]);
+    let login = answering(b"HTTP/1.1 302 Found\r\nLocation: /hub/login\r\nContent-Length: 0\r\n\r\n");
+    at(&login.address()).is_error(77, &["refuses the token"]);
+    let stopped = answering(b"HTTP/1.1 424 Failed Dependency\r\nContent-Length: 0\r\n\r\n");
+    at(&stopped.address()).is_error(69, &["is not started (424)"]);
+}
+
+#[test]
+fn a_server_that_goes_half_way_ends_the_wait() {
+    let scratch = scratch();
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let id = launch(&mut user, "one");
+    user.ask("start_cell", json!({"code": "import time; print(1, flush=True); time.sleep(600)"}));
+    let token = scratch.path("token").display().to_string();
+    let mut command = inject(&scratch, &["--url", &server.address(), "--token-file", &token, &id, "--wait", "600"]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The user, and us.
+    eventually("the server counts our connection", || {
+        user.ask("running", json!({}))["kernels"][0]["connections"].as_i64() == Some(2)
+    });
+    drop(server);
+    finish(child).is_error(74, &["ended or restarted meanwhile"]);
+}
