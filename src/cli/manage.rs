@@ -12,6 +12,8 @@ use super::duration;
 pub enum Manage {
     /// Say what is configured, whether it works, and what to ask for where it does not
     Doctor(Doctor),
+    /// List the kernels that run, with what each was given, from where and since when
+    Kernels(Kernels),
 }
 
 /// `jupyter-vault doctor`.
@@ -35,6 +37,14 @@ pub struct Doctor {
     /// Accept a secret of this protected name (may be given more than once)
     #[arg(long, value_name = "NAME")]
     pub allow: Vec<String>,
+    /// One JSON object in place of the text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `jupyter-vault kernels`.
+#[derive(Debug, Default, Args)]
+pub struct Kernels {
     /// One JSON object in place of the text
     #[arg(long)]
     pub json: bool,

@@ -300,8 +300,9 @@ fn missing_setting(method: &str, key: &str) -> Error {
     )
 }
 
-/// Jupyter's runtime folder; `XDG_RUNTIME_DIR` before the data folder, because it is in memory.
-fn runtime_dir(environment: &Environment) -> PathBuf {
+/// Our folder in Jupyter's runtime folder; `XDG_RUNTIME_DIR` before the data folder, because it is in memory.
+#[must_use]
+pub fn runtime_dir(environment: &Environment) -> PathBuf {
     let below = |name: &str, rest: &str| environment.path(name).map(|folder| folder.join(rest));
     environment
         .path("JUPYTER_RUNTIME_DIR")

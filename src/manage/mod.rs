@@ -4,6 +4,7 @@
 //! is for what keeps them from having one.
 
 pub mod doctor;
+pub mod kernels;
 pub mod report;
 
 use crate::cli::manage::Manage;
@@ -25,5 +26,6 @@ pub struct Outcome {
 pub fn run(command: &Manage) -> Result<Outcome> {
     match command {
         Manage::Doctor(arguments) => doctor::run(arguments),
+        Manage::Kernels(arguments) => kernels::run(arguments),
     }
 }

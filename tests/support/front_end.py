@@ -13,9 +13,12 @@ from jupyter_client.manager import KernelManager
 manager = client = None
 
 
-def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, **_):
+def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=None, **_):
     global manager
     manager = KernelManager(kernel_name=kernel, transport=transport)
+    if name:
+        # A server names it so; a lone manager takes a temporary file.
+        manager.connection_file = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], name)
     if curve:
         manager.transport_encryption = "required"
     manager.start_kernel(env={**os.environ, **(extra_env or {})}, stderr=open(os.environ["KERNEL_LOG"], "ab"))

@@ -9,6 +9,7 @@ mod certificate;
 mod configuration;
 mod environment;
 mod gateway;
+mod kernels;
 mod login;
 mod server;
 mod sources;
@@ -43,6 +44,9 @@ pub fn run(arguments: &Doctor) -> Result<Outcome> {
         environment::look(plan, &parent, &found, &mut report);
     }
     gateway::look(arguments, &parent, &configured, &mut report);
+    #[cfg(feature = "wrap")]
+    kernels::look_at_kernelspecs(&parent, &mut report);
+    kernels::look(&parent, &mut report);
     let healthy = match found.names.len() {
         _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
         1 => "a kernel that is started so gets 1 variable".to_owned(),

@@ -1,0 +1,185 @@
+//! `kernels`: which kernels run here, and which of them were given their secrets.
+//!
+//! A connection file says that a kernel was started. That it runs is told by its process or its
+//! heartbeat, which comes back however busy it is; what it was given, by the record that a launch or an
+//! inject left for that process.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::report::SCHEMA;
+use crate::cli::manage::Kernels;
+use crate::config::env::Environment;
+use crate::config::plan::runtime_dir;
+use crate::error::{Result, one_line};
+use crate::kernel::client::Sockets;
+use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
+use crate::launch::fetch::runtime;
+use crate::record::{How, Record};
+use crate::sys::process::with_argument;
+
+/// The longest that a heartbeat may take, on a machine that is busy.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// A kernel that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its connection file.
+    pub file: PathBuf,
+    /// Its kernelspec, if the file tells.
+    pub kernelspec: Option<String>,
+    /// Its process, if it is one that we may look at.
+    pub pid: Option<u32>,
+    /// Whether its heartbeat came back.
+    pub answers: bool,
+    /// What it was given by us.
+    pub record: Option<Record>,
+}
+
+/// All kernels of this user's runtime folder.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Those that run, by file.
+    pub running: Vec<Running>,
+    /// The files of those that do not.
+    pub gone: Vec<PathBuf>,
+}
+
+/// Lists them.
+///
+/// # Errors
+/// [`crate::error::Kind::Os`] when the system has no descriptors left.
+pub fn run(arguments: &Kernels) -> Result<Outcome> {
+    let kernels = find(&Environment::take())?;
+    let text = if arguments.json { json_text(&kernels) } else { text(&kernels) };
+    Ok(Outcome { text, code: 0 })
+}
+
+/// Looks at each connection file in Jupyter's runtime folder, and at those that records name.
+///
+/// # Errors
+/// As [`run`].
+pub fn find(environment: &Environment) -> Result<Found> {
+    let ours = runtime_dir(environment);
+    let jupyter = ours.parent().unwrap_or(&ours);
+    let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
+    let records = ours.join("kernels");
+    let elsewhere = files_in(&records).filter_map(|path| Record::read(&ours, &stem(&path)));
+    files.extend(elsewhere.map(|record| record.connection_file).filter(|file| {
+        // The same file, by another name of the runtime folder.
+        file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
+    }));
+    let runtime = runtime()?;
+    let looked = runtime.block_on(join_all(files.into_iter().map(|file| look(file, &ours))));
+    runtime.shutdown_background();
+    let mut kernels = Found::default();
+    for outcome in looked {
+        match outcome {
+            Ok(running) => kernels.running.push(running),
+            Err(gone) => kernels.gone.push(gone),
+        }
+    }
+    Ok(kernels)
+}
+
+fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The kernel of a file, or the file again when there is none.
+async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
+    let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
+    let record = Record::read(ours, &stem(&path));
+    let port = match file.endpoint(Channel::Shell) {
+        Endpoint::Tcp(_, port) => Some(port),
+        Endpoint::Ipc(_) => None,
+    };
+    let pid = record.as_ref().map(|record| record.pid).or_else(|| with_argument(&path, port));
+    let kernelspec = file.kernel_name().map(str::to_owned);
+    let answers = match tokio::time::timeout(BEAT, Sockets::connect(file, &[])).await {
+        Ok(Ok(mut sockets)) => sockets.beats(BEAT).await,
+        _ => false,
+    };
+    let lives = record.is_some() || pid.is_some_and(|pid| is_named_by(&path, pid));
+    if !answers && !lives {
+        return Err(path);
+    }
+    Ok(Running { file: path, kernelspec, pid, answers, record })
+}
+
+/// Whether the process's command line names the whole path: a name alone may be another folder's.
+fn is_named_by(path: &Path, pid: u32) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|argument| argument.ends_with(path))
+}
+
+fn text(kernels: &Found) -> String {
+    let mut text = String::new();
+    for kernel in &kernels.running {
+        let name = one_line(&stem(&kernel.file));
+        let kernelspec = one_line(kernel.kernelspec.as_deref().unwrap_or("-"));
+        let pid = kernel.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+        let silent = if kernel.answers { "" } else { ", does not answer" };
+        let _ = writeln!(text, "{name} ({kernelspec}{pid}{silent}): {}", summary(kernel.record.as_ref()));
+        for (name, variable) in kernel.record.iter().flat_map(|record| &record.variables) {
+            let version = variable.version.map_or_else(String::new, |version| format!(", version {version}"));
+            let _ = writeln!(text, "  {}  from {}{version}", one_line(name), one_line(&variable.path));
+        }
+    }
+    let with = kernels.running.iter().filter(|kernel| kernel.record.is_some()).count();
+    let _ = writeln!(text, "kernels that run: {}, with secrets by us: {with}", kernels.running.len());
+    if !kernels.gone.is_empty() {
+        let _ = writeln!(text, "connection files without a kernel: {}", kernels.gone.len());
+    }
+    text
+}
+
+fn summary(record: Option<&Record>) -> String {
+    record.map_or_else(
+        || "no secrets by us".to_owned(),
+        |record| format!("{} by {} since {}", counted(record.variables.len()), how(record.how), one_line(&record.at)),
+    )
+}
+
+fn counted(number: usize) -> String {
+    format!("{number} variable{}", if number == 1 { "" } else { "s" })
+}
+
+const fn how(how: How) -> &'static str {
+    match how {
+        How::Launch => "launch",
+        How::Inject => "inject",
+    }
+}
+
+fn json_text(kernels: &Found) -> String {
+    let running: Vec<_> = kernels.running.iter().map(object).collect();
+    let object = json!({ "schema": SCHEMA, "kernels": running, "gone": kernels.gone });
+    format!("{object:#}\n")
+}
+
+fn object(kernel: &Running) -> Value {
+    let secrets = kernel
+        .record
+        .as_ref()
+        .map(|record| json!({ "how": how(record.how), "at": record.at, "variables": record.variables }));
+    json!({
+        "connection_file": kernel.file,
+        "kernelspec": kernel.kernelspec,
+        "pid": kernel.pid,
+        "answers": kernel.answers,
+        "secrets": secrets,
+    })
+}

@@ -1,0 +1,133 @@
+//! `kernels`: real ipykernels, some with secrets and some without, and files of kernels that are gone.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "manage", feature = "inject"))]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::front_end::{FrontEnd, connection_file, ipykernel, kernelspec, plain_kernelspec};
+use support::launcher::{Scratch, run};
+use support::openbao::Server;
+
+struct Kernel {
+    front_end: FrontEnd,
+    file: PathBuf,
+    pid: u64,
+}
+
+fn start(scratch: &Scratch, name: &str) -> Kernel {
+    plain_kernelspec(scratch, &ipykernel());
+    let mut front_end = FrontEnd::new(scratch);
+    let started = front_end.ask("start", json!({"kernel": "plain", "name": name}));
+    front_end.ask("ready", json!({}));
+    Kernel { front_end, file: started["file"].as_str().unwrap().into(), pid: started["pid"].as_u64().unwrap() }
+}
+
+/// The list as text and as an object.
+#[track_caller]
+fn listed(scratch: &Scratch) -> (String, Value) {
+    let ran = |options: &[&str]| {
+        let outcome = run(scratch.launcher().arg("kernels").args(options));
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        assert!(!text.contains("canary"), "{text}");
+        text
+    };
+    (ran(&[]), serde_json::from_str(&ran(&["--json"])).unwrap())
+}
+
+fn of<'a>(list: &'a Value, file: &Path) -> &'a Value {
+    let kernels = list["kernels"].as_array().unwrap().iter();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    kernels
+        .into_iter()
+        .find(|kernel| kernel["connection_file"].as_str().unwrap().ends_with(name))
+        .unwrap_or(&Value::Null)
+}
+
+#[test]
+fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not() {
+    let server = Server::shared();
+    server.put("kernels", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
+    let scratch = Scratch::new();
+    let (with, mut without) = (start(&scratch, "kernel-with.json"), start(&scratch, "kernel-without.json"));
+    let dead = connection_file(&scratch, "canary-key");
+    scratch.file("runtime/kernel-broken.json", "{\"shell_port\": \"canary\"");
+    let mut inject = scratch.launcher();
+    inject.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").arg("inject").arg(&with.file);
+    let injected = run(inject.args(["--secrets", "secret/kernels"]));
+    assert_eq!(injected.code(), Some(0), "{}", injected.stderr);
+
+    let (text, list) = listed(&scratch);
+    assert_eq!(list["schema"], 1);
+    assert_eq!(list["kernels"].as_array().unwrap().len(), 2, "{list}");
+    let given = of(&list, &with.file);
+    assert_eq!((&given["pid"], &given["answers"]), (&json!(with.pid), &json!(true)));
+    assert_eq!(given["secrets"]["how"], "inject");
+    let at = given["secrets"]["at"].as_str().unwrap();
+    assert!(at.starts_with("20") && at.ends_with('Z'), "{at}");
+    let variables = json!({"API_KEY": {"path": "secret/kernels", "version": 1}, "DB_URL": {"path": "secret/kernels", "version": 1}});
+    assert_eq!(given["secrets"]["variables"], variables);
+    let bare = of(&list, &without.file);
+    assert!(bare.is_object(), "{:?} is not in {list}", without.file);
+    assert_eq!((&bare["pid"], &bare["answers"], &bare["secrets"]), (&json!(without.pid), &json!(true), &Value::Null));
+    let gone: Vec<_> =
+        list["gone"].as_array().unwrap().iter().map(|file| PathBuf::from(file.as_str().unwrap())).collect();
+    assert_eq!(gone, [dead, scratch.path("runtime/kernel-broken.json")]);
+    for line in [
+        format!("pid {}): 2 variables by inject since {at}", with.pid),
+        "  API_KEY  from secret/kernels, version 1".to_owned(),
+        format!("pid {}): no secrets by us", without.pid),
+        "kernels that run: 2, with secrets by us: 1".to_owned(),
+        "connection files without a kernel: 2".to_owned(),
+    ] {
+        assert!(text.contains(&line), "no {line:?} in\n{text}");
+    }
+
+    let mut doctor = scratch.launcher();
+    doctor.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").env("JUPYTER_PATH", scratch.path("home"));
+    kernelspec(&scratch, "", &[], &["true"]);
+    let report = run(doctor.args(["doctor", "--secrets", "secret/kernels"]));
+    let report = String::from_utf8(report.stdout).unwrap();
+    for line in ["vaulted is wrapped (", "plain is not wrapped (", "kernels that run here: 2, without secrets by us: 1"]
+    {
+        assert!(report.contains(line), "no {line:?} in\n{report}");
+    }
+
+    // A busy kernel runs all the same; its record is not another's after a restart.
+    without.front_end.ask(
+        "send",
+        json!({"kind": "execute_request", "content": {"code": "import time; time.sleep(600)", "silent": false}}),
+    );
+    assert_eq!(of(&listed(&scratch).1, &without.file)["answers"], true);
+    let mut with = with;
+    let restarted = with.front_end.ask("restart", json!({}));
+    with.front_end.ask("ready", json!({}));
+    let (_, list) = listed(&scratch);
+    assert_eq!(of(&list, &with.file)["secrets"], Value::Null, "{restarted} {list}");
+    assert_eq!(list["kernels"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn without_any_kernel_there_is_an_empty_list() {
+    let scratch = Scratch::new();
+    let (text, list) = listed(&scratch);
+    assert_eq!(text, "kernels that run: 0, with secrets by us: 0\n");
+    assert_eq!(list, json!({"schema": 1, "kernels": [], "gone": []}));
+    std::fs::remove_dir(scratch.path("runtime")).unwrap();
+    assert_eq!(listed(&scratch).1["kernels"], json!([]));
+}
