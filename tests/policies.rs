@@ -18,7 +18,7 @@ mod support;
 use serde_json::json;
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::Server;
-use support::policies::{load, log_in, two_users};
+use support::policies::{load, log_in, two_secrets, two_users};
 
 const PRINT: &[&str] = &["sh", "-c", "printf %s \"$OWN\""];
 
@@ -52,9 +52,7 @@ fn a_user_reads_their_own_path_and_nobody_elses() {
 #[test]
 fn jupyterhubs_token_makes_tokens_for_one_user_each_and_reads_nothing() {
     let server = Server::start();
-    for user in ["ada", "bert"] {
-        server.put(&format!("users/{user}"), &json!({ "OWN": user }));
-    }
+    two_secrets(&server);
     load(&server, "jupyterhub", "jupyterhub.hcl", "token/");
     load(&server, "jupyter-user", "user.hcl", "token/");
     let role = json!({

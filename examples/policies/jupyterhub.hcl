@@ -9,3 +9,8 @@
 path "auth/token/create/jupyterhub" {
   capabilities = ["update"]
 }
+
+# A user's token ends with their server.
+path "auth/token/revoke-accessor" {
+  capabilities = ["update"]
+}

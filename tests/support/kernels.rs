@@ -25,7 +25,7 @@ pub fn command(kernel: &str) -> Vec<String> {
             let deno = python::kernels().join("bin/deno").display().to_string();
             ([deno.as_str(), "jupyter", "--kernel"].map(str::to_owned).to_vec(), Some("--conn"))
         }
-        "tslab" => (vec![tslab().display().to_string(), "kernel".to_owned()], None),
+        "tslab" => (vec![npm("tslab").display().to_string(), "kernel".to_owned()], None),
         "ir" => (["R", "--slave", "-e", "IRkernel::main()", "--args"].map(str::to_owned).to_vec(), None),
         _ => panic!("no kernel is called {kernel}"),
     };
@@ -40,8 +40,8 @@ pub fn command(kernel: &str) -> Vec<String> {
     words
 }
 
-/// tslab's program, installed with npm if need be: the versions in `tests/npm/package-lock.json`.
-fn tslab() -> PathBuf {
+/// A program that npm brings, installed if need be: the versions in `tests/npm/package-lock.json`.
+pub fn npm(program: &str) -> PathBuf {
     let folder = python::target().join("npm-kernels");
     create_dir_all(python::target()).expect("the target folder can be made");
     let lock = File::create(python::target().join("npm-kernels.lock")).expect("the lock can be made");
@@ -62,5 +62,5 @@ fn tslab() -> PathBuf {
         assert!(status.success(), "npm ci failed: {status}");
         write(&mark, wanted).expect("the mark can be written");
     }
-    folder.join("node_modules/.bin/tslab")
+    folder.join("node_modules/.bin").join(program)
 }

@@ -11,5 +11,6 @@ pub mod launcher;
 pub mod openbao;
 pub mod policies;
 pub mod python;
+pub mod ready;
 pub mod server;
 pub mod wheel;

@@ -17,12 +17,19 @@ pub fn accessor(server: &Server, mount: &str) -> String {
     mounts["data"][mount]["accessor"].as_str().expect("an accessor").to_owned()
 }
 
-/// Ada and Bert log in by password; each has a secret of one's own, whose value is the name.
+/// Ada and Bert each have a secret of one's own, whose value is the name.
+pub fn two_secrets(server: &Server) {
+    for user in ["ada", "bert"] {
+        server.put(&format!("users/{user}"), &json!({ "OWN": user }));
+    }
+}
+
+/// The same, and they log in by password.
 pub fn two_users(server: &Server) {
+    two_secrets(server);
     server.enable_auth("userpass", "userpass");
     load(server, "jupyter-user", "user.hcl", "userpass/");
     for user in ["ada", "bert"] {
-        server.put(&format!("users/{user}"), &json!({ "OWN": user }));
         let account = json!({"password": format!("{user}'s"), "token_policies": "jupyter-user"});
         server.must("POST", &format!("auth/userpass/users/{user}"), &account);
     }

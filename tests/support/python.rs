@@ -78,6 +78,26 @@ pub fn enterprise_gateway_files() -> PathBuf {
     FOLDER.clone()
 }
 
+/// The same with Spark, which needs Java.
+#[allow(dead_code, reason = "the quickstart needs no gateway")]
+pub fn spark() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-spark", "requirements-spark.txt"));
+    &ENVIRONMENT
+}
+
+/// JupyterHub and what its users' servers are.
+#[allow(dead_code, reason = "the quickstart needs no hub")]
+pub fn jupyterhub() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-jupyterhub", "requirements-jupyterhub.txt"));
+    &ENVIRONMENT
+}
+
+/// The schemas of Kubernetes.
+#[allow(dead_code, reason = "the quickstart needs no manifests")]
+pub fn manifests() -> PathBuf {
+    build("python-manifests", "requirements-manifests.txt").join("bin/python")
+}
+
 /// Playwright drives a browser, which must be there.
 #[allow(dead_code, reason = "the quickstart needs no browser")]
 pub fn browser() -> PathBuf {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::dialogue::Dialogue;
 use super::front_end::{Cell, environment};
+use super::kernels::npm;
 use super::launcher::{Scratch, wait};
 use super::openbao::free_ports;
 use super::python;
@@ -28,6 +29,8 @@ pub enum Kind {
     JupyterLab,
     KernelGateway,
     EnterpriseGateway,
+    /// Configured by `config/jupyterhub_config.py` of the test's folder.
+    JupyterHub,
 }
 
 impl Kind {
@@ -64,6 +67,18 @@ impl Kind {
                 format!("--EnterpriseGatewayApp.port={port}"),
                 "--EnterpriseGatewayApp.list_kernels=True".to_owned(),
             ],
+            Self::JupyterHub => {
+                let [hub, proxy] = free_ports();
+                vec![
+                    python::jupyterhub().join("bin/jupyterhub").display().to_string(),
+                    "--config".to_owned(),
+                    scratch.path("config/jupyterhub_config.py").display().to_string(),
+                    format!("--JupyterHub.bind_url=http://127.0.0.1:{port}"),
+                    format!("--JupyterHub.hub_port={hub}"),
+                    format!("--ConfigurableHTTPProxy.api_url=http://127.0.0.1:{proxy}"),
+                    format!("--ConfigurableHTTPProxy.command={}", npm("configurable-http-proxy").display()),
+                ]
+            }
         }
     }
 }
@@ -113,7 +128,7 @@ impl JupyterServer {
         if tls || socket {
             server.wait_for_its_file(scratch);
         } else {
-            server.wait_until_ready();
+            server.wait_until_ready(if kind == Kind::JupyterHub { "hub/health" } else { "api/kernelspecs" });
         }
         server
     }
@@ -130,10 +145,10 @@ impl JupyterServer {
         }
     }
 
-    fn wait_until_ready(&mut self) {
+    fn wait_until_ready(&mut self, path: &str) {
         let end = Instant::now() + Duration::from_secs(60);
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
-        let address = format!("{}/api/kernelspecs", self.address());
+        let address = format!("{}/{path}", self.address());
         loop {
             let request = agent.get(&address).header("Authorization", format!("token {TOKEN}"));
             if request.call().is_ok_and(|answer| answer.status() == 200) {
@@ -186,6 +201,13 @@ impl User {
         }
         let mut user = Self(Dialogue::with(&mut command));
         user.ask("server", json!({"at": server.address(), "secret": TOKEN}));
+        user
+    }
+
+    /// A user who logs in to that hub, and gets a server of one's own there.
+    pub fn of_hub(hub: &JupyterServer, name: &str, password: &str) -> Self {
+        let mut user = Self::of(hub);
+        user.ask("hub", json!({"at": hub.address(), "user": name, "password": password}));
         user
     }
 

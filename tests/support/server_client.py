@@ -3,9 +3,12 @@
 Orders name the `kernel` by what `launch` called it, so that several can be used at once.
 """
 
+import http.cookiejar
 import json
 import sys
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -19,6 +22,53 @@ def server(at, secret, **_):
     global url, token
     url, token = at.rstrip("/"), secret
     return {}
+
+
+def hub(at, user, password, **_):
+    """Logs in to a JupyterHub as a browser does, and starts the user's server, which is the `server` from then on."""
+    cookies = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+
+    def guard():
+        return next(cookie.value for cookie in cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")
+
+    browser.open(f"{at}/hub/login", timeout=60).read()
+    form = {"username": user, "password": password, "_xsrf": guard()}
+    # Where it leads after that is for people to see.
+    browser.open(f"{at}/hub/login?next=%2Fhub%2Ftoken", urllib.parse.urlencode(form).encode(), timeout=60).read()
+    headers = {"X-XSRFToken": guard(), "Content-Type": "application/json", "Referer": f"{at}/hub/token"}
+    ask = urllib.request.Request(f"{at}/hub/api/users/{user}/tokens", b"{}", headers, method="POST")
+    own = json.loads(browser.open(ask, timeout=60).read())["token"]
+
+    def api(method, path):
+        request = urllib.request.Request(f"{at}/hub/api/{path}", headers={"Authorization": f"token {own}"}, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+    api("POST", f"users/{user}/server")
+    end = time.monotonic() + 60
+    while not api("GET", f"users/{user}")["servers"].get("", {}).get("ready"):
+        if time.monotonic() > end:
+            raise TimeoutError("the user's server does not start")
+        time.sleep(0.2)
+    return server(f"{at}/user/{user}", own)
+
+
+def leave_hub(at, user, **_):
+    """Ends the user's server."""
+    request = urllib.request.Request(f"{at}/hub/api/users/{user}/server", headers={"Authorization": f"token {token}"}, method="DELETE")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return {"status": answer.status}
+
+
+def status(path, at=None, **_):
+    """What a server answers to a GET."""
+    try:
+        request = urllib.request.Request(f"{at or url}/{path}", headers={"Authorization": f"token {token}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return {"status": answer.status}
+    except urllib.error.HTTPError as refused:
+        return {"status": refused.code}
 
 
 def rest(method, path, body=None, timeout=90):

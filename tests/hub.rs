@@ -1,0 +1,102 @@
+//! A real JupyterHub with the configuration in `examples/jupyterhub`: two users log in, and each one's
+//! kernels have that user's secrets.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::front_end::{ipykernel, kernelspec};
+use support::launcher::{Scratch, eventually};
+use support::openbao::Server;
+use support::policies::{load, two_secrets};
+use support::python;
+use support::server::{JupyterServer, Kind, User};
+
+const LOOK: &str = "import os, json; print(json.dumps({'own': os.environ.get('OWN'), \
+    'credentials': [n for n in os.environ if 'VAULT' in n and 'TOKEN' in n]}))";
+
+/// The hub's configuration for this machine, on top of the example.
+fn configuration(scratch: &Scratch) -> String {
+    let singleuser = python::jupyterhub().join("bin/jupyterhub-singleuser");
+    let folder = |name: &str| scratch.path(name).display().to_string();
+    format!(
+        "load_subconfig({example:?})\n\
+         c.JupyterHub.authenticator_class = 'dummy'\n\
+         c.Authenticator.allow_all = True\n\
+         c.JupyterHub.spawner_class = 'simple'\n\
+         c.JupyterHub.db_url = 'sqlite:///{runtime}/hub.sqlite'\n\
+         c.JupyterHub.cookie_secret_file = '{runtime}/cookie-secret'\n\
+         c.ConfigurableHTTPProxy.pid_file = '{runtime}/proxy.pid'\n\
+         c.SimpleLocalProcessSpawner.home_dir_template = '{home}/{{username}}'\n\
+         c.Spawner.cmd = [{singleuser:?}]\n\
+         c.Spawner.args = ['--allow-root']\n\
+         c.Spawner.http_timeout = 60\n\
+         c.Spawner.environment = {{'JUPYTER_PATH': '{home}', 'JUPYTER_PLATFORM_DIRS': '1', 'NO_PROXY': '*'}}\n",
+        example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/jupyterhub/jupyterhub_config.py"),
+        home = folder("home"),
+        runtime = folder("runtime"),
+    )
+}
+
+/// How many tokens there are.
+fn tokens(server: &Server) -> usize {
+    server.api("LIST", "auth/token/accessors", None).1["data"]["keys"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_servers() {
+    let server = Server::start();
+    two_secrets(&server);
+    load(&server, "jupyterhub", "jupyterhub.hcl", "token/");
+    load(&server, "jupyter-user", "user.hcl", "token/");
+    let role = json!({
+        "allowed_policies": "jupyter-user", "disallowed_policies": "root", "allowed_entity_aliases": "*", "orphan": true,
+        "renewable": false, "token_explicit_max_ttl": "12h",
+    });
+    server.must("POST", "auth/token/roles/jupyterhub", &role);
+
+    let scratch = Scratch::new();
+    let vault = include_str!("../examples/jupyterhub/vault.toml");
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    kernelspec(&scratch, &vault.replace("https://vault.example.org:8200", &server.address()), &[], &command);
+    scratch.file("config/jupyterhub_config.py", configuration(&scratch));
+    let token_file = scratch.file("runtime/hub-token", server.token(&["jupyterhub"], &json!({})));
+    let address = server.address();
+    let variables = [("VAULT_ADDR", address.as_str()), ("HUB_VAULT_TOKEN_FILE", token_file.to_str().unwrap())];
+    let before = tokens(&server);
+    let hub = JupyterServer::start(Kind::JupyterHub, &scratch, &variables);
+
+    let mut users = ["ada", "bert"].map(|name| (name, User::of_hub(&hub, name, "any")));
+    assert_eq!(tokens(&server), before + 2);
+    for (name, user) in &mut users {
+        user.ask("launch", json!({}));
+        let cell = user.cell(LOOK);
+        let seen: Value = serde_json::from_str(&cell.printed()).unwrap_or_else(|_| panic!("{cell:?} {}", hub.log()));
+        assert_eq!((&seen["own"], &seen["credentials"]), (&json!(name), &json!([])), "{seen}");
+        user.ask("restart", json!({}));
+        assert!(user.cell(LOOK).printed().contains(&format!("\"own\": \"{name}\"")));
+        let other = if *name == "ada" { "bert" } else { "ada" };
+        let elsewhere = format!("{}/user/{other}", hub.address());
+        assert_eq!(user.ask("status", json!({"at": elsewhere, "path": "api/kernels"}))["status"], 403);
+    }
+    for (name, user) in &mut users {
+        user.ask("delete", json!({}));
+        user.ask("leave_hub", json!({"at": hub.address(), "user": *name}));
+    }
+    eventually("the users' tokens are revoked", || tokens(&server) == before);
+    let log = hub.log();
+    assert!(!log.contains("Traceback"), "{log}");
+}

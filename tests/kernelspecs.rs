@@ -1,0 +1,188 @@
+//! The kernelspecs in `kernelspecs/`: each is one, and those that can run here do, with only what they name
+//! replaced by what is here.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use support::front_end::{FrontEnd, environment};
+use support::ready::{Place, files_below, install};
+use support::launcher::{Scratch, run};
+use support::openbao::Server;
+use support::policies::{log_in, two_users};
+use support::python;
+use support::server::{JupyterServer, Kind, User};
+
+#[test]
+fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernelspecs");
+    let files = files_below(&root);
+    let named = |name: &str| files.iter().filter(|file| file.ends_with(name)).cloned().collect::<Vec<_>>();
+    let specs = named("kernel.json");
+    assert_eq!(specs.len(), 10, "{specs:?}");
+    let mut command = Command::new(python::python());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/check_kernelspecs.py")).args(&specs);
+    let outcome = run(environment(&mut command, &Scratch::new()));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout, format!("checked {}\n", specs.len()).into_bytes());
+    let configurations = named("vault.toml");
+    assert!(configurations.len() >= 8, "{configurations:?}");
+    for file in configurations {
+        let scratch = Scratch::new();
+        // A copy: a work tree's files may be anybody's.
+        let copy = scratch.file("vault.toml", std::fs::read(&file).unwrap());
+        let layer = jupyter_vault::config::file::read(&copy).unwrap().expect("a file");
+        assert!(layer.sources().is_some_and(|sources| !sources.is_empty()), "{}", file.display());
+    }
+    for script in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "sh")) {
+        let outcome = run(Command::new("bash").arg("-n").arg(script));
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(script).unwrap().permissions());
+        assert_eq!(mode & 0o111, 0o111, "{} can be executed", script.display());
+    }
+}
+
+/// Runs one of the ready kernelspecs with `program` for its kernel's; `code` prints the variable.
+fn runs(name: &str, program: &Path, code: &str) {
+    let server = Server::shared();
+    server.put("ready", &json!({"READY_SECRET": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    let vault = format!(
+        "[vault]\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/ready\"\nversion = 2\n",
+        server.address()
+    );
+    let spec = install(&scratch, name, &[Place::Program(program.to_owned())]);
+    std::fs::write(spec.join("vault.toml"), vault).unwrap();
+    std::fs::write(spec.join("token"), "root").unwrap();
+    let mut front_end = FrontEnd::new(&scratch);
+    front_end.start(json!({}));
+    let cell = front_end.cell(code);
+    assert_eq!(cell.printed(), "canary-of-21-letters!", "{cell:?}");
+}
+
+#[test]
+fn python3() {
+    runs("python3", &python::python(), "import os; print(os.environ['READY_SECRET'])");
+}
+
+#[test]
+fn bash() {
+    runs("bash", &python::kernels().join("bin/python"), "printf '%s\\n' \"$READY_SECRET\"");
+}
+
+#[test]
+fn deno() {
+    runs("deno", &python::kernels().join("bin/deno"), "console.log(Deno.env.get('READY_SECRET'))");
+}
+
+#[test]
+#[ignore = "needs R: Debian's r-cran-irkernel"]
+fn ir() {
+    runs("ir", Path::new("/usr/bin/R"), "cat(Sys.getenv('READY_SECRET'))");
+}
+
+/// What kernels wrote, shown when a test fails.
+struct KernelLogs(PathBuf);
+
+impl Drop for KernelLogs {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for file in files_below(&self.0).iter().filter(|file| file.extension().is_some_and(|end| end == "log")) {
+                eprintln!("{}: {}", file.display(), std::fs::read_to_string(file).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Ada and Bert use a kernelspec for Enterprise Gateway: each has their own secret, by `code`.
+fn runs_under_the_gateway(name: &str, places: &[Place], variables: &[(&str, &str)], code: &str, printed: &str) {
+    let server = Server::start();
+    two_users(&server);
+    let scratch = Scratch::new();
+    let spec = install(&scratch, &format!("enterprise-gateway/{name}"), places);
+    let file = spec.join("vault.toml");
+    let vault = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(file, vault.replace("https://vault.example.org:8200", &server.address())).unwrap();
+    let logs = scratch.path("runtime").display().to_string();
+    let mut all = vec![("EG_KERNEL_LOG_DIR", logs.as_str()), ("EG_KERNEL_LAUNCH_TIMEOUT", "60")];
+    all.extend(variables);
+    let gateway = JupyterServer::start(Kind::EnterpriseGateway, &scratch, &all);
+    let _logs = KernelLogs(scratch.path("runtime"));
+    for user in ["ada", "bert"] {
+        let mut client = User::of(&gateway);
+        let token = log_in(&server, user);
+        client.ask("launch", json!({"env": {"KERNEL_USERNAME": user, "KERNEL_VAULT_TOKEN": token, "KERNEL_EXTRA_SPARK_OPTS": "--conf spark.note=$(id)"}}));
+        let cell = client.cell(code);
+        assert_eq!(cell.printed(), printed.replace("OWN", user), "{cell:?} {}", gateway.log());
+        client.ask("delete", json!({}));
+    }
+}
+
+/// Where the gateway's own launcher for Python kernels is.
+fn launcher() -> PathBuf {
+    python::enterprise_gateway_files().join("kernel-launchers/python/scripts")
+}
+
+const OWN: &str = "import os; print(os.environ['OWN'])";
+
+#[test]
+fn python_local() {
+    let places = [Place::Text("/opt/conda/bin/python", python::python().display().to_string())];
+    runs_under_the_gateway("python_local", &places, &[], OWN, "OWN");
+}
+
+#[test]
+fn python_distributed() {
+    let places = [
+        Place::Text("/opt/conda/bin/python", python::remote_kernel().display().to_string()),
+        Place::Folder("/usr/local/share/jupyter/kernels/python_distributed"),
+        Place::Scripts(launcher()),
+    ];
+    runs_under_the_gateway("python_distributed", &places, &[], OWN, "OWN");
+}
+
+/// What a cell does to see the variable in Spark's driver and in the Python of an executor.
+const SPARK: &str = "import os; from pyspark.sql import SparkSession; spark = SparkSession.builder.getOrCreate(); \
+    there = spark.sparkContext.parallelize([0], 1).map(lambda _: __import__('os').environ.get('OWN')).collect()[0]; \
+    conf = spark.sparkContext.getConf(); shown = [v for _, v in conf.getAll() if v in ('ada', 'bert')]; \
+    print(os.environ.get('OWN'), there, shown, conf.get('spark.note', 'none'))";
+
+fn spark_places() -> Vec<Place> {
+    let spark = python::spark().join("lib").read_dir().unwrap().next().unwrap().unwrap().path();
+    vec![
+        Place::Text("/opt/conda/bin/python", python::spark().join("bin/python").display().to_string()),
+        Place::Text("/opt/spark", spark.join("site-packages/pyspark").display().to_string()),
+        Place::Text("\"SPARK_MASTER\": \"yarn\"", "\"SPARK_MASTER\": \"local[1]\"".to_owned()),
+        Place::Folder("/usr/local/share/jupyter/kernels/spark_python_yarn_client"),
+        Place::Scripts(launcher()),
+    ]
+}
+
+#[test]
+#[ignore = "needs Java"]
+fn spark_in_client_mode_has_the_secrets_in_the_driver_and_in_executors_on_its_host() {
+    // `$(id)` in the request's options is text to run.sh, and Spark takes it as such.
+    let spark = spark_places();
+    runs_under_the_gateway(
+        "spark_python_yarn_client",
+        &spark,
+        &[("SPARK_LOCAL_IP", "127.0.0.1")],
+        SPARK,
+        "OWN OWN [] $(id)",
+    );
+}
