@@ -17,8 +17,9 @@ mod support;
 
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use support::faults::{Faults, Reply, Seen, relay_to};
+use support::jwt::signed_jwt;
 use support::launcher::{Outcome, Scratch, eventually, run};
 use support::openbao::Server;
 
@@ -200,37 +201,6 @@ fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
     launch(server, &scratch, &userpass.replace("userpass", "userpas"))
         .is_error(78, &["userpas", "did you mean", "vault.toml:2"]);
     launch(server, &scratch, &format!("{userpass}mount = \"no-such\"\n")).is_error(77, &["auth/no-such"]);
-}
-
-/// A key pair and a JWT that it signs, made by the server's own transit engine.
-fn signed_jwt(server: &Server, claims: &Value) -> (String, String) {
-    server.api("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
-    server.must("POST", "transit/keys/jwt", &json!({"type": "rsa-2048"}));
-    let public =
-        server.api("GET", "transit/keys/jwt", None).1["data"]["keys"]["1"]["public_key"].as_str().unwrap().to_owned();
-    let encode = |text: String| base64_url(text.as_bytes());
-    let input = format!("{}.{}", encode(json!({"alg": "RS256", "typ": "JWT"}).to_string()), encode(claims.to_string()));
-    let body =
-        json!({"input": base64(input.as_bytes()), "signature_algorithm": "pkcs1v15", "hash_algorithm": "sha2-256"});
-    let signed = server.must("POST", "transit/sign/jwt", &body);
-    let signature = signed["data"]["signature"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
-    (public, format!("{input}.{}", signature.replace('+', "-").replace('/', "_").trim_end_matches('=')))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            text.push(if place > chunk.len() { '=' } else { DIGITS[(word >> (18 - 6 * place) & 63) as usize] as char });
-        }
-    }
-    text
-}
-
-fn base64_url(bytes: &[u8]) -> String {
-    base64(bytes).replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned()
 }
 
 #[test]

@@ -21,11 +21,11 @@ use std::process::Command;
 
 use serde_json::json;
 use support::front_end::{FrontEnd, environment};
-use support::ready::{Place, files_below, install};
-use support::launcher::{Scratch, run};
+use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
 use support::policies::{log_in, two_users};
 use support::python;
+use support::ready::{Place, files_below, install};
 use support::server::{JupyterServer, Kind, User};
 
 #[test]
@@ -185,4 +185,40 @@ fn spark_in_client_mode_has_the_secrets_in_the_driver_and_in_executors_on_its_ho
         SPARK,
         "OWN OWN [] $(id)",
     );
+}
+
+/// What goes along with a job in cluster mode, beside a job in local mode whose driver was not launched.
+#[test]
+#[ignore = "needs Java"]
+fn in_cluster_mode_each_python_of_spark_fetches_for_itself() {
+    let server = Server::shared();
+    server.put("spark/jobs", &json!({"OWN": "canary-of-21-letters!"}));
+    server.policy("spark", "path \"secret/data/spark/jobs\" { capabilities = [\"read\"] }");
+    server.enable_auth("approle", "approle");
+    server.must("POST", "auth/approle/role/spark", &json!({"token_policies": "spark"}));
+    let scratch = Scratch::new();
+    let id = |what: &str, field: &str, method: &str| {
+        let answer = server.api(method, &format!("auth/approle/role/spark/{what}"), Some(&json!({}))).1;
+        scratch.file(&format!("runtime/{what}"), answer["data"][field].as_str().expect("an id"))
+    };
+    let (role, secret) = (id("role-id", "role_id", "GET"), id("secret-id", "secret_id", "POST"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernelspecs/enterprise-gateway/spark_python_yarn_cluster");
+    let toml = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
+    let toml = toml.replace("https://vault.example.org:8200", &server.address());
+    let toml = toml.replace("/etc/jupyter/vault-role-id", role.to_str().unwrap());
+    scratch.file("home/vault.toml", toml.replace("/etc/jupyter/vault-secret-id", secret.to_str().unwrap()));
+    std::fs::copy(folder.join("bin/python.sh"), scratch.path("home/python.sh")).unwrap();
+    std::os::unix::fs::symlink(binary(), scratch.path("home/jupyter-vault")).unwrap();
+    let job = scratch.file("home/job.py", SPARK);
+    let python = python::spark().join("bin/python");
+    let mut submit = Command::new(python::spark().join("bin/spark-submit"));
+    submit.args(["--master", "local[1]", "--conf", "spark.pyspark.python=./python.sh", "--conf"]);
+    submit.arg(format!("spark.pyspark.driver.python={}", python.display())).arg(job);
+    environment(&mut submit, &scratch).env("VAULTED_PYTHON", &python).env("SPARK_LOCAL_IP", "127.0.0.1");
+    // spark-submit looks for a `python3` to find Spark's home with.
+    let path = format!("{}:/usr/bin:/bin", python.parent().unwrap().display());
+    let outcome = run(submit.env("PATH", path).current_dir(scratch.path("home")));
+    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(said.contains("None canary-of-21-letters! [] none"), "{said} {}", outcome.stderr);
+    assert!(!outcome.stderr.contains("canary"), "{}", outcome.stderr);
 }

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod dialogue;
 pub mod faults;
 pub mod front_end;
+pub mod jwt;
 pub mod kernels;
 pub mod kernelspecs;
 pub mod launcher;

@@ -1,0 +1,11 @@
+# A notebook image whose kernels all get their user's secrets: the kernelspecs are wrapped inside it.
+#   docker build -f notebook.Dockerfile -t registry.example.org/notebook-vault .
+# Beside this file: jupyter-vault (cargo build --release), and vault.toml. Neither holds a credential: whoever runs the
+# image brings one, as Kubernetes does with a service account (../kubernetes/notebook.yaml).
+FROM quay.io/jupyter/minimal-notebook:2026-10-05
+
+USER root
+COPY --chmod=0755 jupyter-vault /usr/local/bin/jupyter-vault
+COPY --chmod=0644 vault.toml /etc/jupyter/vault.toml
+RUN jupyter-vault wrap --all --sys-prefix
+USER ${NB_UID}

@@ -1,0 +1,167 @@
+//! The examples for Kubernetes and Docker: their manifests by Kubernetes' own schemas, their logins on a real
+//! server, and what a Dockerfile does to Enterprise Gateway's image, done to the gateway's own files.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::faults::{Faults, Reply};
+use support::jwt::signed_jwt;
+use support::launcher::{Scratch, binary, run};
+use support::openbao::Server;
+use support::policies::load;
+use support::python;
+use support::server::{JupyterServer, Kind, User};
+
+/// The examples, checked and parsed.
+fn checked() -> Value {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut command = Command::new(python::manifests());
+    command.arg(format!("{root}/tests/support/check_manifests.py")).arg(format!("{root}/examples"));
+    let outcome = run(&mut command);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    serde_json::from_slice(&outcome.stdout).unwrap()
+}
+
+/// The one document of that kind and name.
+fn document<'a>(seen: &'a Value, kind: &str, name: &str) -> &'a Value {
+    let documents = seen["documents"].as_array().unwrap();
+    documents.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name).expect("a document")
+}
+
+#[test]
+fn the_manifests_meet_kubernetes_schemas_and_fit_each_other() {
+    let seen = checked();
+    assert!(seen["documents"].as_array().unwrap().len() >= 7, "{seen}");
+    let pod = &document(&seen, "Pod", "jupyter-ada")["spec"];
+    document(&seen, "ServiceAccount", pod["serviceAccountName"].as_str().unwrap());
+    let volumes = pod["volumes"].as_array().unwrap();
+    for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
+        assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]), "{mount}");
+    }
+    let token = &volumes.iter().find(|volume| volume["name"] == "token").unwrap()["projected"]["sources"][0];
+    assert_eq!(token["serviceAccountToken"]["audience"], "vault");
+    // The schemas can say no.
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("kubernetes")).unwrap();
+    scratch.file("kubernetes/wrong.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {container: []}\n");
+    let mut command = Command::new(python::manifests());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/check_manifests.py")).arg(scratch.path(""));
+    assert_ne!(run(&mut command).code(), Some(0));
+}
+
+#[test]
+fn service_accounts_log_in_as_the_manifest_says_and_each_reads_its_own() {
+    let server = Server::start();
+    let review = Faults::start(|request, _| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let token = body["spec"]["token"].as_str().unwrap();
+        let claims = token.split('.').nth(1).unwrap();
+        let who = if claims.contains(ADA) { "ada" } else { "bert" };
+        let user = json!({"username": format!("system:serviceaccount:jupyter:{who}"), "uid": who, "groups": []});
+        let status = json!({"authenticated": true, "user": user, "audiences": ["vault"]});
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
+        Reply::json(201, &review.to_string())
+    });
+    server.enable_auth("kubernetes", "kubernetes");
+    load(&server, "jupyter-kubernetes", "kubernetes.hcl", "kubernetes/");
+    let ca = std::fs::read_to_string(server.certificates.cert("ca")).unwrap();
+    let config = json!({"kubernetes_host": review.address(), "disable_local_ca_jwt": true, "kubernetes_ca_cert": ca});
+    server.must("POST", "auth/kubernetes/config", &config);
+    let role = json!({
+        "audience": "vault", "token_policies": "jupyter-kubernetes", "token_ttl": "5m",
+        "bound_service_account_namespaces": "jupyter", "bound_service_account_names": "*",
+    });
+    server.must("POST", "auth/kubernetes/role/jupyter", &role);
+    let seen = checked();
+    let toml = document(&seen, "ConfigMap", "jupyter-vault")["data"]["vault.toml"].as_str().unwrap();
+    let toml = toml.replace("https://vault.example.org:8200", &server.address());
+    for (own, other) in [("ada", "bert"), ("bert", "ada")] {
+        server.put(&format!("users/jupyter/{own}"), &json!({ "OWN": own }));
+        let claims = json!({
+            "iss": "https://kubernetes.default.svc", "sub": format!("system:serviceaccount:jupyter:{own}"), "aud": ["vault"],
+            "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64,
+            "kubernetes.io": {"namespace": "jupyter", "serviceaccount": {"name": own, "uid": own}},
+        });
+        let scratch = Scratch::new();
+        let file = scratch.file("runtime/token", signed_jwt(&server, &claims).1);
+        let launch = |toml: &str| {
+            let toml = toml.replace("/var/run/secrets/vault/token", file.to_str().unwrap());
+            scratch.file("config/vault.toml", toml);
+            run(scratch.launcher().args(["exec", "--", "sh", "-c", "printf %s \"$OWN\""]))
+        };
+        let outcome = launch(&toml);
+        assert_eq!(outcome.stdout, own.as_bytes(), "{}", outcome.stderr);
+        launch(&toml.replace("{metadata.service_account_name}", other)).is_error(77, &["forbid"]);
+    }
+}
+
+/// What stands in the token of the service account `ada`: the beginning of its claims, in base64.
+const ADA: &str = "YWRh";
+
+#[test]
+fn the_gateways_image_starts_its_kernel_through_the_launcher_and_logs_no_secret() {
+    let seen = checked();
+    let steps = seen["dockerfiles"]["enterprise-gateway.Dockerfile"].as_array().unwrap();
+    assert_eq!(steps.iter().rfind(|step| step["do"] == "USER").unwrap()["value"], "jovyan");
+    let edit = steps.iter().find(|step| step["do"] == "RUN").unwrap()["value"].as_str().unwrap();
+    let wraps = seen["dockerfiles"]["notebook.Dockerfile"].as_array().unwrap();
+    assert!(wraps.iter().any(|step| step["value"].as_str().unwrap().starts_with("jupyter-vault wrap --all")));
+
+    let server = Server::shared();
+    server.put("image", &json!({"OWN": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    let files = python::enterprise_gateway_files();
+    let bootstrap = scratch.path("home/bootstrap-kernel.sh");
+    std::fs::copy(files.join("kernel-launchers/bootstrap/bootstrap-kernel.sh"), &bootstrap).unwrap();
+    scratch.file("config/token", "root");
+    let toml = format!(
+        "[vault]\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/image\"\nversion = 2\n",
+        server.address()
+    );
+    let toml = scratch.file("config/vault.toml", toml);
+    let edit = edit.replace("/usr/local/bin/bootstrap-kernel.sh", bootstrap.to_str().unwrap());
+    let edit = edit.replace("/etc/jupyter/vault.toml", toml.to_str().unwrap());
+    assert_eq!(run(Command::new("sh").args(["-c", &edit])).code(), Some(0));
+
+    // The distributed process proxy starts what a container would run.
+    let path = format!(
+        "{}:{}:/usr/bin:/bin",
+        binary().parent().unwrap().display(),
+        python::remote_kernel().parent().unwrap().display()
+    );
+    let start = format!(
+        "PATH={path} KERNEL_ID={{kernel_id}} RESPONSE_ADDRESS={{response_address}} PUBLIC_KEY={{public_key}} \
+         PORT_RANGE={{port_range}} KERNEL_LAUNCHERS_DIR={} exec bash {}",
+        files.join("kernel-launchers").display(),
+        bootstrap.display()
+    );
+    let proxy = "enterprise_gateway.services.processproxies.distributed.DistributedProcessProxy";
+    let spec = json!({"argv": ["sh", "-c", start], "display_name": "Image", "language": "python", "metadata": {"process_proxy": {"class_name": proxy}}});
+    std::fs::create_dir_all(scratch.path("home/kernels/vaulted")).unwrap();
+    scratch.file("home/kernels/vaulted/kernel.json", spec.to_string());
+    let logs = scratch.path("runtime").display().to_string();
+    let gateway = JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[("EG_KERNEL_LOG_DIR", logs.as_str())]);
+    let mut user = User::of(&gateway);
+    let id = user.ask("launch", json!({"env": {"KERNEL_USERNAME": "ada"}}))["id"].as_str().unwrap().to_owned();
+    let log = || std::fs::read_to_string(scratch.path(&format!("runtime/kernel-{id}.log"))).unwrap_or_default();
+    let cell = user.cell("import os; print(len(os.environ['OWN']))");
+    assert_eq!(cell.printed(), "21", "{cell:?} {}", log());
+    assert!(log().contains(" env: ") && log().contains("KERNEL_USERNAME=ada"), "{}", log());
+    assert!(!log().contains("canary"), "{}", log());
+    user.ask("delete", json!({}));
+}
