@@ -8,13 +8,15 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::journal::{Locked, refused};
+use super::journal::{Locked, lock, refused};
 use super::{KERNEL_JSON, journal};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
 
 /// The longest way down a kernelspec's folder that is copied.
 const DEPTH: usize = 16;
+/// How the folder's name begins while it is no kernelspec.
+const ASIDE: &str = ".jupyter-vault.";
 
 /// Makes `to`, with the files of `from` and then what `fill` writes.
 ///
@@ -23,8 +25,7 @@ const DEPTH: usize = 16;
 pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<()>) -> Result<()> {
     let root = to.parent().unwrap_or(to);
     create_dir_all(root).map_err(|cause| refused(root, "made", &cause))?;
-    let _others_wait =
-        File::open(root).ok().and_then(|root| nix::fcntl::Flock::lock(root, nix::fcntl::FlockArg::LockExclusive).ok());
+    let _others_wait = lock(root)?;
     let made = aside(to);
     discard(&made)?;
     copy_folder(from, &made, DEPTH)?;
@@ -38,19 +39,30 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
 /// # Errors
 /// [`crate::error::Kind::Os`].
 pub(super) fn remove(folder: &Path) -> Result<()> {
+    let root = folder.parent().unwrap_or(folder);
+    let _others_wait = lock(root)?;
     let gone = aside(folder);
     discard(&gone)?;
     std::fs::rename(folder, &gone).map_err(|cause| refused(folder, "removed", &cause))?;
-    sync(folder.parent().unwrap_or(folder))?;
+    sync(root)?;
     discard(&gone)
 }
 
-/// Removes what a crash may have left of making or removing `folder`.
+/// Removes what a crash may have left of making or removing copies in the folder `root` of kernelspecs;
+/// whether there was anything.
 ///
 /// # Errors
 /// [`crate::error::Kind::Os`].
-pub(super) fn heal(folder: &Path) -> Result<()> {
-    discard(&aside(folder))
+pub(super) fn heal(root: &Path) -> Result<bool> {
+    let beside = root.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
+    let left: Vec<_> = beside.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)).collect();
+    if left.is_empty() {
+        return Ok(false);
+    }
+    // Nobody makes or removes a copy at this moment.
+    let _others_wait = lock(root)?;
+    left.iter().try_for_each(|left| discard(&left.path()))?;
+    Ok(true)
 }
 
 /// The files below `folder`, as a copy has them, in order.
@@ -75,7 +87,7 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 fn aside(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let root = folder.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    root.join(format!(".jupyter-vault.{name}"))
+    root.join(format!("{ASIDE}{name}"))
 }
 
 fn discard(folder: &Path) -> Result<()> {

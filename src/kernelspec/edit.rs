@@ -73,7 +73,9 @@ impl<'a> Spec<'a> {
     /// The place of the first word of the kernel's own command, if a launcher stands before it.
     #[must_use]
     pub fn own_command(&self) -> Option<usize> {
-        let is_launcher = |word: &String| Path::new(word).file_name().is_some_and(|name| name == "jupyter-vault");
+        let is_launcher = |word: &String| {
+            Path::new(word).file_name().is_some_and(|name| name.to_string_lossy().starts_with("jupyter-vault"))
+        };
         let launcher = self.words.windows(2).position(|pair| is_launcher(&pair[0]) && pair[1] == "exec")?;
         let end = self.words.iter().skip(launcher).position(|word| word == "--")?;
         Some(launcher + end + 1).filter(|own| *own < self.words.len())

@@ -17,6 +17,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,11 @@ use crate::error::{Error, Kind, Result};
 
 /// The record's file.
 pub const RECORD: &str = "jupyter-vault.json";
+/// The files that are written.
+const FILES: [&str; 3] = [RECORD, FILE_NAME, KERNEL_JSON];
+/// How often, and with what pause, a folder is tried that somebody else has locked.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A file as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,11 +82,8 @@ impl Locked {
     /// # Errors
     /// [`Kind::Os`].
     pub fn new(folder: &Path) -> Result<Self> {
-        let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
-        let file = Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, cause)| refused(folder, "locked", &std::io::Error::from(cause)))?;
-        let locked = Self { folder: folder.to_owned(), file };
-        for name in [RECORD, FILE_NAME, KERNEL_JSON] {
+        let locked = Self { folder: folder.to_owned(), file: lock(folder)? };
+        for name in FILES {
             locked.remove(&unfinished(name))?;
         }
         Ok(locked)
@@ -145,6 +148,26 @@ impl Locked {
         let owner = (metadata.uid(), metadata.gid());
         (nix::unistd::geteuid().is_root() && owner != (0, 0)).then_some(owner)
     }
+}
+
+/// Waits until nobody else is at work in `folder`. Whoever may read a folder may lock it, so not for ever.
+pub(super) fn lock(folder: &Path) -> Result<Flock<File>> {
+    let mut file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
+    for _ in 0..ATTEMPTS {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Ok(locked),
+            Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,
+            Err((_, cause)) => return Err(refused(folder, "locked", &std::io::Error::from(cause))),
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let what = format!("another process is at work in {}", folder.display());
+    Err(Error::new(Kind::Os, what, "wait for the other wrap or unwrap to end (lsof shows which one), then try again"))
+}
+
+/// Whether a crash has left an unfinished file in `folder`.
+pub(super) fn has_unfinished(folder: &Path) -> bool {
+    FILES.iter().any(|name| folder.join(unfinished(name)).symlink_metadata().is_ok())
 }
 
 fn unfinished(name: &str) -> String {

@@ -69,7 +69,11 @@ fn vacant(root: &Path, found: &Found) -> Result<Target> {
     let folder = root.join(&found.name);
     if folder.join(KERNEL_JSON).exists() {
         let what = format!("another kernelspec is at {} already", folder.display());
-        return Err(Error::new(Kind::Config, what, "remove it, or wrap it by removing the one that hides it"));
+        return Err(Error::new(
+            Kind::Config,
+            what,
+            "remove that one, or write elsewhere: --user, --sys-prefix, --prefix DIR",
+        ));
     }
     Ok(Target::Copy(folder))
 }

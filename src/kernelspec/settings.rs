@@ -77,7 +77,11 @@ impl<'a> Settings<'a> {
 
     fn ask(&self, layer: &Layer, before: Option<&Layer>, report: &mut dyn FnMut(&Error)) -> Vec<KnownMount> {
         let looked = match Plan::new(layer, self.environment) {
-            Ok(plan) => look_up::mounts(&plan, self.environment),
+            Ok(mut plan) => {
+                // A person waits, and what can't be asked now is asked by each start.
+                plan.server.max_retries = Some(0);
+                look_up::mounts(&plan, self.environment)
+            }
             Err(error) => Looked { mounts: Vec::new(), trouble: Some(error) },
         };
         let mut mounts = looked.mounts;

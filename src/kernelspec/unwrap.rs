@@ -6,7 +6,7 @@ use std::path::Path;
 use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, Record, keep};
 use super::wrap::{diff, last, original, parse, say};
-use super::{KERNEL_JSON, args, copy};
+use super::{KERNEL_JSON, args, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
@@ -23,12 +23,18 @@ pub fn run(arguments: &args::Unwrap, out: &mut dyn Write, report: &mut dyn FnMut
         names = search.names();
     }
     let mut failures = Vec::new();
-    for name in names {
-        for root in &search.folders {
-            let outcome = if arguments.dry_run { Ok(()) } else { copy::heal(&root.join(&name)) };
-            failures.extend(outcome.err());
+    let mut healed = false;
+    for root in search.folders.iter().filter(|_| !arguments.dry_run) {
+        match copy::heal(root) {
+            Ok(left) => healed |= left,
+            Err(error) => failures.push(error),
         }
-        let mut met = false;
+    }
+    if healed {
+        say(out, "what an interrupted run had left is removed");
+    }
+    for name in names {
+        let mut met = healed;
         for folder in search.of_name(&name) {
             match unwrap(&name, &folder, arguments.dry_run, out) {
                 Ok(wrapped) => met |= wrapped,
@@ -56,10 +62,18 @@ fn nothing(name: &str, search: &Search) -> Error {
 
 /// Whether there was something of ours.
 fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
-    let Some(record) = Record::read(folder)? else { return Ok(false) };
+    let Some(record) = Record::read(folder)? else {
+        // A run that was interrupted before it had written its record.
+        let begun = journal::has_unfinished(folder) && !dry_run;
+        return if begun { Locked::new(folder).map(|_| true) } else { Ok(false) };
+    };
     let path = folder.join(KERNEL_JSON);
     let Some(now) = keep(&path)? else { return Ok(false) };
-    let before = original(&now, &parse(&now.text, &path)?, Some(&record));
+    // What is no kernelspec any more has no edits worth keeping.
+    let before = match parse(&now.text, &path) {
+        Ok(spec) => original(&now, &spec, Some(&record)),
+        Err(_) => record.kernel_json.clone(),
+    };
     let settings = keep(&folder.join(FILE_NAME))?;
     let edited = settings.as_ref().is_some_and(|there| !is_ours(there, &record));
     if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {

@@ -14,7 +14,7 @@ use super::{KERNEL_JSON, copy};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::FILE_NAME;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, one_line};
 use crate::sys::exec::find_program;
 use crate::sys::hardening::Hardening;
 
@@ -42,6 +42,11 @@ pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&
         report,
     };
     let mut failures = Vec::new();
+    if !arguments.dry_run {
+        for root in &search.folders {
+            failures.extend(copy::heal(root).err());
+        }
+    }
     for found in chosen(&arguments.kernels, &all, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
             if arguments.all && error.kind() != Kind::Os {
@@ -88,7 +93,7 @@ pub(super) fn last(mut failures: Vec<Error>, report: &mut dyn FnMut(&Error)) -> 
 
 /// One line of what was done. Nobody can be told when standard output is gone.
 pub(super) fn say(out: &mut dyn Write, line: &str) {
-    let _ = writeln!(out, "{line}");
+    let _ = writeln!(out, "{}", one_line(line));
 }
 
 struct Wrapper<'a> {
@@ -106,6 +111,14 @@ struct Wrapped {
     kernel_json: Kept,
     vault_toml: Kept,
     record: Record,
+}
+
+impl Wrapped {
+    /// The record holds what the files do: whoever may not read one of them may not read it.
+    fn record_mode(&self) -> u32 {
+        let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
+        (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600
+    }
 }
 
 impl Wrapper<'_> {
@@ -197,7 +210,7 @@ impl Wrapper<'_> {
 
     fn in_place(&mut self, found: &Found, now: &Kept, wrapped: &Wrapped) -> Result<()> {
         let locked = Locked::new(&found.folder)?;
-        let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.kernel_json.mode)?;
+        let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.record_mode())?;
         changed |= write(&locked, &found.folder, FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode)?;
         if now.text != wrapped.kernel_json.text {
             locked.write(KERNEL_JSON, &wrapped.kernel_json.text, wrapped.kernel_json.mode)?;
@@ -217,7 +230,7 @@ impl Wrapper<'_> {
             ..wrapped.record.clone()
         };
         copy::make(&found.folder, to, |made| {
-            made.write(RECORD, &record.text(), 0o644)?;
+            made.write(RECORD, &record.text(), wrapped.record_mode())?;
             made.write(FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode | 0o600)?;
             made.write(KERNEL_JSON, &wrapped.kernel_json.text, (wrapped.kernel_json.mode | 0o600) & !0o002)
         })?;

@@ -1,6 +1,7 @@
 //! Kernelspecs in folders of a test's own, and Jupyter's word on which of them count.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::launcher::{Outcome, Scratch, run};
-use super::python::environment;
+use super::python::{environment, python};
 
 /// A kernel.json as ipykernel's wheel brings it.
 pub const IPYKERNEL: &str = r#"{
@@ -29,6 +30,17 @@ pub const IPYKERNEL: &str = r#"{
  },
  "kernel_protocol_version": "5.5"
 }"#;
+
+/// Jupyter's programs that the tests use.
+const PROGRAMS: [&str; 7] = [
+    "jupyter",
+    "jupyter-kernelspec",
+    "jupyter-lab",
+    "jupyter-server",
+    "jupyter-console",
+    "jupyter-execute",
+    "papermill",
+];
 
 /// Writes a kernelspec with a logo into `folder/NAME`.
 pub fn spec(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -51,6 +63,28 @@ pub fn jupyter<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Comma
     command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
     // The environment of the tests has kernelspecs of its own, which nobody may change.
     command.env("JUPYTER_PREFER_ENV_PATH", "0").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(scratch.path("home"))
+}
+
+/// A new virtual environment at `venv`. What it needs of Jupyter it sees in the shared environment, and
+/// Jupyter's programs are there as an installer writes them, with its own Python in their first line.
+pub fn bare_venv(scratch: &Scratch) -> PathBuf {
+    let venv = scratch.path("venv");
+    succeed(Command::new(python()).args(["-m", "venv", "--without-pip"]).arg(&venv));
+    let shared = packages(environment());
+    std::fs::write(packages(&venv).join("shared.pth"), shared.display().to_string()).expect("a file");
+    for name in PROGRAMS {
+        let script = std::fs::read_to_string(environment().join("bin").join(name)).expect("a script");
+        let (_, rest) = script.split_once('\n').expect("lines");
+        let program = venv.join("bin").join(name);
+        std::fs::write(&program, format!("#!{}\n{rest}", venv.join("bin/python").display())).expect("a file");
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("its mode");
+    }
+    venv
+}
+
+fn packages(venv: &Path) -> PathBuf {
+    let mut folders = std::fs::read_dir(venv.join("lib")).expect("lib").map(|folder| folder.expect("an entry").path());
+    folders.find(|folder| folder.join("site-packages").exists()).expect("a Python").join("site-packages")
 }
 
 /// The program under test, where Jupyter is.

@@ -20,13 +20,27 @@ pub struct Stopped {
     pid: Pid,
     /// Whether it made itself not dumpable on the way.
     pub hardened: bool,
+    /// Whether it has ended, so that its number may be another's.
+    ended: bool,
 }
 
 const EVENT_STOP: i32 = 128;
 
 impl Stopped {
+    /// As [`Stopped::at`]; `None` when the process ends before.
+    pub fn try_at(command: &mut Command, call: i64, nth: usize) -> Option<Self> {
+        let mut this = Self::begin(command);
+        this.run_to(call, nth).then_some(this)
+    }
+
     /// Runs `command` until it enters its `nth` call (from 0) of number `call` after its own start.
     pub fn at(command: &mut Command, call: i64, nth: usize) -> Self {
+        let mut this = Self::begin(command);
+        assert!(this.run_to(call, nth), "it ended before the call");
+        this
+    }
+
+    fn begin(command: &mut Command) -> Self {
         // A shell that stops itself, so that it can be attached to before the launcher begins.
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
@@ -38,12 +52,11 @@ impl Stopped {
         ptrace::seize(pid, Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL)
             .expect("a child of ours may be traced");
         kill(pid, Signal::SIGCONT).expect("the shell goes on");
-        let mut this = Self { child, pid, hardened: false };
-        this.run_to(call, nth);
-        this
+        Self { child, pid, hardened: false, ended: false }
     }
 
-    fn run_to(&mut self, call: i64, nth: usize) {
+    /// Whether it came to the call.
+    fn run_to(&mut self, call: i64, nth: usize) -> bool {
         let (mut executed, mut met) = (false, 0);
         loop {
             match waitpid(self.pid, None).expect("a traced child") {
@@ -63,14 +76,16 @@ impl Stopped {
                         }
                         if number == call {
                             if met == nth {
-                                return;
+                                return true;
                             }
                             met += 1;
                         }
                     }
                 }
-                WaitStatus::Exited(_, code) => panic!("it ended with {code} before the call"),
-                WaitStatus::Signaled(_, signal, _) => panic!("it ended by {signal} before the call"),
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => {
+                    self.ended = true;
+                    return false;
+                }
                 WaitStatus::PtraceEvent(_, _, EVENT_STOP)
                 | WaitStatus::PtraceSyscall(_)
                 | WaitStatus::PtraceEvent(..) => {}
@@ -134,7 +149,9 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        let _ = kill(self.pid, Signal::SIGKILL);
+        if !self.ended {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
         let _ = self.child.wait();
     }
 }

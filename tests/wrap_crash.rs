@@ -1,0 +1,164 @@
+//! `wrap` and `unwrap` killed at each of their system calls that change a file system: what stands there is the
+//! old kernelspec or the new one, the next run goes on, and unwrap brings back every byte.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+#[path = "support/trace.rs"]
+#[allow(dead_code, reason = "the memory is read elsewhere")]
+mod trace;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use support::kernelspecs::{IPYKERNEL, spec, succeed, tree, user, vault};
+use support::launcher::{Scratch, run};
+use trace::Stopped;
+
+/// The calls that make, change, move or remove files, by number.
+const CALLS: [i64; 8] = [
+    libc::SYS_rename,
+    libc::SYS_fsync,
+    libc::SYS_unlink,
+    libc::SYS_unlinkat,
+    libc::SYS_mkdir,
+    libc::SYS_fchmod,
+    libc::SYS_write,
+    libc::SYS_symlink,
+];
+
+type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+
+/// What a kernelspec that Jupyter finds may look like at any moment.
+fn is_whole(folder: &Path, texts: &[&Vec<u8>]) {
+    let text = std::fs::read(folder.join("kernel.json")).expect("there is a kernel.json at any moment");
+    assert!(texts.contains(&&text), "{}", String::from_utf8_lossy(&text));
+}
+
+/// Kills `arguments` at each call in turn, each time after `prepare`, and hands on what is left.
+fn killed_everywhere(scratch: &Scratch, arguments: &[&str], prepare: impl Fn(), check: impl Fn(usize)) -> usize {
+    let mut kills = 0;
+    for call in CALLS {
+        for nth in 0.. {
+            prepare();
+            let mut command = vault(scratch, arguments);
+            command.env("VAULT_ADDR", "http://127.0.0.1:9");
+            let Some(stopped) = Stopped::try_at(&mut command, call, nth) else { break };
+            drop(stopped);
+            check(kills);
+            kills += 1;
+        }
+    }
+    kills
+}
+
+#[test]
+fn in_place_a_crash_anywhere_leaves_the_old_kernelspec_or_the_new_one_and_the_next_run_goes_on() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    let folder = root.join("python3");
+    let reset = || {
+        let _ = std::fs::remove_dir_all(&root);
+        spec(&root, "python3", IPYKERNEL);
+    };
+    let wrap = || succeed(vault(&scratch, &["wrap", "python3"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
+    let unwrap = || run(&mut vault(&scratch, &["unwrap", "python3"]));
+    reset();
+    let before: Tree = tree(&root);
+    wrap();
+    let after: Tree = tree(&root);
+    let kernel_json = folder.join("kernel.json");
+    let texts = [&before[&kernel_json].1, &after[&kernel_json].1];
+    assert_ne!(texts[0], texts[1]);
+
+    let kills = killed_everywhere(&scratch, &["wrap", "python3"], reset, |kill| {
+        is_whole(&folder, &texts);
+        if kill % 2 == 0 {
+            wrap();
+            assert_eq!(tree(&root), after, "after kill {kill} and wrap");
+        }
+        // Nothing to unwrap is said to be an error; what it leaves is what counts.
+        unwrap();
+        assert_eq!(tree(&root), before, "after kill {kill} and unwrap");
+    });
+    assert!(kills >= 9, "a record, a vault.toml and a kernel.json, each written, synced, renamed: {kills}");
+
+    let wrapped = || {
+        reset();
+        wrap();
+    };
+    let kills = killed_everywhere(&scratch, &["unwrap", "python3"], wrapped, |kill| {
+        is_whole(&folder, &texts);
+        if kill % 2 == 0 {
+            wrap();
+            assert_eq!(tree(&root), after, "after kill {kill} and wrap");
+        }
+        unwrap();
+        assert_eq!(tree(&root), before, "after kill {kill} and unwrap");
+    });
+    assert!(kills >= 5, "{kills}");
+}
+
+#[test]
+fn a_copy_is_there_as_a_whole_or_not_at_all_wherever_the_crash_is() {
+    let scratch = Scratch::new();
+    let data = scratch.path("home/.local/share/jupyter");
+    let site = scratch.path("site/jupyter/kernels");
+    spec(&site, "mine", IPYKERNEL);
+    let command = |arguments: &[&str]| {
+        let mut command = vault(&scratch, arguments);
+        command.env("VAULT_ADDR", "http://127.0.0.1:9").env("JUPYTER_PLATFORM_DIRS", "1");
+        command.env("XDG_DATA_DIRS", scratch.path("site"));
+        command
+    };
+    let reset = || {
+        let _ = std::fs::remove_dir_all(&data);
+    };
+    succeed(&mut command(&["wrap", "mine", "--user"]));
+    let (original, after) = (tree(&site), tree(&data));
+    let copied = data.join("kernels/mine");
+    let text = &after[&copied.join("kernel.json")].1;
+    let mut kills = 0;
+    for arguments in [["wrap", "mine", "--user"].as_slice(), &["unwrap", "mine"]] {
+        for call in CALLS {
+            for nth in 0.. {
+                reset();
+                if arguments[0] == "unwrap" {
+                    succeed(&mut command(&["wrap", "mine", "--user"]));
+                }
+                let Some(stopped) = Stopped::try_at(&mut command(arguments), call, nth) else { break };
+                drop(stopped);
+                kills += 1;
+                if copied.exists() {
+                    is_whole(&copied, &[text]);
+                    assert_eq!(tree(&copied), {
+                        let mut whole = after.clone();
+                        whole.retain(|path, _| path.starts_with(&copied) && *path != copied);
+                        whole
+                    });
+                }
+                if nth % 2 == 0 {
+                    succeed(&mut command(&["wrap", "mine", "--user"]));
+                    assert_eq!(tree(&data), after);
+                }
+                run(&mut command(&["unwrap", "mine"]));
+                let left = tree(&data);
+                assert!(left.keys().all(|path| *path == data.join("kernels")), "{left:?}");
+                assert_eq!(tree(&site), original);
+            }
+        }
+    }
+    assert!(kills >= 20, "{kills}");
+}

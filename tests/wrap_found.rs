@@ -1,0 +1,175 @@
+//! Where kernelspecs are found: `jupyter kernelspec list` says, and ours must be the same.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, user, vault};
+use support::launcher::{Scratch, run};
+
+/// What `wrap --all --dry-run` would change: name to folder, as Jupyter's list has them.
+#[track_caller]
+fn found(command: &mut Command) -> BTreeMap<String, PathBuf> {
+    let outcome = succeed(command.args(["wrap", "--all", "--dry-run"]));
+    let text = String::from_utf8(outcome.stdout).unwrap();
+    let files = text.lines().filter_map(|line| line.strip_prefix("--- ")).map(Path::new);
+    let specs = files.filter(|file| file.ends_with("kernel.json")).map(|file| file.parent().unwrap().to_owned());
+    // Jupyter's own made-up kernel stands in ipykernel's folder of logos.
+    let name =
+        |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_lowercase().replace("resources", "python3");
+    specs.map(|folder| (name(&folder), folder)).collect()
+}
+
+/// Jupyter and we see the same in an environment with these variables; gives it.
+#[track_caller]
+fn agree(scratch: &Scratch, venv: &Path, variables: &[(&str, &str)]) -> BTreeMap<String, PathBuf> {
+    let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
+    let mut judge = Command::new(venv.join("bin/jupyter"));
+    jupyter(&mut judge, scratch)
+        .env("PATH", &path)
+        .env_remove("JUPYTER_PREFER_ENV_PATH")
+        .envs(variables.iter().copied());
+    let mut ours = vault(scratch, &[]);
+    ours.env("PATH", &path).env_remove("JUPYTER_PREFER_ENV_PATH").envs(variables.iter().copied());
+    let (expected, seen) = (listed(&mut judge), found(&mut ours));
+    assert_eq!(seen, expected, "with {variables:?}");
+    seen
+}
+
+#[test]
+fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    let text = |path: &str| scratch.path(path).to_str().unwrap().to_owned();
+    // The same name in every place, and one name of each place's own.
+    for (number, place) in [
+        "one",
+        "two",
+        "home/.local/share/jupyter",
+        "data",
+        "xdg/jupyter",
+        "site/jupyter",
+        "venv/share/jupyter",
+        "ipython",
+        "userbase/share/jupyter",
+    ]
+    .iter()
+    .enumerate()
+    {
+        spec(&scratch.path(&format!("{place}/kernels")), "everywhere", IPYKERNEL);
+        spec(&scratch.path(&format!("{place}/kernels")), &format!("only{number}"), IPYKERNEL);
+    }
+    let both = format!("{}/:{}", text("one"), text("two"));
+    let cases: [&[(&str, &str)]; 14] = [
+        &[],
+        &[("JUPYTER_PREFER_ENV_PATH", "0")],
+        &[("JUPYTER_PREFER_ENV_PATH", "1")],
+        &[("JUPYTER_PATH", &both)],
+        &[("JUPYTER_PATH", "")],
+        &[("JUPYTER_DATA_DIR", &text("data")), ("JUPYTER_PREFER_ENV_PATH", "0")],
+        &[("JUPYTER_DATA_DIR", &text("data")), ("JUPYTER_PATH", &both), ("JUPYTER_PREFER_ENV_PATH", "no")],
+        &[("XDG_DATA_HOME", &text("xdg")), ("JUPYTER_PREFER_ENV_PATH", "0")],
+        &[("JUPYTER_PLATFORM_DIRS", "1"), ("XDG_DATA_DIRS", &text("site"))],
+        &[
+            ("JUPYTER_PLATFORM_DIRS", "1"),
+            ("XDG_DATA_HOME", &text("xdg")),
+            ("XDG_DATA_DIRS", &text("site")),
+            ("JUPYTER_PREFER_ENV_PATH", "off"),
+        ],
+        &[("IPYTHONDIR", &text("ipython"))],
+        &[("PYTHONUSERBASE", &text("userbase"))],
+        // What is active, and what is not Jupyter's Python, does not count.
+        &[("VIRTUAL_ENV", &text("two")), ("CONDA_PREFIX", &text("one"))],
+        &[("HOME", &text("two"))],
+    ];
+    let mut winners = std::collections::BTreeSet::new();
+    for variables in cases {
+        let seen = agree(&scratch, &venv, variables);
+        winners.insert(seen["everywhere"].clone());
+        assert!(seen.contains_key("python3"), "the one that Jupyter makes up: {seen:?}");
+    }
+    // The cases are not all the same.
+    assert!(winners.len() >= 5, "{winners:?}");
+}
+
+#[test]
+fn names_and_folders_count_as_they_do_for_jupyter() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    let root = user(&scratch);
+    spec(&root, "Python3", IPYKERNEL);
+    spec(&root, "UPPER.Case_1-2", IPYKERNEL);
+    spec(&root, "my kernel", IPYKERNEL);
+    spec(&root, ".hidden", IPYKERNEL);
+    spec(&root, "Ünïcode", IPYKERNEL);
+    spec(&root, "broken", "{\"argv\": [");
+    spec(&root, "words", &IPYKERNEL.replace("\"python\"", "3"));
+    std::fs::create_dir_all(root.join("empty")).unwrap();
+    std::fs::create_dir_all(root.join("folder/kernel.json")).unwrap();
+    std::fs::write(root.join("file"), IPYKERNEL).unwrap();
+    let elsewhere = spec(&scratch.path("elsewhere"), "linked", IPYKERNEL);
+    std::os::unix::fs::symlink(&elsewhere, root.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
+    let mut seen = agree(&scratch, &venv, &[]);
+    // What the machine has is not ours to expect.
+    seen.retain(|_, folder| folder.starts_with(scratch.path("")));
+    for name in ["python3", "upper.case_1-2", "my kernel", ".hidden", "ünïcode", "link"] {
+        assert!(seen.contains_key(name), "{name}: {seen:?}");
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    // Two names that differ in case alone: one of them counts, for both of us the same.
+    spec(&root, "TWICE", IPYKERNEL);
+    spec(&root, "twice", IPYKERNEL);
+    agree(&scratch, &venv, &[]);
+}
+
+#[test]
+fn without_any_python_the_users_kernelspecs_are_found_all_the_same() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "mine", &IPYKERNEL.replace("\"python\"", "\"/opt/kernel\""));
+    let nothing = scratch.path("config").display().to_string();
+    let seen = found(vault(&scratch, &[]).env("PATH", nothing));
+    assert_eq!(seen["mine"], folder);
+}
+
+#[test]
+fn an_environment_is_chosen_by_flag_and_written_to() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    let share = venv.join("share/jupyter/kernels");
+    let (mine, its) = (spec(&user(&scratch), "one", IPYKERNEL), spec(&share, "one", IPYKERNEL));
+    spec(&user(&scratch), "two", IPYKERNEL);
+    let prefix = venv.display().to_string();
+    // The environment that is named is looked into first, with its own Python, and what is elsewhere is copied.
+    succeed(&mut vault(&scratch, &["wrap", "one", "two", "--prefix", &prefix]));
+    let text = std::fs::read_to_string(its.join("kernel.json")).unwrap();
+    assert!(text.contains(&format!("\"{prefix}/bin/python3\"")), "{text}");
+    assert_eq!(std::fs::read_to_string(mine.join("kernel.json")).unwrap(), IPYKERNEL);
+    assert!(share.join("two/vault.toml").exists() && share.join("two/logo-64x64.png").exists());
+    succeed(&mut vault(&scratch, &["unwrap", "--all", "--prefix", &prefix]));
+    assert_eq!(std::fs::read_to_string(its.join("kernel.json")).unwrap(), IPYKERNEL);
+    assert!(!share.join("two").exists());
+    // The one that Jupyter runs in.
+    let path = format!("{prefix}/bin:/usr/bin:/bin");
+    let own = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
+    let outcome = own(&["wrap", "two", "--sys-prefix"]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert!(share.join("two/vault.toml").exists());
+    assert!(outcome.stderr.contains("is hidden by"), "the user's comes first here: {}", outcome.stderr);
+    run(&mut vault(&scratch, &["wrap", "one", "--user", "--sys-prefix"])).is_error(64, &["cannot be used with"]);
+}
