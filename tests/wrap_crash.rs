@@ -16,7 +16,6 @@
 
 mod support;
 #[path = "support/trace.rs"]
-#[allow(dead_code, reason = "the memory is read elsewhere")]
 mod trace;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 //! A debugger of the same user may not read a process that made itself not dumpable, and that is the
 //! point of it. So this one, attached before that, changes the argument of the very call that would shut
 //! it out, and the test says that the call was made. Everything else of the process is untouched.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::FileExt;
