@@ -16,53 +16,10 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use serde_json::{Value, json};
-use support::front_end::{FrontEnd, ipykernel, plain_kernelspec};
-use support::launcher::{Outcome, Scratch, run};
+use support::launcher::run;
 use support::openbao::Server;
-
-/// A running kernel of the kernelspec `plain`, which has nothing to do with us.
-struct Running {
-    scratch: Scratch,
-    front_end: FrontEnd,
-    file: PathBuf,
-}
-
-impl Running {
-    fn start(options: &Value) -> Self {
-        let scratch = Scratch::new();
-        plain_kernelspec(&scratch, &ipykernel());
-        let mut front_end = FrontEnd::new(&scratch);
-        let mut all = json!({"kernel": "plain"});
-        for (key, value) in options.as_object().unwrap() {
-            all[key] = value.clone();
-        }
-        let file = front_end.ask("start", all)["file"].as_str().unwrap().into();
-        front_end.ask("ready", json!({}));
-        Self { scratch, front_end, file }
-    }
-
-    fn inject(&self, options: &[&str]) -> Command {
-        let mut command = self.scratch.launcher();
-        command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
-        // Where Jupyter's client runs, which gives ipc sockets names relative to its folder.
-        command.arg("inject").arg(&self.file).args(options).current_dir(self.scratch.path("runtime"));
-        command
-    }
-}
-
-/// Checks that it succeeded and gives what it says.
-#[track_caller]
-fn said(outcome: &Outcome) -> String {
-    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-    let line = String::from_utf8(outcome.stdout.clone()).unwrap();
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(!line.contains("canary") && !outcome.stderr.contains("canary"), "{line}{}", outcome.stderr);
-    line.trim_end().split_once(": ").expect("a kernel's name").1.to_owned()
-}
+use support::running::{Running, said};
 
 const LOOK: &str = "import os, json; print(json.dumps({n: os.environ.get(n) for n in ['ONE', 'TWO', 'THREE']}))";
 

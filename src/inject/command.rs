@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::choose::{Places, Selection, Target};
 use super::turn::Turn;
@@ -113,9 +113,9 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
 /// a token to be revoked, a kernel that may ask. The work gets the mark of that, and what tells it to stop.
 async fn until_told(
     caught: &Caught,
-    work: impl AsyncFnOnce(&Cell<bool>, oneshot::Receiver<()>) -> Result<()>,
+    work: impl AsyncFnOnce(&Cell<Option<Instant>>, oneshot::Receiver<()>) -> Result<()>,
 ) -> Result<Result<()>, Signal> {
-    let holding = Cell::new(false);
+    let holding = Cell::new(None);
     let (stop, stopped) = oneshot::channel();
     let work = work(&holding, stopped);
     tokio::pin!(work);
@@ -125,7 +125,7 @@ async fn until_told(
         signal = fetch::ending(caught) => signal,
     };
     let _ = stop.send(());
-    while holding.get() {
+    while holding.get().is_some_and(|until| Instant::now() < until) {
         if timeout(MOMENT, &mut work).await.is_ok() {
             break;
         }
@@ -137,15 +137,16 @@ async fn until_told(
 struct Fetching<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
-    holding: &'a Cell<bool>,
+    holding: &'a Cell<Option<Instant>>,
 }
 
 impl Fetching<'_> {
     /// Fetches until `stop`; then never ends, since whoever stops it has the last word.
     async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Given> {
-        self.holding.set(self.plan.login.is_ours());
+        // The revocation has a limit of its own.
+        self.holding.set(self.plan.login.is_ours().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
-        self.holding.set(false);
+        self.holding.set(None);
         match fetched {
             Ok(given) => given,
             Err(()) => pending().await,
@@ -175,7 +176,7 @@ async fn one(
                 Ok(asked) => (fetched.await?, Some(asked)),
                 Err(error) => {
                     drop(unneeded);
-                    while fetching.holding.get() && timeout(MOMENT, &mut fetched).await.is_err() {}
+                    while fetching.holding.get().is_some() && timeout(MOMENT, &mut fetched).await.is_err() {}
                     return Err(error);
                 }
             }

@@ -6,8 +6,8 @@
 //! A kernel does one thing at a time. What it has queued can't be taken back, and a kernel that asks a
 //! client that has gone waits until somebody interrupts it. So:
 //! 1. `kernel_info` is asked first, and answered when the kernel is free: only then is code sent;
-//! 2. the code does nothing a few seconds later, should another client have been quicker; then it is
-//!    sent again when the kernel is free again, as long as there is time;
+//! 2. the code does nothing when it begins some seconds later, because another client was quicker; its
+//!    reply then says that the kernel is free again, and it is sent again, as long as there is time;
 //! 3. we stay as long as the code may still ask, even when we are told to stop.
 //!
 //! - [`language`]: the table of kernels and their code
@@ -39,8 +39,11 @@ use crate::secret::SecretSet;
 
 /// How long after it was sent the code may begin.
 const BEGIN: Duration = Duration::from_secs(5);
-/// How long after that its question may still be on its way.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long after that its question may still be on its way: ipykernel flushes its output first, and
+/// gives up after ten seconds.
+const GRACE: Duration = Duration::from_secs(15);
+/// The same for whoever is told to stop.
+const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 /// How long a kernel that has got the values may take to say so.
 const ANSWER: Duration = Duration::from_secs(30);
 /// The least time that an idle kernel has to answer.
@@ -75,8 +78,8 @@ pub struct Options<'a> {
     pub override_existing: bool,
     /// How long the kernel may be busy.
     pub wait: Duration,
-    /// True while the kernel may ask: whoever drops the injection then leaves a kernel that waits.
-    pub holding: &'a Cell<bool>,
+    /// Until when the kernel may ask: whoever drops the injection before leaves a kernel that waits.
+    pub holding: &'a Cell<Option<Instant>>,
 }
 
 /// What was done: names, never values.
@@ -129,27 +132,31 @@ pub async fn inject(
     let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
     let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
     let mut change = Change { set: names.clone(), keep, unset: gone.clone(), until: SystemTime::now() };
+    let mut patience = Wait::until(end, progress);
     loop {
         change.until = SystemTime::now() + BEGIN;
-        options.holding.set(true);
-        let done = attempt(link, row, &change, wanted, progress).await;
-        options.holding.set(false);
+        options.holding.set(Some(Instant::now() + BEGIN + GRACE_WHEN_STOPPED));
+        patience.extend(Instant::now() + BEGIN + GRACE);
+        let done = attempt(link, row, &change, wanted, &mut patience).await;
+        options.holding.set(None);
         if let Some(kept) = done? {
             let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
             return Ok(Outcome { set: owned(set), unset: owned(gone), kept });
         }
-        kernel_info(link, end.saturating_duration_since(Instant::now()), progress).await?;
+        if Instant::now() >= end {
+            return Err(patience.verdict(link).await);
+        }
     }
 }
 
-/// Sends the code once: which names the kernel kept, or `None` when it did not begin in time.
+/// Sends the code once: which names the kernel kept, or `None` when it began too late to do anything.
 async fn attempt(
     link: &mut Link,
     row: &Row,
     change: &Change<'_>,
     wanted: &SecretSet,
-    progress: &mut dyn FnMut(&str),
+    patience: &mut Wait<'_>,
 ) -> Result<Option<Vec<String>>> {
     let request = json!({
         "code": (row.code)(change), "silent": true, "store_history": false, "user_expressions": {},
@@ -157,8 +164,7 @@ async fn attempt(
     });
     let id = link.send(Channel::Shell, "execute_request", None, &request).await?;
     let mut begins = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
-    let mut wait = Wait::until(Instant::now() + BEGIN + GRACE, progress);
-    let Some(asked) = wait.next(link, &mut begins).await? else { return Ok(None) };
+    let Some(asked) = patience.next(link, &mut begins).await? else { return Err(patience.verdict(link).await) };
     if asked.header.msg_type == "execute_reply" {
         check(&asked)?;
         if SystemTime::now() < change.until {
@@ -172,10 +178,10 @@ async fn attempt(
     let answer = json!({"value": answer(wanted, &kept)});
     link.send(Channel::Stdin, "input_reply", Some(&asked), &answer).await?;
     drop(answer);
-    let mut wait = Wait::until(Instant::now() + ANSWER, progress);
-    match wait.next(link, &mut |message| message.is("execute_reply", &id)).await? {
+    patience.extend(Instant::now() + ANSWER);
+    match patience.next(link, &mut |message| message.is("execute_reply", &id)).await? {
         Some(reply) => check(&reply).map(|()| Some(kept)),
-        None => Err(wait.verdict(link).await),
+        None => Err(patience.verdict(link).await),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
@@ -42,6 +42,11 @@ impl<'a> Wait<'a> {
         Self { progress, began: now, end, look, tell, on_control: false, for_others: false }
     }
 
+    /// Waits until `end` at least.
+    pub(super) fn extend(&mut self, end: Instant) {
+        self.end = self.end.max(end);
+    }
+
     /// The next message that is `wanted`; `None` at the end. Others are passed over.
     ///
     /// # Errors
@@ -52,21 +57,20 @@ impl<'a> Wait<'a> {
         wanted: &mut dyn FnMut(&Arrived) -> bool,
     ) -> Result<Option<Arrived>> {
         loop {
-            let event = self.look.unwrap_or(self.tell).min(self.tell);
-            let message = tokio::select! {
-                biased;
-                message = timeout_at(self.end, link.next()) => message,
-                () = sleep_until(event) => {
-                    if self.look.is_some_and(|look| look <= event) {
-                        self.look = None;
-                        link.look_around().await?;
-                    } else {
-                        self.tell();
-                    }
-                    continue;
-                }
-            };
-            let Ok(message) = message else { return Ok(None) };
+            // Time is looked at first: in a flood there is always a next message.
+            let now = Instant::now();
+            if now >= self.end {
+                return Ok(None);
+            }
+            if self.look.is_some_and(|look| look <= now) {
+                self.look = None;
+                link.look_around().await?;
+            }
+            if self.tell <= now {
+                self.tell();
+            }
+            let event = self.look.unwrap_or(self.tell).min(self.tell).min(self.end);
+            let Ok(message) = timeout_at(event, link.next()).await else { continue };
             let message = message?;
             self.learn(link, &message);
             if wanted(&message) {
@@ -75,12 +79,16 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn learn(&mut self, link: &Link, message: &Arrived) {
+    fn learn(&mut self, link: &mut Link, message: &Arrived) {
         match message.channel {
             Channel::Control => self.on_control = true,
             Channel::IoPub => {
                 let parent = message.parent.as_ref();
-                self.for_others |= parent.is_some_and(|parent| parent.session != link.session_id());
+                if parent.is_some_and(|parent| parent.session != link.session_id()) {
+                    self.for_others = true;
+                    // That is all there is to learn, and it may be a flood.
+                    link.leave_iopub();
+                }
             }
             _ => {}
         }
@@ -94,7 +102,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Why there was no answer.
-    pub(super) async fn verdict(mut self, link: &mut Link) -> Error {
+    pub(super) async fn verdict(&mut self, link: &mut Link) -> Error {
         let waited = self.began.elapsed().as_secs();
         self.end = Instant::now() + LAST_LOOK;
         if self.look.take().is_some()
@@ -106,7 +114,7 @@ impl<'a> Wait<'a> {
         if let Err(error) = self.next(link, &mut |message| message.channel == Channel::Control).await {
             return error;
         }
-        if self.on_control || self.for_others {
+        if self.on_control || self.for_others || link.is_flooded() {
             return Error::new(
                 Kind::KernelBusy,
                 format!("the kernel was busy for {waited} s, nothing was set"),

@@ -47,6 +47,7 @@ pub struct Sockets {
     open: [Option<Connection>; 5],
     /// Connections to shell under identities of their own, on which something was asked again.
     again: Vec<Connection>,
+    flooded: bool,
 }
 
 impl std::fmt::Debug for Sockets {
@@ -70,7 +71,8 @@ impl Sockets {
             }
         };
         let identity = session.id().as_bytes().to_vec();
-        let mut sockets = Self { file, trust, session, identity, open: [const { None }; 5], again: Vec::new() };
+        let mut sockets =
+            Self { file, trust, session, identity, open: [const { None }; 5], again: Vec::new(), flooded: false };
         sockets.open(channels).await?;
         Ok(sockets)
     }
@@ -190,9 +192,26 @@ impl Sockets {
         let ((channel, received), ..) = select_all(reading).await;
         match received {
             Ok(received) => Ok((channel, received)),
+            // It may be flooded beyond all limits; whether the kernel lives, the others tell.
+            Err(cause) if channel == Channel::IoPub => {
+                self.flooded |= cause.kind() == ErrorKind::InvalidData;
+                self.open[channel as usize] = None;
+                Ok((channel, Received::Command(Vec::new())))
+            }
             Err(cause) if cause.kind() == ErrorKind::InvalidData => Err(violation(&self.file, channel, &cause)),
             Err(_) => Err(died(&self.file)),
         }
+    }
+
+    /// Listens to iopub no more.
+    pub fn leave_iopub(&mut self) {
+        self.open[Channel::IoPub as usize] = None;
+    }
+
+    /// Whether iopub was closed because the kernel sent more there than anybody takes.
+    #[must_use]
+    pub const fn is_flooded(&self) -> bool {
+        self.flooded
     }
 
     /// Whether the heartbeat comes back within `limit`: the process lives, whatever it is busy with.
@@ -243,8 +262,11 @@ impl Sockets {
             return Err(violation(&self.file, channel, &Violation("its socket is of another type").into()));
         }
         if channel == Channel::IoPub {
-            // ZMTP 3.0's way of subscribing to everything, which later versions take too.
+            // ZMTP 3.0's way of subscribing, which later versions take too: to everything, and to a topic that
+            // nobody else has. A kernel welcomes a subscription that is new to it, and so shows its key.
+            let own = [&[1], self.identity.as_slice()].concat();
             writer.message(&[vec![1]]).await.map_err(|_| died(&self.file))?;
+            writer.message(&[own]).await.map_err(|_| died(&self.file))?;
         }
         Ok((channel, Connection { reader, writer }))
     }
@@ -283,7 +305,7 @@ fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error
     Error::new(
         Kind::KernelSilent,
         what,
-        "it may be stopped (SIGSTOP, a debugger) or overloaded: try again, or restart it",
+        "it may be stopped (SIGSTOP, a debugger), or another program has its port: try again, or restart it",
     )
 }
 

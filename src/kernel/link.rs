@@ -109,6 +109,25 @@ impl Link {
         }
     }
 
+    /// Listens to iopub no more, where it can be chosen.
+    pub fn leave_iopub(&mut self) {
+        match self {
+            Self::Sockets(sockets) => sockets.leave_iopub(),
+            #[cfg(feature = "inject")]
+            Self::Server(_) => {}
+        }
+    }
+
+    /// Whether iopub was closed because the kernel sent more there than anybody takes.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        match self {
+            Self::Sockets(sockets) => sockets.is_flooded(),
+            #[cfg(feature = "inject")]
+            Self::Server(_) => false,
+        }
+    }
+
     /// Whether the heartbeat comes back within `limit`; `None` where it can't be seen.
     pub async fn beats(&mut self, limit: Duration) -> Option<bool> {
         match self {

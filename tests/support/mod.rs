@@ -13,5 +13,6 @@ pub mod openbao;
 pub mod policies;
 pub mod python;
 pub mod ready;
+pub mod running;
 pub mod server;
 pub mod wheel;

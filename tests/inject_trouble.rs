@@ -1,0 +1,273 @@
+//! Kernels that are busy, dead or strange: each its own error and exit code, in bounded time.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(feature = "inject")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use support::faults::{Faults, relay_to};
+use support::launcher::{Outcome, eventually, finish, run};
+use support::openbao::{Server, free_ports};
+use support::running::{Running, said};
+
+const LOOK: &str = "import os; print(os.environ.get('ONE'))";
+
+/// A kernel, and a secret for it.
+fn running() -> Running {
+    Server::shared().put("trouble", &json!({"ONE": "canary-1"}));
+    Running::start(&json!({}))
+}
+
+fn inject(kernel: &Running, options: &[&str]) -> Command {
+    kernel.inject(&[&["--secrets", "secret/trouble"], options].concat())
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Code that is busy until the file is there, and says when it begins.
+fn busy_until(file: &Path) -> String {
+    let begun = file.with_extension("begun");
+    format!(
+        "import os, time\nopen({begun:?}, 'w').close()\nwhile not os.path.exists({file:?}): time.sleep(0.02)\nprint('done')"
+    )
+}
+
+/// Starts a cell that is busy until the file is there, and waits until it has begun.
+fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
+    let file = kernel.scratch.path(name);
+    let cell = kernel.begin(&busy_until(&file));
+    eventually("the cell has begun", || file.with_extension("begun").exists());
+    (file, cell)
+}
+
+/// An inject that has said that it waits, and that line.
+fn waiting(kernel: &Running) -> (Child, String) {
+    let mut child = start(&mut inject(kernel, &[]));
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (child, line)
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// Checks the error; lines that say that the kernel is waited for may stand before it.
+#[track_caller]
+fn is_error(mut outcome: Outcome, code: i32, fragments: &[&str]) {
+    let lines = outcome.stderr.lines().filter(|line| !line.contains("waiting up to"));
+    outcome.stderr = lines.collect::<Vec<_>>().join("\n");
+    outcome.is_error(code, fragments);
+}
+
+#[test]
+fn a_busy_kernel_is_waited_for_with_a_word_and_never_interrupted() {
+    let mut kernel = running();
+    let (file, cell) = make_busy(&mut kernel, "go");
+    let (child, line) = waiting(&kernel);
+    assert!(line.contains("the kernel is busy; waiting up to 5"), "{line}");
+    std::fs::write(file, "").unwrap();
+    assert_eq!(said(&finish(child)), "set ONE");
+    assert_eq!(kernel.end(&cell).printed(), "done");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+}
+
+#[test]
+fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
+    let mut kernel = running();
+    let (file, cell) = make_busy(&mut kernel, "go");
+    is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy for 3 s, nothing was set", "--wait"]);
+    is_error(run(&mut inject(&kernel, &["--wait", "1"])), 80, &["was busy"]);
+    std::fs::write(file, "").unwrap();
+    assert_eq!(kernel.end(&cell).printed(), "done");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
+}
+
+#[test]
+fn a_cell_of_another_client_that_comes_first_is_waited_for_too() {
+    let mut kernel = running();
+    let (held, vault) = (kernel.scratch.path("held"), Server::shared().port());
+    let pass = relay_to(vault);
+    let gate = held.clone();
+    let slow = Faults::start(move |request, number| {
+        eventually("the test lets Vault answer", || gate.exists());
+        pass(request, number)
+    });
+    let mut command = inject(&kernel, &["--timeout", "60"]);
+    let child = start(command.env("VAULT_ADDR", slow.address()));
+    // The kernel has said that it is free, and Vault takes its time.
+    eventually("Vault is asked", || !slow.seen().is_empty());
+    assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
+    let (file, cell) = make_busy(&mut kernel, "go");
+    std::fs::write(held, "").unwrap();
+    // Longer than the code waits for its turn: what was queued does nothing, and is sent again.
+    let other = kernel.begin("import time; time.sleep(9); print('other')");
+    std::fs::write(file, "").unwrap();
+    assert_eq!(said(&finish(child)), "set ONE");
+    let [cell, other] = kernel.ends(&[cell, other]);
+    assert_eq!((cell.printed().as_str(), other.printed().as_str()), ("done", "other"));
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+}
+
+#[test]
+fn a_kernel_that_is_killed_or_shut_down_meanwhile_ends_the_wait_at_once() {
+    let mut kernel = running();
+    make_busy(&mut kernel, "never");
+    let (child, _) = waiting(&kernel);
+    signal(kernel.pid, Signal::SIGKILL);
+    is_error(finish(child), 74, &["ended or restarted meanwhile"]);
+}
+
+#[test]
+fn a_kernel_that_is_stopped_does_not_greet() {
+    let kernel = running();
+    signal(kernel.pid, Signal::SIGSTOP);
+    let outcome = run(&mut inject(&kernel, &["--wait", "3"]));
+    signal(kernel.pid, Signal::SIGCONT);
+    is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
+}
+
+#[test]
+fn a_kernel_whose_heartbeat_alone_comes_back_is_told_from_one_that_is_busy() {
+    let mut kernel = running();
+    let begun = kernel.scratch.path("begun");
+    // A call that never gives Python's lock back: no thread of Python's runs, control's neither.
+    let cell = kernel.begin(&format!("import ctypes; open({begun:?}, 'w').close(); ctypes.PyDLL(None).sleep(15)"));
+    eventually("the cell has begun", || begun.exists());
+    is_error(run(&mut inject(&kernel, &["--wait", "4"])), 81, &["heartbeat comes back", "did not answer"]);
+    kernel.end(&cell);
+    assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
+}
+
+#[test]
+fn a_kernel_that_signs_wrongly_is_not_believed() {
+    let mut kernel = running();
+    let code = "s = get_ipython().kernel.session\nserialize = s.serialize\ndef wrong(*given, **more):\n    parts = serialize(*given, **more)\n    parts[parts.index(b'<IDS|MSG>') + 1] = b'0' * 64\n    return parts\ns.serialize = wrong";
+    kernel.begin(code);
+    let mut outcome = run(&mut inject(&kernel, &[]));
+    // The cell may run after the first question.
+    if outcome.code() == Some(0) {
+        Server::shared().put("trouble-again", &json!({"ONE": "canary-2"}));
+        outcome = run(&mut kernel.inject(&["--secrets", "secret/trouble-again"]));
+    }
+    is_error(outcome, 76, &["does not have its key"]);
+}
+
+/// The kernel's connection file with one thing changed, at another path.
+fn changed(kernel: &Running, change: impl FnOnce(&mut Value)) -> PathBuf {
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
+    change(&mut file);
+    kernel.scratch.file("changed.json", file.to_string())
+}
+
+fn inject_into(kernel: &Running, file: &Path, options: &[&str]) -> Outcome {
+    let mut command = kernel.scratch.launcher();
+    command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
+    run(command.arg("inject").arg(file).args(["--secrets", "secret/trouble"]).args(options))
+}
+
+#[test]
+fn another_kernels_key_is_noticed_long_before_the_wait_is_over() {
+    let kernel = running();
+    let file = changed(&kernel, |file| file["key"] = json!("another"));
+    is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "old one"]);
+    let kernel = Running::start(&json!({"curve": true}));
+    let file = changed(&kernel, |file| {
+        // 32 zero bytes in Z85: nobody's public key.
+        file["curve_publickey"] = json!("0".repeat(40));
+    });
+    is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key"]);
+}
+
+#[test]
+fn a_connection_file_that_was_left_is_told_from_a_port_that_another_program_has() {
+    let mut kernel = running();
+    let left = changed(&kernel, |_| ());
+    kernel.front_end.ask("shutdown", json!({}));
+    is_error(inject_into(&kernel, &left, &[]), 68, &["nothing listens there", "has ended"]);
+    let at = |port: u16| {
+        let mut file: Value = serde_json::from_slice(&std::fs::read(&left).unwrap()).unwrap();
+        for key in ["shell_port", "stdin_port"] {
+            file[key] = json!(port);
+        }
+        kernel.scratch.file("taken.json", file.to_string())
+    };
+    let tls = Server::shared().tls_address("good").rsplit(':').next().unwrap().parse().unwrap();
+    is_error(inject_into(&kernel, &at(tls), &[]), 79, &["is not its kernel", "another program"]);
+    let unserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = unserved.local_addr().unwrap().port();
+    is_error(inject_into(&kernel, &at(port), &[]), 81, &["does not greet", "another program"]);
+    let [port] = free_ports();
+    let nowhere = kernel.scratch.file("odd.json", format!("{{\"shell_port\": {port}}}"));
+    is_error(inject_into(&kernel, &nowhere, &[]), 72, &["odd.json"]);
+    is_error(inject_into(&kernel, Path::new("0123-no-such-id"), &[]), 67, &["0123-no-such-id"]);
+}
+
+#[test]
+fn a_kernel_is_found_by_the_beginning_of_its_id() {
+    let kernel = running();
+    let found = kernel.scratch.path("runtime/kernel-6a1f0c52-aa.json");
+    std::fs::copy(&kernel.file, &found).unwrap();
+    let outcome = inject_into(&kernel, Path::new("6a1f0c52"), &[]);
+    assert_eq!(said(&outcome), "set ONE");
+}
+
+#[test]
+fn a_flood_on_iopub_costs_no_answer() {
+    let mut kernel = running();
+    let flood = "import threading, time\ndef flood():\n    while True: print('x' * 20000); time.sleep(0.001)\nthreading.Thread(target=flood, daemon=True).start()";
+    kernel.begin(flood);
+    assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
+    let (file, never) = (kernel.scratch.path("flood"), kernel.scratch.path("never"));
+    kernel.begin(
+        &busy_until(&never).replace("import os, time", &format!("import os, time; open({file:?}, 'w').close()")),
+    );
+    eventually("the cell has begun", || file.exists());
+    Server::shared().put("trouble-flood", &json!({"ONE": "canary-1"}));
+    let outcome = run(&mut kernel.inject(&["--secrets", "secret/trouble-flood", "--wait", "4"]));
+    is_error(outcome, 80, &["was busy"]);
+}
+
+#[test]
+fn a_request_that_the_kernel_left_unread_is_read_when_it_is_sent_again_on_a_new_connection() {
+    let mut kernel = running();
+    // As in ipykernel's issue 1554: shell is not read until the next connection but one comes.
+    let code = "import threading, zmq\nk = get_ipython().kernel\nstream = k.shell_stream\ncallback = stream._recv_callback\nmonitor = stream.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)\ndef watch():\n    for _ in range(2): monitor.recv_multipart()\n    stream.io_loop.add_callback(lambda: stream.on_recv(callback, copy=False))\nthreading.Thread(target=watch, daemon=True).start()\nstream.io_loop.add_callback(stream.stop_on_recv)";
+    kernel.front_end.cell(code);
+    assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+}
+
+#[test]
+fn a_signal_ends_the_wait_and_the_kernel_goes_on() {
+    let mut kernel = running();
+    let (file, cell) = make_busy(&mut kernel, "go");
+    let (child, _) = waiting(&kernel);
+    signal(i32::try_from(child.id()).unwrap(), Signal::SIGTERM);
+    let outcome = finish(child);
+    assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(15), ""));
+    std::fs::write(file, "").unwrap();
+    assert_eq!(kernel.end(&cell).printed(), "done");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
+}
