@@ -15,22 +15,37 @@
 
 mod support;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use support::faults::{Faults, relay_to};
-use support::kernelspecs::{IPYKERNEL, jupyter, spec, succeed, tree, user, vault};
-use support::launcher::{Scratch, binary};
+use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, tree, user, vault};
+use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
-use support::python::environment;
+use support::python::{environment, python};
 
-/// A vault.toml for `secret/PATH`, with its token beside it.
+/// The argv of the kernel.json in `folder`.
+#[track_caller]
+fn argv(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    let spec: Value = serde_json::from_str(&text).unwrap();
+    spec["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// The text of a vault.toml for `secret/PATH`, with its token beside it.
+fn config_text(address: &str, path: &str) -> String {
+    format!(
+        "# ours\n[vault]\naddress = \"{address}\"\n[auth]\ntoken_file = \"token\" # there\n[[source]]\nkv = \"secret/{path}\"\n"
+    )
+}
+
+/// Such a file.
 fn config(scratch: &Scratch, address: &str, path: &str) -> String {
     scratch.file("token", "root\n");
-    let text = format!(
-        "# ours\n[vault]\naddress = \"{address}\"\n[auth]\ntoken_file = \"token\" # there\n[[source]]\nkv = \"secret/{path}\"\n"
-    );
-    scratch.file("team.toml", text).display().to_string()
+    scratch.file("team.toml", config_text(address, path)).display().to_string()
 }
 
 #[test]
@@ -67,4 +82,386 @@ fn a_wrapped_kernel_starts_with_its_secrets_asks_once_and_is_unwrapped_byte_for_
 
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
     assert_eq!(tree(&folder), before);
+}
+
+#[test]
+fn a_second_wrap_changes_nothing_and_asks_nothing() {
+    let relay = Faults::start(relay_to(Server::shared().port()));
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    scratch.file("config/vault.toml", config_text(&relay.address(), "settings"));
+    scratch.file("config/token", "root\n");
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    let stamps = || {
+        let files = ["kernel.json", "vault.toml", "jupyter-vault.json"];
+        files.map(|name| std::fs::metadata(folder.join(name)).unwrap().modified().unwrap())
+    };
+    let (before, then, asked) = (tree(&folder), stamps(), relay.seen().len());
+    assert_eq!(asked, 1, "{:?} the mount, once", relay.seen());
+    for arguments in [["wrap", "vaulted"].as_slice(), &["wrap", "VAULTED", "vaulted"]] {
+        let outcome = succeed(&mut vault(&scratch, arguments));
+        assert!(String::from_utf8_lossy(&outcome.stdout).contains("vaulted: already wrapped"), "{outcome:?}");
+        assert_eq!((tree(&folder), stamps()), (before.clone(), then));
+    }
+    assert_eq!(relay.seen().len(), asked);
+    succeed(&mut vault(&scratch, &["unwrap", "--all"]));
+    succeed(&mut vault(&scratch, &["unwrap", "--all"]));
+    run(&mut vault(&scratch, &["unwrap", "vaulted"])).is_error(64, &["was not wrapped", "jupyter-vault.json"]);
+}
+
+#[test]
+fn a_dry_run_shows_the_difference_and_changes_nothing() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    let before = tree(&folder);
+    let said = |arguments: &[&str]| {
+        let outcome = succeed(vault(&scratch, arguments).env("VAULT_ADDR", "http://127.0.0.1:9"));
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let shown = said(&["wrap", "vaulted", "--dry-run"]);
+    assert_eq!(tree(&folder), before);
+    let file = folder.join("kernel.json").display().to_string();
+    let head = format!(
+        "--- {file}\n+++ {file}\n@@ -1,6 +1,11 @@\n {{\n  \"argv\": [\n-  \"python\",\n+  \"{}\",\n",
+        binary().display()
+    );
+    assert!(shown.starts_with(&head), "{shown}");
+    let settings = format!("--- /dev/null\n+++ {}\n", folder.join("vault.toml").display());
+    assert!(shown.contains(&settings) && shown.contains("+address = \"http://127.0.0.1:9\"\n"), "{shown}");
+    // The difference is what is then done, and undone.
+    said(&["wrap", "vaulted"]);
+    let wrapped = tree(&folder);
+    let shown = said(&["unwrap", "vaulted", "--dry-run"]);
+    assert!(shown.contains("+  \"python\",\n") && shown.contains("+++ /dev/null"), "{shown}");
+    assert_eq!(tree(&folder), wrapped);
+}
+
+#[test]
+fn what_the_environment_says_is_written_down_and_no_credential_is() {
+    let server = Server::shared();
+    server.put("settings", &json!({"KERNEL_SECRET": "canary"}));
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    scratch.file("config/vault.toml", "[vault]\nnamespace = \"\"\ntimeout = \"7s\"\n");
+    let mut wrap = vault(&scratch, &["wrap", "vaulted"]);
+    wrap.env("VAULT_ADDR", server.address())
+        .env("VAULT_TOKEN", "root")
+        .env("JUPYTER_VAULT_SECRETS", "secret/settings#KERNEL_SECRET=OTHER");
+    wrap.env("JUPYTER_VAULT_ROLE_ID", "canary-role").env("VAULT_HTTP_PROXY", "").env("VAULT_CACERT", "ca.pem");
+    wrap.env("JUPYTER_VAULT_TIMEOUT", "3").env("JUPYTER_VAULT_ALLOW", "PYTHONPATH,ENV").env("VAULT_SKIP_VERIFY", "F");
+    let outcome = succeed(&mut wrap);
+    assert_eq!(outcome.stderr, "");
+    let text = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
+    let expected = format!(
+        "\n[vault]\naddress = \"{}\"\nca_cert = \"{}\"\nskip_verify = false\n\n[environment]\nallow = [\"PYTHONPATH\", \"ENV\"]\n\n\
+         [[source]]\nkv = \"secret/settings\"\nfield = \"KERNEL_SECRET\"\nname = \"OTHER\"\n\n[[mount]]\npath = \"secret\"\nversion = 2\n",
+        server.address(),
+        scratch.path("home").canonicalize().unwrap().join("ca.pem").display(),
+    );
+    assert!(text.ends_with(&expected), "{text}\n--\n{expected}");
+    for (path, (_, content)) in tree(&folder) {
+        let content = String::from_utf8_lossy(&content).into_owned();
+        assert!(path.extension().is_some_and(|end| end == "png") || !content.contains("canary"), "{path:?}: {content}");
+        assert!(!content.contains("\"root\""), "{path:?}: {content}");
+    }
+}
+
+#[test]
+fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_said() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    let config = config(&scratch, "http://127.0.0.1:9", "settings");
+    let outcome = succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
+    assert!(
+        outcome.stderr.contains("wrapped all the same") && outcome.stderr.lines().count() == 2,
+        "{}",
+        outcome.stderr
+    );
+    let settings = || std::fs::read_to_string(folder.join("vault.toml")).unwrap();
+    assert!(!settings().contains("[[mount]]"));
+    // Once it is there, wrapping again writes down what it says; and that stays when it is gone again.
+    let config = self::config(&scratch, &Server::shared().address(), "settings");
+    succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
+    assert!(settings().contains("[[mount]]"));
+    let config = self::config(&scratch, "http://127.0.0.1:9", "settings");
+    succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
+    assert!(settings().contains("[[mount]]") && settings().contains("127.0.0.1:9\""), "{}", settings());
+}
+
+#[test]
+fn what_was_edited_since_survives_unwrap() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    let edit = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(folder.join(name), text.replacen(from, to, 1)).unwrap();
+    };
+    edit("kernel.json", "Python 3 (ipykernel)", "Mine");
+    edit("kernel.json", "\"-m\"", "\"-X\", \"dev\", \"-m\"");
+    edit("vault.toml", "#", "[environment]\noverride = false\n#");
+    // Wrapping again keeps the edits and adds no second launcher.
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    assert_eq!(argv(&folder).iter().filter(|word| word.ends_with("jupyter-vault")).count(), 1);
+    let outcome = succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
+    assert!(String::from_utf8_lossy(&outcome.stdout).contains("vault.toml was edited since, and stays"), "{outcome:?}");
+    let expected = IPYKERNEL.replace("Python 3 (ipykernel)", "Mine").replace("\"-m\"", "\"-X\", \"dev\", \"-m\"");
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), expected);
+    assert!(std::fs::read_to_string(folder.join("vault.toml")).unwrap().contains("override = false"));
+    assert!(!folder.join("jupyter-vault.json").exists());
+}
+
+#[test]
+fn a_vault_toml_that_was_there_stays_and_comes_back() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    let own = format!("# mine\n{}", config_text(&Server::shared().address(), "settings")).trim_end().to_owned();
+    std::fs::write(folder.join("vault.toml"), &own).unwrap();
+    std::fs::write(folder.join("token"), "root").unwrap();
+    std::fs::set_permissions(folder.join("vault.toml"), Permissions::from_mode(0o600)).unwrap();
+    let before = tree(&folder);
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    let text = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
+    assert_eq!(text, format!("{own}\n\n[[mount]]\npath = \"secret\"\nversion = 2\n"));
+    let mode = |name: &str| tree(&folder)[&folder.join(name)].0 & 0o777;
+    assert_eq!((mode("vault.toml"), mode("jupyter-vault.json")), (0o600, 0o600), "no more may read it than before");
+    succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
+    assert_eq!(tree(&folder), before);
+}
+
+#[test]
+fn links_and_read_only_files_come_back_as_they_were() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    let store = scratch.path("store");
+    spec(&store, "kept", IPYKERNEL);
+    // A kernel.json that is a link, as a dotfile manager makes it; a folder that is one; a file that is read-only.
+    let linked = spec(&root, "linked", "");
+    std::fs::remove_file(linked.join("kernel.json")).unwrap();
+    std::os::unix::fs::symlink("../../../../../../store/kept/kernel.json", linked.join("kernel.json")).unwrap();
+    spec(&store, "behind", IPYKERNEL);
+    std::os::unix::fs::symlink(store.join("behind"), root.join("folder")).unwrap();
+    let locked = spec(&root, "locked", IPYKERNEL);
+    std::fs::set_permissions(locked.join("kernel.json"), Permissions::from_mode(0o444)).unwrap();
+    let before = (tree(&root), tree(&store));
+    succeed(&mut vault(&scratch, &["wrap", "linked", "folder", "locked"]));
+    for folder in [&linked, &store.join("behind"), &locked] {
+        assert_eq!(argv(folder)[0], binary().to_str().unwrap());
+    }
+    assert_eq!(std::fs::read_to_string(store.join("kept/kernel.json")).unwrap(), IPYKERNEL, "what it leads to stays");
+    assert_eq!(tree(&root)[&locked.join("kernel.json")].0 & 0o777, 0o444);
+    succeed(&mut vault(&scratch, &["unwrap", "--all"]));
+    assert_eq!((tree(&root), tree(&store)), before);
+}
+
+#[test]
+fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    spec(&root, "broken", "{\"argv\": [\"python\"");
+    let open = spec(&root, "open", IPYKERNEL);
+    std::fs::set_permissions(open.join("kernel.json"), Permissions::from_mode(0o666)).unwrap();
+    let proxy = "\"metadata\": {\"process_proxy\": {\"class_name\": \"enterprise_gateway.services.processproxies.k8s.KubernetesProcessProxy\"}, ";
+    spec(&root, "pod", &IPYKERNEL.replace("\"metadata\": {", proxy));
+    let distributed = proxy.replace("k8s.KubernetesProcessProxy", "distributed.DistributedProcessProxy");
+    spec(&root, "remote", &IPYKERNEL.replace("\"metadata\": {", &distributed));
+    let by_hand = IPYKERNEL.replacen(
+        "\"python\"",
+        "\"env\", \"A=1\", \"/opt/bin/jupyter-vault\", \"exec\", \"--\", \"python\"",
+        1,
+    );
+    spec(&root, "hand", &by_hand);
+    spec(&root, "good", IPYKERNEL);
+    let before = tree(&root);
+    let outcome = succeed(&mut vault(&scratch, &["wrap", "--all", "--user"]));
+    let said = outcome.stderr.clone();
+    for word in [
+        "broken/kernel.json is no valid kernelspec: line",
+        "open/kernel.json can be written by everybody",
+        "KubernetesProcessProxy, which does not start it on this machine",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let said = String::from_utf8(outcome.stdout).unwrap();
+    assert!(
+        said.contains("hand: a launcher stands in it already") && said.contains("good: wrapped in place"),
+        "{said}"
+    );
+    assert!(said.contains("remote: wrapped in place"), "{said}");
+    let mut after = tree(&root);
+    after.retain(|path, _| before.contains_key(path));
+    let changed: Vec<_> = after.iter().filter(|(path, content)| before.get(*path) != Some(content)).collect();
+    let names: Vec<_> = changed.iter().map(|(path, _)| path.strip_prefix(&root).unwrap()).collect();
+    assert_eq!(names, [Path::new("good/kernel.json"), Path::new("remote/kernel.json")]);
+    // By name each of them is an error.
+    run(&mut vault(&scratch, &["wrap", "broken"])).is_error(78, &["it is not JSON"]);
+    run(&mut vault(&scratch, &["wrap", "open"])).is_error(78, &["chmod o-w"]);
+    run(&mut vault(&scratch, &["wrap", "pod"])).is_error(78, &["image"]);
+    run(&mut vault(&scratch, &["wrap", "goot"])).is_error(64, &["did you mean good?"]);
+    run(&mut vault(&scratch, &["unwrap", "hand"])).is_error(64, &["by hand"]);
+    run(&mut vault(&scratch, &["unwrap", "nowhere"])).is_error(64, &["no kernel called nowhere"]);
+    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["KERNEL"]);
+}
+
+#[test]
+fn a_package_that_upgrades_its_kernelspec_is_wrapped_anew_and_comes_back() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    let newer = IPYKERNEL.replace("\"-m\"", "\"-Xfrozen_modules=off\",\n  \"-m\"");
+    std::fs::write(folder.join("kernel.json"), &newer).unwrap();
+    succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
+    assert!(argv(&folder).contains(&"-Xfrozen_modules=off".to_owned()) && argv(&folder)[1] == "exec");
+    succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), newer);
+    assert!(!folder.join("vault.toml").exists());
+}
+
+#[test]
+fn a_bare_program_becomes_the_one_that_jupyter_would_start_and_the_rest_stays() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    let python = environment().canonicalize().unwrap().join("bin/python").display().to_string();
+    let launcher = scratch.path("bin/jupyter-vault");
+    std::fs::create_dir(scratch.path("bin")).unwrap();
+    std::os::unix::fs::symlink(binary(), &launcher).unwrap();
+    let path = format!("{}:{}/bin:/usr/bin:/bin", scratch.path("bin").display(), environment().display());
+    for (word, expected, more) in [
+        ("python", python.as_str(), ""),
+        ("python3", &python, ""),
+        ("env", "/usr/bin/env", ""),
+        ("env", "env", "\"env\": {\"PATH\": \"/opt/bin\"}, "),
+        ("no-such-program", "no-such-program", ""),
+        ("/opt/kernel", "/opt/kernel", ""),
+        ("bin/kernel", "bin/kernel", ""),
+        ("{prefix}/bin/python", "{prefix}/bin/python", ""),
+        ("{resource_dir}/run.sh", "{resource_dir}/run.sh", ""),
+    ] {
+        let _ = std::fs::remove_dir_all(root.join("vaulted"));
+        let text = format!(
+            "{{{more}\"argv\": [\"{word}\", \"{{connection_file}}\"], \"display_name\": \"x\", \"language\": \"x\"}}\r\n"
+        );
+        let folder = spec(&root, "vaulted", &text);
+        succeed(vault(&scratch, &["wrap", "vaulted"]).env("PATH", &path));
+        let words = argv(&folder);
+        assert_eq!(words[5], expected, "{word}");
+        // The path by which it was called outlives an upgrade of what it leads to.
+        assert_eq!(words[0], launcher.display().to_string());
+        succeed(vault(&scratch, &["unwrap", "vaulted"]).env("PATH", &path));
+        assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_is_written_down_of_a_mount_serves_a_deep_one_and_heals_when_it_is_wrong() {
+    let server = Server::shared();
+    let (status, answer) =
+        server.api("POST", "sys/mounts/deep/kv", Some(&json!({"type": "kv", "options": {"version": "1"}})));
+    assert_eq!(status, 204, "{answer}");
+    assert_eq!(server.api("POST", "deep/kv/ada", Some(&json!({"DEEP": "found"}))).0, 204);
+    let relay = Faults::start(relay_to(server.port()));
+    let scratch = Scratch::new();
+    scratch.file("token", "root\n");
+    let text = config_text(&relay.address(), "x").replace("secret/x", "deep/kv/ada");
+    let launch = |mounts: &str| {
+        let config = scratch.file("deep.toml", format!("{text}{mounts}"));
+        let before = relay.seen().len();
+        let mut command = scratch.launcher();
+        command.args(["exec", "--config", config.to_str().unwrap(), "--", "env", "-0"]);
+        assert_eq!(run(&mut command).environment().get("DEEP").map(String::as_str), Some("found"));
+        relay.seen().len() - before
+    };
+    assert_eq!(launch("\n[[mount]]\npath = \"deep/kv\"\nversion = 1\n"), 1);
+    assert_eq!(launch(""), 2, "not told, it asks");
+    assert_eq!(launch("\n[[mount]]\npath = \"deep/kv\"\nversion = 2\n"), 3, "told wrong, it asks and reads again");
+    assert!(launch("\n[[mount]]\npath = \"deep\"\nversion = 1\n") >= 1);
+    let wrong = |mounts: &str, words: &[&str]| {
+        let config = scratch.file("deep.toml", format!("{text}{mounts}"));
+        let mut command = scratch.launcher();
+        run(command.args(["exec", "--config", config.to_str().unwrap(), "--", "env"])).is_error(78, words);
+    };
+    wrong("[[mount]]\npath = \"deep\"\n", &["deep.toml:", "a mount needs a `path` and a `version`"]);
+    wrong("[[mount]]\npaht = \"deep\"\n", &["did you mean `path`?"]);
+    wrong("[mount]\n", &["write [[mount]]"]);
+}
+
+/// As a user who is not the owner of `site`: root gives up the right to pass over permissions.
+fn unprivileged(scratch: &Scratch, arguments: &[&str]) -> Command {
+    let mut command = vault(scratch, arguments);
+    if nix::unistd::geteuid().is_root() {
+        let own = command;
+        command = Command::new("setpriv");
+        command.arg("--bounding-set=-dac_override,-dac_read_search,-fowner").arg(own.get_program());
+        jupyter(command.args(own.get_args()), scratch);
+    }
+    command.env("JUPYTER_PLATFORM_DIRS", "1").env("XDG_DATA_DIRS", scratch.path("site"));
+    command
+}
+
+#[test]
+fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
+    let scratch = Scratch::new();
+    let site = spec(
+        &scratch.path("site/jupyter/kernels"),
+        "systems",
+        &IPYKERNEL.replace("\"python\"", "\"{resource_dir}/run.sh\""),
+    );
+    std::fs::create_dir(site.join("more")).unwrap();
+    std::fs::write(site.join("more/readme"), "more").unwrap();
+    std::os::unix::fs::symlink("logo-64x64.png", site.join("logo-svg.png")).unwrap();
+    let script = format!("#!/bin/sh\nexec {} -m ipykernel_launcher \"$3\" \"$4\"\n", python().display());
+    std::fs::write(site.join("run.sh"), script).unwrap();
+    std::fs::set_permissions(site.join("run.sh"), Permissions::from_mode(0o755)).unwrap();
+    let close = |mode| {
+        for folder in [&site, &site.join("more"), &scratch.path("site/jupyter/kernels"), &scratch.path("site/jupyter")]
+        {
+            std::fs::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    close(0o555);
+    let before = tree(&scratch.path("site"));
+    let said = |arguments: &[&str]| String::from_utf8(succeed(&mut unprivileged(&scratch, arguments)).stdout).unwrap();
+    let text = said(&["wrap", "systems"]);
+    let copy = user(&scratch).join("systems");
+    assert!(text.contains("wrapped as a copy") && text.contains(copy.to_str().unwrap()), "{text}");
+    for file in ["logo-64x64.png", "logo-svg.png", "more/readme", "run.sh"] {
+        assert_eq!(std::fs::read(copy.join(file)).unwrap(), std::fs::read(site.join(file)).unwrap(), "{file}");
+    }
+    assert_eq!(tree(&copy)[&copy.join("run.sh")].0 & 0o777, 0o755);
+    let mut judge = Command::new(environment().join("bin/jupyter"));
+    jupyter(&mut judge, &scratch).env("JUPYTER_PLATFORM_DIRS", "1").env("XDG_DATA_DIRS", scratch.path("site"));
+    assert_eq!(listed(&mut judge)["systems"], copy, "Jupyter finds the copy first");
+    assert!(said(&["wrap", "systems"]).contains("already wrapped"));
+    // Gone again, as a whole.
+    assert!(said(&["unwrap", "systems"]).contains("is removed"));
+    assert!(!copy.exists());
+    assert_eq!(tree(&scratch.path("site")), before);
+    // A copy that its user has made their own stays, without the launcher.
+    said(&["wrap", "systems"]);
+    std::fs::write(copy.join("notes"), "mine").unwrap();
+    assert!(said(&["unwrap", "systems"]).contains("stays without the launcher"));
+    assert_eq!(argv(&copy)[0], "{resource_dir}/run.sh");
+    assert!(copy.join("notes").exists() && !copy.join("vault.toml").exists());
+    // And where Jupyter looks nowhere earlier, that is said.
+    let path = scratch.path("site/jupyter").display().to_string();
+    let outcome = run(unprivileged(&scratch, &["wrap", "systems"]).env("JUPYTER_PATH", path));
+    outcome.is_error(71, &["can't be written, and no folder that Jupyter looks into first"]);
+    close(0o755);
+}
+
+#[test]
+fn the_kernel_that_jupyter_makes_up_is_wrapped_as_a_copy_that_has_a_kernel_json() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
+    let own = |arguments: &[&str]| succeed(vault(&scratch, arguments).env("PATH", &path));
+    own(&["wrap", "python3"]);
+    let copy = user(&scratch).join("python3");
+    assert_eq!(argv(&copy)[5..7], [venv.join("bin/python").display().to_string(), "-m".to_owned()]);
+    assert!(copy.join("logo-64x64.png").exists());
+    let mut judge = Command::new(venv.join("bin/jupyter"));
+    assert_eq!(listed(jupyter(&mut judge, &scratch).env("PATH", &path))["python3"], copy);
+    own(&["unwrap", "python3"]);
+    assert!(!copy.exists());
 }

@@ -205,6 +205,12 @@ impl Record {
         })
     }
 
+    /// Whether a vault.toml is as we wrote it, or as it was before.
+    #[must_use]
+    pub fn is_ours(&self, there: &Kept) -> bool {
+        self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
+    }
+
     /// The record as text.
     #[must_use]
     pub fn text(&self) -> String {

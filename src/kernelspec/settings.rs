@@ -46,6 +46,12 @@ impl<'a> Settings<'a> {
         Self { config, environment, asked: Vec::new() }
     }
 
+    /// Whether the file's text is given, so that what is there does not count.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// The vault.toml for the kernelspec in `folder`; `ours` says that wrap wrote the one that is there.
     /// `report` is told why the mounts could not be asked.
     ///

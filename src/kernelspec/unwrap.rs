@@ -75,7 +75,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         Err(_) => record.kernel_json.clone(),
     };
     let settings = keep(&folder.join(FILE_NAME))?;
-    let edited = settings.as_ref().is_some_and(|there| !is_ours(there, &record));
+    let edited = settings.as_ref().is_some_and(|there| !record.is_ours(there));
     if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {
         if dry_run {
             let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), None));
@@ -112,10 +112,6 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     };
     say(out, &format!("{name}: {what}, {}", path.display()));
     Ok(true)
-}
-
-fn is_ours(there: &Kept, record: &Record) -> bool {
-    record.ours.contains(&there.text) || record.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
 }
 
 /// Whether a copy holds what we put into it, and nothing else.

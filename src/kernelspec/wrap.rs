@@ -163,11 +163,16 @@ impl Wrapper<'_> {
         let text = spec.wrapped(&words, &program);
         let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
         let there = keep(&found.folder.join(FILE_NAME))?;
+        let edited = match (&record, &there) {
+            (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
+            _ => false,
+        };
         let (copy_of, copied, first, mut ours) = match record {
             Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
             None => (None, Vec::new(), there, Vec::new()),
         };
-        if first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
+        // What a user has made of it is theirs, with what we add to it.
+        if !edited && first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
             ours.retain(|text| *text != vault_toml.text);
             ours.push(vault_toml.text.clone());
             // A crash may leave the one before in place.
