@@ -1,9 +1,16 @@
 //! The table of languages: how each kernel is known, and the code that changes its environment.
 //!
-//! Code can be read by every client of a kernel, so it holds names and never a value: it asks for the
-//! values, or reads them from a file. It runs at most once per request, leaves no name behind, and does
-//! nothing after [`Change::until`], because a request that a busy kernel has queued can't be taken back,
-//! and a kernel that asks a client that is gone waits for ever.
+//! Code can be read by every client of a kernel, so it holds names and never a value. Where a kernel's
+//! code can ask, the values are the answer, on a channel that nobody else hears. Where it can't, they lie
+//! in a file that only this user may read, and the code removes it as soon as it has it open.
+//!
+//! Whatever the language, the code
+//! - does nothing after [`Change::until`]: what a busy kernel has queued can't be taken back;
+//! - leaves no name behind, prints nothing, and is not counted where a kernel has a way not to;
+//! - catches every error itself, because a traceback is seen by all and may show a value. Code that asks
+//!   tells of an error by asking again; code that reads a file, by not writing the file `FILE.done`.
+//!
+//! The code is in `code/`, one file a language, with words in capitals where a request differs.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,13 +18,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use super::KernelInfo;
-
-/// How values get into a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// The code asks; the answer is a JSON object of names and values on the stdin channel.
-    Stdin,
-}
 
 /// What the code is to do.
 #[derive(Debug, Clone)]
@@ -40,16 +40,34 @@ impl Change<'_> {
     }
 }
 
+/// How values get into a kernel.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// The code asks once, with the names that it keeps as the prompt, a JSON list. The answer is a JSON
+    /// object of names and values.
+    Stdin(fn(&Change<'_>) -> String),
+    /// The code reads a file and removes it, then writes the names that it keeps to `FILE.done`. Both
+    /// are texts that end with a NUL; the first has three for each variable: `=` (set), `?` (set unless
+    /// it is there) or `-` (remove), the name, the value. The function takes the file's path.
+    File(fn(&str, &Change<'_>) -> String),
+    /// Nothing does, and why.
+    Cannot(&'static str),
+}
+
 /// One kernel's row.
 pub struct Row {
     /// What it is called in messages.
     pub name: &'static str,
-    /// Whether a kernel that says this of itself is one.
-    pub fits: fn(&KernelInfo) -> bool,
+    /// What it says of itself: `implementation` in `kernel_info_reply`.
+    implementations: &'static [&'static str],
+    /// Or which language it says it speaks, in lower case, for rows that stand for several kernels.
+    languages: &'static [&'static str],
     /// How values get in.
     pub way: Way,
-    /// The code. By [`Way::Stdin`] it asks once, with the names that it keeps as the prompt, a JSON list.
-    pub code: fn(&Change<'_>) -> String,
+    /// Whether the language can set a variable of this name.
+    pub takes: fn(&str) -> bool,
+    /// What a user should know.
+    note: &'static str,
 }
 
 impl std::fmt::Debug for Row {
@@ -58,42 +76,192 @@ impl std::fmt::Debug for Row {
     }
 }
 
+const ANY: fn(&str) -> bool = |_| true;
+
 /// All rows; the first that fits counts.
-pub const ROWS: &[Row] =
-    &[Row { name: "ipykernel", fits: |info| info.implementation == "ipython", way: Way::Stdin, code: python }];
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "ipykernel",
+        implementations: &["ipython"],
+        languages: &[],
+        way: Way::Stdin(python),
+        takes: ANY,
+        note: "versions 6 and 7",
+    },
+    Row {
+        name: "xeus-python",
+        implementations: &["xeus-python"],
+        languages: &[],
+        way: Way::Stdin(python),
+        takes: ANY,
+        note: "also in raw mode",
+    },
+    Row {
+        name: "IRkernel",
+        implementations: &["IRkernel"],
+        languages: &[],
+        way: Way::Stdin(r),
+        takes: ANY,
+        note: "other clients see the code",
+    },
+    Row {
+        name: "Deno",
+        implementations: &["Deno kernel"],
+        languages: &[],
+        way: Way::Stdin(deno),
+        takes: ANY,
+        note: "other clients see the code",
+    },
+    Row {
+        name: "tslab",
+        implementations: &["tslab", "jslab"],
+        languages: &[],
+        way: Way::File(tslab),
+        takes: ANY,
+        note: "counts it as a cell",
+    },
+    Row {
+        name: "bash_kernel",
+        implementations: &["bash_kernel"],
+        languages: &[],
+        way: Way::File(bash),
+        takes: is_identifier,
+        note: "names of letters, digits and _",
+    },
+    Row {
+        name: "octave_kernel",
+        implementations: &["Octave Kernel"],
+        languages: &[],
+        way: Way::File(octave),
+        takes: ANY,
+        note: "its history shows the code",
+    },
+    Row {
+        name: "ILua",
+        implementations: &["ILua"],
+        languages: &["lua"],
+        way: Way::Cannot("Lua has no function that sets a variable of the environment"),
+        takes: ANY,
+        note: "",
+    },
+    Row {
+        name: "evcxr",
+        implementations: &["evcxr_jupyter"],
+        languages: &["rust"],
+        way: Way::Cannot("it compiles its code, with a trace in each later cell"),
+        takes: ANY,
+        note: "",
+    },
+    Row {
+        name: "JVM kernels",
+        implementations: &[],
+        languages: &["java", "scala", "kotlin", "groovy", "clojure"],
+        way: Way::Cannot("the JVM's environment is the one that it was started with"),
+        takes: ANY,
+        note: "",
+    },
+];
 
 /// The row of a kernel.
 #[must_use]
 pub fn of(info: &KernelInfo) -> Option<&'static Row> {
-    ROWS.iter().find(|row| (row.fits)(info))
+    let language = info.language_info.name.to_ascii_lowercase();
+    ROWS.iter().find(|row| {
+        row.implementations.contains(&info.implementation.as_str()) || row.languages.contains(&language.as_str())
+    })
+}
+
+/// The table as text, a line each.
+#[must_use]
+pub fn list() -> String {
+    let mut text = String::new();
+    for row in ROWS {
+        let (way, note) = match row.way {
+            Way::Stdin(_) => ("asked for on stdin", row.note),
+            Way::File(_) => ("one-shot file", row.note),
+            Way::Cannot(why) => ("restart it", why),
+        };
+        let _ = writeln!(text, "{:<14} {way:<19} {note}", row.name);
+    }
+    let _ = writeln!(text, "{:<14} {:<19} what a launch sets needs no code", "any other", "restart it");
+    text
+}
+
+fn is_identifier(name: &str) -> bool {
+    let letter = |byte: u8| byte == b'_' || byte.is_ascii_alphabetic();
+    name.bytes().next().is_some_and(letter) && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
 /// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
-const PYTHON: &str = "\
-import getpass, json, os, time
-failed = None
-if time.time() < UNTIL:
-    try:
-        kept = [name for name in KEEP if name in os.environ]
-        given = json.loads(getpass.getpass(json.dumps(kept)))
-        for name in UNSET:
-            os.environ.pop(name, None)
-        for name in SET:
-            if name not in kept:
-                os.environ[name] = given.pop(name)
-    except Exception as cause:
-        failed = type(cause).__name__
-    given = None
-    if failed:
-        raise RuntimeError('jupyter-vault: ' + failed) from None
-";
-
 fn python(change: &Change<'_>) -> String {
     let names = json!({
         "SET": change.set, "KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix(),
     });
     // A JSON text of ASCII letters is a Python literal too.
-    format!("__import__('builtins').exec({}, {})", json!(PYTHON), ascii(&names.to_string()))
+    format!("__import__('builtins').exec({}, {})", json!(include_str!("code/python.py")), ascii(&names.to_string()))
+}
+
+/// The function sees R's own names, whatever the user calls `c`.
+fn r(change: &Change<'_>) -> String {
+    let names = |names: &[&str]| format!("c(character(), {})", join(names.iter().map(|name| r_text(name))));
+    let names = |of: &[&str]| if of.is_empty() { "character()".to_owned() } else { names(of) };
+    format!(
+        "base::invisible(base::eval(base::quote(({})({}, {}, {}, {})), base::baseenv()))",
+        include_str!("code/r.R").trim_end(),
+        names(&change.set),
+        names(&change.keep),
+        names(&change.unset),
+        change.until_unix(),
+    )
+}
+
+fn r_text(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() || character == '_' {
+            literal.push(character);
+        } else {
+            let _ = write!(literal, "\\U{{{:x}}}", u32::from(character));
+        }
+    }
+    literal + "\""
+}
+
+fn deno(change: &Change<'_>) -> String {
+    let lists = [&change.set, &change.keep, &change.unset].map(|names| ascii(&json!(names).to_string()));
+    format!("{}({}, {});", include_str!("code/deno.js").trim_end(), lists.join(", "), change.until_unix())
+}
+
+fn tslab(file: &str, change: &Change<'_>) -> String {
+    fill(include_str!("code/tslab.js"), &ascii(&json!(file).to_string()), change)
+}
+
+/// One line, because a shell keeps a history of lines; the code takes its own out of it.
+fn bash(file: &str, change: &Change<'_>) -> String {
+    let lines = include_str!("code/bash.sh").trim_end().replace('\n', " ");
+    fill(&lines, &format!("'{}'", file.replace('\'', r"'\''")), change)
+}
+
+fn octave(file: &str, change: &Change<'_>) -> String {
+    let mut literal = String::from("\"");
+    for byte in file.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            literal.push(char::from(byte));
+        } else {
+            let _ = write!(literal, "\\{byte:03o}");
+        }
+    }
+    fill(include_str!("code/octave.m").trim_end(), &(literal + "\""), change)
+}
+
+/// Puts a file's path, as a literal of the language, and the last moment in their places. The path may
+/// hold any word, so it comes last.
+fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
+    code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// JSON with everything outside ASCII escaped.
@@ -110,4 +278,43 @@ fn ascii(json: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inject::LanguageInfo;
+
+    fn row(implementation: &str, language: &str) -> Option<&'static str> {
+        let language_info = LanguageInfo { name: language.to_owned() };
+        let info = KernelInfo { implementation: implementation.to_owned(), language_info, ..KernelInfo::default() };
+        of(&info).map(|row| row.name)
+    }
+
+    #[test]
+    fn a_kernel_is_known_by_what_it_says_of_itself() {
+        assert_eq!(row("ipython", "python"), Some("ipykernel"));
+        assert_eq!(row("almond", "Scala"), Some("JVM kernels"));
+        assert_eq!(row("somebody's", "python"), None, "another Python kernel may not ask as ipykernel does");
+    }
+
+    #[test]
+    fn no_name_or_path_ends_the_literal_that_it_stands_in() {
+        let odd = "a'b\"c\\d\ne\u{2028}{}$(FILE)UNTIL";
+        let change = Change { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
+        for code in [python(&change), r(&change), deno(&change)] {
+            assert!(!code.contains(odd) && !code.contains("c\\d") && !code.contains('\u{2028}'), "{code}");
+            assert_eq!(code.matches("$(FILE)UNTIL").count() % 3, 0, "{code}");
+        }
+        assert!(bash(odd, &change).contains(r"'a'\''b"), "{}", bash(odd, &change));
+        for code in [tslab(odd, &change), octave(odd, &change)] {
+            assert!(!code.contains("a'b\"c"), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_shells_code_is_one_line() {
+        let change = Change { set: vec![], keep: vec![], unset: vec![], until: UNIX_EPOCH };
+        assert_eq!(bash("/run/x", &change).lines().count(), 1);
+    }
 }
