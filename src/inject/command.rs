@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::choose::{Places, Selection, Target};
 use super::turn::Turn;
-use super::{Options, Outcome};
+use super::{Options, Outcome, language};
 use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
@@ -58,6 +58,9 @@ pub struct Inject {
     /// How long the kernel may be busy
     #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
     pub wait: Duration,
+    /// Say which kernels can be reached while they run, and how
+    #[arg(long)]
+    pub list_languages: bool,
 }
 
 /// What is said on the way.
@@ -81,6 +84,10 @@ impl std::fmt::Debug for Voice<'_> {
 /// # Errors
 /// The [`Kind`] of whatever went wrong; of several kernels, that of the last that failed.
 pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
+    if arguments.list_languages {
+        (voice.say)(language::list().trim_end());
+        return Ok(());
+    }
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
     let outcome = attempt(arguments, &parent, voice);
@@ -89,7 +96,7 @@ pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
 }
 
 fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let Inject { selection, config, secrets, timeout, allow, wait } = arguments;
+    let Inject { selection, config, secrets, timeout, allow, wait, list_languages: _ } = arguments;
     let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let plan = launch::plan(&request, parent)?;
     let places = Places::new(&selection, parent, plan.runtime_dir.parent().unwrap_or(&plan.runtime_dir))?;
@@ -97,7 +104,7 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
-        let options = Options { override_existing: plan.override_inherited, wait, holding };
+        let options = Options { override_existing: plan.override_inherited, wait, folder: &plan.runtime_dir, holding };
         let fetching = Fetching { plan: &plan, parent, holding };
         match &targets[..] {
             [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
@@ -243,7 +250,12 @@ fn unchanged(name: &str) -> String {
 /// What was done, in one line.
 fn line(kernel: &str, outcome: &Outcome) -> String {
     let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
-    let parts = [part("set", &outcome.set), part("left as they were", &outcome.kept), part("unset", &outcome.unset)];
+    let parts = [
+        part("set", &outcome.set),
+        part("left as they were", &outcome.kept),
+        part("unset", &outcome.unset),
+        part("not possible in its language:", &outcome.impossible),
+    ];
     let done: Vec<_> = parts.into_iter().flatten().collect();
     format!("{kernel}: {}", if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") })
 }

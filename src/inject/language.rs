@@ -203,8 +203,10 @@ fn python(change: &Change<'_>) -> String {
 
 /// The function sees R's own names, whatever the user calls `c`.
 fn r(change: &Change<'_>) -> String {
-    let names = |names: &[&str]| format!("c(character(), {})", join(names.iter().map(|name| r_text(name))));
-    let names = |of: &[&str]| if of.is_empty() { "character()".to_owned() } else { names(of) };
+    let names = |of: &[&str]| {
+        let literals: Vec<_> = of.iter().map(|name| r_text(name)).collect();
+        if of.is_empty() { "character()".to_owned() } else { format!("c({})", literals.join(", ")) }
+    };
     format!(
         "base::invisible(base::eval(base::quote(({})({}, {}, {}, {})), base::baseenv()))",
         include_str!("code/r.R").trim_end(),
@@ -258,10 +260,6 @@ fn octave(file: &str, change: &Change<'_>) -> String {
 /// hold any word, so it comes last.
 fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
     code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
-}
-
-fn join(parts: impl Iterator<Item = String>) -> String {
-    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// JSON with everything outside ASCII escaped.

@@ -14,22 +14,25 @@
 //! - [`choose`]: which kernel is meant
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
+//! - [`one_shot`]: values by a file
 //! - [`wait`]: what is done while a kernel does not answer
 
 pub mod choose;
 pub mod command;
 pub mod language;
+mod one_shot;
 pub mod turn;
 mod wait;
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use self::language::{Change, Row};
+use self::language::{Change, Row, Way};
 use self::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
@@ -78,6 +81,8 @@ pub struct Options<'a> {
     pub override_existing: bool,
     /// How long the kernel may be busy.
     pub wait: Duration,
+    /// Our own folder in Jupyter's runtime folder.
+    pub folder: &'a Path,
     /// Until when the kernel may ask: whoever drops the injection before leaves a kernel that waits.
     pub holding: &'a Cell<Option<Instant>>,
 }
@@ -91,6 +96,8 @@ pub struct Outcome {
     pub kept: Vec<String>,
     /// Removed.
     pub unset: Vec<String>,
+    /// Not possible: the kernel's language has no variable of such a name.
+    pub impossible: Vec<String>,
 }
 
 /// Waits until the kernel is free to say what it is, for `wait` at most.
@@ -116,7 +123,7 @@ pub async fn kernel_info(link: &mut Link, wait: Duration, progress: &mut dyn FnM
 /// what we have set `before` and is not wanted any more.
 ///
 /// # Errors
-/// [`Kind::KernelBusy`], [`Kind::KernelFailed`]; whatever the link says.
+/// [`Kind::KernelBusy`], [`Kind::KernelFailed`], [`Kind::KernelCannot`]; whatever the link says.
 pub async fn inject(
     link: &mut Link,
     row: &Row,
@@ -127,7 +134,8 @@ pub async fn inject(
 ) -> Result<Outcome> {
     let end = Instant::now() + options.wait.max(LEAST);
     let ours = |name: &str| before.is_some_and(|record| record.variables.contains_key(name));
-    let names: Vec<&str> = wanted.names().map(crate::secret::SecretName::as_str).collect();
+    let (names, impossible): (Vec<&str>, Vec<&str>) =
+        wanted.names().map(crate::secret::SecretName::as_str).partition(|name| (row.takes)(name));
     let known = before.into_iter().flat_map(|record| record.variables.keys());
     let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
     let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
@@ -137,12 +145,16 @@ pub async fn inject(
         change.until = SystemTime::now() + BEGIN;
         options.holding.set(Some(Instant::now() + BEGIN + GRACE_WHEN_STOPPED));
         patience.extend(Instant::now() + BEGIN + GRACE);
-        let done = attempt(link, row, &change, wanted, &mut patience).await;
+        let done = match row.way {
+            Way::Stdin(code) => attempt(link, code, &change, wanted, &mut patience).await,
+            Way::File(code) => one_shot::attempt(link, code, &change, wanted, options.folder, &mut patience).await,
+            Way::Cannot(why) => Err(cannot(row.name, why)),
+        };
         options.holding.set(None);
         if let Some(kept) = done? {
             let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
-            return Ok(Outcome { set: owned(set), unset: owned(gone), kept });
+            return Ok(Outcome { set: owned(set), unset: owned(gone), kept, impossible: owned(impossible) });
         }
         if Instant::now() >= end {
             return Err(patience.verdict(link).await);
@@ -153,19 +165,18 @@ pub async fn inject(
 /// Sends the code once: which names the kernel kept, or `None` when it began too late to do anything.
 async fn attempt(
     link: &mut Link,
-    row: &Row,
+    code: fn(&Change<'_>) -> String,
     change: &Change<'_>,
     wanted: &SecretSet,
     patience: &mut Wait<'_>,
 ) -> Result<Option<Vec<String>>> {
-    let request = json!({
-        "code": (row.code)(change), "silent": true, "store_history": false, "user_expressions": {},
-        "allow_stdin": true, "stop_on_error": false,
-    });
-    let id = link.send(Channel::Shell, "execute_request", None, &request).await?;
+    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(change))).await?;
     let mut begins = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
     let Some(asked) = patience.next(link, &mut begins).await? else { return Err(patience.verdict(link).await) };
     if asked.header.msg_type == "execute_reply" {
+        if not_begun(&asked) {
+            return Ok(None);
+        }
         check(&asked)?;
         if SystemTime::now() < change.until {
             let what = "the kernel found the request too old: its machine's clock is ahead of ours";
@@ -178,11 +189,31 @@ async fn attempt(
     let answer = json!({"value": answer(wanted, &kept)});
     link.send(Channel::Stdin, "input_reply", Some(&asked), &answer).await?;
     drop(answer);
+    let mut ends = begins;
     patience.extend(Instant::now() + ANSWER);
-    match patience.next(link, &mut |message| message.is("execute_reply", &id)).await? {
-        Some(reply) => check(&reply).map(|()| Some(kept)),
+    match patience.next(link, &mut ends).await? {
+        Some(reply) if reply.header.msg_type == "execute_reply" => check(&reply).map(|()| Some(kept)),
+        // It asks again: that is how the code tells of an error, which is nobody else's business.
+        Some(again) => {
+            link.send(Channel::Stdin, "input_reply", Some(&again), &json!({"value": ""})).await?;
+            patience.next(link, &mut |message| message.is("execute_reply", &id)).await?;
+            Err(failed(again.content["prompt"].as_str().unwrap_or_default()))
+        }
         None => Err(patience.verdict(link).await),
     }
+}
+
+/// The content of the request to execute `code`.
+fn request(code: &str) -> Value {
+    json!({
+        "code": code, "silent": true, "store_history": false, "user_expressions": {},
+        "allow_stdin": true, "stop_on_error": false,
+    })
+}
+
+/// Whether a reply says that the request was thrown away, as after another client's error.
+fn not_begun(reply: &Arrived) -> bool {
+    matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
 }
 
 /// The values that are not kept, as the text of a JSON object.
@@ -199,12 +230,23 @@ fn check(reply: &Arrived) -> Result<()> {
     if reply.content["status"] == "ok" {
         return Ok(());
     }
-    // An error's text may quote anything; its class is one of a language's words.
-    let class = reply.content["ename"].as_str().unwrap_or("error");
+    Err(failed(reply.content["ename"].as_str().unwrap_or("error")))
+}
+
+/// An error's text may quote anything; its class is one of a language's words.
+fn failed(class: &str) -> Error {
     let class: String = class.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Err(Error::new(
+    Error::new(
         Kind::KernelFailed,
         format!("the kernel could not set the variables ({class})"),
         "restart the kernel: a launch through jupyter-vault sets them before it starts",
-    ))
+    )
+}
+
+fn cannot(kernel: &str, why: &str) -> Error {
+    Error::new(
+        Kind::KernelCannot,
+        format!("there is no way to set the environment of a running {kernel} kernel: {why}"),
+        "restart the kernel to apply: a launch through jupyter-vault sets it before it starts",
+    )
 }

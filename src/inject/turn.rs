@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::choose::{Target, Way};
-use super::{KernelInfo, Options, Outcome, inject, kernel_info, language};
+use super::{KernelInfo, Options, Outcome, cannot, inject, kernel_info, language};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile};
@@ -78,7 +78,7 @@ impl<'a> Turn<'a> {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
         let Self { target, plan, options, before } = self;
-        let row = language::of(&info).ok_or_else(|| cannot(&info.implementation, &info.language_info.name))?;
+        let row = language::of(&info).ok_or_else(|| unknown(&info))?;
         let process = match &target.way {
             Way::File(path) => {
                 let port = ConnectionFile::read(path)?.endpoint(Channel::Shell).port();
@@ -92,7 +92,7 @@ impl<'a> Turn<'a> {
         link.close().await;
         let outcome = outcome?;
         files.keep();
-        variables.retain(|name, _| !outcome.kept.contains(name));
+        variables.retain(|name, _| !outcome.kept.contains(name) && !outcome.impossible.contains(name));
         if let (Way::File(path), Some(pid)) = (&target.way, process)
             && let Some(record) = Record::new(path, pid, How::Inject, variables.clone())
         {
@@ -116,7 +116,8 @@ fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSe
     }
 }
 
-fn cannot(implementation: &str, language: &str) -> Error {
-    let what = format!("there is no way to set the environment of a running {implementation} ({language}) kernel");
-    Error::new(Kind::KernelCannot, what, "restart the kernel: a launch through jupyter-vault sets it before it starts")
+fn unknown(info: &KernelInfo) -> Error {
+    let (kernel, language) = (&info.implementation, &info.language_info.name);
+    let kernel = if kernel.is_empty() { "nameless" } else { kernel };
+    cannot(&format!("{kernel} ({language})"), "its kind is not known here (--list-languages shows which are)")
 }

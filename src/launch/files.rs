@@ -66,6 +66,16 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
     Ok((secrets, written))
 }
 
+/// Writes `content` to a file of this process in `folder`; it is removed when dropped.
+///
+/// # Errors
+/// As [`write`].
+#[cfg(feature = "inject")]
+pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
+    prepare(folder)?;
+    write_one(content, folder, &process_mark(std::process::id()).unwrap_or_default())
+}
+
 fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPath> {
     let unwritable = |cause: std::io::Error| trouble(folder, &format!("can't take a secret's file: {}", cause.kind()));
     let mut file = Builder::new()

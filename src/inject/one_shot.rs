@@ -1,0 +1,119 @@
+//! Values by a file, for kernels whose code can't ask.
+//!
+//! The file lies in our own folder, which only this user may enter, and is removed by the code as soon as
+//! it is open. We remove it too, whatever happens; should we be killed before, the next launch or
+//! injection finds by its name that its process is gone.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::language::Change;
+use super::wait::Wait;
+use super::{ANSWER, not_begun, request};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::Channel;
+use crate::kernel::link::Link;
+use crate::launch::files::one_shot;
+use crate::secret::{SecretSet, SecretValue};
+
+/// What the code leaves beside the file, gone when this is dropped.
+struct Beside([PathBuf; 2]);
+
+impl Beside {
+    fn of(file: &str) -> Self {
+        Self([format!("{file}.done").into(), format!("{file}.part").into()])
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Sends the code once: which names the kernel kept, or `None` when it did not begin in time. The file
+/// is made in `folder`.
+pub(super) async fn attempt(
+    link: &mut Link,
+    code: fn(&str, &Change<'_>) -> String,
+    change: &Change<'_>,
+    wanted: &SecretSet,
+    folder: &Path,
+    patience: &mut Wait<'_>,
+) -> Result<Option<Vec<String>>> {
+    let file = one_shot(&content(change, wanted), folder)?;
+    let path = file.to_str().ok_or_else(|| {
+        let what = format!("the path of the folder {} is no text, so no code can name it", folder.display());
+        Error::new(Kind::KernelCannot, what, "set JUPYTER_RUNTIME_DIR to another folder")
+    })?;
+    let beside = Beside::of(path);
+    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(path, change))).await?;
+    let mut replies = |message: &crate::kernel::link::Arrived| message.is("execute_reply", &id);
+    let mut reply = patience.next(link, &mut replies).await?;
+    if reply.is_none() && !file.exists() {
+        patience.extend(Instant::now() + ANSWER);
+        reply = patience.next(link, &mut replies).await?;
+    }
+    let Some(reply) = reply else { return Err(patience.verdict(link).await) };
+    if let Ok(kept) = std::fs::read_to_string(&beside.0[0]) {
+        return Ok(Some(kept.split_terminator('\0').map(str::to_owned).collect()));
+    }
+    if !file.exists() {
+        return Err(failed("the kernel could not set the variables"));
+    }
+    if not_begun(&reply) || SystemTime::now() >= change.until {
+        return Ok(None);
+    }
+    Err(failed("the kernel could not read the file with the values: it is another user's, or on another machine"))
+}
+
+/// Three texts for each variable, each with a NUL at its end.
+fn content(change: &Change<'_>, wanted: &SecretSet) -> SecretValue {
+    let size = wanted.iter().map(|(name, value)| name.as_str().len() + value.expose().len() + 4).sum();
+    let mut content = Zeroizing::new(Vec::with_capacity(size));
+    let mut add = |kind: &str, name: &str, value: &[u8]| {
+        for part in [kind.as_bytes(), name.as_bytes(), value] {
+            content.extend_from_slice(part);
+            content.push(0);
+        }
+    };
+    for (name, value) in wanted.iter() {
+        let name = name.as_str();
+        if change.set.contains(&name) {
+            add(if change.keep.contains(&name) { "?" } else { "=" }, name, value.expose());
+        }
+    }
+    for name in &change.unset {
+        add("-", name, b"");
+    }
+    SecretValue::new(std::mem::take(&mut content))
+}
+
+fn failed(what: &str) -> Error {
+    Error::new(
+        Kind::KernelFailed,
+        what,
+        "restart the kernel: a launch through jupyter-vault sets them before it starts",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretName;
+
+    #[test]
+    fn the_file_has_three_texts_for_each_variable() {
+        let mut wanted = SecretSet::default();
+        for (name, value) in [("A", "1\n2"), ("B", ""), ("no name in a shell", "x")] {
+            wanted.insert(SecretName::new(name, &[], "kv/a").unwrap(), SecretValue::new(value.into()));
+        }
+        let change = Change { set: vec!["A", "B"], keep: vec!["B"], unset: vec!["C"], until: SystemTime::now() };
+        assert_eq!(content(&change, &wanted).expose(), b"=\0A\x001\n2\0?\0B\0\0-\0C\0\0");
+    }
+}
