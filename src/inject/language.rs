@@ -148,7 +148,7 @@ pub const ROWS: &[Row] = &[
         name: "evcxr",
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
-        way: Way::Cannot("it compiles its code, with a trace in each later cell"),
+        way: Way::Cannot("no code for it is known that asks, or leaves no trace"),
         takes: ANY,
         note: "",
     },

@@ -7,6 +7,12 @@ use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+
+use super::dialogue::Dialogue;
+use super::front_end::environment;
+use super::launcher::Scratch;
+use super::openbao::Server;
 use super::python;
 
 /// The command of the kernel of that name, as a kernelspec has it.
@@ -63,4 +69,78 @@ pub fn npm(program: &str) -> PathBuf {
         write(&mark, wanted).expect("the mark can be written");
     }
     folder.join("node_modules/.bin").join(program)
+}
+
+/// A running kernel, somebody who uses it, and somebody who listens.
+pub struct Kernel {
+    pub scratch: Scratch,
+    dialogue: Dialogue,
+    pub name: &'static str,
+    pub file: PathBuf,
+    pub pid: u32,
+}
+
+impl Kernel {
+    /// Starts the kernel of that name with further variables, and waits until it answers.
+    pub fn start(name: &'static str, variables: &[(&str, &str)]) -> Self {
+        Self::of(name, &command(name), variables, true)
+    }
+
+    /// Starts a kernel that says too little on iopub to be listened to.
+    pub fn deaf(name: &'static str) -> Self {
+        Self::of(name, &command(name), &[], false)
+    }
+
+    /// Starts a kernel by a command of its own.
+    pub fn of(name: &'static str, command: &[String], variables: &[(&str, &str)], listen: bool) -> Self {
+        let scratch = Scratch::new();
+        let mut onlooker = Command::new(python::kernels().join("bin/python"));
+        onlooker.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/onlooker.py"));
+        environment(&mut onlooker, &scratch).current_dir(scratch.path("home"));
+        onlooker.env("LANG", "C.UTF-8").env("IPYTHONDIR", scratch.path("ipython")).env("DENO_NO_UPDATE_CHECK", "1");
+        onlooker.envs(variables.iter().copied());
+        let mut dialogue = Dialogue::with(&mut onlooker);
+        let started = dialogue.ask("start", json!({"command": command, "listen": listen}));
+        let file = started["file"].as_str().expect("a file").into();
+        let pid = started["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a pid");
+        Self { scratch, dialogue, name, file, pid }
+    }
+
+    /// Executes a cell; gives what it shows.
+    #[track_caller]
+    pub fn cell(&mut self, code: &str) -> String {
+        self.dialogue.ask("cell", json!({ "code": code }))["text"].as_str().expect("text").to_owned()
+    }
+
+    /// Executes a cell; gives its number.
+    #[track_caller]
+    pub fn number(&mut self, code: &str) -> i64 {
+        self.dialogue.ask("cell", json!({ "code": code }))["reply"]["execution_count"].as_i64().expect("a number")
+    }
+
+    /// What the listener has heard since the last time, but for `status`.
+    #[track_caller]
+    pub fn heard(&mut self) -> Vec<Value> {
+        let heard = self.dialogue.ask("heard", json!({}))["heard"].clone();
+        heard.as_array().expect("a list").iter().filter(|one| one["kind"] != "status").cloned().collect()
+    }
+
+    /// The kernel's history, as any client may ask for it.
+    #[track_caller]
+    pub fn history(&mut self) -> String {
+        self.dialogue.ask("history", json!({}))["history"].to_string()
+    }
+
+    /// `jupyter-vault inject` for it, with a token for the shared server.
+    pub fn inject(&self, options: &[&str]) -> Command {
+        let mut command = self.scratch.launcher();
+        command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
+        command.arg("inject").arg(&self.file).args(options);
+        command
+    }
+
+    /// What the kernel has written to its standard output and error.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.scratch.path("kernel.log")).unwrap_or_default()).into_owned()
+    }
 }
