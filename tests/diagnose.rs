@@ -264,7 +264,8 @@ fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     assert!(!secret);
     assert_eq!(after_us, without_us);
     assert_eq!(after_us["signals"]["blocked"], json!(["SIGUSR1"]), "{after_us}");
-    assert_eq!(after_us["signals"]["ignored"], json!(["SIGHUP"]), "{after_us}");
+    // A test run in the background has more of them ignored.
+    assert!(after_us["signals"]["ignored"].as_array().unwrap().contains(&json!("SIGHUP")), "{after_us}");
     assert_eq!((&after_us["limits"]["core"][0], &after_us["umask"]), (&json!(4096), &json!("0027")), "{after_us}");
 }
 
