@@ -148,6 +148,12 @@ impl Environment {
         self.home.get_or_init(|| self.path("HOME").or_else(of_the_user)).clone()
     }
 
+    /// Puts a credential in the place of the variable `name`.
+    pub fn set_credential(&mut self, name: &str, value: SecretValue) {
+        self.credentials.retain(|(candidate, _)| candidate != name);
+        self.credentials.push((name.to_owned(), value));
+    }
+
     /// The credential in the variable `name`; an empty one is as if unset.
     #[must_use]
     pub fn credential(&self, name: &str) -> Option<&SecretValue> {

@@ -6,6 +6,7 @@
 pub mod doctor;
 pub mod kernels;
 pub mod report;
+pub mod setup;
 
 use crate::cli::manage::Manage;
 use crate::error::Result;
@@ -25,6 +26,7 @@ pub struct Outcome {
 /// What keeps a command from having any result.
 pub fn run(command: &Manage) -> Result<Outcome> {
     match command {
+        Manage::Setup(arguments) => setup::run(arguments),
         Manage::Doctor(arguments) => doctor::run(arguments),
         Manage::Kernels(arguments) => kernels::run(arguments),
     }

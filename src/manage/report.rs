@@ -56,6 +56,15 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The finding for people.
+    fn lines(&self) -> String {
+        let mut lines = format!("  {:<8} {}\n", self.status.shown(), self.what);
+        if let Some(advice) = &self.advice {
+            let _ = writeln!(lines, "  {:<8}   {advice}", "");
+        }
+        lines
+    }
+
     /// What is to be done about it.
     pub fn advise(&mut self, advice: impl AsRef<str>) -> &mut Self {
         self.advice = Some(one_line(advice.as_ref()));
@@ -74,6 +83,7 @@ impl Finding {
 pub struct Report {
     section: &'static str,
     findings: Vec<Finding>,
+    first: Option<Error>,
 }
 
 impl Report {
@@ -96,6 +106,7 @@ impl Report {
 
     /// Adds a failure; a launch that meets it exits with its code.
     pub fn fail(&mut self, error: &Error) -> &mut Finding {
+        self.first.get_or_insert_with(|| error.clone());
         self.push(Finding {
             section: self.section,
             status: Status::Failed,
@@ -110,6 +121,13 @@ impl Report {
         let place = self.findings.len();
         self.findings.push(finding);
         &mut self.findings[place]
+    }
+
+    /// The first failure, with the advice that was found for it.
+    #[must_use]
+    pub fn into_error(self) -> Option<Error> {
+        let found = self.first_failure().and_then(|finding| finding.advice.clone());
+        self.first.map(|error| Error::new(error.kind(), error.what(), found.as_deref().unwrap_or(error.advice())))
     }
 
     /// How many findings have `status`.
@@ -154,13 +172,17 @@ impl Report {
                 section = finding.section;
                 let _ = writeln!(text, "{section}");
             }
-            let _ = writeln!(text, "  {:<8} {}", finding.status.shown(), finding.what);
-            if let Some(advice) = &finding.advice {
-                let _ = writeln!(text, "  {:<8}   {advice}", "");
-            }
+            text.push_str(&finding.lines());
         }
         let _ = writeln!(text, "{}", self.verdict(healthy));
         text
+    }
+
+    /// What works, and what is worth knowing, without headings.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
+        told.map(Finding::lines).collect()
     }
 
     /// The report for programs: one object.

@@ -15,3 +15,5 @@ pub mod process;
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub mod readable;
 pub mod signals;
+#[cfg(all(feature = "manage", target_os = "linux"))]
+pub mod terminal;

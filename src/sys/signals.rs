@@ -102,6 +102,13 @@ impl std::os::fd::AsRawFd for Held {
 }
 
 #[cfg(target_os = "linux")]
+impl std::os::fd::AsFd for Held {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+#[cfg(target_os = "linux")]
 impl Drop for Held {
     fn drop(&mut self) {
         let _ = self.before.thread_set_mask();

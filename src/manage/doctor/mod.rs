@@ -12,7 +12,7 @@ mod gateway;
 mod kernels;
 mod login;
 mod server;
-mod sources;
+pub(super) mod sources;
 
 use std::time::Duration;
 
@@ -35,18 +35,22 @@ use crate::vault::client::Client;
 /// Only what keeps a report from being made at all.
 pub fn run(arguments: &Doctor) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
-    let parent = Environment::take();
+    examine(arguments, &Environment::take())
+}
+
+/// As [`run`], in an environment that was taken before.
+pub(super) fn examine(arguments: &Doctor, parent: &Environment) -> Result<Outcome> {
     let mut report = Report::default();
-    let configured = configuration::look(arguments, &parent, &mut report);
+    let configured = configuration::look(arguments, parent, &mut report);
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
-        found = ask_vault(plan, &parent, configured.login_works, &mut report)?;
-        environment::look(plan, &parent, &found, &mut report);
+        found = ask_vault(plan, parent, configured.login_works, &mut report)?;
+        environment::look(plan, parent, &found, &mut report);
     }
-    gateway::look(arguments, &parent, &configured, &mut report);
+    gateway::look(arguments, parent, &configured, &mut report);
     #[cfg(feature = "wrap")]
-    kernels::look_at_kernelspecs(&parent, &mut report);
-    kernels::look(&parent, &mut report);
+    kernels::look_at_kernelspecs(parent, &mut report);
+    kernels::look(parent, &mut report);
     let healthy = match found.names.len() {
         _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
         1 => "a kernel that is started so gets 1 variable".to_owned(),
@@ -57,7 +61,7 @@ pub fn run(arguments: &Doctor) -> Result<Outcome> {
 }
 
 /// Everything that needs the network. A signal ends it at once, and the login's token with it.
-fn ask_vault(plan: &Plan, parent: &Environment, login: bool, report: &mut Report) -> Result<sources::Found> {
+pub(super) fn ask_vault(plan: &Plan, parent: &Environment, login: bool, report: &mut Report) -> Result<sources::Found> {
     let runtime = runtime()?;
     let caught = Caught::new(with_default_effect());
     let asked = runtime.block_on(ask_until(plan, parent, login, ending(&caught), report));

@@ -51,7 +51,7 @@ pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
             return false;
         }
     }
-    state(server, deadline, report).await
+    state(server, deadline, report).await && namespace(server, deadline, report).await
 }
 
 fn warn(server: &Server, report: &mut Report) {
@@ -209,6 +209,25 @@ async fn sealed(health: &Health, client: &Client) -> Error {
     let keys = seal.map_or_else(String::new, |seal| format!(": {} of {} keys given", seal.progress, seal.t));
     let advice = "have it unsealed by those who hold the keys: `vault operator unseal` (or `bao operator unseal`)";
     Error::new(Kind::Sealed, format!("Vault at {address} is sealed{keys}"), advice)
+}
+
+/// Any namespace tells its open mounts to anybody, and one that does not exist says so.
+async fn namespace(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
+    let Some(name) = &server.namespace else { return true };
+    let once = Server { max_retries: Some(0), ..server.clone() };
+    let asked = match Client::new(&once, deadline) {
+        Ok(client) => client.call(&Raw::get("sys/internal/ui/mounts"), Asked::Mount(name)).await.map(drop),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(()) => report.add(Status::Ok, format!("the namespace {name} is there")).fact("namespace", name.clone()),
+        Err(error) if error.kind() == Kind::NamespaceMissing => {
+            report.fail(&error).fact("namespace", name.clone());
+            return false;
+        }
+        Err(_) => return true,
+    };
+    true
 }
 
 fn clocks(there: u64, report: &mut Report) {

@@ -24,24 +24,26 @@ use crate::vault::error::Asked;
 use crate::vault::mount::Mount;
 
 /// What one name will hold.
-pub(super) struct Named {
+pub(in super::super) struct Named {
     /// The path that it comes from.
-    pub(super) path: String,
+    pub(in super::super) path: String,
     /// The version of that secret, if it has one.
-    pub(super) version: Option<u64>,
+    pub(in super::super) version: Option<u64>,
     /// The value's length in bytes, or `None` when a launch makes a file of it or it was not read.
-    pub(super) length: Option<usize>,
+    pub(in super::super) length: Option<usize>,
 }
 
 /// What all sources give, as far as it is known without a lease.
 #[derive(Default)]
-pub(super) struct Found {
+pub(in super::super) struct Found {
     /// By name; the last source wins.
-    pub(super) names: BTreeMap<SecretName, Named>,
+    pub(in super::super) names: BTreeMap<SecretName, Named>,
+    /// The mount of each source, in order, where it is KV and could be told.
+    pub(in super::super) mounts: Vec<Option<Mount>>,
 }
 
 /// Tries each source in order.
-pub(super) async fn look(
+pub(in super::super) async fn look(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
@@ -57,6 +59,7 @@ pub(super) async fn look(
             Ok(path) => path,
             Err(error) => {
                 about(report.fail(&error), number, source, source.path.as_written());
+                found.mounts.push(None);
                 continue;
             }
         };
@@ -71,6 +74,7 @@ pub(super) async fn look(
             SourceKind::Database | SourceKind::Read => (None, dynamic(client, source, &path, &mut taking).await),
         };
         tell(number, source, &path, mount.as_ref(), outcome, &taking, report);
+        found.mounts.push(mount);
         for problem in &taking.problems {
             about(report.fail(problem), number, source, &path);
         }

@@ -1,0 +1,115 @@
+//! Somebody to ask, or nobody: then what no flag says is an error.
+
+use std::io::Write;
+
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretValue;
+#[cfg(target_os = "linux")]
+use crate::sys::terminal;
+
+/// The one who answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    there: bool,
+}
+
+impl Asked {
+    /// On a terminal, unless `yes` says not to ask.
+    pub(super) fn new(yes: bool) -> Self {
+        #[cfg(target_os = "linux")]
+        let there = !yes && terminal::is_there();
+        #[cfg(not(target_os = "linux"))]
+        let there = false & yes;
+        Self { there }
+    }
+
+    /// Whether there is somebody.
+    pub(super) const fn is_there(self) -> bool {
+        self.there
+    }
+
+    /// Says something to whoever is there.
+    pub(super) fn say(self, text: &str) {
+        if self.there {
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+
+    /// Asks for text; an empty answer is the `usual` one. Without anybody the usual one is the answer, and
+    /// when there is none, what `flag` would have said is missing.
+    pub(super) fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
+        if !self.there {
+            let missing = || {
+                let what = format!("there is nobody to ask, and {flag} is not given");
+                Error::new(Kind::Usage, what, "give it, or run `jupyter-vault setup` on a terminal")
+            };
+            return usual.map(str::to_owned).ok_or_else(missing);
+        }
+        let shown = usual.filter(|usual| !usual.is_empty()).map_or_else(String::new, |usual| format!(" [{usual}]"));
+        loop {
+            let answer = line(&format!("{question}{shown}: "))?;
+            match (answer.is_empty(), usual) {
+                (false, _) => return Ok(answer),
+                (true, Some(usual)) => return Ok(usual.to_owned()),
+                (true, None) => self.say("  an answer is needed\n"),
+            }
+        }
+    }
+
+    /// Asks yes or no.
+    pub(super) fn agrees(self, question: &str, usual: bool) -> Result<bool> {
+        if !self.there {
+            return Ok(usual);
+        }
+        loop {
+            let answer = line(&format!("{question} [{}]: ", if usual { "Y/n" } else { "y/N" }))?;
+            match answer.to_ascii_lowercase().as_str() {
+                "" => return Ok(usual),
+                "y" | "yes" => return Ok(true),
+                "n" | "no" => return Ok(false),
+                _ => self.say("  y or n\n"),
+            }
+        }
+    }
+
+    /// Asks for a credential, which is not shown.
+    pub(super) fn unseen(self, question: &str) -> Result<SecretValue> {
+        loop {
+            let typed = SecretValue::new(unseen_line(&format!("{question}: "))?).trimmed();
+            if !typed.expose().is_empty() {
+                return Ok(typed);
+            }
+            self.say("  an answer is needed\n");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn line(question: &str) -> Result<String> {
+    terminal::ask(question).map_err(|cause| broken(&cause))?.ok_or_else(ended)
+}
+
+#[cfg(target_os = "linux")]
+fn unseen_line(question: &str) -> Result<Vec<u8>> {
+    let mut line = terminal::ask_unseen(question).map_err(|cause| broken(&cause))?.ok_or_else(ended)?;
+    Ok(std::mem::take(&mut *line))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn line(_: &str) -> Result<String> {
+    Err(ended())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unseen_line(_: &str) -> Result<Vec<u8>> {
+    Err(ended())
+}
+
+#[cfg(target_os = "linux")]
+fn broken(cause: &std::io::Error) -> Error {
+    Error::new(Kind::Os, format!("the terminal can't be used: {}", cause.kind()), "give the answers as flags")
+}
+
+fn ended() -> Error {
+    Error::new(Kind::Usage, "the input ended before all was asked; nothing is written", "start again, or use flags")
+}

@@ -1,0 +1,495 @@
+//! `setup` against a real OpenBao: by flags, and asked on a real terminal; what it writes works.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(feature = "manage")]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use support::dialogue::Dialogue;
+use support::faults::{Faults, relay_to};
+use support::launcher::{Outcome, Scratch, binary, run};
+use support::openbao::{Server, free_ports};
+use support::python::python;
+
+/// A login method, ready in the shared server, with the files that hold its credentials.
+struct Method {
+    name: &'static str,
+    mount: String,
+    /// Flags by name, less method and mount.
+    flags: Vec<(&'static str, String)>,
+}
+
+/// The shared server with the secret and the policy that all the logins here get.
+fn prepared() -> &'static Server {
+    let server = Server::shared();
+    server.put("setup/ada", &json!({"API_KEY": "canary-1"}));
+    server.policy("setup", "path \"secret/data/setup/ada\" { capabilities = [\"read\"] }");
+    server
+}
+
+fn private(scratch: &Scratch, name: &str, content: &str) -> String {
+    let file = scratch.file(name, content);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    file.display().to_string()
+}
+
+fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
+    let token = server.token(&["setup"], &json!({}));
+    let mount = |kind: &str| {
+        let mount = format!("{prefix}-{kind}");
+        server.enable_auth(kind, &mount);
+        mount
+    };
+    let (userpass, approle, jwt, cert) = (mount("userpass"), mount("approle"), mount("jwt"), mount("cert"));
+    server.must("POST", &format!("auth/{userpass}/users/ada"), &json!({"password": "pw-canary", "policies": "setup"}));
+    server.must("POST", &format!("auth/{approle}/role/jupyter"), &json!({"token_policies": "setup"}));
+    let role = format!("auth/{approle}/role/jupyter");
+    let role_id = server.api("GET", &format!("{role}/role-id"), None).1["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = server.must("POST", &format!("{role}/secret-id"), &json!({}))["data"]["secret_id"].clone();
+    let (public, signed) = support::jwt::signed_jwt(
+        server,
+        &json!({"sub": "ada", "aud": "vault", "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64}),
+    );
+    server.must("POST", &format!("auth/{jwt}/config"), &json!({"jwt_validation_pubkeys": [public]}));
+    let body =
+        json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": "setup"});
+    server.must("POST", &format!("auth/{jwt}/role/jupyter"), &body);
+    let ca = std::fs::read_to_string(server.certificates.cert("ca")).unwrap();
+    server.must("POST", &format!("auth/{cert}/certs/ada"), &json!({"certificate": ca, "token_policies": "setup"}));
+    let file = |path: PathBuf| path.display().to_string();
+    vec![
+        Method {
+            name: "token",
+            mount: String::new(),
+            flags: vec![("--token-file", private(scratch, "token", &token))],
+        },
+        Method {
+            name: "userpass",
+            mount: userpass,
+            flags: vec![("--username", "ada".into()), ("--password-file", private(scratch, "password", "pw-canary\n"))],
+        },
+        Method {
+            name: "approle",
+            mount: approle,
+            flags: vec![
+                ("--role-id-file", private(scratch, "role-id", &role_id)),
+                ("--secret-id-file", private(scratch, "secret-id", secret_id.as_str().unwrap())),
+            ],
+        },
+        Method {
+            name: "jwt",
+            mount: jwt,
+            flags: vec![("--role", "jupyter".into()), ("--jwt-file", private(scratch, "jwt", &signed))],
+        },
+        Method {
+            name: "cert",
+            mount: cert,
+            flags: vec![
+                ("--client-cert", file(server.certificates.cert("client"))),
+                ("--client-key", file(server.certificates.key("client"))),
+            ],
+        },
+    ]
+}
+
+/// What was written passes `doctor`, gives a launch its secret, and holds no credential.
+#[track_caller]
+fn works(scratch: &Scratch, output: &Path, secrets: &[String]) {
+    let text = std::fs::read_to_string(output).unwrap();
+    assert!(!text.contains("canary") && !secrets.iter().any(|secret| text.contains(secret.as_str())), "{text}");
+    assert!(text.contains("version = 2"), "{text}");
+    let ran = |words: &[&str]| {
+        let mut command = scratch.launcher();
+        run(command.args(words.iter().map(|word| if *word == "FILE" { output.to_str().unwrap() } else { *word })))
+    };
+    let checked = ran(&["doctor", "--config", "FILE"]);
+    assert_eq!(checked.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&checked.stdout));
+    let launched = ran(&["exec", "--config", "FILE", "--", "/usr/bin/env", "-0"]);
+    assert_eq!(launched.environment()["API_KEY"], "canary-1");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[track_caller]
+fn set_up(scratch: &Scratch, flags: &[&str]) -> Outcome {
+    let outcome = run(scratch.launcher().arg("setup").args(flags));
+    let all = format!("{}{}", String::from_utf8_lossy(&outcome.stdout), outcome.stderr);
+    assert!(!all.contains("canary"), "{all}");
+    outcome
+}
+
+#[test]
+fn with_flags_each_login_is_set_up_and_what_is_written_works() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let ca = server.certificates.cert("ca").display().to_string();
+    let address = server.tls_address("good");
+    for method in methods(server, &scratch, "flags") {
+        let output = scratch.path(&format!("made/{}/vault.toml", method.name));
+        let mut flags = vec!["--address", &address, "--ca-cert", &ca, "--auth-method", method.name];
+        if !method.mount.is_empty() {
+            flags.extend(["--auth-mount", &method.mount]);
+        }
+        flags.extend(method.flags.iter().flat_map(|(flag, value)| [*flag, value.as_str()]));
+        flags.extend(["--secrets", "secret/setup/ada", "--yes", "--output", output.to_str().unwrap()]);
+        let outcome = set_up(&scratch, &flags);
+        assert_eq!(outcome.code(), Some(0), "{}: {} {:?}", method.name, outcome.stderr, outcome.stdout);
+        let said = String::from_utf8(outcome.stdout).unwrap();
+        assert!(said.contains("wrote ") && said.contains("\nhealthy") && said.contains("next: "), "{said}");
+        assert_eq!(mode(&output), 0o644);
+        works(&scratch, &output, &[]);
+    }
+}
+
+#[test]
+fn a_try_that_fails_is_the_error_and_nothing_is_written() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let [port] = free_ports();
+    let good = server.address();
+    let nobody = format!("http://127.0.0.1:{port}");
+    let tls = server.tls_address("good");
+    let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
+    let bad = private(&scratch, "bad", "canary-token");
+    let output = scratch.path("config/vault.toml");
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&[], 64, "--address"),
+        (&["--address", &nobody], 69, "refused the connection"),
+        (&["--address", "vault:8200"], 78, "the address in"),
+        (&["--address", &tls], 69, "unknown issuer"),
+        (&["--address", &good, "--namespace", "nowhere"], 78, "namespace"),
+        (&["--address", &good], 64, "--auth-method"),
+        (&["--address", &good, "--auth-method", "tokn"], 64, "did you mean token"),
+        (&["--address", &good, "--auth-method", "userpass"], 64, "--username"),
+        (&["--address", &good, "--auth-method", "token"], 64, "--token-file"),
+        (&["--address", &good, "--auth-method", "token", "--token-file", &token], 64, "--secrets"),
+        (
+            &["--address", &good, "--auth-method", "token", "--token-file", &bad, "--secrets", "secret/x"],
+            77,
+            "does not accept",
+        ),
+        (
+            &["--address", &good, "--auth-method", "token", "--token-file", &token, "--secrets", "secret/setup/ada"],
+            77,
+            "path \"secret/data/setup/ada\" { capabilities = [\"read\"] }",
+        ),
+        (&["--address", &good, "--auth-method", "token", "--token-file", &token, "--secrets", "secret"], 64, "SPEC"),
+    ];
+    for (flags, code, fragment) in cases {
+        let outcome = set_up(&scratch, flags);
+        outcome.is_error(*code, &[fragment]);
+        assert!(!output.exists(), "{flags:?}");
+    }
+    assert_eq!(std::fs::read_dir(scratch.path("config")).unwrap().count(), 0, "nothing is left half-written");
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_by_force() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let output = scratch.file("config/vault.toml", "# precious\n");
+    let token = private(&scratch, "token", "root");
+    let address = server.address();
+    let mut flags =
+        vec!["--address", &address, "--auth-method", "token", "--token-file", &token, "--secrets", "secret/setup/ada"];
+    set_up(&scratch, &flags).is_error(78, &["is there already", "--force"]);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "# precious\n");
+    flags.push("--force");
+    assert_eq!(set_up(&scratch, &flags).code(), Some(0));
+    works(&scratch, &output, &[]);
+}
+
+#[test]
+fn the_mount_and_version_are_found_out_and_written_and_a_folder_too() {
+    let server = prepared();
+    server.mount_kv("team/kv-setup", 1);
+    server.must("POST", "team/kv-setup/ada", &json!({"API_KEY": "canary-1"}));
+    server.put("setup-folder/API_KEY", &json!({"value": "canary-1"}));
+    server.must("POST", "sys/namespaces/setup-space", &json!({}));
+    let scratch = Scratch::new();
+    let token = private(&scratch, "token", "root");
+    let address = server.address();
+    let flags = ["--auth-method", "token", "--token-file", &token, "--secrets", "team/kv-setup/ada#API_KEY=RENAMED"];
+    let mut command = scratch.launcher();
+    // The variables of the shell that it runs in are taken for answers.
+    command.env("VAULT_ADDR", &address).arg("setup").args(flags).args(["--secrets", "secret/setup-folder/"]);
+    let outcome = run(&mut command);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let text = std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap();
+    for line in [
+        &format!("address = \"{address}\""),
+        "kv = \"team/kv-setup/ada\"\nmount = \"team/kv-setup\"\nversion = 1\nfield = \"API_KEY\"\nname = \"RENAMED\"",
+        "kv_folder = \"secret/setup-folder\"\nversion = 2",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+    let launched = run(scratch.launcher().args(["exec", "--", "/usr/bin/env", "-0"]));
+    assert_eq!(launched.environment()["RENAMED"], "canary-1");
+    assert_eq!(launched.environment()["API_KEY"], "canary-1");
+}
+
+/// The program on a terminal, and who types there.
+struct Terminal(Dialogue);
+
+impl Terminal {
+    fn start(scratch: &Scratch, flags: &[&str]) -> Self {
+        let mut command = Command::new(python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/terminal.py"));
+        let mut terminal = Self(Dialogue::with(&mut command));
+        let mut argv = vec![binary().to_str().unwrap(), "setup"];
+        argv.extend(flags);
+        let env = json!({
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": scratch.path("home"),
+            "JUPYTER_CONFIG_DIR": scratch.path("config"), "JUPYTER_RUNTIME_DIR": scratch.path("runtime"),
+        });
+        terminal.0.ask("start", json!({"argv": argv, "env": env}));
+        terminal
+    }
+
+    /// Waits for a question and answers it.
+    #[track_caller]
+    fn answer(&mut self, question: &str, answer: &str) {
+        self.expect(question);
+        self.0.ask("send", json!({"text": format!("{answer}\n")}));
+    }
+
+    #[track_caller]
+    fn expect(&mut self, text: &str) {
+        self.0.ask("expect", json!({ "text": text }));
+    }
+
+    /// Answers one that must not be seen: the terminal does not echo.
+    #[track_caller]
+    fn answer_unseen(&mut self, question: &str, answer: &str) {
+        self.expect(question);
+        assert_eq!(self.0.ask("echo", json!({}))["on"], false);
+        self.0.ask("send", json!({"text": format!("{answer}\n")}));
+    }
+
+    /// Its end: exit code, stdout, and all that the terminal showed. The terminal echoes again.
+    #[track_caller]
+    fn end(mut self) -> (i64, String, String) {
+        let end = self.0.ask("end", json!({}));
+        assert_eq!(self.0.ask("echo", json!({}))["on"], true);
+        let text = |key: &str| end[key].as_str().unwrap().to_owned();
+        (end["code"].as_i64().unwrap(), text("stdout"), text("shown"))
+    }
+}
+
+/// What is asked for each method after its name and mount, with what to answer.
+fn answers(method: &Method) -> Vec<(&'static str, String)> {
+    let questions: &[&str] = match method.name {
+        "token" => &["The file with the token"],
+        "userpass" => &["Your user name in Vault", "The file with the password"],
+        "approle" => &["The file with the role id", "The file with the secret id"],
+        "jwt" => &["The role", "The file with the JWT"],
+        _ => &["The file with the client certificate", "The file with its key"],
+    };
+    questions.iter().copied().zip(method.flags.iter().map(|(_, value)| value.clone())).collect()
+}
+
+#[test]
+fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let ca = server.certificates.cert("ca").display().to_string();
+    for method in methods(server, &scratch, "asked") {
+        let output = scratch.path(&format!("asked-{}.toml", method.name));
+        let mut terminal = Terminal::start(&scratch, &["--output", output.to_str().unwrap()]);
+        terminal.answer("Vault's address: ", &server.tls_address("good"));
+        terminal.expect("unknown issuer");
+        terminal.answer("The CA certificate that signed it", &ca);
+        terminal.expect("unsealed");
+        terminal.answer("The namespace", "");
+        terminal.answer("How to log in", method.name);
+        if !method.mount.is_empty() {
+            terminal.answer("Where it is mounted", &method.mount);
+        }
+        for (question, answer) in answers(&method) {
+            if question.contains("secret id") {
+                terminal.answer("Does the role have a secret id?", "y");
+            }
+            terminal.answer(question, &answer);
+        }
+        if method.name == "cert" {
+            terminal.answer("The certificate role", "");
+        }
+        terminal.expect("policies: default, setup");
+        terminal.answer("Where the secrets are", "secret/setup/ada");
+        terminal.expect("gives 1 variable: API_KEY");
+        terminal.answer("More secrets", "");
+        let (code, stdout, shown) = terminal.end();
+        assert_eq!(code, 0, "{}: {stdout}\n{shown}", method.name);
+        assert!(stdout.contains("healthy") && !shown.contains("canary"), "{stdout}{shown}");
+        works(&scratch, &output, &[]);
+    }
+}
+
+#[test]
+fn wrong_answers_are_explained_and_asked_again() {
+    let server = prepared();
+    server.enable_auth("userpass", "setup-again");
+    server.must("POST", "auth/setup-again/users/ada", &json!({"password": "pw-canary", "policies": "setup"}));
+    let scratch = Scratch::new();
+    let [port] = free_ports();
+    let wrong = private(&scratch, "wrong", "wrong-canary");
+    let right = private(&scratch, "right", "pw-canary");
+    let mut terminal = Terminal::start(&scratch, &[]);
+    terminal.answer("Vault's address: ", &format!("http://127.0.0.1:{port}"));
+    terminal.expect("refused the connection");
+    terminal.answer("Vault's address: ", "vault:8200");
+    terminal.expect("the address in");
+    terminal.answer("Vault's address: ", &server.address());
+    terminal.answer("The namespace", "nowhere");
+    terminal.expect("namespace is missing");
+    terminal.answer("The namespace", "");
+    terminal.answer("How to log in", "userpas");
+    terminal.expect("did you mean userpass");
+    for (password, outcome) in [(&wrong, "refused the login"), (&right, "accepted")] {
+        terminal.answer("How to log in", "userpass");
+        terminal.answer("Where it is mounted", "setup-again");
+        terminal.answer("Your user name", "ada");
+        terminal.answer("The file with the password", password);
+        terminal.expect(outcome);
+    }
+    terminal.answer("Where the secrets are", "secret");
+    terminal.expect("names a mount and no path");
+    terminal.answer("Where the secrets are", "secret/setup/bob");
+    terminal.expect("path \"secret/data/setup/bob\" { capabilities = [\"read\"] }");
+    terminal.answer("Keep it all the same", "n");
+    terminal.answer("Where the secrets are", "secret/setup/{metadata.username}");
+    terminal.expect("1 variable: API_KEY");
+    terminal.answer("More secrets", "");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 0, "{stdout}\n{shown}");
+    works(&scratch, &scratch.path("config/vault.toml"), &[]);
+    assert!(!std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap().contains("bob"));
+}
+
+#[test]
+fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let all = methods(server, &scratch, "typed");
+    let read = |file: &str| std::fs::read_to_string(file).unwrap().trim().to_owned();
+    for method in all.iter().filter(|method| ["token", "userpass", "approle"].contains(&method.name)) {
+        let folder = scratch.path(&format!("typed-{}", method.name));
+        let output = folder.join("vault.toml");
+        let address = server.address();
+        let mut flags = vec!["--address", &address, "--namespace", "", "--auth-method", method.name];
+        flags.extend([
+            "--auth-mount",
+            &method.mount,
+            "--secrets",
+            "secret/setup/ada",
+            "--output",
+            output.to_str().unwrap(),
+        ]);
+        let mut terminal = Terminal::start(&scratch, &flags);
+        let mut typed = Vec::new();
+        for (question, answer) in answers(method) {
+            if question.contains("user name") {
+                terminal.answer(question, &answer);
+                continue;
+            }
+            if question.contains("secret id") {
+                terminal.answer("Does the role have a secret id?", "");
+            }
+            let secret = read(&answer);
+            terminal.answer(question, "");
+            terminal.answer_unseen("(not shown): ", &secret);
+            terminal.answer("readable by you alone?", "");
+            typed.push(secret);
+        }
+        let (code, stdout, shown) = terminal.end();
+        assert_eq!(code, 0, "{}: {stdout}\n{shown}", method.name);
+        for secret in &typed {
+            assert!(!shown.contains(secret.as_str()) && !stdout.contains(secret.as_str()), "{shown}{stdout}");
+        }
+        let kept: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(kept.len(), 1 + typed.len(), "{kept:?}");
+        for file in kept.iter().filter(|file| **file != output) {
+            assert_eq!(mode(file), 0o600, "{file:?}");
+            assert!(typed.contains(&read(file.to_str().unwrap())));
+        }
+        works(&scratch, &output, &typed);
+    }
+}
+
+#[test]
+fn the_terminal_echoes_again_after_a_signal_and_nothing_is_written() {
+    let server = prepared();
+    for way in ["\u{3}", "TERM", "\u{4}"] {
+        let scratch = Scratch::new();
+        let address = server.address();
+        let flags =
+            ["--address", &address, "--namespace", "", "--auth-method", "token", "--secrets", "secret/setup/ada"];
+        let mut terminal = Terminal::start(&scratch, &flags);
+        terminal.answer("The file with the token", "");
+        terminal.expect("(not shown): ");
+        assert_eq!(terminal.0.ask("echo", json!({}))["on"], false);
+        match way {
+            "TERM" => terminal.0.ask("kill", json!({})),
+            key => terminal.0.ask("send", json!({ "text": key })),
+        };
+        let (code, stdout, shown) = terminal.end();
+        let expected = if way == "TERM" {
+            -15
+        } else if way == "\u{3}" {
+            -2
+        } else {
+            64
+        };
+        assert_eq!(code, expected, "{stdout}{shown}");
+        assert_eq!(std::fs::read_dir(scratch.path("config")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn each_try_leaves_no_token_behind() {
+    let server = prepared();
+    server.enable_auth("userpass", "setup-traces");
+    server.must("POST", "auth/setup-traces/users/ada", &json!({"password": "pw-canary", "policies": "setup"}));
+    let scratch = Scratch::new();
+    let password = private(&scratch, "password", "pw-canary");
+    let relay = Faults::start(relay_to(server.port()));
+    let address = relay.address();
+    let flags = [
+        "--auth-mount",
+        "setup-traces",
+        "--username",
+        "ada",
+        "--password-file",
+        &password,
+        "--auth-method",
+        "userpass",
+    ];
+    let outcome = set_up(&scratch, &[&["--address", &address, "--secrets", "secret/setup/ada"], &flags[..]].concat());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let mut tokens: Vec<Value> = Vec::new();
+    for request in relay.seen() {
+        if let Some(token) = request.header("x-vault-token") {
+            tokens.push(json!(token));
+            assert!(!server.is_alive(token), "{}", request.path);
+        }
+    }
+    assert!(!tokens.is_empty());
+}

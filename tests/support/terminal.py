@@ -1,0 +1,79 @@
+"""Runs a program on a terminal of its own and does as it is told: one JSON object a line in, one out."""
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+
+from pexpect.fdpexpect import fdspawn
+
+program = terminal = slave = None
+
+
+def start(argv, env, **_):
+    global program, terminal, slave
+    master, slave = pty.openpty()
+    program = subprocess.Popen(
+        argv,
+        env=env,
+        stdin=slave,
+        stderr=slave,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    terminal = fdspawn(master, timeout=60)
+    return {}
+
+
+shown = b""
+
+
+def expect(text, **_):
+    global shown
+    terminal.expect_exact(text.encode())
+    shown += terminal.before + terminal.after
+    return {}
+
+
+def send(text, **_):
+    os.write(terminal.child_fd, text.encode())
+    return {}
+
+
+def echo(**_):
+    return {"on": bool(termios.tcgetattr(slave)[3] & termios.ECHO)}
+
+
+def kill(**_):
+    program.send_signal(signal.SIGTERM)
+    return {}
+
+
+def end(**_):
+    global shown
+    stdout = program.communicate(timeout=60)[0]
+    # What is left on the terminal, which stays open because we hold its other end.
+    os.set_blocking(terminal.child_fd, False)
+    shown += terminal.buffer
+    try:
+        while True:
+            shown += os.read(terminal.child_fd, 65536)
+    except BlockingIOError:
+        pass
+    return {"code": program.returncode, "stdout": stdout.decode(), "shown": shown.decode()}
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        answer = globals()[order.pop("do")](**order)
+    except Exception as error:  # noqa: BLE001
+        answer = {"failed": f"{type(error).__name__}: {error}"}
+    print(json.dumps(answer), flush=True)
+if program and program.poll() is None:
+    program.kill()
