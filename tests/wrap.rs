@@ -429,10 +429,24 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
         assert_eq!(std::fs::read(copy.join(file)).unwrap(), std::fs::read(site.join(file)).unwrap(), "{file}");
     }
     assert_eq!(tree(&copy)[&copy.join("run.sh")].0 & 0o777, 0o755);
+    assert_eq!(tree(&scratch.path("site")), before);
     let mut judge = Command::new(environment().join("bin/jupyter"));
     jupyter(&mut judge, &scratch).env("JUPYTER_PLATFORM_DIRS", "1").env("XDG_DATA_DIRS", scratch.path("site"));
     assert_eq!(listed(&mut judge)["systems"], copy, "Jupyter finds the copy first");
     assert!(said(&["wrap", "systems"]).contains("already wrapped"));
+    // What its package has changed since reaches the copy, when it is wrapped again; its own settings stay.
+    let settings = std::fs::read(copy.join("vault.toml")).unwrap();
+    close(0o755);
+    let newer = std::fs::read_to_string(site.join("kernel.json")).unwrap().replace("Python 3 (ipykernel)", "Newer");
+    std::fs::write(site.join("kernel.json"), &newer).unwrap();
+    std::fs::remove_file(site.join("more/readme")).unwrap();
+    close(0o555);
+    let before = tree(&scratch.path("site"));
+    assert!(said(&["wrap", "systems", "--dry-run"]).contains("+ \"display_name\": \"Newer\","));
+    assert!(said(&["wrap", "systems"]).contains("wrapped as a copy"));
+    assert!(std::fs::read_to_string(copy.join("kernel.json")).unwrap().contains("Newer"));
+    assert_eq!(std::fs::read(copy.join("vault.toml")).unwrap(), settings);
+    assert!(!copy.join("more/readme").exists() && said(&["wrap", "systems"]).contains("already wrapped"));
     // Gone again, as a whole.
     assert!(said(&["unwrap", "systems"]).contains("is removed"));
     assert!(!copy.exists());

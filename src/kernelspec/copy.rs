@@ -18,7 +18,7 @@ const DEPTH: usize = 16;
 /// How the folder's name begins while it is no kernelspec.
 const ASIDE: &str = ".jupyter-vault.";
 
-/// Makes `to`, with the files of `from` and then what `fill` writes.
+/// Makes `to`, or makes it anew, with the files of `from` and then what `fill` writes.
 ///
 /// # Errors
 /// [`crate::error::Kind::Os`], and what `fill` says.
@@ -30,8 +30,27 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     discard(&made)?;
     copy_folder(from, &made, DEPTH)?;
     fill(&Locked::new(&made)?)?;
+    if to.exists() {
+        exchange(&made, to).map_err(|cause| refused(to, "replaced", &cause))?;
+        sync(root)?;
+        return discard(&made);
+    }
     std::fs::rename(&made, to).map_err(|cause| refused(to, "made", &cause))?;
     sync(root)
+}
+
+/// Puts each of two folders in the other's place, in one step.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).map_err(std::io::Error::from)
+}
+
+/// Where a system has no such step, for a moment there is no copy, and the original counts.
+#[cfg(not(target_os = "linux"))]
+fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    std::fs::remove_dir_all(other)?;
+    std::fs::rename(one, other)
 }
 
 /// Removes `folder` as a whole.

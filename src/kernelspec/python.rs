@@ -11,6 +11,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,9 @@ const QUESTION: &str = include_str!("question.py");
 const NATIVE: &str = include_str!("native.py");
 /// How much of a script is read for its interpreter.
 const HEAD: u64 = 4096;
+/// How often, and with what pause, an answer is looked for: half a minute.
+const ATTEMPTS: u32 = 3000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What Jupyter's Python says.
 #[derive(Debug, Deserialize)]
@@ -127,6 +131,18 @@ fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Enviro
     // Python looks for modules in the folder it is started in: not in one that anybody may have filled.
     let mut asked = Command::new(program);
     asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
-    let output = asked.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())
+    let asked = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = asked.spawn().ok()?;
+    // Its answer is far smaller than a pipe's buffer, so it does not wait for a reader.
+    for _ in 0..ATTEMPTS {
+        if let Some(status) = child.try_wait().ok()? {
+            let mut answer = Vec::new();
+            child.stdout.take()?.read_to_end(&mut answer).ok()?;
+            return serde_json::from_slice(&answer).ok().filter(|_| status.success());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
 }

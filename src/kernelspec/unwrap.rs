@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, Record, keep};
-use super::wrap::{diff, last, original, parse, say};
+use super::wrap::{diff, is_as_made, last, original, parse, say};
 use super::{KERNEL_JSON, args, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
@@ -112,11 +112,4 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     };
     say(out, &format!("{name}: {what}, {}", path.display()));
     Ok(true)
-}
-
-/// Whether a copy holds what we put into it, and nothing else.
-fn is_as_made(folder: &Path, before: &Kept, record: &Record) -> bool {
-    let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
-    let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
-    before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
 }

@@ -143,25 +143,44 @@ impl Wrapper<'_> {
         }
         let target = target(found, self.search, &self.arguments.place)?;
         let before = original(&now, &spec, record.as_ref());
-        let wrapped = self.wrapped(found, &before, record)?;
+        if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
+            return self.renew(found, &source, &now);
+        }
+        let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
+        let wrapped = self.wrapped(found, &before, record, vault_toml)?;
         if self.arguments.dry_run {
             self.show(found, &now, &wrapped, &target);
             return Ok(());
         }
         match target {
             Target::InPlace => self.in_place(found, &now, &wrapped),
-            Target::Copy(to) => self.copy(found, &wrapped, &to),
+            Target::Copy(to) => self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]),
         }
     }
 
-    /// Works out the new files; only Vault is asked.
-    fn wrapped(&mut self, found: &Found, before: &Kept, record: Option<Record>) -> Result<Wrapped> {
+    /// A copy made anew, of a kernelspec that has changed since; its vault.toml stays.
+    fn renew(&mut self, found: &Found, source: &Path, now: &Kept) -> Result<()> {
+        let path = source.join(KERNEL_JSON);
+        let Some(before) = keep(&path)? else { return Ok(()) };
+        let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
+        let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
+        let wrapped = self.wrapped(&anew, &before, None, vault_toml)?;
+        if self.arguments.dry_run {
+            self.show(found, now, &wrapped, &Target::InPlace);
+            return Ok(());
+        }
+        // One that a user has made their own stays theirs.
+        let ours = Record::read(&found.folder)?.map(|record| record.ours);
+        self.copy(&anew, &wrapped, &found.folder, ours.unwrap_or_default())
+    }
+
+    /// Works out the new files.
+    fn wrapped(&self, found: &Found, before: &Kept, record: Option<Record>, vault_toml: Kept) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
         let words = [&self.launcher, "exec", "--config", "{resource_dir}/vault.toml", "--"];
         let text = spec.wrapped(&words, &program);
-        let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
         let there = keep(&found.folder.join(FILE_NAME))?;
         let edited = match (&record, &there) {
             (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
@@ -226,12 +245,12 @@ impl Wrapper<'_> {
         Ok(())
     }
 
-    fn copy(&mut self, found: &Found, wrapped: &Wrapped, to: &Path) -> Result<()> {
+    fn copy(&mut self, found: &Found, wrapped: &Wrapped, to: &Path, ours: Vec<String>) -> Result<()> {
         let record = Record {
             copy_of: Some(found.folder.clone()),
             copied: copy::files(&found.folder),
             vault_toml: None,
-            ours: vec![wrapped.vault_toml.text.clone()],
+            ours,
             ..wrapped.record.clone()
         };
         copy::make(&found.folder, to, |made| {
@@ -281,6 +300,21 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> 
         Some(text) => Kept { text, mode: now.mode, link: None },
         None => now.clone(),
     }
+}
+
+/// Where a copy is from, if that has changed since and the copy has not.
+fn upgraded(folder: &Path, before: &Kept, record: &Record) -> Option<PathBuf> {
+    let source = record.copy_of.as_ref()?;
+    let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
+    let bare = Spec::parse(&text).is_ok_and(|spec| spec.own_command().is_none());
+    (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
+}
+
+/// Whether a copy holds what we put into it, and nothing else.
+pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &Record) -> bool {
+    let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
+    let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
+    before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
 }
 
 /// The difference as `diff -u` shows it; nothing when there is none.
