@@ -210,6 +210,31 @@ fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     Some(Seen { method, path, headers, body })
 }
 
+/// A network that is slow: what is sent to the port it gives reaches the real server after `delay`, on each
+/// connection, byte for byte. Ends after `connections`.
+pub fn delayed(port: u16, delay: Duration, connections: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let own = listener.local_addr().expect("its address").port();
+    std::thread::spawn(move || {
+        for near in listener.incoming().take(connections).map_while(Result::ok) {
+            std::thread::spawn(move || {
+                std::thread::park_timeout(delay);
+                let far = TcpStream::connect(("127.0.0.1", port)).expect("the real server");
+                let (mut from, mut to) = (near.try_clone().expect("a stream"), far.try_clone().expect("a stream"));
+                let there = std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+                let (mut from, mut to) = (far, near);
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = there.join();
+            });
+        }
+    });
+    own
+}
+
 /// A script that passes each request on to a real server and the answer back, so that requests and
 /// connections are counted.
 pub fn relay_to(port: u16) -> impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static {
