@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use support::front_end::{FrontEnd, connection_file, ipykernel, kernelspec, plain_kernelspec};
-use support::launcher::{Scratch, run};
+use support::launcher::{Scratch, eventually, run};
 use support::openbao::Server;
+use support::server::{JupyterServer, Kind, TOKEN, User};
 
 struct Kernel {
     front_end: FrontEnd,
@@ -127,7 +128,41 @@ fn without_any_kernel_there_is_an_empty_list() {
     let scratch = Scratch::new();
     let (text, list) = listed(&scratch);
     assert_eq!(text, "kernels that run: 0, with secrets by us: 0\n");
-    assert_eq!(list, json!({"schema": 1, "kernels": [], "gone": []}));
+    assert_eq!(list, json!({"schema": 1, "kernels": [], "elsewhere": [], "gone": []}));
     std::fs::remove_dir(scratch.path("runtime")).unwrap();
     assert_eq!(listed(&scratch).1["kernels"], json!([]));
+}
+
+#[test]
+fn a_servers_kernel_is_listed_with_the_server_and_its_state() {
+    let scratch = Scratch::new();
+    plain_kernelspec(&scratch, &ipykernel());
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    user.ask("launch", json!({"name": "plain"}));
+    eventually("the kernel is listed with its server", || {
+        let (text, list) = listed(&scratch);
+        let kernel = &list["kernels"][0];
+        let told = kernel["server"]["address"].as_str().is_some_and(|address| address.starts_with(&server.address()));
+        told && kernel["kernelspec"] == "plain" && text.contains(&format!(" at {}", server.address()))
+    });
+    assert_eq!(listed(&scratch).1["elsewhere"], json!([]));
+}
+
+#[test]
+fn a_kernel_behind_a_gateway_is_said_to_run_elsewhere() {
+    let (here, there) = (Scratch::new(), Scratch::new());
+    plain_kernelspec(&there, &ipykernel());
+    let gateway = JupyterServer::start(Kind::KernelGateway, &there, &[]);
+    let address = gateway.address();
+    let variables = [("JUPYTER_GATEWAY_URL", address.as_str()), ("JUPYTER_GATEWAY_AUTH_TOKEN", TOKEN)];
+    let server = JupyterServer::start(Kind::JupyterServer, &here, &variables);
+    let mut user = User::of(&server);
+    user.ask("launch", json!({"name": "plain"}));
+    eventually("the kernel is listed", || {
+        let (text, list) = listed(&here);
+        list["elsewhere"][0]["kernelspec"] == "plain" && text.contains("runs elsewhere, its secrets are not known here")
+    });
+    assert_eq!(listed(&here).1["kernels"], json!([]));
+    assert_eq!(listed(&there).1["kernels"][0]["kernelspec"], "plain");
 }

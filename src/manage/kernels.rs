@@ -40,6 +40,19 @@ pub struct Running {
     pub answers: bool,
     /// What it was given by us.
     pub record: Option<Record>,
+    /// The server that started it, if one of this user's says so, and what that calls its state.
+    pub server: Option<(String, String)>,
+}
+
+/// A kernel that runs where we can't look.
+#[derive(Debug)]
+pub struct Remote {
+    /// Its id at the server.
+    pub id: String,
+    /// Its kernelspec.
+    pub kernelspec: String,
+    /// As for one that runs here.
+    pub server: Option<(String, String)>,
 }
 
 /// All kernels of this user's runtime folder.
@@ -47,6 +60,8 @@ pub struct Running {
 pub struct Found {
     /// Those that run, by file.
     pub running: Vec<Running>,
+    /// Those that a server of this user's has started elsewhere.
+    pub remote: Vec<Remote>,
     /// The files of those that do not.
     pub gone: Vec<PathBuf>,
 }
@@ -77,12 +92,21 @@ pub fn find(environment: &Environment) -> Result<Found> {
     }));
     let runtime = runtime()?;
     let looked = runtime.block_on(join_all(files.into_iter().map(|file| look(file, &ours))));
+    let served = runtime.block_on(served(jupyter));
     runtime.shutdown_background();
     let mut kernels = Found::default();
     for outcome in looked {
         match outcome {
             Ok(running) => kernels.running.push(running),
             Err(gone) => kernels.gone.push(gone),
+        }
+    }
+    for (address, id, name, state) in served {
+        let server = Some((address, state));
+        match kernels.running.iter_mut().find(|kernel| stem(&kernel.file) == format!("kernel-{id}")) {
+            Some(local) => local.server = server,
+            // Behind a gateway: its file is on another machine, and so is what its launch has left.
+            None => kernels.remote.push(Remote { id, kernelspec: name, server }),
         }
     }
     Ok(kernels)
@@ -115,7 +139,7 @@ async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     if !answers && !lives {
         return Err(path);
     }
-    Ok(Running { file: path, kernelspec, pid, answers, record })
+    Ok(Running { file: path, kernelspec, pid, answers, record, server: None })
 }
 
 /// Whether the process's command line names the whole path: a name alone may be another folder's.
@@ -125,6 +149,36 @@ fn is_named_by(path: &Path, pid: u32) -> bool {
     line.split(|byte| *byte == 0).any(|argument| argument.ends_with(path))
 }
 
+/// What this user's servers say of their kernels: address, id, kernelspec, state. A server that does not
+/// answer hides nothing: its kernels have files here.
+#[cfg(feature = "inject")]
+async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
+    use crate::config::plan::{Proxy, Tls};
+    use crate::net::deadline::Deadline;
+    use crate::server::discover::servers;
+    use crate::server::rest::Server;
+
+    let asking = servers(jupyter).into_iter().map(|found| async move {
+        let address = found.address.to_string();
+        let server = Server::new(found.address, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
+        let listed = server.kernels(Deadline::after(BEAT)).await.ok()?;
+        let told = listed
+            .into_iter()
+            .map(move |kernel| (address.clone(), kernel.id, kernel.name, kernel.execution_state.unwrap_or_default()));
+        Some(told.collect::<Vec<_>>())
+    });
+    join_all(asking).await.into_iter().flatten().flatten().collect()
+}
+
+#[cfg(not(feature = "inject"))]
+async fn served(_: &Path) -> Vec<(String, String, String, String)> {
+    Vec::new()
+}
+
+fn at(server: Option<&(String, String)>) -> String {
+    server.map_or_else(String::new, |(address, state)| format!(", {} at {}", one_line(state), one_line(address)))
+}
+
 fn text(kernels: &Found) -> String {
     let mut text = String::new();
     for kernel in &kernels.running {
@@ -132,11 +186,16 @@ fn text(kernels: &Found) -> String {
         let kernelspec = one_line(kernel.kernelspec.as_deref().unwrap_or("-"));
         let pid = kernel.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
         let silent = if kernel.answers { "" } else { ", does not answer" };
-        let _ = writeln!(text, "{name} ({kernelspec}{pid}{silent}): {}", summary(kernel.record.as_ref()));
+        let at = at(kernel.server.as_ref());
+        let _ = writeln!(text, "{name} ({kernelspec}{pid}{silent}{at}): {}", summary(kernel.record.as_ref()));
         for (name, variable) in kernel.record.iter().flat_map(|record| &record.variables) {
             let version = variable.version.map_or_else(String::new, |version| format!(", version {version}"));
             let _ = writeln!(text, "  {}  from {}{version}", one_line(name), one_line(&variable.path));
         }
+    }
+    for kernel in &kernels.remote {
+        let (id, name, at) = (one_line(&kernel.id), one_line(&kernel.kernelspec), at(kernel.server.as_ref()));
+        let _ = writeln!(text, "{id} ({name}{at}): runs elsewhere, its secrets are not known here");
     }
     let with = kernels.running.iter().filter(|kernel| kernel.record.is_some()).count();
     let _ = writeln!(text, "kernels that run: {}, with secrets by us: {with}", kernels.running.len());
@@ -166,8 +225,15 @@ const fn how(how: How) -> &'static str {
 
 fn json_text(kernels: &Found) -> String {
     let running: Vec<_> = kernels.running.iter().map(object).collect();
-    let object = json!({ "schema": SCHEMA, "kernels": running, "gone": kernels.gone });
+    let remote: Vec<_> = kernels.remote.iter().map(|kernel| {
+        json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })
+    }).collect();
+    let object = json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone });
     format!("{object:#}\n")
+}
+
+fn place(server: Option<&(String, String)>) -> Value {
+    server.map_or(Value::Null, |(address, state)| json!({ "address": address, "state": state }))
 }
 
 fn object(kernel: &Running) -> Value {
@@ -180,6 +246,7 @@ fn object(kernel: &Running) -> Value {
         "kernelspec": kernel.kernelspec,
         "pid": kernel.pid,
         "answers": kernel.answers,
+        "server": place(kernel.server.as_ref()),
         "secrets": secrets,
     })
 }

@@ -14,6 +14,12 @@ from pexpect.fdpexpect import fdspawn
 program = terminal = slave = None
 
 
+def own_terminal():
+    # A test run in the background has SIGINT ignored, and a child would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def start(argv, env, **_):
     global program, terminal, slave
     master, slave = pty.openpty()
@@ -24,7 +30,7 @@ def start(argv, env, **_):
         stderr=slave,
         stdout=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=own_terminal,
     )
     terminal = fdspawn(master, timeout=60)
     return {}
