@@ -30,6 +30,9 @@ pub enum Command {
     /// Fetch the user's secrets and set them in a kernel that runs
     #[cfg(feature = "inject")]
     Inject(crate::inject::command::Inject),
+    /// Give secrets to every kernel that appears, again after a restart, and again when they change
+    #[cfg(all(feature = "inject", target_os = "linux"))]
+    Watch(crate::inject::watch::Watch),
     /// Put the launcher into kernelspecs, so that their kernels get secrets
     #[cfg(feature = "wrap")]
     Wrap(crate::kernelspec::args::Wrap),

@@ -41,6 +41,16 @@ fn main() -> ExitCode {
                 Err(error) => error,
             }
         }
+        #[cfg(all(feature = "inject", target_os = "linux"))]
+        Ok(Cli { command: Command::Watch(arguments) }) => {
+            let mut line = |line: &str| {
+                let _ = std::io::stderr().write_all(line.as_bytes());
+            };
+            match jupyter_vault::inject::watch::run(arguments, &mut line) {
+                Ok(()) => return ExitCode::SUCCESS,
+                Err(error) => error,
+            }
+        }
         #[cfg(feature = "wrap")]
         Ok(Cli { command: Command::Wrap(arguments) }) => {
             let wrapped = kernelspec::wrap::run(&arguments, &mut std::io::stdout(), &mut print);

@@ -187,6 +187,45 @@ impl<'a> Places<'a> {
         self.meant(self.with_servers(alive, deadline).await)
     }
 
+    /// The connection files of the kernels that are meant, whether these run or not; for who watches.
+    pub async fn files_that_fit(&self, deadline: Deadline) -> Vec<Target> {
+        let all = || discover::connection_files(self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
+        let Some(said) = &self.selection.kernel else { return all() };
+        if Path::new(said).extension().is_some_and(|kind| kind == "json") {
+            let path = [PathBuf::from(said), self.runtime.join(said)].into_iter().find(|path| path.is_file());
+            return path.iter().map(|path| Target::of_file(path)).collect();
+        }
+        let found = matching(said, &all());
+        if found.is_empty() { matching(said, &self.with_servers(all(), deadline).await) } else { found }
+            .into_iter()
+            .filter(|target| matches!(target.way, Way::File(_)))
+            .collect()
+    }
+
+    /// The kernels of the server of `--url` that are meant, and what it says of each; for who watches.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
+        let Some(server) = &self.server else { return Ok(Vec::new()) };
+        let target =
+            |kernel: &Listed, notebook| Target { id: kernel.id.clone(), notebook, way: Way::Server(Rc::clone(server)) };
+        if let Some(id) = self.selection.kernel.as_deref().filter(|said| is_whole_id(said)) {
+            return match server.kernel(id, deadline).await {
+                Ok(kernel) => Ok(vec![(target(&kernel, None), kernel)]),
+                Err(error) if error.kind() == Kind::NoSuchKernel => Ok(Vec::new()),
+                Err(error) => Err(error),
+            };
+        }
+        let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
+        let (kernels, sessions) = (kernels?, sessions?);
+        let targets: Vec<Target> =
+            kernels.iter().map(|kernel| target(kernel, notebook_of(&sessions, &kernel.id))).collect();
+        let meant = self.selection.kernel.as_ref().map(|said| matching(said, &targets));
+        let is_meant = |id: &str| meant.as_ref().is_none_or(|meant| meant.iter().any(|target| target.id == id));
+        Ok(targets.into_iter().zip(kernels).filter(|(target, _)| is_meant(&target.id)).collect())
+    }
+
     /// Of `targets` those that are meant.
     fn meant(&self, targets: Vec<Target>) -> Result<Vec<Target>> {
         let place = match &self.server {
@@ -297,6 +336,11 @@ async fn of_server(server: &Rc<Server>, deadline: Deadline) -> Result<Vec<Target
     let target =
         |kernel: Listed| Target { notebook: notebook(&kernel.id), id: kernel.id, way: Way::Server(Rc::clone(server)) };
     Ok(kernels.into_iter().map(target).collect())
+}
+
+fn notebook_of(sessions: &[Session], id: &str) -> Option<String> {
+    let session = sessions.iter().find(|session| session.kernel.as_ref().is_some_and(|kernel| kernel.id == id))?;
+    Some(session.path.clone()).filter(|path| !path.is_empty())
 }
 
 /// The targets that `said` may mean: the id itself, else the notebook's path, else its name, else the

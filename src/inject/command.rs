@@ -118,7 +118,7 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
 
 /// Does `work` until one of the `caught` signals comes; then it ends as soon as nothing is left half-done:
 /// a token to be revoked, a kernel that may ask. The work gets the mark of that, and what tells it to stop.
-async fn until_told(
+pub(super) async fn until_told(
     caught: &Caught,
     work: impl AsyncFnOnce(&Cell<Option<Instant>>, oneshot::Receiver<()>) -> Result<()>,
 ) -> Result<Result<()>, Signal> {

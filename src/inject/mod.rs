@@ -15,6 +15,7 @@
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - [`one_shot`]: values by a file
+//! - `watch`: the same for every kernel that appears, as long as it runs
 //! - [`wait`]: what is done while a kernel does not answer
 
 pub mod choose;
@@ -23,6 +24,8 @@ pub mod language;
 mod one_shot;
 pub mod turn;
 mod wait;
+#[cfg(target_os = "linux")]
+pub mod watch;
 
 use std::cell::Cell;
 use std::path::Path;

@@ -235,6 +235,16 @@ impl Sockets {
         beats
     }
 
+    /// Waits until the kernel is gone: until the connection to its heartbeat ends, on which nothing is
+    /// sent, so that neither side is woken before.
+    pub async fn ended(&mut self) {
+        if self.open(&[Channel::Heartbeat]).await.is_err() {
+            return;
+        }
+        let Some(connection) = &mut self.open[Channel::Heartbeat as usize] else { return };
+        while connection.reader.next().await.is_ok() {}
+    }
+
     async fn reach(&self, channel: Channel, identity: &[u8]) -> Result<(Channel, Connection)> {
         let endpoint = self.file.endpoint(channel);
         let stream = match timeout(CONNECT, stream(&endpoint)).await {

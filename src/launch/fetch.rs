@@ -132,6 +132,18 @@ pub async fn fetch_until<T>(
     outcome
 }
 
+/// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own. Whether a
+/// lease hangs on the token is told beside.
+///
+/// # Errors
+/// The first failure, whatever its [`Kind`].
+pub async fn read(plan: &Plan, parent: &Environment, client: &Client, session: &Session) -> Result<(Given, bool)> {
+    let mut leased = false;
+    let mut session = Session { identity: session.identity.clone(), about: None, revocable: session.revocable };
+    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leased).await?;
+    Ok((given, leased))
+}
+
 /// The first of `caught` that comes; never, if there is none.
 pub async fn ending(caught: &Caught) -> Signal {
     let mut listening = Vec::new();

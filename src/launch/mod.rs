@@ -15,6 +15,8 @@ pub mod files;
 pub mod look_up;
 pub(crate) mod naming;
 pub(crate) mod source;
+#[cfg(feature = "inject")]
+pub mod versions;
 
 use std::ffi::{CString, OsString};
 use std::future::Future;

@@ -20,6 +20,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -38,6 +39,8 @@ use crate::net::deadline::Deadline;
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The time to ask a server whether it lives, when it does not connect to a kernel.
 const AFTERWARDS: Duration = Duration::from_secs(5);
+/// The time for the server's part in closing.
+const CLOSE: Duration = Duration::from_secs(1);
 /// The largest message taken, in bytes.
 const LARGEST: usize = 64 << 20;
 
@@ -168,9 +171,13 @@ impl Socket {
         }
     }
 
-    /// Closes the connection as a server expects it.
+    /// Closes the connection as a server expects it: what it is still writing is taken.
     pub async fn close(mut self) {
-        let _ = self.stream.close(None).await;
+        let closing = async {
+            let _ = self.stream.close(None).await;
+            while let Some(Ok(_)) = self.stream.next().await {}
+        };
+        let _ = timeout(CLOSE, closing).await;
     }
 
     fn gone(&self) -> Error {

@@ -12,7 +12,7 @@ pub mod inherited;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
 pub mod process;
-#[cfg(all(feature = "diagnose", target_os = "linux"))]
+#[cfg(all(any(feature = "diagnose", feature = "inject"), target_os = "linux"))]
 pub mod readable;
 pub mod signals;
 #[cfg(all(feature = "manage", target_os = "linux"))]

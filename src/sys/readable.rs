@@ -16,6 +16,7 @@ mod sealed {
     impl Owner for std::os::fd::OwnedFd {}
     impl Owner for super::Held {}
     impl Owner for super::FileWatch {}
+    impl Owner for super::FolderWatch {}
 }
 
 /// Registers `owner` for reading; must be called in a runtime.
@@ -64,6 +65,55 @@ impl FileWatch {
 }
 
 impl AsRawFd for FileWatch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+const ENTRIES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_CLOSE_WRITE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF)
+    .union(AddWatchFlags::IN_ONLYDIR);
+
+/// A watch on what comes to a folder, changes and goes.
+#[derive(Debug)]
+pub struct FolderWatch(Inotify);
+
+impl FolderWatch {
+    /// Watches the folder at `path`.
+    ///
+    /// # Errors
+    /// `ENOENT`, or what the system says when it has no more watches.
+    pub fn new(path: &Path) -> nix::Result<Self> {
+        let watch = Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?);
+        watch.renew(path)?;
+        Ok(watch)
+    }
+
+    /// Watches whatever folder is at `path` now.
+    ///
+    /// # Errors
+    /// `ENOENT` when none is.
+    pub fn renew(&self, path: &Path) -> nix::Result<()> {
+        self.0.add_watch(path, ENTRIES).map(drop)
+    }
+
+    /// Takes the events that wait: whether one concerns a file whose name begins with `prefix`, or the
+    /// folder itself, or events were lost.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there are none.
+    pub fn take(&self, prefix: &str) -> io::Result<bool> {
+        let events = self.0.read_events().map_err(io::Error::from)?;
+        let concerns = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(prefix.as_bytes());
+        Ok(events.iter().any(|event| event.name.as_deref().is_none_or(concerns)))
+    }
+}
+
+impl AsRawFd for FolderWatch {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_fd().as_raw_fd()
     }

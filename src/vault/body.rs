@@ -241,6 +241,27 @@ pub struct VersionMetadata {
     pub version: u64,
 }
 
+/// The metadata of a version 2 secret.
+#[derive(Debug, Deserialize)]
+pub struct Metadata {
+    /// The newest version, deleted or not; 0 when there is none yet.
+    pub current_version: u64,
+    /// What became of each that is kept.
+    #[serde(default)]
+    pub versions: std::collections::BTreeMap<String, VersionState>,
+}
+
+/// What became of a version.
+#[derive(Debug, Deserialize)]
+pub struct VersionState {
+    /// When it was deleted; empty when it was not.
+    #[serde(default)]
+    pub deletion_time: String,
+    /// Whether it can't come back.
+    #[serde(default)]
+    pub destroyed: bool,
+}
+
 /// A listing.
 #[derive(Debug, Deserialize)]
 pub struct Listing {

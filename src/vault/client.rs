@@ -104,6 +104,11 @@ impl Client {
         Ok(())
     }
 
+    /// Gives what comes from here on until `deadline`.
+    pub fn renew(&mut self, deadline: Deadline) {
+        self.transport.renew(deadline);
+    }
+
     /// Sends no token from here on.
     pub fn forget_token(&mut self) {
         self.token = None;

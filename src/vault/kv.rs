@@ -6,7 +6,7 @@
 use futures_util::future::join_all;
 use vaultrs::api::{kv1, kv2};
 
-use super::body::{Answer, Fields, Listing, Versioned, malformed};
+use super::body::{Answer, Fields, Listing, Metadata, Versioned, malformed};
 use super::client::{Client, encode};
 use super::error::{Asked, path_missing, wrong_kv_version};
 use super::mount::{Mount, ask};
@@ -26,6 +26,13 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// The secret itself as Vault sent it, without what differs from one answer to the next.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        let answer = Answer::parse(&self.reply, &self.path).ok();
+        answer.and_then(|answer| answer.data).map_or(b"", |data| data.get().as_bytes())
+    }
+
     /// The fields, and the number of this version of them, which KV version 1 does not count.
     ///
     /// # Errors
@@ -125,7 +132,11 @@ pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool)
     Ok(secrets.into_iter().map(|(_, secret)| secret).collect())
 }
 
-async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
+/// The names of the secrets in the folder at `path`.
+///
+/// # Errors
+/// A [`Kind`] for each cause.
+pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let reply = match mount.version {
         KvVersion::V1 => {
@@ -144,4 +155,21 @@ async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>>
     // A name goes into the next request's path: what would climb out of the folder is no name.
     let is_name = |name: &String| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
     Ok(listing.keys.into_iter().filter(is_name).collect())
+}
+
+/// The current version of the version 2 secret at `path`, and whether it is there: by its metadata, which
+/// is another path for Vault's policies.
+///
+/// # Errors
+/// A [`Kind`] for each cause; [`Kind::PolicyDenied`] is common.
+pub async fn current_version(client: &Client, mount: &Mount, path: &str) -> Result<(u64, bool)> {
+    let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
+    let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };
+    let reply = client.call(&endpoint, Asked::Read(path, &format!("{}/metadata/{below}", mount.path))).await?;
+    let what = format!("reading the metadata of {path}");
+    let data = Answer::parse(&reply, &what)?.data(&what)?;
+    let metadata: Metadata = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
+    let current = metadata.versions.get(&metadata.current_version.to_string());
+    let there = current.is_some_and(|state| state.deletion_time.is_empty() && !state.destroyed);
+    Ok((metadata.current_version, there))
 }

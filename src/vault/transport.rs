@@ -109,6 +109,11 @@ impl Transport {
         })
     }
 
+    /// Gives what comes from here on until `deadline`.
+    pub fn renew(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
     /// The address, for messages.
     #[must_use]
     pub const fn address(&self) -> &Address {

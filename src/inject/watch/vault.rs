@@ -1,0 +1,164 @@
+//! A session with Vault that outlasts its token: asked now and again, for as long as kernels run.
+//!
+//! A token that was logged in for is kept between rounds, so that a round costs one request a source;
+//! when Vault does not know it any more, everything is read anew from the configuration on, and logged in
+//! again. A refused login is not hurried: Vault locks users out.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::error::{Kind, Result};
+use crate::launch::fetch::{self, Given, REVOKE};
+use crate::launch::versions::{Digester, Seen, look};
+use crate::launch::{self, Request};
+use crate::net::deadline::Deadline;
+use crate::vault::auth::{self, Identity, Session};
+use crate::vault::client::Client;
+
+/// The first pause after a failure; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The first pause after a refused login, and the longest.
+const REFUSED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
+
+/// Vault, as one configuration has it.
+#[derive(Debug)]
+pub struct Vault<'a> {
+    request: &'a Request,
+    parent: &'a Environment,
+    digester: Digester,
+    plan: Plan,
+    open: Option<Open>,
+    pause: Duration,
+    again: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Open {
+    client: Client,
+    session: Session,
+    leased: Cell<bool>,
+}
+
+impl<'a> Vault<'a> {
+    /// Reads the configuration; asks nothing yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] and its kin.
+    pub fn new(request: &'a Request, parent: &'a Environment) -> Result<Self> {
+        Ok(Self {
+            request,
+            parent,
+            digester: Digester::new()?,
+            plan: launch::plan(request, parent)?,
+            open: None,
+            pause: FIRST_PAUSE,
+            again: None,
+        })
+    }
+
+    /// What is configured.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// When it may be asked again; `None`: at any time.
+    #[must_use]
+    pub const fn again(&self) -> Option<Instant> {
+        self.again
+    }
+
+    /// Which versions the sources have. `holding` says until when a login must not be left.
+    ///
+    /// # Errors
+    /// Whatever a request can fail with; then nothing is asked until [`Vault::again`].
+    pub async fn look(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
+        let looked = self
+            .attempt(holding, async |plan, parent, digester, open| {
+                let identity = identity(plan, open).await?;
+                look(plan, parent, &open.client, identity, digester).await
+            })
+            .await;
+        self.heed(looked)
+    }
+
+    /// The secrets.
+    ///
+    /// # Errors
+    /// As [`Vault::look`].
+    pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<Given> {
+        let fetched = self
+            .attempt(holding, async |plan, parent, _, open| {
+                let (given, leased) = fetch::read(plan, parent, &open.client, &open.session).await?;
+                open.leased.set(open.leased.get() || leased);
+                Ok(given)
+            })
+            .await;
+        self.heed(fetched)
+    }
+
+    /// Revokes the token if it is ours and no lease hangs on it.
+    pub async fn close(&mut self) {
+        if let Some(mut open) = self.open.take().filter(|open| open.session.revocable && !open.leased.get()) {
+            open.client.renew(Deadline::after(REVOKE));
+            let _ = auth::revoke(&open.client, REVOKE).await;
+        }
+    }
+
+    async fn attempt<T>(
+        &mut self,
+        holding: &Cell<Option<Instant>>,
+        work: impl AsyncFn(&Plan, &Environment, &Digester, &Open) -> Result<T>,
+    ) -> Result<T> {
+        if let Some(open) = &mut self.open {
+            open.client.renew(Deadline::after(self.plan.budget));
+            match work(&self.plan, self.parent, &self.digester, open).await {
+                // Expired or revoked since: from the beginning.
+                Err(error) if matches!(error.kind(), Kind::BadToken | Kind::TokenSpent) => self.open = None,
+                outcome => return outcome,
+            }
+        }
+        let plan = launch::plan(self.request, self.parent)?;
+        let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+        holding.set(plan.login.is_ours().then(|| Instant::now() + plan.budget));
+        let session = auth::login(&mut client, &plan.login).await;
+        holding.set(None);
+        self.plan = plan;
+        let open = self.open.insert(Open { client, session: session?, leased: Cell::new(false) });
+        work(&self.plan, self.parent, &self.digester, open).await
+    }
+
+    fn heed<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        match &outcome {
+            Ok(_) => (self.pause, self.again) = (FIRST_PAUSE, None),
+            Err(error) => {
+                let refused = matches!(error.kind(), Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed);
+                let (least, most) = if refused { REFUSED } else { (FIRST_PAUSE, LONGEST_PAUSE) };
+                let pause = self.pause.clamp(least, most);
+                self.again = Some(Instant::now() + jittered(pause));
+                self.pause = pause * 2;
+            }
+        }
+        outcome
+    }
+}
+
+async fn identity(plan: &Plan, open: &Open) -> Result<Identity> {
+    match &open.session.identity {
+        Some(identity) => Ok(identity.clone()),
+        None if plan.sources.iter().any(|source| source.path.needs_identity()) => auth::identity(&open.client).await,
+        None => Ok(Identity::default()),
+    }
+}
+
+/// The pause, up to a tenth more or less, lest a thousand sidecars ask at once.
+#[must_use]
+pub fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.9 + 0.2 * fastrand::f64())
+}

@@ -1,0 +1,122 @@
+//! Which versions the sources have now, without their values where Vault says so: what a sidecar looks
+//! at again and again.
+//!
+//! KV version 2 tells a secret's version in its metadata, which a policy may allow or not; where it does
+//! not, the secret itself is read, and its version kept. Version 1 counts nothing, so its answer is
+//! digested, with a key of this process: what is kept says nothing of a value. A dynamic secret is
+//! another one at each reading; it is not looked at.
+
+use ring::hmac;
+use ring::rand::SystemRandom;
+
+use super::source::{Reader, is_absence};
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::config::source::{KvVersion, SourceKind, SourceSpec};
+use crate::error::{Error, Kind, Result};
+use crate::vault::auth::Identity;
+use crate::vault::client::Client;
+use crate::vault::kv::{self, Secret};
+use crate::vault::mount::Mount;
+
+/// What the sources were like at one moment; it equals another one when nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen(Vec<(String, Mark)>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Mark {
+    /// The version; `false` when it is deleted.
+    Version(u64, bool),
+    Digest(Vec<u8>),
+    Absent,
+}
+
+/// What digests are made with.
+pub struct Digester(hmac::Key);
+
+impl std::fmt::Debug for Digester {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Digester")
+    }
+}
+
+impl Digester {
+    /// One with a new key.
+    ///
+    /// # Errors
+    /// [`Kind::Os`] when the system gives no random bytes.
+    pub fn new() -> Result<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        let none = |_| Error::new(Kind::Os, "the system gives no random bytes", "check /dev/urandom");
+        key.map(Self).map_err(none)
+    }
+}
+
+/// Looks at every source of `plan`.
+///
+/// # Errors
+/// The first failure that is not a missing path of an optional source.
+pub async fn look(
+    plan: &Plan,
+    parent: &Environment,
+    client: &Client,
+    identity: Identity,
+    digester: &Digester,
+) -> Result<Seen> {
+    let mut reader = Reader::new(plan, parent, client, identity);
+    let mut seen = Vec::new();
+    for source in &plan.sources {
+        if !matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder) {
+            continue;
+        }
+        let path = reader.path(source)?;
+        match look_at(&mut reader, client, source, &path, digester).await {
+            Ok(marks) => seen.extend(marks),
+            Err(error) if source.optional && is_absence(error.kind()) => seen.push((path, Mark::Absent)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Seen(seen))
+}
+
+async fn look_at(
+    reader: &mut Reader<'_>,
+    client: &Client,
+    source: &SourceSpec,
+    path: &str,
+    digester: &Digester,
+) -> Result<Vec<(String, Mark)>> {
+    let mount = reader.mount(source, path).await?;
+    if source.kind == SourceKind::Kv {
+        return Ok(vec![(path.to_owned(), mark(client, &mount, path, digester).await?)]);
+    }
+    let mut marks = Vec::new();
+    for name in kv::list(client, &mount, path).await? {
+        let path = format!("{path}/{name}");
+        match mark(client, &mount, &path, digester).await {
+            Ok(mark) => marks.push((path, mark)),
+            Err(error) if is_absence(error.kind()) => marks.push((path, Mark::Absent)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(marks)
+}
+
+async fn mark(client: &Client, mount: &Mount, path: &str, digester: &Digester) -> Result<Mark> {
+    if mount.version == KvVersion::V2 {
+        match kv::current_version(client, mount, path).await {
+            Ok((version, there)) => return Ok(Mark::Version(version, there)),
+            Err(denied) if denied.kind() == Kind::PolicyDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let secret = kv::read(client, mount, path, true).await?;
+    Ok(match secret.fields()?.1 {
+        Some(version) => Mark::Version(version, true),
+        None => Mark::Digest(digest(&secret, digester)),
+    })
+}
+
+fn digest(secret: &Secret, digester: &Digester) -> Vec<u8> {
+    hmac::sign(&digester.0, secret.data()).as_ref().to_vec()
+}

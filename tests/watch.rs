@@ -1,0 +1,304 @@
+//! The sidecar: real kernels that come, restart and go, real servers, a real OpenBao that changes, stops
+//! and forgets tokens.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "inject", target_os = "linux"))]
+
+mod support;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use support::front_end::{Cell, FrontEnd, ipykernel, plain_kernelspec};
+use support::launcher::{Scratch, eventually, run, wait};
+use support::openbao::{Server, free_ports};
+use support::server::{JupyterServer, Kind, TOKEN, User};
+
+const LOOK: &str = "import os; print(os.environ.get('WATCHED'))";
+
+/// A running `jupyter-vault watch`, whose lines are JSON.
+struct Sidecar {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Sidecar {
+    /// The command, with a token of `server`.
+    fn command(scratch: &Scratch, server: &Server, options: &[&str]) -> Command {
+        let mut command = scratch.launcher();
+        command.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").arg("watch").args(options);
+        command.args(["--log", "json", "--secrets", "secret/watched"]);
+        command
+    }
+
+    fn start(scratch: &Scratch, server: &Server, options: &[&str]) -> Self {
+        Self::run(scratch, &mut Self::command(scratch, server, options))
+    }
+
+    fn run(scratch: &Scratch, command: &mut Command) -> Self {
+        let log = scratch.path("watch.log");
+        let stderr = File::create(&log).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        Self { child, log }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Its lines of that kind.
+    fn events(&self, event: &str) -> Vec<Value> {
+        let log = self.log();
+        let whole = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        whole.filter(|line| line["event"] == event).collect()
+    }
+
+    #[track_caller]
+    fn has(&self, event: &str, count: usize) {
+        eventually(&format!("{count} × {event}: {}", self.log()), || self.events(event).len() >= count);
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Ends it as a container's runtime does; it exits with 0 and has said nothing that it must not.
+    #[track_caller]
+    fn ends(mut self) -> String {
+        kill(Pid::from_raw(self.pid()), Signal::SIGTERM).unwrap();
+        let status = wait(&mut self.child);
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        let log = self.log();
+        assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+        assert!(!log.contains("canary") && !log.contains("hvs."), "{log}");
+        log
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    plain_kernelspec(&scratch, &ipykernel());
+    scratch.file("token", TOKEN);
+    scratch
+}
+
+fn put(server: &Server, value: &str) {
+    server.put("watched", &json!({ "WATCHED": value }));
+}
+
+fn launch(user: &mut User, kernel: &str) -> String {
+    let options = json!({"kernel": kernel, "name": "plain", "env": {"KERNEL_USERNAME": "alice"}});
+    user.ask("launch", options)["id"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn sees(user: &mut User, kernel: &str, value: &str) {
+    eventually(&format!("{kernel} sees {value}"), || {
+        Cell(user.ask("cell", json!({"code": LOOK, "kernel": kernel}))).printed() == value
+    });
+}
+
+fn kernel(scratch: &Scratch, name: &str) -> FrontEnd {
+    let mut front_end = FrontEnd::new(scratch);
+    front_end.ask("start", json!({"kernel": "plain", "name": name}));
+    front_end
+}
+
+/// Waits for the first line of that kernel's, then looks.
+#[track_caller]
+fn injected(sidecar: &Sidecar, front_end: &mut FrontEnd, count: usize, value: &str) {
+    sidecar.has("injected", count);
+    front_end.ask("ready", json!({}));
+    assert_eq!(front_end.cell(LOOK).printed(), value);
+}
+
+#[test]
+fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    // Left by a kernel that was killed.
+    let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
+    scratch.file("runtime/kernel-stale.json", stale.to_string());
+    let mut one = kernel(&scratch, "kernel-one.json");
+    one.ask("ready", json!({}));
+    let ready = scratch.path("ready");
+    let sidecar = Sidecar::start(&scratch, &server, &["--interval", "1", "--ready-file", ready.to_str().unwrap()]);
+    injected(&sidecar, &mut one, 1, "canary-1");
+    eventually("it is ready", || ready.exists());
+    // One that appears.
+    let mut two = kernel(&scratch, "kernel-two.json");
+    injected(&sidecar, &mut two, 2, "canary-1");
+    // One that restarts, on its own ports and with its own file.
+    one.ask("restart", json!({}));
+    injected(&sidecar, &mut one, 3, "canary-1");
+    // A new version, for both; and the process that looks every second has not injected for nothing.
+    put(&server, "canary-2");
+    injected(&sidecar, &mut one, 5, "canary-2");
+    assert_eq!(two.cell(LOOK).printed(), "canary-2");
+    let written = std::fs::metadata(&ready).unwrap().modified().unwrap();
+    eventually("the file is touched", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
+    assert_eq!(sidecar.events("injected").len(), 5, "{}", sidecar.log());
+    sidecar.ends();
+    assert!(!ready.exists(), "it goes with the process");
+}
+
+#[test]
+fn a_busy_kernel_gets_them_when_it_is_free() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let mut front_end = kernel(&scratch, "kernel-busy.json");
+    front_end.ask("ready", json!({}));
+    let code = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)";
+    front_end.ask("execute", json!({"codes": [code], "wait": false}));
+    let sidecar = Sidecar::start(&scratch, &server, &["--interval", "1"]);
+    sidecar.has("ready", 1);
+    let mut other = kernel(&scratch, "kernel-free.json");
+    injected(&sidecar, &mut other, 1, "canary-1");
+    assert_eq!(sidecar.events("injected")[0]["kernel"], "free", "{}", sidecar.log());
+    scratch.file("runtime/go", "");
+    sidecar.has("injected", 2);
+    assert_eq!(sidecar.events("injected")[1]["kernel"], "busy");
+    sidecar.ends();
+}
+
+#[test]
+fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end() {
+    for kind in [Kind::JupyterServer, Kind::KernelGateway, Kind::EnterpriseGateway] {
+        let (scratch, server) = (scratch(), Server::start());
+        put(&server, "canary-1");
+        let jupyter = JupyterServer::start(kind, &scratch, &[]);
+        let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
+        let options = ["--url", &url, "--token-file", &token, "--interval", "1"];
+        let sidecar = Sidecar::start(&scratch, &server, &options);
+        let mut user = User::of(&jupyter);
+        sidecar.has("ready", 1);
+        let id = launch(&mut user, "one");
+        sees(&mut user, "one", "canary-1");
+        assert_eq!(sidecar.events("injected")[0]["kernel"], json!(id));
+        user.ask("restart", json!({"kernel": "one"}));
+        sees(&mut user, "one", "canary-1");
+        launch(&mut user, "two");
+        sees(&mut user, "two", "canary-1");
+        put(&server, "canary-2");
+        for kernel in ["one", "two"] {
+            sees(&mut user, kernel, "canary-2");
+        }
+        drop((user, jupyter));
+        eventually("the server is missed", || sidecar.events("failed").iter().any(|line| line["code"] == 69));
+        sidecar.ends();
+    }
+}
+
+#[test]
+fn an_idle_kernel_is_culled_though_it_is_watched() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let culling = [
+        "--MappingKernelManager.cull_idle_timeout=10",
+        "--MappingKernelManager.cull_interval=1",
+        "--MappingKernelManager.cull_connected=False",
+    ];
+    let jupyter = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &culling);
+    let token = scratch.path("token").display().to_string();
+    let url = jupyter.address();
+    let options = ["--url", &url, "--token-file", &token, "--interval", "1"];
+    let sidecar = Sidecar::start(&scratch, &server, &options);
+    let mut user = User::of(&jupyter);
+    launch(&mut user, "one");
+    sees(&mut user, "one", "canary-1");
+    user.ask("leave", json!({"kernel": "one"}));
+    let mut local = scratch.launcher();
+    local.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root");
+    let local = local.args(["watch", "--interval", "1", "--secrets", "secret/watched"]).stderr(Stdio::null());
+    let mut local = local.stdin(Stdio::null()).spawn().unwrap();
+    eventually("it is culled", || user.ask("running", json!({}))["kernels"].as_array().unwrap().is_empty());
+    assert!(jupyter.log().contains("Culling"), "{}", jupyter.log());
+    kill(Pid::from_raw(i32::try_from(local.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(wait(&mut local).code(), Some(0));
+    sidecar.ends();
+}
+
+#[test]
+fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
+    let scratch = scratch();
+    let [port] = free_ports();
+    let vault = |value: &str| {
+        let server = Server::at(port).expect("the port is free");
+        server.enable_auth("userpass", "userpass");
+        server.policy("reader", r#"path "secret/data/watched" { capabilities = ["read"] }"#);
+        let account = json!({"password": "canary-password", "token_policies": "reader"});
+        server.must("POST", "auth/userpass/users/ada", &account);
+        put(&server, value);
+        server
+    };
+    let server = vault("canary-1");
+    let mut command = Sidecar::command(&scratch, &server, &["--interval", "1", "--timeout", "2"]);
+    command.env_remove("VAULT_TOKEN").env("JUPYTER_VAULT_AUTH_METHOD", "userpass").env("JUPYTER_VAULT_USERNAME", "ada");
+    let sidecar = Sidecar::run(&scratch, command.env("JUPYTER_VAULT_PASSWORD", "canary-password"));
+    let mut one = kernel(&scratch, "kernel-one.json");
+    injected(&sidecar, &mut one, 1, "canary-1");
+    // Every token is gone, as when it has expired.
+    let [accessor] = &logins(&server)[..] else { panic!("one login: {:?}", logins(&server)) };
+    server.must("POST", "auth/token/revoke-accessor", &json!({ "accessor": accessor }));
+    put(&server, "canary-2");
+    injected(&sidecar, &mut one, 2, "canary-2");
+    assert!(sidecar.events("failed").is_empty(), "{}", sidecar.log());
+    drop(server);
+    sidecar.has("failed", 1);
+    let mut two = kernel(&scratch, "kernel-two.json");
+    two.ask("ready", json!({}));
+    let server = vault("canary-3");
+    eventually("both have it", || one.cell(LOOK).printed() == "canary-3" && two.cell(LOOK).printed() == "canary-3");
+    assert_eq!(logins(&server).len(), 1, "one login serves all rounds");
+    sidecar.ends();
+    assert!(logins(&server).is_empty(), "its token is revoked");
+}
+
+/// The accessors of the tokens that userpass gave.
+fn logins(server: &Server) -> Vec<String> {
+    let listed = server.api("LIST", "auth/token/accessors", None).1;
+    let accessors = listed["data"]["keys"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let is_login = |accessor: &&str| {
+        let found = server.api("POST", "auth/token/lookup-accessor", Some(&json!({ "accessor": accessor }))).1;
+        found["data"]["path"].as_str().is_some_and(|path| path.starts_with("auth/userpass"))
+    };
+    accessors.filter(is_login).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_wrong_from_the_beginning_ends_it() {
+    let (scratch, server) = (scratch(), Server::shared());
+    let missing = |options: &[&str]| {
+        let mut command = scratch.launcher();
+        command.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").arg("watch").args(options);
+        run(&mut command)
+    };
+    missing(&[]).is_error(78, &["no source of secrets"]);
+    missing(&["--secrets", "secret/nowhere"]).is_error(66, &["there is no secret at secret/nowhere"]);
+    missing(&["--secrets", "secret/a", "--url", "nonsense"]).is_error(64, &["--url"]);
+    let mut denied = Sidecar::command(&scratch, server, &[]);
+    denied.env("VAULT_TOKEN", "hvs.none");
+    run(&mut denied).is_error(77, &["does not accept the token"]);
+}
