@@ -138,7 +138,9 @@ impl JupyterServer {
         let end = Instant::now() + Duration::from_secs(60);
         let is_its = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("jpserver-");
         let listed = || std::fs::read_dir(scratch.path("runtime")).expect("the folder").filter_map(Result::ok);
-        while !listed().any(is_its) {
+        // The file comes first, then the port.
+        let listens = |tls: bool, port: u16| !tls || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        while !(listed().any(is_its) && listens(self.tls, self.port)) {
             let ended = self.child.try_wait().expect("the shell is ours").is_some();
             assert!(!ended && Instant::now() < end, "the server does not start: {}", self.log());
             std::thread::park_timeout(Duration::from_millis(50));
