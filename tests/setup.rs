@@ -493,3 +493,22 @@ fn each_try_leaves_no_token_behind() {
     }
     assert!(!tokens.is_empty());
 }
+
+#[test]
+fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
+    let address = server.address();
+    let flags = ["--address", &address, "--namespace", "", "--auth-method", "token", "--token-file", &token];
+    let mut terminal = Terminal::start(&scratch, &flags);
+    terminal.answer("Where the secrets are", "secret/setup/kept");
+    terminal.answer("Keep it all the same", "y");
+    terminal.answer("More secrets", "");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 77, "{stdout}{shown}");
+    let line = "path \"secret/data/setup/kept\" { capabilities = [\"read\"] }";
+    assert!(stdout.contains("wrote ") && stdout.contains("NOT healthy") && stdout.contains(line), "{stdout}");
+    let text = std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap();
+    assert!(text.contains("kv = \"secret/setup/kept\"\n") && !text.contains("version"), "{text}");
+}
