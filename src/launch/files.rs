@@ -69,7 +69,7 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
 /// Writes `content` to a file of this process in `folder`; it is removed when dropped.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 #[cfg(feature = "inject")]
 pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
     prepare(folder)?;
