@@ -118,6 +118,17 @@ fn a_cell_shows_what_failed_where_and_what_to_do_as_text_and_as_html_and_never_a
 }
 
 #[test]
+fn a_client_that_asks_before_it_listens_sees_what_its_first_cell_says() {
+    let (_, address) = nowhere();
+    for _ in 0..3 {
+        let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+        front_end.ask("start", json!({"connects": false}));
+        let cell = Cell(front_end.ask("late_listener", json!({"code": "1", "pause": 0.5})));
+        assert_eq!(cell.output("error")["ename"], "SecretsUnavailable", "{cell:?}");
+    }
+}
+
+#[test]
 fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
     let (_, address) = nowhere();
     let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);

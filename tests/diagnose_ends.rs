@@ -76,17 +76,23 @@ fn a_shutdown_wins_over_a_launch_that_succeeds_meanwhile() {
     for channel in ["control", "shell"] {
         let (scratch, mut front_end) = front_end("no address", &[], &marked());
         front_end.start(json!({}));
-        // From now on the launch succeeds, but slowly: the shutdown comes while it runs. On shell, it waits
-        // behind the cell, and is read when the secrets are there already.
+        // From now on the launch succeeds, but not before the shutdown is on its way. On shell, it waits behind
+        // the cell, and is read when the secrets are there already.
         let pass = relay_to(server.port());
+        let gate = Arc::new(AtomicBool::new(false));
+        let opened = Arc::clone(&gate);
         let slow = Faults::start(move |request, number| {
-            std::thread::park_timeout(Duration::from_millis(700));
+            eventually("the shutdown is sent", || opened.load(Ordering::SeqCst));
             pass(request, number)
         });
         scratch.file("home/kernels/vaulted/vault.toml", config(&slow.address(), "kernel"));
         front_end.ask("execute", json!({"codes": ["1"], "wait": false}));
+        front_end.ask("broadcast", json!({"kind": "execute_input"}));
         eventually("the launch is tried again", || !slow.seen().is_empty());
         front_end.ask("send", json!({"kind": "shutdown_request", "content": {"restart": false}, "channel": channel}));
+        // From the client's queue over its connection: what is not there in time is another case.
+        std::thread::park_timeout(Duration::from_secs(1));
+        gate.store(true, Ordering::SeqCst);
         eventually("it has ended", || front_end.ask("alive", json!({}))["alive"] == false);
         assert_eq!(front_end.ask("alive", json!({}))["code"], 0, "{channel}");
         assert!(!front_end.log().contains("STARTED"), "{channel}: {}", front_end.log());

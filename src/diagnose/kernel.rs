@@ -4,6 +4,7 @@
 //! attempt at the launch, its own or the one that runs already. Events are taken before an attempt's
 //! outcome, so a shutdown that has arrived wins over a launch that has just succeeded.
 
+mod cells;
 mod hand_over;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::hand_over::CLOSING;
 use super::answer::{self, Answer, Cell, answer};
@@ -37,8 +38,9 @@ use crate::launch::{Launch, Ready};
 const UNUSED: Duration = Duration::from_secs(300);
 /// The variable that sets it, for the environment only.
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
-/// How long requests that were sent together may take to come in together.
-const SETTLE: Duration = Duration::from_millis(10);
+/// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
+/// 200 ms, each connection by itself).
+const LATE: Duration = Duration::from_secs(2);
 /// The most requests that wait behind a cell.
 const MOST_WAITING: usize = 1000;
 
@@ -91,6 +93,8 @@ pub struct Kernel<'a> {
     last: Vec<u8>,
     used: bool,
     trusted: bool,
+    /// When the last shell connection came.
+    newest: Option<Instant>,
 }
 
 impl<'a> Kernel<'a> {
@@ -121,6 +125,7 @@ impl<'a> Kernel<'a> {
             last: Vec::new(),
             used: false,
             trusted: false,
+            newest: None,
         })
     }
 
@@ -140,13 +145,14 @@ impl<'a> Kernel<'a> {
                 attempt = Some(Attempt::start(launch));
             }
             let next = pace.next();
+            let deaf = self.deaf_until().filter(|_| self.running.is_none() && !self.waiting.is_empty());
             let step = tokio::select! {
                 biased;
                 why = guards.next() => Step::Guard(why),
                 Some(event) = self.events.recv() => self.take(event)?,
                 outcome = Attempt::outcome(attempt.as_mut()) => Step::Attempted(outcome),
-                () = async { match next { Some(at) => sleep_until(at).await, None => pending().await } },
-                    if attempt.is_none() => {
+                () = until(deaf), if deaf.is_some() => Step::Continue,
+                () = until(next), if attempt.is_none() => {
                     attempt = Some(Attempt::start(launch));
                     Step::Continue
                 }
@@ -168,6 +174,7 @@ impl<'a> Kernel<'a> {
                     }
                     self.fail_cell().await?
                 }
+                Step::Continue => self.answer_waiting(Step::Continue),
                 other => other,
             };
             match step {
@@ -204,7 +211,12 @@ impl<'a> Kernel<'a> {
 
     fn take(&mut self, event: Event) -> Result<Step> {
         match event {
-            Event::Joined => self.used = true,
+            Event::Joined(channel) => {
+                self.used = true;
+                if channel == Channel::Shell {
+                    self.newest = Some(Instant::now());
+                }
+            }
             Event::Subscribed { from, topic } => {
                 let content = json!({"subscription": String::from_utf8_lossy(&topic)});
                 let mut parts = if topic.is_empty() { Vec::new() } else { vec![topic] };
@@ -218,7 +230,7 @@ impl<'a> Kernel<'a> {
                 match Request::parse(parts, self.session.signer()) {
                     Ok(request) => {
                         self.trusted = true;
-                        if channel == Channel::Shell && self.running.is_some() {
+                        if channel == Channel::Shell && self.must_wait() {
                             self.queue(Waiting { channel, from, request });
                         } else {
                             return Ok(self.handle(channel, &from, request));
@@ -238,6 +250,18 @@ impl<'a> Kernel<'a> {
             Event::Message { .. } => {}
         }
         Ok(Step::Continue)
+    }
+
+    /// Until when shell requests wait, if they do: a client whose shell connection is new may have no
+    /// other yet, and would never see what its first cell says.
+    fn deaf_until(&self) -> Option<Instant> {
+        let until = self.newest? + LATE;
+        let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
+        (are_missing && Instant::now() < until).then_some(until)
+    }
+
+    fn must_wait(&self) -> bool {
+        self.running.is_some() || !self.waiting.is_empty() || self.deaf_until().is_some()
     }
 
     fn queue(&mut self, waiting: Waiting) {
@@ -286,71 +310,6 @@ impl<'a> Kernel<'a> {
         step
     }
 
-    /// Tells the cell that waits, if there is one, and aborts those behind it; then answers the rest.
-    async fn fail_cell(&mut self) -> Result<Step> {
-        let step = self.settle().await?;
-        if let Some(Running { from, request, cell }) = self.running.take() {
-            let shown = self.shown();
-            let (display, failure) = (shown.display(), shown.failure());
-            self.end_cell(&from, &request, &display, &failure);
-            if cell.stop_on_error {
-                self.abort_waiting();
-            }
-        }
-        Ok(self.answer_waiting(step))
-    }
-
-    fn end_cell(&mut self, from: &Origin, request: &Request, display: &Value, failure: &Value) {
-        let parent = &request.raw_header;
-        self.publish("display_data", parent, display);
-        self.publish("error", parent, failure);
-        let reply = answer::failed(self.count, failure);
-        self.reply(Channel::Shell, from, request, "execute_reply", &reply);
-        self.status("idle", parent);
-        self.last.clone_from(parent);
-    }
-
-    /// Takes what was sent together with the cell that is about to be answered.
-    async fn settle(&mut self) -> Result<Step> {
-        let mut step = Step::Continue;
-        if self.running.is_some() {
-            for _ in 0..MOST_WAITING {
-                let Ok(Some(event)) = timeout(SETTLE, self.events.recv()).await else { break };
-                match self.take(event)? {
-                    Step::Continue => {}
-                    more => step = more,
-                }
-            }
-        }
-        Ok(step)
-    }
-
-    fn abort_waiting(&mut self) {
-        for Waiting { channel, from, request } in std::mem::take(&mut self.waiting) {
-            if request.header.msg_type == "execute_request" {
-                self.status("busy", &request.raw_header);
-                let reply = answer::aborted(self.count);
-                self.reply(Channel::Shell, &from, &request, "execute_reply", &reply);
-                self.status("idle", &request.raw_header);
-            } else {
-                self.waiting.push_back(Waiting { channel, from, request });
-            }
-        }
-    }
-
-    /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
-    fn answer_waiting(&mut self, mut step: Step) -> Step {
-        while self.running.is_none() {
-            let Some(Waiting { channel, from, request }) = self.waiting.pop_front() else { break };
-            match self.handle(channel, &from, request) {
-                Step::ShutDown => step = Step::ShutDown,
-                Step::Interrupt if matches!(step, Step::Continue) => step = Step::Interrupt,
-                _ => {}
-            }
-        }
-        step
-    }
-
     async fn close(&mut self) {
         let closing = futures_util::future::join_all(self.sockets.iter().map(|socket| socket.finish(CLOSING)));
         let _ = closing.await;
@@ -378,5 +337,12 @@ impl<'a> Kernel<'a> {
         let mut parts = request.routing.clone();
         parts.extend(self.session.frames(kind, &request.raw_header, content));
         self.socket(channel).send(to, parts);
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
     }
 }

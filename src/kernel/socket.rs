@@ -35,8 +35,8 @@ const MOST_PEERS: usize = 256;
 /// What happened on a socket.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody finished the handshake.
-    Joined,
+    /// Somebody finished the handshake, on this channel.
+    Joined(Channel),
     /// A message came.
     Message {
         /// On this channel.
@@ -185,6 +185,12 @@ impl Socket {
             || (!to.identity.is_empty() && peers.values().any(|peer| peer.identity == to.identity))
     }
 
+    /// How many peers have a subscription.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.shared.peers.borrow().values().filter(|peer| !peer.topics.is_empty()).count()
+    }
+
     /// How many peers there are.
     #[must_use]
     pub fn peers(&self) -> usize {
@@ -258,7 +264,7 @@ impl Shared {
     async fn serve(self: Rc<Self>, stream: Box<dyn Stream>) {
         let ours = Properties { socket_type: self.socket_type().to_vec(), identity: Vec::new() };
         let Ok((reader, writer, theirs)) = accept(stream, &self.security, &ours).await else { return };
-        if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined).await.is_err() {
+        if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined(self.channel)).await.is_err() {
             return;
         }
         let connection = self.next.get();

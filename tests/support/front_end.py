@@ -13,7 +13,7 @@ from jupyter_client.manager import KernelManager
 manager = client = None
 
 
-def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=None, **_):
+def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=None, connects=True, **_):
     global manager
     manager = KernelManager(kernel_name=kernel, transport=transport)
     if name:
@@ -22,7 +22,8 @@ def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=N
     if curve:
         manager.transport_encryption = "required"
     manager.start_kernel(env={**os.environ, **(extra_env or {})}, stderr=open(os.environ["KERNEL_LOG"], "ab"))
-    connect()
+    if connects:
+        connect()
     return {"pid": manager.provisioner.pid, "file": os.path.abspath(manager.connection_file)}
 
 
@@ -43,6 +44,16 @@ def connect(**_):
     client = manager.client()
     client.start_channels()
     return {}
+
+
+def late_listener(code, pause, **_):
+    """A client that has asked when its iopub connection comes. Each channel connects when it is first named."""
+    global client
+    client = manager.client()
+    request("kernel_info_request", channel="control")
+    sent = client.execute(code)
+    time.sleep(pause)
+    return collect([sent], 30)[0]
 
 
 def ready(**_):

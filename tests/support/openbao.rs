@@ -5,13 +5,14 @@
 //! the test process does by itself.
 
 use std::fs::{File, write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
@@ -215,8 +216,17 @@ impl Drop for Server {
     }
 }
 
-/// Ports that were free a moment ago, all different.
+/// Free ports, all different, that nobody else gets as long as this process lives: each is bound by a
+/// socket that does not listen. Whoever sets SO_REUSEADDR, as servers do, can listen there.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = std::array::from_fn::<_, N, _>(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("its address").port())
+    static RESERVED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
+    let mut reserved = RESERVED.lock().expect("a lock");
+    std::array::from_fn(|_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("an option");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let address = socket.local_addr().expect("its address");
+        reserved.push(socket);
+        address.as_socket().expect("an address of IPv4").port()
+    })
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Kernel, Outcome, Running, Step, Waiting};
 use crate::diagnose::{cell, hold};
@@ -31,7 +31,7 @@ impl Kernel<'_> {
     /// Iopub is the last: whoever is told there to run it again, and does so at once, reaches no socket
     /// of ours any more, and so the real kernel.
     pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
-        if matches!(self.settle().await?, Step::ShutDown) {
+        if matches!(self.settle().await?, Step::ShutDown) || matches!(self.listen().await?, Step::ShutDown) {
             self.close().await;
             return Ok(Outcome::ShutDown);
         }
@@ -59,6 +59,17 @@ impl Kernel<'_> {
             self.wait_for(&late).await?;
             self.waiting.extend(late);
         }
+    }
+
+    /// Waits until new clients can hear what they are answered.
+    async fn listen(&mut self) -> Result<Step> {
+        while let Some(until) = self.deaf_until() {
+            let Ok(Some(event)) = timeout_at(until, self.events.recv()).await else { break };
+            if matches!(self.take(event)?, Step::ShutDown) {
+                return Ok(Step::ShutDown);
+            }
+        }
+        Ok(Step::Continue)
     }
 
     /// Says below the last cell that failed that the secrets are there, unless a cell was told.
@@ -121,7 +132,7 @@ impl Kernel<'_> {
     async fn wait_for(&mut self, late: &[Waiting]) -> Result<()> {
         let end = Instant::now() + BACK;
         while !late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from)) {
-            let Ok(Some(event)) = tokio::time::timeout_at(end, self.events.recv()).await else { break };
+            let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { break };
             self.take(event)?;
         }
         Ok(())
