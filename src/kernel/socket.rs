@@ -20,13 +20,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Channel, Endpoint};
 use super::zmtp::command::{self, Properties};
 use super::zmtp::peer::{Reader, Received, Security, Stream, Writer, accept};
 use crate::error::{Error, Kind, Result};
 
+/// How long a port that is taken is tried.
+const TAKEN: Duration = Duration::from_secs(1);
 /// The most messages that wait for one peer.
 const HIGH_WATER: usize = 1000;
 /// The most peers of one socket.
@@ -106,7 +108,7 @@ impl Socket {
         security: Rc<Security>,
         events: mpsc::Sender<Event>,
     ) -> Result<Self> {
-        let listener = listen(endpoint).await.map_err(|cause| {
+        let listener = patiently(endpoint).await.map_err(|cause| {
             let why = if cause.kind() == ErrorKind::AddrInUse {
                 "is taken by another process".to_owned()
             } else {
@@ -337,6 +339,17 @@ async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>) {
         };
         if written.is_err() {
             return;
+        }
+    }
+}
+
+/// Any client's connection may have got one of the ports since Jupyter chose them: most are over soon.
+async fn patiently(endpoint: &Endpoint) -> std::io::Result<Listener> {
+    let end = Instant::now() + TAKEN;
+    loop {
+        match listen(endpoint).await {
+            Err(cause) if cause.kind() == ErrorKind::AddrInUse && Instant::now() < end => sleep(TAKEN / 10).await,
+            listened => return listened,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 from playwright.sync_api import sync_playwright
 
@@ -23,14 +24,29 @@ def open_notebook(url, chromium, **_):
     return {}
 
 
+WATCH = """number => {
+    const look = () => document.querySelectorAll('.jp-Notebook .jp-Cell')[number].querySelector('.jp-InputPrompt').textContent;
+    window.seen = false;
+    window.watch?.disconnect();
+    window.watch = new MutationObserver(() => { window.seen = window.seen || look().includes('*'); });
+    window.watch.observe(document.body, {childList: true, characterData: true, subtree: true});
+}"""
+
+
 def run_cell(number, **_):
-    page.locator(f".jp-Notebook .jp-Cell >> nth={number} >> .jp-InputArea-editor").click()
+    """Runs a cell and waits until it has run: its prompt shows a star, however shortly, then a number."""
+    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
+    cell.locator(".jp-InputArea-editor").click()
+    page.evaluate(WATCH, number)
     page.keyboard.press("Control+Enter")
-    # First the prompt shows a star, then a number again.
-    page.wait_for_timeout(1500)
-    prompt = f".jp-Notebook .jp-Cell >> nth={number} >> .jp-InputPrompt:not(:has-text('*')):has-text(']:')"
-    page.wait_for_selector(prompt, timeout=60000)
-    page.wait_for_timeout(500)
+    end = time.monotonic() + 60
+    while not page.evaluate("() => window.seen"):
+        if time.monotonic() > end:
+            raise TimeoutError(f"the cell does not run: {cell.inner_text()!r}")
+        page.wait_for_timeout(50)
+    cell.locator(".jp-InputPrompt:not(:has-text('*')):has-text(']:')").wait_for(timeout=60000)
+    # What came before the number is drawn by now, or soon.
+    cell.locator(".jp-OutputArea-output").first.wait_for(timeout=60000)
     return output(number)
 
 

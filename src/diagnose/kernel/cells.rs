@@ -23,6 +23,8 @@ impl Kernel<'_> {
             let shown = self.shown();
             let (display, failure) = (shown.display(), shown.failure());
             self.end_cell(&from, &request, &display, &failure);
+            self.status("idle", &request.raw_header);
+            self.last = request.raw_header;
             if cell.stop_on_error {
                 self.abort_waiting();
             }
@@ -30,14 +32,13 @@ impl Kernel<'_> {
         Ok(self.answer_waiting(step))
     }
 
+    /// Shows and tells a cell how it ended; whoever calls says `idle` then.
     pub(super) fn end_cell(&mut self, from: &Origin, request: &Request, display: &Value, failure: &Value) {
         let parent = &request.raw_header;
         self.publish("display_data", parent, display);
         self.publish("error", parent, failure);
         let reply = answer::failed(self.count, failure);
         self.reply(Channel::Shell, from, request, "execute_reply", &reply);
-        self.status("idle", parent);
-        self.last.clone_from(parent);
     }
 
     /// Takes what was sent together with the cell that is about to be answered.
@@ -55,7 +56,7 @@ impl Kernel<'_> {
         Ok(step)
     }
 
-    fn abort_waiting(&mut self) {
+    pub(super) fn abort_waiting(&mut self) {
         for Waiting { channel, from, request } in std::mem::take(&mut self.waiting) {
             if request.header.msg_type == "execute_request" {
                 self.status("busy", &request.raw_header);

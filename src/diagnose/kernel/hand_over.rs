@@ -28,8 +28,8 @@ const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 impl Kernel<'_> {
     /// Says that the secrets are there, and closes every connection without losing a request.
     ///
-    /// Iopub is the last: whoever is told there to run it again, and does so at once, reaches no socket
-    /// of ours any more, and so the real kernel.
+    /// Iopub is the last: whoever is told there to run it again, or that a cell has ended, and goes on at
+    /// once, reaches no socket of ours any more, and so the real kernel.
     pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
         if matches!(self.settle().await?, Step::ShutDown) || matches!(self.listen().await?, Step::ShutDown) {
             self.close().await;
@@ -37,13 +37,18 @@ impl Kernel<'_> {
         }
         let mut askers = 0;
         loop {
-            if matches!(self.say_run_again(), Step::ShutDown) {
-                self.close().await;
-                return Ok(Outcome::ShutDown);
-            }
+            let mut ended = Vec::new();
+            let step = self.say_run_again(&mut ended);
             // The most of all rounds: in a later one, not everybody may be back.
             askers = askers.max(self.socket(Channel::Shell).peers());
             let late = self.drain().await;
+            for cell in ended {
+                self.status("idle", &cell);
+            }
+            if matches!(step, Step::ShutDown) {
+                self.close().await;
+                return Ok(Outcome::ShutDown);
+            }
             if late.is_empty() {
                 self.announce();
                 let iopub = self.socket(Channel::IoPub);
@@ -81,26 +86,24 @@ impl Kernel<'_> {
         }
     }
 
-    /// Answers everything that waits; no cell runs any more.
-    fn say_run_again(&mut self) -> Step {
-        let (display, failure) = (cell::ready(), cell::run_again());
-        if let Some(Running { from, request, .. }) = self.running.take() {
-            self.end_cell(&from, &request, &display, &failure);
-            self.last.clear();
-        }
+    /// Answers everything that waits; no cell runs any more. For those in `ended`, `idle` is still to be said.
+    fn say_run_again(&mut self, ended: &mut Vec<Vec<u8>>) -> Step {
         let mut last = Step::Continue;
-        while let Some(Waiting { channel, from, request }) = self.waiting.pop_front() {
-            let step = self.handle(channel, &from, request);
-            if let Some(Running { from, request, .. }) = self.running.take() {
-                self.end_cell(&from, &request, &display, &failure);
+        loop {
+            if let Some(Running { from, request, cell }) = self.running.take() {
+                self.end_cell(&from, &request, &cell::ready(), &cell::run_again());
                 self.last.clear();
-                self.last.clear();
+                ended.push(request.raw_header);
+                if cell.stop_on_error {
+                    self.abort_waiting();
+                }
             }
+            let Some(Waiting { channel, from, request }) = self.waiting.pop_front() else { return last };
+            let step = self.handle(channel, &from, request);
             if matches!(step, Step::ShutDown) {
                 last = step;
             }
         }
-        last
     }
 
     /// Closes all connections but iopub's; gives the requests that came in meanwhile.
