@@ -17,6 +17,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::faults::{Faults, Reply};
 use support::front_end::{Cell, FrontEnd, config, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually};
 use support::openbao::{Server, free_ports};
@@ -130,8 +131,12 @@ fn a_client_that_asks_before_it_listens_sees_what_its_first_cell_says() {
 
 #[test]
 fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
-    let (_, address) = nowhere();
-    let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+    // Slow enough for cells that are sent together to be there together, on any machine.
+    let slow = Faults::start(|_, _| {
+        std::thread::park_timeout(std::time::Duration::from_millis(700));
+        Reply::json(500, "{}")
+    });
+    let (_scratch, mut front_end) = at(&slow.address(), &[]);
     front_end.start(json!({}));
     let statuses = |front_end: &mut FrontEnd, options: Value| {
         let mut order = json!({"codes": ["1", "2", "3"], "together": true});

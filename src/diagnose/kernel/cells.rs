@@ -13,7 +13,7 @@ use crate::kernel::message::Request;
 use crate::kernel::socket::Origin;
 
 /// How long requests that were sent together may take to come in together.
-const SETTLE: Duration = Duration::from_millis(10);
+const SETTLE: Duration = Duration::from_millis(50);
 
 impl Kernel<'_> {
     /// Tells the cell that waits, if there is one, and aborts those behind it; then answers the rest.
