@@ -17,7 +17,7 @@ use tempfile::Builder;
 use crate::error::{Error, Kind, Result};
 use crate::launch::fetch::Given;
 use crate::launch::files::ours_alone;
-use crate::sys::process::start_time;
+use crate::sys::process::{own, start_time};
 
 /// How a kernel came by its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,15 +59,20 @@ impl Record {
     /// A record of now; `None` when there is no such process to be told from others.
     #[must_use]
     pub fn new(connection_file: &Path, pid: u32, how: How, variables: BTreeMap<String, Variable>) -> Option<Self> {
-        let connection_file = connection_file.canonicalize().unwrap_or_else(|_| connection_file.to_owned());
-        Some(Self {
-            connection_file,
-            pid,
-            start_time: start_time(pid)?,
-            how,
-            at: rfc3339(SystemTime::now()),
-            variables,
-        })
+        Some(Self::of((pid, start_time(pid)?), connection_file, how, variables))
+    }
+
+    /// A record of now for this process, which is about to become a kernel.
+    #[must_use]
+    pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>) -> Option<Self> {
+        Some(Self::of(own()?, connection_file, How::Launch, variables))
+    }
+
+    fn of((pid, start_time): (u32, u64), file: &Path, how: How, variables: BTreeMap<String, Variable>) -> Self {
+        // Jupyter names the file by its whole path; a person may not.
+        let whole = if file.is_absolute() { None } else { file.canonicalize().ok() };
+        let connection_file = whole.unwrap_or_else(|| file.to_owned());
+        Self { connection_file, pid, start_time, how, at: rfc3339(SystemTime::now()), variables }
     }
 
     /// What somebody remembers of a kernel whose process can't be seen.
@@ -97,7 +102,9 @@ impl Record {
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         let target = path(runtime, kernel);
         let folder = target.parent().unwrap_or(runtime);
-        ours_alone(runtime)?;
+        if !folder.is_dir() {
+            ours_alone(runtime)?;
+        }
         ours_alone(folder)?;
         let written = || -> std::io::Result<()> {
             let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;

@@ -106,6 +106,13 @@ impl Environment {
         self.entries
     }
 
+    /// Whether there is a variable of that name, empty or not.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let names = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
+        names.into_iter().any(|(candidate, _)| candidate == name.as_bytes())
+    }
+
     /// The value of `name` as bytes; an empty one is as if unset.
     #[must_use]
     pub fn bytes(&self, name: &str) -> Option<&OsStr> {

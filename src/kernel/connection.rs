@@ -205,7 +205,7 @@ impl ConnectionFile {
     /// # Errors
     /// [`Kind::ConnectionFile`] for an argument that is passed as one and can't be read as one.
     pub fn in_command(command: &[OsString]) -> Result<Option<Self>> {
-        let mut passed_as_one = None;
+        let mut passed = None;
         let mut option: &OsStr = OsStr::new("");
         for argument in command.iter().skip(1) {
             let (name, value) = split(argument).unwrap_or((option, argument));
@@ -217,12 +217,25 @@ impl ConnectionFile {
             if content(path).is_ok_and(|text| is_one(&text)) {
                 return Self::read(path).map(Some);
             }
-            let file = path.file_name().unwrap_or_default().as_bytes();
-            if OPTIONS.iter().any(|known| name == *known) || file.starts_with(b"kernel-") {
-                passed_as_one = Some(path);
+            if passed_as_one(name, path) {
+                passed = Some(path);
             }
         }
-        passed_as_one.map(Self::read).transpose()
+        passed.map(Self::read).transpose()
+    }
+
+    /// The path of the connection file that a kernel's command line names. What is passed as one, or is
+    /// called as one, is taken for one without a look.
+    #[must_use]
+    pub fn path_in_command(command: &[OsString]) -> Option<&Path> {
+        let mut option: &OsStr = OsStr::new("");
+        command.iter().skip(1).find_map(|argument| {
+            let (name, value) = split(argument).unwrap_or((option, argument));
+            option = argument;
+            let path = Path::new(value);
+            let is_one = || passed_as_one(name, path) || content(path).is_ok_and(|text| is_one(&text));
+            (value.as_bytes().ends_with(b".json") && is_one()).then_some(path)
+        })
     }
 
     /// The file's own path.
@@ -278,6 +291,12 @@ const OPTIONS: &[&str] = &[
     "--config-path",
     "--IPKernelApp.connection_file",
 ];
+
+/// Whether the file at `path` is a connection file by how it is passed.
+fn passed_as_one(option: &OsStr, path: &Path) -> bool {
+    let file = path.file_name().unwrap_or_default().as_bytes();
+    OPTIONS.iter().any(|known| option == *known) || file.starts_with(b"kernel-")
+}
 
 /// `--option=value`, taken apart.
 fn split(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {

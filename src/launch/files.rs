@@ -94,8 +94,13 @@ fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPa
 /// [`Kind::Os`] when it is not.
 pub fn ours_alone(folder: &Path) -> Result<()> {
     let failed = |cause: std::io::Error| trouble(folder, &format!("can't be used: {}", cause.kind()));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let metadata = std::fs::symlink_metadata(folder).map_err(failed)?;
+    let metadata = match std::fs::symlink_metadata(folder) {
+        Err(absent) if absent.kind() == std::io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            std::fs::symlink_metadata(folder).map_err(failed)?
+        }
+        metadata => metadata.map_err(failed)?,
+    };
     if !metadata.is_dir() || metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
         return Err(trouble(folder, "is not a folder of this user alone"));
     }

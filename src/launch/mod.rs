@@ -14,6 +14,8 @@ pub mod files;
 #[cfg(feature = "wrap")]
 pub mod look_up;
 pub(crate) mod naming;
+#[cfg(feature = "inject")]
+mod remember;
 pub(crate) mod source;
 #[cfg(feature = "inject")]
 pub mod versions;
@@ -231,10 +233,14 @@ impl<'a> Launch<'a> {
     }
 
     fn assemble(&self, plan: &Plan, given: fetch::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
+        #[cfg(feature = "inject")]
+        let ours = remember::ours(plan, &given, &self.parent);
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
         let space = Space::of_this_system();
         let inherited = self.parent.entries();
         let environment = environment::build(inherited, secrets, plan.override_inherited, space, command.size())?;
+        #[cfg(feature = "inject")]
+        remember::remember(self.request, plan, ours);
         Ok((environment, files))
     }
 }

@@ -5,8 +5,6 @@
 //! the original block, so that from then on they are nowhere but in a [`SecretValue`].
 
 use std::ffi::{CStr, CString, c_char};
-#[cfg(target_os = "linux")]
-use std::io::Read;
 
 use crate::secret::SecretValue;
 
@@ -72,13 +70,7 @@ unsafe fn wipe(start: *mut c_char, length: usize) {
 
 #[cfg(target_os = "linux")]
 fn single_threaded() -> bool {
-    // One read: the file is shorter than this, and every system call of a launch is counted.
-    let mut stat = [0; 1024];
-    let length = std::fs::File::open("/proc/self/stat").and_then(|mut file| file.read(&mut stat)).unwrap_or(0);
-    // Field 20 is the number of threads; the name in field 2 may hold spaces and parentheses, so
-    // counting starts after the last one.
-    let stat = String::from_utf8_lossy(&stat[..length]);
-    stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(17)) == Some("1")
+    super::process::threads() == Some(1)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,16 +1,58 @@
 //! Other processes: what tells one from a later one of the same number, and which one a kernel is.
 
 use std::collections::BTreeSet;
-use std::fs::{read, read_dir, read_link};
-use std::path::{Path, PathBuf};
+use std::fs::{File, read, read_dir, read_link};
+use std::io::Read;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// What is taken from `/proc/PID/stat`.
+struct Stat {
+    pid: u32,
+    threads: u32,
+    start_time: u64,
+}
+
+impl Stat {
+    fn of(process: &str) -> Option<Self> {
+        // One read: the file is shorter than this, and every system call of a launch is counted.
+        let mut stat = [0; 1024];
+        let length = File::open(format!("/proc/{process}/stat")).and_then(|mut file| file.read(&mut stat)).ok()?;
+        let stat = String::from_utf8_lossy(&stat[..length]);
+        // The name in field 2 may hold spaces and parentheses, so counting starts after the last one.
+        let (before, after) = stat.rsplit_once(')')?;
+        let field = |number: usize| after.split_ascii_whitespace().nth(number - 3);
+        Some(Self {
+            pid: before.split_ascii_whitespace().next()?.parse().ok()?,
+            threads: field(20)?.parse().ok()?,
+            start_time: field(22)?.parse().ok()?,
+        })
+    }
+}
+
+static OWN: OnceLock<(u32, u64)> = OnceLock::new();
+
+/// This process: its number and [`start_time`], which execve does not change.
+#[must_use]
+pub fn own() -> Option<(u32, u64)> {
+    OWN.get().copied().or_else(|| {
+        let stat = Stat::of("self")?;
+        Some(*OWN.get_or_init(|| (stat.pid, stat.start_time)))
+    })
+}
+
+/// How many threads this process has.
+#[must_use]
+pub(super) fn threads() -> Option<u32> {
+    let stat = Stat::of("self")?;
+    let _ = OWN.set((stat.pid, stat.start_time));
+    Some(stat.threads)
+}
 
 /// When process `pid` started, in clock ticks since the system's start; `None` when there is none.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = read(PathBuf::from(format!("/proc/{pid}/stat"))).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // Field 22; the name in field 2 may hold spaces and parentheses, so counting starts after the last one.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    Stat::of(&pid.to_string()).map(|stat| stat.start_time)
 }
 
 /// The process whose command line names the file `path` and which listens on a TCP `port`, or, when only

@@ -1,0 +1,30 @@
+//! What the kernel is given, written down for those who come later: `inject`, `watch`, `kernels`.
+//!
+//! Only a command that names a connection file is a kernel that anybody can find again. No launch fails
+//! for a record that can't be written, and none says so: what it costs is that an injection changes
+//! variables that it might have left alone.
+
+use std::collections::BTreeMap;
+
+use super::Request;
+use super::fetch::Given;
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::kernel::connection::ConnectionFile;
+use crate::record::{Record, Variable, origins};
+
+/// The variables of `given` that the command gets from us: an inherited one may stay as it is.
+pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {
+    let mut ours = origins(given);
+    ours.retain(|name, _| plan.override_inherited || !parent.has(name));
+    ours
+}
+
+/// Writes down that the command of `request`, which this process is about to become, has `variables`.
+pub(super) fn remember(request: &Request, plan: &Plan, variables: BTreeMap<String, Variable>) {
+    let Some(file) = ConnectionFile::path_in_command(&request.command) else { return };
+    let Some(kernel) = file.file_stem().and_then(|stem| stem.to_str()) else { return };
+    if let Some(record) = Record::of_launch(file, variables) {
+        let _ = record.write(&plan.runtime_dir, kernel);
+    }
+}
