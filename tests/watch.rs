@@ -207,6 +207,11 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
         }
         drop((user, jupyter));
         eventually("the server is missed", || sidecar.events("failed").iter().any(|line| line["code"] == 69));
+        let port = url.rsplit(':').next().unwrap();
+        let jupyter = JupyterServer::start_at(kind, &scratch, &[], &[], port.parse().unwrap());
+        let mut user = User::of(&jupyter);
+        launch(&mut user, "three");
+        sees(&mut user, "three", "canary-2");
         sidecar.ends();
     }
 }
@@ -237,6 +242,72 @@ fn an_idle_kernel_is_culled_though_it_is_watched() {
     assert!(jupyter.log().contains("Culling"), "{}", jupyter.log());
     kill(Pid::from_raw(i32::try_from(local.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(wait(&mut local).code(), Some(0));
+    sidecar.ends();
+}
+
+#[test]
+fn looking_is_no_activity_of_a_kernel_or_a_server() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let jupyter = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
+    let ready = scratch.path("ready");
+    let options = ["--url", &url, "--token-file", &token, "--interval", "1", "--ready-file", ready.to_str().unwrap()];
+    let sidecar = Sidecar::start(&scratch, &server, &options);
+    let mut user = User::of(&jupyter);
+    launch(&mut user, "one");
+    sees(&mut user, "one", "canary-1");
+    let rounds = |count: usize| {
+        for _ in 0..count {
+            let written = std::fs::metadata(&ready).unwrap().modified().unwrap();
+            eventually("a round", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
+        }
+    };
+    // The user's own cell is looked at once.
+    rounds(3);
+    let activity = |user: &mut User| user.ask("activity", json!({}));
+    let before = activity(&mut user);
+    rounds(4);
+    assert_eq!(activity(&mut user), before, "{}", sidecar.log());
+    assert_eq!(before["connections"], 1, "no connection is left open");
+    sidecar.ends();
+}
+
+#[test]
+fn without_the_right_to_metadata_the_secret_itself_is_looked_at_and_version_1_is_compared() {
+    let (scratch, server) = (scratch(), Server::start());
+    server.mount_kv("old", 1);
+    let rules = ["secret/data/watched", "old/watched", "secret/data/folder/*"]
+        .map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n"));
+    server.policy("reader", &(rules.concat() + "path \"secret/metadata/folder/\" { capabilities = [\"list\"] }\n"));
+    let token = server.token(&["reader"], &json!({}));
+    let old = |value: &str| server.must("POST", "old/watched", &json!({ "OLD": value }));
+    let one = |name: &str, value: &str| server.put(&format!("folder/{name}"), &json!({ "value": value }));
+    put(&server, "canary-1");
+    old("canary-old-1");
+    one("FIRST", "canary-first-1");
+    let mut front_end = kernel(&scratch, "kernel-one.json");
+    front_end.ask("ready", json!({}));
+    let sources = "[[source]]\nkv = \"secret/watched\"\n[[source]]\nkv = \"old/watched\"\n[[source]]\nkv_folder = \"secret/folder\"\n";
+    let config = scratch.file("vault.toml", sources).display().to_string();
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", token).arg("watch");
+    command.args(["--log", "json", "--interval", "1", "--config", &config]);
+    let sidecar = Sidecar::run(&scratch, &mut command);
+    let look = "import os; print(*[os.environ.get(n) for n in ['WATCHED', 'OLD', 'FIRST', 'SECOND']])";
+    let sees = |front_end: &mut FrontEnd, count: usize, values: &str| {
+        sidecar.has("injected", count);
+        assert_eq!(front_end.cell(look).printed(), values, "{}", sidecar.log());
+    };
+    sees(&mut front_end, 1, "canary-1 canary-old-1 canary-first-1 None");
+    put(&server, "canary-2");
+    sees(&mut front_end, 2, "canary-2 canary-old-1 canary-first-1 None");
+    old("canary-old-2");
+    sees(&mut front_end, 3, "canary-2 canary-old-2 canary-first-1 None");
+    one("SECOND", "canary-second-1");
+    sees(&mut front_end, 4, "canary-2 canary-old-2 canary-first-1 canary-second-1");
+    server.must("DELETE", "secret/data/folder/FIRST", &json!({}));
+    sees(&mut front_end, 5, "canary-2 canary-old-2 None canary-second-1");
     sidecar.ends();
 }
 

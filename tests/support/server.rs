@@ -101,6 +101,11 @@ impl JupyterServer {
     /// As [`JupyterServer::start`], with more options on its command line.
     pub fn start_with(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let [port] = free_ports();
+        Self::start_at(kind, scratch, variables, options, port)
+    }
+
+    /// As [`JupyterServer::start_with`], at a port where an earlier one was.
+    pub fn start_at(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)], options: &[&str], port: u16) -> Self {
         let log = scratch.path("server.log");
         let file = File::create(&log).expect("the log");
         let mut words = kind.command(scratch, port);

@@ -234,6 +234,13 @@ def leave(kernel="one", **_):
     return {}
 
 
+def activity(**_):
+    """What the server says of its own and its only kernel's activity; asking is none."""
+    kernel = rest("GET", "kernels?no_track_activity=1")[1][0]
+    status = rest("GET", "status?no_track_activity=1")[1]
+    return {"kernel": kernel["last_activity"], "server": status["last_activity"], "connections": kernel["connections"]}
+
+
 def running(**_):
     return {"kernels": rest("GET", "kernels")[1]}
 
