@@ -61,7 +61,7 @@ fn look(user: &mut User) -> i32 {
 }
 
 /// A kernel's whole life through `server`.
-fn lives(server: &JupyterServer, scratch: &Scratch) {
+fn lives(server: &JupyterServer) {
     let mut user = User::of(server);
     // Enterprise Gateway starts nothing for root.
     user.ask("launch", json!({"env": {"KERNEL_USERNAME": "ada"}}));
@@ -78,31 +78,30 @@ fn lives(server: &JupyterServer, scratch: &Scratch) {
     eventually("the kernel ends", || !Path::new("/proc").join(second.to_string()).exists());
     let log = server.log();
     assert!(!log.contains("canary"), "{log}");
-    assert!(Path::new(&scratch.path("home/kernels/vaulted/vault.toml")).exists());
 }
 
 #[test]
 fn through_jupyter_server() {
     let scratch = vaulted(&ipykernel());
-    lives(&JupyterServer::start(Kind::JupyterServer, &scratch, &[]), &scratch);
+    lives(&JupyterServer::start(Kind::JupyterServer, &scratch, &[]));
 }
 
 #[test]
 fn through_jupyterlab() {
     let scratch = vaulted(&ipykernel());
-    lives(&JupyterServer::start(Kind::JupyterLab, &scratch, &[]), &scratch);
+    lives(&JupyterServer::start(Kind::JupyterLab, &scratch, &[]));
 }
 
 #[test]
 fn through_kernel_gateway() {
     let scratch = vaulted(&ipykernel());
-    lives(&JupyterServer::start(Kind::KernelGateway, &scratch, &[]), &scratch);
+    lives(&JupyterServer::start(Kind::KernelGateway, &scratch, &[]));
 }
 
 #[test]
 fn through_enterprise_gateways_local_process_proxy() {
     let scratch = vaulted(&ipykernel());
-    lives(&JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]), &scratch);
+    lives(&JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]));
 }
 
 /// Enterprise Gateway's own launcher for Python kernels, as its kernelspecs name it.
@@ -134,7 +133,7 @@ fn through_enterprise_gateways_distributed_process_proxy() {
     let options = ["--EnterpriseGatewayApp.remote_hosts=localhost"];
     let server =
         JupyterServer::start_with(Kind::EnterpriseGateway, &scratch, &[("EG_KERNEL_LOG_DIR", &logs)], &options);
-    lives(&server, &scratch);
+    lives(&server);
 }
 
 #[test]
@@ -147,7 +146,7 @@ fn through_a_jupyter_server_that_uses_a_gateway() {
         let options = [url.as_str(), "--GatewayClient.auth_token=server-token"];
         let variables = [("KERNEL_USERNAME", "ada")];
         let server = JupyterServer::start_with(Kind::JupyterServer, &own, &variables, &options);
-        lives(&server, &scratch);
+        lives(&server);
         assert!(!gateway.log().contains("canary"), "{}", gateway.log());
     }
 }

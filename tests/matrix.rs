@@ -1,0 +1,188 @@
+//! Every kernel under every server: what runs here is what `docs/matrix.md` says.
+//!
+//! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it anew.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+use support::front_end::{Cell, config};
+use support::kernels::command;
+use support::launcher::{Scratch, binary};
+use support::openbao::Server;
+use support::server::{JupyterServer, Kind, User};
+
+/// A kernel as the tests call it, as people do, and a cell that prints how long the secret is.
+const KERNELS: &[(&str, &str, &str)] = &[
+    ("ipykernel", "ipykernel 7", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
+    ("ipykernel6", "ipykernel 6", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
+    ("xpython", "xeus-python", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
+    ("bash_kernel", "bash_kernel", "printf 'length %s\\n' \"${#MATRIX_SECRET}\""),
+    ("deno", "Deno", "console.log(`length ${Deno.env.get('MATRIX_SECRET').length}`)"),
+    (
+        "tslab",
+        "tslab",
+        "(globalThis as any).console.log(`length ${(globalThis as any).process.env.MATRIX_SECRET.length}`)",
+    ),
+    ("ir", "IRkernel", "cat('length', nchar(Sys.getenv('MATRIX_SECRET')))"),
+    ("octave_kernel", "octave_kernel", "printf('length %d\\n', length(getenv('MATRIX_SECRET')))"),
+];
+
+const SERVERS: &[&str] =
+    &["Jupyter Server", "JupyterLab", "Kernel Gateway", "Enterprise Gateway", "Jupyter Server with a gateway"];
+
+const HEAD: &str = "# Kernels and servers\n\n\
+    Each kernel, started through the launcher by each server: `yes` where the secret was in its environment after the\n\
+    start and after a restart. Written by a test, which fails when what runs is not what stands here:\n\
+    `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored`.\n\n";
+
+/// What became of each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
+type Rows = BTreeMap<String, Vec<String>>;
+
+/// Runs those kernels under every server.
+fn run_all(names: &[&str]) -> Rows {
+    let server = Server::shared();
+    server.put("matrix", &json!({"MATRIX_SECRET": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    for name in names {
+        let folder = format!("home/kernels/{}", name.replace('_', "-"));
+        std::fs::create_dir_all(scratch.path(&folder)).unwrap();
+        let launcher = ["exec", "--config", "{resource_dir}/vault.toml", "--"].map(str::to_owned);
+        let argv = [binary().display().to_string()].into_iter().chain(launcher).chain(command(name));
+        // A gateway passes no PATH on, and some kernels look for programs.
+        let spec = json!({
+            "argv": argv.collect::<Vec<_>>(), "display_name": name, "language": "any",
+            "env": {"PATH": "/usr/local/bin:/usr/bin:/bin"},
+        });
+        scratch.file(&format!("{folder}/kernel.json"), spec.to_string());
+        scratch.file(&format!("{folder}/vault.toml"), config(&server.address(), "matrix"));
+        scratch.file(&format!("{folder}/token"), "root");
+    }
+    let mut rows = Rows::new();
+    for which in SERVERS {
+        let own = Scratch::new();
+        let (first, second) = match *which {
+            "Jupyter Server" => (JupyterServer::start(Kind::JupyterServer, &scratch, &[]), None),
+            "JupyterLab" => (JupyterServer::start(Kind::JupyterLab, &scratch, &[]), None),
+            "Kernel Gateway" => (JupyterServer::start(Kind::KernelGateway, &scratch, &[]), None),
+            "Enterprise Gateway" => (JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]), None),
+            _ => {
+                let gateway = JupyterServer::start(Kind::KernelGateway, &scratch, &[]);
+                let url = format!("--GatewayClient.url={}", gateway.address());
+                let options = [url.as_str(), "--GatewayClient.auth_token=server-token"];
+                (JupyterServer::start_with(Kind::JupyterServer, &own, &[], &options), Some(gateway))
+            }
+        };
+        let mut user = User::of(&first);
+        for name in names {
+            let outcome = one(&mut user, name);
+            println!("{name} under {which}: {outcome}");
+            rows.entry((*name).to_owned()).or_default().push(outcome);
+        }
+        drop((user, first, second));
+    }
+    rows
+}
+
+/// Starts, looks, restarts, looks again.
+fn one(user: &mut User, name: &str) -> String {
+    let code = KERNELS.iter().find(|(kernel, ..)| *kernel == name).expect("a kernel").2;
+    user.ask("launch", json!({"name": name.replace('_', "-"), "env": {"KERNEL_USERNAME": "ada"}}));
+    let started = look(user, code);
+    user.ask("restart", json!({}));
+    let restarted = look(user, code);
+    user.ask("delete", json!({}));
+    if has_it(&started) && has_it(&restarted) {
+        "yes".to_owned()
+    } else {
+        eprintln!("{name}: {started:?} {restarted:?}");
+        "no".to_owned()
+    }
+}
+
+fn has_it(cell: &Cell) -> bool {
+    cell.printed().contains("length 21")
+}
+
+/// Some kernels print after they have said that they are idle: then the next cell shows it.
+fn look(user: &mut User, code: &str) -> Cell {
+    let mut cell = user.cell(code);
+    for _ in 0..5 {
+        if has_it(&cell) || cell.status() != "ok" {
+            break;
+        }
+        cell = user.cell(code);
+    }
+    cell
+}
+
+fn file() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/matrix.md"))
+}
+
+/// The rows of the docs.
+fn written() -> Rows {
+    let text = std::fs::read_to_string(file()).unwrap_or_default();
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let lines = text.lines().map(cells).filter(|cells| cells.len() == SERVERS.len() + 3);
+    let known = |shown: &str| KERNELS.iter().find(|(_, name, _)| *name == shown).map(|(name, ..)| (*name).to_owned());
+    lines.filter_map(|cells| Some((known(&cells[1])?, cells[2..2 + SERVERS.len()].to_vec()))).collect()
+}
+
+fn text(rows: &Rows) -> String {
+    let mut text = format!("{HEAD}| kernel | {} |\n|---{}|\n", SERVERS.join(" | "), "|---".repeat(SERVERS.len()));
+    for (name, shown, _) in KERNELS {
+        if let Some(row) = rows.get(*name) {
+            text.extend(["| ", shown, " | ", &row.join(" | "), " |\n"]);
+        }
+    }
+    text
+}
+
+/// Two tests write one file.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Runs those kernels; compares their rows with the docs, or puts them there.
+fn check(names: &[&str]) {
+    let rows = run_all(names);
+    println!("{}", text(&rows));
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut docs = written();
+    if std::env::var_os("JUPYTER_VAULT_WRITE_MATRIX").is_some() {
+        docs.extend(rows);
+        std::fs::write(file(), text(&docs)).unwrap();
+        return;
+    }
+    for (name, row) in rows {
+        assert_eq!(Some(&row), docs.get(&name), "{name}: docs/matrix.md says otherwise");
+    }
+    let whole = std::fs::read_to_string(file()).unwrap();
+    assert_eq!(whole, text(&docs), "docs/matrix.md was written by hand");
+}
+
+#[test]
+fn the_matrix_of_kernels_and_servers_is_as_the_docs_say() {
+    check(&["ipykernel", "ipykernel6", "xpython", "bash_kernel", "deno", "tslab"]);
+}
+
+#[test]
+#[ignore = "needs R and Octave: Debian's r-cran-irkernel, octave"]
+fn the_matrix_of_debians_kernels_is_as_the_docs_say() {
+    check(&["ir", "octave_kernel"]);
+}
