@@ -19,7 +19,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::front_end::{FrontEnd, connection_file, ipykernel, kernelspec, plain_kernelspec};
+use support::front_end::{FrontEnd, config, connection_file, ipykernel, kernelspec, plain_kernelspec};
 use support::launcher::{Scratch, eventually, run};
 use support::openbao::Server;
 use support::server::{JupyterServer, Kind, TOKEN, User};
@@ -165,4 +165,24 @@ fn a_kernel_behind_a_gateway_is_said_to_run_elsewhere() {
     });
     assert_eq!(listed(&here).1["kernels"], json!([]));
     assert_eq!(listed(&there).1["kernels"][0]["kernelspec"], "plain");
+}
+
+#[test]
+fn a_kernel_that_was_launched_with_secrets_is_listed_with_them() {
+    let server = Server::shared();
+    server.put("kernels-launched", &json!({"API_KEY": "canary-1"}));
+    let scratch = Scratch::new();
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    let spec = kernelspec(&scratch, &config(&server.address(), "kernels-launched"), &[], &command);
+    std::fs::write(spec.join("token"), "root").unwrap();
+    let mut front_end = FrontEnd::new(&scratch);
+    let file: PathBuf =
+        front_end.ask("start", json!({"name": "kernel-launched.json"}))["file"].as_str().unwrap().into();
+    front_end.ask("ready", json!({}));
+    let (text, list) = listed(&scratch);
+    let secrets = &of(&list, &file)["secrets"];
+    assert_eq!(secrets["how"], "launch", "{list}");
+    assert_eq!(secrets["variables"], json!({"API_KEY": {"path": "secret/kernels-launched", "version": 1}}));
+    assert!(text.contains("1 variable by launch since 20"), "{text}");
 }
