@@ -174,3 +174,29 @@ fn there_is_no_core_file_while_vault_is_asked_and_the_command_gets_its_limit_bac
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+#[cfg(feature = "inject")]
+fn after_an_inject_there_is_no_copy_of_a_value_a_token_or_the_kernels_key() {
+    let server = prepared();
+    let token = server.token(&["root"], &json!({}));
+    for curve in [false, true] {
+        let mut kernel = support::running::Running::start(&json!({ "curve": curve }));
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
+        let key = file["key"].as_str().unwrap();
+        let mut command = kernel.inject(&["--secrets", "secret/hygiene"]);
+        command.env("VAULT_TOKEN", &token).current_dir("/");
+        let stopped = Stopped::at(&mut command, libc::SYS_exit_group, 0);
+        assert!(stopped.hardened, "the process made itself not dumpable");
+        for secret in [canary(1), canary(2), canary(3), canary(4), token.clone(), key.to_owned()] {
+            assert_eq!(stopped.find(secret.as_bytes()), Vec::<String>::new(), "curve: {curve}");
+            // What a hash or a cipher holds of it at a time.
+            for part in secret.as_bytes().chunks_exact(20) {
+                assert_eq!(stopped.find(part), Vec::<String>::new(), "a part, curve: {curve}");
+            }
+        }
+        drop(stopped);
+        let look = "import os; print(len(os.environ['LONG']))";
+        assert_eq!(kernel.front_end.cell(look).printed(), format!("{}", canary(2).len() + 40_000));
+    }
+}
