@@ -17,6 +17,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::kernels;
 use support::launcher::run;
 use support::openbao::Server;
 use support::running::{Running, said};
@@ -106,4 +107,27 @@ fn protected_names_are_refused_as_for_a_launch_and_a_source_may_be_a_file() {
     assert_eq!(done, "set KEY_FILE; unset PYTHONSTARTUP");
     let look = "import os; print(open(os.environ['KEY_FILE']).read(), oct(os.stat(os.environ['KEY_FILE']).st_mode))";
     assert_eq!(kernel.front_end.cell(look).printed(), "canary 0o100600");
+}
+
+#[test]
+fn other_makes_of_a_python_kernel_take_them_too() {
+    let server = Server::shared();
+    server.put("inject-makes", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
+    for (make, transport) in [("ipykernel6", "tcp"), ("ipykernel6", "ipc"), ("xpython", "tcp"), ("xpython", "ipc")] {
+        let mut kernel = Running::of(&kernels::command(make), &json!({ "transport": transport }));
+        let done = said(&run(&mut kernel.inject(&["--secrets", "secret/inject-makes"])));
+        assert_eq!(done, "set ONE, TWO", "{make} {transport}");
+        let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+        assert_eq!(seen, json!({"ONE": "canary-1", "TWO": "canary-2", "THREE": null}), "{make} {transport}");
+    }
+}
+
+#[test]
+fn a_kernel_without_a_key_takes_them_unsigned() {
+    Server::shared().put("inject-unsigned", &json!({"ONE": "canary-1"}));
+    let mut kernel = Running::start(&json!({"unsigned": true}));
+    let file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
+    assert_eq!(file["key"], "");
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-unsigned"]))), "set ONE");
+    assert!(kernel.front_end.cell(LOOK).printed().contains("canary-1"));
 }

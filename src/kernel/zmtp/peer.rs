@@ -271,3 +271,79 @@ impl Writer {
         let _ = self.stream.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::zmtp::curve_client::new_key;
+
+    fn properties(socket_type: &[u8]) -> Properties {
+        Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
+    }
+
+    /// Both sides' ways of securing a connection, that fit each other.
+    fn pairs() -> [(Security, Trust); 2] {
+        let (kernel, ours) = (new_key().unwrap(), new_key().unwrap());
+        let trust = Trust::Curve { kernel: kernel.public_key(), ours };
+        [(Security::Null, Trust::Null), (Security::Curve(kernel), trust)]
+    }
+
+    fn any_message() -> Vec<Vec<u8>> {
+        let size = |largest: usize| fastrand::usize(0..=largest);
+        (0..=size(12)).map(|_| vec![fastrand::u8(..); size(if fastrand::bool() { 300 } else { 70_000 })]).collect()
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn any_message_arrives_as_it_was_sent_however_the_stream_is_cut() {
+        block_on(async {
+            for (security, trust) in pairs() {
+                for buffer in [64, 200, 4096] {
+                    let (here, there) = tokio::io::duplex(buffer);
+                    let (dealer, router) = (properties(b"DEALER"), properties(b"ROUTER"));
+                    let client = connect(Box::new(here), &trust, &dealer);
+                    let (client, kernel) = tokio::join!(client, accept(Box::new(there), &security, &router));
+                    let ((_, mut to, kernels), (mut from, _, clients)) = (client.unwrap(), kernel.unwrap());
+                    assert_eq!((kernels, clients), (router, dealer));
+                    let messages: Vec<_> = (0..if buffer == 4096 { 40 } else { 3 }).map(|_| any_message()).collect();
+                    let sending = async {
+                        for message in &messages {
+                            to.message(message).await.unwrap();
+                        }
+                    };
+                    let receiving = async {
+                        for message in &messages {
+                            // A reader that is dropped half-way loses nothing.
+                            let received = loop {
+                                if let Ok(received) = timeout(Duration::from_micros(50), from.next()).await {
+                                    break received.unwrap();
+                                }
+                            };
+                            assert!(matches!(received, Received::Message(parts) if parts == *message));
+                        }
+                    };
+                    tokio::join!(sending, receiving);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn sides_that_do_not_fit_do_not_meet() {
+        block_on(async {
+            let [(plain, open), (sealed, known)] = pairs();
+            let [_, (_, stranger)] = pairs();
+            for (security, trust) in [(&plain, &known), (&sealed, &open), (&sealed, &stranger)] {
+                let (here, there) = tokio::io::duplex(4096);
+                let (dealer, router) = (properties(b"DEALER"), properties(b"ROUTER"));
+                // Each side closes the connection when it gives up.
+                let kernel = async { accept(Box::new(there), security, &router).await.is_ok() };
+                let client = async { connect(Box::new(here), trust, &dealer).await.is_ok() };
+                assert_eq!(tokio::join!(client, kernel), (false, false), "{security:?} {trust:?}");
+            }
+        });
+    }
+}
