@@ -271,3 +271,32 @@ fn a_signal_ends_the_wait_and_the_kernel_goes_on() {
     assert_eq!(kernel.end(&cell).printed(), "done");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
 }
+
+#[test]
+fn now_goes_beside_a_busy_cell_and_leaves_no_subshell_and_no_file() {
+    let mut kernel = running();
+    let (file, cell) = make_busy(&mut kernel, "go");
+    assert_eq!(said(&run(&mut inject(&kernel, &["--now", "--wait", "20"]))), "set ONE");
+    assert!(!file.exists(), "the cell is busy all the while");
+    let left = kernel.front_end.ask("request", json!({"kind": "list_subshell_request", "channel": "control"}));
+    assert_eq!(left["reply"]["subshell_id"], json!([]), "{left}");
+    std::fs::write(file, "").unwrap();
+    assert_eq!(kernel.end(&cell).printed(), "done");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+    let ours = std::fs::read_dir(kernel.scratch.path("runtime/jupyter-vault")).unwrap().filter_map(Result::ok);
+    let left: Vec<_> = ours.map(|entry| entry.file_name()).filter(|name| name != "kernels").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn now_does_not_take_the_input_that_a_cell_waits_for() {
+    let mut kernel = running();
+    let asks = kernel.scratch.path("asks");
+    let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
+    let sent = kernel.front_end.ask("execute", json!({"codes": [code], "wait": false, "allow_stdin": true}));
+    eventually("the cell asks", || asks.exists());
+    assert_eq!(said(&run(&mut inject(&kernel, &["--now"]))), "set ONE");
+    kernel.front_end.ask("give_input", json!({"value": "Ada"}));
+    assert_eq!(kernel.end(&sent["sent"][0]).printed(), "got Ada");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+}

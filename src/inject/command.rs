@@ -58,6 +58,9 @@ pub struct Inject {
     /// How long the kernel may be busy
     #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
     pub wait: Duration,
+    /// Do not wait for a kernel that is busy, where it has subshells (ipykernel 7)
+    #[arg(long)]
+    pub now: bool,
     /// Say which kernels can be reached while they run, and how
     #[arg(long)]
     pub list_languages: bool,
@@ -96,7 +99,7 @@ pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
 }
 
 fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let Inject { selection, config, secrets, timeout, allow, wait, list_languages: _ } = arguments;
+    let Inject { selection, config, secrets, timeout, allow, wait, now, list_languages: _ } = arguments;
     let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let plan = launch::plan(&request, parent)?;
     let places = Places::new(&selection, parent, plan.runtime_dir.parent().unwrap_or(&plan.runtime_dir))?;
@@ -104,7 +107,8 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
-        let options = Options { override_existing: plan.override_inherited, wait, folder: &plan.runtime_dir, holding };
+        let options =
+            Options { override_existing: plan.override_inherited, wait, now, folder: &plan.runtime_dir, holding };
         let fetching = Fetching { plan: &plan, parent, holding };
         match &targets[..] {
             [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,

@@ -64,6 +64,8 @@ pub struct Row {
     languages: &'static [&'static str],
     /// How values get in.
     pub way: Way,
+    /// Code of the form of [`Way::File`] for a subshell, beside what the kernel does.
+    pub beside: Option<fn(&str, &Change<'_>) -> String>,
     /// Whether the language can set a variable of this name.
     pub takes: fn(&str) -> bool,
     /// What a user should know.
@@ -85,6 +87,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["ipython"],
         languages: &[],
         way: Way::Stdin(python),
+        beside: Some(python_file),
         takes: ANY,
         note: "versions 6 and 7",
     },
@@ -93,6 +96,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["xeus-python"],
         languages: &[],
         way: Way::Stdin(python),
+        beside: None,
         takes: ANY,
         note: "also in raw mode",
     },
@@ -101,6 +105,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["IRkernel"],
         languages: &[],
         way: Way::Stdin(r),
+        beside: None,
         takes: ANY,
         note: "other clients see the code",
     },
@@ -109,6 +114,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["Deno kernel"],
         languages: &[],
         way: Way::Stdin(deno),
+        beside: None,
         takes: ANY,
         note: "other clients see the code",
     },
@@ -117,6 +123,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["tslab", "jslab"],
         languages: &[],
         way: Way::File(tslab),
+        beside: None,
         takes: ANY,
         note: "counts it as a cell",
     },
@@ -125,6 +132,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["bash_kernel"],
         languages: &[],
         way: Way::File(bash),
+        beside: None,
         takes: is_identifier,
         note: "names of letters, digits and _",
     },
@@ -133,6 +141,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["Octave Kernel"],
         languages: &[],
         way: Way::File(octave),
+        beside: None,
         takes: ANY,
         note: "its history shows the code",
     },
@@ -141,6 +150,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["ILua"],
         languages: &["lua"],
         way: Way::Cannot("Lua has no function that sets a variable of the environment"),
+        beside: None,
         takes: ANY,
         note: "",
     },
@@ -149,6 +159,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
         way: Way::Cannot("no code for it is known that asks, or leaves no trace"),
+        beside: None,
         takes: ANY,
         note: "",
     },
@@ -157,6 +168,7 @@ pub const ROWS: &[Row] = &[
         implementations: &[],
         languages: &["java", "scala", "kotlin", "groovy", "clojure"],
         way: Way::Cannot("the JVM's environment is the one that it was started with"),
+        beside: None,
         takes: ANY,
         note: "",
     },
@@ -199,6 +211,12 @@ fn python(change: &Change<'_>) -> String {
     });
     // A JSON text of ASCII letters is a Python literal too.
     format!("__import__('builtins').exec({}, {})", json!(include_str!("code/python.py")), ascii(&names.to_string()))
+}
+
+fn python_file(file: &str, change: &Change<'_>) -> String {
+    let names = json!({"FILE": file, "UNTIL": change.until_unix()});
+    let code = json!(include_str!("code/python_file.py"));
+    format!("__import__('builtins').exec({code}, {})", ascii(&names.to_string()))
 }
 
 /// The function sees R's own names, whatever the user calls `c`.

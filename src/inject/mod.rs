@@ -15,6 +15,7 @@
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - [`one_shot`]: values by a file
+//! - [`subshell`]: beside what the kernel does
 //! - `watch`: the same for every kernel that appears, as long as it runs
 //! - [`wait`]: what is done while a kernel does not answer
 
@@ -22,6 +23,7 @@ pub mod choose;
 pub mod command;
 pub mod language;
 mod one_shot;
+mod subshell;
 pub mod turn;
 mod wait;
 #[cfg(target_os = "linux")]
@@ -84,6 +86,8 @@ pub struct Options<'a> {
     pub override_existing: bool,
     /// How long the kernel may be busy.
     pub wait: Duration,
+    /// Whether it is not waited for, where it has subshells.
+    pub now: bool,
     /// Our own folder in Jupyter's runtime folder.
     pub folder: &'a Path,
     /// Until when the kernel may ask: whoever drops the injection before leaves a kernel that waits.
@@ -108,11 +112,21 @@ pub struct Outcome {
 /// # Errors
 /// [`Kind::KernelBusy`], [`Kind::KernelSilent`]; whatever the link says.
 pub async fn kernel_info(link: &mut Link, wait: Duration, progress: &mut dyn FnMut(&str)) -> Result<KernelInfo> {
-    link.send(Channel::Shell, "kernel_info_request", None, &json!({})).await?;
+    kernel_info_on(link, Channel::Shell, wait, progress).await
+}
+
+/// The same on a channel of choice: control does not wait for what shell does.
+async fn kernel_info_on(
+    link: &mut Link,
+    channel: Channel,
+    wait: Duration,
+    progress: &mut dyn FnMut(&str),
+) -> Result<KernelInfo> {
+    link.send(channel, "kernel_info_request", None, &json!({})).await?;
     let session = link.session_id().to_owned();
     let mut wait = Wait::until(Instant::now() + wait.max(LEAST), progress);
     let mut answers = |message: &Arrived| {
-        message.channel == Channel::Shell
+        message.channel == channel
             && message.header.msg_type == "kernel_info_reply"
             && message.parent.as_ref().is_some_and(|parent| parent.session == session)
     };
@@ -148,7 +162,8 @@ pub async fn inject(
         change.until = SystemTime::now() + BEGIN;
         options.holding.set(Some(Instant::now() + BEGIN + GRACE_WHEN_STOPPED));
         patience.extend(Instant::now() + BEGIN + GRACE);
-        let done = match row.way {
+        let beside = row.beside.filter(|_| options.now);
+        let done = match beside.map_or(row.way, Way::File) {
             Way::Stdin(code) => attempt(link, code, &change, wanted, &mut patience).await,
             Way::File(code) => one_shot::attempt(link, code, &change, wanted, options.folder, &mut patience).await,
             Way::Cannot(why) => Err(cannot(row.name, why)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::choose::{Target, Way};
-use super::{KernelInfo, Options, Outcome, cannot, inject, kernel_info, language};
+use super::{KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, subshell};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile};
@@ -63,7 +63,15 @@ impl<'a> Turn<'a> {
     /// As [`Target::link`] and [`kernel_info`].
     pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, KernelInfo)> {
         let mut link = self.target.link(Deadline::after(self.options.wait)).await?;
-        let info = kernel_info(&mut link, self.options.wait, progress).await?;
+        let wait = self.options.wait;
+        if self.options.now {
+            let info = kernel_info_on(&mut link, Channel::Control, wait, progress).await?;
+            if goes_beside(&info) {
+                return Ok((link, info));
+            }
+            progress("this kernel has no subshells: it is waited for");
+        }
+        let info = kernel_info(&mut link, wait, progress).await?;
         Ok((link, info))
     }
 
@@ -88,7 +96,12 @@ impl<'a> Turn<'a> {
         };
         let mut variables = origins(&given);
         let (wanted, files) = files_of(given, plan, process)?;
-        let outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
+        let options = Options { now: options.now && goes_beside(&info), ..options };
+        let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
+        let mut outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
+        if let Some(id) = subshell {
+            outcome = subshell::leave(&mut link, &id, outcome, progress).await;
+        }
         link.close().await;
         let outcome = outcome?;
         files.keep();
@@ -100,6 +113,11 @@ impl<'a> Turn<'a> {
         }
         Ok(Done { outcome, variables })
     }
+}
+
+/// Whether the kernel can be changed beside what it does.
+fn goes_beside(info: &KernelInfo) -> bool {
+    subshell::are_supported(info) && language::of(info).is_some_and(|row| row.beside.is_some())
 }
 
 /// The secrets with those that are files written for the kernel's process.

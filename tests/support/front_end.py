@@ -142,6 +142,13 @@ def broadcast(kind, wait=30, **_):
     raise TimeoutError(kind)
 
 
+def give_input(value, wait=60, **_):
+    """Answers the next request for input."""
+    client.stdin_channel.get_msg(timeout=wait)
+    client.input(value)
+    return {}
+
+
 def interrupt(**_):
     manager.interrupt_kernel()
     return {}

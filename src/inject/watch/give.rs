@@ -60,6 +60,7 @@ impl Watcher<'_, '_> {
             let options = Options {
                 override_existing: plan.override_inherited,
                 wait: TAKE,
+                now: false,
                 folder: &plan.runtime_dir,
                 holding: self.holding,
             };

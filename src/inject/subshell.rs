@@ -1,0 +1,62 @@
+//! Beside what runs: a subshell, which is a thread of the kernel with a queue of its own.
+//!
+//! Where a kernel has subshells (ipykernel 7), one is made by control, gets the code, and is deleted. Its
+//! threads share one stdin, where a cell that waits for its user could take our answer for theirs; so the
+//! values go by a file.
+//!
+//! Source: "Kernel subshells", Jupyter enhancement proposal 91.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::wait::Wait;
+use super::{KernelInfo, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::Channel;
+use crate::kernel::link::Link;
+
+/// How long control may take to make or delete a subshell.
+const CONTROL: Duration = Duration::from_secs(10);
+
+/// Whether a kernel says that it has them.
+#[must_use]
+pub(super) fn are_supported(info: &KernelInfo) -> bool {
+    info.supported_features.iter().any(|feature| feature == "kernel subshells")
+}
+
+/// Makes a subshell, to which the link's requests go from now on; gives its id.
+pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Result<String> {
+    let reply = ask(link, "create_subshell", &json!({}), progress).await?;
+    let id = reply["subshell_id"].as_str().filter(|_| reply["status"] == "ok").map(str::to_owned);
+    let id = id.ok_or_else(|| {
+        let what = "the kernel says that it has subshells, and made none";
+        Error::new(Kind::KernelFailed, what, "leave --now out: the kernel is then waited for")
+    })?;
+    link.set_subshell(Some(id.clone()));
+    Ok(id)
+}
+
+/// Deletes the subshell, whatever became of the work in it; the outcome of that is what counts.
+pub(super) async fn leave(
+    link: &mut Link,
+    id: &str,
+    outcome: Result<Outcome>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Outcome> {
+    link.set_subshell(None);
+    let deleted = ask(link, "delete_subshell", &json!({ "subshell_id": id }), progress).await;
+    let outcome = outcome?;
+    deleted.map(|_| outcome)
+}
+
+async fn ask(link: &mut Link, what: &str, content: &Value, progress: &mut dyn FnMut(&str)) -> Result<Value> {
+    let id = link.send(Channel::Control, &format!("{what}_request"), None, content).await?;
+    let reply = format!("{what}_reply");
+    let mut patience = Wait::until(Instant::now() + CONTROL, progress);
+    match patience.next(link, &mut |message| message.is(&reply, &id)).await? {
+        Some(reply) => Ok(reply.content),
+        None => Err(patience.verdict(link).await),
+    }
+}
