@@ -1,0 +1,133 @@
+//! What an inject costs: into an idle ipykernel, beside an empty execute by a bare client, in one run.
+//!
+//! `cargo bench --bench inject` prints a Markdown table. The runs are interleaved, each with connections of
+//! its own; medians. The bare client is as bare as can be: it connects to shell, sends an empty silent
+//! `execute_request`, and waits for the reply. Inject's own part does all that it does after Vault has
+//! answered and before it writes its record: it connects to shell and stdin, asks what the kernel is, has
+//! the code ask, answers, and waits for the reply. The whole program, with its start and one read from
+//! OpenBao, is beside a Python that does what the bare client does with Jupyter's own client.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    unreachable_pub,
+    missing_docs,
+    reason = "a bench fails by panicking, and its output is its result"
+)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::cell::Cell;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jupyter_vault::inject::{Options, inject, kernel_info, language};
+use jupyter_vault::kernel::client::Sockets;
+use jupyter_vault::kernel::connection::{Channel, ConnectionFile};
+use jupyter_vault::kernel::link::Link;
+use jupyter_vault::secret::{SecretName, SecretSet, SecretValue};
+use serde_json::json;
+use support::openbao::Server;
+use support::python::python;
+use support::running::Running;
+
+const ROUNDS: usize = 200;
+const PROGRAMS: usize = 40;
+
+/// The bare client in Python: Jupyter's own.
+const JUPYTER: &str = "\
+import sys
+from jupyter_client import BlockingKernelClient
+client = BlockingKernelClient(connection_file=sys.argv[1])
+client.load_connection_file()
+client.shell_channel.start()
+message = client.execute('', silent=True)
+while client.shell_channel.get_msg(timeout=30)['parent_header'].get('msg_id') != message:
+    pass
+client.shell_channel.stop()
+";
+
+fn main() {
+    println!("\n| into an idle ipykernel | ms, TCP | ms, CURVE | target |\n|---|---|---|---|");
+    let [tcp, curve] = [false, true].map(|curve| measure(&Running::start(&json!({ "curve": curve }))));
+    let names = [
+        "empty execute, bare client",
+        "kernel_info and empty execute, bare client",
+        "inject, its own part",
+        "empty execute, program with Jupyter's client",
+        "inject, whole program",
+    ];
+    for (place, name) in names.iter().enumerate() {
+        println!("| {name} | {:.2} | {:.2} | |", tcp[place], curve[place]);
+    }
+    println!("| inject / bare client | {:.2}× | {:.2}× | ≤ 1.5× |", tcp[2] / tcp[0], curve[2] / curve[0]);
+    println!("| inject / bare client with kernel_info | {:.2}× | {:.2}× | |", tcp[2] / tcp[1], curve[2] / curve[1]);
+    println!("| programs | {:.2}× | {:.2}× | |", tcp[4] / tcp[3], curve[4] / curve[3]);
+}
+
+fn measure(kernel: &Running) -> [f64; 5] {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut times: [Vec<Duration>; 5] = Default::default();
+    let timed = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    for round in 0..ROUNDS {
+        times[0].push(timed(&mut || runtime.block_on(bare(&kernel.file, false))));
+        times[1].push(timed(&mut || runtime.block_on(bare(&kernel.file, true))));
+        times[2].push(timed(&mut || runtime.block_on(give(&kernel.file))));
+        if round < PROGRAMS {
+            let mut jupyter = Command::new(python());
+            jupyter.args(["-c", JUPYTER]).arg(&kernel.file).current_dir(kernel.scratch.path("runtime"));
+            times[3].push(timed(&mut || succeeds(&mut jupyter)));
+            Server::shared().put("bench", &json!({"BENCH": round.to_string()}));
+            let config = kernel.scratch.file("bench.toml", "[[source]]\nkv = \"secret/bench\"\nversion = 2\n");
+            let mut ours = kernel.inject(&["--config", config.to_str().unwrap()]);
+            times[4].push(timed(&mut || succeeds(&mut ours)));
+        }
+    }
+    times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    })
+}
+
+async fn bare(file: &Path, asks: bool) {
+    let file = ConnectionFile::read(file).unwrap();
+    let mut sockets = Sockets::connect(file, &[Channel::Shell]).await.unwrap();
+    if asks {
+        let id = sockets.send(Channel::Shell, "kernel_info_request", None, &json!({})).await.unwrap();
+        while !sockets.next().await.unwrap().is("kernel_info_reply", &id) {}
+    }
+    let request = json!({"code": "", "silent": true, "store_history": false, "allow_stdin": false});
+    let id = sockets.send(Channel::Shell, "execute_request", None, &request).await.unwrap();
+    while !sockets.next().await.unwrap().is("execute_reply", &id) {}
+}
+
+async fn give(file: &Path) {
+    let mut wanted = SecretSet::default();
+    wanted.insert(SecretName::new("BENCH", &[], "bench").unwrap(), SecretValue::new(b"value".to_vec()));
+    let file = ConnectionFile::read(file).unwrap();
+    let sockets = Sockets::connect(file, &[Channel::Stdin, Channel::Shell]).await.unwrap();
+    let mut link = Link::Sockets(Box::new(sockets));
+    let wait = Duration::from_secs(10);
+    let info = kernel_info(&mut link, wait, &mut |_| {}).await.unwrap();
+    let row = language::of(&info).unwrap();
+    let holding = Cell::new(None);
+    let options =
+        Options { override_existing: true, wait, now: false, folder: Path::new("/nonexistent"), holding: &holding };
+    let outcome = inject(&mut link, row, &wanted, None, options, &mut |_| {}).await.unwrap();
+    assert_eq!(outcome.set, ["BENCH"]);
+}
+
+fn succeeds(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
