@@ -147,6 +147,8 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
     let sidecar = Sidecar::start(&scratch, &server, &["--interval", "1", "--ready-file", ready.to_str().unwrap()]);
     injected(&sidecar, &mut one, 1, "canary-1");
     eventually("it is ready", || ready.exists());
+    // A file that somebody has begun to write.
+    scratch.file("runtime/kernel-half.json", "");
     // One that appears.
     let mut two = kernel(&scratch, "kernel-two.json");
     injected(&sidecar, &mut two, 2, "canary-1");
@@ -160,6 +162,7 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
     let written = std::fs::metadata(&ready).unwrap().modified().unwrap();
     eventually("the file is touched", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
     assert_eq!(sidecar.events("injected").len(), 5, "{}", sidecar.log());
+    assert!(sidecar.events("failed").is_empty(), "{}", sidecar.log());
     sidecar.ends();
     assert!(!ready.exists(), "it goes with the process");
 }

@@ -56,6 +56,22 @@ impl std::fmt::Debug for Sockets {
     }
 }
 
+/// A connection to a kernel's heartbeat on which nothing is sent, so that neither side is woken by it.
+pub struct Pulse(Connection);
+
+impl std::fmt::Debug for Pulse {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Pulse")
+    }
+}
+
+impl Pulse {
+    /// Waits until the connection ends: until the kernel's process does.
+    pub async fn end(mut self) {
+        while self.0.reader.next().await.is_ok() {}
+    }
+}
+
 impl Sockets {
     /// Connects to `channels` of the kernel that `file` describes.
     ///
@@ -235,14 +251,10 @@ impl Sockets {
         beats
     }
 
-    /// Waits until the kernel is gone: until the connection to its heartbeat ends, on which nothing is
-    /// sent, so that neither side is woken before.
-    pub async fn ended(&mut self) {
-        if self.open(&[Channel::Heartbeat]).await.is_err() {
-            return;
-        }
-        let Some(connection) = &mut self.open[Channel::Heartbeat as usize] else { return };
-        while connection.reader.next().await.is_ok() {}
+    /// The connection to the heartbeat alone, if it is open; the others are closed.
+    #[must_use]
+    pub fn into_pulse(mut self) -> Option<Pulse> {
+        self.open[Channel::Heartbeat as usize].take().map(Pulse)
     }
 
     async fn reach(&self, channel: Channel, identity: &[u8]) -> Result<(Channel, Connection)> {

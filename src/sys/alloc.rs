@@ -18,3 +18,12 @@ pub type Wiping = ZeroAlloc<System>;
 
 /// The value for a `#[global_allocator]` static.
 pub const WIPING: Wiping = ZeroAlloc(System);
+
+/// Gives memory that is free back to the system: for who was busy for a moment and sleeps for long.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it concerns blocks that are free alone, and takes the allocator's own locks.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use super::kernel::{Answer, State, end};
+use super::kernel::{Answer, State, pulse};
 use super::round::{SETBACKS, VAULT, Watcher};
 use super::vault::jittered;
 use crate::error::{Error, Kind, Result};
@@ -107,13 +107,7 @@ impl Watcher<'_, '_> {
             Way::File(_) if !kernel.held => {
                 kernel.held = true;
                 let (target, name) = (kernel.target.clone(), name.to_owned());
-                self.ends.push(
-                    async move {
-                        end(target).await;
-                        name
-                    }
-                    .boxed_local(),
-                );
+                self.ends.push(async move { (name, pulse(target).await) }.boxed_local());
             }
             Way::File(_) => {}
             // What we did is activity too, and no reason to look again.
@@ -127,10 +121,11 @@ impl Watcher<'_, '_> {
 
     fn complain(&mut self, name: &str, error: &Error) {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
-        kernel.failed(error);
-        // A kernel that starts is not at its ports yet, and a file may be left of one that has ended.
-        let usual = matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::KernelBusy | Kind::NoSuchKernel);
-        if kernel.told.replace(error.kind()) != Some(error.kind()) && !usual {
+        let starting = kernel.failed(error);
+        // A file may be left of a kernel that has ended.
+        let usual = starting
+            || matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::KernelBusy | Kind::NoSuchKernel);
+        if !usual && kernel.told.replace(error.kind()) != Some(error.kind()) {
             self.log.failed(Some(&kernel.target), error);
         }
     }

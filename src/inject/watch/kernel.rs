@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{Error, Kind, Result};
 use crate::inject::KernelInfo;
 use crate::inject::choose::{Target, Way};
-use crate::kernel::client::Sockets;
+use crate::kernel::client::{Pulse, Sockets};
 use crate::kernel::connection::{Channel, ConnectionFile};
 use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
@@ -130,16 +130,19 @@ impl Kernel {
         self.state = State::Wanting(Some(Instant::now()));
     }
 
-    /// It did not answer, or did not take it.
-    pub fn failed(&mut self, error: &Error) {
+    /// It did not answer, or did not take it. Whether that is what a kernel does that starts: its file is
+    /// half written, its ports are closed.
+    pub fn failed(&mut self, error: &Error) -> bool {
         if matches!(error.kind(), Kind::KernelCannot | Kind::KernelFailed) {
             self.give_up();
-            return;
+            return false;
         }
-        let starting = matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::NotAKernel);
+        let starting =
+            matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::NotAKernel | Kind::ConnectionFile);
         let soon = starting && matches!(self.target.way, Way::File(_)) && self.since.elapsed() < NEW;
         self.state = State::Wanting(soon.then(|| Instant::now() + self.pause));
         self.pause = (self.pause * 2).min(PAUSES.1);
+        soon
     }
 
     /// It can't be given what it lacks: not before it is another process, or that has changed.
@@ -234,11 +237,9 @@ pub async fn free(target: Target) -> Result<Answer> {
     Err(Error::new(Kind::KernelBusy, "the kernel is busy, or does not answer", "it is asked again"))
 }
 
-/// Waits for the end of the kernel's process, as its heartbeat shows it.
-pub async fn end(target: Target) {
-    let Way::File(path) = &target.way else { return std::future::pending().await };
-    let Ok(file) = ConnectionFile::read(path) else { return };
-    if let Ok(mut sockets) = Sockets::connect(file, &[Channel::Heartbeat]).await {
-        sockets.ended().await;
-    }
+/// Connects to the kernel's heartbeat, by which its end shows; `None` when it has ended already.
+pub async fn pulse(target: Target) -> Option<Pulse> {
+    let Way::File(path) = &target.way else { return None };
+    let file = ConnectionFile::read(path).ok()?;
+    Sockets::connect(file, &[Channel::Heartbeat]).await.ok()?.into_pulse()
 }

@@ -19,9 +19,11 @@ use super::ready::ReadyFile;
 use super::vault::{Vault, jittered};
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::{Places, Target, Way};
+use crate::kernel::client::Pulse;
 use crate::launch::versions::Seen;
 use crate::net::deadline::Deadline;
 use crate::server::rest::Listed;
+use crate::sys::alloc::give_back;
 use crate::sys::readable::{FolderWatch, readable};
 
 /// How long answers are gathered, so that kernels which appear together share one fetch.
@@ -42,6 +44,9 @@ enum Event {
 /// Gives the kernel's name and what it said; nothing, when it was given up.
 type Asking = LocalBoxFuture<'static, Option<(String, Result<Answer>)>>;
 
+/// Gives the kernel's name, and what its end will be waited for with; nothing, when it has ended.
+type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
+
 /// A sidecar.
 pub struct Watcher<'a, 'b> {
     places: &'a Places<'a>,
@@ -53,7 +58,7 @@ pub struct Watcher<'a, 'b> {
     folder: Option<AsyncFd<FolderWatch>>,
     pub(super) kernels: BTreeMap<String, Kernel>,
     asking: FuturesUnordered<Asking>,
-    pub(super) ends: FuturesUnordered<LocalBoxFuture<'static, String>>,
+    pub(super) ends: FuturesUnordered<Watching>,
     seen: Option<Seen>,
     pub(super) round: Instant,
     /// No round has gone well yet.
@@ -125,6 +130,8 @@ impl<'a, 'b> Watcher<'a, 'b> {
                     answered.extend(more);
                 }
                 self.heed(answered).await;
+                // It is idle from now on, and was busy with all of them.
+                give_back();
             }
             if !matches!(stop.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
                 return Ok(());
@@ -207,7 +214,10 @@ impl<'a, 'b> Watcher<'a, 'b> {
         loop {
             tokio::select! {
                 biased;
-                Some(name) = self.ends.next(), if !self.ends.is_empty() => return Event::Ended(name),
+                Some((name, pulse)) = self.ends.next(), if !self.ends.is_empty() => {
+                    let Some(pulse) = pulse else { return Event::Ended(name) };
+                    self.ends.push(pulse.end().map(|()| (name, None)).boxed_local());
+                }
                 Some(answer) = self.asking.next(), if !self.asking.is_empty() => {
                     if let Some((name, answer)) = answer {
                         return Event::Answered(name, answer);
