@@ -306,6 +306,43 @@ fn ilua_is_to_be_restarted() {
 }
 
 #[test]
+fn an_error_in_the_kernel_is_told_to_us_and_to_nobody_else() {
+    let server = Server::shared();
+    server.put("languages-errors", &json!({"T_ONE": "canary", "not a name": "canary"}));
+    for (name, spoil, mend, class) in [
+        (
+            "ipykernel",
+            "import os; kept, os.environ.encodevalue = os.environ.encodevalue, None",
+            "os.environ.encodevalue = kept",
+            "(TypeError)",
+        ),
+        (
+            "deno",
+            "const kept = Deno.env.set; Deno.env.set = () => { throw new RangeError() };",
+            "Deno.env.set = kept",
+            "(RangeError)",
+        ),
+        ("bash_kernel", "T_ONE=theirs; readonly T_ONE", "", "could not set the variables"),
+    ] {
+        let mut kernel = Kernel::start(name, &[]);
+        kernel.cell(spoil);
+        kernel.heard();
+        run(&mut kernel.inject(&["--secrets", "secret/languages-errors"])).is_error(82, &[class, "restart the kernel"]);
+        let words = words(name);
+        for one in kernel.heard() {
+            assert!(words.heard.contains(&one["kind"].as_str().unwrap()), "{name}: {one}");
+        }
+        kernel.cell(mend);
+        if name == "bash_kernel" {
+            let done = said(&run(&mut kernel.inject(&["--secrets", "secret/languages-errors#not a name"])));
+            assert_eq!(done, "not possible in its language: not a name");
+        } else {
+            said(&run(&mut kernel.inject(&["--secrets", "secret/languages-errors"])));
+        }
+    }
+}
+
+#[test]
 fn the_table_is_printed() {
     let scratch = support::launcher::Scratch::new();
     let outcome = run(scratch.launcher().args(["inject", "--list-languages"]));
