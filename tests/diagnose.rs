@@ -16,10 +16,12 @@
 
 mod support;
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 use support::faults::{Faults, Reply};
 use support::front_end::{Cell, FrontEnd, config, ipykernel, kernelspec, program};
-use support::launcher::{Scratch, binary, eventually};
+use support::launcher::{Scratch, binary, eventually, run};
 use support::openbao::{Server, free_ports};
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
@@ -127,6 +129,34 @@ fn a_client_that_asks_before_it_listens_sees_what_its_first_cell_says() {
         let cell = Cell(front_end.ask("late_listener", json!({"code": "1", "pause": 0.5})));
         assert_eq!(cell.output("error")["ename"], "SecretsUnavailable", "{cell:?}");
     }
+}
+
+#[test]
+fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing() {
+    let (_, address) = nowhere();
+    let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+    let pid = front_end.start(json!({}));
+    let (idle, closed) = (json!(["busy", "idle"]), json!(["busy", "comm_close", "idle"]));
+    for (kind, channel, order) in [
+        ("debug_request", "control", &idle),
+        ("create_subshell_request", "control", &idle),
+        ("list_subshell_request", "control", &idle),
+        ("usage_request", "control", &idle),
+        ("strange_request", "shell", &idle),
+        ("comm_msg", "shell", &idle),
+        ("comm_open", "shell", &closed),
+    ] {
+        let content = json!({"comm_id": "canary", "command": "initialize"});
+        let seen = front_end.ask("unanswered", json!({"kind": kind, "channel": channel, "content": content}));
+        assert_eq!(&seen["order"], order, "{kind}");
+    }
+    front_end.ask("garbage", json!({}));
+    // A cell without code is a cell.
+    let options = json!({"codes": [""], "user_expressions": {"x": "1"}});
+    let cell = Cell(front_end.ask("execute", options)[0].clone());
+    assert_eq!((cell.error(), &cell.0["reply"]["user_expressions"]), ("SecretsUnavailable", &json!({})), "{cell:?}");
+    assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
+    assert!(is_ours(pid));
 }
 
 #[test]
@@ -309,4 +339,19 @@ fn holders(kernel: i32) -> usize {
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
     let mark = format!("\0hold\0alone\0{kernel}\0");
     lines.filter(|line| String::from_utf8_lossy(line).contains(&mark)).count()
+}
+
+#[test]
+fn the_launcher_only_build_links_none_of_it() {
+    let tree = |features: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"]).args(features);
+        let outcome = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let (with, without) = (tree(&[]), tree(&["--no-default-features"]));
+    for name in ["crypto_box v", "z85 v", "humantime v", "crypto_secretbox v"] {
+        assert!(with.contains(name) && !without.contains(name), "{name}");
+    }
 }

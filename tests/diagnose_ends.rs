@@ -385,18 +385,3 @@ fn while_nobody_asks_and_nothing_is_retried_it_does_not_wake() {
     kill(pid(&child), Signal::SIGTERM).unwrap();
     child.wait().unwrap();
 }
-
-#[test]
-fn the_launcher_only_build_links_none_of_it() {
-    let tree = |features: &[&str]| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"]).args(features);
-        let outcome = run(cargo.current_dir(env!("CARGO_MANIFEST_DIR")));
-        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        String::from_utf8(outcome.stdout).unwrap()
-    };
-    let (with, without) = (tree(&[]), tree(&["--no-default-features"]));
-    for name in ["crypto_box v", "z85 v", "humantime v", "crypto_secretbox v"] {
-        assert!(with.contains(name) && !without.contains(name), "{name}");
-    }
-}

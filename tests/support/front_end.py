@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+import zmq
 from jupyter_client.manager import KernelManager
 
 manager = client = None
@@ -127,6 +128,38 @@ def request(kind, content=None, channel="shell", **_):
         raise TimeoutError(kind)
     client.shell_channel.send(message)
     return collect([message["header"]["msg_id"]])[0]
+
+
+def unanswered(kind, content=None, channel="shell", **_):
+    """Sends a request that gets no reply; gives what came on iopub for it."""
+    message = client.session.msg(kind, content or {})
+    getattr(client, f"{channel}_channel").send(message)
+    order, end = [], time.monotonic() + 30
+    while order[-1:] != ["idle"]:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{kind}: {order}")
+        try:
+            answer = client.iopub_channel.get_msg(timeout=0.5)
+        except queue.Empty:
+            continue
+        if answer["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+            order.append(answer["content"].get("execution_state", answer["msg_type"]))
+    return {"order": order}
+
+
+def garbage(**_):
+    """Frames that are no message, from somebody who can connect, and a signed one whose content is nested without end."""
+    socket = client.context.socket(zmq.DEALER)
+    socket.linger = 1000
+    socket.connect(client._make_url("shell"))
+    for frames in ([b""], [b"x" * 10], [b"<IDS|MSG>"], [b"a", b"<IDS|MSG>", b"", b"{}", b"{}", b"{}", b"{}"], [b""] * 500):
+        socket.send_multipart(frames)
+    header, parent, metadata, _ = client.session.serialize(client.session.msg("execute_request", {}))[-4:]
+    content = b'{"code": "1", "x": ' + b"[" * 50000 + b"]" * 50000 + b"}"
+    signature = client.session.sign([header, parent, metadata, content])
+    socket.send_multipart([b"<IDS|MSG>", signature, header, parent, metadata, content])
+    socket.close()
+    return {}
 
 
 def broadcast(kind, wait=30, **_):

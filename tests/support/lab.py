@@ -19,8 +19,9 @@ def open_notebook(url, chromium, **_):
     page = browser.new_page(viewport={"width": 1100, "height": 400}, device_scale_factor=1.5)
     page.goto(url, wait_until="domcontentloaded")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60000)
-    # The kernel answers: its name is no longer followed by a busy mark.
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60000)
+    # The kernel answers. The mark beside its name says idle from the beginning; until the kernel does, the keys
+    # that run a cell do nothing.
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for(timeout=60000)
     return {}
 
 
@@ -40,6 +41,7 @@ def run_cell(number, **_):
     page.evaluate(WATCH, number)
     page.keyboard.press("Control+Enter")
     end = time.monotonic() + 60
+    # The page forbids eval, and so wait_for_function.
     while not page.evaluate("() => window.seen"):
         if time.monotonic() > end:
             raise TimeoutError(f"the cell does not run: {cell.inner_text()!r}")
