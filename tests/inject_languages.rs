@@ -179,7 +179,7 @@ fn secrets_come_and_go(name: &'static str) {
     server.put(&path, &first);
     let mut kernel = Kernel::start(name, &[("T_KEEP", "old"), ("T_THEIRS", "theirs")]);
     kernel.cell(words.first);
-    let names = kernel.cell(words.names);
+    let names = kernel.shown(words.names);
     let number = kernel.number(words.first);
     kernel.heard();
 
@@ -192,12 +192,12 @@ fn secrets_come_and_go(name: &'static str) {
         assert!(!one.to_string().contains("canary"), "{name}: {one}");
     }
     if let Some(last) = words.last {
-        assert_eq!(kernel.cell(last), "42", "{name}: the last result stays");
+        assert_eq!(kernel.shown(last), "42", "{name}: the last result stays");
         kernel.cell(words.first);
     }
     let mut cells = 1 + 2 * i64::from(words.last.is_some());
     assert_eq!(kernel.number(words.first), number + cells + words.counted, "{name}: cells are counted on");
-    assert_eq!(kernel.cell(words.names), names, "{name}: no name is added");
+    assert_eq!(kernel.shown(words.names), names, "{name}: no name is added");
 
     let mut expected = texts(&first);
     // A shell stands between some kernels and their children, and does not hand such names on.
@@ -205,9 +205,9 @@ fn secrets_come_and_go(name: &'static str) {
     expected.insert("T_KEEP".to_owned(), "old".to_owned());
     expected.insert("T_THEIRS".to_owned(), "theirs".to_owned());
     has(&mut kernel, &words, &expected);
-    assert_eq!(kernel.cell(words.one), odd.len().to_string(), "{name}: the language itself sees it");
+    assert_eq!(kernel.shown(words.one), odd.len().to_string(), "{name}: the language itself sees it");
     if let Some(odd) = words.odd {
-        assert_eq!(kernel.cell(odd), "canary-odd", "{name}");
+        assert_eq!(kernel.shown(odd), "canary-odd", "{name}");
     }
 
     first.as_object_mut().unwrap().remove("T_LINES");

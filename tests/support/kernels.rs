@@ -112,6 +112,12 @@ impl Kernel {
         self.dialogue.ask("cell", json!({ "code": code }))["text"].as_str().expect("text").to_owned()
     }
 
+    /// Executes a cell that shows something; gives that, however late it comes.
+    #[track_caller]
+    pub fn shown(&mut self, code: &str) -> String {
+        self.dialogue.ask("cell", json!({ "code": code, "shows": true }))["text"].as_str().expect("text").to_owned()
+    }
+
     /// Executes a cell; gives its number.
     #[track_caller]
     pub fn number(&mut self, code: &str) -> i64 {

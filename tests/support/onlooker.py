@@ -82,8 +82,8 @@ def reply_to(message, it=None, timeout=60):
     raise TimeoutError("no reply")
 
 
-def cell(code, **_):
-    """Executes code as a notebook does; what it shows, as text."""
+def cell(code, shows=False, **_):
+    """Executes code as a notebook does; what it shows, as text. If it `shows` something, that is waited for."""
     message = user.execute(code)
     reply = reply_to(message)
     text = []
@@ -92,19 +92,24 @@ def cell(code, **_):
             text.append(one["content"]["text"])
         elif one["own"] and "data" in one["content"]:
             text.append(one["content"]["data"].get("text/plain", ""))
-    late(text)
+    late(text, time.monotonic() + (60 if shows else 0))
     return {"reply": reply, "text": "".join(text).replace("\r", "").strip()}
 
 
-def late(text):
-    """Deno sends a result after `idle`, when it likes."""
+def late(text, end):
+    """Deno sends results and output after `idle`, when it likes."""
     while True:
         try:
             answer = user.get_iopub_msg(timeout=0.2)
         except queue.Empty:
-            return
-        if "data" in answer["content"]:
-            text.append(answer["content"]["data"].get("text/plain", ""))
+            if text or time.monotonic() >= end:
+                return
+            continue
+        content = answer["content"]
+        if "text" in content:
+            text.append(content["text"])
+        elif "data" in content:
+            text.append(content["data"].get("text/plain", ""))
 
 
 def heard(**_):
