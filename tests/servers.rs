@@ -44,14 +44,7 @@ fn vaulted(command: &[String]) -> Scratch {
 /// What the kernel sees; checked for the secret, and for credentials that should not be there.
 #[track_caller]
 fn look(user: &mut User) -> i32 {
-    let mut cell = user.cell(LOOK);
-    // After an error ipykernel refuses for a moment what was queued behind it.
-    eventually("the cell runs", || {
-        if cell.status() == "aborted" {
-            cell = user.cell(LOOK);
-        }
-        cell.status() != "aborted"
-    });
+    let cell = user.shown(LOOK);
     let seen: Value = serde_json::from_str(&cell.printed()).unwrap_or_else(|_| panic!("{cell:?}"));
     assert_eq!((&seen["length"], &seen["child"]), (&json!(21), &json!(21)), "{seen}");
     assert_eq!(seen["credentials"], json!([]), "{seen}");

@@ -85,7 +85,7 @@ impl std::fmt::Debug for Voice<'_> {
 /// Does it.
 ///
 /// # Errors
-/// The [`Kind`] of whatever went wrong; of several kernels, that of the last that failed.
+/// The [`crate::error::Kind`] of whatever went wrong; of several kernels, that of the last that failed.
 pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
     if arguments.list_languages {
         (voice.say)(language::list().trim_end());

@@ -14,10 +14,10 @@
 //! - [`choose`]: which kernel is meant
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
-//! - [`one_shot`]: values by a file
-//! - [`subshell`]: beside what the kernel does
+//! - `one_shot`: values by a file
+//! - `subshell`: beside what the kernel does
 //! - `watch`: the same for every kernel that appears, as long as it runs
-//! - [`wait`]: what is done while a kernel does not answer
+//! - `wait`: what is done while a kernel does not answer
 
 pub mod choose;
 pub mod command;

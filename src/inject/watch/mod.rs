@@ -8,7 +8,7 @@
 //!
 //! - [`kernel`]: one kernel
 //! - [`vault`]: the session with Vault
-//! - [`round`]: who is asked when; [`give`]: who gets what
+//! - [`round`]: who is asked when; `give`: who gets what
 //! - [`log`], [`ready`]: what others see of it
 
 mod give;
