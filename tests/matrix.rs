@@ -104,9 +104,9 @@ fn run_all(names: &[&str]) -> Rows {
 fn one(user: &mut User, name: &str) -> String {
     let code = KERNELS.iter().find(|(kernel, ..)| *kernel == name).expect("a kernel").2;
     user.ask("launch", json!({"name": name.replace('_', "-"), "env": {"KERNEL_USERNAME": "ada"}}));
-    let started = look(user, code);
+    let started = user.shown(code);
     user.ask("restart", json!({}));
-    let restarted = look(user, code);
+    let restarted = user.shown(code);
     user.ask("delete", json!({}));
     if has_it(&started) && has_it(&restarted) {
         "yes".to_owned()
@@ -118,18 +118,6 @@ fn one(user: &mut User, name: &str) -> String {
 
 fn has_it(cell: &Cell) -> bool {
     cell.printed().contains("length 21")
-}
-
-/// Some kernels print after they have said that they are idle: then the next cell shows it.
-fn look(user: &mut User, code: &str) -> Cell {
-    let mut cell = user.cell(code);
-    for _ in 0..5 {
-        if has_it(&cell) || cell.status() != "ok" {
-            break;
-        }
-        cell = user.cell(code);
-    }
-    cell
 }
 
 fn file() -> PathBuf {

@@ -230,14 +230,16 @@ impl User {
         Cell(self.ask("cell", json!({ "code": code })))
     }
 
-    /// Executes a cell that prints something, again if need be: after an error ipykernel refuses for a moment what
-    /// was queued, and a gateway that has not joined a new kernel's iopub yet misses what its first cell prints.
+    /// Executes a cell that prints something, and waits for that; again if need be: after an error ipykernel refuses
+    /// for a moment what was queued, and a gateway that has not joined a new kernel's iopub yet misses what its first
+    /// cell prints.
     #[track_caller]
     pub fn shown(&mut self, code: &str) -> Cell {
-        let mut cell = self.cell(code);
+        let mut once = || Cell(self.ask("cell", json!({ "code": code, "late": 3 })));
+        let mut cell = once();
         super::launcher::eventually("the cell prints something", || {
             if cell.status() == "aborted" || (cell.status() == "ok" && cell.printed().is_empty()) {
-                cell = self.cell(code);
+                cell = once();
             }
             cell.status() == "error" || !cell.printed().is_empty()
         });
