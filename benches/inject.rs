@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench inject` prints a Markdown table. The runs are interleaved, each with connections of
 //! its own; medians. The bare client is as bare as can be: it connects to shell, sends an empty silent
-//! `execute_request`, and waits for the reply. Inject's own part does all that it does after Vault has
-//! answered and before it writes its record: it connects to shell and stdin, asks what the kernel is, has
-//! the code ask, answers, and waits for the reply. The whole program, with its start and one read from
+//! `execute_request`, and waits for the reply. Inject's own part is all that it does beside Vault: it reads
+//! the last record, connects to shell and stdin, finds out what the kernel is, has the code ask, answers,
+//! waits for the reply, and writes the next record. The whole program, with its start and one read from
 //! OpenBao, is beside a Python that does what the bare client does with Jupyter's own client.
 #![allow(
     clippy::unwrap_used,
@@ -23,15 +23,21 @@
 mod support;
 
 use std::cell::Cell;
+use std::ffi::CString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jupyter_vault::inject::{Options, inject, kernel_info, language};
+use jupyter_vault::config::env::Environment;
+use jupyter_vault::config::plan::Plan;
+use jupyter_vault::inject::Options;
+use jupyter_vault::inject::choose::Target;
+use jupyter_vault::inject::turn::Turn;
 use jupyter_vault::kernel::client::Sockets;
 use jupyter_vault::kernel::connection::{Channel, ConnectionFile};
-use jupyter_vault::kernel::link::Link;
-use jupyter_vault::secret::{SecretName, SecretSet, SecretValue};
+use jupyter_vault::launch::fetch::{Fetched, Form, Given};
+use jupyter_vault::launch::{self, Request};
+use jupyter_vault::secret::{SecretName, SecretValue};
 use serde_json::json;
 use support::openbao::Server;
 use support::python::python;
@@ -74,7 +80,17 @@ fn main() {
 fn measure(kernel: &Running) -> [f64; 5] {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut times: [Vec<Duration>; 5] = Default::default();
+    let entries = [("VAULT_ADDR", "http://127.0.0.1:1"), ("VAULT_TOKEN", "none")];
+    let mut entries: Vec<_> = entries.map(|(name, value)| CString::new(format!("{name}={value}")).unwrap()).into();
+    // Where a desktop has its runtime folders: in memory.
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = memory.path().to_str().unwrap();
+    entries.push(CString::new(format!("JUPYTER_RUNTIME_DIR={folder}")).unwrap());
+    let request = Request { secrets: vec!["secret/bench".to_owned()], ..Request::default() };
+    let plan = launch::plan(&request, &Environment::from_entries(entries)).unwrap();
     let timed = |work: &mut dyn FnMut()| {
+        // A kernel is idle some time after its last reply.
+        std::thread::sleep(Duration::from_millis(5));
         let start = Instant::now();
         work();
         start.elapsed()
@@ -82,7 +98,7 @@ fn measure(kernel: &Running) -> [f64; 5] {
     for round in 0..ROUNDS {
         times[0].push(timed(&mut || runtime.block_on(bare(&kernel.file, false))));
         times[1].push(timed(&mut || runtime.block_on(bare(&kernel.file, true))));
-        times[2].push(timed(&mut || runtime.block_on(give(&kernel.file))));
+        times[2].push(timed(&mut || runtime.block_on(give(&kernel.file, &plan, round))));
         if round < PROGRAMS {
             let mut jupyter = Command::new(python());
             jupyter.args(["-c", JUPYTER]).arg(&kernel.file).current_dir(kernel.scratch.path("runtime"));
@@ -111,20 +127,25 @@ async fn bare(file: &Path, asks: bool) {
     while !sockets.next().await.unwrap().is("execute_reply", &id) {}
 }
 
-async fn give(file: &Path) {
-    let mut wanted = SecretSet::default();
-    wanted.insert(SecretName::new("BENCH", &[], "bench").unwrap(), SecretValue::new(b"value".to_vec()));
-    let file = ConnectionFile::read(file).unwrap();
-    let sockets = Sockets::connect(file, &[Channel::Stdin, Channel::Shell]).await.unwrap();
-    let mut link = Link::Sockets(Box::new(sockets));
-    let wait = Duration::from_secs(10);
-    let info = kernel_info(&mut link, wait, &mut |_| {}).await.unwrap();
-    let row = language::of(&info).unwrap();
+/// All that an inject does once Vault has answered, and writes down.
+async fn give(file: &Path, plan: &Plan, value: usize) {
+    let name = SecretName::new("BENCH", &[], "bench").unwrap();
+    let form = Form::Variable(SecretValue::new(value.to_string().into_bytes()));
+    let given = Given::from([(name, Fetched { form, path: "secret/bench".to_owned(), version: Some(1) })]);
+    let target = Target::of_file(file);
     let holding = Cell::new(None);
-    let options =
-        Options { override_existing: true, wait, now: false, folder: Path::new("/nonexistent"), holding: &holding };
-    let outcome = inject(&mut link, row, &wanted, None, options, &mut |_| {}).await.unwrap();
-    assert_eq!(outcome.set, ["BENCH"]);
+    let options = Options {
+        override_existing: true,
+        wait: Duration::from_secs(10),
+        now: false,
+        unasked: false,
+        folder: &plan.runtime_dir,
+        holding: &holding,
+    };
+    let turn = Turn::of(&target, plan, options);
+    let known = turn.look(&mut |_| {}).await.unwrap();
+    let done = turn.give(known, given, &mut |_| {}).await.unwrap();
+    assert_eq!(done.outcome.set, ["BENCH"]);
 }
 
 fn succeeds(command: &mut Command) {

@@ -131,3 +131,50 @@ fn a_kernel_without_a_key_takes_them_unsigned() {
     assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-unsigned"]))), "set ONE");
     assert!(kernel.front_end.cell(LOOK).printed().contains("canary-1"));
 }
+
+#[test]
+fn nothing_that_a_user_has_hung_to_cells_sees_it() {
+    const HANG: &str = r"
+seen = []
+ip = get_ipython()
+ip.input_transformers_cleanup.append(lambda lines: (seen.extend(lines), lines)[1])
+class Visitor(__import__('ast').NodeTransformer):
+    def visit(self, node): seen.append(__import__('ast').dump(node)); return node
+ip.ast_transformers.append(Visitor())
+for event in ['pre_run_cell', 'post_run_cell']:
+    ip.events.register(event, lambda information: seen.append(repr(information)))
+";
+    Server::shared().put("inject-hooks", &json!({"ONE": "canary-1"}));
+    let mut kernel = Running::start(&json!({}));
+    kernel.front_end.cell(HANG);
+    kernel.front_end.cell("1 + 1");
+    assert_eq!(kernel.front_end.cell("print('BinOp' in str(seen)); seen.clear()").printed(), "True", "they work");
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-hooks"]))), "set ONE");
+    let seen = kernel.front_end.cell("print(seen)").printed();
+    assert!(seen.contains("print(seen)") && !seen.contains("ONE") && !seen.contains("fsdecode"), "{seen}");
+    assert!(kernel.front_end.cell(LOOK).printed().contains("canary-1"));
+}
+
+#[test]
+fn a_kernel_that_will_not_evaluate_an_expression_takes_a_cell() {
+    Server::shared().put("inject-cell", &json!({"ONE": "canary-1"}));
+    let mut kernel = Running::start(&json!({}));
+    kernel.front_end.cell("get_ipython().user_expressions = lambda expressions: {}");
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-cell"]))), "set ONE");
+    assert!(kernel.front_end.cell(LOOK).printed().contains("canary-1"));
+}
+
+#[test]
+fn somebodys_own_kernel_behind_ipykernels_command_is_asked_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = folder.path().join("profile_default");
+    std::fs::create_dir(&profile).unwrap();
+    let config = "c.IPKernelApp.kernel_class = 'bash_kernel.kernel.BashKernel'\n";
+    std::fs::write(profile.join("ipython_kernel_config.py"), config).unwrap();
+    Server::shared().put("inject-class", &json!({"ONE": "canary-1"}));
+    let python = kernels::command("bash_kernel")[0].clone();
+    let words = [&python, "-m", "ipykernel_launcher", "-f", "{connection_file}"].map(str::to_owned);
+    let mut kernel = Running::of(&words, &json!({"extra_env": {"IPYTHONDIR": folder.path()}}));
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-class"]))), "set ONE");
+    assert_eq!(kernel.front_end.cell("echo ${#ONE}").printed(), "8");
+}

@@ -312,8 +312,8 @@ fn an_error_in_the_kernel_is_told_to_us_and_to_nobody_else() {
     for (name, spoil, mend, class) in [
         (
             "ipykernel",
-            "import os; kept, os.environ.encodevalue = os.environ.encodevalue, None",
-            "os.environ.encodevalue = kept",
+            "import os; kept, os.environb.encodevalue = os.environb.encodevalue, None",
+            "os.environb.encodevalue = kept",
             "(TypeError)",
         ),
         (

@@ -105,6 +105,24 @@ fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
 }
 
 #[test]
+fn a_kernel_that_awaits_something_in_a_cell_looks_idle_and_is_left_alone_or_waited_for_too() {
+    let mut kernel = running();
+    let file = kernel.scratch.path("go");
+    let awaits =
+        busy_until(&file).replace("time.sleep", "await asyncio.sleep").replace("import os", "import asyncio, os");
+    let cell = kernel.begin(&awaits);
+    eventually("the cell has begun", || file.with_extension("begun").exists());
+    is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy", "nothing was set"]);
+    let (child, _) = waiting(&kernel);
+    std::fs::write(file, "").unwrap();
+    assert_eq!(said(&finish(child)), "set ONE");
+    assert_eq!(kernel.end(&cell).printed(), "done");
+    let next = kernel.begin("1");
+    let number = kernel.end(&next);
+    assert_eq!(number.0["reply"]["execution_count"], 2, "what was queued counts for nothing: {}", number.0);
+}
+
+#[test]
 fn a_cell_of_another_client_that_comes_first_is_waited_for_too() {
     let mut kernel = running();
     let (held, vault) = (kernel.scratch.path("held"), Server::shared().port());

@@ -107,8 +107,14 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
-        let options =
-            Options { override_existing: plan.override_inherited, wait, now, folder: &plan.runtime_dir, holding };
+        let options = Options {
+            override_existing: plan.override_inherited,
+            wait,
+            now,
+            unasked: false,
+            folder: &plan.runtime_dir,
+            holding,
+        };
         let fetching = Fetching { plan: &plan, parent, holding };
         match &targets[..] {
             [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
@@ -165,7 +171,7 @@ impl Fetching<'_> {
     }
 }
 
-/// The only kernel: it is asked while Vault is.
+/// The only kernel: it is looked at, or asked, while Vault is asked.
 async fn one(
     turn: Turn<'_>,
     name: &str,
@@ -178,7 +184,7 @@ async fn one(
         let stopped = async {
             tokio::select! { _ = stop => (), Err(_) = needed => () }
         };
-        let (asking, fetched) = (turn.ask(*progress), fetching.until(stopped, *report));
+        let (asking, fetched) = (turn.look(*progress), fetching.until(stopped, *report));
         tokio::pin!(asking, fetched);
         let (given, asked) = tokio::select! {
             biased;

@@ -28,12 +28,12 @@ pub struct Change<'a> {
     pub keep: Vec<&'a str>,
     /// The names to remove.
     pub unset: Vec<&'a str>,
-    /// Until when it may begin.
+    /// Until when it may begin: a whole second.
     pub until: SystemTime,
 }
 
 impl Change<'_> {
-    /// [`Change::until`] as Unix time in whole seconds.
+    /// [`Change::until`] as Unix time in seconds.
     #[must_use]
     pub fn until_unix(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -62,8 +62,13 @@ pub struct Row {
     implementations: &'static [&'static str],
     /// Or which language it says it speaks, in lower case, for rows that stand for several kernels.
     languages: &'static [&'static str],
+    /// Or which module of Python its process runs, by its command line.
+    modules: &'static [&'static str],
     /// How values get in.
     pub way: Way,
+    /// The same as [`Way::Stdin`] as an expression that is asked for beside an empty cell, where the kernel
+    /// evaluates such: no cell runs, so nothing that a user has hung to cells sees it, and it costs less.
+    pub expression: Option<fn(&Change<'_>) -> String>,
     /// Code of the form of [`Way::File`] for a subshell, beside what the kernel does.
     pub beside: Option<fn(&str, &Change<'_>) -> String>,
     /// Whether the language can set a variable of this name.
@@ -86,7 +91,9 @@ pub const ROWS: &[Row] = &[
         name: "ipykernel",
         implementations: &["ipython"],
         languages: &[],
+        modules: &["ipykernel_launcher", "ipykernel"],
         way: Way::Stdin(python),
+        expression: Some(python_expression),
         beside: Some(python_file),
         takes: ANY,
         note: "versions 6 and 7",
@@ -95,7 +102,9 @@ pub const ROWS: &[Row] = &[
         name: "xeus-python",
         implementations: &["xeus-python"],
         languages: &[],
+        modules: &[],
         way: Way::Stdin(python),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "also in raw mode",
@@ -104,7 +113,9 @@ pub const ROWS: &[Row] = &[
         name: "IRkernel",
         implementations: &["IRkernel"],
         languages: &[],
+        modules: &[],
         way: Way::Stdin(r),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "other clients see the code",
@@ -113,7 +124,9 @@ pub const ROWS: &[Row] = &[
         name: "Deno",
         implementations: &["Deno kernel"],
         languages: &[],
+        modules: &[],
         way: Way::Stdin(deno),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "other clients see the code",
@@ -122,7 +135,9 @@ pub const ROWS: &[Row] = &[
         name: "tslab",
         implementations: &["tslab", "jslab"],
         languages: &[],
+        modules: &[],
         way: Way::File(tslab),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "counts it as a cell",
@@ -131,7 +146,9 @@ pub const ROWS: &[Row] = &[
         name: "bash_kernel",
         implementations: &["bash_kernel"],
         languages: &[],
+        modules: &[],
         way: Way::File(bash),
+        expression: None,
         beside: None,
         takes: is_identifier,
         note: "names of letters, digits and _",
@@ -140,7 +157,9 @@ pub const ROWS: &[Row] = &[
         name: "octave_kernel",
         implementations: &["Octave Kernel"],
         languages: &[],
+        modules: &[],
         way: Way::File(octave),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "its history shows the code",
@@ -149,7 +168,9 @@ pub const ROWS: &[Row] = &[
         name: "ILua",
         implementations: &["ILua"],
         languages: &["lua"],
+        modules: &[],
         way: Way::Cannot("Lua has no function that sets a variable of the environment"),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "",
@@ -158,7 +179,9 @@ pub const ROWS: &[Row] = &[
         name: "evcxr",
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
+        modules: &[],
         way: Way::Cannot("no code for it is known that asks, or leaves no trace"),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "",
@@ -167,7 +190,9 @@ pub const ROWS: &[Row] = &[
         name: "JVM kernels",
         implementations: &[],
         languages: &["java", "scala", "kotlin", "groovy", "clojure"],
+        modules: &[],
         way: Way::Cannot("the JVM's environment is the one that it was started with"),
+        expression: None,
         beside: None,
         takes: ANY,
         note: "",
@@ -181,6 +206,20 @@ pub fn of(info: &KernelInfo) -> Option<&'static Row> {
     ROWS.iter().find(|row| {
         row.implementations.contains(&info.implementation.as_str()) || row.languages.contains(&language.as_str())
     })
+}
+
+/// The row of a kernel whose process was started by `command`, where that leaves no doubt.
+#[must_use]
+pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
+    let [program, arguments @ ..] = command else { return None };
+    let name = program.rsplit(|byte| *byte == b'/').next()?;
+    let module = arguments.iter().skip_while(|argument| *argument != b"-m").nth(1)?;
+    // A class of somebody's own may speak another language.
+    let own_class = |argument: &Vec<u8>| argument.windows(12).any(|part| part == b"kernel_class");
+    if !name.starts_with(b"python") || arguments.iter().any(own_class) {
+        return None;
+    }
+    ROWS.iter().find(|row| row.modules.iter().any(|known| known.as_bytes() == module))
 }
 
 /// The table as text, a line each.
@@ -204,13 +243,22 @@ fn is_identifier(name: &str) -> bool {
     name.bytes().next().is_some_and(letter) && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
-/// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
+/// In a cell, `getpass` is the kernel's.
 fn python(change: &Change<'_>) -> String {
-    let names = json!({
-        "SET": change.set, "KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix(),
-    });
+    python_asking("__import__('getpass').getpass", change)
+}
+
+/// Beside a cell, `getpass` is the terminal's.
+fn python_expression(change: &Change<'_>) -> String {
+    python_asking("__import__('IPython').get_ipython().kernel.getpass", change)
+}
+
+/// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
+fn python_asking(ask: &str, change: &Change<'_>) -> String {
+    let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.
-    format!("__import__('builtins').exec({}, {})", json!(include_str!("code/python.py")), ascii(&names.to_string()))
+    let (code, names) = (json!(include_str!("code/python.py")), ascii(&names.to_string()));
+    format!("__import__('builtins').exec({code}, {{**{names}, 'ASK': {ask}}})")
 }
 
 fn python_file(file: &str, change: &Change<'_>) -> String {
@@ -315,12 +363,36 @@ mod tests {
     }
 
     #[test]
+    fn a_kernel_is_known_by_its_command_only_where_there_is_no_doubt() {
+        let row = |line: &str| {
+            let command: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+            by_command(&command).map(|row| row.name)
+        };
+        assert_eq!(row("/usr/bin/python3.11 -m ipykernel_launcher -f /run/kernel-1.json"), Some("ipykernel"));
+        assert_eq!(row("python -Xfrozen_modules=off -m ipykernel -f kernel-1.json"), Some("ipykernel"));
+        for other in [
+            "",
+            "python",
+            "python -m",
+            "python -m bash_kernel -f kernel-1.json",
+            "python -m ipykernel_launcher -f kernel-1.json --IPKernelApp.kernel_class=my.Kernel",
+            "jupyter-vault exec -- python -m ipykernel_launcher -f kernel-1.json",
+            "xpython -f kernel-1.json",
+        ] {
+            assert_eq!(row(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn no_name_or_path_ends_the_literal_that_it_stands_in() {
         let odd = "a'b\"c\\d\ne\u{2028}{}$(FILE)UNTIL";
         let change = Change { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
-        for code in [python(&change), r(&change), deno(&change)] {
+        // Python's code need not name what it is given; R's has no such letters outside of escapes.
+        for (code, times) in
+            [(python(&change), 2), (python_expression(&change), 2), (r(&change), 0), (deno(&change), 3)]
+        {
             assert!(!code.contains(odd) && !code.contains("c\\d") && !code.contains('\u{2028}'), "{code}");
-            assert_eq!(code.matches("$(FILE)UNTIL").count() % 3, 0, "{code}");
+            assert_eq!(code.matches("$(FILE)UNTIL").count(), times, "{code}");
         }
         assert!(bash(odd, &change).contains(r"'a'\''b"), "{}", bash(odd, &change));
         for code in [tslab(odd, &change), octave(odd, &change)] {

@@ -5,9 +5,10 @@
 //!
 //! A kernel does one thing at a time. What it has queued can't be taken back, and a kernel that asks a
 //! client that has gone waits until somebody interrupts it. So:
-//! 1. `kernel_info` is asked first, and answered when the kernel is free: only then is code sent;
-//! 2. the code does nothing when it begins some seconds later, because another client was quicker; its
-//!    reply then says that the kernel is free again, and it is sent again, as long as there is time;
+//! 1. `kernel_info` is asked first, and answered when the kernel is free: only then is code sent. Where the
+//!    kernel's process shows both, the code is sent at once, and has a second to begin;
+//! 2. the code does nothing when it begins later, because another client was quicker; its reply then says
+//!    that the kernel is free again, and it is sent again, as long as there is time;
 //! 3. we stay as long as the code may still ask, even when we are told to stop.
 //!
 //! - [`language`]: the table of kernels and their code
@@ -15,6 +16,7 @@
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - `one_shot`: values by a file
+//! - `question`: values as the answer to what the code asks
 //! - `subshell`: beside what the kernel does
 //! - `watch`: the same for every kernel that appears, as long as it runs
 //! - `wait`: what is done while a kernel does not answer
@@ -23,6 +25,7 @@ pub mod choose;
 pub mod command;
 pub mod language;
 mod one_shot;
+mod question;
 mod subshell;
 pub mod turn;
 mod wait;
@@ -31,13 +34,14 @@ pub mod watch;
 
 use std::cell::Cell;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::language::{Change, Row, Way};
+use self::question::Code;
 use self::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
@@ -47,9 +51,13 @@ use crate::secret::SecretSet;
 
 /// How long after it was sent the code may begin.
 const BEGIN: Duration = Duration::from_secs(5);
+/// The same in a kernel that was not asked whether it is free: a process of this machine, of one clock.
+const BEGIN_UNASKED: Duration = Duration::from_secs(1);
 /// How long after that its question may still be on its way: ipykernel flushes its output first, and
 /// gives up after ten seconds.
 const GRACE: Duration = Duration::from_secs(15);
+/// The same in a kernel that was not asked: when it did not begin, that must not outlast a short `wait` by much.
+const GRACE_UNASKED: Duration = Duration::from_secs(5);
 /// The same for whoever is told to stop.
 const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 /// How long a kernel that has got the values may take to say so.
@@ -88,6 +96,8 @@ pub struct Options<'a> {
     pub wait: Duration,
     /// Whether it is not waited for, where it has subshells.
     pub now: bool,
+    /// Whether what the kernel is, and that it is free, was taken from the look of its process.
+    pub unasked: bool,
     /// Our own folder in Jupyter's runtime folder.
     pub folder: &'a Path,
     /// Until when the kernel may ask: whoever drops the injection before leaves a kernel that waits.
@@ -136,8 +146,8 @@ async fn kernel_info_on(
     })
 }
 
-/// Sets `wanted` in the kernel, which has just answered [`kernel_info`], by the code of `row`; removes
-/// what we have set `before` and is not wanted any more.
+/// Sets `wanted` in the kernel by the code of `row`; removes what we have set `before` and is not wanted any
+/// more. The kernel has just answered [`kernel_info`], or [`Options::unasked`] is set.
 ///
 /// # Errors
 /// [`Kind::KernelBusy`], [`Kind::KernelFailed`], [`Kind::KernelCannot`]; whatever the link says.
@@ -157,74 +167,71 @@ pub async fn inject(
     let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
     let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
     let mut change = Change { set: names.clone(), keep, unset: gone.clone(), until: SystemTime::now() };
+    let mut expression = row.expression.filter(|_| !options.now);
+    let way = row.beside.filter(|_| options.now).map_or(row.way, Way::File);
+    let (mut begin, mut grace) = if options.unasked { (BEGIN_UNASKED, GRACE_UNASKED) } else { (BEGIN, GRACE) };
     let mut patience = Wait::until(end, progress);
     loop {
-        change.until = SystemTime::now() + BEGIN;
-        options.holding.set(Some(Instant::now() + BEGIN + GRACE_WHEN_STOPPED));
-        patience.extend(Instant::now() + BEGIN + GRACE);
-        let beside = row.beside.filter(|_| options.now);
-        let done = match beside.map_or(row.way, Way::File) {
-            Way::Stdin(code) => attempt(link, code, &change, wanted, &mut patience).await,
-            Way::File(code) => one_shot::attempt(link, code, &change, wanted, options.folder, &mut patience).await,
-            Way::Cannot(why) => Err(cannot(row.name, why)),
+        let now = SystemTime::now();
+        change.until = whole_second(now + begin);
+        let begin_until = Instant::now() + change.until.duration_since(now).unwrap_or(begin);
+        options.holding.set(Some(begin_until + GRACE_WHEN_STOPPED));
+        patience.extend(begin_until + grace);
+        let taken = match (expression, way) {
+            (Some(code), _) => {
+                let code = Code::Expression(code(&change));
+                question::attempt(link, &code, &change, wanted, &mut patience).await
+            }
+            (None, Way::Stdin(code)) => {
+                let code = Code::Cell(code(&change));
+                question::attempt(link, &code, &change, wanted, &mut patience).await
+            }
+            (None, Way::File(code)) => {
+                one_shot::attempt(link, code, &change, wanted, options.folder, &mut patience).await
+            }
+            (None, Way::Cannot(why)) => Err(cannot(row.name, why)),
         };
         options.holding.set(None);
-        if let Some(kept) = done? {
-            let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-            let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
-            return Ok(Outcome { set: owned(set), unset: owned(gone), kept, impossible: owned(impossible) });
+        match taken? {
+            Taken::All { kept } => {
+                let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+                let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
+                return Ok(Outcome { set: owned(set), unset: owned(gone), kept, impossible: owned(impossible) });
+            }
+            Taken::Unread if options.unasked => {
+                let info = kernel_info(link, end.saturating_duration_since(Instant::now()), progress).await?;
+                let row = language::of(&info).ok_or_else(|| unknown(&info))?;
+                let options = Options { unasked: false, ..options };
+                return Box::pin(inject(link, row, wanted, before, options, progress)).await;
+            }
+            Taken::Unread => expression = None,
+            Taken::Late if Instant::now() >= end => return Err(patience.verdict(link).await),
+            Taken::Late => {}
         }
-        if Instant::now() >= end {
-            return Err(patience.verdict(link).await);
-        }
+        (begin, grace) = (BEGIN, GRACE);
     }
 }
 
-/// Sends the code once: which names the kernel kept, or `None` when it began too late to do anything.
-async fn attempt(
-    link: &mut Link,
-    code: fn(&Change<'_>) -> String,
-    change: &Change<'_>,
-    wanted: &SecretSet,
-    patience: &mut Wait<'_>,
-) -> Result<Option<Vec<String>>> {
-    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(change))).await?;
-    let mut begins = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
-    let Some(asked) = patience.next(link, &mut begins).await? else { return Err(patience.verdict(link).await) };
-    if asked.header.msg_type == "execute_reply" {
-        if not_begun(&asked) {
-            return Ok(None);
-        }
-        check(&asked)?;
-        if SystemTime::now() < change.until {
-            let what = "the kernel found the request too old: its machine's clock is ahead of ours";
-            return Err(Error::new(Kind::KernelFailed, what, "set the clocks of both machines"));
-        }
-        return Ok(None);
-    }
-    let prompt = asked.content["prompt"].as_str().unwrap_or_default();
-    let kept: Vec<String> = serde_json::from_str(prompt).unwrap_or_default();
-    let answer = json!({"value": answer(wanted, &kept)});
-    link.send(Channel::Stdin, "input_reply", Some(&asked), &answer).await?;
-    drop(answer);
-    let mut ends = begins;
-    patience.extend(Instant::now() + ANSWER);
-    match patience.next(link, &mut ends).await? {
-        Some(reply) if reply.header.msg_type == "execute_reply" => check(&reply).map(|()| Some(kept)),
-        // It asks again: that is how the code tells of an error, which is nobody else's business.
-        Some(again) => {
-            link.send(Channel::Stdin, "input_reply", Some(&again), &json!({"value": ""})).await?;
-            patience.next(link, &mut |message| message.is("execute_reply", &id)).await?;
-            Err(failed(again.content["prompt"].as_str().unwrap_or_default()))
-        }
-        None => Err(patience.verdict(link).await),
-    }
+/// The next whole second: some languages have no finer clock.
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs() + u64::from(since.subsec_nanos() > 0))
 }
 
-/// The content of the request to execute `code`.
-fn request(code: &str) -> Value {
+/// What became of code that was sent.
+enum Taken {
+    /// It ran, and the kernel has the variables but those that it kept as they were.
+    All { kept: Vec<String> },
+    /// It began too late to do anything, or was thrown away.
+    Late,
+    /// The kernel does not evaluate such code.
+    Unread,
+}
+
+/// The content of the request to execute `code`, and `expressions` after it.
+fn request(code: &str, expressions: &Value) -> Value {
     json!({
-        "code": code, "silent": true, "store_history": false, "user_expressions": {},
+        "code": code, "silent": true, "store_history": false, "user_expressions": expressions,
         "allow_stdin": true, "stop_on_error": false,
     })
 }
@@ -232,23 +239,6 @@ fn request(code: &str) -> Value {
 /// Whether a reply says that the request was thrown away, as after another client's error.
 fn not_begun(reply: &Arrived) -> bool {
     matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
-}
-
-/// The values that are not kept, as the text of a JSON object.
-fn answer(wanted: &SecretSet, kept: &[String]) -> String {
-    let given = wanted.iter().filter(|(name, _)| !kept.iter().any(|kept| kept == name.as_str()));
-    let given = given.map(|(name, value)| {
-        let text = value.expose_text().unwrap_or_default().to_owned();
-        (name.as_str().to_owned(), Value::String(text))
-    });
-    Value::Object(given.collect::<Map<_, _>>()).to_string()
-}
-
-fn check(reply: &Arrived) -> Result<()> {
-    if reply.content["status"] == "ok" {
-        return Ok(());
-    }
-    Err(failed(reply.content["ename"].as_str().unwrap_or("error")))
 }
 
 /// An error's text may quote anything; its class is one of a language's words.
@@ -267,4 +257,10 @@ fn cannot(kernel: &str, why: &str) -> Error {
         format!("there is no way to set the environment of a running {kernel} kernel: {why}"),
         "restart the kernel to apply: a launch through jupyter-vault sets it before it starts",
     )
+}
+
+fn unknown(info: &KernelInfo) -> Error {
+    let (kernel, language) = (&info.implementation, &info.language_info.name);
+    let kernel = if kernel.is_empty() { "nameless" } else { kernel };
+    cannot(&format!("{kernel} ({language})"), "its kind is not known here (--list-languages shows which are)")
 }

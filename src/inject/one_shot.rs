@@ -7,12 +7,13 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::language::Change;
 use super::wait::Wait;
-use super::{ANSWER, not_begun, request};
+use super::{ANSWER, Taken, not_begun, request};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
 use crate::kernel::link::Link;
@@ -36,8 +37,7 @@ impl Drop for Beside {
     }
 }
 
-/// Sends the code once: which names the kernel kept, or `None` when it did not begin in time. The file
-/// is made in `folder`.
+/// Sends the code once. The file is made in `folder`.
 pub(super) async fn attempt(
     link: &mut Link,
     code: fn(&str, &Change<'_>) -> String,
@@ -45,14 +45,14 @@ pub(super) async fn attempt(
     wanted: &SecretSet,
     folder: &Path,
     patience: &mut Wait<'_>,
-) -> Result<Option<Vec<String>>> {
+) -> Result<Taken> {
     let file = one_shot(&content(change, wanted), folder)?;
     let path = file.to_str().ok_or_else(|| {
         let what = format!("the path of the folder {} is no text, so no code can name it", folder.display());
         Error::new(Kind::KernelCannot, what, "set JUPYTER_RUNTIME_DIR to another folder")
     })?;
     let beside = Beside::of(path);
-    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(path, change))).await?;
+    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(path, change), &json!({}))).await?;
     let mut replies = |message: &crate::kernel::link::Arrived| message.is("execute_reply", &id);
     let mut reply = patience.next(link, &mut replies).await?;
     if reply.is_none() && !file.exists() {
@@ -61,13 +61,13 @@ pub(super) async fn attempt(
     }
     let Some(reply) = reply else { return Err(patience.verdict(link).await) };
     if let Ok(kept) = std::fs::read_to_string(&beside.0[0]) {
-        return Ok(Some(kept.split_terminator('\0').map(str::to_owned).collect()));
+        return Ok(Taken::All { kept: kept.split_terminator('\0').map(str::to_owned).collect() });
     }
     if !file.exists() {
         return Err(failed("the kernel could not set the variables"));
     }
     if not_begun(&reply) || SystemTime::now() >= change.until {
-        return Ok(None);
+        return Ok(Taken::Late);
     }
     Err(failed("the kernel could not read the file with the values: it is another user's, or on another machine"))
 }

@@ -1,9 +1,11 @@
 //! One kernel's turn: from a link to its record.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::choose::{Target, Way};
-use super::{KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, subshell};
+use super::language::Row;
+use super::{KernelInfo, Options, Outcome, inject, kernel_info, kernel_info_on, language, subshell, unknown};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile};
@@ -13,7 +15,7 @@ use crate::launch::files::{self, Written};
 use crate::net::deadline::Deadline;
 use crate::record::{How, Record, Variable, origins};
 use crate::secret::SecretSet;
-use crate::sys::process::with_argument;
+use crate::sys::process::{command_line, waits_for_events, with_argument};
 
 /// A kernel, and how it is to get what.
 #[derive(Debug)]
@@ -22,6 +24,17 @@ pub struct Turn<'a> {
     plan: &'a Plan,
     options: Options<'a>,
     before: Option<Record>,
+    process: OnceCell<Option<u32>>,
+}
+
+/// What is known of a kernel.
+#[derive(Debug)]
+pub enum Known {
+    /// It answered, and so is free.
+    Said(KernelInfo),
+    /// Its process was started by a command that only one kind of kernel has, and waits for something to do.
+    /// It may also wait in a cell.
+    ByCommand(&'static Row),
 }
 
 /// What a turn came to.
@@ -41,7 +54,7 @@ impl<'a> Turn<'a> {
             Way::File(_) => Record::read(&plan.runtime_dir, &target.name()),
             Way::Server(_) => None,
         };
-        Self { target, plan, options, before }
+        Self { target, plan, options, before, process: OnceCell::new() }
     }
 
     /// The same with the variables that are known to be ours.
@@ -61,18 +74,52 @@ impl<'a> Turn<'a> {
     ///
     /// # Errors
     /// As [`Target::link`] and [`kernel_info`].
-    pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, KernelInfo)> {
-        let mut link = self.target.link(Deadline::after(self.options.wait)).await?;
+    pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
+        let link = self.target.link(Deadline::after(self.options.wait)).await?;
+        self.ask_on(link, progress).await
+    }
+
+    /// Connects, and looks at the kernel's process: what it is by its command line, and whether it does
+    /// something; asks where the answer is not plain.
+    ///
+    /// # Errors
+    /// As [`Turn::ask`].
+    pub async fn look(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
+        let link = self.target.link(Deadline::after(self.options.wait)).await?;
+        // Once connected: were it a later process that is found, the connection would be of no use.
+        let process = self.process()?.filter(|pid| waits_for_events(*pid));
+        let row = process.and_then(|pid| language::by_command(&command_line(pid)));
+        match row.filter(|_| !self.options.now) {
+            Some(row) => Ok((link, Known::ByCommand(row))),
+            None => self.ask_on(link, progress).await,
+        }
+    }
+
+    async fn ask_on(&self, mut link: Link, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let wait = self.options.wait;
         if self.options.now {
             let info = kernel_info_on(&mut link, Channel::Control, wait, progress).await?;
             if goes_beside(&info) {
-                return Ok((link, info));
+                return Ok((link, Known::Said(info)));
             }
             progress("this kernel has no subshells: it is waited for");
         }
         let info = kernel_info(&mut link, wait, progress).await?;
-        Ok((link, info))
+        Ok((link, Known::Said(info)))
+    }
+
+    /// The kernel's process, where it is one of this machine's.
+    fn process(&self) -> Result<Option<u32>> {
+        let Way::File(path) = &self.target.way else { return Ok(None) };
+        if let Some(process) = self.process.get() {
+            return Ok(*process);
+        }
+        let recorded = self.before.as_ref().map(|record| record.pid).filter(|pid| *pid != 0);
+        let process = match recorded {
+            Some(pid) => Some(pid),
+            None => with_argument(path, ConnectionFile::read(path)?.endpoint(Channel::Shell).port()),
+        };
+        Ok(*self.process.get_or_init(|| process))
     }
 
     /// Gives the kernel its variables, and writes down which.
@@ -81,22 +128,21 @@ impl<'a> Turn<'a> {
     /// As [`inject`]; [`Kind::KernelCannot`].
     pub async fn give(
         self,
-        (mut link, info): (Link, KernelInfo),
+        (mut link, known): (Link, Known),
         given: Given,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
-        let Self { target, plan, options, before } = self;
-        let row = language::of(&info).ok_or_else(|| unknown(&info))?;
-        let process = match &target.way {
-            Way::File(path) => {
-                let port = ConnectionFile::read(path)?.endpoint(Channel::Shell).port();
-                with_argument(path, port)
+        let process = self.process()?;
+        let Self { target, plan, options, before, process: _ } = self;
+        let (row, now, unasked) = match &known {
+            Known::Said(info) => {
+                (language::of(info).ok_or_else(|| unknown(info))?, options.now && goes_beside(info), false)
             }
-            Way::Server(_) => None,
+            Known::ByCommand(row) => (*row, false, true),
         };
         let mut variables = origins(&given);
         let (wanted, files) = files_of(given, plan, process)?;
-        let options = Options { now: options.now && goes_beside(&info), ..options };
+        let options = Options { now, unasked, ..options };
         let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
         let mut outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
         if let Some(id) = subshell {
@@ -132,10 +178,4 @@ fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSe
             "give the secret as a variable, or restart the kernel through jupyter-vault",
         )),
     }
-}
-
-fn unknown(info: &KernelInfo) -> Error {
-    let (kernel, language) = (&info.implementation, &info.language_info.name);
-    let kernel = if kernel.is_empty() { "nameless" } else { kernel };
-    cannot(&format!("{kernel} ({language})"), "its kind is not known here (--list-languages shows which are)")
 }

@@ -23,7 +23,7 @@ use super::message::{Refused, Request, Session};
 use super::signature::Signer;
 use super::zmtp::Violation;
 use super::zmtp::command::{self, Properties};
-use super::zmtp::curve_client::new_key;
+use super::zmtp::curve_client::Pair;
 use super::zmtp::peer::{Reader, Received, Stream, Trust, Writer, connect};
 use crate::error::{Error, Kind, Result};
 
@@ -82,7 +82,7 @@ impl Sockets {
         let trust = match file.curve() {
             None => Trust::Null,
             Some(keys) => {
-                let ours = new_key().map_err(|cause| Error::new(Kind::Os, cause.0, "check /dev/urandom"))?;
+                let ours = Pair::new().map_err(|cause| Error::new(Kind::Os, cause.0, "check /dev/urandom"))?;
                 Trust::Curve { kernel: keys.public.into(), ours }
             }
         };

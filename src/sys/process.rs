@@ -1,4 +1,5 @@
-//! Other processes: what tells one from a later one of the same number, and which one a kernel is.
+//! Other processes: what tells one from a later one of the same number, which one a kernel is, and whether it
+//! does something.
 
 use std::collections::BTreeSet;
 use std::fs::{File, read, read_dir, read_link};
@@ -53,6 +54,23 @@ pub(super) fn threads() -> Option<u32> {
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
+}
+
+/// The command line of process `pid`; none when we may not look at it.
+#[must_use]
+pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
+    let line = read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// Whether the main thread of process `pid` sleeps until one of many descriptors has something, as an event
+/// loop does that is idle. `false` also when the system does not tell.
+#[must_use]
+pub fn waits_for_events(pid: u32) -> bool {
+    // `ep_poll`, `do_epoll_wait`: the name of the kernel's function.
+    let place = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    place.contains("ep_poll") || place.contains("epoll")
 }
 
 /// The process whose command line names the file `path` and which listens on a TCP `port`, or, when only

@@ -1,16 +1,15 @@
-import getpass, json, os, time
+import json, os, time
 if time.time() < UNTIL:
     try:
-        kept = [name for name in KEEP if os.fsdecode(name.encode()) in os.environ]
-        given = json.loads(getpass.getpass(json.dumps(kept)))
+        variables = os.environb
+        given = json.loads(ASK(json.dumps([name for name in KEEP if name.encode() in variables])))
         for name in UNSET:
-            os.environ.pop(os.fsdecode(name.encode()), None)
-        for name in SET:
-            if name not in kept:
-                os.environ[os.fsdecode(name.encode())] = os.fsdecode(given.pop(name).encode())
+            variables.pop(name.encode(), None)
+        for name in given:
+            variables[name.encode()] = given[name].encode()
         failed = None
     except BaseException as cause:
         failed = type(cause).__name__
     given = None
     if failed:
-        getpass.getpass(failed)
+        ASK(failed)

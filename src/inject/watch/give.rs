@@ -10,7 +10,7 @@ use super::round::{SETBACKS, VAULT, Watcher};
 use super::vault::jittered;
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::Way;
-use crate::inject::turn::Turn;
+use crate::inject::turn::{Known, Turn};
 use crate::inject::{KernelInfo, Options};
 use crate::kernel::link::Link;
 use crate::launch::fetch;
@@ -61,6 +61,7 @@ impl Watcher<'_, '_> {
                 override_existing: plan.override_inherited,
                 wait: TAKE,
                 now: false,
+                unasked: false,
                 folder: &plan.runtime_dir,
                 holding: self.holding,
             };
@@ -70,7 +71,7 @@ impl Watcher<'_, '_> {
                 self.satisfied(&name).await;
                 continue;
             }
-            match turn.give(asked, fetch::duplicate(&given), &mut |_| {}).await {
+            match turn.give((asked.0, Known::Said(asked.1)), fetch::duplicate(&given), &mut |_| {}).await {
                 Ok(done) => {
                     self.log.injected(&kernel.target, &done.outcome);
                     if let Some(kernel) = self.kernels.get_mut(&name) {

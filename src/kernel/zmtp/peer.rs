@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Violation;
 use super::command::{self, Properties};
 use super::curve::{self, Keys};
-use super::curve_client;
+use super::curve_client::{self, Pair};
 use super::frame::{self, Decoded, Frame};
 use super::greeting::{self, Mechanism};
 
@@ -45,7 +45,7 @@ pub enum Trust {
         /// The kernel's public key.
         kernel: PublicKey,
         /// Our own key.
-        ours: SecretKey,
+        ours: Pair,
     },
 }
 
@@ -275,7 +275,6 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::zmtp::curve_client::new_key;
 
     fn properties(socket_type: &[u8]) -> Properties {
         Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
@@ -283,8 +282,8 @@ mod tests {
 
     /// Both sides' ways of securing a connection, that fit each other.
     fn pairs() -> [(Security, Trust); 2] {
-        let (kernel, ours) = (new_key().unwrap(), new_key().unwrap());
-        let trust = Trust::Curve { kernel: kernel.public_key(), ours };
+        let kernel = SecretKey::from_bytes(*curve::random::<32>().unwrap());
+        let trust = Trust::Curve { kernel: kernel.public_key(), ours: Pair::new().unwrap() };
         [(Security::Null, Trust::Null), (Security::Curve(kernel), trust)]
     }
 
