@@ -105,6 +105,7 @@ pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<
 async fn shake(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
     let (mut reader, mut writer) = greet(stream, mechanism, true).await?;
+    greeting::check(&reader.greeting().await?, mechanism)?;
     let theirs = match security {
         Security::Null => exchange(&mut reader, &mut writer, ours).await?,
         Security::Curve(secret) => {
@@ -125,9 +126,14 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
     let mechanism = if matches!(trust, Trust::Null) { Mechanism::Null } else { Mechanism::Curve };
     let (mut reader, mut writer) = greet(stream, mechanism, false).await?;
     let theirs = match trust {
-        Trust::Null => exchange(&mut reader, &mut writer, properties).await?,
+        Trust::Null => {
+            greeting::check(&reader.greeting().await?, mechanism)?;
+            exchange(&mut reader, &mut writer, properties).await?
+        }
         Trust::Curve { kernel, ours } => {
+            // The kernel writes its greeting while we compute.
             let (hailed, body) = curve_client::hello(kernel)?;
+            greeting::check(&reader.greeting().await?, mechanism)?;
             writer.frame(false, true, &body).await?;
             let (initiated, body) = hailed.initiate(kernel, ours, properties, &reader.command().await?)?;
             writer.frame(false, true, &body).await?;
@@ -140,13 +146,13 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
     Ok((reader, writer, theirs))
 }
 
+/// Sends our greeting; the peer's is to be read.
 async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
     let (read, write) = split(stream);
     let buffer = BytesMut::with_capacity(1024);
-    let mut reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0 };
+    let reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0 };
     let mut writer = Writer { stream: write, keys: None };
     writer.stream.write_all(&greeting::compose(mechanism, as_server)).await?;
-    greeting::check(&reader.greeting().await?, mechanism)?;
     Ok((reader, writer))
 }
 
