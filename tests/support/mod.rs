@@ -15,6 +15,7 @@ pub mod openbao;
 pub mod policies;
 pub mod python;
 pub mod ready;
+pub mod remote;
 pub mod running;
 pub mod server;
 pub mod wheel;

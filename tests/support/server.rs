@@ -230,14 +230,16 @@ impl User {
         Cell(self.ask("cell", json!({ "code": code })))
     }
 
-    /// Executes a cell that prints something, again if need be: after an error ipykernel refuses for a moment what
-    /// was queued, and a gateway that has not joined a new kernel's iopub yet misses what its first cell prints.
+    /// Executes a cell that prints something, which may come after the kernel says that it is idle; again if need be:
+    /// after an error ipykernel refuses for a moment what was queued, and a gateway that has not joined a new kernel's
+    /// iopub yet misses what its first cell prints.
     #[track_caller]
     pub fn shown(&mut self, code: &str) -> Cell {
-        let mut cell = self.cell(code);
+        let look = json!({"code": code, "shows": 5});
+        let mut cell = Cell(self.ask("cell", look.clone()));
         super::launcher::eventually("the cell prints something", || {
             if cell.status() == "aborted" || (cell.status() == "ok" && cell.printed().is_empty()) {
-                cell = self.cell(code);
+                cell = Cell(self.ask("cell", look.clone()));
             }
             cell.status() == "error" || !cell.printed().is_empty()
         });

@@ -102,8 +102,11 @@ def connect(kernel="one", **_):
     return {}
 
 
-def request(kernel, kind, content, channel="shell", timeout=60):
-    """Sends a request; gives its reply and what came on iopub for it."""
+def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
+    """Sends a request; gives its reply and what came on iopub for it.
+
+    Some kernels print after they have said that they are idle: `shows` is how long to wait for that, in seconds.
+    """
     of = kernels[kernel]
     message = uuid.uuid4().hex
     header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
@@ -111,12 +114,22 @@ def request(kernel, kind, content, channel="shell", timeout=60):
     of["socket"].send(json.dumps(whole))
     seen = {"reply": None, "idle": False, "output": []}
     end = time.monotonic() + timeout
-    while not (seen["reply"] and seen["idle"]):
-        left = end - time.monotonic()
+    late = None
+    while True:
+        now = time.monotonic()
+        if seen["reply"] and seen["idle"]:
+            late = late or now + shows
+            printed = any(output["kind"] != "execute_input" for output in seen["output"])
+            if printed or now >= late or seen["reply"].get("status") != "ok":
+                break
+        left = (late or end) - now
         if left <= 0:
             raise TimeoutError(f"no answer in time: {seen}")
         of["socket"].settimeout(left)
-        answer = json.loads(of["socket"].recv())
+        try:
+            answer = json.loads(of["socket"].recv())
+        except websocket.WebSocketTimeoutException:
+            continue
         # xeus says `null` where there is none.
         if (answer.get("parent_header") or {}).get("msg_id") != message:
             continue
@@ -130,9 +143,9 @@ def request(kernel, kind, content, channel="shell", timeout=60):
     return seen
 
 
-def cell(code, kernel="one", timeout=60, **_):
+def cell(code, kernel="one", timeout=60, shows=0, **_):
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    return request(kernel, "execute_request", content, timeout=timeout)
+    return request(kernel, "execute_request", content, timeout=timeout, shows=shows)
 
 
 def interrupted(code, kernel="one", **_):
