@@ -16,7 +16,7 @@ use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 use crate::launch::fetch::Given;
-use crate::launch::files::ours_alone;
+use crate::launch::files::{is_ours, make_ours, ours_alone};
 use crate::sys::process::{own, start_time};
 
 /// How a kernel came by its variables.
@@ -102,10 +102,10 @@ impl Record {
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         let target = path(runtime, kernel);
         let folder = target.parent().unwrap_or(runtime);
-        if !folder.is_dir() {
+        if !is_ours(folder)? {
             ours_alone(runtime)?;
+            make_ours(folder)?;
         }
-        ours_alone(folder)?;
         let written = || -> std::io::Result<()> {
             let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
             file.write_all(&serde_json::to_vec(self)?)?;

@@ -15,9 +15,8 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
-
 use serde_json::json;
+use support::agent::Agent;
 use support::faults::{Faults, Reply, Seen, relay_to};
 use support::jwt::signed_jwt;
 use support::launcher::{Outcome, Scratch, eventually, run};
@@ -290,51 +289,16 @@ fn a_client_certificate_logs_in() {
 #[test]
 fn an_agent_on_a_unix_socket_or_a_port_adds_the_token() {
     let server = prepared();
-    server.enable_auth("approle", "agent-role");
-    server.must("POST", "auth/agent-role/role/agent", &json!({"token_policies": "auth"}));
-    let role_id =
-        server.api("GET", "auth/agent-role/role/agent/role-id", None).1["data"]["role_id"].as_str().unwrap().to_owned();
-    let secret_id = server.must("POST", "auth/agent-role/role/agent/secret-id", &json!({}))["data"]["secret_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
     let scratch = Scratch::new();
-    let (role_file, secret_file) = (scratch.file("role", role_id), scratch.file("secret", secret_id));
-    let socket = scratch.path("agent.sock");
-    let [port] = support::openbao::free_ports();
-    let config = format!(
-        "vault {{ address = \"{}\" }}\nauto_auth {{ method \"approle\" {{ mount_path = \"auth/agent-role\" config = {{ role_id_file_path = {role_file:?} \
-         secret_id_file_path = {secret_file:?} remove_secret_id_file_after_reading = false }} }} }}\napi_proxy {{ use_auto_auth_token = true }}\n\
-         listener \"unix\" {{ address = {socket:?} tls_disable = true require_request_header = true }}\n\
-         listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_disable = true }}\n",
-        server.address()
-    );
-    let config = scratch.file("agent.hcl", config);
-    let watch = "\"$@\" </dev/null & agent=$!; read -r _; kill \"$agent\"; wait \"$agent\"";
-    let mut agent = Command::new("sh")
-        .args(["-c", watch, "sh"])
-        .arg(support::python::bao())
-        .arg("agent")
-        .arg("-config")
-        .arg(config)
-        .env("HOME", scratch.path("home"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let by_socket = format!("unix://{}", socket.display());
-    eventually("the agent has logged in", || {
-        socket.exists() && launch_at(&by_socket, &scratch, "", &[]).code() == Some(0)
-    });
+    let agent = Agent::start(server, &scratch, "agent-role", "auth");
+    let by_socket = agent.by_socket();
     assert_eq!(launch_at(&by_socket, &scratch, "", &[]).environment()["AUTH"], "yes");
-    let by_port = format!("http://127.0.0.1:{port}");
+    let by_port = agent.by_port();
     let variables = [("VAULT_AGENT_ADDR", by_port.as_str())];
     assert_eq!(launch_at("http://127.0.0.1:1", &scratch, "", &variables).environment()["AUTH"], "yes");
     let config = format!("[vault]\naddress = \"{by_socket}\"\n[auth]\nmethod = \"agent\"\n");
     assert_eq!(launch_at("", &scratch, &config, &[]).environment()["AUTH"], "yes");
-    drop(agent.stdin.take());
-    agent.wait().unwrap();
+    drop(agent);
     launch_at("unix:///no/such/agent.sock", &scratch, "", &[]).is_error(69, &["/no/such/agent.sock"]);
     let dead = scratch.path("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());

@@ -246,6 +246,18 @@ fn too_many_requests_with_and_without_retry_after() {
         launch_with(&always.address(), "root", config, "5", &never).is_error(75, &["too many requests"]);
         assert_eq!(always.seen().len(), 1);
     }
+    // A server that says "at once" is not asked as often as it can answer.
+    let at_once = answering(|_, _| Reply::with(429, "Retry-After: 0\r\n", "{}"));
+    launch(&at_once.address(), "root").is_error(75, &["too many requests", "attempts"]);
+    assert!(at_once.seen().len() <= 12, "{} requests", at_once.seen().len());
+    // The time may end while it does not answer at all; what it said before is told.
+    let silent =
+        answering(
+            |_, number| {
+                if number == 0 { Reply::with(429, "Retry-After: 0\r\n", "{}") } else { Reply::Hang(Vec::new()) }
+            },
+        );
+    launch(&silent.address(), "root").is_error(75, &["too many requests", "gave up after 2 attempts"]);
     let later = answering(|_, _| Reply::with(429, "Retry-After: 3600\r\n", ""));
     let start = Instant::now();
     launch(&later.address(), "root").is_error(75, &["too many requests"]);

@@ -15,15 +15,24 @@
 
 mod support;
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use clap::CommandFactory;
+use serde_json::json;
+use support::dialogue::Dialogue;
 use support::kernelspecs::succeed;
 use support::launcher::{Scratch, binary, run};
+use support::python::python;
+
+/// The completion script for `shell`, in a file.
+fn script(scratch: &Scratch, shell: &str) -> PathBuf {
+    scratch.file(&format!("completions.{shell}"), succeed(Command::new(binary()).args(["completions", shell])).stdout)
+}
 
 /// What bash offers for the last of `words`.
 fn offered(scratch: &Scratch, words: &[&str]) -> Vec<String> {
-    let script = succeed(Command::new(binary()).args(["completions", "bash"])).stdout;
-    let script = scratch.file("completions", script);
+    let script = script(scratch, "bash");
     // As bash's own completion does: the function that is registered for the command, with the words.
     let ask = r#"
         . "$1"; shift
@@ -47,6 +56,81 @@ fn bash_completes_subcommands_flags_and_values() {
     assert!(!offered(&scratch, &["jupyter-vault", ""]).contains(&"hold".to_owned()), "what is hidden is not offered");
 }
 
+/// A shell on a terminal, after it has read the script, with the keys that are pressed and what it then shows.
+fn pressed(argv: &[&str], load: &str, keys: &[(&str, &str)]) {
+    let scratch = Scratch::new();
+    let mut command = Command::new(python());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/terminal.py"));
+    let mut terminal = Dialogue::with(&mut command);
+    let path = format!("{}:/usr/bin:/bin", binary().parent().unwrap().display());
+    let env =
+        json!({"PATH": path, "HOME": scratch.path("home"), "TERM": "dumb", "PS1": "ready> ", "LC_ALL": "C.UTF-8"});
+    terminal.ask("start", json!({"argv": argv, "env": env}));
+    terminal.ask("expect", json!({"text": "ready> "}));
+    let load = load.replace("SCRIPT", script(&scratch, argv[0]).to_str().unwrap());
+    terminal.ask("send", json!({"text": format!("{load}; echo loa''ded >&2\n")}));
+    terminal.ask("expect", json!({"text": "loaded"}));
+    for (typed, shown) in keys {
+        terminal.ask("send", json!({"text": format!("{typed}\t")}));
+        terminal.ask("expect", json!({ "text": shown }));
+        // The line is thrown away.
+        terminal.ask("send", json!({"text": "\u{3}"}));
+        terminal.ask("expect", json!({"text": "ready> "}));
+    }
+    terminal.ask("send", json!({"text": "exit\n"}));
+    terminal.ask("end", json!({}));
+}
+
+const KEYS: &[(&str, &str)] = &[
+    ("jupyter-vault wr", "jupyter-vault wrap "),
+    ("jupyter-vault wrap --dr", "jupyter-vault wrap --dry-run"),
+    ("jupyter-vault exec --on-error st", "jupyter-vault exec --on-error start-without"),
+];
+
+#[test]
+fn the_tab_key_completes_in_bash() {
+    pressed(&["bash", "--norc", "--noprofile", "-i"], ". SCRIPT", KEYS);
+}
+
+#[test]
+#[ignore = "needs zsh"]
+fn the_tab_key_completes_in_zsh() {
+    pressed(&["zsh", "-f", "-i"], "autoload -U compinit; compinit -u -D; . SCRIPT", KEYS);
+}
+
+#[test]
+#[ignore = "needs fish"]
+fn fish_completes_subcommands_flags_and_values() {
+    let scratch = Scratch::new();
+    let script = script(&scratch, "fish");
+    for (typed, offered) in [("wr", "wrap\t"), ("wrap --dr", "--dry-run\t"), ("exec --on-error st", "start-without\t")]
+    {
+        let mut fish = Command::new("fish");
+        fish.args(["--no-config", "-c", "source $argv[1]; complete -C \"jupyter-vault $argv[2]\""])
+            .arg(&script)
+            .arg(typed);
+        let outcome = succeed(fish.env("HOME", scratch.path("home")));
+        assert!(String::from_utf8_lossy(&outcome.stdout).starts_with(offered), "{typed}: {outcome:?}");
+    }
+}
+
+#[test]
+fn every_subcommand_option_and_value_has_a_word_of_help() {
+    let whole = jupyter_vault::cli::Cli::command();
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
+    let mut options = 0;
+    for command in shown {
+        assert!(command.get_about().is_some(), "{}", command.get_name());
+        for argument in command.get_arguments() {
+            options += 1;
+            let name = format!("{} {}", command.get_name(), argument.get_id());
+            let help = argument.get_help().unwrap_or_else(|| panic!("{name}")).to_string();
+            assert!(help.trim().len() > 5 && !help.ends_with("  "), "{name}: {help:?}");
+        }
+    }
+    assert!(options > 50, "{options}");
+}
+
 #[test]
 fn every_shell_gets_a_script() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
@@ -67,6 +151,17 @@ fn each_subcommand_has_a_man_page() {
     let whole = succeed(Command::new(binary()).arg("man")).stdout;
     assert!(String::from_utf8(whole).unwrap().contains("jupyter\\-vault\\-wrap(1)"));
     run(Command::new(binary()).arg("man").arg(scratch.path("nowhere"))).is_error(71, &["can't be written"]);
+}
+
+#[test]
+#[ignore = "needs mandoc"]
+fn mandoc_has_nothing_to_say_against_the_pages() {
+    let scratch = Scratch::new();
+    let folder = scratch.path("home");
+    succeed(Command::new(binary()).arg("man").arg(&folder));
+    let pages = std::fs::read_dir(&folder).unwrap().map(|page| page.unwrap().path());
+    let outcome = run(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).args(pages));
+    assert_eq!((outcome.code(), outcome.stdout), (Some(0), Vec::new()));
 }
 
 #[test]

@@ -21,11 +21,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::front_end::{Cell, config};
 use support::kernels::command;
 use support::launcher::{Scratch, binary};
 use support::openbao::Server;
+use support::remote;
 use support::server::{JupyterServer, Kind, User};
 
 /// A kernel as the tests call it, as people do, and a cell that prints how long the secret is.
@@ -44,69 +45,121 @@ const KERNELS: &[(&str, &str, &str)] = &[
     ("octave_kernel", "octave_kernel", "printf('length %d\\n', length(getenv('MATRIX_SECRET')))"),
 ];
 
-const SERVERS: &[&str] =
-    &["Jupyter Server", "JupyterLab", "Kernel Gateway", "Enterprise Gateway", "Jupyter Server with a gateway"];
+/// Enterprise Gateway's way to other hosts, where it starts kernels by launchers of its own.
+const DISTRIBUTED: &str = "Enterprise Gateway, distributed";
+
+const SERVERS: &[&str] = &[
+    "Jupyter Server",
+    "JupyterLab",
+    "Kernel Gateway",
+    "Enterprise Gateway",
+    DISTRIBUTED,
+    "Jupyter Server with a gateway",
+];
+
+/// A server that has no way to start that kernel, with us or without.
+const NO_WAY: &str = "–";
 
 const HEAD: &str = "# Kernels and servers\n\n\
     Each kernel, started through the launcher by each server: `yes` where the secret was in its environment after the\n\
     start and after a restart. Written by a test, which fails when what runs is not what stands here:\n\
     `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored`.\n\n";
 
+const FOOT: &str = "\n\
+    - Enterprise Gateway starts kernels on other hosts (`DistributedProcessProxy`) by a launcher of its own, which it has\n  \
+    for Python, R and Scala: `–` is where it has none.\n\
+    - ILua is left out: it had the secret under four of these servers, and hung under Jupyter Server; why is not known.\n";
+
 /// What became of each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
 type Rows = BTreeMap<String, Vec<String>>;
+
+/// Installs a kernelspec whose command is behind the launcher.
+fn install(scratch: &Scratch, server: &Server, name: &str, command: &[String], more: &Value) {
+    let folder = format!("home/kernels/{}", name.replace('_', "-"));
+    std::fs::create_dir_all(scratch.path(&folder)).unwrap();
+    let launcher = ["exec", "--config", "{resource_dir}/vault.toml", "--"].map(str::to_owned);
+    let argv = [binary().display().to_string()].into_iter().chain(launcher).chain(command.iter().cloned());
+    let mut spec = json!({"argv": argv.collect::<Vec<_>>(), "display_name": name, "language": "any"});
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    scratch.file(&format!("{folder}/kernel.json"), spec.to_string());
+    scratch.file(&format!("{folder}/vault.toml"), config(&server.address(), "matrix"));
+    scratch.file(&format!("{folder}/token"), "root");
+}
 
 /// Runs those kernels under every server.
 fn run_all(names: &[&str]) -> Rows {
     let server = Server::shared();
     server.put("matrix", &json!({"MATRIX_SECRET": "canary-of-21-letters!"}));
-    let scratch = Scratch::new();
+    let (near, far) = (Scratch::new(), Scratch::new());
     for name in names {
-        let folder = format!("home/kernels/{}", name.replace('_', "-"));
-        std::fs::create_dir_all(scratch.path(&folder)).unwrap();
-        let launcher = ["exec", "--config", "{resource_dir}/vault.toml", "--"].map(str::to_owned);
-        let argv = [binary().display().to_string()].into_iter().chain(launcher).chain(command(name));
         // A gateway passes no PATH on, and some kernels look for programs.
-        let spec = json!({
-            "argv": argv.collect::<Vec<_>>(), "display_name": name, "language": "any",
-            "env": {"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        });
-        scratch.file(&format!("{folder}/kernel.json"), spec.to_string());
-        scratch.file(&format!("{folder}/vault.toml"), config(&server.address(), "matrix"));
-        scratch.file(&format!("{folder}/token"), "root");
-    }
-    let mut rows = Rows::new();
-    for which in SERVERS {
-        let own = Scratch::new();
-        let (first, second) = match *which {
-            "Jupyter Server" => (JupyterServer::start(Kind::JupyterServer, &scratch, &[]), None),
-            "JupyterLab" => (JupyterServer::start(Kind::JupyterLab, &scratch, &[]), None),
-            "Kernel Gateway" => (JupyterServer::start(Kind::KernelGateway, &scratch, &[]), None),
-            "Enterprise Gateway" => (JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]), None),
-            _ => {
-                let gateway = JupyterServer::start(Kind::KernelGateway, &scratch, &[]);
-                let url = format!("--GatewayClient.url={}", gateway.address());
-                let options = [url.as_str(), "--GatewayClient.auth_token=server-token"];
-                (JupyterServer::start_with(Kind::JupyterServer, &own, &[], &options), Some(gateway))
-            }
-        };
-        let mut user = User::of(&first);
-        for name in names {
-            let outcome = one(&mut user, name);
-            println!("{name} under {which}: {outcome}");
-            rows.entry((*name).to_owned()).or_default().push(outcome);
+        let path = json!({"PATH": "/usr/local/bin:/usr/bin:/bin"});
+        install(&near, server, name, &command(name), &json!({"env": path}));
+        if let Some(command) = remote::command(name) {
+            let proxy = json!({"process_proxy": {"class_name": remote::DISTRIBUTED}});
+            let more = json!({"env": remote::variables(&far.path("home/modules")), "metadata": proxy});
+            install(&far, server, name, &command, &more);
         }
-        drop((user, first, second));
+    }
+    // Most of the time is waiting.
+    let columns: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let (near, far) = (&near, &far);
+        let running: Vec<_> = SERVERS.iter().map(|which| scope.spawn(|| column(which, names, near, far))).collect();
+        running.into_iter().map(|column| column.join().expect("a column")).collect()
+    });
+    let mut rows = Rows::new();
+    for (number, name) in names.iter().enumerate() {
+        rows.insert((*name).to_owned(), columns.iter().map(|column| column[number].clone()).collect());
     }
     rows
+}
+
+/// Runs those kernels under one server: with the kernelspecs of `near`, or those for other hosts in `far`.
+fn column(which: &str, names: &[&str], near: &Scratch, far: &Scratch) -> Vec<String> {
+    // Each server has its own folders, and the kernelspecs of all.
+    let scratch = Scratch::new();
+    let kernels = if which == DISTRIBUTED { far } else { near }.path("home/kernels");
+    std::os::unix::fs::symlink(kernels, scratch.path("home/kernels")).unwrap();
+    let own = Scratch::new();
+    let (first, second) = match which {
+        "Jupyter Server" => (JupyterServer::start(Kind::JupyterServer, &scratch, &[]), None),
+        "JupyterLab" => (JupyterServer::start(Kind::JupyterLab, &scratch, &[]), None),
+        "Kernel Gateway" => (JupyterServer::start(Kind::KernelGateway, &scratch, &[]), None),
+        "Enterprise Gateway" => (JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]), None),
+        DISTRIBUTED => {
+            let logs = scratch.path("runtime").display().to_string();
+            let variables = [("EG_KERNEL_LOG_DIR", logs.as_str()), ("EG_KERNEL_LAUNCH_TIMEOUT", "60")];
+            let options = ["--EnterpriseGatewayApp.remote_hosts=localhost"];
+            (JupyterServer::start_with(Kind::EnterpriseGateway, &scratch, &variables, &options), None)
+        }
+        _ => {
+            let gateway = JupyterServer::start(Kind::KernelGateway, &scratch, &[]);
+            let url = format!("--GatewayClient.url={}", gateway.address());
+            let options = [url.as_str(), "--GatewayClient.auth_token=server-token"];
+            (JupyterServer::start_with(Kind::JupyterServer, &own, &[], &options), Some(gateway))
+        }
+    };
+    let mut user = User::of(&first);
+    let mut outcomes = Vec::new();
+    for name in names {
+        let none = which == DISTRIBUTED && remote::command(name).is_none();
+        let outcome = if none { NO_WAY.to_owned() } else { one(&mut user, name) };
+        println!("{name} under {which}: {outcome}");
+        outcomes.push(outcome);
+    }
+    drop((user, first, second));
+    outcomes
 }
 
 /// Starts, looks, restarts, looks again.
 fn one(user: &mut User, name: &str) -> String {
     let code = KERNELS.iter().find(|(kernel, ..)| *kernel == name).expect("a kernel").2;
     user.ask("launch", json!({"name": name.replace('_', "-"), "env": {"KERNEL_USERNAME": "ada"}}));
-    let started = user.shown(code);
+    let started = look(user, code);
     user.ask("restart", json!({}));
-    let restarted = user.shown(code);
+    let restarted = look(user, code);
     user.ask("delete", json!({}));
     if has_it(&started) && has_it(&restarted) {
         "yes".to_owned()
@@ -118,6 +171,14 @@ fn one(user: &mut User, name: &str) -> String {
 
 fn has_it(cell: &Cell) -> bool {
     cell.printed().contains("length 21")
+}
+
+/// Some kernels print after they have said that they are idle, and a gateway that has not joined a new kernel's iopub
+/// yet misses what its first cell prints.
+fn look(user: &mut User, code: &str) -> Cell {
+    let mut look = || Cell(user.ask("cell", json!({"code": code, "shows": 10})));
+    let cell = look();
+    if cell.printed().is_empty() && cell.status() == "ok" { look() } else { cell }
 }
 
 fn file() -> PathBuf {
@@ -140,7 +201,7 @@ fn text(rows: &Rows) -> String {
             text.extend(["| ", shown, " | ", &row.join(" | "), " |\n"]);
         }
     }
-    text
+    text + FOOT
 }
 
 /// Two tests write one file.
@@ -149,7 +210,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// Runs those kernels; compares their rows with the docs, or puts them there.
 fn check(names: &[&str]) {
     let rows = run_all(names);
-    println!("{}", text(&rows));
+    println!("{}", text(&rows).trim_end_matches(FOOT));
     let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut docs = written();
     if std::env::var_os("JUPYTER_VAULT_WRITE_MATRIX").is_some() {
@@ -170,7 +231,7 @@ fn the_matrix_of_kernels_and_servers_is_as_the_docs_say() {
 }
 
 #[test]
-#[ignore = "needs R and Octave: Debian's r-cran-irkernel, octave"]
+#[ignore = "needs R and Octave: Debian's r-cran-irkernel, r-cran-argparse, r-cran-stringr, octave"]
 fn the_matrix_of_debians_kernels_is_as_the_docs_say() {
     check(&["ir", "octave_kernel"]);
 }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use support::front_end::{config, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually};
 use support::openbao::Server;
-use support::python;
+use support::remote;
 use support::server::{JupyterServer, Kind, User};
 
 const LOOK: &str = "import os, json; print(json.dumps({'pid': os.getpid(), \
@@ -96,30 +96,18 @@ fn through_enterprise_gateways_local_process_proxy() {
     lives(&JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]));
 }
 
-/// Enterprise Gateway's own launcher for Python kernels, as its kernelspecs name it.
-fn launch_ipykernel() -> Vec<String> {
-    let script = python::enterprise_gateway_files().join("kernel-launchers/python/scripts/launch_ipykernel.py");
-    let mut command = vec![python::remote_kernel().display().to_string(), script.display().to_string()];
-    for option in ["kernel-id", "response-address", "public-key", "port-range"] {
-        command.extend([format!("--{option}"), format!("{{{}}}", option.replace('-', "_"))]);
-    }
-    command.extend(["--spark-context-initialization-mode", "none"].map(str::to_owned));
-    command
-}
-
 /// Gives the kernelspec a process proxy.
 fn with_process_proxy(scratch: &Scratch, class: &str) {
     let file = scratch.path("home/kernels/vaulted/kernel.json");
     let mut spec: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    spec["metadata"] =
-        json!({"process_proxy": {"class_name": format!("enterprise_gateway.services.processproxies.{class}")}});
+    spec["metadata"] = json!({"process_proxy": {"class_name": class}});
     std::fs::write(file, spec.to_string()).unwrap();
 }
 
 #[test]
 fn through_enterprise_gateways_distributed_process_proxy() {
-    let scratch = vaulted(&launch_ipykernel());
-    with_process_proxy(&scratch, "distributed.DistributedProcessProxy");
+    let scratch = vaulted(&remote::command("remote").unwrap());
+    with_process_proxy(&scratch, remote::DISTRIBUTED);
     let logs = scratch.path("runtime").display().to_string();
     // A host that is this one is reached without ssh.
     let options = ["--EnterpriseGatewayApp.remote_hosts=localhost"];

@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
+use support::agent::Agent;
 use support::dialogue::Dialogue;
-use support::faults::{Faults, relay_to};
+use support::faults::{Faults, Reply, relay_to};
 use support::launcher::{Outcome, Scratch, binary, run};
 use support::openbao::{Server, free_ports};
 use support::python::python;
@@ -33,6 +34,42 @@ struct Method {
     mount: String,
     /// Flags by name, less method and mount.
     flags: Vec<(&'static str, String)>,
+    /// What stands in for a Kubernetes API server, which OpenBao asks about a service account's token.
+    _review: Option<Faults>,
+}
+
+impl Method {
+    fn new(name: &'static str, mount: String, flags: Vec<(&'static str, String)>) -> Self {
+        Self { name, mount, flags, _review: None }
+    }
+}
+
+/// A role of a kubernetes mount for the service account `ada`.
+fn kubernetes(server: &Server, scratch: &Scratch, mount: String) -> Method {
+    let review = Faults::start(|_, _| {
+        let user = json!({"username": "system:serviceaccount:hub:ada", "uid": "u-1", "groups": []});
+        let status = json!({"authenticated": true, "user": user});
+        let answer = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
+        Reply::json(201, &answer.to_string())
+    });
+    let claims = json!({
+        "iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:hub:ada",
+        "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64,
+        "kubernetes.io": {"namespace": "hub", "serviceaccount": {"name": "ada", "uid": "u-1"}},
+    });
+    let (public, token) = support::jwt::signed_jwt(server, &claims);
+    let ca = std::fs::read_to_string(server.certificates.cert("ca")).unwrap();
+    let config = json!({
+        "kubernetes_host": review.address(), "pem_keys": [public], "disable_local_ca_jwt": true,
+        "kubernetes_ca_cert": ca, "disable_iss_validation": true,
+    });
+    server.must("POST", &format!("auth/{mount}/config"), &config);
+    let role = json!({
+        "bound_service_account_names": "ada", "bound_service_account_namespaces": "hub", "token_policies": "setup",
+    });
+    server.must("POST", &format!("auth/{mount}/role/jupyter"), &role);
+    let flags = vec![("--role", "jupyter".into()), ("--jwt-file", private(scratch, "service-account", &token))];
+    Method { name: "kubernetes", mount, flags, _review: Some(review) }
 }
 
 /// The shared server with the secret and the policy that all the logins here get.
@@ -57,7 +94,13 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
         mount
     };
     let (userpass, approle, jwt, cert) = (mount("userpass"), mount("approle"), mount("jwt"), mount("cert"));
-    server.must("POST", &format!("auth/{userpass}/users/ada"), &json!({"password": "pw-canary", "policies": "setup"}));
+    // OpenBao has no LDAP; its login is the same request under another mount.
+    let ldap = format!("{prefix}-ldap");
+    server.enable_auth("userpass", &ldap);
+    for mount in [&userpass, &ldap] {
+        let account = json!({"password": "pw-canary", "policies": "setup"});
+        server.must("POST", &format!("auth/{mount}/users/ada"), &account);
+    }
     server.must("POST", &format!("auth/{approle}/role/jupyter"), &json!({"token_policies": "setup"}));
     let role = format!("auth/{approle}/role/jupyter");
     let role_id = server.api("GET", &format!("{role}/role-id"), None).1["data"]["role_id"].as_str().unwrap().to_owned();
@@ -73,38 +116,25 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
     let ca = std::fs::read_to_string(server.certificates.cert("ca")).unwrap();
     server.must("POST", &format!("auth/{cert}/certs/ada"), &json!({"certificate": ca, "token_policies": "setup"}));
     let file = |path: PathBuf| path.display().to_string();
+    let with_password =
+        || vec![("--username", "ada".into()), ("--password-file", private(scratch, "password", "pw-canary\n"))];
+    let secret_id = secret_id.as_str().unwrap();
+    let ids = vec![
+        ("--role-id-file", private(scratch, "role-id", &role_id)),
+        ("--secret-id-file", private(scratch, "secret-id", secret_id)),
+    ];
+    let certificate = vec![
+        ("--client-cert", file(server.certificates.cert("client"))),
+        ("--client-key", file(server.certificates.key("client"))),
+    ];
     vec![
-        Method {
-            name: "token",
-            mount: String::new(),
-            flags: vec![("--token-file", private(scratch, "token", &token))],
-        },
-        Method {
-            name: "userpass",
-            mount: userpass,
-            flags: vec![("--username", "ada".into()), ("--password-file", private(scratch, "password", "pw-canary\n"))],
-        },
-        Method {
-            name: "approle",
-            mount: approle,
-            flags: vec![
-                ("--role-id-file", private(scratch, "role-id", &role_id)),
-                ("--secret-id-file", private(scratch, "secret-id", secret_id.as_str().unwrap())),
-            ],
-        },
-        Method {
-            name: "jwt",
-            mount: jwt,
-            flags: vec![("--role", "jupyter".into()), ("--jwt-file", private(scratch, "jwt", &signed))],
-        },
-        Method {
-            name: "cert",
-            mount: cert,
-            flags: vec![
-                ("--client-cert", file(server.certificates.cert("client"))),
-                ("--client-key", file(server.certificates.key("client"))),
-            ],
-        },
+        Method::new("token", String::new(), vec![("--token-file", private(scratch, "token", &token))]),
+        Method::new("userpass", userpass, with_password()),
+        Method::new("ldap", ldap, with_password()),
+        Method::new("approle", approle, ids),
+        Method::new("jwt", jwt, vec![("--role", "jupyter".into()), ("--jwt-file", private(scratch, "jwt", &signed))]),
+        kubernetes(server, scratch, mount("kubernetes")),
+        Method::new("cert", cert, certificate),
     ]
 }
 
@@ -298,9 +328,9 @@ impl Terminal {
 fn answers(method: &Method) -> Vec<(&'static str, String)> {
     let questions: &[&str] = match method.name {
         "token" => &["The file with the token"],
-        "userpass" => &["Your user name in Vault", "The file with the password"],
+        "userpass" | "ldap" => &["Your user name in Vault", "The file with the password"],
         "approle" => &["The file with the role id", "The file with the secret id"],
-        "jwt" => &["The role", "The file with the JWT"],
+        "jwt" | "kubernetes" => &["The role", "The file with the JWT"],
         _ => &["The file with the client certificate", "The file with its key"],
     };
     questions.iter().copied().zip(method.flags.iter().map(|(_, value)| value.clone())).collect()
@@ -341,6 +371,69 @@ fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
         assert!(stdout.contains("healthy") && !shown.contains("canary"), "{stdout}{shown}");
         works(&scratch, &output, &[]);
     }
+}
+
+#[test]
+fn an_agent_is_set_up_by_its_socket_and_by_its_port() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let agent = Agent::start(server, &scratch, "setup-agent", "setup");
+    for (number, address) in [agent.by_socket(), agent.by_port()].iter().enumerate() {
+        let output = scratch.path(&format!("agent-{number}.toml"));
+        let to = output.to_str().unwrap();
+        let flags = ["--address", address, "--auth-method", "agent", "--secrets", "secret/setup/ada", "--output", to];
+        let outcome = set_up(&scratch, &flags);
+        assert_eq!(outcome.code(), Some(0), "{} {:?}", outcome.stderr, outcome.stdout);
+        works(&scratch, &output, &[]);
+        std::fs::remove_file(&output).unwrap();
+        let mut terminal = Terminal::start(&scratch, &["--output", to]);
+        terminal.answer("Vault's address: ", address);
+        terminal.answer("The namespace", "");
+        terminal.answer("How to log in", "agent");
+        terminal.expect("policies: default, setup");
+        terminal.answer("Where the secrets are", "secret/setup/ada");
+        terminal.answer("More secrets", "");
+        let (code, stdout, shown) = terminal.end();
+        assert_eq!(code, 0, "{stdout}\n{shown}");
+        works(&scratch, &output, &[]);
+    }
+}
+
+#[test]
+fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    let wrap = || server.wrapped("auth/token/create", &json!({"policies": ["setup"], "ttl": "5m"}));
+    let file = private(&scratch, "wrapped", &wrap());
+    let address = server.address();
+    let output = scratch.path("config/vault.toml");
+    let launched = || run(scratch.launcher().args(["exec", "--", "/usr/bin/env", "-0"]));
+    let flags = ["--address", &address, "--auth-method", "wrapped", "--secrets", "secret/setup/ada"];
+    set_up(&scratch, &flags).is_error(64, &["--wrapped-token-file"]);
+    let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
+    let said = String::from_utf8(outcome.stdout).unwrap();
+    assert_eq!(outcome.status.code(), Some(0), "{} {said}", outcome.stderr);
+    assert!(said.contains("healthy: the sources were not tried"), "{said}");
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(text.contains(&format!("method = \"wrapped\"\nwrapped_token_file = {file:?}\n")), "{text}");
+    assert_eq!(launched().environment()["API_KEY"], "canary-1");
+    // Used up: setup says so, and with the next one it goes on.
+    std::fs::remove_file(&output).unwrap();
+    let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
+    outcome.is_error(77, &["used already"]);
+    let mut terminal = Terminal::start(&scratch, &["--address", &address, "--namespace", ""]);
+    terminal.answer("How to log in", "wrapped");
+    terminal.answer("The file with the wrapping token", &file);
+    terminal.expect("used already");
+    private(&scratch, "wrapped", &wrap());
+    terminal.answer("How to log in", "wrapped");
+    terminal.answer("The file with the wrapping token", &file);
+    terminal.expect("left for the kernel");
+    terminal.answer("Where the secrets are", "secret/setup/ada");
+    terminal.answer("More secrets", "");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 0, "{stdout}\n{shown}");
+    assert_eq!(launched().environment()["API_KEY"], "canary-1");
 }
 
 #[test]
@@ -390,7 +483,7 @@ fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
     let scratch = Scratch::new();
     let all = methods(server, &scratch, "typed");
     let read = |file: &str| std::fs::read_to_string(file).unwrap().trim().to_owned();
-    for method in all.iter().filter(|method| ["token", "userpass", "approle"].contains(&method.name)) {
+    for method in all.iter().filter(|method| ["token", "userpass", "ldap", "approle"].contains(&method.name)) {
         let folder = scratch.path(&format!("typed-{}", method.name));
         let output = folder.join("vault.toml");
         let address = server.address();

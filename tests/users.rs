@@ -18,27 +18,68 @@
 mod support;
 
 use std::cell::RefCell;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Barrier, LazyLock};
 
 use serde_json::{Value, json};
 use support::faults::{Faults, Reply};
 use support::front_end::{ipykernel, kernelspec};
+use support::jwt::signed_jwt;
 use support::launcher::Scratch;
 use support::openbao::Server;
-use support::policies::{log_in, two_users};
+use support::policies::{load, log_in, two_users};
 use support::server::{JupyterServer, Kind, User};
 
 const LOOK: &str = "import os, json; print(json.dumps({'own': os.environ.get('OWN'), \
     'credentials': sorted(n for n in os.environ if 'VAULT' in n)}))";
 
-/// A server with Ada and Bert, who each have a secret named OWN.
+/// A server with Ada and Bert, who each have a secret named OWN, and log in by password or JWT.
 fn openbao() -> &'static Server {
     static SERVER: LazyLock<Server> = LazyLock::new(|| {
         let server = Server::start();
         two_users(&server);
+        server.enable_auth("jwt", "jwt");
+        load(&server, "jupyter-jwt", "user.hcl", "jwt/");
+        let (public, _) = signed_jwt(&server, &json!({}));
+        let config = json!({"jwt_validation_pubkeys": [public], "default_role": "jupyter"});
+        server.must("POST", "auth/jwt/config", &config);
+        let role = json!({
+            "role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": "jupyter-jwt",
+            "claim_mappings": {"sub": "username"},
+        });
+        server.must("POST", "auth/jwt/role/jupyter", &role);
         server
     });
     &SERVER
+}
+
+/// A JWT that says whose it is, as an identity provider makes one.
+fn jwt_of(user: &str, audience: &str) -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let claims = json!({
+        "sub": user, "aud": audience, "jti": NUMBER.fetch_add(1, Relaxed).to_string(),
+        "iat": 1_700_000_000_u64, "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64,
+    });
+    signed_jwt(openbao(), &claims).1
+}
+
+/// A credential that a user's requests bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    Token,
+    Jwt,
+}
+
+impl Brought {
+    fn variable(self) -> &'static str {
+        if self == Self::Token { "KERNEL_VAULT_TOKEN" } else { "KERNEL_VAULT_JWT" }
+    }
+
+    /// A new one of that user's.
+    fn of(self, user: &str) -> String {
+        if self == Self::Token { log_in(openbao(), user) } else { jwt_of(user, "vault") }
+    }
 }
 
 /// A kernelspec that takes the request's credential for `path`.
@@ -76,11 +117,10 @@ fn look(user: &mut User) -> Result<String, String> {
     Ok(seen["own"].as_str().unwrap_or("none").to_owned())
 }
 
-/// Everything that a client may try to say of itself, in favour of Ada's path and another server.
-fn forged(elsewhere: &str) -> Value {
-    let token = log_in(openbao(), "bert");
-    json!({
-        "KERNEL_VAULT_TOKEN": token,
+/// Everything that a client may try to say of itself, in favour of Ada's path and another server, beside a
+/// credential of Bert's.
+fn forged(elsewhere: &str, brought: Brought) -> Value {
+    let mut said = json!({
         "KERNEL_USERNAME": "ada", "KERNEL_USER": "ada", "KERNEL_METADATA_USERNAME": "ada", "KERNEL_ENTITY_ID": "ada",
         "KERNEL_VAULT_ADDR": elsewhere, "KERNEL_VAULT_ADDRESS": elsewhere, "KERNEL_VAULT_NAMESPACE": "other",
         "KERNEL_VAULT_SECRETS": "secret/users/ada", "KERNEL_VAULT_CONFIG": "/etc/passwd",
@@ -89,26 +129,33 @@ fn forged(elsewhere: &str) -> Value {
         "JUPYTER_VAULT_ADDRESS": elsewhere, "JUPYTER_VAULT_SECRETS": "secret/users/ada",
         "JUPYTER_VAULT_CONFIG": "/dev/null", "JUPYTER_VAULT_ON_ERROR": "start-without",
         "JUPYTER_VAULT_TOKEN": "root", "JUPYTER_VAULT_AUTH_METHOD": "token", "JUPYTER_CONFIG_DIR": "/tmp",
+        "JUPYTER_VAULT_JWT": "e.e.e", "JUPYTER_VAULT_AUTH_ROLE": "admin", "JUPYTER_VAULT_AUTH_MOUNT": "userpass",
+        "KERNEL_VAULT_ROLE": "admin", "KERNEL_VAULT_MOUNT": "userpass", "KERNEL_VAULT_AUTH_METHOD": "userpass",
+        "KERNEL_SUB": "ada", "KERNEL_SERVICE_ACCOUNT_NAME": "ada", "KERNEL_ID": "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "KERNEL_NAMESPACE": "other",
         "HTTP_PROXY": elsewhere, "http_proxy": elsewhere, "VAULT_PROXY_ADDR": elsewhere,
         "JPY_SESSION_NAME": "ada", "HOME": "/", "PATH": "/nowhere", "LD_PRELOAD": "/nowhere.so",
-    })
+    });
+    said[brought.variable()] = json!(brought.of("bert"));
+    said
 }
 
-fn nobody_gets_anothers(kind: Kind) {
+fn nobody_gets_anothers(kind: Kind, brought: Brought) {
     let own = vaulted("secret/users/{metadata.username}");
     // A gateway's own credentials, in its environment and its home, are nobody's.
     std::fs::write(own.path("home/.vault-token"), "root").unwrap();
     let gateway_has = [("VAULT_TOKEN", "root"), ("BAO_TOKEN", "root"), ("JUPYTER_VAULT_TOKEN", "root")];
     let gateway = JupyterServer::start(kind, &own, &gateway_has);
     let (mut ada, mut bert) = (User::of(&gateway), User::of(&gateway));
-    let tokens = RefCell::new(Vec::new());
-    let token_of = |user: &str| {
-        tokens.borrow_mut().push(log_in(openbao(), user));
-        json!({"KERNEL_USERNAME": user, "KERNEL_VAULT_TOKEN": tokens.borrow().last()})
+    let credentials = RefCell::new(Vec::new());
+    let credential_of = |user: &str| {
+        credentials.borrow_mut().push(brought.of(user));
+        let mut said = json!({ "KERNEL_USERNAME": user });
+        said[brought.variable()] = json!(credentials.borrow().last());
+        said
     };
     // Both at once, and after each other's restart.
-    ada.ask("launch", json!({ "env": token_of("ada") }));
-    bert.ask("launch", json!({ "env": token_of("bert") }));
+    ada.ask("launch", json!({ "env": credential_of("ada") }));
+    bert.ask("launch", json!({ "env": credential_of("bert") }));
     for _ in 0..2 {
         assert_eq!((look(&mut ada), look(&mut bert)), (Ok("ada".to_owned()), Ok("bert".to_owned())));
         ada.ask("restart", json!({}));
@@ -116,9 +163,9 @@ fn nobody_gets_anothers(kind: Kind) {
     }
     ada.ask("delete", json!({}));
     bert.ask("delete", json!({}));
-    // Whatever a request claims, the token decides; nothing is sent anywhere else.
+    // Whatever a request claims, the credential decides; nothing is sent anywhere else.
     let evil = Faults::start(|_, _| Reply::json(403, "{}"));
-    assert_eq!(launched(&mut bert, &forged(&evil.address())), Ok("bert".to_owned()));
+    assert_eq!(launched(&mut bert, &forged(&evil.address(), brought)), Ok("bert".to_owned()));
     assert_eq!(evil.connections(), 0);
     // No credential, an empty one, another's that is none.
     for mut variables in [json!({}), json!({"KERNEL_VAULT_TOKEN": ""}), json!({"KERNEL_VAULT_JWT": " "})] {
@@ -126,22 +173,49 @@ fn nobody_gets_anothers(kind: Kind) {
         let refused = launched(&mut bert, &variables).unwrap_err();
         assert!(refused.contains("brings no credential"), "{refused}");
     }
-    let refused =
-        launched(&mut bert, &json!({"KERNEL_USERNAME": "ada", "KERNEL_VAULT_TOKEN": "s.canary"})).unwrap_err();
-    assert!(!refused.contains("canary"), "{refused}");
+    let mut forgeries = vec!["s.canary".to_owned()];
+    if brought == Brought::Jwt {
+        // Bert's JWT with Ada's name in it, unsigned or with the signature of the true one, and one for others.
+        let [berts, adas] = ["bert", "ada"].map(|user| jwt_of(user, "vault"));
+        let parts: Vec<_> = berts.split('.').collect();
+        let claims = adas.split('.').nth(1).unwrap();
+        // {"alg":"none","typ":"JWT"}
+        let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+        forgeries.extend([
+            format!("{}.{claims}.{}", parts[0], parts[2]),
+            format!("{unsigned}.{claims}."),
+            jwt_of("ada", "elsewhere"),
+        ]);
+    }
+    for forgery in &forgeries {
+        let mut said = json!({"KERNEL_USERNAME": "ada"});
+        said[brought.variable()] = json!(forgery);
+        let refused = launched(&mut bert, &said).unwrap_err();
+        assert!(!refused.contains(forgery) && (refused.contains("accept") || refused.contains("refused")), "{refused}");
+    }
     // At its usual level a gateway logs no credential.
     let log = gateway.log();
-    assert!(tokens.borrow().iter().all(|token| !log.contains(token)) && !log.contains("s.canary"), "{log}");
+    assert!(credentials.borrow().iter().chain(&forgeries).all(|credential| !log.contains(credential)), "{log}");
 }
 
 #[test]
 fn nobody_gets_anothers_from_kernel_gateway() {
-    nobody_gets_anothers(Kind::KernelGateway);
+    nobody_gets_anothers(Kind::KernelGateway, Brought::Token);
 }
 
 #[test]
 fn nobody_gets_anothers_from_enterprise_gateway() {
-    nobody_gets_anothers(Kind::EnterpriseGateway);
+    nobody_gets_anothers(Kind::EnterpriseGateway, Brought::Token);
+}
+
+#[test]
+fn nobody_gets_anothers_from_kernel_gateway_with_a_jwt() {
+    nobody_gets_anothers(Kind::KernelGateway, Brought::Jwt);
+}
+
+#[test]
+fn nobody_gets_anothers_from_enterprise_gateway_with_a_jwt() {
+    nobody_gets_anothers(Kind::EnterpriseGateway, Brought::Jwt);
 }
 
 /// With a path that the request fills, Vault's policy is what keeps users apart.

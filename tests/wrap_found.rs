@@ -67,6 +67,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         "venv/share/jupyter",
         "ipython",
         "userbase/share/jupyter",
+        "home/own",
     ]
     .iter()
     .enumerate()
@@ -75,7 +76,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         spec(&scratch.path(&format!("{place}/kernels")), &format!("only{number}"), IPYKERNEL);
     }
     let both = format!("{}/:{}", text("one"), text("two"));
-    let cases: [&[(&str, &str)]; 14] = [
+    let cases: [&[(&str, &str)]; 15] = [
         &[],
         &[("JUPYTER_PREFER_ENV_PATH", "0")],
         &[("JUPYTER_PREFER_ENV_PATH", "1")],
@@ -92,6 +93,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
             ("JUPYTER_PREFER_ENV_PATH", "off"),
         ],
         &[("IPYTHONDIR", &text("ipython"))],
+        &[("IPYTHONDIR", "~/own")],
         &[("PYTHONUSERBASE", &text("userbase"))],
         // What is active, and what is not Jupyter's Python, does not count.
         &[("VIRTUAL_ENV", &text("two")), ("CONDA_PREFIX", &text("one"))],
@@ -136,6 +138,47 @@ fn names_and_folders_count_as_they_do_for_jupyter() {
     spec(&root, "TWICE", IPYKERNEL);
     spec(&root, "twice", IPYKERNEL);
     agree(&scratch, &venv, &[]);
+    let outcome = run(&mut vault(&scratch, &["wrap", "twice"]));
+    assert_eq!(outcome.code(), Some(0));
+    assert!(outcome.stderr.contains("have one name for Jupyter"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_jupyters_configuration_leaves_out_is_left_out() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    for name in ["one", "two", "Three"] {
+        spec(&user(&scratch), name, IPYKERNEL);
+    }
+    let names = |file: &str, text: &str| {
+        let file = scratch.file(&format!("config/{file}"), text);
+        let seen = agree(&scratch, &venv, &[]);
+        std::fs::remove_file(file).unwrap();
+        let ours = seen.into_iter().filter(|(_, folder)| folder.starts_with(scratch.path("")));
+        ours.map(|(name, _)| name).filter(|name| name != "python3").collect::<Vec<_>>().join(" ")
+    };
+    let allowed = "c.KernelSpecManager.allowed_kernelspecs = ";
+    assert_eq!(names("jupyter_config.py", &format!("{allowed}{{'one', 'three', 'nowhere'}}\n")), "one three");
+    assert_eq!(names("jupyter_config.py", &format!("{allowed}{{'Three', 'two'}}\n")), "two");
+    assert_eq!(names("jupyter_config.json", r#"{"KernelSpecManager": {"whitelist": ["two"]}}"#), "two");
+    assert_eq!(names("jupyter_config.py", &format!("{allowed}set()\n")), "one three two");
+    assert_eq!(names("jupyter_config.py", "c.KernelSpecManager.ensure_native_kernel = False\n"), "one three two");
+    assert_eq!(names("jupyter_config.py", "this is no Python\n"), "one three two");
+    // Another program's configuration is not the list's.
+    assert_eq!(names("jupyter_server_config.py", &format!("{allowed}{{'one'}}\n")), "one three two");
+
+    // What it prints on its way is no answer of ours.
+    scratch.file("config/jupyter_config.py", format!("print('noise')\n{allowed}{{'one'}}\n"));
+    let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
+    let ours = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
+    ours(&["wrap", "two"]).is_error(64, &["Jupyter leaves two out", "allowed_kernelspecs"]);
+    // Where Jupyter itself can't read it, every kernelspec counts.
+    scratch.file("config/jupyter_config.py", format!("{allowed}3\n"));
+    assert_eq!(ours(&["wrap", "two"]).code(), Some(0));
+    // One that was wrapped and is left out since is unwrapped all the same.
+    scratch.file("config/jupyter_config.py", format!("{allowed}{{'one'}}\n"));
+    let outcome = ours(&["unwrap", "--all"]);
+    assert!(String::from_utf8_lossy(&outcome.stdout).contains("two: unwrapped"), "{outcome:?}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub struct Setup {
     /// Its key
     #[arg(long, value_name = "FILE")]
     pub client_key: Option<PathBuf>,
-    /// How to log in: token, userpass, ldap, approle, jwt, kubernetes, cert or agent
+    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert or agent
     #[arg(long, value_name = "METHOD")]
     pub auth_method: Option<String>,
     /// Where that method is mounted, if not under its own name
@@ -92,6 +92,9 @@ pub struct Setup {
     /// The file with the token (token)
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// The file with the wrapping token, which each start of a kernel needs anew (wrapped)
+    #[arg(long, value_name = "FILE")]
+    pub wrapped_token_file: Option<PathBuf>,
     /// The file with the password (userpass, ldap)
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,

@@ -2,7 +2,8 @@
 //!
 //! Jupyter goes through its folders in order; in each, a folder with a kernel.json is a kernelspec, its
 //! name in lower case is the kernel's, and the first of a name wins. When none is called `python3`, it
-//! makes one up from ipykernel. See jupyter_client's `KernelSpecManager.find_kernel_specs`.
+//! makes one up from ipykernel. Its configuration (`jupyter_config`) may forbid that, and may name the
+//! only kernels that count. See jupyter_client's `KernelSpecManager.find_kernel_specs`.
 
 use std::path::{Path, PathBuf};
 
@@ -62,8 +63,7 @@ impl Search {
             }
         }
         if facts.is_some_and(|facts| facts.ipython) {
-            let own = environment.path("IPYTHONDIR").or_else(|| environment.home().map(|home| home.join(".ipython")));
-            folders.extend(own.map(|own| own.join("kernels")));
+            folders.extend(ipython_dir(environment).map(|own| own.join("kernels")));
         }
         Self { folders, user, prefix, python }
     }
@@ -82,8 +82,16 @@ impl Search {
         if found.iter().all(|known| known.name != NATIVE_NAME) {
             found.extend(self.native(environment));
         }
+        found.retain(|found| self.is_allowed(&found.name));
         found.sort_by(|left, right| left.name.cmp(&right.name));
         found
+    }
+
+    /// Whether Jupyter's configuration lets that name count.
+    #[must_use]
+    pub fn is_allowed(&self, name: &str) -> bool {
+        let allowed = self.python.as_ref().map_or(&[][..], |python| &python.facts.allowed);
+        allowed.is_empty() || allowed.iter().any(|allowed| allowed == name)
     }
 
     /// Every folder of that name, in Jupyter's order: the first one is the kernel, the others are hidden.
@@ -92,6 +100,18 @@ impl Search {
         let name = name.to_lowercase();
         let all = self.folders.iter().flat_map(|folder| kernels_in(folder));
         all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
+    }
+
+    /// The other folders beside a kernelspec's whose names are the same but for case. Jupyter lists one of them,
+    /// and may start another.
+    #[must_use]
+    pub fn doubles(found: &Found) -> Vec<PathBuf> {
+        let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
+        let same = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).map(str::to_lowercase);
+            name.as_ref() == Some(&found.name) && *path != found.folder && path.join(KERNEL_JSON).is_file()
+        };
+        beside.map(|entry| entry.path()).filter(same).collect()
     }
 
     /// Every name of a folder, hidden or not.
@@ -105,7 +125,8 @@ impl Search {
     }
 
     fn native(&self, environment: &Environment) -> Option<Found> {
-        let python = self.python.as_ref().filter(|python| python.facts.ipykernel)?;
+        let wanted = |python: &&Python| python.facts.ipykernel && python.facts.native.unwrap_or(true);
+        let python = self.python.as_ref().filter(wanted)?;
         let native = python.native(environment)?;
         Some(Found { name: NATIVE_NAME.to_owned(), folder: native.folder.clone(), native: Some(native) })
     }
@@ -125,6 +146,18 @@ fn kernels_in(folder: &Path) -> Vec<(String, PathBuf)> {
         kernels.push((name, path));
     }
     kernels
+}
+
+/// IPython's `get_ipython_dir`.
+fn ipython_dir(environment: &Environment) -> Option<PathBuf> {
+    let home = environment.home();
+    match environment.path("IPYTHONDIR") {
+        Some(said) => match (said.strip_prefix("~"), home) {
+            (Ok(below), Some(home)) => Some(home.join(below)),
+            _ => Some(said),
+        },
+        None => home.map(|home| home.join(".ipython")),
+    }
 }
 
 /// jupyter_core's `jupyter_data_dir`, for a host without Python.

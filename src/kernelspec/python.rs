@@ -43,6 +43,11 @@ pub struct Facts {
     pub ipython: bool,
     /// Whether ipykernel is installed.
     pub ipykernel: bool,
+    /// The only names that count, if `KernelSpecManager.allowed_kernelspecs` says some.
+    #[serde(default)]
+    pub allowed: Vec<String>,
+    /// `KernelSpecManager.ensure_native_kernel`, if a configuration file was read.
+    pub native: Option<bool>,
 }
 
 /// The kernelspec that Jupyter makes up when there is no `python3`.

@@ -47,7 +47,7 @@ pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&
             failures.extend(copy::heal(root).err());
         }
     }
-    for found in chosen(&arguments.kernels, &all, &mut failures) {
+    for found in chosen(&arguments.kernels, &all, &search, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
             if arguments.all && error.kind() != Kind::Os {
                 (wrapper.report)(&error.remark("passed over"));
@@ -60,7 +60,7 @@ pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&
 }
 
 /// The kernels of those names, or all; a name that there is not becomes a failure.
-pub(super) fn chosen<'a>(names: &[String], all: &'a [Found], failures: &mut Vec<Error>) -> Vec<&'a Found> {
+fn chosen<'a>(names: &[String], all: &'a [Found], search: &Search, failures: &mut Vec<Error>) -> Vec<&'a Found> {
     if names.is_empty() {
         return all.iter().collect();
     }
@@ -69,13 +69,17 @@ pub(super) fn chosen<'a>(names: &[String], all: &'a [Found], failures: &mut Vec<
         let wanted = name.to_lowercase();
         match all.iter().find(|found| found.name == wanted) {
             Some(found) => chosen.push(found),
-            None => failures.push(unknown(name, all)),
+            None => failures.push(unknown(name, all, search)),
         }
     }
     chosen
 }
 
-fn unknown(name: &str, all: &[Found]) -> Error {
+fn unknown(name: &str, all: &[Found], search: &Search) -> Error {
+    if !search.is_allowed(&name.to_lowercase()) && !search.of_name(name).is_empty() {
+        let what = format!("Jupyter leaves {name} out: its configuration names the kernels that count");
+        return Error::new(Kind::Usage, what, "add it to KernelSpecManager.allowed_kernelspecs in jupyter_config");
+    }
     let known = all.iter().map(|found| found.name.as_str());
     let advice = match nearest(name, known.clone()) {
         Some(near) => format!("did you mean {near}?"),
@@ -126,9 +130,13 @@ impl Wrapper<'_> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {
             Some(native) => Kept { text: native.kernel_json.clone(), mode: 0o644, link: None },
-            None => keep(&path)?.ok_or_else(|| unknown(&found.name, &[]))?,
+            None => keep(&path)?.ok_or_else(|| unknown(&found.name, &[], self.search))?,
         };
         let spec = parse(&now.text, &path)?;
+        for double in Search::doubles(found) {
+            let what = format!("{} and {} have one name for Jupyter", found.folder.display(), double.display());
+            (self.report)(&Error::new(Kind::Config, what, "it lists one and may start the other: rename one of them"));
+        }
         let record = if found.native.is_some() { None } else { Record::read(&found.folder)? };
         if record.is_none() && spec.own_command().is_some() {
             say(

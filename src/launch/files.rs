@@ -6,7 +6,7 @@
 //! gone. A launch that fails removes its own.
 
 use std::fs::{DirBuilder, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -88,30 +88,50 @@ fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPa
     Ok(file.into_temp_path())
 }
 
-/// Makes the folder, and checks that it is this user's alone.
+/// Makes the folder if need be; it must be this user's alone.
 ///
 /// # Errors
 /// [`Kind::Os`] when it is not.
 pub fn ours_alone(folder: &Path) -> Result<()> {
-    let failed = |cause: std::io::Error| trouble(folder, &format!("can't be used: {}", cause.kind()));
+    if is_ours(folder)? { Ok(()) } else { make_ours(folder) }
+}
+
+/// Whether the folder is there; it must then be this user's alone.
+///
+/// # Errors
+/// As [`ours_alone`].
+pub fn is_ours(folder: &Path) -> Result<bool> {
     let metadata = match std::fs::symlink_metadata(folder) {
-        Err(absent) if absent.kind() == std::io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-            std::fs::symlink_metadata(folder).map_err(failed)?
-        }
-        metadata => metadata.map_err(failed)?,
+        Err(absent) if absent.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(unusable(folder, &cause)),
+        Ok(metadata) => metadata,
     };
     if !metadata.is_dir() || metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
         return Err(trouble(folder, "is not a folder of this user alone"));
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Makes a folder that was not there. What we make with this mode is ours alone, and needs no look: each
+/// system call of a launch is counted. What somebody else makes at the same moment is looked at.
+///
+/// # Errors
+/// As [`ours_alone`].
+pub fn make_ours(folder: &Path) -> Result<()> {
+    let make = |recursive| DirBuilder::new().recursive(recursive).mode(0o700).create(folder);
+    match make(false) {
+        Ok(()) => return Ok(()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => make(true).map_err(|cause| unusable(folder, &cause))?,
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(unusable(folder, &cause)),
+    }
+    if is_ours(folder)? { Ok(()) } else { Err(trouble(folder, "was removed at once")) }
 }
 
 /// Makes the folder, and removes what processes that ended have left.
 fn prepare(folder: &Path) -> Result<()> {
-    let failed = |cause: std::io::Error| trouble(folder, &format!("can't be used: {}", cause.kind()));
     ours_alone(folder)?;
-    for entry in std::fs::read_dir(folder).map_err(failed)?.filter_map(Result::ok) {
+    for entry in std::fs::read_dir(folder).map_err(|cause| unusable(folder, &cause))?.filter_map(Result::ok) {
         if is_left_over(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -130,6 +150,10 @@ fn is_left_over(path: &Path) -> bool {
 /// `PID-STARTTIME`: what tells a process from a later one with the same number.
 fn process_mark(pid: u32) -> Option<String> {
     Some(format!("{pid}-{}", start_time(pid)?))
+}
+
+fn unusable(folder: &Path, cause: &std::io::Error) -> Error {
+    trouble(folder, &format!("can't be used: {}", cause.kind()))
 }
 
 fn trouble(folder: &Path, what: &str) -> Error {

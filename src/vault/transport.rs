@@ -139,15 +139,18 @@ impl Transport {
     async fn send_within(&self, call: &Call, deadline: Deadline) -> Result<Reply> {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 1_u64;
+        let mut told = None;
         loop {
             let (error, wanted, again) = match self.attempt(call, deadline).await {
                 Ok(reply) => match error::to_try_again(reply.status, &self.address) {
                     None => return Ok(reply),
-                    Some(error) => (error, reply.retry_after, true),
+                    Some(error) => (told.insert(error).clone(), reply.retry_after, true),
                 },
                 Err(failure) => {
                     let again = failure.error.kind().may_heal() && (failure.unsent || call.only_reads());
-                    (failure.error, None, again)
+                    // When the time ends within an attempt, what Vault has said before is why it did.
+                    let ended = failure.error.kind() == Kind::TimedOut;
+                    (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
                 }
             };
             let gave_up = |error: Error| {
@@ -156,7 +159,8 @@ impl Transport {
             if !again || attempts > self.max_retries {
                 return Err(gave_up(error));
             }
-            let jittered = wanted.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
+            // Not before it wants us, which may be at once, and not together with all whom it told the same.
+            let jittered = wanted.unwrap_or_default() + pause.mul_f64(0.5 + fastrand::f64());
             if deadline.pause(jittered).await.is_err() {
                 return Err(gave_up(error));
             }

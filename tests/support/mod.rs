@@ -1,7 +1,9 @@
 //! What the tests stand on: a real OpenBao, the real binary, and faults made by hand.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its own part of this")]
 
+pub mod agent;
 pub mod certificates;
+pub mod containers;
 pub mod dialogue;
 pub mod faults;
 pub mod front_end;
@@ -13,6 +15,7 @@ pub mod openbao;
 pub mod policies;
 pub mod python;
 pub mod ready;
+pub mod remote;
 pub mod running;
 pub mod server;
 pub mod wheel;

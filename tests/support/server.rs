@@ -230,16 +230,16 @@ impl User {
         Cell(self.ask("cell", json!({ "code": code })))
     }
 
-    /// Executes a cell that prints something, and waits for that; again if need be: after an error ipykernel refuses
-    /// for a moment what was queued, and a gateway that has not joined a new kernel's iopub yet misses what its first
-    /// cell prints.
+    /// Executes a cell that prints something, which may come after the kernel says that it is idle; again if need be:
+    /// after an error ipykernel refuses for a moment what was queued, and a gateway that has not joined a new kernel's
+    /// iopub yet misses what its first cell prints.
     #[track_caller]
     pub fn shown(&mut self, code: &str) -> Cell {
-        let mut once = || Cell(self.ask("cell", json!({ "code": code, "late": 3 })));
-        let mut cell = once();
+        let look = json!({"code": code, "shows": 5});
+        let mut cell = Cell(self.ask("cell", look.clone()));
         super::launcher::eventually("the cell prints something", || {
             if cell.status() == "aborted" || (cell.status() == "ok" && cell.printed().is_empty()) {
-                cell = once();
+                cell = Cell(self.ask("cell", look.clone()));
             }
             cell.status() == "error" || !cell.printed().is_empty()
         });

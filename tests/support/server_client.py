@@ -102,10 +102,10 @@ def connect(kernel="one", **_):
     return {}
 
 
-def request(kernel, kind, content, channel="shell", timeout=60, late=0):
+def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
     """Sends a request; gives its reply and what came on iopub for it.
 
-    Some kernels (Deno) print after they have said that they are idle: for what is printed, `late` seconds more are waited.
+    Some kernels print after they have said that they are idle: `shows` is how long to wait for that, in seconds.
     """
     of = kernels[kernel]
     message = uuid.uuid4().hex
@@ -114,15 +114,16 @@ def request(kernel, kind, content, channel="shell", timeout=60, late=0):
     of["socket"].send(json.dumps(whole))
     seen = {"reply": None, "idle": False, "output": []}
     end = time.monotonic() + timeout
+    late = None
     while True:
-        answered = seen["reply"] and seen["idle"]
-        if answered and (not late or seen["reply"]["status"] != "ok" or any("text" in one for one in seen["output"])):
-            return seen
-        end = min(end, time.monotonic() + late) if answered else end
-        left = end - time.monotonic()
+        now = time.monotonic()
+        if seen["reply"] and seen["idle"]:
+            late = late or now + shows
+            printed = any(output["kind"] != "execute_input" for output in seen["output"])
+            if printed or now >= late or seen["reply"].get("status") != "ok":
+                break
+        left = (late or end) - now
         if left <= 0:
-            if answered:
-                return seen
             raise TimeoutError(f"no answer in time: {seen}")
         of["socket"].settimeout(left)
         try:
@@ -139,11 +140,12 @@ def request(kernel, kind, content, channel="shell", timeout=60, late=0):
             seen["idle"] |= content["execution_state"] == "idle"
         else:
             seen["output"].append({"kind": kind, **content})
+    return seen
 
 
-def cell(code, kernel="one", timeout=60, late=0, **_):
+def cell(code, kernel="one", timeout=60, shows=0, **_):
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    return request(kernel, "execute_request", content, timeout=timeout, late=late)
+    return request(kernel, "execute_request", content, timeout=timeout, shows=shows)
 
 
 def interrupted(code, kernel="one", **_):

@@ -191,7 +191,10 @@ fn tell(
 
 /// The lines that allow it. Of an unknown mount most are version 2, and their first segment alone.
 fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String> {
-    let line = |path: &str, capability: &str| format!("path \"{path}\" {{ capabilities = [\"{capability}\"] }}");
+    // A string of HCL has JSON's escapes.
+    let line = |path: &str, capability: &str| {
+        format!("path {} {{ capabilities = [\"{capability}\"] }}", serde_json::Value::from(path))
+    };
     let first = path.split('/').next().unwrap_or(path);
     let (at, version) = mount.map_or((first, KvVersion::V2), |mount| (mount.path.as_str(), mount.version));
     let below = path.strip_prefix(at).unwrap_or(path).trim_matches('/');

@@ -8,8 +8,8 @@ use crate::cli::manage::Setup as Flags;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result};
 
-/// The methods that can be set up here. A wrapped token serves one start, and is no set-up.
-const METHODS: &[&str] = &["token", "userpass", "ldap", "approle", "jwt", "kubernetes", "cert", "agent"];
+/// The methods that can be set up here.
+const METHODS: &[&str] = &["token", "wrapped", "userpass", "ldap", "approle", "jwt", "kubernetes", "cert", "agent"];
 /// Where Kubernetes puts a pod's token.
 const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -61,6 +61,7 @@ impl Setup<'_> {
         match method.as_str() {
             "agent" => return Ok(()),
             "token" => return self.token(flags),
+            "wrapped" => return self.wrapped_token(flags),
             _ => {}
         }
         let mount = match &flags.auth_mount {
@@ -128,6 +129,16 @@ impl Setup<'_> {
             }
         }
         self.credential(&TOKEN, flags.token_file.as_deref())
+    }
+
+    /// It serves one start, so what is set up is where each start finds its own. None is typed.
+    fn wrapped_token(&mut self, flags: &Flags) -> Result<()> {
+        let file = match &flags.wrapped_token_file {
+            Some(file) => file.clone(),
+            None => PathBuf::from(self.asked.text("The file with the wrapping token", None, "--wrapped-token-file")?),
+        };
+        self.say_auth("wrapped_token_file", &path(&file));
+        Ok(())
     }
 
     fn jwt(&mut self, method: &str, flags: &Flags) -> Result<()> {
