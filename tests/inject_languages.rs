@@ -96,7 +96,7 @@ fn words(kernel: &str) -> Words {
             child: "{ Reflect.get(globalThis, 'process').getBuiltinModule('child_process').execFileSync('sh', ['SCRIPT']); }",
             one: "Reflect.get(globalThis, 'Buffer').byteLength(Reflect.get(globalThis, 'process').env.ONE)",
             heard: &[],
-            counted: 1,
+            counted: 0,
             odd: Some(r#"Reflect.get(globalThis, 'process').env['T_odd \'"\\ $(id) é']"#),
             in_history: false,
         },
@@ -171,6 +171,7 @@ fn secrets_come_and_go(name: &'static str) {
     let odd = "canary \"quoted\" 'twice' \\n \\ $HOME `id` ${x} %s {} é\u{2028}🗝\n\tend ";
     let mut first = json!({
         "ONE": odd, "T_ONE": odd, "T_EMPTY": "", "T_LINES": "\ncanary\n\n", "T_KEEP": "canary-new", "T_LONG": "canary".repeat(17_000),
+        "T_CONTROL": (1..32).chain([127, 128, 159]).filter_map(char::from_u32).collect::<String>(),
         "value": "canary", "name": "canary",
     });
     if words.odd.is_some() {

@@ -83,6 +83,15 @@ const ANY: fn(&str) -> bool = |_| true;
 /// All rows; the first that fits counts.
 pub const ROWS: &[Row] = &[
     Row {
+        name: "jupyter-vault",
+        implementations: &["jupyter-vault"],
+        languages: &[],
+        way: Way::Cannot("its launch has failed, and no kernel runs yet; each cell that is run tries it again"),
+        beside: None,
+        takes: ANY,
+        note: "",
+    },
+    Row {
         name: "ipykernel",
         implementations: &["ipython"],
         languages: &[],
@@ -125,7 +134,7 @@ pub const ROWS: &[Row] = &[
         way: Way::File(tslab),
         beside: None,
         takes: ANY,
-        note: "counts it as a cell",
+        note: "",
     },
     Row {
         name: "bash_kernel",

@@ -15,6 +15,7 @@
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - `one_shot`: values by a file
+//! - `remembered`: what a kernel has whose process can't be seen
 //! - `subshell`: beside what the kernel does
 //! - `watch`: the same for every kernel that appears, as long as it runs
 //! - `wait`: what is done while a kernel does not answer
@@ -23,6 +24,7 @@ pub mod choose;
 pub mod command;
 pub mod language;
 mod one_shot;
+mod remembered;
 mod subshell;
 pub mod turn;
 mod wait;
@@ -69,6 +71,9 @@ pub struct KernelInfo {
     /// What it can beyond the protocol's base, such as `kernel subshells`.
     #[serde(default)]
     pub supported_features: Vec<String>,
+    /// The session that it answers in, if that is its own: another one is another process.
+    #[serde(skip)]
+    pub session: Option<String>,
 }
 
 /// What a kernel says of its language.
@@ -131,9 +136,10 @@ async fn kernel_info_on(
             && message.parent.as_ref().is_some_and(|parent| parent.session == session)
     };
     let Some(reply) = wait.next(link, &mut answers).await? else { return Err(wait.verdict(link).await) };
-    serde_json::from_value(reply.content).map_err(|_| {
+    let info = KernelInfo::deserialize(reply.content).map_err(|_| {
         Error::new(Kind::NotAKernel, "the kernel says of itself what is no kernel_info", "restart it from Jupyter")
-    })
+    })?;
+    Ok(KernelInfo { session: Some(reply.header.session).filter(|own| *own != session), ..info })
 }
 
 /// Sets `wanted` in the kernel, which has just answered [`kernel_info`], by the code of `row`; removes

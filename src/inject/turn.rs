@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::choose::{Target, Way};
-use super::{KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, subshell};
+use super::choose::{Target, stem};
+use super::{
+    KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell,
+};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile};
 use crate::kernel::link::Link;
+use crate::launch::environment::fits;
 use crate::launch::fetch::{Form, Given};
 use crate::launch::files::{self, Written};
 use crate::net::deadline::Deadline;
 use crate::record::{How, Record, Variable, origins};
 use crate::secret::SecretSet;
+use crate::sys::exec::Space;
 use crate::sys::process::with_argument;
 
 /// A kernel, and how it is to get what.
@@ -30,23 +34,30 @@ pub struct Done {
     /// What was changed.
     pub outcome: Outcome,
     /// The variables that are ours now.
-    pub variables: BTreeMap<String, Variable>,
+    pub variables: Variables,
 }
 
+type Variables = BTreeMap<String, Variable>;
+
 impl<'a> Turn<'a> {
-    /// A turn of `target`, whose record is read. Through a server there is none.
+    /// A turn of `target`, whose record is read.
     #[must_use]
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
-        let before = match &target.way {
-            Way::File(_) => Record::read(&plan.runtime_dir, &target.name()),
-            Way::Server(_) => None,
-        };
+        let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         Self { target, plan, options, before }
+    }
+
+    /// The same with what is remembered of the process that has said `info`, if it has no record.
+    #[must_use]
+    pub fn recalling(mut self, info: &KernelInfo) -> Self {
+        let known = || remembered::recall(&self.plan.runtime_dir, self.target, info).map(Record::unwritten);
+        self.before = self.before.take().or_else(known);
+        self
     }
 
     /// The same with the variables that are known to be ours.
     #[must_use]
-    pub fn remembering(mut self, variables: BTreeMap<String, Variable>) -> Self {
+    pub fn remembering(mut self, variables: Variables) -> Self {
         self.before.get_or_insert_with(|| Record::unwritten(variables));
         self
     }
@@ -54,7 +65,25 @@ impl<'a> Turn<'a> {
     /// Whether the kernel has all of `given` already.
     #[must_use]
     pub fn is_up_to_date(&self, given: &Given) -> bool {
-        self.before.as_ref().is_some_and(|record| record.is_up_to_date(given))
+        let parted = |record| self.parted(record, &origins(given)).0;
+        self.before.clone().map(parted).is_some_and(|record| record.is_up_to_date(given))
+    }
+
+    /// What was set before, in two: what these sources give or may have given, and what came of others. The
+    /// latter is not gone from Vault, nobody has looked.
+    fn parted(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
+        let may_be = |name: &str, path: &str| self.plan.sources.iter().any(|source| source.may_give(name, path));
+        let (theirs, others) = std::mem::take(&mut record.variables)
+            .into_iter()
+            .partition(|(name, from)| given.contains_key(name) || may_be(name, &from.path));
+        record.variables = theirs;
+        (record, others)
+    }
+
+    /// The record as it is now, after whatever others have done meanwhile.
+    fn latest(&self) -> Option<Record> {
+        let read = |file| Record::read(&self.plan.runtime_dir, &stem(file));
+        self.target.file.as_deref().and_then(read).or_else(|| self.before.clone())
     }
 
     /// Connects, and waits until the kernel says what it is.
@@ -85,31 +114,36 @@ impl<'a> Turn<'a> {
         given: Given,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
-        let Self { target, plan, options, before } = self;
+        let (target, plan, options) = (self.target, self.plan, self.options);
         let row = language::of(&info).ok_or_else(|| unknown(&info))?;
-        let process = match &target.way {
-            Way::File(path) => {
-                let port = ConnectionFile::read(path)?.endpoint(Channel::Shell).port();
-                with_argument(path, port)
-            }
-            Way::Server(_) => None,
+        let process = match &target.file {
+            Some(path) => with_argument(path, ConnectionFile::read_ours(path)?.endpoint(Channel::Shell).port()),
+            None => None,
         };
-        let mut variables = origins(&given);
-        let (wanted, files) = files_of(given, plan, process)?;
+        let wanted = origins(&given);
+        let before = self.before.clone().map(|record| self.parted(record, &wanted).0);
+        let (secrets, files) = files_of(given, plan, process)?;
+        fits(&secrets, Space::of_this_system())?;
         let options = Options { now: options.now && goes_beside(&info), ..options };
         let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
-        let mut outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
+        let mut outcome = inject(&mut link, row, &secrets, before.as_ref(), options, progress).await;
         if let Some(id) = subshell {
             outcome = subshell::leave(&mut link, &id, outcome, progress).await;
         }
         link.close().await;
         let outcome = outcome?;
         files.keep();
-        variables.retain(|name, _| !outcome.kept.contains(name) && !outcome.impossible.contains(name));
-        if let (Way::File(path), Some(pid)) = (&target.way, process)
-            && let Some(record) = Record::new(path, pid, How::Inject, variables.clone())
-        {
-            record.write(&plan.runtime_dir, &target.name())?;
+        let mut variables = self.latest().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
+        let is_ours = |name: &String| !outcome.kept.contains(name) && !outcome.impossible.contains(name);
+        variables.extend(wanted.into_iter().filter(|(name, _)| is_ours(name)));
+        let record = target
+            .file
+            .as_ref()
+            .zip(process)
+            .and_then(|(file, pid)| Some((stem(file), Record::new(file, pid, How::Inject, variables.clone())?)));
+        match record {
+            Some((name, record)) => record.write(&plan.runtime_dir, &name)?,
+            None => remembered::keep(&plan.runtime_dir, target, &info, &variables)?,
         }
         Ok(Done { outcome, variables })
     }
