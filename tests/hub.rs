@@ -13,7 +13,6 @@
     clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
-
 #![cfg(feature = "inject")]
 
 mod support;

@@ -152,7 +152,7 @@ pub const ROWS: &[Row] = &[
         way: Way::File(octave),
         beside: None,
         takes: ANY,
-        note: "its history shows the code",
+        note: "an empty variable counts as none",
     },
     Row {
         name: "ILua",
@@ -202,7 +202,8 @@ pub fn list() -> String {
             Way::File(_) => ("one-shot file", row.note),
             Way::Cannot(why) => ("restart it", why),
         };
-        let _ = writeln!(text, "{:<14} {way:<19} {note}", row.name);
+        text.push_str(format!("{:<14} {way:<19} {note}", row.name).trim_end());
+        text.push('\n');
     }
     let _ = writeln!(text, "{:<14} {:<19} what a launch sets needs no code", "any other", "restart it");
     text
