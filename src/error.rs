@@ -135,6 +135,8 @@ pub enum Kind {
     KernelCannot,
     /// A Jupyter server wants a token, or another one.
     ServerDenied,
+    /// A Jupyter server can't be reached, or fails.
+    ServerDown,
     /// What listens at a server's address is no Jupyter server.
     NotJupyter,
     /// A defect of this program.
@@ -154,7 +156,6 @@ impl Kind {
             Self::Truncated
             | Self::Oversized
             | Self::NotVault
-            | Self::NotJupyter
             | Self::Malformed
             | Self::DuplicateKey
             | Self::BadValue
@@ -196,14 +197,16 @@ impl Kind {
             Self::KernelSilent => 81,
             Self::KernelFailed => 82,
             Self::KernelCannot => 83,
+            Self::ServerDenied => 84,
+            Self::ServerDown => 85,
+            Self::NotJupyter => 86,
             Self::Sealed | Self::Standby | Self::RateLimited => 75,
             Self::BadToken
             | Self::TokenSpent
             | Self::PolicyDenied
             | Self::LoginRefused
             | Self::MfaRequired
-            | Self::WrappedTokenUsed
-            | Self::ServerDenied => 77,
+            | Self::WrappedTokenUsed => 77,
             Self::Config
             | Self::ConfigFile
             | Self::Credential
@@ -256,6 +259,13 @@ impl Error {
     #[must_use]
     pub fn advice(&self) -> &str {
         &self.advice
+    }
+
+    /// The same text for another cause.
+    #[must_use]
+    pub(crate) const fn as_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// The same cause with more said of the circumstances, as in "… (gave up after 3 attempts)".

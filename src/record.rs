@@ -100,21 +100,7 @@ impl Record {
     /// # Errors
     /// [`Kind::Os`] when the folder is not ours alone or has no room.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
-        let target = path(runtime, kernel);
-        let folder = target.parent().unwrap_or(runtime);
-        if !is_ours(folder)? {
-            ours_alone(runtime)?;
-            make_ours(folder)?;
-        }
-        let written = || -> std::io::Result<()> {
-            let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-            file.write_all(&serde_json::to_vec(self)?)?;
-            file.persist(&target).map(drop).map_err(|refused| refused.error)
-        };
-        written().map_err(|cause| {
-            let what = format!("the record {} can't be written: {}", target.display(), cause.kind());
-            Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
-        })
+        write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// Whether the kernel has exactly `given`, of the same versions. What has no version may have changed.
@@ -127,6 +113,27 @@ impl Record {
                 })
             })
     }
+}
+
+/// Writes `content` to `target`, in a folder of `runtime`, in place of an earlier one; only this user may read it.
+///
+/// # Errors
+/// [`Kind::Os`] when a folder is not ours alone or has no room.
+pub(crate) fn write_for_us(runtime: &Path, target: &Path, content: &[u8]) -> Result<()> {
+    let folder = target.parent().unwrap_or(runtime);
+    if !is_ours(folder)? {
+        ours_alone(runtime)?;
+        make_ours(folder)?;
+    }
+    let written = || -> std::io::Result<()> {
+        let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+        file.write_all(content)?;
+        file.persist(target).map(drop).map_err(|refused| refused.error)
+    };
+    written().map_err(|cause| {
+        let what = format!("the record {} can't be written: {}", target.display(), cause.kind());
+        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
+    })
 }
 
 /// Where the values of `given` are from.

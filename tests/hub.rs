@@ -13,12 +13,13 @@
     clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
+#![cfg(feature = "inject")]
 
 mod support;
 
 use serde_json::{Value, json};
 use support::front_end::{ipykernel, kernelspec};
-use support::launcher::{Scratch, eventually};
+use support::launcher::{Outcome, Scratch, eventually, run};
 use support::openbao::Server;
 use support::policies::{load, two_secrets};
 use support::python;
@@ -55,6 +56,40 @@ fn tokens(server: &Server) -> usize {
     server.api("LIST", "auth/token/accessors", None).1["data"]["keys"].as_array().map_or(0, Vec::len)
 }
 
+/// `inject KERNEL` through `of`'s server behind the hub, with the token of the hub that `who` has.
+fn inject(scratch: &Scratch, vault: &Server, hub: &JupyterServer, of: &str, who: &str, kernel: &str) -> Outcome {
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").arg("inject").arg(kernel);
+    command.args(["--url", &format!("{}/user/{of}/", hub.address()), "--secrets", "secret/hubbed"]);
+    run(command.arg("--token-file").arg(scratch.path(&format!("runtime/token-of-{who}"))))
+}
+
+/// The user's kernel, by its notebook and by its id; no other user gets there.
+fn reached_through_the_hub(
+    scratch: &Scratch,
+    vault: &Server,
+    hub: &JupyterServer,
+    name: &str,
+    user: &mut User,
+    id: &str,
+) {
+    vault.put("hubbed", &json!({"HUBBED": format!("canary-of-{name}")}));
+    user.ask("keep_token", json!({"to": scratch.path(&format!("runtime/token-of-{name}"))}));
+    user.ask("open_notebook", json!({"path": "work/one.ipynb", "kernel": "one"}));
+    let said = |kernel: &str| {
+        let outcome = inject(scratch, vault, hub, name, name, kernel);
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    assert_eq!(said("work/one.ipynb"), format!("{id}: set HUBBED\n"));
+    assert_eq!(user.cell("import os; print(os.environ['HUBBED'])").printed(), format!("canary-of-{name}"));
+    for kernel in [id, &id[..8], "one"] {
+        assert_eq!(said(kernel), format!("{id}: nothing to do, it has the same versions already\n"));
+    }
+    let other = if name == "ada" { "bert" } else { "ada" };
+    inject(scratch, vault, hub, other, name, id).is_error(84, &["refuses the token"]);
+}
+
 #[test]
 fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_servers() {
     let server = Server::start();
@@ -82,7 +117,7 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
     let mut users = ["ada", "bert"].map(|name| (name, User::of_hub(&hub, name, "any")));
     assert_eq!(tokens(&server), before + 2);
     for (name, user) in &mut users {
-        user.ask("launch", json!({}));
+        let id = user.ask("launch", json!({}))["id"].as_str().unwrap().to_owned();
         let cell = user.cell(LOOK);
         let seen: Value = serde_json::from_str(&cell.printed()).unwrap_or_else(|_| panic!("{cell:?} {}", hub.log()));
         assert_eq!((&seen["own"], &seen["credentials"]), (&json!(name), &json!([])), "{seen}");
@@ -91,11 +126,13 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
         let other = if *name == "ada" { "bert" } else { "ada" };
         let elsewhere = format!("{}/user/{other}", hub.address());
         assert_eq!(user.ask("status", json!({"at": elsewhere, "path": "api/kernels"}))["status"], 403);
+        reached_through_the_hub(&scratch, &server, &hub, name, user, &id);
     }
     for (name, user) in &mut users {
         user.ask("delete", json!({}));
         user.ask("leave_hub", json!({"at": hub.address(), "user": *name}));
     }
+    inject(&scratch, &server, &hub, "ada", "ada", "any").is_error(85, &["is not started", "start it"]);
     eventually("the users' tokens are revoked", || tokens(&server) == before);
     let log = hub.log();
     assert!(!log.contains("Traceback"), "{log}");

@@ -200,3 +200,92 @@ fn after_an_inject_there_is_no_copy_of_a_value_a_token_or_the_kernels_key() {
         assert_eq!(kernel.front_end.cell(look).printed(), format!("{}", canary(2).len() + 40_000));
     }
 }
+
+/// Nothing of these is in the process's memory, nor what a hash or a cipher holds of it at a time.
+#[cfg(feature = "inject")]
+#[track_caller]
+fn no_copy_of(stopped: &Stopped, secrets: &[String], when: &str) {
+    assert!(stopped.hardened, "the process made itself not dumpable");
+    for secret in secrets {
+        for part in std::iter::once(secret.as_bytes()).chain(secret.as_bytes().chunks_exact(20)) {
+            assert_eq!(stopped.find(part), Vec::<String>::new(), "{when}: a secret, or a part of it");
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "inject")]
+fn after_an_inject_through_a_server_there_is_no_copy_of_a_value_or_a_token() {
+    use support::certificates::Certificates;
+    use support::front_end::{ipykernel, plain_kernelspec};
+    use support::server::{JupyterServer, Kind, TOKEN, User};
+
+    let vault = prepared();
+    let token = vault.token(&["root"], &json!({}));
+    let option = |name: &str, path: std::path::PathBuf| format!("--ServerApp.{name}={}", path.display());
+    // By the subprotocol, by JSON, by TLS.
+    for way in ["v1", "json", "tls"] {
+        let scratch = Scratch::new();
+        plain_kernelspec(&scratch, &ipykernel());
+        let certificates = Certificates::make(&scratch.path("tls"));
+        let options = match way {
+            "v1" => vec![],
+            "json" => vec!["--ZMQChannelsWebsocketConnection.kernel_ws_protocol=".to_owned()],
+            _ => vec![option("certfile", certificates.cert("good")), option("keyfile", certificates.key("good"))],
+        };
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &options);
+        let mut user = User::trusting(&server, Some(&certificates.cert("ca")));
+        user.ask("launch", json!({"name": "plain"}));
+        let file = scratch.file("token", TOKEN);
+        let mut command = scratch.launcher();
+        command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", &token).arg("inject");
+        command.args(["--secrets", "secret/hygiene", "--url", &server.address(), "--token-file"]).arg(&file);
+        command.arg("--ca-cert").arg(certificates.cert("ca")).current_dir("/");
+        let stopped = Stopped::at(&mut command, libc::SYS_exit_group, 0);
+        let values = [1, 2, 3, 4].map(canary).to_vec();
+        no_copy_of(&stopped, &values, way);
+        for whole in [&token, TOKEN] {
+            assert_eq!(stopped.find(whole.as_bytes()), Vec::<String>::new(), "{way}: a token");
+        }
+        drop(stopped);
+        let look = "import os; print(len(os.environ['LONG']))";
+        assert_eq!(user.cell(look).printed(), format!("{}", canary(2).len() + 40_000), "{way}");
+    }
+}
+
+#[test]
+#[cfg(feature = "inject")]
+fn between_two_rounds_a_sidecar_has_no_copy_of_a_value() {
+    let vault = prepared();
+    let kernel = support::running::Running::start(&json!({"name": "kernel-one.json"}));
+    let mut command = kernel.scratch.launcher();
+    command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").current_dir("/");
+    command.args(["watch", "--interval", "60", "--secrets", "secret/hygiene"]);
+    let record = kernel.scratch.path("runtime/jupyter-vault/kernels/kernel-one.json");
+    let stopped = Stopped::idle(&mut command, || record.exists());
+    no_copy_of(&stopped, &[1, 2, 3, 4].map(canary), "beside the kernel");
+}
+
+#[test]
+#[cfg(feature = "inject")]
+fn between_two_rounds_a_sidecar_of_a_server_has_no_copy_of_a_value() {
+    use support::front_end::{ipykernel, plain_kernelspec};
+    use support::server::{JupyterServer, Kind, TOKEN, User};
+
+    let vault = prepared();
+    let scratch = Scratch::new();
+    plain_kernelspec(&scratch, &ipykernel());
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let id = user.ask("launch", json!({"name": "plain"}))["id"].as_str().unwrap().to_owned();
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").current_dir("/");
+    command.args(["watch", "--interval", "2", "--secrets", "secret/hygiene", "--url", &server.address()]);
+    command.arg("--token-file").arg(scratch.file("token", TOKEN));
+    let record = scratch.path(&format!("runtime/jupyter-vault/kernels/kernel-{id}.json"));
+    // It waits for the server in the middle of a turn too; a second later the next round begins.
+    let age = || std::fs::metadata(&record).ok()?.modified().ok()?.elapsed().ok();
+    let stopped = Stopped::idle(&mut command, || age().is_some_and(|age| age.as_secs() >= 1));
+    no_copy_of(&stopped, &[1, 2, 3, 4].map(canary), "through its server");
+}

@@ -104,7 +104,7 @@ fn protected_names_are_refused_as_for_a_launch_and_a_source_may_be_a_file() {
     let config = "[[source]]\nkv = \"secret/inject-names\"\nfield = \"PYTHONSTARTUP\"\nfile = \"KEY_FILE\"\n";
     let config = kernel.scratch.file("file.toml", config);
     let done = said(&run(&mut kernel.inject(&["--config", config.to_str().unwrap()])));
-    assert_eq!(done, "set KEY_FILE; unset PYTHONSTARTUP");
+    assert_eq!(done, "set KEY_FILE");
     let look = "import os; print(open(os.environ['KEY_FILE']).read(), oct(os.stat(os.environ['KEY_FILE']).st_mode))";
     assert_eq!(kernel.front_end.cell(look).printed(), "canary 0o100600");
 }
@@ -177,4 +177,38 @@ fn somebodys_own_kernel_behind_ipykernels_command_is_asked_what_it_is() {
     let mut kernel = Running::of(&words, &json!({"extra_env": {"IPYTHONDIR": folder.path()}}));
     assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-class"]))), "set ONE");
     assert_eq!(kernel.front_end.cell("echo ${#ONE}").printed(), "8");
+}
+
+#[test]
+fn what_other_sources_gave_stays_and_what_is_gone_from_an_optional_one_goes() {
+    let server = Server::shared();
+    server.put("inject-first", &json!({"ONE": "canary-1"}));
+    server.put("inject-second", &json!({"TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({}));
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-first"]))), "set ONE");
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-second"]))), "set TWO");
+    assert!(said(&run(&mut kernel.inject(&["--secrets", "secret/inject-first"]))).starts_with("nothing to do"));
+    let sources =
+        "[[source]]\nkv = \"secret/inject-first\"\noptional = true\n[[source]]\nkv = \"secret/inject-second\"\n";
+    let config = kernel.scratch.file("both.toml", sources).display().to_string();
+    assert!(said(&run(&mut kernel.inject(&["--config", &config]))).starts_with("nothing to do"));
+    server.must("DELETE", "secret/data/inject-first", &json!({}));
+    // As at a launch: a secret that must be there and is not is an error, and nothing is changed.
+    run(&mut kernel.inject(&["--secrets", "secret/inject-first"])).is_error(66, &["deleted"]);
+    let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+    assert_eq!(seen["ONE"], "canary-1");
+    assert_eq!(said(&run(&mut kernel.inject(&["--config", &config]))), "set TWO; unset ONE");
+    let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+    assert_eq!(seen, json!({"ONE": null, "TWO": "canary-2", "THREE": null}));
+}
+
+#[test]
+fn a_value_that_would_keep_the_kernel_from_starting_programs_is_refused_as_for_a_launch() {
+    let server = Server::shared();
+    server.put("inject-large", &json!({"ONE": "canary".repeat(30_000), "TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({}));
+    run(&mut kernel.inject(&["--secrets", "secret/inject-large"]))
+        .is_error(65, &["the secret ONE (180004 bytes) is too large", "give it as a file"]);
+    let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
+    assert_eq!(seen, json!({"ONE": null, "TWO": null, "THREE": null}));
 }

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use support::certificates::Certificates;
 use support::faults::{Faults, Reply};
 use support::front_end::{Cell, ipykernel, plain_kernelspec};
+use support::kernels::command;
 use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::Server;
 use support::server::{JupyterServer, Kind, TOKEN, User};
@@ -42,9 +43,14 @@ fn scratch() -> Scratch {
 
 /// `jupyter-vault inject OPTIONS`, with a token of Vault's and none of a server's.
 fn inject(scratch: &Scratch, options: &[&str]) -> Command {
+    inject_of(scratch, "served", options)
+}
+
+/// The same with a secret that no other test writes.
+fn inject_of(scratch: &Scratch, path: &str, options: &[&str]) -> Command {
     let mut command = scratch.launcher();
     command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
-    command.arg("inject").args(options).args(["--secrets", "secret/served"]);
+    command.arg("inject").args(options).args(["--secrets", &format!("secret/{path}")]);
     command
 }
 
@@ -66,11 +72,6 @@ fn launch(user: &mut User, kernel: &str) -> String {
 
 fn look(user: &mut User, kernel: &str) -> String {
     Cell(user.ask("cell", json!({"code": LOOK, "kernel": kernel}))).printed()
-}
-
-/// A server that gives every request these bytes.
-fn answering(bytes: &'static [u8]) -> Faults {
-    Faults::start(move |_, _| Reply::Close(bytes.to_vec()))
 }
 
 #[track_caller]
@@ -128,7 +129,7 @@ fn a_gateway_that_lists_no_kernels_takes_a_whole_id() {
     let server = JupyterServer::start_with(Kind::KernelGateway, &scratch, &[], &options);
     let mut user = User::of(&server);
     let id = launch(&mut user, "one");
-    through(&scratch, &server, &["--all"]).is_error(77, &["refuses the token", "takes a kernel's whole id"]);
+    through(&scratch, &server, &["--all"]).is_error(84, &["refuses the token", "takes a kernel's whole id"]);
     succeeded(&through(&scratch, &server, &[&id]));
     assert_eq!(look(&mut user, "one"), CANARY);
 }
@@ -156,7 +157,7 @@ fn by_notebook_behind_a_hubs_prefix() {
     let page = server.address() + "/lab";
     succeeded(&run(&mut inject(&scratch, &["--url", &page, "--token-file", &token, "one"])));
     let bare = server.address().replace("/user/ada", "");
-    run(&mut inject(&scratch, &["--url", &bare, "--token-file", &token, "one"])).is_error(65, &["/user/NAME/"]);
+    run(&mut inject(&scratch, &["--url", &bare, "--token-file", &token, "one"])).is_error(86, &["/user/NAME/"]);
 }
 
 #[test]
@@ -165,11 +166,18 @@ fn all_kernels_of_a_server_and_one_that_fails_does_not_hinder_the_others() {
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
     let ids = ["one", "two", "three"].map(|kernel| launch(&mut user, kernel));
-    let said = succeeded(&through(&scratch, &server, &["--all"]));
+    let all = |options: &[&str]| {
+        let address = server.address();
+        let mut command = inject_of(&scratch, "served-all", &[&["--all", "--url", &address], options].concat());
+        run(command.env("JUPYTER_TOKEN", TOKEN))
+    };
+    Server::shared().put("served-all", &json!({ "SERVED": CANARY }));
+    let said = succeeded(&all(&[]));
     assert!(ids.iter().all(|id| said.contains(&format!("{id}: set SERVED"))), "{said}");
     assert_eq!(look(&mut user, "three"), CANARY);
     user.ask("start_cell", json!({"kernel": "two", "code": "import time; print(1, flush=True); time.sleep(600)"}));
-    let outcome = through(&scratch, &server, &["--all", "--wait", "3"]);
+    Server::shared().put("served-all", &json!({ "SERVED": CANARY }));
+    let outcome = all(&["--wait", "3"]);
     assert_eq!(outcome.code(), Some(80), "{}", outcome.stderr);
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
     assert!(said.contains(&ids[0]) && said.contains(&ids[2]) && !said.contains(&ids[1]), "{said}");
@@ -189,10 +197,10 @@ fn by_tls_with_the_given_ca_alone() {
     let ca = certificates.cert("ca").display().to_string();
     succeeded(&through(&scratch, &server, &["--ca-cert", &ca]));
     assert_eq!(look(&mut user, "one"), CANARY);
-    through(&scratch, &server, &[]).is_error(69, &["the Jupyter server at", "unknown issuer", "--ca-cert"]);
+    through(&scratch, &server, &[]).is_error(85, &["the Jupyter server at", "unknown issuer", "--ca-cert"]);
     let token = scratch.path("token").display().to_string();
     let plain = server.address().replace("https", "http");
-    run(&mut inject(&scratch, &["--url", &plain, "--token-file", &token])).is_error(69, &["Jupyter server"]);
+    run(&mut inject(&scratch, &["--url", &plain, "--token-file", &token])).is_error(85, &["Jupyter server"]);
 }
 
 #[test]
@@ -223,11 +231,13 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     std::fs::rename(scratch.path("runtime"), scratch.path("elsewhere")).unwrap();
     std::fs::create_dir(scratch.path("runtime")).unwrap();
     succeeded(&run(inject(&scratch, &["--url", &url, "n"]).env("JUPYTER_TOKEN", TOKEN)));
-    run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(77, &["asks for a token", "--token-file"]);
+    run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(84, &["asks for a token", "--token-file"]);
     // Nothing said: the file in the runtime folder leads to the server, this to the notebook.
-    std::fs::remove_dir(scratch.path("runtime")).unwrap();
+    std::fs::remove_dir_all(scratch.path("runtime")).unwrap();
     std::fs::rename(scratch.path("elsewhere"), scratch.path("runtime")).unwrap();
-    assert_eq!(succeeded(&run(&mut inject(&scratch, &["n"]))), format!("kernel-{id}: set SERVED\n"));
+    Server::shared().put("served-socket", &json!({ "SERVED": CANARY }));
+    let by_notebook = || succeeded(&run(&mut inject_of(&scratch, "served-socket", &["n"])));
+    assert_eq!(by_notebook(), format!("kernel-{id}: set SERVED\n"));
 }
 
 #[test]
@@ -271,24 +281,21 @@ fn each_way_in_which_a_server_is_not_reached_says_its_own() {
     let with = |file: &str, kernel: &str| {
         run(&mut inject(&scratch, &["--url", &server.address(), "--token-file", file, kernel]))
     };
-    with(&wrong, "one").is_error(77, &["refuses the token from", "wrong"]);
+    with(&wrong, "one").is_error(84, &["refuses the token from", "wrong"]);
+    with("/nowhere", "one").is_error(78, &["/nowhere"]);
     let broken = scratch.file("broken", "canary two words").display().to_string();
     with(&broken, "one").is_error(78, &["characters that no token has"]);
     let none = "01234567-89ab-cdef-0123-456789abcdef";
     through(&scratch, &server, &[none]).is_error(67, &["has no kernel 01234567"]);
     let token = scratch.path("token").display().to_string();
     let at = |url: &str| run(&mut inject(&scratch, &["--url", url, "--token-file", &token, none]));
-    at("http://127.0.0.1:1/").is_error(69, &["the Jupyter server at 127.0.0.1:1 refused"]);
+    at("http://127.0.0.1:1/").is_error(85, &["the Jupyter server at 127.0.0.1:1 refused"]);
     at("http://127.0.0.1:1/?token=canary").is_error(64, &["--url has a query", "--token-file"]);
     at("nonsense").is_error(64, &["--url"]);
     // Vault is no Jupyter server.
-    at(&Server::shared().address()).is_error(65, &["whole base URL"]);
-    let dead = answering(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n[\"canary\"");
-    at(&dead.address()).is_error(65, &["stopped in the middle"]);
-    let login = answering(b"HTTP/1.1 302 Found\r\nLocation: /hub/login\r\nContent-Length: 0\r\n\r\n");
-    at(&login.address()).is_error(77, &["refuses the token"]);
-    let stopped = answering(b"HTTP/1.1 424 Failed Dependency\r\nContent-Length: 0\r\n\r\n");
-    at(&stopped.address()).is_error(69, &["is not started (424)"]);
+    at(&Server::shared().address()).is_error(86, &["whole base URL"]);
+    let stopped = Faults::start(|_, _| Reply::with(424, "", ""));
+    at(&stopped.address()).is_error(85, &["is not started (424)"]);
 }
 
 #[test]
@@ -310,4 +317,97 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     // It may have said that it waits before.
     assert_eq!(outcome.code(), Some(74), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("ended or restarted meanwhile") && outcome.stdout.is_empty(), "{}", outcome.stderr);
+}
+
+/// What an injection of `secret/PATH` through the server says, without the name of its kernel. In another
+/// runtime folder than the server's, the kernel's process is not seen.
+fn from(folder: &Scratch, server: &JupyterServer, path: &str, id: &str) -> String {
+    let address = server.address();
+    let mut command = inject_of(folder, path, &["--url", &address, id]);
+    let said = succeeded(&run(command.env("JUPYTER_TOKEN", TOKEN)));
+    said.strip_prefix(&format!("{id}: ")).expect("the kernel's id").trim_end().to_owned()
+}
+
+#[test]
+fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
+    let (scratch, elsewhere) = (scratch(), Scratch::new());
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let vault = Server::shared();
+    let look = "import os; print([n for n in ['SERVED', 'MORE'] if n in os.environ])";
+    // With the server's own runtime folder there is a record; without, the kernel's session is known.
+    for (kernel, folder) in [("one", &scratch), ("two", &elsewhere)] {
+        vault.put("served-again", &json!({"SERVED": CANARY, "MORE": "canary"}));
+        let id = launch(&mut user, kernel);
+        let said = || from(folder, &server, "served-again", &id);
+        assert_eq!(said(), "set MORE, SERVED", "{kernel}");
+        assert_eq!(said(), "nothing to do, it has the same versions already", "{kernel}");
+        vault.put("served-again", &json!({ "SERVED": CANARY }));
+        assert_eq!(said(), "set SERVED; unset MORE", "{kernel}");
+        let cell = Cell(user.ask("cell", json!({"code": look, "kernel": kernel})));
+        assert_eq!(cell.printed(), "['SERVED']", "{kernel}");
+        user.ask("restart", json!({"kernel": kernel}));
+        user.ask("cell", json!({"code": "1", "kernel": kernel}));
+        assert_eq!(said(), "set SERVED", "{kernel}: a restarted kernel has nothing of it, under the same id");
+        assert_eq!(said(), "nothing to do, it has the same versions already", "{kernel}");
+    }
+    let kept = std::fs::read_dir(elsewhere.path("runtime/jupyter-vault/elsewhere")).unwrap().flatten();
+    let kept: Vec<_> = kept.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect();
+    assert!(kept.len() == 1 && kept[0].contains("SERVED") && !kept[0].contains("canary"), "{kept:?}");
+    assert!(!elsewhere.path("runtime/jupyter-vault/kernels").exists(), "no record of a process that is not seen");
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn a_kernel_that_answers_in_the_name_of_whoever_asks_is_given_them_each_time() {
+    let (scratch, elsewhere) = (scratch(), Scratch::new());
+    plain_kernelspec(&scratch, &command("tslab"));
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let id = launch(&mut user, "one");
+    Server::shared().put("served-tslab", &json!({ "SERVED": CANARY }));
+    let said = |folder: &Scratch| from(folder, &server, "served-tslab", &id);
+    assert_eq!((said(&elsewhere).as_str(), said(&elsewhere).as_str()), ("set SERVED", "set SERVED"));
+    assert_eq!(said(&scratch), "set SERVED");
+    assert!(said(&scratch).starts_with("nothing to do"), "its process is seen");
+}
+
+#[test]
+fn kernels_are_listed_and_vault_is_not_asked() {
+    let scratch = scratch();
+    let list = |options: &[&str]| {
+        let mut command = scratch.launcher();
+        succeeded(&run(command.args(["inject", "--list"]).args(options)))
+    };
+    assert_eq!(list(&[]), "");
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let one = launch(&mut user, "one");
+    user.ask("open_notebook", json!({"path": "deep/one.ipynb", "kernel": "one"}));
+    let two = launch(&mut user, "two");
+    let file = |id: &str| scratch.path(&format!("runtime/kernel-{id}.json")).display().to_string();
+    let found = list(&[]);
+    assert_eq!(found.lines().count(), 2, "{found}");
+    assert!(found.contains(&format!("{one} (deep/one.ipynb): {}\n", file(&one))), "{found}");
+    assert!(found.contains(&format!("{two}: {}\n", file(&two))), "{found}");
+    let address = server.address();
+    assert_eq!(list(&["--url", &address, "one"]), format!("{one} (deep/one.ipynb): {address}\n"));
+}
+
+#[test]
+fn where_jupyter_keeps_its_files_is_not_where_ours_are() {
+    let scratch = scratch();
+    let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&server);
+    let id = launch(&mut user, "one");
+    // A desktop: no variable of Jupyter's, and a runtime folder of the session's that Jupyter does not follow.
+    let data = scratch.path("home/.local/share/jupyter");
+    std::fs::create_dir_all(&data).unwrap();
+    std::os::unix::fs::symlink(scratch.path("runtime"), data.join("runtime")).unwrap();
+    let session = scratch.path("session");
+    std::fs::create_dir(&session).unwrap();
+    let mut command = inject(&scratch, &[]);
+    command.env_remove("JUPYTER_RUNTIME_DIR").env("XDG_RUNTIME_DIR", &session);
+    assert_eq!(succeeded(&run(&mut command)), format!("kernel-{id}: set SERVED\n"));
+    assert!(session.join(format!("jupyter/jupyter-vault/kernels/kernel-{id}.json")).exists());
 }

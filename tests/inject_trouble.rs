@@ -318,3 +318,51 @@ fn now_does_not_take_the_input_that_a_cell_waits_for() {
     assert_eq!(kernel.end(&sent["sent"][0]).printed(), "got Ada");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
 }
+
+#[test]
+fn a_cell_that_waits_for_its_user_gets_the_users_answer_and_is_waited_for() {
+    let mut kernel = running();
+    let asks = kernel.scratch.path("asks");
+    let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
+    let sent = kernel.front_end.ask("execute", json!({"codes": [code], "wait": false, "allow_stdin": true}));
+    eventually("the cell asks", || asks.exists());
+    let (child, line) = waiting(&kernel);
+    assert!(line.contains("the kernel is busy"), "{line}");
+    kernel.front_end.ask("give_input", json!({"value": "Ada"}));
+    assert_eq!(said(&finish(child)), "set ONE");
+    assert_eq!(kernel.end(&sent["sent"][0]).printed(), "got Ada");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+}
+
+#[test]
+fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anything_half() {
+    let mut kernel = running();
+    let gate = kernel.scratch.path("gate");
+    let (open, pass) = (gate.clone(), relay_to(Server::shared().port()));
+    let slow = Faults::start(move |request, number| {
+        eventually("the test lets Vault answer", || open.exists());
+        pass(request, number)
+    });
+    let mut command = inject(&kernel, &["--timeout", "60"]);
+    let child = start(command.env("VAULT_ADDR", slow.address()));
+    eventually("Vault is asked", || !slow.seen().is_empty());
+    // It may be asked before the kernel is; one cell later that has answered.
+    assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
+    kernel.front_end.ask("restart", json!({"now": true}));
+    kernel.front_end.ask("ready", json!({}));
+    std::fs::write(gate, "").unwrap();
+    is_error(finish(child), 74, &["ended or restarted meanwhile", "do the same again"]);
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
+    assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
+}
+
+#[test]
+fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
+    let mut kernel = running();
+    // The code asks for the values, and its process stops there.
+    let code = "import os, signal\nkernel = get_ipython().kernel\nasks = kernel._input_request\ndef stopping(*given, **more):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return asks(*given, **more)\nkernel._input_request = stopping";
+    kernel.front_end.cell(code);
+    let outcome = run(&mut inject(&kernel, &["--wait", "1"]));
+    signal(kernel.pid, Signal::SIGCONT);
+    is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
+}

@@ -209,7 +209,7 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
             sees(&mut user, kernel, "canary-2");
         }
         drop((user, jupyter));
-        eventually("the server is missed", || sidecar.events("failed").iter().any(|line| line["code"] == 69));
+        eventually("the server is missed", || sidecar.events("failed").iter().any(|line| line["code"] == 85));
         let port = url.rsplit(':').next().unwrap();
         let jupyter = JupyterServer::start_at(kind, &scratch, &[], &[], port.parse().unwrap());
         let mut user = User::of(&jupyter);
@@ -375,4 +375,122 @@ fn what_is_wrong_from_the_beginning_ends_it() {
     let mut denied = Sidecar::command(&scratch, server, &[]);
     denied.env("VAULT_TOKEN", "hvs.none");
     run(&mut denied).is_error(77, &["does not accept the token"]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_yet_and_one_that_is_made_anew_are_watched() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let runtime = scratch.path("runtime");
+    std::fs::remove_dir(&runtime).unwrap();
+    let mut command = Sidecar::command(&scratch, &server, &["--interval", "1"]);
+    let sidecar = Sidecar::run(&scratch, &mut command);
+    sidecar.has("ready", 1);
+    let mut one = kernel(&scratch, "kernel-one.json");
+    injected(&sidecar, &mut one, 1, "canary-1");
+    std::fs::rename(&runtime, scratch.path("before")).unwrap();
+    std::fs::create_dir(&runtime).unwrap();
+    let mut two = kernel(&scratch, "kernel-two.json");
+    injected(&sidecar, &mut two, 2, "canary-1");
+    assert_eq!(sidecar.events("injected")[1]["kernel"], "two", "{}", sidecar.log());
+    sidecar.ends();
+}
+
+#[test]
+fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let ready = scratch.path("ready");
+    let options = ["--interval", "1", "--timeout", "1", "--ready-file", ready.to_str().unwrap()];
+    let sidecar = Sidecar::start(&scratch, &server, &options);
+    let mut one = kernel(&scratch, "kernel-one.json");
+    injected(&sidecar, &mut one, 1, "canary-1");
+    let port = server.port();
+    drop(server);
+    sidecar.has("failed", 1);
+    for _ in 0..3 {
+        let touched = std::fs::metadata(&ready).unwrap().modified().unwrap();
+        eventually("it is alive", || std::fs::metadata(&ready).unwrap().modified().unwrap() > touched);
+    }
+    assert_eq!(sidecar.events("failed").len(), 1, "{}", sidecar.log());
+    let server = Server::at(port).expect("the port is free");
+    put(&server, "canary-new");
+    // Its version is 1, as the other's was: nobody can know that it is another server's.
+    put(&server, "canary-2");
+    injected(&sidecar, &mut one, 2, "canary-2");
+    let mut two = kernel(&scratch, "kernel-two.json");
+    injected(&sidecar, &mut two, 3, "canary-2");
+    sidecar.ends();
+}
+
+#[test]
+fn a_token_that_expires_is_replaced_by_what_its_file_says_then() {
+    let (scratch, server) = (scratch(), Server::start());
+    server.policy("reader", "path \"secret/*\" { capabilities = [\"read\"] }");
+    put(&server, "canary-1");
+    let short = server.token(&["reader"], &json!({"ttl": "3s", "explicit_max_ttl": "3s"}));
+    let file = scratch.file("vault-token", &short);
+    let mut command = Sidecar::command(&scratch, &server, &["--interval", "1"]);
+    command.env_remove("VAULT_TOKEN").env("JUPYTER_VAULT_TOKEN_FILE", &file);
+    let sidecar = Sidecar::run(&scratch, &mut command);
+    let mut one = kernel(&scratch, "kernel-one.json");
+    injected(&sidecar, &mut one, 1, "canary-1");
+    eventually("it has expired", || !server.is_alive(&short));
+    sidecar.has("failed", 1);
+    assert_eq!(sidecar.events("failed")[0]["code"], 77, "{}", sidecar.log());
+    std::fs::write(&file, server.token(&["reader"], &json!({}))).unwrap();
+    put(&server, "canary-2");
+    injected(&sidecar, &mut one, 2, "canary-2");
+    sidecar.ends();
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_turn_waits_for_that_turn_alone() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let (scratch, server) = (scratch(), Server::start());
+        put(&server, "canary-1");
+        // Each kernel's code is held at its question until the test says so.
+        let hold = "import os, time\nkernel = get_ipython().kernel\nasks = kernel._input_request\ndef held(*given, **more):\n    open('asked', 'a').write('x')\n    while not os.path.exists('go'): time.sleep(0.01)\n    return asks(*given, **more)\nkernel._input_request = held";
+        let mut kernels = ["kernel-one.json", "kernel-two.json"].map(|name| kernel(&scratch, name));
+        for front_end in &mut kernels {
+            front_end.ask("ready", json!({}));
+            assert_eq!(front_end.cell(hold).status(), "ok");
+        }
+        let mut sidecar = Sidecar::start(&scratch, &server, &["--interval", "1"]);
+        eventually("a kernel is to take them", || scratch.path("runtime/asked").exists());
+        kill(Pid::from_raw(sidecar.pid()), signal).unwrap();
+        scratch.file("runtime/go", "");
+        assert_eq!(wait(&mut sidecar.child).code(), Some(0), "{signal}: {}", sidecar.log());
+        let seen = kernels.each_mut().map(|front_end| front_end.cell(LOOK).printed());
+        let asked = std::fs::read_to_string(scratch.path("runtime/asked")).unwrap();
+        assert_eq!(asked, "x", "{signal}: no other turn is begun: {seen:?}");
+        assert!(seen.contains(&"canary-1".to_owned()) && seen.contains(&"None".to_owned()), "{signal}: {seen:?}");
+        assert!(sidecar.log().contains(&format!("ended by {signal}")), "{}", sidecar.log());
+    }
+}
+
+#[test]
+fn a_kernel_that_is_watched_for_long_holds_no_culler_back_but_one_that_is_connected_to_does() {
+    // That the test of culling can fail: a front end that stays is what keeps this kernel.
+    let (scratch, server) = (scratch(), Server::start());
+    put(&server, "canary-1");
+    let culling = [
+        "--MappingKernelManager.cull_idle_timeout=3",
+        "--MappingKernelManager.cull_interval=1",
+        "--MappingKernelManager.cull_connected=False",
+    ];
+    let jupyter = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &culling);
+    let token = scratch.path("token").display().to_string();
+    let url = jupyter.address();
+    let sidecar = Sidecar::start(&scratch, &server, &["--url", &url, "--token-file", &token, "--interval", "1"]);
+    let mut user = User::of(&jupyter);
+    for kernel in ["stays", "goes"] {
+        launch(&mut user, kernel);
+        sees(&mut user, kernel, "canary-1");
+    }
+    user.ask("leave", json!({"kernel": "goes"}));
+    let running = |user: &mut User| user.ask("running", json!({}))["kernels"].as_array().unwrap().len();
+    eventually("one is culled", || running(&mut user) == 1);
+    assert_eq!(jupyter.log().matches("Culling kernel").count(), 1, "{}", jupyter.log());
+    sidecar.ends();
 }

@@ -313,3 +313,19 @@ pub fn runtime_dir(environment: &Environment) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("/tmp"))
         .join("jupyter-vault")
 }
+
+/// Where Jupyter itself keeps connection files and servers' files: what `jupyter --runtime-dir` says. It
+/// does not follow `XDG_RUNTIME_DIR` any more, while our own folder prefers that, which lies in memory.
+#[cfg(feature = "kernel-protocol")]
+#[must_use]
+pub fn jupyter_runtime_dir(environment: &Environment) -> PathBuf {
+    const DATA: &str = if cfg!(target_os = "macos") { "Library/Jupyter" } else { ".local/share/jupyter" };
+    let data = || {
+        let given = environment.path("JUPYTER_DATA_DIR");
+        let xdg = environment.path("XDG_DATA_HOME").filter(|_| cfg!(not(target_os = "macos")));
+        let home = || environment.home().map(|home| home.join(DATA));
+        given.or_else(|| xdg.map(|xdg| xdg.join("jupyter"))).or_else(home)
+    };
+    let runtime = environment.path("JUPYTER_RUNTIME_DIR").or_else(|| data().map(|data| data.join("runtime")));
+    runtime.unwrap_or_else(|| PathBuf::from("/nonexistent"))
+}

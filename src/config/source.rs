@@ -94,6 +94,21 @@ impl SourceSpec {
         }
     }
 
+    /// Whether a variable called `name` that was read from `path` is one that this source may give.
+    #[must_use]
+    pub fn may_give(&self, name: &str, path: &str) -> bool {
+        let Some(name) = name.strip_prefix(self.prefix.as_deref().unwrap_or_default()) else { return false };
+        if self.kind == SourceKind::KvFolder {
+            return path.rsplit_once('/').is_some_and(|(folder, last)| last == name && self.path.fits(folder));
+        }
+        let names = match (&self.fields, self.file.as_ref().or(self.name.as_ref()).or(self.field.as_ref())) {
+            (Some(renamed), _) => renamed.values().any(|renamed| renamed == name),
+            (None, Some(only)) => only == name,
+            (None, None) => true,
+        };
+        names && self.path.fits(path)
+    }
+
     /// Reads a SPEC: `MOUNT/PATH`, `MOUNT/PATH#FIELD` or `MOUNT/PATH#FIELD=NAME`.
     ///
     /// # Errors
@@ -171,11 +186,32 @@ impl SourceSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, SourceSpec};
+    use super::{Origin, SourceKind, SourceSpec, Template};
 
     fn parsed(spec: &str) -> Option<(String, Option<String>, Option<String>)> {
         let source = SourceSpec::from_spec(spec, &Origin::Flag("--secrets")).ok()?;
         Some((source.path.as_written().to_owned(), source.field, source.name))
+    }
+
+    #[test]
+    fn a_source_knows_what_it_may_have_given() {
+        let of = |spec: &str| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")).unwrap();
+        let whole = of("secret/users/{metadata.name}/x-{env.A}");
+        for (path, may) in [
+            ("secret/users/ada/x-1", true),
+            ("secret/users/ada/x-", false),
+            ("secret/users/ada/y/x-1", false),
+            ("secret/users/ada/x-1/more", false),
+        ] {
+            assert_eq!(whole.may_give("ANY", path), may, "{path}");
+        }
+        let one = of("secret/a#FIELD=NAME");
+        assert!(one.may_give("NAME", "secret/a") && !one.may_give("FIELD", "secret/a"));
+        let folder = Template::parse_folder("secret/f").unwrap();
+        let mut folder = SourceSpec::new(SourceKind::KvFolder, folder, Origin::Flag("--secrets"));
+        folder.prefix = Some("P_".to_owned());
+        assert!(folder.may_give("P_ONE", "secret/f/ONE") && !folder.may_give("P_ONE", "secret/f"));
+        assert!(!folder.may_give("ONE", "secret/f/ONE"));
     }
 
     #[test]

@@ -81,6 +81,12 @@ impl Template {
         })
     }
 
+    /// Whether `path` may be this one, filled in.
+    #[must_use]
+    pub fn fits(&self, path: &str) -> bool {
+        fits(&self.parts, path)
+    }
+
     /// Whether a place asks for what only the login (or a look-up of the token) tells.
     #[must_use]
     pub fn needs_identity(&self) -> bool {
@@ -117,6 +123,18 @@ impl Template {
             Error::new(Kind::Config, format!("the path {} {why} once filled in", self.written), "correct the path")
         })?;
         Ok(path)
+    }
+}
+
+/// Whether `text` is the parts one after the other, with any one segment in each place.
+fn fits(parts: &[Part], text: &str) -> bool {
+    match parts.split_first() {
+        None => text.is_empty(),
+        Some((Part::Text(part), rest)) => text.strip_prefix(part.as_str()).is_some_and(|text| fits(rest, text)),
+        Some((Part::Place(_), rest)) => {
+            let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
+            ends.take_while(|(_, letter)| *letter != '/').any(|(end, _)| fits(rest, &text[end..]))
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::Args;
+use futures_util::StreamExt;
 
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
-use crate::config::plan::{Proxy, Tls};
+use crate::config::plan::{Proxy, Tls, jupyter_runtime_dir};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::{Channel, ConnectionFile};
@@ -27,6 +28,8 @@ use crate::server::{address, discover};
 const TOKENS: &[&str] = &["JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "EG_AUTH_TOKEN", "KG_AUTH_TOKEN"];
 /// How many kernels an error lists.
 const SHOWN: usize = 12;
+/// How many ports are tried at once.
+const AT_ONCE: usize = 64;
 
 /// What the command line says of kernels.
 #[derive(Debug, Default, Clone, Args)]
@@ -60,6 +63,15 @@ pub enum Way {
     Server(Rc<Server>),
 }
 
+impl std::fmt::Display for Way {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(out, "{}", path.display()),
+            Self::Server(server) => write!(out, "{}", server.address()),
+        }
+    }
+}
+
 /// A kernel that is meant.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -69,6 +81,8 @@ pub struct Target {
     pub notebook: Option<String>,
     /// The way to it.
     pub way: Way,
+    /// Its connection file, if it is on this machine; also where the way is its server.
+    pub file: Option<PathBuf>,
 }
 
 impl Target {
@@ -76,14 +90,14 @@ impl Target {
     #[must_use]
     pub fn of_file(path: &Path) -> Self {
         let id = discover::id_of(path).unwrap_or("kernel").to_owned();
-        Self { id, notebook: None, way: Way::File(path.to_owned()) }
+        Self { id, notebook: None, way: Way::File(path.to_owned()), file: Some(path.to_owned()) }
     }
 
     /// What its record and its messages call it: its connection file's stem, or its id on the server.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.way {
-            Way::File(path) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            Way::File(path) => stem(path),
             Way::Server(_) => self.id.clone(),
         }
     }
@@ -95,7 +109,7 @@ impl Target {
     pub async fn link(&self, deadline: Deadline) -> Result<Link> {
         match &self.way {
             Way::File(path) => {
-                let file = ConnectionFile::read(path)?;
+                let file = ConnectionFile::read_ours(path)?;
                 Sockets::connect(file, &[Channel::Stdin, Channel::Shell])
                     .await
                     .map(|sockets| Link::Sockets(Box::new(sockets)))
@@ -106,7 +120,9 @@ impl Target {
         }
     }
 
-    fn shown(&self) -> String {
+    /// Its id, and its notebook.
+    #[must_use]
+    pub fn shown(&self) -> String {
         self.notebook.as_ref().map_or_else(|| self.id.clone(), |notebook| format!("{} ({notebook})", self.id))
     }
 }
@@ -116,7 +132,9 @@ impl Target {
 pub struct Places<'a> {
     selection: &'a Selection,
     environment: &'a Environment,
-    runtime: &'a Path,
+    runtime: PathBuf,
+    /// The token of `--token-file`.
+    token: Option<Credential>,
     /// The server of `--url`.
     server: Option<Rc<Server>>,
 }
@@ -126,11 +144,13 @@ impl<'a> Places<'a> {
     ///
     /// # Errors
     /// [`Kind::Usage`], [`Kind::Credential`] or [`Kind::Config`].
-    pub fn new(selection: &'a Selection, environment: &'a Environment, runtime: &'a Path) -> Result<Self> {
-        let mut places = Self { selection, environment, runtime, server: None };
+    pub fn new(selection: &'a Selection, environment: &'a Environment) -> Result<Self> {
+        let token = selection.token_file.as_deref().map(Credential::read).transpose()?;
+        let runtime = jupyter_runtime_dir(environment);
+        let mut places = Self { selection, environment, runtime, token, server: None };
         if let Some(url) = &selection.url {
             let address = address::parse(url)?;
-            let found = discover::servers(runtime).into_iter().find(|found| found.address == address);
+            let found = discover::servers(&places.runtime).into_iter().find(|found| found.address == address);
             places.server = Some(Rc::new(places.server(address, found.and_then(|found| found.token))?));
         }
         Ok(places)
@@ -144,8 +164,8 @@ impl<'a> Places<'a> {
 
     /// The runtime folder.
     #[must_use]
-    pub const fn runtime(&self) -> &Path {
-        self.runtime
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
     }
 
     /// The kernels that are meant, at least one.
@@ -159,9 +179,9 @@ impl<'a> Places<'a> {
                 // A gateway may answer this and no list.
                 Some(id) if is_whole_id(id) => {
                     let kernel = server.kernel(id, deadline).await?;
-                    return Ok(vec![Target { id: kernel.id, notebook: None, way: Way::Server(Rc::clone(server)) }]);
+                    return Ok(vec![self.through(server, kernel.id, None)]);
                 }
-                _ => of_server(server, deadline).await?,
+                _ => self.of_server(server, deadline).await?,
             };
             return self.meant(targets);
         }
@@ -171,7 +191,7 @@ impl<'a> Places<'a> {
             return path.map(|path| vec![Target::of_file(&path)]).ok_or_else(none);
         }
         let files: Vec<Target> =
-            discover::connection_files(self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
+            discover::connection_files(&self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
         if let Some(said) = said {
             let mut found = matching(said, &files);
             if found.is_empty() {
@@ -179,17 +199,31 @@ impl<'a> Places<'a> {
             }
             return self.meant(found);
         }
-        let alive = futures_util::future::join_all(files.into_iter().map(|target| async {
-            let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);
-            lives.then_some(target)
-        }));
-        let alive = alive.await.into_iter().flatten().collect();
-        self.meant(self.with_servers(alive, deadline).await)
+        self.meant(self.with_servers(alive(files).await, deadline).await)
+    }
+
+    /// Every kernel that could be meant, and nothing said of it is no error.
+    ///
+    /// # Errors
+    /// What a server says.
+    pub async fn list(&self, deadline: Deadline) -> Result<Vec<Target>> {
+        let found = match &self.server {
+            Some(server) => self.of_server(server, deadline).await?,
+            None => {
+                let files = discover::connection_files(&self.runtime);
+                let files = files.iter().map(|(_, path)| Target::of_file(path)).collect();
+                self.with_servers(alive(files).await, deadline).await
+            }
+        };
+        Ok(match &self.selection.kernel {
+            Some(said) => matching(said, &found),
+            None => found,
+        })
     }
 
     /// The connection files of the kernels that are meant, whether these run or not; for who watches.
     pub async fn files_that_fit(&self, deadline: Deadline) -> Vec<Target> {
-        let all = || discover::connection_files(self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
+        let all = || discover::connection_files(&self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
         let Some(said) = &self.selection.kernel else { return all() };
         if Path::new(said).extension().is_some_and(|kind| kind == "json") {
             let path = [PathBuf::from(said), self.runtime.join(said)].into_iter().find(|path| path.is_file());
@@ -208,8 +242,7 @@ impl<'a> Places<'a> {
     /// What the server says.
     pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
         let Some(server) = &self.server else { return Ok(Vec::new()) };
-        let target =
-            |kernel: &Listed, notebook| Target { id: kernel.id.clone(), notebook, way: Way::Server(Rc::clone(server)) };
+        let target = |kernel: &Listed, notebook| self.through(server, kernel.id.clone(), notebook);
         if let Some(id) = self.selection.kernel.as_deref().filter(|said| is_whole_id(said)) {
             return match server.kernel(id, deadline).await {
                 Ok(kernel) => Ok(vec![(target(&kernel, None), kernel)]),
@@ -270,10 +303,10 @@ impl<'a> Places<'a> {
     /// `files` with their notebooks' names, and the kernels that only a server of this user knows.
     async fn with_servers(&self, files: Vec<Target>, deadline: Deadline) -> Vec<Target> {
         let mut targets = files;
-        for found in discover::servers(self.runtime) {
+        for found in discover::servers(&self.runtime) {
             let Ok(server) = self.server(found.address, found.token) else { continue };
             // A server that does not answer hides no kernel whose file is there.
-            let Ok(listed) = of_server(&Rc::new(server), deadline).await else { continue };
+            let Ok(listed) = self.of_server(&Rc::new(server), deadline).await else { continue };
             for kernel in listed {
                 match targets.iter_mut().find(|target| target.id == kernel.id) {
                     Some(target) => target.notebook = kernel.notebook,
@@ -284,17 +317,31 @@ impl<'a> Places<'a> {
         targets
     }
 
-    fn server(&self, address: crate::config::address::Address, own: Option<Credential>) -> Result<Server> {
-        let given = match &self.selection.token_file {
-            Some(path) => Some(Credential::read(path)?),
-            None => None,
+    /// The kernels of a server, with their notebooks.
+    async fn of_server(&self, server: &Rc<Server>, deadline: Deadline) -> Result<Vec<Target>> {
+        let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
+        let (kernels, sessions) = (kernels?, sessions?);
+        let target = |kernel: Listed| {
+            let notebook = notebook_of(&sessions, &kernel.id);
+            self.through(server, kernel.id, notebook)
         };
-        let token = match (given, own) {
-            (Some(token), _) | (None, Some(token)) => Some(token),
+        Ok(kernels.into_iter().map(target).collect())
+    }
+
+    /// The kernel `id` of a server. One on this machine has its connection file in the runtime folder.
+    fn through(&self, server: &Rc<Server>, id: String, notebook: Option<String>) -> Target {
+        let file = self.runtime.join(format!("kernel-{id}.json"));
+        let file = Some(file).filter(|file| is_whole_id(&id) && file.is_file());
+        Target { id, notebook, way: Way::Server(Rc::clone(server)), file }
+    }
+
+    fn server(&self, address: crate::config::address::Address, own: Option<Credential>) -> Result<Server> {
+        let own = match (&self.token, own) {
             (None, None) => self.token_of_the_environment()?,
+            (_, own) => own,
         };
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        Server::new(address, token.as_ref(), &tls, &self.proxy()?)
+        Server::new(address, self.token.as_ref().or(own.as_ref()), &tls, &self.proxy()?)
     }
 
     fn token_of_the_environment(&self) -> Result<Option<Credential>> {
@@ -325,17 +372,13 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The kernels of a server, with their notebooks.
-async fn of_server(server: &Rc<Server>, deadline: Deadline) -> Result<Vec<Target>> {
-    let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
-    let (kernels, sessions): (Vec<Listed>, Vec<Session>) = (kernels?, sessions?);
-    let notebook = |id: &str| {
-        let session = sessions.iter().find(|session| session.kernel.as_ref().is_some_and(|kernel| kernel.id == id))?;
-        Some(session.path.clone()).filter(|path| !path.is_empty())
-    };
-    let target =
-        |kernel: Listed| Target { notebook: notebook(&kernel.id), id: kernel.id, way: Way::Server(Rc::clone(server)) };
-    Ok(kernels.into_iter().map(target).collect())
+/// Those whose ports are open, in their order; a folder may hold thousands that are left of others.
+async fn alive(files: Vec<Target>) -> Vec<Target> {
+    let asked = futures_util::stream::iter(files).map(|target| async {
+        let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);
+        lives.then_some(target)
+    });
+    asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
 fn notebook_of(sessions: &[Session], id: &str) -> Option<String> {
@@ -351,18 +394,23 @@ fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
         &|target| target.id == said,
         &|target| target.notebook.as_deref() == Some(said.trim_start_matches('/')),
         &|target| is_notebook(target, file_name),
-        &|target| is_notebook(target, stem),
+        &|target| is_notebook(target, without_ending),
         &|target| target.id.starts_with(said),
     ];
     let found = rules.iter().map(|rule| targets.iter().filter(|target| rule(target)).cloned().collect::<Vec<_>>());
     found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
+/// A connection file's name without `.json`.
+pub(super) fn stem(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn stem(path: &str) -> &str {
+fn without_ending(path: &str) -> &str {
     let name = file_name(path);
     name.strip_suffix(".ipynb").unwrap_or(name)
 }

@@ -18,15 +18,18 @@ use super::{Options, Outcome, language};
 use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::launch::fetch::{self, Given};
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
+use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 
 /// How often it is looked whether what was begun is over, once a signal came.
 const MOMENT: Duration = Duration::from_millis(20);
+/// The time for servers' lists.
+const LISTS: Duration = Duration::from_secs(20);
 
 /// `jupyter-vault inject`.
 #[derive(Debug, Args)]
@@ -34,10 +37,12 @@ const MOMENT: Duration = Duration::from_millis(20);
 The kernel's code asks for the values; they are in no code, file or output. A kernel that is busy is
 waited for, never interrupted.
 
-Exit codes, beside those of exec: 67 no such kernel, 68 the kernel has ended, 72 malformed connection
-file, 74 the kernel ended meanwhile, 76 another key than the connection file's, 79 not a kernel,
-80 the kernel was busy, 81 the kernel lives and does not answer, 82 the kernel failed, 83 the kernel's
-environment can't be set: restart it.")]
+Exit codes, beside those of exec: 67 no such kernel, or several, 68 the kernel has ended, 72 malformed
+connection file, or not this user's, 74 the kernel or its server ended meanwhile, 76 another key than the
+connection file's, 79 not a kernel, 80 the kernel was busy, 81 the kernel lives and does not answer,
+82 the kernel failed, 83 the kernel's environment can't be set: restart it, 84 the Jupyter server wants a
+token, or another one, 85 the Jupyter server can't be reached, is not started, or failed, 86 what answers
+there is no Jupyter server.")]
 pub struct Inject {
     /// Which kernels.
     #[command(flatten)]
@@ -61,6 +66,9 @@ pub struct Inject {
     /// Do not wait for a kernel that is busy, where it has subshells (ipykernel 7)
     #[arg(long)]
     pub now: bool,
+    /// Say which kernels there are, with their notebooks, and do nothing; Vault is not asked
+    #[arg(long)]
+    pub list: bool,
     /// Say which kernels can be reached while they run, and how
     #[arg(long)]
     pub list_languages: bool,
@@ -93,16 +101,34 @@ pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
     }
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
-    let outcome = attempt(arguments, &parent, voice);
+    take_all_descriptors();
+    let outcome =
+        if arguments.list { list(&arguments.selection, &parent, voice) } else { attempt(arguments, &parent, voice) };
     hardening.undo()?;
     outcome
 }
 
+/// A line for each kernel that could be meant.
+fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+    let places = Places::new(selection, parent)?;
+    let system = fetch::runtime()?;
+    let listed = system.block_on(places.list(Deadline::after(LISTS)));
+    system.shutdown_background();
+    let listed = listed?;
+    for target in &listed {
+        (voice.say)(&one_line(&format!("{}: {}", target.shown(), target.way)));
+    }
+    if listed.is_empty() {
+        (voice.progress)("no kernel was found");
+    }
+    Ok(())
+}
+
 fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let Inject { selection, config, secrets, timeout, allow, wait, now, list_languages: _ } = arguments;
+    let Inject { selection, config, secrets, timeout, allow, wait, now, list: _, list_languages: _ } = arguments;
     let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let plan = launch::plan(&request, parent)?;
-    let places = Places::new(&selection, parent, plan.runtime_dir.parent().unwrap_or(&plan.runtime_dir))?;
+    let places = Places::new(&selection, parent)?;
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
@@ -206,6 +232,12 @@ async fn one(
         let asked = if let Some(asked) = asked { asked } else { asking.await? };
         (given, asked)
     };
+    let turn = turn.recalling(&asked.1);
+    if turn.is_up_to_date(&given) {
+        asked.0.close().await;
+        say(&unchanged(name));
+        return Ok(());
+    }
     let done = turn.give(asked, given, *progress).await?;
     say(&line(name, &done.outcome));
     Ok(())
@@ -236,7 +268,16 @@ async fn each(
     }
     let mut failed = None;
     while let Some((target, turn, asked)) = asking.next().await {
+        let turn = match &asked {
+            Ok((_, info)) => turn.recalling(info),
+            Err(_) => turn,
+        };
         let done = match asked {
+            Ok((link, _)) if turn.is_up_to_date(&given) => {
+                link.close().await;
+                say(&unchanged(&target.name()));
+                continue;
+            }
             Ok(asked) => turn.give(asked, fetch::duplicate(&given), *progress).await,
             Err(error) => Err(error),
         };
@@ -267,5 +308,5 @@ fn line(kernel: &str, outcome: &Outcome) -> String {
         part("not possible in its language:", &outcome.impossible),
     ];
     let done: Vec<_> = parts.into_iter().flatten().collect();
-    format!("{kernel}: {}", if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") })
+    one_line(&format!("{kernel}: {}", if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") }))
 }

@@ -88,6 +88,17 @@ const ANY: fn(&str) -> bool = |_| true;
 /// All rows; the first that fits counts.
 pub const ROWS: &[Row] = &[
     Row {
+        name: "jupyter-vault",
+        implementations: &["jupyter-vault"],
+        languages: &[],
+        modules: &[],
+        way: Way::Cannot("its launch has failed, and no kernel runs yet; each cell that is run tries it again"),
+        expression: None,
+        beside: None,
+        takes: ANY,
+        note: "",
+    },
+    Row {
         name: "ipykernel",
         implementations: &["ipython"],
         languages: &[],
@@ -140,7 +151,7 @@ pub const ROWS: &[Row] = &[
         expression: None,
         beside: None,
         takes: ANY,
-        note: "counts it as a cell",
+        note: "",
     },
     Row {
         name: "bash_kernel",
@@ -162,7 +173,7 @@ pub const ROWS: &[Row] = &[
         expression: None,
         beside: None,
         takes: ANY,
-        note: "its history shows the code",
+        note: "an empty variable counts as none",
     },
     Row {
         name: "ILua",
@@ -232,7 +243,8 @@ pub fn list() -> String {
             Way::File(_) => ("one-shot file", row.note),
             Way::Cannot(why) => ("restart it", why),
         };
-        let _ = writeln!(text, "{:<14} {way:<19} {note}", row.name);
+        text.push_str(format!("{:<14} {way:<19} {note}", row.name).trim_end());
+        text.push('\n');
     }
     let _ = writeln!(text, "{:<14} {:<19} what a launch sets needs no code", "any other", "restart it");
     text

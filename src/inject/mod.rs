@@ -17,6 +17,7 @@
 //! - [`command`]: the subcommand
 //! - `one_shot`: values by a file
 //! - `question`: values as the answer to what the code asks
+//! - `remembered`: what a kernel has whose process can't be seen
 //! - `subshell`: beside what the kernel does
 //! - `watch`: the same for every kernel that appears, as long as it runs
 //! - `wait`: what is done while a kernel does not answer
@@ -26,6 +27,7 @@ pub mod command;
 pub mod language;
 mod one_shot;
 mod question;
+mod remembered;
 mod subshell;
 pub mod turn;
 mod wait;
@@ -77,6 +79,9 @@ pub struct KernelInfo {
     /// What it can beyond the protocol's base, such as `kernel subshells`.
     #[serde(default)]
     pub supported_features: Vec<String>,
+    /// The session that it answers in, if that is its own: another one is another process.
+    #[serde(skip)]
+    pub session: Option<String>,
 }
 
 /// What a kernel says of its language.
@@ -141,9 +146,10 @@ async fn kernel_info_on(
             && message.parent.as_ref().is_some_and(|parent| parent.session == session)
     };
     let Some(reply) = wait.next(link, &mut answers).await? else { return Err(wait.verdict(link).await) };
-    serde_json::from_value(reply.content).map_err(|_| {
+    let info = KernelInfo::deserialize(reply.content).map_err(|_| {
         Error::new(Kind::NotAKernel, "the kernel says of itself what is no kernel_info", "restart it from Jupyter")
-    })
+    })?;
+    Ok(KernelInfo { session: Some(reply.header.session).filter(|own| *own != session), ..info })
 }
 
 /// Sets `wanted` in the kernel by the code of `row`; removes what we have set `before` and is not wanted any

@@ -3,19 +3,23 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::choose::{Target, Way};
+use super::choose::{Target, Way, stem};
 use super::language::Row;
-use super::{KernelInfo, Options, Outcome, inject, kernel_info, kernel_info_on, language, subshell, unknown};
+use super::{
+    KernelInfo, Options, Outcome, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
+};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::{Channel, ConnectionFile};
 use crate::kernel::link::Link;
+use crate::launch::environment::fits;
 use crate::launch::fetch::{Form, Given};
 use crate::launch::files::{self, Written};
 use crate::net::deadline::Deadline;
 use crate::record::{How, Record, Variable, origins};
 use crate::secret::SecretSet;
-use crate::sys::process::{command_line, waits_for_events, with_argument};
+use crate::sys::exec::Space;
+use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};
 
 /// A kernel, and how it is to get what.
 #[derive(Debug)]
@@ -43,23 +47,31 @@ pub struct Done {
     /// What was changed.
     pub outcome: Outcome,
     /// The variables that are ours now.
-    pub variables: BTreeMap<String, Variable>,
+    pub variables: Variables,
 }
 
+type Variables = BTreeMap<String, Variable>;
+
 impl<'a> Turn<'a> {
-    /// A turn of `target`, whose record is read. Through a server there is none.
+    /// A turn of `target`, whose record is read.
     #[must_use]
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
-        let before = match &target.way {
-            Way::File(_) => Record::read(&plan.runtime_dir, &target.name()),
-            Way::Server(_) => None,
-        };
+        let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         Self { target, plan, options, before, process: OnceCell::new() }
+    }
+
+    /// The same with what is remembered of the process that has said so much, if it has no record.
+    #[must_use]
+    pub fn recalling(mut self, known: &Known) -> Self {
+        let Known::Said(info) = known else { return self };
+        let known = || remembered::recall(&self.plan.runtime_dir, self.target, info).map(Record::unwritten);
+        self.before = self.before.take().or_else(known);
+        self
     }
 
     /// The same with the variables that are known to be ours.
     #[must_use]
-    pub fn remembering(mut self, variables: BTreeMap<String, Variable>) -> Self {
+    pub fn remembering(mut self, variables: Variables) -> Self {
         self.before.get_or_insert_with(|| Record::unwritten(variables));
         self
     }
@@ -67,7 +79,25 @@ impl<'a> Turn<'a> {
     /// Whether the kernel has all of `given` already.
     #[must_use]
     pub fn is_up_to_date(&self, given: &Given) -> bool {
-        self.before.as_ref().is_some_and(|record| record.is_up_to_date(given))
+        let parted = |record| self.parted(record, &origins(given)).0;
+        self.before.clone().map(parted).is_some_and(|record| record.is_up_to_date(given))
+    }
+
+    /// What was set before, in two: what these sources give or may have given, and what came of others. The
+    /// latter is not gone from Vault, nobody has looked.
+    fn parted(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
+        let may_be = |name: &str, path: &str| self.plan.sources.iter().any(|source| source.may_give(name, path));
+        let (theirs, others) = std::mem::take(&mut record.variables)
+            .into_iter()
+            .partition(|(name, from)| given.contains_key(name) || may_be(name, &from.path));
+        record.variables = theirs;
+        (record, others)
+    }
+
+    /// The record as it is now, after whatever others have done meanwhile.
+    fn latest(&self) -> Option<Record> {
+        let read = |file| Record::read(&self.plan.runtime_dir, &stem(file));
+        self.target.file.as_deref().and_then(read).or_else(|| self.before.clone())
     }
 
     /// Connects, and waits until the kernel says what it is.
@@ -89,7 +119,7 @@ impl<'a> Turn<'a> {
         // Once connected: were it a later process that is found, the connection would be of no use.
         let process = self.process()?.filter(|pid| waits_for_events(*pid));
         let row = process.and_then(|pid| language::by_command(&command_line(pid)));
-        match row.filter(|_| !self.options.now) {
+        match row.filter(|_| !self.options.now && matches!(self.target.way, Way::File(_))) {
             Some(row) => Ok((link, Known::ByCommand(row))),
             None => self.ask_on(link, progress).await,
         }
@@ -110,14 +140,15 @@ impl<'a> Turn<'a> {
 
     /// The kernel's process, where it is one of this machine's.
     fn process(&self) -> Result<Option<u32>> {
-        let Way::File(path) = &self.target.way else { return Ok(None) };
+        let Some(path) = &self.target.file else { return Ok(None) };
         if let Some(process) = self.process.get() {
             return Ok(*process);
         }
-        let recorded = self.before.as_ref().map(|record| record.pid).filter(|pid| *pid != 0);
+        let lives = |record: &&Record| start_time(record.pid) == Some(record.start_time);
+        let recorded = self.before.as_ref().filter(lives).map(|record| record.pid);
         let process = match recorded {
             Some(pid) => Some(pid),
-            None => with_argument(path, ConnectionFile::read(path)?.endpoint(Channel::Shell).port()),
+            None => with_argument(path, ConnectionFile::read_ours(path)?.endpoint(Channel::Shell).port()),
         };
         Ok(*self.process.get_or_init(|| process))
     }
@@ -133,29 +164,41 @@ impl<'a> Turn<'a> {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
         let process = self.process()?;
-        let Self { target, plan, options, before, process: _ } = self;
+        let (target, plan, options) = (self.target, self.plan, self.options);
         let (row, now, unasked) = match &known {
             Known::Said(info) => {
                 (language::of(info).ok_or_else(|| unknown(info))?, options.now && goes_beside(info), false)
             }
             Known::ByCommand(row) => (*row, false, true),
         };
-        let mut variables = origins(&given);
-        let (wanted, files) = files_of(given, plan, process)?;
+        let wanted = origins(&given);
+        let before = self.before.clone().map(|record| self.parted(record, &wanted).0);
+        let (secrets, files) = files_of(given, plan, process)?;
+        fits(&secrets, Space::of_this_system())?;
         let options = Options { now, unasked, ..options };
         let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
-        let mut outcome = inject(&mut link, row, &wanted, before.as_ref(), options, progress).await;
+        let mut outcome = inject(&mut link, row, &secrets, before.as_ref(), options, progress).await;
         if let Some(id) = subshell {
             outcome = subshell::leave(&mut link, &id, outcome, progress).await;
         }
         link.close().await;
         let outcome = outcome?;
         files.keep();
-        variables.retain(|name, _| !outcome.kept.contains(name) && !outcome.impossible.contains(name));
-        if let (Way::File(path), Some(pid)) = (&target.way, process)
-            && let Some(record) = Record::new(path, pid, How::Inject, variables.clone())
-        {
-            record.write(&plan.runtime_dir, &target.name())?;
+        let mut variables = self.latest().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
+        let is_ours = |name: &String| !outcome.kept.contains(name) && !outcome.impossible.contains(name);
+        variables.extend(wanted.into_iter().filter(|(name, _)| is_ours(name)));
+        let record = target
+            .file
+            .as_ref()
+            .zip(process)
+            .and_then(|(file, pid)| Some((stem(file), Record::new(file, pid, How::Inject, variables.clone())?)));
+        match record {
+            Some((name, record)) => record.write(&plan.runtime_dir, &name)?,
+            None => {
+                if let Known::Said(info) = &known {
+                    remembered::keep(&plan.runtime_dir, target, info, &variables)?;
+                }
+            }
         }
         Ok(Done { outcome, variables })
     }

@@ -7,10 +7,10 @@
 //! Source: "Connection files" in jupyter_client's documentation; CURVE keys since jupyter_client 8.9.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
@@ -148,7 +148,16 @@ impl ConnectionFile {
     /// # Errors
     /// [`Kind::ConnectionFile`].
     pub fn read(path: &Path) -> Result<Self> {
-        let text = content(path).map_err(|why| malformed(path, &why))?;
+        let text = content(path, |_| Ok(())).map_err(|why| malformed(path, &why))?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads the file at `path`, if it is one of ours: it says where secrets go.
+    ///
+    /// # Errors
+    /// [`Kind::ConnectionFile`].
+    pub fn read_ours(path: &Path) -> Result<Self> {
+        let text = content(path, |metadata| is_ours(metadata, path)).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
     }
 
@@ -214,7 +223,7 @@ impl ConnectionFile {
             if !value.as_bytes().ends_with(b".json") || !path.is_file() {
                 continue;
             }
-            if content(path).is_ok_and(|text| is_one(&text)) {
+            if content(path, |_| Ok(())).is_ok_and(|text| is_one(&text)) {
                 return Self::read(path).map(Some);
             }
             if passed_as_one(name, path) {
@@ -233,7 +242,7 @@ impl ConnectionFile {
             let (name, value) = split(argument).unwrap_or((option, argument));
             option = argument;
             let path = Path::new(value);
-            let is_one = || passed_as_one(name, path) || content(path).is_ok_and(|text| is_one(&text));
+            let is_one = || passed_as_one(name, path) || content(path, |_| Ok(())).is_ok_and(|text| is_one(&text));
             (value.as_bytes().ends_with(b".json") && is_one()).then_some(path)
         })
     }
@@ -317,13 +326,35 @@ fn is_one(text: &[u8]) -> bool {
     serde_json::from_slice::<Telltale>(text).is_ok_and(|file| file.shell_port.is_some() || file.iopub_port.is_some())
 }
 
-fn content(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+/// Whether a file of the runtime folder was written by whom that may be: the user or root, and for root the
+/// folder's owner. Somebody else's would lead secrets to somebody else.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub fn is_ours(metadata: &Metadata, path: &Path) -> Result<(), String> {
+    let us = nix::unistd::geteuid().as_raw();
+    let folders_owner = || {
+        let folder = std::fs::metadata(path.parent()?).ok()?;
+        (us == 0 && folder.mode() & 0o002 == 0).then_some(folder.uid())
+    };
+    let owner = metadata.uid();
+    if ![0, us].contains(&owner) && folders_owner() != Some(owner) {
+        return Err(format!("it belongs to another user (uid {owner})"));
+    }
+    if metadata.mode() & 0o002 != 0 {
+        return Err("it can be written by everybody".to_owned());
+    }
+    Ok(())
+}
+
+fn content(path: &Path, check: impl Fn(&Metadata) -> Result<(), String>) -> Result<Zeroizing<Vec<u8>>, String> {
     let unreadable = |cause: std::io::Error| format!("it can't be read: {}", cause.kind());
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > LARGEST {
         return Err("it is not a plain file of at most 64 KiB".to_owned());
     }
+    check(&metadata)?;
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
     file.take(LARGEST).read_to_end(&mut text).map_err(unreadable)?;
     Ok(text)

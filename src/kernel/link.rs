@@ -101,10 +101,13 @@ impl Link {
     pub async fn look_around(&mut self) -> Result<()> {
         match self {
             Self::Sockets(sockets) => sockets.look_around().await,
-            // All channels are there already.
+            // All channels are there already, and the server's connections to the kernel are its own.
             #[cfg(feature = "inject")]
             Self::Server(socket) => {
-                socket.send(Channel::Control, "kernel_info_request", None, &json!({})).await.map(drop)
+                for channel in [Channel::Control, Channel::Shell] {
+                    socket.send(channel, "kernel_info_request", None, &json!({})).await?;
+                }
+                Ok(())
             }
         }
     }

@@ -62,6 +62,24 @@ pub fn build(
     }
 }
 
+/// Whether an environment can hold the `secrets` at all: a kernel that has more starts no program any more.
+///
+/// # Errors
+/// [`Kind::EnvironmentTooLarge`] naming the offender.
+#[cfg(feature = "inject")]
+pub fn fits(secrets: &SecretSet, space: Space) -> Result<()> {
+    let length = |(name, value): &(&SecretName, &SecretValue)| name.as_str().len() + 1 + value.expose().len();
+    let Some(largest) = secrets.iter().max_by_key(length) else { return Ok(()) };
+    if length(&largest) > space.one {
+        return Err(too_large(largest.0, length(&largest), "one variable", space.one));
+    }
+    let all: usize = secrets.iter().map(|one| length(&one) + 1 + size_of::<usize>()).sum();
+    if all > space.all {
+        return Err(too_large(largest.0, length(&largest), "all variables and arguments", space.all));
+    }
+    Ok(())
+}
+
 /// `NAME=value` in one allocation; the value's own is wiped on the way out.
 fn join(name: &SecretName, value: SecretValue) -> Result<CString> {
     let mut entry = Vec::with_capacity(name.as_str().len() + value.expose().len() + 2);

@@ -16,7 +16,7 @@ use super::Outcome;
 use super::report::SCHEMA;
 use crate::cli::manage::Kernels;
 use crate::config::env::Environment;
-use crate::config::plan::runtime_dir;
+use crate::config::plan::{jupyter_runtime_dir, runtime_dir};
 use crate::error::{Result, one_line};
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
@@ -82,7 +82,7 @@ pub fn run(arguments: &Kernels) -> Result<Outcome> {
 /// As [`run`].
 pub fn find(environment: &Environment) -> Result<Found> {
     let ours = runtime_dir(environment);
-    let jupyter = ours.parent().unwrap_or(&ours);
+    let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
     let records = ours.join("kernels");
     let elsewhere = files_in(&records).filter_map(|path| Record::read(&ours, &stem(&path)));

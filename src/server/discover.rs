@@ -2,11 +2,16 @@
 //!
 //! A server that runs has `jpserver-PID.json` there, with its address and its token; a kernel has
 //! `kernel-ID.json`. Both stay behind when a process is killed. So a server counts while its process
-//! lives, and a kernel while something listens where its file says.
+//! lives, and a kernel while something listens where its file says. And since they say where secrets go,
+//! only those count that the user, or root, has written.
 
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -17,7 +22,7 @@ use zeroize::Zeroizing;
 use super::rest::is_id;
 use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
-use crate::kernel::connection::{Channel, ConnectionFile, Endpoint};
+use crate::kernel::connection::{Channel, ConnectionFile, Endpoint, is_ours};
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.
@@ -79,8 +84,11 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
 #[must_use]
 pub fn servers(runtime: &Path) -> Vec<Found> {
     let read = |path: &PathBuf| {
-        let size = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.len();
-        let text = Zeroizing::new((size <= LARGEST).then(|| std::fs::read(path).ok())??);
+        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+        let metadata = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= LARGEST)?;
+        is_ours(&metadata, path).ok()?;
+        let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).ok()? + 1));
+        Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut text).ok()?;
         let (found, pid) = parse_server_file(&text, &path.display().to_string())?;
         (pid > 0 && kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)).then_some(found)
     };
@@ -115,7 +123,7 @@ fn files(runtime: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
 
 /// Whether something listens where the connection file at `path` says. No byte is sent.
 pub async fn listens(path: &Path) -> bool {
-    let Ok(file) = ConnectionFile::read(path) else { return false };
+    let Ok(file) = ConnectionFile::read_ours(path) else { return false };
     let connected = async {
         match file.endpoint(Channel::Heartbeat) {
             Endpoint::Tcp(host, port) => {

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, LOCATION};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::address::prefix;
 use crate::config::address::Address;
 use crate::config::credential::Credential;
 use crate::config::plan::{Proxy, Tls};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, one_line};
 use crate::net::Peer;
 use crate::net::connect::{Connector, broken, silent};
 use crate::net::deadline::Deadline;
@@ -86,7 +86,12 @@ impl Server {
     /// # Errors
     /// [`Kind::Config`] for a TLS file that can't be used, [`Kind::Credential`] for what is no token.
     pub fn new(address: Address, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
-        let connector = Connector::new(Peer::Jupyter, &address, tls, proxy)?;
+        let connector = Connector::new(Peer::Jupyter, &address, tls, proxy).map_err(|error| match &tls.ca_cert {
+            Some(path) if error.what().starts_with(&one_line(&path.display().to_string())) => {
+                Error::new(error.kind(), error.what(), "name a PEM file with the CA of the server: --ca-cert FILE")
+            }
+            _ => error,
+        })?;
         let origin = token.map_or_else(String::new, |token| token.origin.clone());
         let token = token.map(header).transpose()?;
         Ok(Self { address, connector, token, token_origin: origin })
@@ -126,7 +131,7 @@ impl Server {
     pub(super) async fn not_found(&self, id: &str, deadline: Deadline) -> Error {
         match self.get("/api", deadline).await {
             Ok(reply) if reply.status() == StatusCode::OK => self.unknown(id),
-            Ok(reply) => self.refusal(reply.status()),
+            Ok(reply) => self.refusal(&reply),
             Err(error) => error,
         }
     }
@@ -157,7 +162,8 @@ impl Server {
     }
 
     async fn get(&self, path: &str, deadline: Deadline) -> Result<Response<Incoming>> {
-        self.request(&format!("{path}?no_track_activity=1"), &[], deadline.at_most(PATIENCE)).await
+        let asked = self.request(&format!("{path}?no_track_activity=1"), &[], deadline.at_most(PATIENCE)).await;
+        asked.map_err(down)
     }
 
     /// Sends a GET of `path` with `headers` on a connection of its own, which may be upgraded.
@@ -210,35 +216,62 @@ impl Server {
 
     async fn read<T: DeserializeOwned>(&self, reply: Response<Incoming>, deadline: Deadline) -> Result<T> {
         if reply.status() != StatusCode::OK {
-            return Err(self.refusal(reply.status()));
+            return Err(self.refusal(&reply));
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect();
-        let late = |_| silent(Peer::Jupyter.name(), &self.address.to_string(), "the answer did not end");
+        let late = |_| down(silent(Peer::Jupyter.name(), &self.address.to_string(), "the answer did not end"));
         let body = deadline.at_most(PATIENCE).bound(body).await.map_err(late)?;
-        let body = body.map_err(|_| self.not_jupyter("stopped in the middle of its answer, or answers too much"))?;
+        let body = body.map_err(|cause| {
+            let what =
+                if cause.is::<LengthLimitError>() { "answers too much" } else { "stopped in the middle of its answer" };
+            self.not_jupyter(what)
+        })?;
         serde_json::from_slice(&body.to_bytes()).map_err(|_| self.not_jupyter("answers with other than its API's JSON"))
     }
 
-    /// What a status other than success means.
-    pub(super) fn refusal(&self, status: StatusCode) -> Error {
-        let at = &self.address;
+    /// What an answer other than success means.
+    pub(super) fn refusal(&self, reply: &Response<Incoming>) -> Error {
+        let (at, status) = (&self.address, reply.status());
+        if status.is_redirection() {
+            let target = reply.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
+            return self.redirected(target.split('?').next().unwrap_or_default(), status);
+        }
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.denied(),
-            // A login page.
-            status if status.is_redirection() => self.denied(),
+            status if status.is_success() => {
+                self.not_jupyter(&format!("answers otherwise than its API ({})", status.as_u16()))
+            }
             StatusCode::NOT_FOUND => self.not_jupyter("has no Jupyter API there"),
             // What a hub's proxy says for a server that is not started.
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::FAILED_DEPENDENCY => Error::new(
-                Kind::ServerError,
-                format!("the Jupyter server at {at} is not started ({})", status.as_u16()),
-                "start it, and try again",
-            ),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::FAILED_DEPENDENCY => {
+                self.not_started(status)
+            }
             status => Error::new(
-                Kind::ServerError,
+                Kind::ServerDown,
                 format!("the Jupyter server at {at} failed ({})", status.as_u16()),
                 "look at the server's log",
             ),
         }
+    }
+
+    /// A hub takes what is for a server that does not run to itself; a login page is somewhere else.
+    fn redirected(&self, target: &str, status: StatusCode) -> Error {
+        let plain = matches!(&self.address, Address::Tcp(tcp) if !tcp.https);
+        if target.contains("/hub/user/") {
+            self.not_started(status)
+        } else if plain && target.starts_with("https://") && !target.contains("/hub/") {
+            self.not_jupyter("leads on to https://, and the token is not sent there")
+        } else {
+            self.denied()
+        }
+    }
+
+    fn not_started(&self, status: StatusCode) -> Error {
+        Error::new(
+            Kind::ServerDown,
+            format!("the Jupyter server at {} is not started ({})", self.address, status.as_u16()),
+            "start it, and try again",
+        )
     }
 
     fn denied(&self) -> Error {
@@ -275,6 +308,12 @@ impl Server {
     pub(super) fn cut(&self) -> Error {
         broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Jupyter.name(), &self.address.to_string())
     }
+}
+
+/// The error of a connection to a server, told from Vault's by its kind.
+pub(super) fn down(error: Error) -> Error {
+    let class = error.kind().exit_code();
+    if class == Kind::Refused.exit_code() { error.as_kind(Kind::ServerDown) } else { error }
 }
 
 /// Whether a text may be a kernel's id: it goes into paths of URLs and of files.

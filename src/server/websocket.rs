@@ -23,10 +23,11 @@ use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::error::{Error as Wrong, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::frames::{self, Parts, V1};
-use super::rest::{Server, is_id};
+use super::rest::{Server, down, is_id};
 use crate::config::address::Address;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
@@ -87,12 +88,16 @@ impl Socket {
                 server.kernel(id, Deadline::after(AFTERWARDS)).await?;
                 return Err(busy(id));
             }
-            reply => reply?,
+            reply => reply.map_err(down)?,
         };
         match reply.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::NOT_FOUND => return Err(server.not_found(id, deadline).await),
-            status => return Err(server.refusal(status)),
+            // What answers so has not heard the request to upgrade, or does not know what it is.
+            StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::UPGRADE_REQUIRED => {
+                return Err(server.not_jupyter("opens no websocket, perhaps because a proxy on the way hands none on"));
+            }
+            _ => return Err(server.refusal(&reply)),
         }
         let accepted = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()));
         let said = |name| reply.headers().get(name).map(HeaderValue::as_bytes);
@@ -154,7 +159,16 @@ impl Socket {
     /// [`Kind::KernelDied`] when the kernel or the server is gone, or restarts.
     pub async fn next(&mut self) -> Result<Arrived> {
         loop {
-            let Some(Ok(message)) = self.stream.next().await else { return Err(self.gone()) };
+            let message = match self.stream.next().await {
+                Some(Ok(message)) => message,
+                Some(Err(Wrong::Protocol(ProtocolError::ResetWithoutClosingHandshake))) | None => {
+                    return Err(self.gone());
+                }
+                Some(Err(Wrong::Protocol(_) | Wrong::Capacity(_) | Wrong::Utf8(_))) => {
+                    return Err(self.not_a_websocket());
+                }
+                Some(Err(_)) => return Err(self.gone()),
+            };
             let parts = match &message {
                 Message::Binary(frame) if self.v1 => frames::parse_v1(frame),
                 Message::Binary(frame) => frames::parse_json_with_buffers(frame),
@@ -178,6 +192,14 @@ impl Socket {
             while let Some(Ok(_)) = self.stream.next().await {}
         };
         let _ = timeout(CLOSE, closing).await;
+    }
+
+    fn not_a_websocket(&self) -> Error {
+        Error::new(
+            Kind::NotJupyter,
+            format!("the server at {} sends what is no websocket's, or a message that is too large", self.server),
+            "check that the address is a Jupyter server's, and what stands on the way to it",
+        )
     }
 
     fn gone(&self) -> Error {

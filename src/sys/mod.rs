@@ -9,6 +9,8 @@ pub mod environ;
 pub mod exec;
 pub mod hardening;
 pub mod inherited;
+#[cfg(feature = "inject")]
+pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
 pub mod process;

@@ -109,6 +109,11 @@ impl Client {
         self.transport.renew(deadline);
     }
 
+    /// Ends the connections that wait for the next request: their buffers hold what came last.
+    pub fn hang_up(&self) {
+        self.transport.hang_up();
+    }
+
     /// Sends no token from here on.
     pub fn forget_token(&mut self) {
         self.token = None;

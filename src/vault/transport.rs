@@ -216,6 +216,11 @@ impl Transport {
         Ok(reply)
     }
 
+    /// Ends the connections that wait for the next request.
+    pub fn hang_up(&self) {
+        self.lock_idle().clear();
+    }
+
     fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut idle = self.lock_idle();
         std::iter::from_fn(|| idle.pop()).find(|sender| !sender.is_closed())

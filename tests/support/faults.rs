@@ -35,8 +35,10 @@ pub enum Reply {
     Hang(Vec<u8>),
     /// These bytes, and then a byte now and again.
     Drip(Vec<u8>),
-    /// These bytes, and then as many more as are taken.
+    /// These bytes, and then as many spaces as are taken.
     Flood(Vec<u8>),
+    /// These bytes, and then the others again and again.
+    Again(Vec<u8>, Vec<u8>),
 }
 
 impl Reply {
@@ -185,6 +187,14 @@ fn serve(stream: &TcpStream, state: &State, script: &dyn Fn(&Seen, usize) -> Rep
                 let mut going = more(&bytes);
                 for _ in 0..4096 {
                     going = going && more(&chunk);
+                }
+                return;
+            }
+            Reply::Again(bytes, chunk) => {
+                let end = Instant::now() + Duration::from_secs(30);
+                let mut going = more(&bytes);
+                while going && Instant::now() < end {
+                    going = more(&chunk);
                 }
                 return;
             }

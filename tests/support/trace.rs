@@ -56,9 +56,29 @@ impl Stopped {
         Self { child, pid, hardened: false, ended: false }
     }
 
+    /// Runs `command` until it waits for events with nothing to do for a second at least, and `condition` holds.
+    pub fn idle(command: &mut Command, mut condition: impl FnMut() -> bool) -> Self {
+        let mut this = Self::begin(command);
+        let idle = |number: i64, registers: &libc::user_regs_struct| {
+            let timeout = i64::from(registers.r10 as i32);
+            number == libc::SYS_epoll_wait && !(0..1000).contains(&timeout) && condition()
+        };
+        assert!(this.run_until(idle), "it ended before it was idle");
+        this
+    }
+
     /// Whether it came to the call.
     fn run_to(&mut self, call: i64, nth: usize) -> bool {
-        let (mut executed, mut met) = (false, 0);
+        let mut met = 0;
+        self.run_until(|number, _| {
+            met += usize::from(number == call);
+            number == call && met > nth
+        })
+    }
+
+    /// Whether it came to a call that is `wanted`.
+    fn run_until(&mut self, mut wanted: impl FnMut(i64, &libc::user_regs_struct) -> bool) -> bool {
+        let mut executed = false;
         loop {
             match waitpid(self.pid, None).expect("a traced child") {
                 WaitStatus::PtraceEvent(_, _, event) if event == libc::PTRACE_EVENT_EXEC => executed = true,
@@ -75,11 +95,8 @@ impl Stopped {
                             registers.rsi = 1;
                             ptrace::setregs(self.pid, registers).expect("registers");
                         }
-                        if number == call {
-                            if met == nth {
-                                return true;
-                            }
-                            met += 1;
+                        if wanted(number, &registers) {
+                            return true;
                         }
                     }
                 }

@@ -12,5 +12,14 @@ if (Date.now() / 1000 < UNTIL) {
       else process.env[name] = value;
     }
     files.writeFileSync(FILE + ".done", kept, { mode: 0o600 });
+    const modules = process.mainModule.constructor._cache;
+    const name = Object.keys(modules).find((name) => name.endsWith("/tslab/dist/jupyter.js"));
+    const kernel = modules[name].exports.JupyterHandlerImpl.prototype;
+    const begin = kernel.createWriteToIopub;
+    kernel.createWriteToIopub = function (...given) {
+      kernel.createWriteToIopub = begin;
+      this.execCount--;
+      return begin.apply(this, given);
+    };
   } catch {}
 }

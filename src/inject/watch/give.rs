@@ -28,9 +28,8 @@ impl Watcher<'_, '_> {
         for (name, answer) in answered {
             let Some(kernel) = self.kernels.get_mut(&name) else { continue };
             match answer {
-                Ok((link, info, session)) => {
-                    // Some kernels answer in the name of whoever asks.
-                    let session = Some(session).filter(|session| session != link.session_id());
+                Ok((link, info)) => {
+                    let session = info.session.clone();
                     if session.is_some() && kernel.session.is_some() && session != kernel.session {
                         kernel.variables.clear();
                     }
@@ -55,6 +54,9 @@ impl Watcher<'_, '_> {
         };
         self.setback = SETBACKS.0;
         for (name, asked) in takers {
+            if self.is_stopped() {
+                return;
+            }
             let Some(kernel) = self.kernels.get(&name) else { continue };
             let plan = self.vault.plan();
             let options = Options {
@@ -65,13 +67,14 @@ impl Watcher<'_, '_> {
                 folder: &plan.runtime_dir,
                 holding: self.holding,
             };
-            let turn = Turn::of(&kernel.target, plan, options).remembering(kernel.variables.clone());
+            let (link, known) = (asked.0, Known::Said(asked.1));
+            let turn = Turn::of(&kernel.target, plan, options).recalling(&known).remembering(kernel.variables.clone());
             if turn.is_up_to_date(&given) {
-                asked.0.close().await;
+                link.close().await;
                 self.satisfied(&name).await;
                 continue;
             }
-            match turn.give((asked.0, Known::Said(asked.1)), fetch::duplicate(&given), &mut |_| {}).await {
+            match turn.give((link, known), fetch::duplicate(&given), &mut |_| {}).await {
                 Ok(done) => {
                     self.log.injected(&kernel.target, &done.outcome);
                     if let Some(kernel) = self.kernels.get_mut(&name) {

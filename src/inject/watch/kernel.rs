@@ -74,7 +74,7 @@ pub struct Kernel {
 }
 
 /// What a free kernel said.
-pub type Answer = (Link, KernelInfo, String);
+pub type Answer = (Link, KernelInfo);
 
 impl Kernel {
     /// One that has just been seen.
@@ -228,8 +228,10 @@ pub async fn free(target: Target) -> Result<Answer> {
         while let Ok(message) = timeout_at(end, link.next()).await {
             let message = message?;
             if message.channel == Channel::Shell && message.header.msg_type == "kernel_info_reply" {
-                let info = serde_json::from_value(message.content).unwrap_or_default();
-                return Ok((link, info, message.header.session));
+                let info: KernelInfo = serde_json::from_value(message.content).unwrap_or_default();
+                // Some kernels answer in the name of whoever asks.
+                let session = Some(message.header.session).filter(|own| own != link.session_id());
+                return Ok((link, KernelInfo { session, ..info }));
             }
         }
         link.close().await;
@@ -240,6 +242,6 @@ pub async fn free(target: Target) -> Result<Answer> {
 /// Connects to the kernel's heartbeat, by which its end shows; `None` when it has ended already.
 pub async fn pulse(target: Target) -> Option<Pulse> {
     let Way::File(path) = &target.way else { return None };
-    let file = ConnectionFile::read(path).ok()?;
+    let file = ConnectionFile::read_ours(path).ok()?;
     Sockets::connect(file, &[Channel::Heartbeat]).await.ok()?.into_pulse()
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, one_line};
 use crate::inject::Outcome;
 use crate::inject::choose::Target;
 
@@ -49,7 +49,7 @@ impl<'a> Log<'a> {
         let done = if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") };
         let more =
             json!({"set": outcome.set, "left": outcome.kept, "unset": outcome.unset, "impossible": outcome.impossible});
-        self.event("injected", Some(target), &format!("{}: {done}", target.name()), more);
+        self.event("injected", Some(target), &one_line(&format!("{}: {done}", target.name())), more);
     }
 
     /// Something that is no error.
@@ -60,7 +60,7 @@ impl<'a> Log<'a> {
     /// An error that ends nothing.
     pub fn failed(&mut self, target: Option<&Target>, error: &Error) {
         let more = json!({"error": error.what(), "advice": error.advice(), "code": error.kind().exit_code()});
-        let whose = target.map_or_else(String::new, |target| format!("{}: ", target.name()));
+        let whose = target.map_or_else(String::new, |target| one_line(&format!("{}: ", target.name())));
         self.event("failed", target, &format!("{whose}{error}"), more);
     }
 

@@ -36,6 +36,7 @@ use crate::config::env::Environment;
 use crate::error::Result;
 use crate::launch::{Request, fetch};
 use crate::sys::hardening::Hardening;
+use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, with_default_effect};
 
 /// `jupyter-vault watch`.
@@ -51,7 +52,8 @@ pub struct Watch {
     /// How often Vault is asked for new versions, and a server for its kernels, give or take a tenth
     #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
     pub interval: Duration,
-    /// A file that is there once the first round went well, and is touched by each one after
+    /// A file that is there once the first round went well, and is touched by each one after, also when
+    /// Vault or the server is not to be had
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
     /// What lines on stderr look like
@@ -89,16 +91,16 @@ fn watch(arguments: Watch, parent: &Environment, line: &mut dyn FnMut(&str)) -> 
     let interval = interval.max(Duration::from_millis(100));
     let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let mut vault = Vault::new(&request, parent)?;
-    let ours = vault.plan().runtime_dir.clone();
-    let places = Places::new(&selection, parent, ours.parent().unwrap_or(&ours))?;
+    let places = Places::new(&selection, parent)?;
     let mut log = Log::new(log, line);
     let ready = ReadyFile::new(ready_file);
+    take_all_descriptors();
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(async {
         let stopped = until_told(&caught, async |holding: &Cell<Option<Instant>>, stop| {
-            let watcher = Watcher::new(&places, &mut vault, &mut log, &ready, interval, holding)?;
-            Box::pin(watcher.run(stop)).await
+            let watcher = Watcher::new(&places, &mut vault, &mut log, &ready, interval, holding, stop)?;
+            Box::pin(watcher.run()).await
         })
         .await;
         vault.close().await;

@@ -1,7 +1,8 @@
 //! How whoever runs a sidecar sees that it is ready, and that it lives: a file.
 //!
-//! It comes with the first round that went well, is touched by each one after, and goes with the process.
-//! So that it is there means ready, and that it is young means alive.
+//! It comes with the first round that went well, is touched by each one after, however that went, and goes
+//! with the process. So that it is there means ready, and that it is young means alive: whoever kills a
+//! sidecar for an outage of Vault gets another that has forgotten what it knew.
 
 use std::path::PathBuf;
 
@@ -21,7 +22,7 @@ impl ReadyFile {
         Self(path)
     }
 
-    /// A round went well.
+    /// A round is over.
     ///
     /// # Errors
     /// [`Kind::Os`] when the file can't be written.

@@ -55,6 +55,7 @@ pub struct Watcher<'a, 'b> {
     ready: &'a ReadyFile,
     pub(super) interval: Duration,
     pub(super) holding: &'a Cell<Option<Instant>>,
+    stop: oneshot::Receiver<()>,
     folder: Option<AsyncFd<FolderWatch>>,
     pub(super) kernels: BTreeMap<String, Kernel>,
     asking: FuturesUnordered<Asking>,
@@ -63,8 +64,8 @@ pub struct Watcher<'a, 'b> {
     pub(super) round: Instant,
     /// No round has gone well yet.
     first: bool,
-    /// What was told of Vault, and of the server.
-    told: [Option<Kind>; 2],
+    /// What was told of Vault, of the server, and of the ready file.
+    told: [Option<Kind>; 3],
     /// The pause after a fetch that failed.
     pub(super) setback: Duration,
 }
@@ -87,6 +88,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         ready: &'a ReadyFile,
         interval: Duration,
         holding: &'a Cell<Option<Instant>>,
+        stop: oneshot::Receiver<()>,
     ) -> Result<Self> {
         let folder = if places.named_server().is_some() { None } else { Some(folder(places)?) };
         Ok(Self {
@@ -96,6 +98,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             ready,
             interval,
             holding,
+            stop,
             folder,
             kernels: BTreeMap::new(),
             asking: FuturesUnordered::new(),
@@ -103,16 +106,16 @@ impl<'a, 'b> Watcher<'a, 'b> {
             seen: None,
             round: Instant::now(),
             first: true,
-            told: [None; 2],
+            told: [None; 3],
             setback: SETBACKS.0,
         })
     }
 
-    /// Watches until `stop`.
+    /// Watches until it is told to stop.
     ///
     /// # Errors
     /// What is wrong from the beginning.
-    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<()> {
+    pub async fn run(mut self) -> Result<()> {
         loop {
             if Instant::now() >= self.round {
                 self.turn_of_all().await?;
@@ -133,10 +136,15 @@ impl<'a, 'b> Watcher<'a, 'b> {
                 // It is idle from now on, and was busy with all of them.
                 give_back();
             }
-            if !matches!(stop.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+            if self.is_stopped() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether nothing new is to be begun.
+    pub(super) fn is_stopped(&mut self) -> bool {
+        !matches!(self.stop.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
     /// The timer's round: the list of kernels, and the versions in Vault.
@@ -169,12 +177,16 @@ impl<'a, 'b> Watcher<'a, 'b> {
                 kernel.want();
             }
         }
-        if well {
-            if self.first {
-                self.first = false;
-                self.log.note("ready", None, &format!("ready, {} kernels are watched", self.kernels.len()));
-            }
+        if well && self.first {
             self.ready.touch()?;
+            self.first = false;
+            self.log.note("ready", None, &format!("ready, {} kernels are watched", self.kernels.len()));
+        } else if !self.first {
+            // An outage of others is no reason to be called dead; nor is a file that can't be written.
+            match self.ready.touch() {
+                Ok(()) => self.told[READY] = None,
+                Err(error) => self.tell(READY, &error),
+            }
         }
         Ok(())
     }
@@ -288,7 +300,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
 
     /// As [`Self::tell`]; what was wrong from the beginning, and will not pass, ends the process.
     fn trouble(&mut self, whose: usize, error: &Error) -> Result<()> {
-        let passing = matches!(error.kind().exit_code(), 69 | 75);
+        let passing = matches!(error.kind().exit_code(), 69 | 75) || error.kind() == Kind::ServerDown;
         if self.first && !passing {
             return Err(error.clone());
         }
@@ -307,6 +319,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
 /// Places in [`Watcher::told`].
 pub(super) const VAULT: usize = 0;
 const SERVER: usize = 1;
+const READY: usize = 2;
 
 async fn changed(folder: Option<&AsyncFd<FolderWatch>>) {
     let Some(folder) = folder else { return pending().await };

@@ -1,8 +1,9 @@
 //! A session with Vault that outlasts its token: asked now and again, for as long as kernels run.
 //!
-//! A token that was logged in for is kept between rounds, so that a round costs one request a source;
-//! when Vault does not know it any more, everything is read anew from the configuration on, and logged in
-//! again. A refused login is not hurried: Vault locks users out.
+//! A token that was logged in for is kept between rounds, so that a round costs one request a source. No
+//! connection is: its buffers would hold the last answer until the next. When Vault does not know the token
+//! any more, everything is read anew from the configuration on, and logged in again. A refused login is not
+//! hurried: Vault locks users out.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -118,7 +119,9 @@ impl<'a> Vault<'a> {
     ) -> Result<T> {
         if let Some(open) = &mut self.open {
             open.client.renew(Deadline::after(self.plan.budget));
-            match work(&self.plan, self.parent, &self.digester, open).await {
+            let outcome = work(&self.plan, self.parent, &self.digester, open).await;
+            open.client.hang_up();
+            match outcome {
                 // Expired or revoked since: from the beginning.
                 Err(error) if matches!(error.kind(), Kind::BadToken | Kind::TokenSpent) => self.open = None,
                 outcome => return outcome,
@@ -131,7 +134,9 @@ impl<'a> Vault<'a> {
         holding.set(None);
         self.plan = plan;
         let open = self.open.insert(Open { client, session: session?, leased: Cell::new(false) });
-        work(&self.plan, self.parent, &self.digester, open).await
+        let outcome = work(&self.plan, self.parent, &self.digester, open).await;
+        open.client.hang_up();
+        outcome
     }
 
     fn heed<T>(&mut self, outcome: Result<T>) -> Result<T> {
