@@ -1,8 +1,7 @@
 //! What the sidecar costs: memory and wake-ups with 200 kernels, and how soon each has its secrets.
 //!
-//! `cargo bench --bench watch` prints a Markdown table. The kernels are not real: two hundred would need
-//! more memory than many machines have. They are light ones in one process (`many_kernels.py`), with real
-//! connection files, sockets and signatures.
+//! `cargo bench --bench watch` prints a Markdown table. The kernels are real ipykernels, forked from one process
+//! that has loaded it (`many_kernels.py`): together they take 6 GB.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,11 +18,12 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::launcher::Scratch;
 use support::openbao::Server;
 use support::python::python;
@@ -41,19 +41,24 @@ fn main() {
     let files = (0..KERNELS).map(|number| scratch.path("runtime").join(format!("kernel-{number}.json")));
     let mut command = Command::new(python());
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/many_kernels.py")).args(files);
-    let mut kernels = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut kernels = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(kernels.stdout.take().unwrap()).lines();
     said.next().unwrap().unwrap();
 
     let mut watch = scratch.launcher();
     watch.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").arg("watch");
-    watch.args(["--interval", &INTERVAL.to_string(), "--secrets", "secret/watched"]);
-    let mut watch = watch.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    watch.args(["--interval", &INTERVAL.to_string(), "--secrets", "secret/watched", "--log", "json"]);
+    let mut watch = watch.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut events = BufReader::new(watch.stderr.take().unwrap()).lines();
     println!("\n| {KERNELS} kernels | | target |\n|---|---|---|");
     let mut all = |what: &str| {
         let start = Instant::now();
-        for _ in 0..KERNELS {
-            said.next().unwrap().unwrap();
+        let mut left: BTreeSet<_> = (0..KERNELS).map(|number| number.to_string()).collect();
+        while !left.is_empty() {
+            let event: Value = serde_json::from_str(&events.next().unwrap().unwrap()).unwrap();
+            if event["event"] == "injected" {
+                left.remove(event["kernel"].as_str().unwrap());
+            }
         }
         println!("| {what} | {:.2} s | |", start.elapsed().as_secs_f64());
     };
@@ -69,10 +74,15 @@ fn main() {
     server.put("watched", &json!({ "WATCHED": value + "y" }));
     all("a new version, until each has it (a round comes first)");
     println!("| RSS after it | {:.1} MB | ≤ 8 MB |", status(&watch, "VmRSS:") as f64 * 1024.0 / 1e6);
-    for child in [&mut watch, &mut kernels] {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    // They have it indeed.
+    let mut orders = kernels.stdin.take().unwrap();
+    writeln!(orders, "import os; print(len(os.environ['WATCHED']))").unwrap();
+    let printed: Vec<String> = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();
+    assert_eq!(printed, vec!["1001"; KERNELS]);
+    drop(orders);
+    kernels.wait().unwrap();
 }
 
 /// A number from /proc/PID/status; sizes are in KiB.
