@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::cli::Cli;
 use crate::error::{Error, Kind, Result};
@@ -28,11 +29,49 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> Result<()> {
 /// # Errors
 /// [`Kind::Os`] when it can't be written.
 pub fn man(folder: Option<&Path>, out: &mut dyn Write) -> Result<()> {
-    match folder {
-        Some(folder) => clap_mangen::generate_to(visible(), folder),
-        None => clap_mangen::Man::new(visible()).render(out),
+    let mut whole = visible();
+    whole.build();
+    let Some(folder) = folder else {
+        return page(whole).and_then(|(_, text)| out.write_all(text.as_bytes())).map_err(|cause| refused(&cause));
+    };
+    let each = whole.get_subcommands().cloned().chain([whole.clone()]);
+    let mut each = each.map(|command| page(command).and_then(|(name, text)| std::fs::write(folder.join(name), text)));
+    each.try_for_each(|written| written).map_err(|cause| refused(&cause))
+}
+
+/// A command's page, and its file's name.
+fn page(command: Command) -> io::Result<(String, String)> {
+    let man = Man::new(command).source(concat!("jupyter-vault ", env!("CARGO_PKG_VERSION")));
+    let mut text = Vec::new();
+    man.render(&mut text)?;
+    Ok((man.get_filename(), set(&String::from_utf8_lossy(&text))))
+}
+
+/// What clap_mangen 0.3 writes, in words that man takes as they are meant: an absent date as an empty word, the text
+/// after the options, which is laid out with care, line by line, and no break beside an empty line, which is one.
+fn set(page: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let mut laid_out = false;
+    for line in page.lines() {
+        let beside_space = lines.last() == Some(&"") && line == ".br";
+        if line.is_empty() && lines.last() == Some(&".br") {
+            lines.pop();
+        }
+        if laid_out && line.starts_with(".SH") {
+            lines.push(".fi");
+            laid_out = false;
+        }
+        if line == ".SH EXTRA" {
+            lines.extend([".SH NOTES", ".nf"]);
+            laid_out = true;
+        } else if !beside_space {
+            lines.push(line);
+        }
     }
-    .map_err(|cause| refused(&cause))
+    if laid_out {
+        lines.push(".fi");
+    }
+    lines.join("\n").replacen(" 1  \"", " 1 \"\" \"", 1) + "\n"
 }
 
 /// The command line without what is not for people; bash would offer that too.

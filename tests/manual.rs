@@ -147,7 +147,12 @@ fn each_subcommand_has_a_man_page() {
     succeed(Command::new(binary()).arg("man").arg(&folder));
     let page = std::fs::read_to_string(folder.join("jupyter-vault-wrap.1")).unwrap();
     assert!(page.contains(".SH SYNOPSIS") && page.contains("\\-\\-dry\\-run"), "{page}");
-    assert!(folder.join("jupyter-vault-exec.1").exists());
+    assert!(page.contains(concat!(" 1 \"\" \"jupyter-vault ", env!("CARGO_PKG_VERSION"), "\"")), "{page}");
+    // Examples stay as they are laid out.
+    let exec = std::fs::read_to_string(folder.join("jupyter-vault-exec.1")).unwrap();
+    let (_, notes) = exec.split_once(".SH NOTES\n.nf\n").unwrap();
+    assert!(notes.ends_with("\n.fi\n") && notes.contains("\n  export VAULT_ADDR="), "{exec}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 11, "each subcommand's and the program's");
     let whole = succeed(Command::new(binary()).arg("man")).stdout;
     assert!(String::from_utf8(whole).unwrap().contains("jupyter\\-vault\\-wrap(1)"));
     run(Command::new(binary()).arg("man").arg(scratch.path("nowhere"))).is_error(71, &["can't be written"]);
@@ -161,7 +166,10 @@ fn mandoc_has_nothing_to_say_against_the_pages() {
     succeed(Command::new(binary()).arg("man").arg(&folder));
     let pages = std::fs::read_dir(&folder).unwrap().map(|page| page.unwrap().path());
     let outcome = run(Command::new("mandoc").args(["-Tlint", "-Wwarning"]).args(pages));
-    assert_eq!((outcome.code(), outcome.stdout), (Some(0), Vec::new()));
+    let said = String::from_utf8(outcome.stdout).unwrap();
+    // A page of a build has no date.
+    let said: Vec<_> = said.lines().filter(|line| !line.contains("missing date")).collect();
+    assert_eq!(said, [""; 0]);
 }
 
 #[test]

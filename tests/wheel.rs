@@ -16,6 +16,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,6 +27,8 @@ use support::front_end::{Cell, config, environment};
 use support::kernelspecs::succeed;
 use support::launcher::{Scratch, eventually, finish};
 use support::openbao::Server;
+use support::python;
+use support::ready::files_below;
 use support::server::{JupyterServer, Kind, User};
 use support::wheel;
 
@@ -86,6 +89,37 @@ impl Site {
         let content = json!({"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5});
         self.scratch.file("home/notebook.ipynb", content.to_string())
     }
+}
+
+/// The files of the repository that a build needs, and those that a package should have.
+fn needed() -> BTreeSet<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let below = ["src", "python", "benches"].into_iter().flat_map(|folder| files_below(&root.join(folder)));
+    let below = below.map(|file| file.strip_prefix(root).unwrap().display().to_string());
+    let single = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+    below.filter(|file| !file.contains("__pycache__")).chain(single.map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_source_package_holds_what_its_build_needs_and_nothing_else() {
+    let scratch = Scratch::new();
+    let mut build = Command::new(python::maturin());
+    build.args(["sdist", "--out"]).arg(scratch.path("home")).current_dir(env!("CARGO_MANIFEST_DIR"));
+    succeed(&mut build);
+    let name = concat!("jupyter_vault-", env!("CARGO_PKG_VERSION"));
+    let archive = scratch.path(&format!("home/{name}.tar.gz"));
+    succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(scratch.path("home")));
+    let folder = scratch.path("home").join(name);
+    let files = files_below(&folder).into_iter().map(|file| file.strip_prefix(&folder).unwrap().display().to_string());
+    let mut expected = needed();
+    expected.insert("PKG-INFO".to_owned());
+    assert_eq!(files.collect::<BTreeSet<_>>(), expected);
+    // What Cargo.toml names is there, and the versions are the locked ones.
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--locked", "--offline", "--format-version=1"]).current_dir(&folder);
+    let seen: Value = serde_json::from_slice(&succeed(&mut metadata).stdout).unwrap();
+    let targets = seen["packages"][0]["targets"].as_array().unwrap().iter();
+    assert!(targets.into_iter().any(|target| target["kind"] == json!(["bin"])), "{seen}");
 }
 
 #[track_caller]
@@ -164,6 +198,38 @@ fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() 
 }
 
 #[test]
+fn a_path_that_ends_in_the_launchers_name_is_no_launcher_and_settings_may_begin_at_home() {
+    let site = Site::new("signal");
+    let named = site.scratch.path("home/named.toml");
+    std::fs::rename(site.scratch.path("config/vault.toml"), &named).unwrap();
+    std::fs::rename(site.scratch.path("config/token"), site.scratch.path("home/token")).unwrap();
+    let configured = json!({"vault_toml": "~/named.toml", "launcher": site.venv.join("bin/jupyter-vault")});
+    let project = format!("PROJECT={}", site.scratch.path("home/jupyter-vault").display());
+    site.spec(&json!({
+    "argv": ["env", project, site.venv.join("bin/python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Named", "language": "python",
+        "metadata": {"kernel_provisioner": {"provisioner_name": "vault-provisioner", "config": configured}},
+    }));
+    let mut front_end = site.front_end();
+    front_end.ask("start", json!({"kernel": "vaulted"}));
+    front_end.ask("ready", json!({}));
+    assert!(cell(&mut front_end, LOOK).printed().starts_with("21 "));
+}
+
+#[test]
+fn a_program_of_the_users_own_site_is_found_without_path() {
+    let site = Site::new("signal");
+    // As `pip install --user` leaves it.
+    let user = site.scratch.path("home/.local/bin");
+    std::fs::create_dir_all(&user).unwrap();
+    std::fs::rename(site.venv.join("bin/jupyter-vault"), user.join("jupyter-vault")).unwrap();
+    let mut front_end = site.front_end();
+    front_end.ask("start", json!({"kernel": "vaulted"}));
+    front_end.ask("ready", json!({}));
+    assert!(cell(&mut front_end, LOOK).printed().starts_with("21 "));
+}
+
+#[test]
 fn nbclient_and_papermill_run_notebooks_with_them() {
     let site = Site::new("signal");
     let notebook = site.notebook();
@@ -195,7 +261,7 @@ fn jupyter_console_has_them() {
 #[test]
 fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_them() {
     let site = Site::new("signal");
-    let lab = support::python::environment().join("share/jupyter/lab");
+    let lab = python::environment().join("share/jupyter/lab");
     let variables = [
         ("VIRTUAL_ENV", site.venv.to_str().unwrap()),
         ("JUPYTER_DEFAULT_PROVISIONER_NAME", "vault-provisioner"),

@@ -6,6 +6,7 @@ With JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner in the environment of wh
 
 import os
 import shutil
+import site
 import sysconfig
 
 from jupyter_client.provisioning import LocalProvisioner
@@ -27,18 +28,25 @@ class VaultProvisioner(LocalProvisioner):
         """Put the launcher before the command, unless one stands there already."""
         kwargs = await super().pre_launch(**kwargs)
         command = kwargs["cmd"]
-        if not any(os.path.basename(word) == NAME for word in command):
+        # As `wrap` recognises it: a launcher is a word, and `exec` the next.
+        words = zip(command, command[1:])
+        if not any(os.path.basename(word).startswith(NAME) and after == "exec" for word, after in words):
             kwargs["cmd"] = [*self._launcher_command(), "--", *command]
         return kwargs
 
     def _launcher_command(self):
-        launcher = self.launcher or os.path.join(sysconfig.get_path("scripts"), NAME)
-        if not os.access(launcher, os.X_OK):
-            launcher = shutil.which(self.launcher or NAME)
+        launcher = self._launcher()
         if not launcher:
-            raise FileNotFoundError(f"{NAME} is not installed: set VaultProvisioner.launcher to its path")
-        settings = self.vault_toml
+            raise FileNotFoundError(f"{self.launcher or NAME} is no program: set VaultProvisioner.launcher to its path")
+        settings = os.path.expanduser(self.vault_toml)
         if not settings:
             beside = os.path.join(self.kernel_spec.resource_dir, "vault.toml")
             settings = beside if os.path.exists(beside) else None
         return [launcher, "exec", *(["--config", settings] if settings else [])]
+
+    def _launcher(self):
+        """The launcher that is named, or else the one that came with this package: pip has two places for programs."""
+        if self.launcher:
+            return shutil.which(os.path.expanduser(self.launcher))
+        folders = [sysconfig.get_path("scripts"), os.path.join(site.getuserbase(), "bin")]
+        return shutil.which(NAME, path=os.pathsep.join(folders)) or shutil.which(NAME)

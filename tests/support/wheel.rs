@@ -19,7 +19,7 @@ pub fn wheel() -> &'static Path {
         lock.lock().expect("the lock can be taken");
         let _ = remove_dir_all(&folder);
         let mut build = Command::new(maturin());
-        build.args(["build", "--locked", "--profile", "dev", "--out"]).arg(&folder);
+        without_our_package(build.args(["build", "--locked", "--profile", "dev", "--out"]).arg(&folder));
         step(build.current_dir(env!("CARGO_MANIFEST_DIR")), "maturin build");
         let mut files = read_dir(&folder).expect("the folder").map(|file| file.expect("an entry").path());
         files.find(|file| file.extension().is_some_and(|end| end == "whl")).expect("a wheel")
@@ -35,6 +35,16 @@ pub fn install(scratch: &Scratch) -> PathBuf {
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]).arg(wheel());
     step(&mut pip, "pip install");
     venv
+}
+
+/// Takes away what cargo tells a test of its package: a cargo below would build anew what looks at that.
+pub fn without_our_package(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn step(command: &mut Command, what: &str) {
