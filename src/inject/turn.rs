@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::choose::{Target, stem};
+use super::language::Way;
 use super::{
     KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell,
 };
@@ -116,6 +117,9 @@ impl<'a> Turn<'a> {
     ) -> Result<Done> {
         let (target, plan, options) = (self.target, self.plan, self.options);
         let row = language::of(&info).ok_or_else(|| unknown(&info))?;
+        if let Way::Cannot(why) = row.way {
+            return Err(cannot(&info.implementation, why));
+        }
         let process = match &target.file {
             Some(path) => with_argument(path, ConnectionFile::read_ours(path)?.endpoint(Channel::Shell).port()),
             None => None,
