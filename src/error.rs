@@ -262,8 +262,9 @@ impl Error {
     }
 
     /// The same text for another cause.
+    #[cfg(feature = "inject")]
     #[must_use]
-    pub(crate) const fn as_kind(mut self, kind: Kind) -> Self {
+    pub(crate) const fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
     }

@@ -207,13 +207,12 @@ impl<'a> Places<'a> {
     /// # Errors
     /// What a server says.
     pub async fn list(&self, deadline: Deadline) -> Result<Vec<Target>> {
-        let found = match &self.server {
-            Some(server) => self.of_server(server, deadline).await?,
-            None => {
-                let files = discover::connection_files(&self.runtime);
-                let files = files.iter().map(|(_, path)| Target::of_file(path)).collect();
-                self.with_servers(alive(files).await, deadline).await
-            }
+        let found = if let Some(server) = &self.server {
+            self.of_server(server, deadline).await?
+        } else {
+            let files = discover::connection_files(&self.runtime);
+            let files = files.iter().map(|(_, path)| Target::of_file(path)).collect();
+            self.with_servers(alive(files).await, deadline).await
         };
         Ok(match &self.selection.kernel {
             Some(said) => matching(said, &found),

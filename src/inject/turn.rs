@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::choose::{Target, Way, stem};
 use super::language::Row;
 use super::{
-    KernelInfo, Options, Outcome, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
+    KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
 };
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -167,7 +167,11 @@ impl<'a> Turn<'a> {
         let (target, plan, options) = (self.target, self.plan, self.options);
         let (row, now, unasked) = match &known {
             Known::Said(info) => {
-                (language::of(info).ok_or_else(|| unknown(info))?, options.now && goes_beside(info), false)
+                let row = language::of(info).ok_or_else(|| unknown(info))?;
+                if let language::Way::Cannot(why) = row.way {
+                    return Err(cannot(&info.implementation, why));
+                }
+                (row, options.now && goes_beside(info), false)
             }
             Known::ByCommand(row) => (*row, false, true),
         };

@@ -313,7 +313,7 @@ impl Server {
 /// The error of a connection to a server, told from Vault's by its kind.
 pub(super) fn down(error: Error) -> Error {
     let class = error.kind().exit_code();
-    if class == Kind::Refused.exit_code() { error.as_kind(Kind::ServerDown) } else { error }
+    if class == Kind::Refused.exit_code() { error.with_kind(Kind::ServerDown) } else { error }
 }
 
 /// Whether a text may be a kernel's id: it goes into paths of URLs and of files.

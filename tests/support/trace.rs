@@ -60,7 +60,8 @@ impl Stopped {
     pub fn idle(command: &mut Command, mut condition: impl FnMut() -> bool) -> Self {
         let mut this = Self::begin(command);
         let idle = |number: i64, registers: &libc::user_regs_struct| {
-            let timeout = i64::from(registers.r10 as i32);
+            // An int; without an end it is -1, which is the largest here.
+            let timeout = registers.r10 & 0xffff_ffff;
             number == libc::SYS_epoll_wait && !(0..1000).contains(&timeout) && condition()
         };
         assert!(this.run_until(idle), "it ended before it was idle");
