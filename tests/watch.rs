@@ -220,6 +220,40 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
 }
 
 #[test]
+#[ignore = "needs R with IRkernel"]
+fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_seen() {
+    let (scratch, server) = (scratch(), Server::start());
+    plain_kernelspec(&scratch, &support::kernels::command("ir"));
+    put(&server, "canary-1");
+    let jupyter = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&jupyter);
+    launch(&mut user, "one");
+    // Elsewhere: it does not see the kernel's process.
+    let elsewhere = Scratch::new();
+    let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
+    let ready = elsewhere.path("ready");
+    let options = ["--url", &url, "--token-file", &token, "--interval", "4", "--ready-file", ready.to_str().unwrap()];
+    let sidecar = Sidecar::start(&elsewhere, &server, &options);
+    let look = "cat(Sys.getenv('WATCHED', 'None'))";
+    let mut see = |value: &str| eventually(value, || user.cell(look).printed() == value);
+    see("canary-1");
+    sidecar.has("injected", 1);
+    user.ask("restart", json!({}));
+    user.cell("1");
+    sidecar.has("injected", 2);
+    assert_eq!(user.cell(look).printed(), "canary-1");
+    // What the user has made of it stays.
+    user.cell("Sys.setenv(WATCHED = 'mine')");
+    for _ in 0..2 {
+        let touched = std::fs::metadata(&ready).unwrap().modified().unwrap();
+        eventually("a round", || std::fs::metadata(&ready).unwrap().modified().unwrap() > touched);
+    }
+    assert_eq!(user.cell(look).printed(), "mine", "{}", sidecar.log());
+    assert_eq!(sidecar.events("injected").len(), 2, "{}", sidecar.log());
+    sidecar.ends();
+}
+
+#[test]
 fn an_idle_kernel_is_culled_though_it_is_watched() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");

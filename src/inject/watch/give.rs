@@ -34,11 +34,13 @@ impl Watcher<'_, '_> {
                         kernel.variables.clear();
                     }
                     let same = session == kernel.session;
+                    let nameless = session.is_none();
                     kernel.session = session;
-                    if kernel.only_looked_at && same {
+                    if kernel.only_looked_at && same && !nameless {
                         link.close().await;
                         self.satisfied(&name).await;
                     } else {
+                        kernel.is_doubtful = kernel.only_looked_at && nameless;
                         takers.push((name, (link, info)));
                     }
                 }
@@ -59,8 +61,10 @@ impl Watcher<'_, '_> {
             }
             let Some(kernel) = self.kernels.get(&name) else { continue };
             let plan = self.vault.plan();
+            // One that can't be told from its next process gets what it lacks, and keeps what it has.
+            let doubtful = kernel.is_doubtful;
             let options = Options {
-                override_existing: plan.override_inherited,
+                override_existing: plan.override_inherited && !doubtful,
                 wait: TAKE,
                 now: false,
                 unasked: false,
@@ -68,19 +72,26 @@ impl Watcher<'_, '_> {
                 holding: self.holding,
             };
             let (link, known) = (asked.0, Known::Said(asked.1));
-            let turn = Turn::of(&kernel.target, plan, options).recalling(&known).remembering(kernel.variables.clone());
+            let turn = Turn::of(&kernel.target, plan, options).recalling(&known);
+            let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
             if turn.is_up_to_date(&given) {
                 link.close().await;
                 self.satisfied(&name).await;
                 continue;
             }
             match turn.give((link, known), fetch::duplicate(&given), &mut |_| {}).await {
+                // It is the same: it lacks nothing.
+                Ok(done) if doubtful && done.outcome.set.is_empty() => self.satisfied(&name).await,
                 Ok(done) => {
                     self.log.injected(&kernel.target, &done.outcome);
+                    let partly = doubtful && plan.override_inherited && !done.outcome.kept.is_empty();
                     if let Some(kernel) = self.kernels.get_mut(&name) {
                         kernel.variables = done.variables;
                     }
                     self.satisfied(&name).await;
+                    if let Some(kernel) = self.kernels.get_mut(&name).filter(|_| partly) {
+                        kernel.want();
+                    }
                 }
                 Err(error) => self.complain(&name, &error),
             }

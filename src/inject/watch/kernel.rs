@@ -65,6 +65,8 @@ pub struct Kernel {
     pub outdated: bool,
     /// It is asked only to see whether it is still the same process.
     pub only_looked_at: bool,
+    /// It may be another process than before, and can't say so.
+    pub is_doubtful: bool,
     /// The error that was told last.
     pub told: Option<Kind>,
     /// What tells its connection file from a later one.
@@ -95,6 +97,7 @@ impl Kernel {
             activity: String::new(),
             outdated: false,
             only_looked_at: false,
+            is_doubtful: false,
             told: None,
             since: now.checked_sub(age).unwrap_or(now),
             pause: PAUSES.0,
@@ -126,7 +129,7 @@ impl Kernel {
     /// It lacks something.
     pub fn want(&mut self) {
         self.halt();
-        self.only_looked_at = false;
+        (self.only_looked_at, self.is_doubtful) = (false, false);
         self.state = State::Wanting(Some(Instant::now()));
     }
 
