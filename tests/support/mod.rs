@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its own part of this")]
 
 pub mod certificates;
+pub mod crowd;
 pub mod dialogue;
 pub mod faults;
 pub mod front_end;
