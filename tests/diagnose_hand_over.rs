@@ -188,8 +188,8 @@ fn a_large_cell_that_is_on_its_way_is_answered() {
     scene.wait_for_an_attempt();
     scene.open();
     // Each takes some ten milliseconds to be sent: some of them are on their way when the connections end.
-    let large = json!({"client": 1, "kind": "execute_request", "letters": 12_000_000});
-    let sent = crowd.send(&vec![large; 6]);
+    let large = json!({"client": 1, "kind": "execute_request", "letters": 8_000_000});
+    let sent = crowd.send(&vec![large; 4]);
     assert_eq!(outcome(&crowd.collect(&first)[0]), "SecretsReady");
     for answer in crowd.collect(&sent) {
         assert!(["aborted", "SecretsReady", "ok"].contains(&outcome(&answer)), "{answer}");

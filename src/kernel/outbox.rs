@@ -94,7 +94,7 @@ mod tests {
         assert!(outbox.leave(message(HIGH_WATER * 2)), "one that is larger alone");
         assert!(!outbox.leave(message(1)) && outbox.leave(Outgoing::Close));
         let (outbox, sender) = Outbox::new();
-        let left = (0..).take_while(|_| outbox.leave(message(1000))).count();
+        let left = (0..HIGH_WATER).take_while(|_| outbox.leave(message(1000))).count();
         assert_eq!(left, HIGH_WATER / (1000 + OVERHEAD));
         drop(sender);
         assert!(!outbox.leave(Outgoing::Close), "nobody is there");

@@ -18,13 +18,13 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Channel, Endpoint};
 use super::listener::Listener;
 use super::outbox::{Outbox, Outgoing};
 use super::zmtp::command::{self, Properties};
-use super::zmtp::peer::{Greeted, Reader, Received, Security, Stream};
+use super::zmtp::peer::{Greeted, Progress, Reader, Received, Security, Stream};
 use crate::error::{Error, Kind, Result};
 
 /// The most topics of one peer, and the longest one.
@@ -34,6 +34,12 @@ const LONGEST_TOPIC: usize = 1024;
 const MOST_PEERS: usize = 1024;
 /// The descriptors that clients leave to others: to Vault, to files.
 const RESERVED: usize = 64;
+/// How often one looks, and sees each time that nothing comes, before nothing is on its way.
+const CALM: u32 = 5;
+const LOOK: Duration = Duration::from_millis(1);
+/// How many times the time allowed for a pause a message may take that comes with pauses.
+const LONG: u32 = 5;
+
 /// What happened on a socket.
 #[derive(Debug)]
 pub enum Event {
@@ -68,8 +74,7 @@ struct Peer {
     identity: Vec<u8>,
     to: Outbox,
     topics: Vec<Vec<u8>>,
-    /// Whether a message of it has begun to come and is not whole.
-    midway: Rc<Cell<bool>>,
+    progress: Rc<Progress>,
 }
 
 struct Shared {
@@ -141,7 +146,7 @@ impl Socket {
                         spawn_local(Rc::clone(&shared).serve(connection.into_stream()));
                     }
                     // Out of descriptors: others must close theirs first.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             }
         });
@@ -212,7 +217,7 @@ impl Socket {
         }
         // A client's library throws away a message whose connection ends half-way.
         let shared = &self.shared;
-        let _ = timeout(rest, shared.until(|| !shared.peers.borrow().values().any(|peer| peer.midway.get()))).await;
+        let _ = timeout(rest * LONG, shared.calm(rest)).await;
         // Whoever is about to join closes by itself then.
         shared.closing.set(true);
         shared.closed.notify_waiters();
@@ -266,6 +271,24 @@ impl Shared {
         }
     }
 
+    /// Waits until no message is on its way, or what has begun to come is still the same after `rest`.
+    async fn calm(&self, rest: Duration) {
+        let (mut calm, mut before, mut since) = (0, None, Instant::now());
+        while calm < CALM && since.elapsed() < rest {
+            let (midway, reads) = {
+                let peers = self.peers.borrow();
+                let midway = peers.values().any(|peer| peer.progress.is_midway());
+                (midway, peers.values().map(|peer| peer.progress.reads()).sum::<u64>())
+            };
+            if before.replace(reads) == Some(reads) {
+                calm = if midway { 0 } else { calm + 1 };
+            } else {
+                (calm, since) = (0, Instant::now());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     async fn closed(&self) {
         while !self.closing.get() {
             self.closed.notified().await;
@@ -295,7 +318,7 @@ impl Shared {
         self.next.set(connection + 1);
         let (to, sender) = Outbox::new();
         let origin = Origin { connection, identity: theirs.identity.clone() };
-        let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new(), midway: reader.midway() };
+        let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new(), progress: reader.progress() };
         if self.closing.get() {
             to.leave(Outgoing::Close);
         }
@@ -308,7 +331,6 @@ impl Shared {
 
     async fn read(&self, mut reader: Reader, origin: &Origin, to: &Outbox) {
         while let Ok(received) = reader.next().await {
-            self.moved.notify_one();
             let event = match received {
                 Received::Message(parts) if self.channel == Channel::IoPub => {
                     match parts.first().and_then(|part| part.split_first()) {

@@ -82,7 +82,28 @@ pub struct Reader {
     /// The frames of a message that is not whole yet.
     parts: Vec<Vec<u8>>,
     size: usize,
-    midway: Rc<Cell<bool>>,
+    progress: Rc<Progress>,
+}
+
+/// How far a reader is, for who may not read but must know.
+#[derive(Debug, Default)]
+pub struct Progress {
+    midway: Cell<bool>,
+    reads: Cell<u64>,
+}
+
+impl Progress {
+    /// Whether a message has begun to come and is not whole.
+    #[must_use]
+    pub const fn is_midway(&self) -> bool {
+        self.midway.get()
+    }
+
+    /// How often something has come.
+    #[must_use]
+    pub const fn reads(&self) -> u64 {
+        self.reads.get()
+    }
 }
 
 /// The side that writes.
@@ -183,7 +204,7 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
 async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
     let (read, write) = split(stream);
     let buffer = BytesMut::with_capacity(1024);
-    let mut reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, midway: Rc::default() };
+    let mut reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, progress: Rc::default() };
     let mut writer = Writer { stream: write, keys: None };
     writer.stream.write_all(&greeting::compose(mechanism, as_server)).await?;
     greeting::check(&reader.greeting().await?, mechanism)?;
@@ -224,12 +245,13 @@ impl Reader {
                     return Ok(frame);
                 }
                 Decoded::Incomplete => {
-                    self.midway.set(!(self.buffer.is_empty() && self.parts.is_empty()));
+                    self.progress.midway.set(!(self.buffer.is_empty() && self.parts.is_empty()));
                     // Grows by what has come, never by what was announced.
                     self.buffer.reserve(4096);
                     if self.stream.read_buf(&mut self.buffer).await? == 0 {
                         return Err(ErrorKind::UnexpectedEof.into());
                     }
+                    self.progress.reads.set(self.progress.reads.get() + 1);
                 }
             }
         }
@@ -262,16 +284,16 @@ impl Reader {
             }
             if !frame.more {
                 self.size = 0;
-                self.midway.set(!self.buffer.is_empty());
+                self.progress.midway.set(!self.buffer.is_empty());
                 return Ok(Received::Message(std::mem::take(&mut self.parts)));
             }
         }
     }
 
-    /// Tells whether a message has begun to come and is not whole, whenever the reader waits for more.
+    /// How far it is, as long as it reads.
     #[must_use]
-    pub fn midway(&self) -> Rc<Cell<bool>> {
-        Rc::clone(&self.midway)
+    pub fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
     }
 
     /// Reads on until the peer closes; nothing that comes is kept.
