@@ -90,6 +90,34 @@ fn every_request_is_answered_over_tcp_ipc_and_curve() {
 }
 
 #[test]
+fn control_answers_what_shell_does_in_the_same_order() {
+    let (_, address) = nowhere();
+    let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+    front_end.start(json!({}));
+    for kind in ["kernel_info", "complete", "inspect", "is_complete", "history", "comm_info", "connect", "interrupt"] {
+        let content = json!({"code": "x", "cursor_pos": 1});
+        let order = json!({"kind": format!("{kind}_request"), "channel": "control", "content": content});
+        let answer = front_end.ask("request", order);
+        assert_eq!(answer["order"], json!(["status:busy", "status:idle"]), "{kind}: {answer}");
+        let status = if kind == "is_complete" { "complete" } else { "ok" };
+        assert_eq!(answer["reply"]["of"], format!("{kind}_reply"));
+        assert_eq!(answer["reply"]["status"], status, "{answer}");
+    }
+    let cell = |content: Value| json!({"kind": "execute_request", "channel": "control", "content": content});
+    let answer = front_end.ask("request", cell(json!({"code": "1", "silent": false})));
+    assert_eq!(answer["order"], json!(["status:busy", "execute_input", "display_data", "error", "status:idle"]));
+    assert_eq!(
+        (&answer["reply"]["of"], &answer["reply"]["ename"]),
+        (&json!("execute_reply"), &json!("SecretsUnavailable"))
+    );
+    let answer = front_end.ask("request", cell(json!({"code": "1", "silent": true})));
+    assert_eq!(
+        (&answer["order"], &answer["reply"]["status"]),
+        (&json!(["status:busy", "status:idle"]), &json!("error"))
+    );
+}
+
+#[test]
 fn a_cell_shows_what_failed_where_and_what_to_do_as_text_and_as_html_and_never_a_value() {
     let server = Server::shared();
     let (scratch, mut front_end) = at(&server.address(), &[]);
@@ -139,6 +167,7 @@ fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing()
     let (idle, closed) = (json!(["busy", "idle"]), json!(["busy", "comm_close", "idle"]));
     for (kind, channel, order) in [
         ("debug_request", "control", &idle),
+        ("comm_open", "control", &closed),
         ("create_subshell_request", "control", &idle),
         ("list_subshell_request", "control", &idle),
         ("usage_request", "control", &idle),
@@ -265,6 +294,31 @@ fn heals(front_end: &mut FrontEnd, pid: i32) {
     }
     let cell = front_end.cell(LOOK);
     assert_eq!(cell.printed(), format!("21 {pid}"), "{cell:?}");
+}
+
+#[test]
+fn a_kernel_whose_command_is_missing_says_so_and_starts_when_it_is_there() {
+    let server = Server::shared();
+    with_secret(server);
+    let scratch = Scratch::new();
+    let program = scratch.path("home/start kernel");
+    let command = [program.to_str().unwrap(), "-f", "{connection_file}"];
+    let spec = kernelspec(&scratch, &config(&server.address(), "kernel"), &[], &command);
+    std::fs::write(spec.join("token"), "root").unwrap();
+    let mut front_end = FrontEnd::new(&scratch);
+    let pid = front_end.start(json!({}));
+    let check = |cell: &Cell, what: &str| {
+        assert_eq!(cell.error(), "KernelUnavailable", "{cell:?}");
+        assert!(cell.0["reply"]["evalue"].as_str().unwrap().contains(what), "{cell:?}");
+        let html = cell.output("display_data")["data"]["text/html"].as_str().unwrap();
+        assert!(html.contains("can&#39;t be started yet") && html.contains("command -v"), "{html}");
+    };
+    check(&front_end.cell(LOOK), "not found");
+    let words: Vec<_> = ipykernel().iter().take(3).map(|word| format!("'{word}'")).collect();
+    std::fs::write(&program, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+    check(&front_end.cell(LOOK), "can't be executed");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    heals(&mut front_end, pid);
 }
 
 #[test]

@@ -59,10 +59,15 @@ fn standing_in(scratch: &Scratch, variables: &[(&str, &str)]) -> Child {
     let mut command = scratch.exec(&nowhere(), "root", &["--timeout", "1", "--secrets", "secret/x"], &argv);
     command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    listens(&file);
+    child
+}
+
+/// Waits until that launch, whose connection file this is, listens.
+fn listens(file: &std::path::Path) {
+    let content: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let port = u16::try_from(content["hb_port"].as_u64().unwrap()).unwrap();
     eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    child
 }
 
 fn pid(child: &Child) -> Pid {
@@ -160,6 +165,93 @@ fn it_ends_with_jupyter_even_when_that_is_not_its_parent() {
 }
 
 #[test]
+fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
+    let mut gone = Command::new("true").spawn().unwrap();
+    gone.wait().unwrap();
+    let outcome = finish(standing_in(&Scratch::new(), &[("JPY_PARENT_PID", &gone.id().to_string())]));
+    assert_eq!(outcome.code(), Some(69), "{outcome:?}");
+    let mut other = Command::new("sleep");
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::process::CommandExt::uid(&mut other, 65534);
+    }
+    let mut other = other.arg("60").spawn().unwrap();
+    let others = other.id().to_string();
+    let numbers = ["", " ", "0", "1", "-1", "x", "1.5", "99999999999999999999", others.as_str()];
+    std::thread::scope(|scope| {
+        for number in numbers {
+            scope.spawn(move || {
+                let scratch = Scratch::new();
+                let mut child = standing_in(&scratch, &[("JPY_PARENT_PID", number)]);
+                std::thread::park_timeout(Duration::from_millis(500));
+                assert!(child.try_wait().unwrap().is_none(), "{number:?}");
+                child.kill().unwrap();
+                child.wait().unwrap();
+            });
+        }
+        scope.spawn(|| {
+            // A shell that becomes the launcher, and names itself.
+            let scratch = Scratch::new();
+            let file = connection_file(&scratch, "key");
+            let mut shell = scratch.launcher();
+            shell.env("VAULT_ADDR", nowhere()).env("VAULT_TOKEN", "t");
+            let line = "JPY_PARENT_PID=$$ exec \"$0\" exec --timeout 1 --secrets secret/x -- sleep 60 -f \"$1\"";
+            let mut command = Command::new("sh");
+            command.args(["-c", line]).arg(binary()).arg(&file).env_clear();
+            command.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?)))).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            listens(&file);
+            std::thread::park_timeout(Duration::from_millis(500));
+            assert!(child.try_wait().unwrap().is_none(), "its own number");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+    });
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[test]
+fn whatever_fails_it_stands_in_and_the_exit_code_says_what_it_was() {
+    let server = Server::shared();
+    server.put("here", &json!({"A": "canary"}));
+    server.put("protected", &json!({"LD_PRELOAD": "canary"}));
+    let sealed = Faults::start(|_, _| Reply::json(503, "{\"errors\": [\"Vault is sealed\"]}"));
+    let page = Faults::start(|_, _| Reply::with(200, "Content-Type: text/html\r\n", "<html>canary</html>"));
+    let (vault, nowhere) = (server.address(), nowhere());
+    let cases: [(i32, &str, &str, &[&str], &str); 10] = [
+        (65, &page.address(), "root", &["--secrets", "secret/here"], "sleep"),
+        (65, &vault, "root", &["--secrets", "secret/protected"], "sleep"),
+        (66, &vault, "root", &["--secrets", "secret/nothing"], "sleep"),
+        (66, &vault, "root", &["--secrets", "secret/here#B"], "sleep"),
+        (69, &nowhere, "root", &["--secrets", "secret/here"], "sleep"),
+        (75, &sealed.address(), "root", &["--secrets", "secret/here"], "sleep"),
+        (77, &vault, "another", &["--secrets", "secret/here"], "sleep"),
+        (78, "no address", "root", &["--secrets", "secret/here"], "sleep"),
+        (126, &vault, "root", &["--secrets", "secret/here"], "/etc/passwd"),
+        (127, &vault, "root", &["--secrets", "secret/here"], "no-such-kernel"),
+    ];
+    std::thread::scope(|scope| {
+        for (code, address, token, options, program) in cases {
+            scope.spawn(move || {
+                let scratch = Scratch::new();
+                let file = connection_file(&scratch, "key");
+                let options: Vec<_> = ["--timeout", "1"].iter().chain(options).copied().collect();
+                let argv = [program, "60", "-f", file.to_str().unwrap()];
+                let mut command = scratch.exec(address, token, &options, &argv);
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                let child = command.spawn().unwrap();
+                listens(&file);
+                std::fs::remove_file(&file).unwrap();
+                let outcome = finish(child);
+                assert_eq!(outcome.code(), Some(code), "{outcome:?}");
+                assert_eq!(outcome.stderr.lines().count(), 2, "{}", outcome.stderr);
+                assert!(!outcome.stderr.contains("canary") && outcome.stdout.is_empty(), "{}", outcome.stderr);
+            });
+        }
+    });
+}
+
+#[test]
 fn it_ends_when_the_connection_file_vanishes_and_not_when_it_is_replaced() {
     let scratch = Scratch::new();
     let mut child = standing_in(&scratch, &[]);
@@ -219,14 +311,81 @@ fn a_taken_port_and_a_malformed_connection_file_are_plain_exits() {
         let named = format!("the kernel's {key} 127.0.0.1:{port} is taken by another process");
         assert!(outcome.stderr.contains(&named), "{}", outcome.stderr);
     }
-    for text in ["", "{}", "{\"shell_port\": 1}", "[", &content.to_string().replace("sha256", "md5-canary")] {
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut changed = content.clone();
+        change(&mut changed);
+        changed.to_string()
+    };
+    let malformed = [
+        String::new(),
+        "{}".to_owned(),
+        "[".to_owned(),
+        "null".to_owned(),
+        "{\"shell_port\": 1}".to_owned(),
+        content.to_string().replace("sha256", "md5-canary"),
+        content.to_string().trim_end_matches('}').to_owned(),
+        "\u{feff}".to_owned() + &content.to_string(),
+        "[".repeat(10_000),
+        " ".repeat(70_000) + &content.to_string(),
+        changed(&|file| file["shell_port"] = file["hb_port"].clone()),
+        changed(&|file| file["iopub_port"] = json!("canary")),
+        changed(&|file| file["iopub_port"] = json!(70_000)),
+        changed(&|file| file["iopub_port"] = json!(-1)),
+        changed(&|file| file["iopub_port"] = json!(0)),
+        changed(&|file| file["iopub_port"] = json!(5.5)),
+        changed(&|file| file["key"] = json!(["canary"])),
+        changed(&|file| file["transport"] = json!("inproc")),
+        changed(&|file| file["curve_secretkey"] = json!("canary")),
+        changed(&|file| file["ip"] = json!("a\0b")),
+    ];
+    for text in &malformed {
         std::fs::write(&file, text).unwrap();
         let outcome = launch(&[]);
+        let text = text.get(..200).unwrap_or(text);
         assert_eq!(outcome.code(), Some(72), "{text}: {outcome:?}");
         assert!(outcome.stderr.contains("kernel-1.json") && !outcome.stderr.contains("canary"), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
-        // Who wants to know nothing of it is not told.
-        launch(&["--on-error", "exit"]).is_error(69, &["refused the connection"]);
+    }
+    // Who wants to know nothing of it is not told.
+    launch(&["--on-error", "exit"]).is_error(69, &["refused the connection"]);
+}
+
+#[test]
+fn an_address_that_is_not_here_or_a_socket_file_that_is_taken_is_a_plain_exit() {
+    let scratch = Scratch::new();
+    let file = connection_file(&scratch, "key");
+    let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let launch = |transport: &str, ip: &str| {
+        let mut changed = content.clone();
+        (changed["transport"], changed["ip"]) = (json!(transport), json!(ip));
+        std::fs::write(&file, changed.to_string()).unwrap();
+        let options = ["--timeout", "1", "--secrets", "secret/x"];
+        let argv = ["sleep", "60", "-f", file.to_str().unwrap()];
+        let outcome = run(&mut scratch.exec(&nowhere(), "root", &options, &argv));
+        assert_eq!(outcome.code(), Some(73), "{transport} {ip}: {outcome:?}");
+        assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
+        outcome.stderr
+    };
+    for ip in ["192.0.2.1", "no.such.host.invalid", "not an address"] {
+        let said = launch("tcp", ip);
+        assert!(said.contains("can't be listened on") && said.contains("must be one of this machine"), "{said}");
+    }
+    let place = scratch.path("runtime/ipc");
+    let said = launch("ipc", scratch.path("nowhere/ipc").to_str().unwrap());
+    assert!(said.contains("can't be listened on") && said.contains("may write"), "{said}");
+    let said = launch("ipc", &("/tmp/".to_owned() + &"x".repeat(200)));
+    assert!(said.contains("can't be listened on"), "{said}");
+    for key in ["shell_port", "control_port", "stdin_port", "iopub_port", "hb_port"] {
+        let path = format!("{}-{}", place.display(), content[key]);
+        let taken = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let said = launch("ipc", place.to_str().unwrap());
+        assert!(said.contains(&format!("the kernel's {key} {path} is taken by another process")), "{said}");
+        drop(taken);
+        // What it has bound before is removed again; this one is a leftover, and in nobody's way.
+        let left = std::fs::read_dir(scratch.path("runtime")).unwrap().filter_map(Result::ok);
+        let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("ipc-")).collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        std::fs::remove_file(&path).unwrap();
     }
 }
 

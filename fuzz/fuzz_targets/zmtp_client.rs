@@ -1,6 +1,7 @@
 //! A connection of ours to a kernel that sends anything, plain and encrypted.
 #![no_main]
 use jupyter_vault::kernel::zmtp::command::Properties;
+use jupyter_vault::kernel::zmtp::curve_client::Pair;
 use jupyter_vault::kernel::zmtp::greeting::{self, Mechanism};
 use jupyter_vault::kernel::zmtp::peer::{Trust, connect};
 use tokio::io::AsyncWriteExt;
@@ -11,7 +12,7 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
     runtime.block_on(async {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let mechanism = if curve { Mechanism::Curve } else { Mechanism::Null };
-        let trust = if curve { Trust::Curve { kernel: [9; 32].into(), ours: [7; 32].into() } } else { Trust::Null };
+        let trust = if curve { Trust::Curve { kernel: [9; 32].into(), ours: Pair::new().expect("random bytes") } } else { Trust::Null };
         if greets {
             theirs.write_all(&greeting::compose(mechanism, true)).await.expect("there is room");
         }

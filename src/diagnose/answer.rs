@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
+use super::cell::lacks_secrets;
 use super::language;
 use crate::error::Error;
-use crate::kernel::connection::Channel;
 use crate::kernel::message::{PROTOCOL, Request};
 
 /// What a request leads to.
@@ -40,13 +40,14 @@ pub struct Cell {
     pub stop_on_error: bool,
 }
 
-/// Answers a request that came on `channel`. `error` is why there is no real kernel.
+/// Answers a request, on whichever channel it came: as in ipykernel, control takes those of shell too.
+/// `error` is why there is no real kernel.
 #[must_use]
-pub fn answer(channel: Channel, request: &Request, language: &str, error: &Error) -> Answer {
+pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
     let content = &request.content;
     match request.header.msg_type.as_str() {
         "kernel_info_request" => Answer::Reply("kernel_info_reply", kernel_info(language, error)),
-        "execute_request" if channel == Channel::Shell => Answer::Cell(Cell::new(content)),
+        "execute_request" => Answer::Cell(Cell::new(content)),
         "complete_request" => {
             let cursor = cursor(content);
             let found = json!({"status": "ok", "matches": [], "cursor_start": cursor, "cursor_end": cursor,
@@ -90,7 +91,8 @@ impl Cell {
 }
 
 fn kernel_info(language: &str, error: &Error) -> Value {
-    let banner = format!("jupyter-vault stands in for the kernel, which has no secrets yet:\n{error}");
+    let why = if lacks_secrets(error) { "has no secrets" } else { "can't be started" };
+    let banner = format!("jupyter-vault stands in for the kernel, which {why} yet:\n{error}");
     json!({
         "status": "ok",
         "protocol_version": PROTOCOL,

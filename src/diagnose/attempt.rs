@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::Result;
 use crate::launch::{Launch, Ready};
@@ -20,6 +20,7 @@ pub type Attempted = Result<Result<Ready>, ()>;
 pub struct Attempt<'a> {
     work: Pin<Box<dyn Future<Output = Attempted> + 'a>>,
     stop: Option<oneshot::Sender<()>>,
+    begun: Instant,
 }
 
 impl<'a> Attempt<'a> {
@@ -36,7 +37,13 @@ impl<'a> Attempt<'a> {
             // What a retry could not revoke, the first line of the log or the next retry tells of.
             launch.attempt_until(stopped, &mut |_| {}).await
         });
-        Self { work, stop: Some(stop) }
+        Self { work, stop: Some(stop), begun: Instant::now() }
+    }
+
+    /// When it began to read the configuration.
+    #[must_use]
+    pub const fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// Makes it end soon, without an outcome.

@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::launch::Request;
 
 /// The name of the error that a cell ends with.
 pub const UNAVAILABLE: &str = "SecretsUnavailable";
+/// The same when it is the kernel's command that is missing.
+pub const NO_KERNEL: &str = "KernelUnavailable";
 /// The same when the secrets have come, but the cell's code has not run.
 pub const READY: &str = "SecretsReady";
 /// What a cell says then.
@@ -22,10 +24,28 @@ pub struct Shown<'a> {
     /// Whether the launch is also tried again without a cell.
     pub by_itself: bool,
     /// The command line that shows the same in a terminal.
-    pub command: &'a str,
+    pub command: String,
+}
+
+/// Whether secrets are what is missing; else the kernel's own command is.
+#[must_use]
+pub const fn lacks_secrets(error: &Error) -> bool {
+    !matches!(error.kind(), Kind::CommandNotFound | Kind::CommandNotExecutable)
 }
 
 impl Shown<'_> {
+    fn name(&self) -> &'static str {
+        if lacks_secrets(self.error) { UNAVAILABLE } else { NO_KERNEL }
+    }
+
+    fn title(&self) -> &'static str {
+        if lacks_secrets(self.error) {
+            "This kernel has no secrets from Vault yet"
+        } else {
+            "This kernel can't be started yet"
+        }
+    }
+
     fn outlook(&self) -> &'static str {
         if self.by_itself {
             "Run the cell again to try once more; it is also tried every few seconds. No restart is needed."
@@ -44,9 +64,9 @@ impl Shown<'_> {
     #[must_use]
     pub fn failure(&self) -> Value {
         json!({
-            "ename": UNAVAILABLE,
+            "ename": self.name(),
             "evalue": self.error.what(),
-            "traceback": [format!("{UNAVAILABLE}: {}", self.error.what()), format!("  {}", self.error.advice())],
+            "traceback": [format!("{}: {}", self.name(), self.error.what()), format!("  {}", self.error.advice())],
         })
     }
 
@@ -59,16 +79,17 @@ impl Shown<'_> {
     /// The same as HTML that needs no style sheet and runs no script.
     #[must_use]
     pub fn html(&self) -> String {
-        let [what, advice, command] = [self.error.what(), self.error.advice(), self.command].map(escaped);
+        let [what, advice, command] = [self.error.what(), self.error.advice(), &self.command].map(escaped);
         format!(
             "<div style=\"border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 0.3em 0.9em; \
              line-height: 1.45\">\
-             <div><strong>This kernel has no secrets from Vault yet</strong></div>\
+             <div><strong>{title}</strong></div>\
              <div>{what}</div>\
              <div><strong>What to do:</strong> {advice}</div>\
              <div>{outlook}</div>\
              <div>In a terminal: <code>{command}</code></div>\
              </div>",
+            title = escaped(self.title()),
             outlook = self.outlook(),
         )
     }
@@ -89,9 +110,13 @@ pub fn ready() -> Value {
     json!({"data": {"text/plain": RUN_AGAIN, "text/html": html}, "metadata": {}, "transient": {}})
 }
 
-/// The launch as a command line that starts nothing but `true`.
+/// The command line that fails in a terminal as the launch did, and does nothing where it succeeds.
 #[must_use]
-pub fn by_hand(request: &Request) -> String {
+pub fn by_hand(request: &Request, error: &Error) -> String {
+    if !lacks_secrets(error) {
+        let program = request.command.first().map(|program| program.to_string_lossy());
+        return format!("command -v {}", quoted(&program.unwrap_or_default()));
+    }
     let mut line = "jupyter-vault exec".to_owned();
     let mut add = |option: &str, value: &str| {
         let _ = write!(line, " {option} {}", quoted(value));
@@ -141,12 +166,11 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_path_with_markup_stays_text() {
         let error = Error::new(Kind::PathMissing, "no <script>alert('x')</script> & co", "look \"there\"");
-        let shown = Shown { error: &error, by_itself: true, command: "true '<b>'" };
+        let shown = Shown { error: &error, by_itself: true, command: "true '<b>'".to_owned() };
         let html = shown.html();
         assert!(html.contains("no &lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; co"), "{html}");
         assert!(html.contains("look &quot;there&quot;") && html.contains("&lt;b&gt;") && !html.contains("<script"));
@@ -161,6 +185,9 @@ mod tests {
             ..Request::default()
         };
         let expected = r"jupyter-vault exec --config '/a b/vault.toml' --secrets 'secret/it'\''s#x=Y' -- true";
-        assert_eq!(by_hand(&request), expected);
+        let error = |kind| Error::new(kind, "what", "advice");
+        assert_eq!(by_hand(&request, &error(Kind::Refused)), expected);
+        let request = Request { command: vec!["no such".into()], ..request };
+        assert_eq!(by_hand(&request, &error(Kind::CommandNotFound)), "command -v 'no such'");
     }
 }

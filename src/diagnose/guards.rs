@@ -8,6 +8,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::io::Interest;
@@ -31,19 +32,51 @@ pub enum Why {
     NobodyCame,
 }
 
-/// A descriptor of the process that `JPY_PARENT_PID` names, if it does and there is one.
-#[must_use]
-pub fn watched(parent: &Environment) -> Option<OwnedFd> {
-    let pid: i32 = parent.bytes("JPY_PARENT_PID")?.to_str()?.parse().ok()?;
-    // As in ipykernel: a parent of number 1 is a container's, and never goes away.
-    if pid > 1 { pidfd::open(Pid::from_raw(pid)).ok() } else { None }
+/// What is known of Jupyter's process.
+#[derive(Debug)]
+pub enum Parent {
+    /// Nothing: nobody said which one it is, or the system does not let it be watched.
+    Unknown,
+    /// It runs, and this is its descriptor.
+    Runs(OwnedFd),
+    /// It had ended before anybody looked.
+    Gone,
+}
+
+impl Parent {
+    /// The process that `JPY_PARENT_PID` names. A number that can't be one's is none, as is 1: that one is a
+    /// container's, and never goes away.
+    #[must_use]
+    pub fn of(environment: &Environment) -> Self {
+        let named = environment.bytes("JPY_PARENT_PID").and_then(|pid| pid.to_str()?.trim().parse().ok());
+        match named.filter(|pid| *pid > 1).map(|pid| pidfd::open(Pid::from_raw(pid))) {
+            Some(Ok(process)) => Self::Runs(process),
+            Some(Err(Errno::ESRCH)) => Self::Gone,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn watch(self) -> Watched<AsyncFd<OwnedFd>> {
+        match self {
+            Self::Runs(process) => readable(process).map_or(Watched::Not, Watched::By),
+            Self::Gone => Watched::Gone,
+            Self::Unknown => Watched::Not,
+        }
+    }
+}
+
+/// Something that may be watched until it is gone.
+enum Watched<T> {
+    By(T),
+    Not,
+    Gone,
 }
 
 /// All guards together.
 pub struct Guards {
     signals: AsyncFd<Held>,
-    parent: Option<AsyncFd<OwnedFd>>,
-    file: Option<(AsyncFd<FileWatch>, PathBuf)>,
+    parent: Watched<AsyncFd<OwnedFd>>,
+    file: Watched<(AsyncFd<FileWatch>, PathBuf)>,
 }
 
 impl Guards {
@@ -51,21 +84,21 @@ impl Guards {
     ///
     /// # Errors
     /// What the system says when it has no descriptor for signals. A file that can't be watched is not.
-    pub fn new(parent: Option<OwnedFd>, file: &Path) -> nix::Result<Self> {
-        let watch = FileWatch::new(file).ok().and_then(|watch| readable(watch).ok());
-        Ok(Self {
-            signals: readable(Held::new()?).map_err(|_| nix::errno::Errno::EMFILE)?,
-            parent: parent.and_then(|process| readable(process).ok()),
-            file: watch.map(|watch| (watch, file.to_owned())),
-        })
+    pub fn new(parent: Parent, file: &Path) -> nix::Result<Self> {
+        let watched = match FileWatch::new(file) {
+            Ok(watch) => readable(watch).map_or(Watched::Not, |watch| Watched::By((watch, file.to_owned()))),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Watched::Gone,
+            Err(_) => Watched::Not,
+        };
+        Ok(Self { signals: readable(Held::new()?).map_err(|_| Errno::EMFILE)?, parent: parent.watch(), file: watched })
     }
 
     /// Waits for the next thing to come.
     pub async fn next(&self) -> Why {
         tokio::select! {
             signal = self.signal() => Why::Signal(signal),
-            () = ended(self.parent.as_ref()) => Why::ParentGone,
-            () = vanished(self.file.as_ref()) => Why::FileGone,
+            () = ended(&self.parent) => Why::ParentGone,
+            () = vanished(&self.file) => Why::FileGone,
         }
     }
 
@@ -87,15 +120,20 @@ impl Guards {
     }
 }
 
-async fn ended(process: Option<&AsyncFd<OwnedFd>>) {
+async fn ended(process: &Watched<AsyncFd<OwnedFd>>) {
     match process {
-        Some(process) if process.readable().await.is_ok() => {}
+        Watched::By(process) if process.readable().await.is_ok() => {}
+        Watched::Gone => {}
         _ => std::future::pending().await,
     }
 }
 
-async fn vanished(file: Option<&(AsyncFd<FileWatch>, PathBuf)>) {
-    let Some((watch, path)) = file else { return std::future::pending().await };
+async fn vanished(file: &Watched<(AsyncFd<FileWatch>, PathBuf)>) {
+    let (watch, path) = match file {
+        Watched::By(both) => both,
+        Watched::Gone => return,
+        Watched::Not => return std::future::pending().await,
+    };
     loop {
         let read = watch.async_io(Interest::READABLE, FileWatch::take).await;
         // A file that was replaced is another one to watch.

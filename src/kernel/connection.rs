@@ -161,6 +161,18 @@ impl ConnectionFile {
         Self::parse(path, &text)
     }
 
+    /// Reads the file at `path` for a kernel that is to listen there, on five ports.
+    fn read_to_listen(path: &Path) -> Result<Self> {
+        let file = Self::read(path)?;
+        for (at, channel) in Channel::ALL.into_iter().enumerate() {
+            if let Some(before) = file.ports[..at].iter().position(|port| *port == file.ports[at]) {
+                let why = format!("its {} and {} are the same", Channel::ALL[before].key(), channel.key());
+                return Err(malformed(path, &why));
+            }
+        }
+        Ok(file)
+    }
+
     /// Takes `text` for the content of the file at `path`.
     ///
     /// # Errors
@@ -220,17 +232,21 @@ impl ConnectionFile {
             let (name, value) = split(argument).unwrap_or((option, argument));
             option = argument;
             let path = Path::new(value);
-            if !value.as_bytes().ends_with(b".json") || !path.is_file() {
+            if !path.is_file() {
+                // A shell that is to start the kernel has its whole command as one argument.
+                if let Some(path) = words(argument).find(|path| path.is_file() && holds_one(path)) {
+                    return Self::read_to_listen(path).map(Some);
+                }
                 continue;
             }
-            if content(path, |_| Ok(())).is_ok_and(|text| is_one(&text)) {
-                return Self::read(path).map(Some);
+            if holds_one(path) {
+                return Self::read_to_listen(path).map(Some);
             }
-            if passed_as_one(name, path) {
+            if value.as_bytes().ends_with(b".json") && passed_as_one(name, path) {
                 passed = Some(path);
             }
         }
-        passed.map(Self::read).transpose()
+        passed.map(Self::read_to_listen).transpose()
     }
 
     /// The path of the connection file that a kernel's command line names. What is passed as one, or is
@@ -242,7 +258,7 @@ impl ConnectionFile {
             let (name, value) = split(argument).unwrap_or((option, argument));
             option = argument;
             let path = Path::new(value);
-            let is_one = || passed_as_one(name, path) || content(path, |_| Ok(())).is_ok_and(|text| is_one(&text));
+            let is_one = || passed_as_one(name, path) || holds_one(path);
             (value.as_bytes().ends_with(b".json") && is_one()).then_some(path)
         })
     }
@@ -312,6 +328,20 @@ fn split(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = argument.as_bytes();
     let equals = bytes.iter().position(|byte| *byte == b'=').filter(|_| bytes.starts_with(b"-"))?;
     Some((OsStr::from_bytes(&bytes[..equals]), OsStr::from_bytes(&bytes[equals + 1..])))
+}
+
+/// The words of a shell's command, and what stands in quotes there.
+fn words(argument: &OsStr) -> impl Iterator<Item = &Path> {
+    let has_words = argument.as_bytes().contains(&b' ');
+    let quoted = argument.as_bytes().split(|byte| matches!(byte, b'\'' | b'"')).filter(move |_| has_words);
+    let pieces = quoted.flat_map(|text| [text].into_iter().chain(text.split(u8::is_ascii_whitespace)));
+    pieces
+        .filter(|word| !word.is_empty())
+        .map(|word| Path::new(split(OsStr::from_bytes(word)).map_or(OsStr::from_bytes(word), |(_, value)| value)))
+}
+
+fn holds_one(path: &Path) -> bool {
+    content(path, |_| Ok(())).is_ok_and(|text| is_one(&text))
 }
 
 /// Whether a JSON object speaks of a kernel's ports, whatever else is wrong with it.
@@ -411,6 +441,40 @@ mod tests {
             assert_eq!(error.kind(), Kind::ConnectionFile, "{to}");
             assert!(!error.to_string().contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn it_is_found_in_a_command_however_it_is_passed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let good = write("it's a kernel.json", GOOD);
+        let (plain, other) = (write("connection", GOOD), write("settings.json", "{}"));
+        let (malformed, same) = (write("kernel-1.json", "{"), write("same", &GOOD.replace("65535", "1")));
+        let find = |words: &[&str]| {
+            let command: Vec<OsString> = ["k"].iter().chain(words).map(Into::into).collect();
+            ConnectionFile::in_command(&command).map(|found| found.map(|file| file.path.display().to_string()))
+        };
+        let line = |option: &str, path: &str| format!("{option}{path}");
+        assert_eq!(find(&["-m", "x", "-f", &good]).unwrap().as_ref(), Some(&good));
+        assert_eq!(find(&[&other, &line("--conn=", &good)]).unwrap().as_ref(), Some(&good));
+        for shell in [
+            format!("source activate && exec python -m x -f {plain}"),
+            format!("exec x --conn={plain} >/dev/null"),
+            format!("exec x -f '{plain}'"),
+        ] {
+            assert_eq!(find(&["-c", &shell]).unwrap().as_ref(), Some(&plain), "{shell}");
+        }
+        for none in [&["-f", other.trim_end_matches("json")], &[other.as_str(), "x"], &["-c", "exec x -f nowhere.json"]]
+        {
+            assert_eq!(find(none).unwrap(), None, "{none:?}");
+        }
+        let wrong = |words: &[&str]| find(words).unwrap_err().to_string();
+        assert!(wrong(&["-f", &malformed]).contains("not the JSON"));
+        assert!(wrong(&["-f", &same]).contains("its shell_port and hb_port are the same"), "{}", wrong(&["-f", &same]));
     }
 
     #[test]

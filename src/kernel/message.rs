@@ -44,6 +44,8 @@ pub struct Request {
     pub raw_parent: Vec<u8>,
     /// The content.
     pub content: Value,
+    /// How many bytes it came in.
+    pub size: usize,
 }
 
 /// Why frames are no message.
@@ -61,6 +63,7 @@ impl Request {
     /// # Errors
     /// [`Refused`].
     pub fn parse(mut frames: Vec<Vec<u8>>, signer: &Signer) -> Result<Self, Refused> {
+        let size = frames.iter().map(Vec::len).sum();
         let delimiter = frames.iter().position(|frame| frame == DELIMITER).ok_or(Refused::Malformed)?;
         let mut message = frames.split_off(delimiter).into_iter().skip(1);
         let mut next = || message.next().ok_or(Refused::Malformed);
@@ -73,7 +76,7 @@ impl Request {
         if !content.is_object() {
             return Err(Refused::Malformed);
         }
-        Ok(Self { routing: frames, header, raw_header, raw_parent: parent, content })
+        Ok(Self { routing: frames, header, raw_header, raw_parent: parent, content, size })
     }
 }
 

@@ -15,7 +15,9 @@
 pub mod client;
 pub mod connection;
 pub mod link;
+mod listener;
 pub mod message;
+mod outbox;
 pub mod signature;
 pub mod socket;
 pub mod zmtp;

@@ -4,35 +4,41 @@
 //! come back under the same identity, which is how a DEALER goes on after a broken connection. A PUB
 //! sends to those whose subscription fits. A peer that does not read loses messages, never our time.
 //!
-//! [`Socket::finish`] ends all connections without losing a request: what was sent is flushed, our side
-//! is closed, and the peer's side is read to its end. A client that connects meanwhile stays in the
-//! listener's queue, ungreeted, and so can't have sent anything yet.
+//! [`Socket::finish`] ends all connections without losing a request: whoever is sending one may end it,
+//! what was sent is flushed, our side is closed, and the peer's side is read to its end. A client that
+//! connects meanwhile stays in the listener's queue, ungreeted, and so can't have sent anything yet.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Channel, Endpoint};
+use super::listener::Listener;
+use super::outbox::{Outbox, Outgoing};
 use super::zmtp::command::{self, Properties};
-use super::zmtp::peer::{Reader, Received, Security, Stream, Writer, accept};
+use super::zmtp::peer::{Greeted, Progress, Reader, Received, Security, Stream};
 use crate::error::{Error, Kind, Result};
 
-/// How long a port that is taken is tried.
-const TAKEN: Duration = Duration::from_secs(1);
-/// The most messages that wait for one peer.
-const HIGH_WATER: usize = 1000;
-/// The most peers of one socket.
-const MOST_PEERS: usize = 256;
+/// The most topics of one peer, and the longest one.
+const MOST_TOPICS: usize = 1000;
+const LONGEST_TOPIC: usize = 1024;
+/// The most connections of one socket.
+const MOST_PEERS: usize = 1024;
+/// The descriptors that clients leave to others: to Vault, to files.
+const RESERVED: usize = 64;
+/// How often one looks, and sees each time that nothing comes, before nothing is on its way.
+const CALM: u32 = 5;
+const LOOK: Duration = Duration::from_millis(1);
+/// How many times the time allowed for a pause a message may take that comes with pauses.
+const LONG: u32 = 5;
 
 /// What happened on a socket.
 #[derive(Debug)]
@@ -64,21 +70,11 @@ pub struct Origin {
     identity: Vec<u8>,
 }
 
-enum Outgoing {
-    Message(Rc<Vec<Vec<u8>>>),
-    Command(Vec<u8>),
-    Close,
-}
-
 struct Peer {
     identity: Vec<u8>,
-    to: mpsc::Sender<Outgoing>,
+    to: Outbox,
     topics: Vec<Vec<u8>>,
-}
-
-enum Listener {
-    Tcp(TcpListener),
-    Ipc(UnixListener, PathBuf),
+    progress: Rc<Progress>,
 }
 
 struct Shared {
@@ -88,7 +84,14 @@ struct Shared {
     events: mpsc::Sender<Event>,
     peers: RefCell<BTreeMap<u64, Peer>>,
     next: Cell<u64>,
-    left: Notify,
+    /// How many connections there are, those included that are not greeted yet.
+    open: Cell<usize>,
+    /// Whether all of them are to end.
+    closing: Cell<bool>,
+    /// Something has come or somebody has left.
+    moved: Notify,
+    /// They are to end now.
+    closed: Notify,
 }
 
 /// A listening socket; must be used inside a `LocalSet`.
@@ -108,15 +111,7 @@ impl Socket {
         security: Rc<Security>,
         events: mpsc::Sender<Event>,
     ) -> Result<Self> {
-        let listener = patiently(endpoint).await.map_err(|cause| {
-            let why = if cause.kind() == ErrorKind::AddrInUse {
-                "is taken by another process".to_owned()
-            } else {
-                format!("can't be listened on: {}", cause.kind())
-            };
-            let what = format!("the kernel's {} {endpoint} {why}", channel.key());
-            Error::new(Kind::PortTaken, what, "start the kernel again, Jupyter then chooses other ports")
-        })?;
+        let listener = Listener::bind(endpoint).await.map_err(|cause| cannot_listen(channel, endpoint, &cause))?;
         let shared = Shared {
             channel,
             listener,
@@ -124,7 +119,10 @@ impl Socket {
             events,
             peers: RefCell::default(),
             next: Cell::new(0),
-            left: Notify::new(),
+            open: Cell::new(0),
+            closing: Cell::new(false),
+            moved: Notify::new(),
+            closed: Notify::new(),
         };
         let socket = Self { shared: Rc::new(shared), accepting: RefCell::new(None) };
         socket.open();
@@ -133,25 +131,22 @@ impl Socket {
 
     /// Takes connections from now on.
     pub fn open(&self) {
+        self.shared.closing.set(false);
         let shared = Rc::clone(&self.shared);
         let task = spawn_local(async move {
+            let most = most_peers();
             loop {
-                let accepted = match &shared.listener {
-                    Listener::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                        let _ = stream.set_nodelay(true);
-                        Box::new(stream) as Box<dyn Stream>
-                    }),
-                    Listener::Ipc(listener, _) => {
-                        listener.accept().await.map(|(stream, _)| Box::new(stream) as Box<dyn Stream>)
+                // Further ones wait in the listener's queue.
+                while shared.open.get() >= most {
+                    shared.moved.notified().await;
+                }
+                match shared.listener.accept().await {
+                    Ok(connection) => {
+                        shared.open.set(shared.open.get() + 1);
+                        spawn_local(Rc::clone(&shared).serve(connection.into_stream()));
                     }
-                };
-                match accepted {
-                    Ok(stream) if shared.peers.borrow().len() < MOST_PEERS => {
-                        spawn_local(Rc::clone(&shared).serve(stream));
-                    }
-                    Ok(_) => {}
                     // Out of descriptors: others must close theirs first.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             }
         });
@@ -165,7 +160,7 @@ impl Socket {
         let peers = self.shared.peers.borrow();
         let same = |peer: &&Peer| !to.identity.is_empty() && peer.identity == to.identity;
         let peer = peers.get(&to.connection).or_else(|| peers.values().rev().find(same));
-        peer.is_some_and(|peer| peer.to.try_send(Outgoing::Message(Rc::new(parts))).is_ok())
+        peer.is_some_and(|peer| peer.to.leave(Outgoing::Message(Rc::new(parts))))
     }
 
     /// Sends a message to whoever subscribed to its first frame.
@@ -174,7 +169,7 @@ impl Socket {
         let topic = parts.first().map_or(&[][..], Vec::as_slice);
         for peer in self.shared.peers.borrow().values() {
             if peer.topics.iter().any(|wanted| topic.starts_with(wanted)) {
-                let _ = peer.to.try_send(Outgoing::Message(Rc::clone(&parts)));
+                peer.to.leave(Outgoing::Message(Rc::clone(&parts)));
             }
         }
     }
@@ -205,46 +200,52 @@ impl Socket {
         let mut held = Vec::new();
         let taking = async {
             while held.len() < count {
-                let connection = match &self.shared.listener {
-                    Listener::Tcp(listener) => {
-                        listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(OwnedFd::from)
-                    }
-                    Listener::Ipc(listener, _) => {
-                        listener.accept().await.and_then(|(stream, _)| stream.into_std()).map(OwnedFd::from)
-                    }
-                };
-                let Ok(connection) = connection else { break };
-                held.push(connection);
+                let Ok(connection) = self.shared.listener.accept().await else { break };
+                held.extend(connection.into_descriptor());
             }
         };
         let _ = timeout(limit, taking).await;
         held
     }
 
-    /// Takes no more connections, flushes, closes our side of each, and waits at most `limit` until the
-    /// peers have closed theirs. Whatever they had sent has then become an [`Event`].
-    pub async fn finish(&self, limit: Duration) {
+    /// Takes no more connections, waits at most `rest` for messages that have begun to come, flushes, closes
+    /// our side of each, and waits at most `limit` until the peers have closed theirs. Whatever they had sent
+    /// has then become an [`Event`].
+    pub async fn finish(&self, rest: Duration, limit: Duration) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
-        for peer in self.shared.peers.borrow().values() {
-            let _ = peer.to.try_send(Outgoing::Close);
+        // A client's library throws away a message whose connection ends half-way.
+        let shared = &self.shared;
+        let _ = timeout(rest * LONG, shared.calm(rest)).await;
+        // Whoever is about to join closes by itself then.
+        shared.closing.set(true);
+        shared.closed.notify_waiters();
+        for peer in shared.peers.borrow().values() {
+            peer.to.leave(Outgoing::Close);
         }
-        let gone = async {
-            while !self.shared.peers.borrow().is_empty() {
-                self.shared.left.notified().await;
-            }
-        };
-        let _ = timeout(limit, gone).await;
+        let _ = timeout(limit, shared.until(|| shared.open.get() == 0)).await;
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        if let Listener::Ipc(_, path) = &self.listener {
-            let _ = std::fs::remove_file(path);
+fn cannot_listen(channel: Channel, endpoint: &Endpoint, cause: &std::io::Error) -> Error {
+    let (why, advice) = match cause.kind() {
+        ErrorKind::AddrInUse => {
+            ("is taken by another process".to_owned(), "start the kernel again, Jupyter then chooses other ports")
         }
-    }
+        kind => (
+            format!("can't be listened on: {kind}"),
+            "the address in the kernel's connection file must be one of this machine, its folder one that the user may write",
+        ),
+    };
+    Error::new(Kind::PortTaken, format!("the kernel's {} {endpoint} {why}", channel.key()), advice)
+}
+
+/// What the limit on descriptors leaves for each of the five sockets.
+fn most_peers() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(RESERVED as u64, |(soft, _)| soft);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    (limit.saturating_sub(RESERVED) / Channel::ALL.len()).clamp(16, MOST_PEERS)
 }
 
 impl Shared {
@@ -263,26 +264,72 @@ impl Shared {
         }
     }
 
+    /// Waits until that is so.
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        while !is_so() {
+            self.moved.notified().await;
+        }
+    }
+
+    /// Waits until no message is on its way, or what has begun to come is still the same after `rest`.
+    async fn calm(&self, rest: Duration) {
+        let (mut calm, mut before, mut since) = (0, None, Instant::now());
+        while calm < CALM && since.elapsed() < rest {
+            let (midway, reads) = {
+                let peers = self.peers.borrow();
+                let midway = peers.values().any(|peer| peer.progress.is_midway());
+                (midway, peers.values().map(|peer| peer.progress.reads()).sum::<u64>())
+            };
+            if before.replace(reads) == Some(reads) {
+                calm = if midway { 0 } else { calm + 1 };
+            } else {
+                (calm, since) = (0, Instant::now());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn closed(&self) {
+        while !self.closing.get() {
+            self.closed.notified().await;
+        }
+    }
+
     async fn serve(self: Rc<Self>, stream: Box<dyn Stream>) {
+        self.attend(stream).await;
+        self.open.set(self.open.get() - 1);
+        self.moved.notify_one();
+    }
+
+    async fn attend(&self, stream: Box<dyn Stream>) {
         let ours = Properties { socket_type: self.socket_type().to_vec(), identity: Vec::new() };
-        let Ok((reader, writer, theirs)) = accept(stream, &self.security, &ours).await else { return };
+        // Whoever has not greeted has sent nothing, and comes back.
+        let greeted = tokio::select! {
+            biased;
+            () = self.closed() => return,
+            greeted = Greeted::by(stream, &self.security) => greeted,
+        };
+        let Ok(greeted) = greeted else { return };
+        let Ok((reader, writer, theirs)) = greeted.shake(&self.security, &ours).await else { return };
         if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined(self.channel)).await.is_err() {
             return;
         }
         let connection = self.next.get();
         self.next.set(connection + 1);
-        let (to, outgoing) = mpsc::channel(HIGH_WATER);
+        let (to, sender) = Outbox::new();
         let origin = Origin { connection, identity: theirs.identity.clone() };
-        let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new() };
+        let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new(), progress: reader.progress() };
+        if self.closing.get() {
+            to.leave(Outgoing::Close);
+        }
         self.peers.borrow_mut().insert(connection, peer);
-        let writing = spawn_local(write(writer, outgoing));
-        self.read(reader, &origin, to).await;
+        let writing = spawn_local(sender.run(writer));
+        self.read(reader, &origin, &to).await;
         writing.abort();
         self.peers.borrow_mut().remove(&connection);
-        self.left.notify_one();
     }
 
-    async fn read(&self, mut reader: Reader, origin: &Origin, to: mpsc::Sender<Outgoing>) {
+    async fn read(&self, mut reader: Reader, origin: &Origin, to: &Outbox) {
         while let Ok(received) = reader.next().await {
             let event = match received {
                 Received::Message(parts) if self.channel == Channel::IoPub => {
@@ -297,7 +344,7 @@ impl Shared {
                     Ok((b"PING", rest)) => {
                         // Two bytes of time to live, then what must come back.
                         let pong = command::compose(b"PONG", rest.get(2..).unwrap_or_default());
-                        let _ = to.try_send(Outgoing::Command(pong));
+                        to.leave(Outgoing::Command(pong));
                         None
                     }
                     Ok((b"SUBSCRIBE", topic)) if self.channel == Channel::IoPub => self.subscribe(origin, topic),
@@ -315,7 +362,8 @@ impl Shared {
 
     fn subscribe(&self, origin: &Origin, topic: &[u8]) -> Option<Event> {
         let mut peers = self.peers.borrow_mut();
-        let peer = peers.get_mut(&origin.connection).filter(|peer| peer.topics.len() < HIGH_WATER)?;
+        let has_room = |peer: &&mut Peer| peer.topics.len() < MOST_TOPICS && topic.len() <= LONGEST_TOPIC;
+        let peer = peers.get_mut(&origin.connection).filter(has_room)?;
         peer.topics.push(topic.to_vec());
         Some(Event::Subscribed { from: origin.clone(), topic: topic.to_vec() })
     }
@@ -327,54 +375,5 @@ impl Shared {
             topics.swap_remove(at);
         }
         None
-    }
-}
-
-async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>) {
-    while let Some(next) = outgoing.recv().await {
-        let written = match next {
-            Outgoing::Message(parts) => writer.message(&parts).await,
-            Outgoing::Command(body) => writer.command(&body).await,
-            Outgoing::Close => return writer.close().await,
-        };
-        if written.is_err() {
-            return;
-        }
-    }
-}
-
-/// Any client's connection may have got one of the ports since Jupyter chose them: most are over soon.
-async fn patiently(endpoint: &Endpoint) -> std::io::Result<Listener> {
-    let end = Instant::now() + TAKEN;
-    loop {
-        match listen(endpoint).await {
-            Err(cause) if cause.kind() == ErrorKind::AddrInUse && Instant::now() < end => sleep(TAKEN / 10).await,
-            listened => return listened,
-        }
-    }
-}
-
-async fn listen(endpoint: &Endpoint) -> std::io::Result<Listener> {
-    match endpoint {
-        Endpoint::Tcp(host, port) => {
-            let host = if host == "*" { "0.0.0.0" } else { host.trim_start_matches('[').trim_end_matches(']') };
-            TcpListener::bind((host, *port)).await.map(Listener::Tcp)
-        }
-        Endpoint::Ipc(path) => {
-            clear_the_way(path).await?;
-            let listener = UnixListener::bind(path)?;
-            // As long as its folder is open to others, the socket is not.
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(Listener::Ipc(listener, path.clone()))
-        }
-    }
-}
-
-/// A socket file outlives its process: one that nobody answers on is removed, as libzmq does.
-async fn clear_the_way(path: &Path) -> std::io::Result<()> {
-    match UnixStream::connect(path).await {
-        Ok(_) => Err(ErrorKind::AddrInUse.into()),
-        Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        Err(_) => Ok(()),
     }
 }

@@ -32,6 +32,8 @@ use crate::config::locations::Locations;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
 use crate::config::value::Value;
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+use crate::diagnose::guards::Parent;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretSet;
 use crate::sys::exec::{Command, Space};
@@ -133,7 +135,7 @@ pub struct Launch<'a> {
     on_error: OnError,
     /// Jupyter's process, from the beginning: later its number may be another's.
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
-    watched: Option<std::os::fd::OwnedFd>,
+    watched: Option<Parent>,
 }
 
 impl<'a> Launch<'a> {
@@ -147,7 +149,7 @@ impl<'a> Launch<'a> {
         let on_error = on_error(request, &parent)?;
         Ok(Self {
             #[cfg(all(feature = "diagnose", target_os = "linux"))]
-            watched: (on_error == OnError::Diagnose).then(|| crate::diagnose::guards::watched(&parent)).flatten(),
+            watched: (on_error == OnError::Diagnose).then(|| Parent::of(&parent)),
             request,
             hardening,
             parent,
@@ -155,11 +157,11 @@ impl<'a> Launch<'a> {
         })
     }
 
-    /// A descriptor of the process that asked for the kernel, if it said which one that is.
+    /// The process that asked for the kernel, if it said which one that is.
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[must_use]
-    pub fn watched(&mut self) -> Option<std::os::fd::OwnedFd> {
-        self.watched.take()
+    pub fn watched(&mut self) -> Parent {
+        self.watched.take().unwrap_or(Parent::Unknown)
     }
 
     /// Steps 2 to 6: everything before execve.

@@ -227,6 +227,7 @@ fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
         raw_header: parts.header.to_vec(),
         raw_parent: parts.parent.to_vec(),
         content,
+        size: parts.content.len(),
     };
     message.content.is_object().then(|| Arrived::new(parts.channel, message))
 }

@@ -5,6 +5,7 @@ import os
 import queue
 import resource
 import signal
+import subprocess
 import sys
 import time
 
@@ -24,7 +25,9 @@ def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=N
         manager.transport_encryption = "required"
     if unsigned:
         manager.session.key = b""
-    manager.start_kernel(env={**os.environ, **(extra_env or {})}, stderr=open(os.environ["KERNEL_LOG"], "ab"))
+    log = open(os.environ["KERNEL_LOG"], "ab")
+    # What a kernel prints must not come between our answers.
+    manager.start_kernel(env={**os.environ, **(extra_env or {})}, stdout=subprocess.DEVNULL, stderr=log)
     if connects:
         connect()
     return {"pid": manager.provisioner.pid, "file": os.path.abspath(manager.connection_file)}
@@ -53,7 +56,8 @@ def late_listener(code, pause, **_):
     """A client that has asked when its iopub connection comes. Each channel connects when it is first named."""
     global client
     client = manager.client()
-    request("kernel_info_request", channel="control")
+    client.control_channel.send(client.session.msg("kernel_info_request", {}))
+    client.control_channel.get_msg(timeout=30)
     sent = client.execute(code)
     time.sleep(pause)
     return collect([sent], 30)[0]
@@ -68,26 +72,28 @@ def collect(wanted, timeout=60):
     """Waits for replies and `idle` of all messages in `wanted`; gives what came for each."""
     seen = {message: {"output": [], "reply": None, "idle": False, "order": []} for message in wanted}
     end = time.monotonic() + timeout
+    channels = [client.iopub_channel, client.shell_channel, client.stdin_channel, client.control_channel]
     while not all(of["reply"] is not None and of["idle"] for of in seen.values()):
         if time.monotonic() > end:
             raise TimeoutError(f"no answer in time: {seen}")
-        for name, channel in (("iopub", client.iopub_channel), ("shell", client.shell_channel), ("stdin", client.stdin_channel)):
-            try:
-                answer = channel.get_msg(timeout=0.01)
-            except queue.Empty:
+        ready, _, _ = zmq.select([channel.socket for channel in channels], [], [], 0.2)
+        for channel in channels:
+            if channel.socket not in ready:
                 continue
-            of = seen.get(answer["parent_header"].get("msg_id"))
+            answer = channel.get_msg(timeout=1)
+            of = seen.get((answer["parent_header"] or {}).get("msg_id"))
             if of is None:
                 continue
             kind, content = answer["msg_type"], answer["content"]
-            if name == "iopub":  # Between two connections there is no order to be seen.
+            if channel is client.iopub_channel:  # Between two connections there is no order to be seen.
                 of["order"].append(f"{kind}:{content['execution_state']}" if kind == "status" else kind)
-            if name == "shell":
-                of["reply"] = {**content, "of": kind}
-            elif kind == "status":
-                of["idle"] |= content["execution_state"] == "idle"
-            else:
+                of["idle"] |= content.get("execution_state") == "idle"
+                if kind != "status":
+                    of["output"].append({"kind": kind, **content})
+            elif channel is client.stdin_channel:
                 of["output"].append({"kind": kind, **content})
+            else:
+                of["reply"] = {**content, "of": kind}
     return [seen[message] for message in wanted]
 
 
@@ -97,6 +103,23 @@ def execute(codes, together=False, wait=True, timeout=60, **options):
         sent = [client.execute(code, **options) for code in codes]
         return collect(sent, timeout) if wait else {"sent": sent}
     return [collect([client.execute(code, **options)], timeout)[0] for code in codes]
+
+
+def prints(code, text, timeout=60, **_):
+    """Executes a cell until it has printed that, which Deno does after `idle`, if it likes."""
+    end = time.monotonic() + timeout
+    printed = ""
+    while time.monotonic() < end:
+        printed = "".join(of.get("text", "") for of in execute([code])[0]["output"])
+        late = time.monotonic() + 1
+        while text not in printed and time.monotonic() < late:
+            try:
+                printed += client.iopub_channel.get_msg(timeout=0.1)["content"].get("text", "")
+            except queue.Empty:
+                continue
+        if text in printed:
+            return {}
+    raise TimeoutError(f"{text!r} is not printed: {printed!r}")
 
 
 def interrupted(code, **_):
@@ -118,15 +141,7 @@ def interrupted(code, **_):
 
 def request(kind, content=None, channel="shell", **_):
     message = client.session.msg(kind, content or {})
-    if channel == "control":
-        client.control_channel.send(message)
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            answer = client.control_channel.get_msg(timeout=30)
-            if answer["parent_header"].get("msg_id") == message["header"]["msg_id"]:
-                return {"reply": {**answer["content"], "of": answer["msg_type"]}}
-        raise TimeoutError(kind)
-    client.shell_channel.send(message)
+    getattr(client, f"{channel}_channel").send(message)
     return collect([message["header"]["msg_id"]])[0]
 
 
@@ -142,7 +157,7 @@ def unanswered(kind, content=None, channel="shell", **_):
             answer = client.iopub_channel.get_msg(timeout=0.5)
         except queue.Empty:
             continue
-        if answer["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+        if (answer["parent_header"] or {}).get("msg_id") == message["header"]["msg_id"]:
             order.append(answer["content"].get("execution_state", answer["msg_type"]))
     return {"order": order}
 
@@ -171,7 +186,7 @@ def broadcast(kind, wait=30, **_):
         except queue.Empty:
             continue
         if answer["msg_type"] == kind:
-            return {"content": answer["content"], "parent": answer["parent_header"].get("msg_type")}
+            return {"content": answer["content"], "parent": (answer["parent_header"] or {}).get("msg_type")}
     raise TimeoutError(kind)
 
 

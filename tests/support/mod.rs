@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod certificates;
 pub mod containers;
+pub mod crowd;
 pub mod dialogue;
 pub mod faults;
 pub mod front_end;

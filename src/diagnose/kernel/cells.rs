@@ -3,49 +3,67 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{Kernel, MOST_WAITING, Running, Step, Waiting};
+use super::requests::{Running, Waiting};
+use super::{Kernel, Step};
 use crate::diagnose::answer;
 use crate::error::Result;
 use crate::kernel::connection::Channel;
-use crate::kernel::message::Request;
-use crate::kernel::socket::Origin;
 
-/// How long requests that were sent together may take to come in together.
+/// How long requests that were sent together may take to come in together: each, and all of them.
 const SETTLE: Duration = Duration::from_millis(50);
+const ALL_SETTLE: Duration = Duration::from_secs(1);
 
 impl Kernel<'_> {
-    /// Tells the cell that waits, if there is one, and aborts those behind it; then answers the rest.
-    pub(super) async fn fail_cell(&mut self) -> Result<Step> {
+    /// Tells the cells that wait, and aborts those behind the one of shell; then answers the rest. The
+    /// failure of an attempt that had `begun` before a cell came is not that cell's: it gets its own.
+    pub(super) async fn fail_cells(&mut self, begun: Option<Instant>) -> Result<Step> {
         let step = self.settle().await?;
-        if let Some(Running { from, request, cell }) = self.running.take() {
-            let shown = self.shown();
-            let (display, failure) = (shown.display(), shown.failure());
-            self.end_cell(&from, &request, &display, &failure);
-            self.status("idle", &request.raw_header);
-            self.last = request.raw_header;
-            if cell.stop_on_error {
-                self.abort_waiting();
-            }
-        }
+        let is_its_own = |cell: &mut Running| begun.is_none_or(|begun| begun >= cell.since);
+        let failed: Vec<_> = self.running.extract_if(.., is_its_own).collect();
+        self.end_cells(failed);
         Ok(self.answer_waiting(step))
     }
 
+    fn end_cells(&mut self, cells: Vec<Running>) {
+        let shown = self.shown();
+        let (display, failure) = (shown.display(), shown.failure());
+        for cell in cells {
+            self.end_cell(&cell, &display, &failure);
+            self.status("idle", &cell.request.raw_header);
+            self.last = cell.request.raw_header;
+            if cell.stop_on_error && cell.channel == Channel::Shell {
+                self.abort_waiting();
+            }
+        }
+    }
+
     /// Shows and tells a cell how it ended; whoever calls says `idle` then.
-    pub(super) fn end_cell(&mut self, from: &Origin, request: &Request, display: &Value, failure: &Value) {
-        let parent = &request.raw_header;
+    pub(super) fn end_cell(&mut self, cell: &Running, display: &Value, failure: &Value) {
+        let parent = &cell.request.raw_header;
         self.publish("display_data", parent, display);
         self.publish("error", parent, failure);
         let reply = answer::failed(self.count, failure);
-        self.reply(Channel::Shell, from, request, "execute_reply", &reply);
+        self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
+    }
+
+    /// Before the end: nobody is left without an answer.
+    pub(super) fn let_go(&mut self) {
+        let cells = std::mem::take(&mut self.running);
+        self.end_cells(cells);
+        self.abort_waiting();
+        while let Some(waiting) = self.waiting.pop_front() {
+            self.handle(waiting);
+        }
     }
 
     /// Takes what was sent together with the cell that is about to be answered.
     pub(super) async fn settle(&mut self) -> Result<Step> {
         let mut step = Step::Continue;
-        if self.running.is_some() {
-            for _ in 0..MOST_WAITING {
+        if !self.running.is_empty() {
+            let end = Instant::now() + ALL_SETTLE;
+            while Instant::now() < end {
                 let Ok(Some(event)) = timeout(SETTLE, self.events.recv()).await else { break };
                 match self.take(event)? {
                     Step::Continue => {}
@@ -57,23 +75,20 @@ impl Kernel<'_> {
     }
 
     pub(super) fn abort_waiting(&mut self) {
-        for Waiting { channel, from, request } in std::mem::take(&mut self.waiting) {
-            if request.header.msg_type == "execute_request" {
-                self.status("busy", &request.raw_header);
-                let reply = answer::aborted(self.count);
-                self.reply(Channel::Shell, &from, &request, "execute_reply", &reply);
-                self.status("idle", &request.raw_header);
+        for asked in std::mem::take(&mut self.waiting) {
+            if asked.request.header.msg_type == "execute_request" {
+                self.abort(&asked);
             } else {
-                self.waiting.push_back(Waiting { channel, from, request });
+                self.waiting.push_back(asked);
             }
         }
     }
 
     /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
     pub(super) fn answer_waiting(&mut self, mut step: Step) -> Step {
-        while self.running.is_none() && self.deaf_until().is_none() {
-            let Some(Waiting { channel, from, request }) = self.waiting.pop_front() else { break };
-            match self.handle(channel, &from, request) {
+        while !self.is_busy() && self.deaf_until().is_none() {
+            let Some(waiting): Option<Waiting> = self.waiting.pop_front() else { break };
+            match self.handle(waiting) {
                 Step::ShutDown => step = Step::ShutDown,
                 Step::Interrupt if matches!(step, Step::Continue) => step = Step::Interrupt,
                 _ => {}

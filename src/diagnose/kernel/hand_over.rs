@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Kernel, Outcome, Running, Step, Waiting};
+use super::requests::Waiting;
+use super::{Kernel, Outcome, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
 use crate::kernel::connection::Channel;
@@ -17,10 +18,21 @@ use crate::kernel::message::Request;
 use crate::kernel::socket::{Event, Socket};
 use crate::launch::Ready;
 
-/// How long peers may take to close their side.
-pub(super) const CLOSING: Duration = Duration::from_millis(500);
+/// How long a peer may take to send the rest of a message.
+const REST: Duration = Duration::from_secs(2);
+/// How long peers may take to close their side: what they send until then is read. They do it at once, on a
+/// machine that is not busy.
+const CLOSING: Duration = Duration::from_secs(5);
+/// The same when nothing that they send matters any more.
+pub(super) const ENDING: Duration = Duration::from_millis(500);
 /// How long a peer may take to come back for an answer.
 const BACK: Duration = Duration::from_secs(2);
+/// How long nobody says anything when all has been said: at random, for one who asks in a fixed rhythm.
+const QUIET: std::ops::Range<u64> = 3..20;
+/// Where clients ask, and wait for an answer.
+const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
+/// How often everybody is let in again: who asks without a pause must not keep us.
+const ROUNDS: usize = 20;
 /// How long a client's connection may take to come back to a port that listens (libzmq: 100 to 200 ms, on
 /// an idle machine). Only a client that has left meanwhile makes it that long.
 const BACK_AT_ONCE: Duration = Duration::from_secs(2);
@@ -35,12 +47,14 @@ impl Kernel<'_> {
             self.close().await;
             return Ok(Outcome::ShutDown);
         }
-        let mut askers = 0;
-        loop {
+        let mut askers = [0; 2];
+        for round in 1.. {
             let mut ended = Vec::new();
             let step = self.say_run_again(&mut ended);
             // The most of all rounds: in a later one, not everybody may be back.
-            askers = askers.max(self.socket(Channel::Shell).peers());
+            for (askers, channel) in askers.iter_mut().zip(ASKED) {
+                *askers = (*askers).max(self.socket(channel).peers());
+            }
             let late = self.drain().await;
             for cell in ended {
                 self.status("idle", &cell);
@@ -49,21 +63,25 @@ impl Kernel<'_> {
                 self.close().await;
                 return Ok(Outcome::ShutDown);
             }
-            if late.is_empty() {
-                self.announce();
-                let iopub = self.socket(Channel::IoPub);
-                let listeners = iopub.peers();
-                iopub.finish(CLOSING).await;
-                let held = self.socket(Channel::Shell).hold_back(askers, BACK_AT_ONCE).await;
-                return Ok(Outcome::Healed(ready, hold::start(&held, &self.iopub, listeners)));
+            if late.is_empty() || round == ROUNDS {
+                break;
             }
             // They were on their way while we closed: let those clients come back for an answer.
             for socket in asked(&self.sockets) {
                 socket.open();
             }
-            self.wait_for(&late).await?;
+            self.wait_for(&late, askers).await?;
             self.waiting.extend(late);
         }
+        self.announce();
+        let iopub = self.socket(Channel::IoPub);
+        let listeners = iopub.peers();
+        iopub.finish(Duration::ZERO, ENDING).await;
+        let [shell, control] = ASKED.map(|channel| self.socket(channel));
+        let (mut held, more) =
+            tokio::join!(shell.hold_back(askers[0], BACK_AT_ONCE), control.hold_back(askers[1], BACK_AT_ONCE));
+        held.extend(more);
+        Ok(Outcome::Healed(ready, hold::start(&held, &self.iopub, listeners)))
     }
 
     /// Waits until new clients can hear what they are answered.
@@ -89,19 +107,19 @@ impl Kernel<'_> {
     /// Answers everything that waits; no cell runs any more. For those in `ended`, `idle` is still to be said.
     fn say_run_again(&mut self, ended: &mut Vec<Vec<u8>>) -> Step {
         let mut last = Step::Continue;
+        let (display, failure) = (cell::ready(), cell::run_again());
         loop {
-            if let Some(Running { from, request, cell }) = self.running.take() {
-                self.end_cell(&from, &request, &cell::ready(), &cell::run_again());
+            for cell in std::mem::take(&mut self.running) {
+                self.end_cell(&cell, &display, &failure);
                 self.last.clear();
-                ended.push(request.raw_header);
-                if cell.stop_on_error {
+                ended.push(cell.request.raw_header);
+                if cell.stop_on_error && cell.channel == Channel::Shell {
                     self.abort_waiting();
                 }
             }
-            let Some(Waiting { channel, from, request }) = self.waiting.pop_front() else { return last };
-            let step = self.handle(channel, &from, request);
-            if matches!(step, Step::ShutDown) {
-                last = step;
+            let Some(waiting) = self.waiting.pop_front() else { return last };
+            if matches!(self.handle(waiting), Step::ShutDown) {
+                last = Step::ShutDown;
             }
         }
     }
@@ -109,7 +127,7 @@ impl Kernel<'_> {
     /// Closes all connections but iopub's; gives the requests that came in meanwhile.
     async fn drain(&mut self) -> Vec<Waiting> {
         let mut late = Vec::new();
-        let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(CLOSING)));
+        let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
         futures_util::pin_mut!(closing);
         let mut closed = false;
         loop {
@@ -131,14 +149,18 @@ impl Kernel<'_> {
         }
     }
 
-    /// Waits until those who asked are back.
-    async fn wait_for(&mut self, late: &[Waiting]) -> Result<()> {
+    /// Waits until those who asked are back, and as many in all as there were: each of them sends at once what
+    /// it had to keep, and when all have, nothing is on its way.
+    async fn wait_for(&mut self, late: &[Waiting], askers: [usize; 2]) -> Result<()> {
         let end = Instant::now() + BACK;
-        while !late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from)) {
-            let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { break };
+        let quiet = Duration::from_millis(fastrand::u64(QUIET));
+        loop {
+            let are_back = late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from))
+                && ASKED.iter().zip(askers).all(|(channel, count)| self.socket(*channel).peers() >= count);
+            let end = if are_back { end.min(Instant::now() + quiet) } else { end };
+            let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { return Ok(()) };
             self.take(event)?;
         }
-        Ok(())
     }
 }
 

@@ -34,13 +34,11 @@ impl Watcher<'_, '_> {
                         kernel.variables.clear();
                     }
                     let same = session == kernel.session;
-                    let nameless = session.is_none();
                     kernel.session = session;
-                    if kernel.only_looked_at && same && !nameless {
+                    if kernel.only_looked_at && same && !kernel.is_doubtful() {
                         link.close().await;
                         self.satisfied(&name).await;
                     } else {
-                        kernel.is_doubtful = kernel.only_looked_at && nameless;
                         takers.push((name, (link, info)));
                     }
                 }
@@ -62,7 +60,7 @@ impl Watcher<'_, '_> {
             let Some(kernel) = self.kernels.get(&name) else { continue };
             let plan = self.vault.plan();
             // One that can't be told from its next process gets what it lacks, and keeps what it has.
-            let doubtful = kernel.is_doubtful;
+            let doubtful = kernel.is_doubtful();
             let options = Options {
                 override_existing: plan.override_inherited && !doubtful,
                 wait: TAKE,

@@ -65,8 +65,6 @@ pub struct Kernel {
     pub outdated: bool,
     /// It is asked only to see whether it is still the same process.
     pub only_looked_at: bool,
-    /// It may be another process than before, and can't say so.
-    pub is_doubtful: bool,
     /// The error that was told last.
     pub told: Option<Kind>,
     /// What tells its connection file from a later one.
@@ -97,11 +95,16 @@ impl Kernel {
             activity: String::new(),
             outdated: false,
             only_looked_at: false,
-            is_doubtful: false,
             told: None,
             since: now.checked_sub(age).unwrap_or(now),
             pause: PAUSES.0,
         }
+    }
+
+    /// Whether it may be another process than before, and can't say so.
+    #[must_use]
+    pub const fn is_doubtful(&self) -> bool {
+        self.only_looked_at && self.session.is_none()
     }
 
     /// Whether it is to be asked now.
@@ -129,7 +132,7 @@ impl Kernel {
     /// It lacks something.
     pub fn want(&mut self) {
         self.halt();
-        (self.only_looked_at, self.is_doubtful) = (false, false);
+        self.only_looked_at = false;
         self.state = State::Wanting(Some(Instant::now()));
     }
 

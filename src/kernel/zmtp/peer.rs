@@ -1,6 +1,8 @@
 //! A connection with a peer: handshake, then messages in and out.
 
+use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -21,6 +23,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const PARTS: usize = 1024;
 /// The most bytes of one message.
 const LARGEST: usize = 64 * 1024 * 1024;
+/// The largest frame for which a reader's buffer is kept.
+const USUAL: usize = 64 * 1024;
 
 /// How connections are secured, for who listens.
 pub enum Security {
@@ -78,6 +82,28 @@ pub struct Reader {
     /// The frames of a message that is not whole yet.
     parts: Vec<Vec<u8>>,
     size: usize,
+    progress: Rc<Progress>,
+}
+
+/// How far a reader is, for who may not read but must know.
+#[derive(Debug, Default)]
+pub struct Progress {
+    midway: Cell<bool>,
+    reads: Cell<u64>,
+}
+
+impl Progress {
+    /// Whether a message has begun to come and is not whole.
+    #[must_use]
+    pub const fn is_midway(&self) -> bool {
+        self.midway.get()
+    }
+
+    /// How often something has come.
+    #[must_use]
+    pub const fn reads(&self) -> u64 {
+        self.reads.get()
+    }
 }
 
 /// The side that writes.
@@ -91,7 +117,47 @@ pub struct Writer {
 /// # Errors
 /// When the peer breaks the protocol, the connection or the time limit.
 pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-    timeout(HANDSHAKE, shake(stream, security, ours)).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+    Greeted::by(stream, security).await?.shake(security, ours).await
+}
+
+/// A connection whose peer has said that it speaks ZMTP. Before that it can't have sent anything else.
+pub struct Greeted {
+    reader: Reader,
+    writer: Writer,
+}
+
+impl std::fmt::Debug for Greeted {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Greeted")
+    }
+}
+
+impl Greeted {
+    /// Exchanges greetings with whoever has connected.
+    ///
+    /// # Errors
+    /// As [`accept`].
+    pub async fn by(stream: Boxed, security: &Security) -> Result<Self> {
+        let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
+        in_time(async {
+            let (mut reader, writer) = greet(stream, mechanism, true).await?;
+            greeting::check(&reader.greeting().await?, mechanism)?;
+            Ok(Self { reader, writer })
+        })
+        .await
+    }
+
+    /// Runs the rest of the handshake.
+    ///
+    /// # Errors
+    /// As [`accept`].
+    pub async fn shake(self, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+        in_time(shake(self, security, ours)).await
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(HANDSHAKE, work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
 /// Runs the handshake of whoever connects; gives both sides and what the peer said of itself.
@@ -99,13 +165,11 @@ pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Re
 /// # Errors
 /// When the peer breaks the protocol, the connection or the time limit.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-    timeout(HANDSHAKE, hail(stream, trust, ours)).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
+    in_time(hail(stream, trust, ours)).await
 }
 
-async fn shake(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-    let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
-    let (mut reader, mut writer) = greet(stream, mechanism, true).await?;
-    greeting::check(&reader.greeting().await?, mechanism)?;
+async fn shake(greeted: Greeted, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+    let Greeted { mut reader, mut writer } = greeted;
     let theirs = match security {
         Security::Null => exchange(&mut reader, &mut writer, ours).await?,
         Security::Curve(secret) => {
@@ -150,7 +214,7 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
 async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
     let (read, write) = split(stream);
     let buffer = BytesMut::with_capacity(1024);
-    let reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0 };
+    let reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, progress: Rc::default() };
     let mut writer = Writer { stream: write, keys: None };
     writer.stream.write_all(&greeting::compose(mechanism, as_server)).await?;
     Ok((reader, writer))
@@ -184,14 +248,19 @@ impl Reader {
             match frame::decode(&self.buffer)? {
                 Decoded::Frame(frame, length) => {
                     self.buffer.advance(length);
+                    if length > USUAL {
+                        self.buffer = BytesMut::from(&self.buffer[..]);
+                    }
                     return Ok(frame);
                 }
                 Decoded::Incomplete => {
+                    self.progress.midway.set(!(self.buffer.is_empty() && self.parts.is_empty()));
                     // Grows by what has come, never by what was announced.
                     self.buffer.reserve(4096);
                     if self.stream.read_buf(&mut self.buffer).await? == 0 {
                         return Err(ErrorKind::UnexpectedEof.into());
                     }
+                    self.progress.reads.set(self.progress.reads.get() + 1);
                 }
             }
         }
@@ -224,9 +293,16 @@ impl Reader {
             }
             if !frame.more {
                 self.size = 0;
+                self.progress.midway.set(!self.buffer.is_empty());
                 return Ok(Received::Message(std::mem::take(&mut self.parts)));
             }
         }
+    }
+
+    /// How far it is, as long as it reads.
+    #[must_use]
+    pub fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
     }
 
     /// Reads on until the peer closes; nothing that comes is kept.

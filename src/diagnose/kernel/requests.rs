@@ -1,0 +1,170 @@
+//! Requests as they come: which are answered at once, and which wait.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{GIVE_BACK, Kernel, Step};
+use crate::diagnose::answer::{self, Answer, answer};
+use crate::error::{Error, Kind, Result};
+use crate::kernel::connection::Channel;
+use crate::kernel::message::{Refused, Request};
+use crate::kernel::socket::{Event, Origin};
+
+/// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
+/// 200 ms, each connection by itself).
+const LATE: Duration = Duration::from_secs(2);
+/// The most requests that wait behind a cell, and the most bytes of them.
+const MOST_WAITING: usize = 4096;
+const LARGEST_WAITING: usize = 16 * 1024 * 1024;
+/// From this size on, in bytes, a request leaves more memory behind than is kept.
+const LARGE: usize = 128 * 1024;
+
+/// A request that waits for its turn.
+pub(super) struct Waiting {
+    pub(super) channel: Channel,
+    pub(super) from: Origin,
+    pub(super) request: Request,
+}
+
+/// A cell that waits for an attempt. Its code is not kept.
+pub(super) struct Running {
+    pub(super) channel: Channel,
+    pub(super) from: Origin,
+    pub(super) request: Request,
+    pub(super) stop_on_error: bool,
+    pub(super) since: Instant,
+}
+
+impl Kernel<'_> {
+    pub(super) fn take(&mut self, event: Event) -> Result<Step> {
+        match event {
+            Event::Joined(channel) => {
+                self.used = true;
+                if channel == Channel::Shell {
+                    self.newest = Some(Instant::now());
+                }
+            }
+            Event::Subscribed { from, topic } => {
+                let content = json!({"subscription": String::from_utf8_lossy(&topic)});
+                let mut parts = if topic.is_empty() { Vec::new() } else { vec![topic] };
+                parts.extend(self.session.frames("iopub_welcome", b"", &content));
+                self.socket(Channel::IoPub).send(&from, parts);
+            }
+            Event::Message { channel: Channel::Heartbeat, from, parts } => {
+                self.socket(Channel::Heartbeat).send(&from, parts);
+            }
+            Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
+                match Request::parse(parts, self.session.signer()) {
+                    Ok(request) => return Ok(self.receive(Waiting { channel, from, request })),
+                    // Who has shown the key before is right: a stranger on the port must not end it.
+                    Err(Refused::WrongSignature) if !self.trusted => {
+                        return Err(Error::new(
+                            Kind::WrongSignature,
+                            "a client signs its messages with another key than the connection file's",
+                            "restart the kernel from Jupyter: the connection file is not the one that its client uses",
+                        ));
+                    }
+                    Err(_) => {}
+                }
+            }
+            Event::Message { .. } => {}
+        }
+        Ok(Step::Continue)
+    }
+
+    fn receive(&mut self, asked: Waiting) -> Step {
+        self.trusted = true;
+        if asked.request.size > LARGE {
+            self.give_back = Some(Instant::now() + GIVE_BACK);
+        }
+        // What ends a cell is for now, on whichever channel an old client sends it.
+        let is_for_now = matches!(asked.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
+        let waits = asked.channel == Channel::Shell && !is_for_now && self.must_wait();
+        if waits && self.has_room(asked.request.size) {
+            self.waiting.push_back(asked);
+            Step::Continue
+        } else if waits && asked.request.header.msg_type == "execute_request" {
+            self.abort(&asked);
+            Step::Continue
+        } else {
+            self.handle(asked)
+        }
+    }
+
+    fn has_room(&self, size: usize) -> bool {
+        let waiting: usize = self.waiting.iter().map(|waiting| waiting.request.size).sum();
+        self.waiting.len() < MOST_WAITING && (self.waiting.is_empty() || waiting + size <= LARGEST_WAITING)
+    }
+
+    /// Until when shell requests wait, if they do: a client whose shell connection is new may have no
+    /// other yet, and would never see what its first cell says.
+    pub(super) fn deaf_until(&self) -> Option<Instant> {
+        let until = self.newest? + LATE;
+        let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
+        (are_missing && Instant::now() < until).then_some(until)
+    }
+
+    /// Whether a cell of shell waits for an attempt.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.iter().any(|cell| cell.channel == Channel::Shell)
+    }
+
+    fn must_wait(&self) -> bool {
+        self.is_busy() || !self.waiting.is_empty() || self.deaf_until().is_some()
+    }
+
+    /// Answers a request, or begins a cell.
+    pub(super) fn handle(&mut self, asked: Waiting) -> Step {
+        let Waiting { channel, from, mut request } = asked;
+        let parent = request.raw_header.clone();
+        self.status("busy", &parent);
+        let step = match answer(&request, &self.language, &self.error) {
+            Answer::Reply(kind, content) => {
+                self.reply(channel, &from, &request, kind, &content);
+                Step::Continue
+            }
+            Answer::Interrupt(kind, content) => {
+                self.reply(channel, &from, &request, kind, &content);
+                Step::Interrupt
+            }
+            Answer::ShutDown(kind, content) => {
+                self.publish(kind, &parent, &content);
+                self.reply(channel, &from, &request, kind, &content);
+                Step::ShutDown
+            }
+            Answer::Publish(kind, content) => {
+                self.publish(kind, &parent, &content);
+                Step::Continue
+            }
+            Answer::Nothing => Step::Continue,
+            Answer::Cell(cell) if cell.silent => {
+                let failure = self.shown().failure();
+                let reply = answer::failed(self.count, &failure);
+                self.reply(channel, &from, &request, "execute_reply", &reply);
+                Step::Continue
+            }
+            Answer::Cell(cell) => {
+                request.content = Value::Null;
+                self.count += u64::from(cell.store_history);
+                let input = json!({"code": cell.code, "execution_count": self.count});
+                self.publish("execute_input", &parent, &input);
+                let (stop_on_error, since) = (cell.stop_on_error, Instant::now());
+                self.running.push(Running { channel, from, request, stop_on_error, since });
+                return Step::Continue;
+            }
+        };
+        self.status("idle", &parent);
+        step
+    }
+
+    /// Tells a cell that it is not run.
+    pub(super) fn abort(&mut self, asked: &Waiting) {
+        let Waiting { channel, from, request } = asked;
+        self.status("busy", &request.raw_header);
+        let reply = answer::aborted(self.count);
+        self.reply(*channel, from, request, "execute_reply", &reply);
+        self.status("idle", &request.raw_header);
+    }
+}

@@ -1,0 +1,116 @@
+//! Where a kernel's socket listens: a TCP port or a socket file.
+
+use std::io::{Error, ErrorKind, Result};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host};
+use tokio::time::{Instant, sleep};
+
+use super::connection::Endpoint;
+use super::zmtp::peer::Stream;
+
+/// How long a port that is taken is tried.
+const TAKEN: Duration = Duration::from_secs(1);
+
+/// A bound endpoint. A socket file is removed with it.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Ipc(UnixListener, PathBuf),
+}
+
+/// Somebody who has connected.
+pub(super) enum Connection {
+    Tcp(TcpStream),
+    Ipc(UnixStream),
+}
+
+impl Listener {
+    /// Any client's connection may have got one of the ports since Jupyter chose them: most are over soon.
+    pub(super) async fn bind(endpoint: &Endpoint) -> Result<Self> {
+        let end = Instant::now() + TAKEN;
+        loop {
+            match Self::bind_once(endpoint).await {
+                Err(cause) if cause.kind() == ErrorKind::AddrInUse && Instant::now() < end => sleep(TAKEN / 10).await,
+                bound => return bound,
+            }
+        }
+    }
+
+    async fn bind_once(endpoint: &Endpoint) -> Result<Self> {
+        match endpoint {
+            Endpoint::Tcp(host, port) => {
+                let mut last = Error::from(ErrorKind::AddrNotAvailable);
+                for address in addresses(host, *port).await? {
+                    match TcpListener::bind(address).await {
+                        Ok(listener) => return Ok(Self::Tcp(listener)),
+                        Err(cause) => last = cause,
+                    }
+                }
+                Err(last)
+            }
+            Endpoint::Ipc(path) => {
+                clear_the_way(path).await?;
+                let listener = UnixListener::bind(path)?;
+                // As long as its folder is open to others, the socket is not.
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+                Ok(Self::Ipc(listener, path.clone()))
+            }
+        }
+    }
+
+    /// The next one who connects.
+    pub(super) async fn accept(&self) -> Result<Connection> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                let _ = stream.set_nodelay(true);
+                Connection::Tcp(stream)
+            }),
+            Self::Ipc(listener, _) => listener.accept().await.map(|(stream, _)| Connection::Ipc(stream)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Ipc(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+        match self {
+            Self::Tcp(stream) => Box::new(stream),
+            Self::Ipc(stream) => Box::new(stream),
+        }
+    }
+
+    pub(super) fn into_descriptor(self) -> Result<OwnedFd> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
+            Self::Ipc(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+}
+
+/// The addresses of a host, as libzmq has them: `*` is all of IPv4, and a name is IPv4 before IPv6.
+async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    let host = if host == "*" { "0.0.0.0" } else { host.trim_start_matches('[').trim_end_matches(']') };
+    let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    Ok(addresses)
+}
+
+/// A socket file outlives its process: one that nobody answers on is removed, as libzmq does.
+async fn clear_the_way(path: &Path) -> Result<()> {
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(ErrorKind::AddrInUse.into()),
+        Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(_) => Ok(()),
+    }
+}

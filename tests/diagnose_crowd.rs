@@ -1,0 +1,137 @@
+//! The stand-in under load: large cells, long notebooks, many clients, and some that only begin to speak. It stays
+//! small, answers everybody, and heals all the same.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "diagnose", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+use support::crowd::{Crowd, cell, outcome};
+use support::faults::{Faults, Reply};
+use support::front_end::{FrontEnd, config, ipykernel, kernelspec};
+use support::launcher::{Scratch, eventually};
+use support::openbao::Server;
+
+const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
+
+/// A stand-in whose token file is missing: its front end, which has not connected, its connection file, its pid.
+fn standing_in(scratch: &Scratch, address: &str) -> (FrontEnd, String, i32) {
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    kernelspec(scratch, &config(address, "kernel"), &[], &command);
+    let mut front_end = FrontEnd::new(scratch);
+    let started = front_end.ask("start", json!({"connects": false}));
+    let pid = i32::try_from(started["pid"].as_i64().unwrap()).unwrap();
+    (front_end, started["file"].as_str().unwrap().to_owned(), pid)
+}
+
+/// Its memory, in KiB.
+fn memory(pid: i32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn counted(answers: &[Value]) -> BTreeMap<&str, usize> {
+    let mut counted = BTreeMap::new();
+    for answer in answers {
+        *counted.entry(outcome(answer)).or_default() += 1;
+    }
+    counted
+}
+
+#[test]
+fn large_cells_leave_no_memory_behind() {
+    let scratch = Scratch::new();
+    let (_front_end, file, pid) = standing_in(&scratch, "http://127.0.0.1:1");
+    let mut crowd = Crowd::of(&file, 2);
+    assert_eq!(outcome(&crowd.answers(&[cell(0, "1")])[0]), "SecretsUnavailable");
+    let before = memory(pid);
+    for _ in 0..3 {
+        let large = json!({"kind": "execute_request", "letters": 5_000_000});
+        assert_eq!(outcome(&crowd.answers(&[large])[0]), "SecretsUnavailable");
+    }
+    eventually("the memory is given back", || memory(pid) < before + 1500);
+}
+
+#[test]
+fn a_notebook_of_thousands_of_cells_that_are_run_at_once_is_answered_whole() {
+    let scratch = Scratch::new();
+    // Slow enough for all to be there.
+    let slow = Faults::start(|_, _| {
+        std::thread::park_timeout(std::time::Duration::from_secs(2));
+        Reply::json(500, "{}")
+    });
+    let (_front_end, file, _) = standing_in(&scratch, &slow.address());
+    std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
+    let mut crowd = Crowd::of(&file, 2);
+    // More than wait: none is left without an answer for that.
+    let cells: Vec<_> = (0..6000).map(|number| cell(0, &format!("x = {number}"))).collect();
+    let answers = crowd.answers(&cells);
+    assert_eq!(counted(&answers), BTreeMap::from([("SecretsUnavailable", 1), ("aborted", 5999)]));
+    assert_eq!(outcome(&answers[0]), "SecretsUnavailable");
+    assert_eq!(outcome(&crowd.answers(&[cell(1, "1")])[0]), "SecretsUnavailable");
+}
+
+#[test]
+fn two_hundred_clients_are_answered_hear_everything_and_go_on_after_it_has_healed() {
+    let server = Server::shared();
+    server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    let (_front_end, file, pid) = standing_in(&scratch, &server.address());
+    let count = 150;
+    let mut crowd = Crowd::of(&file, count);
+    let cells: Vec<_> = (0..count).map(|client| cell(client, "1")).collect();
+    for answer in crowd.answers(&cells) {
+        assert!(["SecretsUnavailable", "aborted"].contains(&outcome(&answer)), "{answer}");
+    }
+    crowd.ask("until_all_hear", json!({"kind": "error"}));
+    std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
+    assert_eq!(crowd.run(0, LOOK), format!("21 {pid}"));
+    let looks: Vec<_> = (0..count).map(|client| cell(client, LOOK)).collect();
+    for answer in crowd.answers(&looks) {
+        assert_eq!(answer["text"], format!("21 {pid}\n"), "{answer}");
+    }
+}
+
+#[test]
+fn who_only_begins_to_speak_keeps_nobody_from_it() {
+    let server = Server::shared();
+    server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    let (mut front_end, file, pid) = standing_in(&scratch, &server.address());
+    let mut crowd = Crowd::of(&file, 1);
+    // More than may be connected at once (tests have 1024 descriptors or more), and they say nothing.
+    let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let port = |key: &str| u16::try_from(content[key].as_u64().unwrap()).unwrap();
+    let silent: Vec<_> = ["shell_port", "control_port"]
+        .into_iter()
+        .flat_map(|key| (0..100).map(move |_| key))
+        .map(|key| TcpStream::connect(("127.0.0.1", port(key))).unwrap())
+        .collect();
+    // And half a message of 32 MB, twice.
+    let mut stranger = Crowd::nobody();
+    for _ in 0..2 {
+        stranger.ask("half", json!({"path": file, "bytes": 1_000_000}));
+    }
+    assert_eq!(outcome(&crowd.answers(&[cell(0, "1")])[0]), "SecretsUnavailable");
+    assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
+    std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
+    assert_eq!(crowd.run(0, LOOK), format!("21 {pid}"));
+    drop(silent);
+}

@@ -1,0 +1,196 @@
+"""Clients on the sockets of a kernel that somebody else has started, by its connection file: one JSON object a line in, one out.
+
+Each client is a session with a shell, a control and an iopub connection. What comes is kept by the request that it belongs to.
+"""
+
+import json
+import resource
+import socket
+import sys
+import time
+
+import zmq
+from jupyter_client.session import Session
+
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+context = zmq.Context()
+context.set(zmq.MAX_SOCKETS, 8192)
+poller = zmq.Poller()
+clients, where = [], {}
+asked = {}
+said = []
+file = None
+strangers = []
+
+
+class Client:
+    def __init__(self):
+        self.session = Session(key=file["key"].encode(), signature_scheme=file["signature_scheme"])
+        self.sockets = {}
+        for channel in ("iopub", "shell", "control"):
+            it = context.socket(zmq.SUB if channel == "iopub" else zmq.DEALER)
+            it.linger = 0
+            if channel == "iopub":
+                it.subscribe(b"")
+            else:
+                it.identity = f"{self.session.session}".encode()
+            it.connect(address(channel))
+            poller.register(it, zmq.POLLIN)
+            where[it] = (len(clients), channel)
+            self.sockets[channel] = it
+        clients.append(self)
+
+
+def address(channel):
+    colon = "-" if file["transport"] == "ipc" else ":"
+    return f"{file['transport']}://{file['ip']}{colon}{file[channel + '_port']}"
+
+
+def connect(path, count=1, **_):
+    """Further clients, which all have asked what the kernel is, and have heard that it is idle again."""
+    global file
+    file = json.load(open(path))
+    new = [len(clients) + number for number in range(count)]
+    for _ in new:
+        Client()
+    collect(ask([{"client": number, "kind": "kernel_info_request"} for number in new])["asked"])
+    return {"clients": new}
+
+
+def ask(requests, **_):
+    """Sends requests and waits for nothing; gives their ids."""
+    ids = []
+    for wanted in requests:
+        client = clients[wanted.get("client", 0)]
+        channel = wanted.get("channel", "shell")
+        content = wanted.get("content", {})
+        if wanted["kind"] == "execute_request":
+            content = {"silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, **content}
+        if "letters" in wanted:
+            content["code"] = "#" * wanted["letters"]
+        message = client.session.msg(wanted["kind"], content)
+        ids.append(message["header"]["msg_id"])
+        answer = {"reply": None, "idle": False, "order": [], "text": "", "answers": wanted.get("answers", True)}
+        asked[ids[-1]] = {**answer, "kind": wanted["kind"], "client": wanted.get("client", 0), "channel": channel, "sent": time.monotonic()}
+        client.session.send(client.sockets[channel], message)
+    return {"asked": ids}
+
+
+def pump(limit):
+    """Takes what has come, and waits at most that many seconds for something to come."""
+    for it, _ in poller.poll(limit * 1000):
+        number, channel = where[it]
+        while True:
+            try:
+                frames = it.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            session = clients[number].session
+            _, parts = session.feed_identities(frames)
+            answer = session.deserialize(parts)
+            of = asked.get((answer["parent_header"] or {}).get("msg_id"))
+            kind, content = answer["msg_type"], answer["content"]
+            if channel == "iopub":
+                said.append({"client": number, "kind": kind, "text": content.get("text", "")})
+            if of is None or of["client"] != number:
+                continue
+            if channel != "iopub":
+                of["reply"] = {**content, "of": kind, "channel": channel}
+                continue
+            of["order"].append(f"{kind}:{content['execution_state']}" if kind == "status" else kind)
+            of["idle"] |= content.get("execution_state") == "idle"
+            of["text"] += content.get("text", "")
+
+
+def done(of):
+    return of["idle"] and (of["reply"] is not None or not of["answers"])
+
+
+def collect(ids=None, timeout=30, **_):
+    """Waits until those requests, or all, have their reply and are over; gives what came for each."""
+    ids = list(asked) if ids is None else ids
+    end = time.monotonic() + timeout
+    while not all(done(asked[one]) for one in ids):
+        if time.monotonic() > end:
+            missing = [asked[one] for one in ids if not done(asked[one])]
+            short = [(one["client"], one["kind"], one["channel"], round(one["sent"], 3), one["reply"] is not None) for one in missing]
+            raise TimeoutError(f"{len(missing)} of {len(ids)} have no answer: {short}")
+        pump(0.2)
+    return {"answers": [asked[one] for one in ids]}
+
+
+def begun(ids, timeout=30, **_):
+    """Waits until those cells have begun."""
+    end = time.monotonic() + timeout
+    while not all("execute_input" in asked[one]["order"] for one in ids):
+        if time.monotonic() > end:
+            raise TimeoutError(f"they have not begun: {[asked[one] for one in ids]}")
+        pump(0.2)
+    return {}
+
+
+def replies(ids, **_):
+    """The replies to those requests as far as they have come."""
+    pump(0)
+    return {"replies": [asked[one]["reply"] for one in ids]}
+
+
+def stream(code, pause, until, after, timeout=60, **_):
+    """Every client sends a cell and a question each `pause` seconds, until a cell prints `until` and `after` seconds more."""
+    ids, number, end = [], 0, time.monotonic() + timeout
+    stop = None
+    while stop is None or time.monotonic() < stop:
+        if time.monotonic() > end:
+            raise TimeoutError(f"no cell has printed {until}: {[asked[one]['reply'] for one in ids[-3:]]}")
+        for client in range(len(clients)):
+            cell = {"client": client, "kind": "execute_request", "content": {"code": code.replace("NUMBER", str(number))}}
+            ids += ask([cell, {"client": client, "kind": "kernel_info_request", "channel": ("shell", "control")[number % 2]}])["asked"]
+            number += 1
+        next = time.monotonic() + pause
+        while time.monotonic() < next:
+            pump(max(0, next - time.monotonic()))
+        if stop is None and any(until in one["text"] for one in said):
+            stop = time.monotonic() + after
+    return {"asked": ids}
+
+
+def until_all_hear(kind, timeout=60, **_):
+    """Waits until every client has heard a message of that kind on iopub."""
+    end = time.monotonic() + timeout
+    while len({one["client"] for one in said if one["kind"] == kind}) < len(clients):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not everybody has heard {kind}")
+        pump(0.2)
+    return {}
+
+
+def half(path, bytes, **_):
+    """Connects to shell as a client, and sends the beginning of a large message."""
+    global file
+    file = json.load(open(path))
+    it = socket.create_connection((file["ip"], file["shell_port"]))
+    strangers.append(it)
+    it.sendall(b"\xff" + b"\0" * 8 + b"\x7f\x03\x00NULL" + b"\0" * 48)
+    ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0"
+    it.sendall(b"\x04" + len(ready).to_bytes(1, "big") + ready)
+    it.sendall(b"\x02" + (64 << 20 >> 1).to_bytes(8, "big") + b"x" * bytes)
+    return {}
+
+
+def leave(count, **_):
+    """The last clients close all they have."""
+    for client in [clients.pop() for _ in range(count)]:
+        for it in client.sockets.values():
+            poller.unregister(it)
+            it.close(0)
+    return {}
+
+
+for line in sys.stdin:
+    order = json.loads(line)
+    try:
+        answer = globals()[order.pop("do")](**order)
+    except Exception as cause:
+        answer = {"failed": f"{type(cause).__name__}: {cause}"}
+    print(json.dumps(answer), flush=True)

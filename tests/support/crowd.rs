@@ -1,0 +1,77 @@
+//! Clients on a kernel's sockets, as many as wanted: what each asks, and what it is answered.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::dialogue::Dialogue;
+use super::python::python;
+
+/// The clients; they leave when this is dropped.
+pub struct Crowd(Dialogue);
+
+impl Crowd {
+    /// That many clients of the kernel with that connection file; each has been answered once.
+    #[track_caller]
+    pub fn of(file: &str, count: usize) -> Self {
+        let mut crowd = Self::nobody();
+        crowd.ask("connect", json!({"path": file, "count": count}));
+        crowd
+    }
+
+    /// Nobody yet.
+    pub fn nobody() -> Self {
+        let mut command = Command::new(python());
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/crowd.py"));
+        Self(Dialogue::with(&mut command))
+    }
+
+    /// Gives an order that must succeed.
+    #[track_caller]
+    pub fn ask(&mut self, what: &str, options: Value) -> Value {
+        self.0.ask(what, options)
+    }
+
+    /// Sends requests, each an object with `kind` and what else there is to say; gives their ids.
+    #[track_caller]
+    pub fn send(&mut self, requests: &[Value]) -> Value {
+        self.ask("ask", json!({ "requests": requests }))["asked"].clone()
+    }
+
+    /// Waits until those requests have their reply and their `idle`.
+    #[track_caller]
+    pub fn collect(&mut self, asked: &Value) -> Vec<Value> {
+        self.ask("collect", json!({ "ids": asked }))["answers"].as_array().expect("a list").clone()
+    }
+
+    /// Sends requests and waits for all answers.
+    #[track_caller]
+    pub fn answers(&mut self, requests: &[Value]) -> Vec<Value> {
+        let asked = self.send(requests);
+        self.collect(&asked)
+    }
+
+    /// Runs a cell for one client until it has run, which may be when the secrets have come; gives what it prints.
+    #[track_caller]
+    pub fn run(&mut self, client: usize, code: &str) -> String {
+        for _ in 0..20 {
+            let answer = self.answers(&[cell(client, code)]).remove(0);
+            if answer["reply"]["status"] == "ok" {
+                return answer["text"].as_str().expect("text").trim().to_owned();
+            }
+            assert!(answer["reply"]["ename"].is_string(), "{answer}");
+        }
+        panic!("the kernel does not heal");
+    }
+}
+
+/// A cell of that client.
+pub fn cell(client: usize, code: &str) -> Value {
+    json!({"client": client, "kind": "execute_request", "content": {"code": code}})
+}
+
+/// What became of a cell: its error's name, or its status.
+pub fn outcome(answer: &Value) -> &str {
+    let reply = &answer["reply"];
+    reply["ename"].as_str().or(reply["status"].as_str()).unwrap_or("nothing")
+}
