@@ -12,7 +12,11 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
     runtime.block_on(async {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let mechanism = if curve { Mechanism::Curve } else { Mechanism::Null };
-        let trust = if curve { Trust::Curve { kernel: [9; 32].into(), ours: Pair::new().expect("random bytes") } } else { Trust::Null };
+        let trust = if curve {
+            Trust::Curve { kernel: [9; 32].into(), ours: Pair::new().expect("random bytes") }
+        } else {
+            Trust::Null
+        };
         if greets {
             theirs.write_all(&greeting::compose(mechanism, true)).await.expect("there is room");
         }

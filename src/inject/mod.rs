@@ -23,6 +23,7 @@
 //! - `wait`: what is done while a kernel does not answer
 
 pub mod choose;
+pub mod code;
 pub mod command;
 pub mod language;
 mod one_shot;
@@ -42,7 +43,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::language::{Change, Row, Way};
+use self::code::Change;
+use self::language::{Row, Way};
 use self::question::Code;
 use self::wait::Wait;
 use crate::error::{Error, Kind, Result};

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::language::Change;
+use super::code::Change;
 use super::wait::Wait;
 use super::{ANSWER, Taken, not_begun, request};
 use crate::error::{Error, Kind, Result};

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::language::Change;
+use super::code::Change;
 use super::wait::Wait;
 use super::{ANSWER, Taken, failed, not_begun, request};
 use crate::error::{Error, Kind, Result};
