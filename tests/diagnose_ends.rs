@@ -55,12 +55,17 @@ fn marked() -> Vec<String> {
 /// The launcher with that connection file and a server that is not there; it stands in by now.
 fn standing_in(scratch: &Scratch, variables: &[(&str, &str)]) -> Child {
     let file = connection_file(scratch, "key");
+    let child = started(scratch, &file, variables);
+    listens(&file);
+    child
+}
+
+/// The same, and it may be over already.
+fn started(scratch: &Scratch, file: &std::path::Path, variables: &[(&str, &str)]) -> Child {
     let argv = ["sleep", "60", "-f", file.to_str().unwrap()];
     let mut command = scratch.exec(&nowhere(), "root", &["--timeout", "1", "--secrets", "secret/x"], &argv);
     command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().unwrap();
-    listens(&file);
-    child
+    command.spawn().unwrap()
 }
 
 /// Waits until that launch, whose connection file this is, listens.
@@ -168,7 +173,9 @@ fn it_ends_with_jupyter_even_when_that_is_not_its_parent() {
 fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
     let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
-    let outcome = finish(standing_in(&Scratch::new(), &[("JPY_PARENT_PID", &gone.id().to_string())]));
+    let scratch = Scratch::new();
+    let file = connection_file(&scratch, "key");
+    let outcome = finish(started(&scratch, &file, &[("JPY_PARENT_PID", &gone.id().to_string())]));
     assert_eq!(outcome.code(), Some(69), "{outcome:?}");
     let mut other = Command::new("sleep");
     if nix::unistd::geteuid().is_root() {
@@ -270,8 +277,8 @@ fn it_ends_when_nobody_ever_connects_and_not_when_somebody_has() {
     let outcome = finish(standing_in(&scratch, &[("JUPYTER_VAULT_UNUSED_TIMEOUT", "1s")]));
     assert_eq!(outcome.code(), Some(69), "a port that was tried is nobody who speaks: {outcome:?}");
     let (_scratch, mut front_end) = front_end(&nowhere(), &["--timeout", "1"], &ipykernel());
-    front_end.start(json!({"extra_env": {"JUPYTER_VAULT_UNUSED_TIMEOUT": "2s"}}));
-    std::thread::park_timeout(Duration::from_secs(3));
+    front_end.start(json!({"extra_env": {"JUPYTER_VAULT_UNUSED_TIMEOUT": "4s"}}));
+    std::thread::park_timeout(Duration::from_secs(5));
     assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
 }
 
@@ -538,7 +545,7 @@ fn while_nobody_asks_and_nothing_is_retried_it_does_not_wake() {
     };
     std::thread::park_timeout(Duration::from_secs(1));
     let before = wakes();
-    std::thread::park_timeout(Duration::from_secs(3));
+    std::thread::park_timeout(Duration::from_secs(5));
     assert_eq!(wakes(), before);
     assert_eq!(before.1, 1, "one thread");
     kill(pid(&child), Signal::SIGTERM).unwrap();
