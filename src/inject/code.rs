@@ -1,0 +1,164 @@
+//! The code that changes a kernel's environment, for each language.
+//!
+//! Whatever the language, the code
+//! - does nothing after [`Change::until`]: what a busy kernel has queued can't be taken back;
+//! - leaves no name behind, prints nothing, and is not counted where a kernel has a way not to;
+//! - catches every error itself, because a traceback is seen by all and may show a value. Code that asks
+//!   tells of an error by asking again; code that reads a file, by not writing the file `FILE.done`.
+//!
+//! The code is in `code/`, one file a language, with words in capitals where a request differs.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+/// What the code is to do.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// The names whose values will be given.
+    pub set: Vec<&'a str>,
+    /// Those of them that stay as they are where the kernel has them already.
+    pub keep: Vec<&'a str>,
+    /// The names to remove.
+    pub unset: Vec<&'a str>,
+    /// Until when it may begin: a whole second.
+    pub until: SystemTime,
+}
+
+impl Change<'_> {
+    /// [`Change::until`] as Unix time in seconds.
+    #[must_use]
+    pub fn until_unix(&self) -> u64 {
+        self.until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+}
+
+/// In a cell, `getpass` is the kernel's.
+pub(super) fn python(change: &Change<'_>) -> String {
+    python_asking("__import__('getpass').getpass", change)
+}
+
+/// Beside a cell, `getpass` is the terminal's.
+pub(super) fn python_expression(change: &Change<'_>) -> String {
+    python_asking("__import__('IPython').get_ipython().kernel.getpass", change)
+}
+
+/// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
+fn python_asking(ask: &str, change: &Change<'_>) -> String {
+    let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
+    // A JSON text of ASCII letters is a Python literal too.
+    let (code, names) = (json!(include_str!("code/python.py")), ascii(&names.to_string()));
+    format!("__import__('builtins').exec({code}, {{**{names}, 'ASK': {ask}}})")
+}
+
+pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {
+    let names = json!({"FILE": file, "UNTIL": change.until_unix()});
+    let code = json!(include_str!("code/python_file.py"));
+    format!("__import__('builtins').exec({code}, {})", ascii(&names.to_string()))
+}
+
+/// The function sees R's own names, whatever the user calls `c`.
+pub(super) fn r(change: &Change<'_>) -> String {
+    let names = |of: &[&str]| {
+        let literals: Vec<_> = of.iter().map(|name| r_text(name)).collect();
+        if of.is_empty() { "character()".to_owned() } else { format!("c({})", literals.join(", ")) }
+    };
+    format!(
+        "base::invisible(base::eval(base::quote(({})({}, {}, {}, {})), base::baseenv()))",
+        include_str!("code/r.R").trim_end(),
+        names(&change.set),
+        names(&change.keep),
+        names(&change.unset),
+        change.until_unix(),
+    )
+}
+
+fn r_text(text: &str) -> String {
+    let mut literal = String::from("\"");
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() || character == '_' {
+            literal.push(character);
+        } else {
+            let _ = write!(literal, "\\U{{{:x}}}", u32::from(character));
+        }
+    }
+    literal + "\""
+}
+
+pub(super) fn deno(change: &Change<'_>) -> String {
+    let lists = [&change.set, &change.keep, &change.unset].map(|names| ascii(&json!(names).to_string()));
+    format!("{}({}, {});", include_str!("code/deno.js").trim_end(), lists.join(", "), change.until_unix())
+}
+
+pub(super) fn tslab(file: &str, change: &Change<'_>) -> String {
+    fill(include_str!("code/tslab.js"), &ascii(&json!(file).to_string()), change)
+}
+
+/// One line, because a shell keeps a history of lines; the code takes its own out of it.
+pub(super) fn bash(file: &str, change: &Change<'_>) -> String {
+    let lines = include_str!("code/bash.sh").trim_end().replace('\n', " ");
+    fill(&lines, &format!("'{}'", file.replace('\'', r"'\''")), change)
+}
+
+pub(super) fn octave(file: &str, change: &Change<'_>) -> String {
+    let mut literal = String::from("\"");
+    for byte in file.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            literal.push(char::from(byte));
+        } else {
+            let _ = write!(literal, "\\{byte:03o}");
+        }
+    }
+    fill(include_str!("code/octave.m").trim_end(), &(literal + "\""), change)
+}
+
+/// Puts a file's path, as a literal of the language, and the last moment in their places. The path may
+/// hold any word, so it comes last.
+fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
+    code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
+}
+
+/// JSON with everything outside ASCII escaped.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_or_path_ends_the_literal_that_it_stands_in() {
+        let odd = "a'b\"c\\d\ne\u{2028}{}$(FILE)UNTIL";
+        let change = Change { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
+        // Python's code need not name what it is given; R's has no such letters outside of escapes.
+        for (code, times) in
+            [(python(&change), 2), (python_expression(&change), 2), (r(&change), 0), (deno(&change), 3)]
+        {
+            assert!(!code.contains(odd) && !code.contains("c\\d") && !code.contains('\u{2028}'), "{code}");
+            assert_eq!(code.matches("$(FILE)UNTIL").count(), times, "{code}");
+        }
+        assert!(bash(odd, &change).contains(r"'a'\''b"), "{}", bash(odd, &change));
+        for code in [tslab(odd, &change), octave(odd, &change)] {
+            assert!(!code.contains("a'b\"c"), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_shells_code_is_one_line() {
+        let change = Change { set: vec![], keep: vec![], unset: vec![], until: UNIX_EPOCH };
+        assert_eq!(bash("/run/x", &change).lines().count(), 1);
+    }
+}
