@@ -19,6 +19,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::dialogue::Dialogue;
@@ -250,8 +251,11 @@ fn jupyter_console_has_them() {
     let child = command.stdin(Stdio::piped()).stdout(file.try_clone().unwrap()).stderr(file).spawn();
     let mut child = child.expect("it starts");
     let mut keyboard = child.stdin.take().unwrap();
-    writeln!(keyboard, "{LOOK}").unwrap();
     let said = || std::fs::read_to_string(&log).unwrap();
+    // Asked before its iopub connection is there, it waits for ever for what it has missed; nothing tells of that.
+    eventually("it asks", || said().contains("In [1]:"));
+    std::thread::park_timeout(Duration::from_secs(2));
+    writeln!(keyboard, "{LOOK}").unwrap();
     eventually("the secret is there", || said().contains("21 "));
     writeln!(keyboard, "exit").unwrap();
     drop(keyboard);
