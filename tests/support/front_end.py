@@ -11,6 +11,7 @@ import time
 
 import zmq
 from jupyter_client.manager import KernelManager
+from kept_ports import jupyter_config
 
 manager = client = None
 

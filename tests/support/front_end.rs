@@ -68,6 +68,7 @@ pub fn environment<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut C
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home"));
     command.env("JUPYTER_PATH", scratch.path("home")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
     command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_PLATFORM_DIRS", "1");
+    command.env("JUPYTER_CONFIG_PATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/kept_ports"));
     command.env("KERNEL_LOG", scratch.path("kernel.log")).env("NO_PROXY", "127.0.0.1,localhost")
 }
 

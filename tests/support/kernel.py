@@ -7,6 +7,7 @@ import sys
 import time
 
 from jupyter_client.manager import KernelManager
+from kept_ports import jupyter_config
 
 
 def execute(client, code, wait=60):

@@ -8,7 +8,8 @@ import sys
 import time
 
 from jupyter_client import BlockingKernelClient
-from jupyter_client.connect import write_connection_file
+from jupyter_client.connect import LocalPortCache, port_names, write_connection_file
+from kept_ports import jupyter_config
 
 kernel = user = onlooker = None
 
@@ -23,7 +24,8 @@ def client(path):
 def start(command, listen=True, **_):
     global kernel, user, onlooker
     path = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], "kernel-1.json")
-    write_connection_file(path, ip="127.0.0.1", key=b"a-key")
+    ports = {name: LocalPortCache.instance().find_available_port("127.0.0.1") for name in port_names}
+    write_connection_file(path, ip="127.0.0.1", key=b"a-key", **ports)
     log = open(os.environ["KERNEL_LOG"], "ab")
     words = [word.replace("{connection_file}", path) for word in command]
     kernel = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
