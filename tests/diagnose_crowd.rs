@@ -23,8 +23,8 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 use support::crowd::{Crowd, cell, outcome};
 use support::faults::{Faults, Reply};
-use support::front_end::{FrontEnd, config, ipykernel, kernelspec};
-use support::launcher::{Scratch, eventually};
+use support::front_end::{FrontEnd, config, ipykernel, kernelspec, program};
+use support::launcher::{Scratch, binary, eventually};
 use support::openbao::Server;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
@@ -107,6 +107,49 @@ fn two_hundred_clients_are_answered_hear_everything_and_go_on_after_it_has_heale
     for answer in crowd.answers(&looks) {
         assert_eq!(answer["text"], format!("21 {pid}\n"), "{answer}");
     }
+}
+
+#[test]
+fn who_connects_again_and_again_and_never_listens_keeps_nobody_waiting() {
+    let scratch = Scratch::new();
+    let (_front_end, file, _) = standing_in(&scratch, "http://127.0.0.1:1");
+    let mut crowd = Crowd::of(&file, 1);
+    let done = scratch.path("done");
+    std::thread::scope(|scope| {
+        scope.spawn(|| Crowd::nobody().ask("knock", json!({"path": file, "until": done})));
+        // Long enough for it to have begun, by the second cell at the latest.
+        let cells = [0, 1].map(|_| {
+            std::thread::park_timeout(std::time::Duration::from_secs(1));
+            let asked = crowd.send(&[cell(0, "1")]);
+            crowd.ask("collect_or_not", json!({"ids": asked, "timeout": 15}))["done"].clone()
+        });
+        std::fs::write(&done, "").unwrap();
+        assert_eq!(cells, [true, true]);
+    });
+}
+
+#[test]
+fn who_asks_without_a_pause_keeps_nobody_from_it_and_costs_little() {
+    let server = Server::shared();
+    server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
+    let scratch = Scratch::new();
+    let (_front_end, file, pid) = standing_in(&scratch, &server.address());
+    let mut crowd = Crowd::of(&file, 1);
+    let done = scratch.path("done");
+    std::thread::scope(|scope| {
+        scope.spawn(|| Crowd::nobody().ask("flood", json!({"path": file, "until": done})));
+        assert_eq!(outcome(&crowd.answers(&[cell(0, "1")])[0]), "SecretsUnavailable");
+        std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
+        let mut most = 0;
+        eventually("it heals all the same", || {
+            most = most.max(if program(pid) == binary() { memory(pid) } else { 0 });
+            program(pid) != binary()
+        });
+        std::fs::write(&done, "").unwrap();
+        // It has grown without end where nothing bounds it.
+        assert!(most < 300_000, "{most} KiB");
+    });
+    eventually("the other client goes on", || crowd.run(0, LOOK) == format!("21 {pid}"));
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
     }
     let mut other = other.arg("60").spawn().unwrap();
     let others = other.id().to_string();
-    let numbers = ["", " ", "0", "1", "-1", "x", "1.5", "99999999999999999999", others.as_str()];
+    let numbers = ["", " ", "0", "1", "-1", "x", "1.5", "99999999999999999999", "4194303", others.as_str()];
     std::thread::scope(|scope| {
         for number in numbers {
             scope.spawn(move || {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, one_line};
 use crate::launch::Request;
 
 /// The name of the error that a cell ends with.
@@ -145,6 +145,15 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
+    if one_line(word) != word {
+        // A console shows it as it is.
+        let byte = |byte: u8| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+            b' '..=b'~' => char::from(byte).to_string(),
+            other => format!("\\{other:03o}"),
+        };
+        return format!("$'{}'", word.bytes().map(byte).collect::<String>());
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
@@ -189,5 +198,8 @@ mod tests {
         assert_eq!(by_hand(&request, &error(Kind::Refused)), expected);
         let request = Request { command: vec!["no such".into()], ..request };
         assert_eq!(by_hand(&request, &error(Kind::CommandNotFound)), "command -v 'no such'");
+        let request = Request { command: vec!["a\u{1b}[2J'\n\u{202e}\\".into()], ..request };
+        let expected = r"command -v $'a\033[2J\'\012\342\200\256\\'";
+        assert_eq!(by_hand(&request, &error(Kind::CommandNotFound)), expected);
     }
 }

@@ -45,13 +45,14 @@ pub enum Parent {
 
 impl Parent {
     /// The process that `JPY_PARENT_PID` names. A number that can't be one's is none, as is 1: that one is a
-    /// container's, and never goes away.
+    /// container's, and never goes away. One that nobody has and that is larger than ours is from outside of a
+    /// sandbox (bwrap, unshare), where the numbers begin anew: a parent is older than its child.
     #[must_use]
     pub fn of(environment: &Environment) -> Self {
         let named = environment.bytes("JPY_PARENT_PID").and_then(|pid| pid.to_str()?.trim().parse().ok());
         match named.filter(|pid| *pid > 1).map(|pid| pidfd::open(Pid::from_raw(pid))) {
             Some(Ok(process)) => Self::Runs(process),
-            Some(Err(Errno::ESRCH)) => Self::Gone,
+            Some(Err(Errno::ESRCH)) if named < Some(Pid::this().as_raw()) => Self::Gone,
             _ => Self::Unknown,
         }
     }

@@ -3,7 +3,8 @@
 //! Shell requests wait behind a cell, as in any kernel; control requests do not. A cell waits for an
 //! attempt at the launch: of one that runs already when it comes, the success is its own, a failure is not.
 //! Events are taken before an attempt's outcome, so a shutdown that has arrived wins over a launch that
-//! has just succeeded.
+//! has just succeeded. Who sends without a pause must not stop the rest: that is polled outside of tokio's
+//! budget, which such a client uses up.
 
 mod cells;
 mod hand_over;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::hand_over::ENDING;
@@ -80,8 +82,6 @@ pub struct Kernel<'a> {
     last: Vec<u8>,
     used: bool,
     trusted: bool,
-    /// When the last shell connection came.
-    newest: Option<Instant>,
     /// When to give back the memory of a large request.
     give_back: Option<Instant>,
 }
@@ -113,7 +113,6 @@ impl<'a> Kernel<'a> {
             last: Vec::new(),
             used: false,
             trusted: false,
-            newest: None,
             give_back: None,
         })
     }
@@ -134,19 +133,19 @@ impl<'a> Kernel<'a> {
                 attempt = Some(Attempt::start(launch));
             }
             let next = pace.next();
-            let deaf = self.deaf_until().filter(|_| !self.is_busy() && !self.waiting.is_empty());
+            let deaf = self.next_is_deaf_until().filter(|_| !self.is_busy());
             let step = tokio::select! {
                 biased;
                 why = guards.next() => Step::Guard(why),
                 Some(event) = self.events.recv() => self.take(event)?,
-                outcome = Attempt::outcome(attempt.as_mut()) => Step::Attempted(outcome),
-                () = until(deaf), if deaf.is_some() => Step::Continue,
-                () = until(self.give_back), if self.give_back.is_some() => {
+                outcome = unconstrained(Attempt::outcome(attempt.as_mut())) => Step::Attempted(outcome),
+                () = unconstrained(until(deaf)), if deaf.is_some() => Step::Continue,
+                () = unconstrained(until(self.give_back)), if self.give_back.is_some() => {
                     self.give_back = None;
                     give_back();
                     Step::Continue
                 }
-                () = until(next), if attempt.is_none() => {
+                () = unconstrained(until(next)), if attempt.is_none() => {
                     attempt = Some(Attempt::start(launch));
                     Step::Continue
                 }

@@ -10,6 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -39,12 +40,14 @@ const CALM: u32 = 5;
 const LOOK: Duration = Duration::from_millis(1);
 /// How many times the time allowed for a pause a message may take that comes with pauses.
 const LONG: u32 = 5;
+/// Who sends as many messages without a pause is not waited for.
+const FLOOD: u64 = 100;
 
 /// What happened on a socket.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody finished the handshake, on this channel.
-    Joined(Channel),
+    /// Somebody finished the handshake.
+    Joined,
     /// A message came.
     Message {
         /// On this channel.
@@ -68,6 +71,15 @@ pub enum Event {
 pub struct Origin {
     connection: u64,
     identity: Vec<u8>,
+    joined: Instant,
+}
+
+impl Origin {
+    /// When the connection's handshake was over.
+    #[must_use]
+    pub const fn joined(&self) -> Instant {
+        self.joined
+    }
 }
 
 struct Peer {
@@ -208,23 +220,31 @@ impl Socket {
         held
     }
 
+    /// Whether peers are still sent what is left for them.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.shared.closing.get()
+    }
+
     /// Takes no more connections, waits at most `rest` for messages that have begun to come, flushes, closes
     /// our side of each, and waits at most `limit` until the peers have closed theirs. Whatever they had sent
     /// has then become an [`Event`].
-    pub async fn finish(&self, rest: Duration, limit: Duration) {
+    pub fn finish(&self, rest: Duration, limit: Duration) -> impl Future<Output = ()> + use<> {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
-        // A client's library throws away a message whose connection ends half-way.
-        let shared = &self.shared;
-        let _ = timeout(rest * LONG, shared.calm(rest)).await;
-        // Whoever is about to join closes by itself then.
-        shared.closing.set(true);
-        shared.closed.notify_waiters();
-        for peer in shared.peers.borrow().values() {
-            peer.to.leave(Outgoing::Close);
+        let shared = Rc::clone(&self.shared);
+        async move {
+            // A client's library throws away a message whose connection ends half-way.
+            let _ = timeout(rest * LONG, shared.calm(rest)).await;
+            // Whoever is about to join closes by itself then.
+            shared.closing.set(true);
+            shared.closed.notify_waiters();
+            for peer in shared.peers.borrow().values() {
+                peer.to.leave(Outgoing::Close);
+            }
+            let _ = timeout(limit, shared.until(|| shared.open.get() == 0)).await;
         }
-        let _ = timeout(limit, shared.until(|| shared.open.get() == 0)).await;
     }
 }
 
@@ -271,14 +291,25 @@ impl Shared {
         }
     }
 
-    /// Waits until no message is on its way, or what has begun to come is still the same after `rest`.
+    /// Waits until no message is on its way, or what has begun to come is still the same after `rest`. Who
+    /// by then has never ceased to send messages has no end that one could wait for.
     async fn calm(&self, rest: Duration) {
         let (mut calm, mut before, mut since) = (0, None, Instant::now());
+        let start = since;
+        let at_start: BTreeMap<u64, u64> =
+            self.peers.borrow().iter().map(|(connection, peer)| (*connection, peer.progress.messages())).collect();
         while calm < CALM && since.elapsed() < rest {
             let (midway, reads) = {
                 let peers = self.peers.borrow();
-                let midway = peers.values().any(|peer| peer.progress.is_midway());
-                (midway, peers.values().map(|peer| peer.progress.reads()).sum::<u64>())
+                let floods = |(connection, peer): &(&u64, &Peer)| {
+                    let sent = peer.progress.messages() - at_start.get(connection).unwrap_or(&0);
+                    sent >= FLOOD && start.elapsed() >= rest
+                };
+                let awaited = || peers.iter().filter(|each| !floods(each)).map(|(_, peer)| &peer.progress);
+                (
+                    awaited().any(|progress| progress.is_midway()),
+                    awaited().map(|progress| progress.reads()).sum::<u64>(),
+                )
             };
             if before.replace(reads) == Some(reads) {
                 calm = if midway { 0 } else { calm + 1 };
@@ -311,13 +342,13 @@ impl Shared {
         };
         let Ok(greeted) = greeted else { return };
         let Ok((reader, writer, theirs)) = greeted.shake(&self.security, &ours).await else { return };
-        if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined(self.channel)).await.is_err() {
+        if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined).await.is_err() {
             return;
         }
         let connection = self.next.get();
         self.next.set(connection + 1);
         let (to, sender) = Outbox::new();
-        let origin = Origin { connection, identity: theirs.identity.clone() };
+        let origin = Origin { connection, identity: theirs.identity.clone(), joined: Instant::now() };
         let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new(), progress: reader.progress() };
         if self.closing.get() {
             to.leave(Outgoing::Close);

@@ -4,6 +4,7 @@ Each client is a session with a shell, a control and an iopub connection. What c
 """
 
 import json
+import os
 import resource
 import socket
 import sys
@@ -120,6 +121,15 @@ def collect(ids=None, timeout=30, **_):
     return {"answers": [asked[one] for one in ids]}
 
 
+def collect_or_not(ids, timeout, **_):
+    """Whether they are over in that time."""
+    try:
+        collect(ids, timeout)
+        return {"done": True}
+    except TimeoutError:
+        return {"done": False}
+
+
 def begun(ids, timeout=30, **_):
     """Waits until those cells have begun."""
     end = time.monotonic() + timeout
@@ -175,6 +185,43 @@ def half(path, bytes, **_):
     ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0"
     it.sendall(b"\x04" + len(ready).to_bytes(1, "big") + ready)
     it.sendall(b"\x02" + (64 << 20 >> 1).to_bytes(8, "big") + b"x" * bytes)
+    return {}
+
+
+def flood(path, until, timeout=90, **_):
+    """Asks without a pause, and reads all answers, until the file `until` is there."""
+    global file
+    file = json.load(open(path))
+    client = Client()
+    shell = client.sockets["shell"]
+    content = {"code": "x" * 2000, "cursor_pos": 0}
+    messages = [client.session.serialize(client.session.msg("complete_request", content)) for _ in range(200)]
+    end = time.monotonic() + timeout
+    while not os.path.exists(until) and time.monotonic() < end:
+        for message in messages:
+            try:
+                shell.send_multipart(message, zmq.NOBLOCK)
+            except zmq.Again:
+                break
+        for it in client.sockets.values():
+            try:
+                while True:
+                    it.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                pass
+    return {}
+
+
+def knock(path, until, timeout=90, **_):
+    """Connects to shell alone, again and again, until the file `until` is there."""
+    global file
+    file = json.load(open(path))
+    end = time.monotonic() + timeout
+    while not os.path.exists(until) and time.monotonic() < end:
+        it = context.socket(zmq.DEALER)
+        it.connect(address("shell"))
+        time.sleep(0.5)
+        it.close(0)
     return {}
 
 

@@ -86,7 +86,7 @@ impl Kernel<'_> {
 
     /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
     pub(super) fn answer_waiting(&mut self, mut step: Step) -> Step {
-        while !self.is_busy() && self.deaf_until().is_none() {
+        while !self.is_busy() && self.next_is_deaf_until().is_none() {
             let Some(waiting): Option<Waiting> = self.waiting.pop_front() else { break };
             match self.handle(waiting) {
                 Step::ShutDown => step = Step::ShutDown,

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::requests::Waiting;
+use super::requests::{LATE, Waiting};
 use super::{Kernel, Outcome, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
@@ -31,8 +32,9 @@ const BACK: Duration = Duration::from_secs(2);
 const QUIET: std::ops::Range<u64> = 3..20;
 /// Where clients ask, and wait for an answer.
 const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
-/// How often everybody is let in again: who asks without a pause must not keep us.
+/// How often everybody is let in again, and for how long: who asks without a pause must not keep us.
 const ROUNDS: usize = 20;
+const ALL_ROUNDS: Duration = Duration::from_secs(10);
 /// How long a client's connection may take to come back to a port that listens (libzmq: 100 to 200 ms, on
 /// an idle machine). Only a client that has left meanwhile makes it that long.
 const BACK_AT_ONCE: Duration = Duration::from_secs(2);
@@ -47,15 +49,15 @@ impl Kernel<'_> {
             self.close().await;
             return Ok(Outcome::ShutDown);
         }
-        let mut askers = [0; 2];
+        let (mut askers, begun) = ([0; 2], Instant::now());
         for round in 1.. {
             let mut ended = Vec::new();
-            let step = self.say_run_again(&mut ended);
+            let mut step = self.say_run_again(&mut ended);
             // The most of all rounds: in a later one, not everybody may be back.
             for (askers, channel) in askers.iter_mut().zip(ASKED) {
                 *askers = (*askers).max(self.socket(channel).peers());
             }
-            let late = self.drain().await;
+            let late = self.drain(&mut step, &mut ended).await?;
             for cell in ended {
                 self.status("idle", &cell);
             }
@@ -63,7 +65,7 @@ impl Kernel<'_> {
                 self.close().await;
                 return Ok(Outcome::ShutDown);
             }
-            if late.is_empty() || round == ROUNDS {
+            if late.is_empty() || round == ROUNDS || begun.elapsed() > ALL_ROUNDS {
                 break;
             }
             // They were on their way while we closed: let those clients come back for an answer.
@@ -86,8 +88,11 @@ impl Kernel<'_> {
 
     /// Waits until new clients can hear what they are answered.
     async fn listen(&mut self) -> Result<Step> {
-        while let Some(until) = self.deaf_until() {
-            let Ok(Some(event)) = timeout_at(until, self.events.recv()).await else { break };
+        let end = Instant::now() + LATE;
+        while let Some(until) = self.waiting.iter().filter_map(|asked| self.deaf_until(&asked.from)).max()
+            && Instant::now() < end
+        {
+            let Ok(Some(event)) = timeout_at(until.min(end), self.events.recv()).await else { break };
             if matches!(self.take(event)?, Step::ShutDown) {
                 return Ok(Step::ShutDown);
             }
@@ -124,10 +129,12 @@ impl Kernel<'_> {
         }
     }
 
-    /// Closes all connections but iopub's; gives the requests that came in meanwhile.
-    async fn drain(&mut self) -> Vec<Waiting> {
+    /// Closes all connections but iopub's. What comes before that is answered; gives the requests that come
+    /// when it is too late.
+    async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
         let mut late = Vec::new();
         let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
+        let closing = unconstrained(closing);
         futures_util::pin_mut!(closing);
         let mut closed = false;
         loop {
@@ -140,11 +147,22 @@ impl Kernel<'_> {
                     _ = &mut closing => { closed = true; continue }
                 }
             };
-            let Some(event) = event else { return late };
-            if let Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } = event
-                && let Ok(request) = Request::parse(parts, self.session.signer())
-            {
-                late.push(Waiting { channel, from, request });
+            match event {
+                None => return Ok(late),
+                Some(Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts })
+                    if !self.socket(channel).is_open() =>
+                {
+                    if let Ok(request) = Request::parse(parts, self.session.signer()) {
+                        late.push(Waiting { channel, from, request });
+                    }
+                }
+                Some(event) => {
+                    let taken = self.take(event)?;
+                    let answered = self.say_run_again(ended);
+                    if matches!(taken, Step::ShutDown) || matches!(answered, Step::ShutDown) {
+                        *step = Step::ShutDown;
+                    }
+                }
             }
         }
     }
@@ -160,6 +178,10 @@ impl Kernel<'_> {
             let end = if are_back { end.min(Instant::now() + quiet) } else { end };
             let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { return Ok(()) };
             self.take(event)?;
+            // A time-out only comes where no event does.
+            if Instant::now() > end {
+                return Ok(());
+            }
         }
     }
 }

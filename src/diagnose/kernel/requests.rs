@@ -14,7 +14,7 @@ use crate::kernel::socket::{Event, Origin};
 
 /// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
 /// 200 ms, each connection by itself).
-const LATE: Duration = Duration::from_secs(2);
+pub(super) const LATE: Duration = Duration::from_secs(2);
 /// The most requests that wait behind a cell, and the most bytes of them.
 const MOST_WAITING: usize = 4096;
 const LARGEST_WAITING: usize = 16 * 1024 * 1024;
@@ -40,12 +40,7 @@ pub(super) struct Running {
 impl Kernel<'_> {
     pub(super) fn take(&mut self, event: Event) -> Result<Step> {
         match event {
-            Event::Joined(channel) => {
-                self.used = true;
-                if channel == Channel::Shell {
-                    self.newest = Some(Instant::now());
-                }
-            }
+            Event::Joined => self.used = true,
             Event::Subscribed { from, topic } => {
                 let content = json!({"subscription": String::from_utf8_lossy(&topic)});
                 let mut parts = if topic.is_empty() { Vec::new() } else { vec![topic] };
@@ -81,7 +76,7 @@ impl Kernel<'_> {
         }
         // What ends a cell is for now, on whichever channel an old client sends it.
         let is_for_now = matches!(asked.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
-        let waits = asked.channel == Channel::Shell && !is_for_now && self.must_wait();
+        let waits = asked.channel == Channel::Shell && !is_for_now && self.must_wait(&asked.from);
         if waits && self.has_room(asked.request.size) {
             self.waiting.push_back(asked);
             Step::Continue
@@ -98,10 +93,10 @@ impl Kernel<'_> {
         self.waiting.len() < MOST_WAITING && (self.waiting.is_empty() || waiting + size <= LARGEST_WAITING)
     }
 
-    /// Until when shell requests wait, if they do: a client whose shell connection is new may have no
+    /// Until when a shell request waits, if it does: a client whose shell connection is new may have no
     /// other yet, and would never see what its first cell says.
-    pub(super) fn deaf_until(&self) -> Option<Instant> {
-        let until = self.newest? + LATE;
+    pub(super) fn deaf_until(&self, from: &Origin) -> Option<Instant> {
+        let until = from.joined() + LATE;
         let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
         (are_missing && Instant::now() < until).then_some(until)
     }
@@ -111,8 +106,13 @@ impl Kernel<'_> {
         self.running.iter().any(|cell| cell.channel == Channel::Shell)
     }
 
-    fn must_wait(&self) -> bool {
-        self.is_busy() || !self.waiting.is_empty() || self.deaf_until().is_some()
+    /// The same of the next one that waits.
+    pub(super) fn next_is_deaf_until(&self) -> Option<Instant> {
+        self.deaf_until(&self.waiting.front()?.from)
+    }
+
+    fn must_wait(&self, from: &Origin) -> bool {
+        self.is_busy() || !self.waiting.is_empty() || self.deaf_until(from).is_some()
     }
 
     /// Answers a request, or begins a cell.

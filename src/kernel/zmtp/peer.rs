@@ -90,6 +90,7 @@ pub struct Reader {
 pub struct Progress {
     midway: Cell<bool>,
     reads: Cell<u64>,
+    messages: Cell<u64>,
 }
 
 impl Progress {
@@ -103,6 +104,12 @@ impl Progress {
     #[must_use]
     pub const fn reads(&self) -> u64 {
         self.reads.get()
+    }
+
+    /// How many messages have come whole.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages.get()
     }
 }
 
@@ -294,6 +301,7 @@ impl Reader {
             if !frame.more {
                 self.size = 0;
                 self.progress.midway.set(!self.buffer.is_empty());
+                self.progress.messages.set(self.progress.messages.get() + 1);
                 return Ok(Received::Message(std::mem::take(&mut self.parts)));
             }
         }
