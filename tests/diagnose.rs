@@ -318,6 +318,10 @@ fn a_kernel_whose_command_is_missing_says_so_and_starts_when_it_is_there() {
     std::fs::write(&program, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
     check(&front_end.cell(LOOK), "can't be executed");
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = std::fs::read_to_string(&program).unwrap();
+    std::fs::write(&program, script.replace("#!/bin/sh", "#! /gone/bin/sh -e")).unwrap();
+    check(&front_end.cell(LOOK), "its interpreter /gone/bin/sh");
+    std::fs::write(&program, script).unwrap();
     heals(&mut front_end, pid);
 }
 

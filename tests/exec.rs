@@ -156,10 +156,11 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does
         assert_eq!(ours.code(), shell.code(), "{argv:?}: {}", ours.stderr);
         ours.is_error(shell.code().unwrap(), &[]);
     }
+    // Where shells differ: bash has 126, dash 127.
+    run(&mut scratch.exec(&faults.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()]))
+        .is_error(126, &["interpreter /no/such/program"]);
     assert!(faults.seen().is_empty(), "Vault is not asked for a command that can't be started");
     let (server, scratch) = prepared();
-    run(&mut scratch.exec(&server.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()]))
-        .is_error(126, &["interpreter"]);
     let garbage = scratch.file("garbage", b"\x7fELF\0\0\0");
     std::fs::set_permissions(&garbage, std::fs::Permissions::from_mode(0o755)).unwrap();
     run(&mut scratch.exec(&server.address(), "root", SPEC, &[garbage.to_str().unwrap()])).is_error(126, &["garbage"]);

@@ -1,6 +1,7 @@
 //! Becoming the kernel: which file a command means, how much the system takes, and execve.
 //!
-//! The command is looked up before Vault is asked, so that a typing error costs no single-use token.
+//! The command is looked up before Vault is asked, a script's interpreter too, so that a typing error or an
+//! environment that was removed costs no single-use token, and can be healed.
 //! The rules are execvp's: a name with a slash is a path, any other is searched in `PATH`; a file that
 //! may be executed and has no known format is a shell script. Errors are told apart as a shell does:
 //! 127 when there is no such file, 126 when there is one and it can't be executed.
@@ -37,6 +38,9 @@ impl Command {
             .first()
             .ok_or_else(|| Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`"))?;
         let file = find_program(name, path)?;
+        if let Some(interpreter) = interpreter(&file) {
+            executable(&interpreter).map_err(|cause| no_interpreter(&file, &interpreter, cause))?;
+        }
         let arguments = arguments
             .iter()
             .map(|argument| CString::new(argument.as_bytes()))
@@ -140,10 +144,32 @@ fn forbidden(file: &Path, cause: Errno) -> Error {
     )
 }
 
+fn no_interpreter(file: &Path, interpreter: &Path, cause: Errno) -> Error {
+    Error::new(
+        Kind::CommandNotExecutable,
+        format!("{} can't be executed: its interpreter {}: {}", file.display(), interpreter.display(), cause.desc()),
+        "install the interpreter that the script's first line names, or the kernel anew: its environment may be gone",
+    )
+}
+
+/// What the first line of a script names; execve(2), "Interpreter scripts".
+fn interpreter(file: &Path) -> Option<PathBuf> {
+    let line = beginning(file)?;
+    let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+    words.next().map(|word| PathBuf::from(OsStr::from_bytes(word)))
+}
+
+/// The first 256 bytes, which is as far as the system looks.
+fn beginning(file: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::with_capacity(256);
+    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).ok()?;
+    Some(start)
+}
+
 /// A shell takes a file without a known format for a script, unless its beginning holds a NUL.
 fn looks_like_text(file: &Path) -> bool {
-    let mut start = Vec::new();
-    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).is_ok() && !start.contains(&0)
+    beginning(file).is_some_and(|start| !start.contains(&0))
 }
 
 /// How many bytes execve takes: of one string with its NUL, and of everything together.
