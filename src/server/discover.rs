@@ -15,14 +15,14 @@ use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::Deserialize;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::rest::is_id;
 use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
-use crate::kernel::connection::{Channel, ConnectionFile, Endpoint, is_ours};
+use crate::kernel::client::stream;
+use crate::kernel::connection::{Channel, ConnectionFile, is_ours};
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.
@@ -124,16 +124,8 @@ fn files(runtime: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
 /// Whether something listens where the connection file at `path` says. No byte is sent.
 pub async fn listens(path: &Path) -> bool {
     let Ok(file) = ConnectionFile::read_ours(path) else { return false };
-    let connected = async {
-        match file.endpoint(Channel::Heartbeat) {
-            Endpoint::Tcp(host, port) => {
-                let host = if matches!(host.as_str(), "*" | "0.0.0.0") { "127.0.0.1".to_owned() } else { host };
-                TcpStream::connect((host, port)).await.is_ok()
-            }
-            Endpoint::Ipc(path) => UnixStream::connect(path).await.is_ok(),
-        }
-    };
-    timeout(CONNECT, connected).await.unwrap_or(false)
+    let endpoint = file.endpoint(Channel::Heartbeat);
+    timeout(CONNECT, stream(&endpoint)).await.is_ok_and(|stream| stream.is_ok())
 }
 
 #[cfg(test)]
@@ -161,6 +153,21 @@ mod tests {
             ["{}", r#"{"pid": 1}"#, r#"{"pid": 1, "port": 70000}"#, "[", r#"{"pid":1,"port":1,"hostname":"a b"}"#]
         {
             assert_eq!(address(none), None, "{none}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kernel_listens_at_an_address_in_brackets_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kernel-1.json");
+        for (ip, address) in [("[::1]", "::1"), ("::1", "::1"), ("*", "127.0.0.1")] {
+            let Ok(listener) = tokio::net::TcpListener::bind((address, 0)).await else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let ports = ["shell", "control", "stdin", "iopub", "hb"].map(|name| format!("\"{name}_port\": {port}"));
+            std::fs::write(&file, format!("{{{}, \"ip\": \"{ip}\"}}", ports.join(", "))).unwrap();
+            assert!(listens(&file).await, "{ip}");
+            drop(listener);
+            assert!(!listens(&file).await, "{ip}");
         }
     }
 
