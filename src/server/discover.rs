@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::address::Base;
 use super::rest::is_id;
 use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
@@ -34,7 +35,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Found {
     /// Where it listens.
-    pub address: Address,
+    pub base: Base,
     /// What it wants to be shown, if anything.
     pub token: Option<Credential>,
 }
@@ -77,7 +78,7 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     };
     let token = (!file.token.is_empty())
         .then(|| Credential { value: SecretValue::new(file.token.as_bytes().to_vec()), origin: origin.to_owned() });
-    Some((Found { address, token }, file.pid))
+    Some((Found { base: Base::new(address, &file.base_url), token }, file.pid))
 }
 
 /// The servers whose files are in `runtime` and whose processes live.
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Option<String> {
-        parse_server_file(text.as_bytes(), "x").map(|(found, _)| found.address.to_string())
+        parse_server_file(text.as_bytes(), "x").map(|(found, _)| found.base.to_string())
     }
 
     #[test]
@@ -146,6 +147,7 @@ mod tests {
             ),
             (r#"{"pid": 1, "port": 1, "hostname": "::1", "secure": true}"#, "https://[::1]:1"),
             (r#"{"pid": 1, "port": 0, "sock": "/run/j.sock", "base_url": "/"}"#, "unix:///run/j.sock"),
+            (r#"{"pid": 1, "sock": "/j.sock", "base_url": "/user/ada/"}"#, "http+unix://%2Fj%2Esock/user/ada"),
         ] {
             assert_eq!(address(text).as_deref(), Some(shown));
         }
