@@ -168,7 +168,7 @@ environ, os.environ = os.environ, dict(os.environ)
     server.put("inject-taken", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
     assert_eq!(kernel.front_end.cell(TAKE).status(), "ok");
-    let mut inject = || said(&run(&mut kernel.inject(&["--secrets", "secret/inject-taken"])));
+    let inject = || said(&run(&mut kernel.inject(&["--secrets", "secret/inject-taken"])));
     assert_eq!(inject(), "set ONE, TWO");
     server.put("inject-taken", &json!({"ONE": "canary-3"}));
     assert_eq!(inject(), "set ONE; unset TWO");

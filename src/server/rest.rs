@@ -44,9 +44,10 @@ pub struct Listed {
     /// `idle`, `busy`, `starting`, `restarting`, `dead`.
     #[serde(default)]
     pub execution_state: Option<String>,
-    /// How many front ends are connected, where the server counts them.
+    /// How many front ends are connected, where the server counts them; one that left early may be taken
+    /// from jupyter_server's count without having been added.
     #[serde(default)]
-    pub connections: Option<u64>,
+    pub connections: Option<i64>,
 }
 
 /// What a front end opened: a notebook or a console, and its kernel.
@@ -338,4 +339,15 @@ fn header(token: &Credential) -> Result<HeaderValue> {
     })?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Listed;
+
+    #[test]
+    fn a_kernel_may_have_less_than_no_front_end() {
+        let listed: Listed = serde_json::from_str(r#"{"id": "1", "connections": -1}"#).unwrap();
+        assert_eq!(listed.connections, Some(-1));
+    }
 }
