@@ -156,6 +156,27 @@ for event in ['pre_run_cell', 'post_run_cell']:
 }
 
 #[test]
+fn names_of_pythons_that_a_user_has_taken_hinder_nothing_and_see_nothing() {
+    const TAKE: &str = r"
+import os
+seen = []
+def __import__(*given, **more): seen.append(given); raise ValueError
+exec = getpass = json = get_ipython = __import__
+environ, os.environ = os.environ, dict(os.environ)
+";
+    let server = Server::shared();
+    server.put("inject-taken", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({}));
+    assert_eq!(kernel.front_end.cell(TAKE).status(), "ok");
+    let inject = || said(&run(&mut kernel.inject(&["--secrets", "secret/inject-taken"])));
+    assert_eq!(inject(), "set ONE, TWO");
+    server.put("inject-taken", &json!({"ONE": "canary-3"}));
+    assert_eq!(inject(), "set ONE; unset TWO");
+    let look = "print(*[(of.get('ONE'), 'TWO' in of) for of in [environ, os.environ]], seen)";
+    assert_eq!(kernel.front_end.cell(look).printed(), "('canary-3', False) ('canary-3', False) []");
+}
+
+#[test]
 fn a_kernel_that_will_not_evaluate_an_expression_takes_a_cell() {
     Server::shared().put("inject-cell", &json!({"ONE": "canary-1"}));
     let mut kernel = Running::start(&json!({}));

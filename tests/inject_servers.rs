@@ -241,6 +241,30 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
 }
 
 #[test]
+fn by_a_unix_socket_below_a_base_url() {
+    let scratch = scratch();
+    let socket = scratch.path("jupyter.sock");
+    let options = [format!("--ServerApp.sock={}", socket.display()), "--ServerApp.base_url=/user/ada/".to_owned()];
+    let options = options.each_ref().map(String::as_str);
+    let _server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &options);
+    eventually("the socket is there", || UnixStream::connect(&socket).is_ok());
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    let body = r#"{"name": "plain", "path": "n.ipynb", "type": "notebook", "kernel": {"name": "plain"}}"#;
+    let length = body.len();
+    write!(stream, "POST /user/ada/api/sessions HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    // By the socket alone, by the server's own file, and by the whole URL with no file to help.
+    let url = format!("unix://{}", socket.display());
+    let encoded = format!("http+unix://{}/user/ada/", socket.display().to_string().replace('/', "%2F"));
+    succeeded(&run(&mut inject(&scratch, &["--url", &url, "n"])));
+    succeeded(&run(&mut inject(&scratch, &["n"])));
+    let elsewhere = Scratch::new();
+    succeeded(&run(inject(&elsewhere, &["--url", &encoded, "n"]).env("JUPYTER_TOKEN", TOKEN)));
+}
+
+#[test]
 fn nothing_said_is_the_only_kernel_and_several_are_listed() {
     let scratch = scratch();
     run(&mut inject(&scratch, &[])).is_error(67, &["no kernel runs", "jupyter --runtime-dir"]);

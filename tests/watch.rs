@@ -254,6 +254,39 @@ fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_se
 }
 
 #[test]
+fn what_a_kernel_that_cannot_be_told_from_its_next_process_keeps_is_still_ours() {
+    // It answers in the session of whoever asks, as some kernels do.
+    const ECHO: &str = r"
+session = get_ipython().kernel.session
+def echo(*given, plain=session.msg, **more):
+    message = plain(*given, **more)
+    message['header']['session'] = message['parent_header'].get('session', message['header']['session'])
+    return message
+session.msg = echo
+";
+    let (scratch, server) = (scratch(), Server::start());
+    let put = |value: &str| server.put("watched", &json!({"WATCHED": value, "MORE": "canary-more"}));
+    put("canary-1");
+    let jupyter = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
+    let mut user = User::of(&jupyter);
+    launch(&mut user, "one");
+    assert_eq!(user.cell(ECHO).status(), "ok");
+    // Elsewhere: it does not see the kernel's process.
+    let elsewhere = Scratch::new();
+    let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
+    let options = ["--url", &url, "--token-file", &token, "--interval", "1"];
+    let mut command = Sidecar::command(&elsewhere, &server, &options);
+    let sidecar = Sidecar::run(&elsewhere, command.env("JUPYTER_VAULT_OVERRIDE", "false"));
+    sees(&mut user, "one", "canary-1");
+    sidecar.has("injected", 1);
+    user.cell("import os; del os.environ['MORE']");
+    sidecar.has("injected", 2);
+    put("canary-2");
+    sees(&mut user, "one", "canary-2");
+    sidecar.ends();
+}
+
+#[test]
 fn an_idle_kernel_is_culled_though_it_is_watched() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");

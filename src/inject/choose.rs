@@ -20,6 +20,7 @@ use crate::kernel::connection::{Channel, ConnectionFile};
 use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
 use crate::secret::SecretValue;
+use crate::server::address::Base;
 use crate::server::rest::{Listed, Server, Session};
 use crate::server::websocket::Socket;
 use crate::server::{address, discover};
@@ -149,9 +150,10 @@ impl<'a> Places<'a> {
         let runtime = jupyter_runtime_dir(environment);
         let mut places = Self { selection, environment, runtime, token, server: None };
         if let Some(url) = &selection.url {
-            let address = address::parse(url)?;
-            let found = discover::servers(&places.runtime).into_iter().find(|found| found.address == address);
-            places.server = Some(Rc::new(places.server(address, found.and_then(|found| found.token))?));
+            let named = address::parse(url)?;
+            let found = discover::servers(&places.runtime).into_iter().find(|found| named.names(&found.base));
+            let (base, token) = found.map_or((named, None), |found| (found.base, found.token));
+            places.server = Some(Rc::new(places.server(base, token)?));
         }
         Ok(places)
     }
@@ -303,15 +305,10 @@ impl<'a> Places<'a> {
     async fn with_servers(&self, files: Vec<Target>, deadline: Deadline) -> Vec<Target> {
         let mut targets = files;
         for found in discover::servers(&self.runtime) {
-            let Ok(server) = self.server(found.address, found.token) else { continue };
+            let Ok(server) = self.server(found.base, found.token) else { continue };
             // A server that does not answer hides no kernel whose file is there.
             let Ok(listed) = self.of_server(&Rc::new(server), deadline).await else { continue };
-            for kernel in listed {
-                match targets.iter_mut().find(|target| target.id == kernel.id) {
-                    Some(target) => target.notebook = kernel.notebook,
-                    None => targets.push(kernel),
-                }
-            }
+            listed.into_iter().for_each(|kernel| add(&mut targets, kernel));
         }
         targets
     }
@@ -334,13 +331,13 @@ impl<'a> Places<'a> {
         Target { id, notebook, way: Way::Server(Rc::clone(server)), file }
     }
 
-    fn server(&self, address: crate::config::address::Address, own: Option<Credential>) -> Result<Server> {
+    fn server(&self, base: Base, own: Option<Credential>) -> Result<Server> {
         let own = match (&self.token, own) {
             (None, None) => self.token_of_the_environment()?,
             (_, own) => own,
         };
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        Server::new(address, self.token.as_ref().or(own.as_ref()), &tls, &self.proxy()?)
+        Server::new(base, self.token.as_ref().or(own.as_ref()), &tls, &self.proxy()?)
     }
 
     fn token_of_the_environment(&self) -> Result<Option<Credential>> {
@@ -378,6 +375,14 @@ async fn alive(files: Vec<Target>) -> Vec<Target> {
         lives.then_some(target)
     });
     asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
+}
+
+/// Adds what a server says of a kernel. Another server may list it too, and know no notebook.
+fn add(targets: &mut Vec<Target>, kernel: Target) {
+    match targets.iter_mut().find(|target| target.id == kernel.id) {
+        Some(target) => target.notebook = target.notebook.take().or(kernel.notebook),
+        None => targets.push(kernel),
+    }
 }
 
 fn notebook_of(sessions: &[Session], id: &str) -> Option<String> {
@@ -425,6 +430,16 @@ mod tests {
 
     fn target(id: &str, notebook: Option<&str>) -> Target {
         Target { notebook: notebook.map(str::to_owned), ..Target::of_file(Path::new(&format!("kernel-{id}.json"))) }
+    }
+
+    #[test]
+    fn a_server_that_knows_no_notebook_takes_away_no_name() {
+        let mut targets = vec![target("1", None)];
+        for (id, notebook) in [("1", None), ("1", Some("one.ipynb")), ("1", None), ("2", None)] {
+            add(&mut targets, target(id, notebook));
+        }
+        let shown: Vec<_> = targets.iter().map(Target::shown).collect();
+        assert_eq!(shown, ["1 (one.ipynb)", "2"]);
     }
 
     #[test]

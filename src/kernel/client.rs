@@ -294,7 +294,11 @@ impl Sockets {
     }
 }
 
-async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
+/// Connects to where a channel listens.
+///
+/// # Errors
+/// What the system says.
+pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Tcp(host, port) => {
             // A kernel that listens everywhere also listens here.

@@ -436,6 +436,8 @@ mod tests {
             ("\"kernel_name\"", "\"curve_publickey\": \"canary\", \"kernel_name\""),
             ("\"kernel_name\"", "\"curve_publickey\": \"canary\", \"curve_secretkey\": \"canary\", \"kernel_name\""),
             ("\"k\"", "canary"),
+            // Jupyter reads none with a byte order mark either.
+            ("{", "\u{feff}{"),
         ] {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert_eq!(error.kind(), Kind::ConnectionFile, "{to}");

@@ -159,8 +159,8 @@ async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
     use crate::server::rest::Server;
 
     let asking = servers(jupyter).into_iter().map(|found| async move {
-        let address = found.address.to_string();
-        let server = Server::new(found.address, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
+        let address = found.base.to_string();
+        let server = Server::new(found.base, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
         let listed = server.kernels(Deadline::after(BEAT)).await.ok()?;
         let told = listed
             .into_iter()

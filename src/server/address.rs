@@ -3,53 +3,98 @@
 use std::path::PathBuf;
 
 use http::Uri;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::config::address::{Address, Tcp};
 use crate::error::{Error, Kind, Result};
+
+/// Where a server is: its address, and what the paths of its URLs begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// Where it listens.
+    pub address: Address,
+    /// The prefix of one on a socket, whose address has no room for it.
+    below: String,
+}
+
+impl Base {
+    /// The server at `address`, which has its prefix if it can have one; on a socket it is `base_url`.
+    #[must_use]
+    pub fn new(address: Address, base_url: &str) -> Self {
+        let on_socket = matches!(address, Address::Unix(_));
+        let below = base_url.trim_matches('/');
+        let below = if on_socket && !below.is_empty() { format!("/{below}") } else { String::new() };
+        Self { address, below }
+    }
+
+    /// The URL's path up to `/api`, without a slash at the end.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        match &self.address {
+            Address::Tcp(tcp) => &tcp.prefix,
+            Address::Unix(_) => &self.below,
+        }
+    }
+
+    /// Whether `found` is the server that this names: a socket is one server's, whatever its prefix.
+    #[must_use]
+    pub fn names(&self, found: &Self) -> bool {
+        self.address == found.address && (self.below.is_empty() || self.below == found.below)
+    }
+}
+
+impl std::fmt::Display for Base {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.address {
+            Address::Unix(path) if !self.below.is_empty() => {
+                let path = path.to_string_lossy();
+                write!(out, "http+unix://{}{}", utf8_percent_encode(&path, NON_ALPHANUMERIC), self.below)
+            }
+            address => write!(out, "{address}"),
+        }
+    }
+}
 
 /// Parses the URL of a server: `http://`, `https://`, `http+unix://` with an encoded path, `unix:///path`.
 /// What its path begins with is kept: `/user/NAME` behind a hub.
 ///
 /// # Errors
 /// [`Kind::Usage`], never quoting the text: it may hold a token.
-pub fn parse(text: &str) -> Result<Address> {
+pub fn parse(text: &str) -> Result<Base> {
     let wrong = |what: &str, advice: &str| Error::new(Kind::Usage, format!("the URL of --url {what}"), advice);
     let example = "write it as https://hub.example.org/user/ada/ or unix:///run/jupyter.sock";
     if let Some(path) = text.strip_prefix("unix://") {
         if !path.starts_with('/') {
             return Err(wrong("is not an absolute socket path", example));
         }
-        return Ok(Address::Unix(PathBuf::from(path)));
+        return Ok(Base::new(Address::Unix(PathBuf::from(path)), ""));
     }
+    let query = || wrong("has a query", "leave out what follows the ?; a token belongs in a file: --token-file FILE");
     if let Some(rest) = text.strip_prefix("http+unix://") {
-        let encoded = rest.split('/').next().unwrap_or_default();
-        let path = percent_decode_str(encoded).decode_utf8().map_err(|_| wrong("is no socket's path", example))?;
-        return parse(&format!("unix://{path}"));
+        if rest.contains(['?', '#']) {
+            return Err(query());
+        }
+        let (encoded, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let socket = percent_decode_str(encoded).decode_utf8().map_err(|_| wrong("is no socket's path", example))?;
+        let socket = parse(&format!("unix://{socket}"))?;
+        return Ok(Base::new(socket.address, without_page(path.trim_end_matches('/'))));
     }
     let uri: Uri = text.trim().parse().map_err(|_| wrong("is not a URL", example))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong("holds a user name or password", "leave out what stands before the @, and use --token-file"));
     }
     if uri.query().is_some() || text.contains('#') {
-        return Err(wrong("has a query", "leave out what follows the ?; a token belongs in a file: --token-file FILE"));
+        return Err(query());
     }
     let mut tcp = Tcp::from_uri(&uri).ok_or_else(|| wrong("has no http:// or https:// and host", example))?;
-    for page in ["/lab", "/tree", "/api"] {
-        if let Some(base) = tcp.prefix.strip_suffix(page) {
-            tcp.prefix = base.to_owned();
-        }
-    }
-    Ok(Address::Tcp(tcp))
+    tcp.prefix = without_page(&tcp.prefix).to_owned();
+    Ok(Base::new(Address::Tcp(tcp), ""))
 }
 
-/// The URL's path up to `/api`, without a slash at the end.
-#[must_use]
-pub fn prefix(address: &Address) -> &str {
-    match address {
-        Address::Tcp(tcp) => &tcp.prefix,
-        Address::Unix(_) => "",
-    }
+/// The path of a page's URL without the page.
+fn without_page(path: &str) -> &str {
+    let page = ["lab", "tree", "api"].iter().find_map(|page| path.strip_suffix(page));
+    page.filter(|base| base.is_empty() || base.ends_with('/')).map_or(path, |base| base.trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -64,6 +109,8 @@ mod tests {
             ("https://hub.example.org/user/ada/", "https://hub.example.org:443/user/ada"),
             ("https://hub.example.org/user/ada/tree", "https://hub.example.org:443/user/ada"),
             ("http+unix://%2Frun%2Fj.sock/", "unix:///run/j.sock"),
+            ("http+unix://%2Frun%2Fj.sock/lab", "unix:///run/j.sock"),
+            ("http+unix://%2Frun%2Fj.sock/user/ada/lab", "http+unix://%2Frun%2Fj%2Esock/user/ada"),
             ("unix:///run/j.sock", "unix:///run/j.sock"),
         ] {
             assert_eq!(parse(text).unwrap().to_string(), shown);
@@ -72,7 +119,14 @@ mod tests {
 
     #[test]
     fn a_url_with_a_token_is_refused_and_not_shown() {
-        for text in ["http://h/?token=canary", "http://canary@h/", "http://h/lab#canary", "canary", "unix://canary"] {
+        for text in [
+            "http://h/?token=canary",
+            "http+unix://%2Fj/?token=canary",
+            "http://canary@h/",
+            "http://h/lab#canary",
+            "canary",
+            "unix://canary",
+        ] {
             let refused = parse(text).unwrap_err().to_string();
             assert!(!refused.contains("canary"), "{refused}");
         }

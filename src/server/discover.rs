@@ -15,14 +15,15 @@ use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::Deserialize;
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::address::Base;
 use super::rest::is_id;
 use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
-use crate::kernel::connection::{Channel, ConnectionFile, Endpoint, is_ours};
+use crate::kernel::client::stream;
+use crate::kernel::connection::{Channel, ConnectionFile, is_ours};
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.
@@ -34,7 +35,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Found {
     /// Where it listens.
-    pub address: Address,
+    pub base: Base,
     /// What it wants to be shown, if anything.
     pub token: Option<Credential>,
 }
@@ -77,7 +78,7 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     };
     let token = (!file.token.is_empty())
         .then(|| Credential { value: SecretValue::new(file.token.as_bytes().to_vec()), origin: origin.to_owned() });
-    Some((Found { address, token }, file.pid))
+    Some((Found { base: Base::new(address, &file.base_url), token }, file.pid))
 }
 
 /// The servers whose files are in `runtime` and whose processes live.
@@ -124,16 +125,8 @@ fn files(runtime: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
 /// Whether something listens where the connection file at `path` says. No byte is sent.
 pub async fn listens(path: &Path) -> bool {
     let Ok(file) = ConnectionFile::read_ours(path) else { return false };
-    let connected = async {
-        match file.endpoint(Channel::Heartbeat) {
-            Endpoint::Tcp(host, port) => {
-                let host = if matches!(host.as_str(), "*" | "0.0.0.0") { "127.0.0.1".to_owned() } else { host };
-                TcpStream::connect((host, port)).await.is_ok()
-            }
-            Endpoint::Ipc(path) => UnixStream::connect(path).await.is_ok(),
-        }
-    };
-    timeout(CONNECT, connected).await.unwrap_or(false)
+    let endpoint = file.endpoint(Channel::Heartbeat);
+    timeout(CONNECT, stream(&endpoint)).await.is_ok_and(|stream| stream.is_ok())
 }
 
 #[cfg(test)]
@@ -141,7 +134,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Option<String> {
-        parse_server_file(text.as_bytes(), "x").map(|(found, _)| found.address.to_string())
+        parse_server_file(text.as_bytes(), "x").map(|(found, _)| found.base.to_string())
     }
 
     #[test]
@@ -154,6 +147,7 @@ mod tests {
             ),
             (r#"{"pid": 1, "port": 1, "hostname": "::1", "secure": true}"#, "https://[::1]:1"),
             (r#"{"pid": 1, "port": 0, "sock": "/run/j.sock", "base_url": "/"}"#, "unix:///run/j.sock"),
+            (r#"{"pid": 1, "sock": "/j.sock", "base_url": "/user/ada/"}"#, "http+unix://%2Fj%2Esock/user/ada"),
         ] {
             assert_eq!(address(text).as_deref(), Some(shown));
         }
@@ -161,6 +155,21 @@ mod tests {
             ["{}", r#"{"pid": 1}"#, r#"{"pid": 1, "port": 70000}"#, "[", r#"{"pid":1,"port":1,"hostname":"a b"}"#]
         {
             assert_eq!(address(none), None, "{none}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kernel_listens_at_an_address_in_brackets_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kernel-1.json");
+        for (ip, address) in [("[::1]", "::1"), ("::1", "::1"), ("*", "127.0.0.1")] {
+            let Ok(listener) = tokio::net::TcpListener::bind((address, 0)).await else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let ports = ["shell", "control", "stdin", "iopub", "hb"].map(|name| format!("\"{name}_port\": {port}"));
+            std::fs::write(&file, format!("{{{}, \"ip\": \"{ip}\"}}", ports.join(", "))).unwrap();
+            assert!(listens(&file).await, "{ip}");
+            drop(listener);
+            assert!(!listens(&file).await, "{ip}");
         }
     }
 

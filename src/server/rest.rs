@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::address::prefix;
+use super::address::Base;
 use crate::config::address::Address;
 use crate::config::credential::Credential;
 use crate::config::plan::{Proxy, Tls};
@@ -44,9 +44,10 @@ pub struct Listed {
     /// `idle`, `busy`, `starting`, `restarting`, `dead`.
     #[serde(default)]
     pub execution_state: Option<String>,
-    /// How many front ends are connected, where the server counts them.
+    /// How many front ends are connected, where the server counts them; one that left early may be taken
+    /// from jupyter_server's count without having been added.
     #[serde(default)]
-    pub connections: Option<u64>,
+    pub connections: Option<i64>,
 }
 
 /// What a front end opened: a notebook or a console, and its kernel.
@@ -74,33 +75,34 @@ pub struct Status {
 /// A Jupyter server, and what to show it.
 #[derive(Debug)]
 pub struct Server {
-    address: Address,
+    base: Base,
     connector: Connector,
     token: Option<HeaderValue>,
     token_origin: String,
 }
 
 impl Server {
-    /// Sets up for the server at `address`; nothing is sent yet.
+    /// Sets up for the server at `base`; nothing is sent yet.
     ///
     /// # Errors
     /// [`Kind::Config`] for a TLS file that can't be used, [`Kind::Credential`] for what is no token.
-    pub fn new(address: Address, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
-        let connector = Connector::new(Peer::Jupyter, &address, tls, proxy).map_err(|error| match &tls.ca_cert {
-            Some(path) if error.what().starts_with(&one_line(&path.display().to_string())) => {
-                Error::new(error.kind(), error.what(), "name a PEM file with the CA of the server: --ca-cert FILE")
-            }
-            _ => error,
-        })?;
+    pub fn new(base: Base, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
+        let connector =
+            Connector::new(Peer::Jupyter, &base.address, tls, proxy).map_err(|error| match &tls.ca_cert {
+                Some(path) if error.what().starts_with(&one_line(&path.display().to_string())) => {
+                    Error::new(error.kind(), error.what(), "name a PEM file with the CA of the server: --ca-cert FILE")
+                }
+                _ => error,
+            })?;
         let origin = token.map_or_else(String::new, |token| token.origin.clone());
         let token = token.map(header).transpose()?;
-        Ok(Self { address, connector, token, token_origin: origin })
+        Ok(Self { base, connector, token, token_origin: origin })
     }
 
     /// The address, for messages.
     #[must_use]
-    pub const fn address(&self) -> &Address {
-        &self.address
+    pub const fn address(&self) -> &Base {
+        &self.base
     }
 
     /// Every kernel.
@@ -174,7 +176,7 @@ impl Server {
         deadline: Deadline,
     ) -> Result<Response<Incoming>> {
         let asking = async {
-            let stream = self.connector.connect(&self.address, deadline).await?;
+            let stream = self.connector.connect(&self.base.address, deadline).await?;
             let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
                 .max_buf_size(64 << 10)
                 .handshake(TokioIo::new(stream))
@@ -186,15 +188,16 @@ impl Server {
                 .await
                 .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.cut() })
         };
-        let late = |_| silent(Peer::Jupyter.name(), &self.address.to_string(), "the request was not answered");
+        let late = |_| silent(Peer::Jupyter.name(), &self.base.to_string(), "the request was not answered");
         deadline.bound(asking).await.map_err(late)?
     }
 
     fn compose(&self, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Request<Empty<Bytes>>> {
-        let (host, mut uri) = match &self.address {
-            Address::Tcp(tcp) => (tcp.authority(), format!("{}{path}", prefix(&self.address))),
-            Address::Unix(_) => ("localhost".to_owned(), path.to_owned()),
+        let host = match &self.base.address {
+            Address::Tcp(tcp) => tcp.authority(),
+            Address::Unix(_) => "localhost".to_owned(),
         };
+        let mut uri = format!("{}{path}", self.base.prefix());
         let mut request = Request::get("/").header(HOST, &host);
         if let Some(credentials) = self.connector.forwarding_proxy() {
             uri = format!("http://{host}{uri}");
@@ -219,7 +222,7 @@ impl Server {
             return Err(self.refusal(&reply));
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect();
-        let late = |_| down(silent(Peer::Jupyter.name(), &self.address.to_string(), "the answer did not end"));
+        let late = |_| down(silent(Peer::Jupyter.name(), &self.base.to_string(), "the answer did not end"));
         let body = deadline.at_most(PATIENCE).bound(body).await.map_err(late)?;
         let body = body.map_err(|cause| {
             let what =
@@ -231,7 +234,7 @@ impl Server {
 
     /// What an answer other than success means.
     pub(super) fn refusal(&self, reply: &Response<Incoming>) -> Error {
-        let (at, status) = (&self.address, reply.status());
+        let (at, status) = (&self.base, reply.status());
         if status.is_redirection() {
             let target = reply.headers().get(LOCATION).and_then(|target| target.to_str().ok()).unwrap_or_default();
             return self.redirected(target.split('?').next().unwrap_or_default(), status);
@@ -256,7 +259,7 @@ impl Server {
 
     /// A hub takes what is for a server that does not run to itself; a login page is somewhere else.
     fn redirected(&self, target: &str, status: StatusCode) -> Error {
-        let plain = matches!(&self.address, Address::Tcp(tcp) if !tcp.https);
+        let plain = matches!(&self.base.address, Address::Tcp(tcp) if !tcp.https);
         if target.contains("/hub/user/") {
             self.not_started(status)
         } else if plain && target.starts_with("https://") && !target.contains("/hub/") {
@@ -269,13 +272,13 @@ impl Server {
     fn not_started(&self, status: StatusCode) -> Error {
         Error::new(
             Kind::ServerDown,
-            format!("the Jupyter server at {} is not started ({})", self.address, status.as_u16()),
+            format!("the Jupyter server at {} is not started ({})", self.base, status.as_u16()),
             "start it, and try again",
         )
     }
 
     fn denied(&self) -> Error {
-        let at = &self.address;
+        let at = &self.base;
         if self.token.is_none() {
             let advice = "name a file with its token: --token-file FILE, or set JUPYTER_TOKEN";
             return Error::new(Kind::ServerDenied, format!("the Jupyter server at {at} asks for a token"), advice);
@@ -291,7 +294,7 @@ impl Server {
     pub(super) fn unknown(&self, id: &str) -> Error {
         Error::new(
             Kind::NoSuchKernel,
-            format!("the Jupyter server at {} has no kernel {id}", self.address),
+            format!("the Jupyter server at {} has no kernel {id}", self.base),
             "it may have ended: look at the server's list of kernels",
         )
     }
@@ -299,14 +302,14 @@ impl Server {
     pub(super) fn not_jupyter(&self, what: &str) -> Error {
         Error::new(
             Kind::NotJupyter,
-            format!("what listens at {} {what}", self.address),
+            format!("what listens at {} {what}", self.base),
             "check that the address is a Jupyter server's, with the whole base URL: /user/NAME/ behind a hub",
         )
     }
 
     /// The error for a connection that broke.
     pub(super) fn cut(&self) -> Error {
-        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Jupyter.name(), &self.address.to_string())
+        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Jupyter.name(), &self.base.to_string())
     }
 }
 
@@ -336,4 +339,15 @@ fn header(token: &Credential) -> Result<HeaderValue> {
     })?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Listed;
+
+    #[test]
+    fn a_kernel_may_have_less_than_no_front_end() {
+        let listed: Listed = serde_json::from_str(r#"{"id": "1", "connections": -1}"#).unwrap();
+        assert_eq!(listed.connections, Some(-1));
+    }
 }

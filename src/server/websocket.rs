@@ -26,9 +26,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{Error as Wrong, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use super::address::Base;
 use super::frames::{self, Parts, V1};
 use super::rest::{Server, down, is_id};
-use crate::config::address::Address;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
 use crate::kernel::link::Arrived;
@@ -51,7 +51,7 @@ pub struct Socket {
     session: Session,
     v1: bool,
     kernel: String,
-    server: Address,
+    server: Base,
 }
 
 impl std::fmt::Debug for Socket {

@@ -84,7 +84,10 @@ impl Watcher<'_, '_> {
                     self.log.injected(&kernel.target, &done.outcome);
                     let partly = doubtful && plan.override_inherited && !done.outcome.kept.is_empty();
                     if let Some(kernel) = self.kernels.get_mut(&name) {
-                        kernel.variables = done.variables;
+                        let mut before = std::mem::replace(&mut kernel.variables, done.variables);
+                        // What it kept without being told which are ours may be ours.
+                        before.retain(|name, _| doubtful && done.outcome.kept.contains(name));
+                        kernel.variables.extend(before);
                     }
                     self.satisfied(&name).await;
                     if let Some(kernel) = self.kernels.get_mut(&name).filter(|_| partly) {

@@ -189,7 +189,7 @@ impl Kernel {
     /// Heeds what its server says of it.
     pub fn look_at(&mut self, listed: &Listed) {
         let state = listed.execution_state.as_deref().unwrap_or_default();
-        let deserted = listed.connections == Some(0);
+        let deserted = listed.connections.is_some_and(|count| count <= 0);
         match &self.state {
             State::Wanting(Some(_)) if state == "busy" => self.state = State::Wanting(None),
             State::Wanting(None) if state != "busy" => self.want(),
