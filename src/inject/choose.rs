@@ -308,7 +308,9 @@ impl<'a> Places<'a> {
             let Ok(server) = self.server(found.base, found.token) else { continue };
             // A server that does not answer hides no kernel whose file is there.
             let Ok(listed) = self.of_server(&Rc::new(server), deadline).await else { continue };
-            listed.into_iter().for_each(|kernel| add(&mut targets, kernel));
+            for kernel in listed {
+                add(&mut targets, kernel);
+            }
         }
         targets
     }

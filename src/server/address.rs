@@ -87,7 +87,7 @@ pub fn parse(text: &str) -> Result<Base> {
         return Err(query());
     }
     let mut tcp = Tcp::from_uri(&uri).ok_or_else(|| wrong("has no http:// or https:// and host", example))?;
-    tcp.prefix = without_page(&tcp.prefix).to_owned();
+    tcp.prefix.truncate(without_page(&tcp.prefix).len());
     Ok(Base::new(Address::Tcp(tcp), ""))
 }
 
