@@ -43,6 +43,14 @@ struct Site {
     relay: Faults,
 }
 
+fn plain(interrupt_mode: &str) -> Value {
+    json!({
+        "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Plain", "language": "python", "interrupt_mode": interrupt_mode,
+        "metadata": {"supported_encryption": "curve"},
+    })
+}
+
 impl Site {
     fn new(interrupt_mode: &str) -> Self {
         let server = Server::shared();
@@ -53,11 +61,7 @@ impl Site {
         scratch.file("config/token", "root\n");
         let venv = wheel::install(&scratch);
         let site = Self { scratch, venv, relay };
-        site.spec(&json!({
-            "argv": ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            "display_name": "Plain", "language": "python", "interrupt_mode": interrupt_mode,
-            "metadata": {"supported_encryption": "curve"},
-        }));
+        site.spec(&plain(interrupt_mode));
         site
     }
 
@@ -172,6 +176,23 @@ fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() 
     let before = site.relay.seen().len();
     succeed(&mut site.script("kernel.py"));
     assert_eq!(site.relay.seen().len() - before, 2, "started twice, by one launcher each time");
+
+    // One that stands in a shell's line is one too.
+    succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
+    let line = format!("exec {} exec -- \"$@\"", site.venv.join("bin/jupyter-vault").display());
+    site.spec(&json!({
+        "argv": ["sh", "-c", line, "sh", site.venv.join("bin/python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Shell", "language": "python",
+    }));
+    let before = site.relay.seen().len();
+    succeed(&mut site.script("kernel.py"));
+    assert_eq!(
+        site.relay.seen().len() - before,
+        4,
+        "started twice; each asks for the mount too, and no other launcher asks"
+    );
+    site.spec(&plain("signal"));
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
 
     // Plain again, with a vault.toml of its own, and then one that the kernelspec names for its provisioner.
     succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));

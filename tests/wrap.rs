@@ -137,6 +137,100 @@ fn a_dry_run_shows_the_difference_and_changes_nothing() {
 }
 
 #[test]
+fn a_difference_can_be_given_to_patch() {
+    let scratch = Scratch::new();
+    let text = "{\r \"argv\": [\"k\"],\n \"display_name\": \"x\", \"language\": \"x\"}";
+    let file = spec(&user(&scratch), "my kernel", text).join("kernel.json");
+    let outcome = succeed(&mut vault(&scratch, &["wrap", "my kernel", "--dry-run"]));
+    let shown = String::from_utf8(outcome.stdout).unwrap();
+    // A name with a space ends at a tab, and a line at a line feed.
+    let head =
+        format!("--- {0}\t\n+++ {0}\t\n@@ -1,2 +1,2 @@\n-{{\r \"argv\": [\"k\"],\n+{{\r \"argv\": [", file.display());
+    assert!(shown.starts_with(&head), "{shown:?}");
+    assert!(
+        shown
+            .contains("\n  \"display_name\": \"x\", \"language\": \"x\"}\n\\ No newline at end of file\n--- /dev/null")
+    );
+}
+
+#[test]
+fn what_jupyter_reads_is_wrapped_however_odd_and_comes_back() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let odd = [("range", "1e999"), ("half", "\"\\ud83d\""), ("deep", deep.as_str())];
+    for (name, value) in odd {
+        spec(&root, name, &IPYKERNEL.replace("\"debugger\": true", &format!("\"debugger\": {value}")));
+    }
+    let before = tree(&root);
+    // Its answer holds what a strict reader of JSON refuses, so it is taken as text.
+    let judge = || {
+        let mut list = Command::new(environment().join("bin/jupyter"));
+        let outcome = succeed(jupyter(&mut list, &scratch).args(["kernelspec", "list", "--json"]));
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        odd.map(|(name, _)| text.contains(&format!("\"resource_dir\": \"{}\"", root.join(name).display())))
+    };
+    assert_eq!(judge(), [true; 3]);
+    for (name, _) in odd {
+        succeed(&mut vault(&scratch, &["wrap", name]));
+        let text = std::fs::read_to_string(root.join(name).join("kernel.json")).unwrap();
+        assert!(text.contains("\"{resource_dir}/vault.toml\",\n"), "{text}");
+    }
+    assert_eq!(judge(), [true; 3]);
+    succeed(&mut vault(&scratch, &["unwrap", "--all"]));
+    assert_eq!(tree(&root), before);
+}
+
+#[test]
+fn another_version_of_python_beside_jupyters_stays_the_one_that_is_started() {
+    let scratch = Scratch::new();
+    let venv = bare_venv(&scratch);
+    let other = venv.join("bin/python3.0");
+    std::fs::copy("/bin/sh", &other).unwrap();
+    let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
+    let folder = spec(&user(&scratch), "other", &IPYKERNEL.replace("\"python\"", "\"python3.0\""));
+    succeed(vault(&scratch, &["wrap", "other"]).env("PATH", &path));
+    assert_eq!(argv(&folder)[5], other.display().to_string());
+}
+
+#[test]
+fn files_keep_their_groups_and_no_other_group_may_more_than_everybody() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let root = nix::unistd::geteuid().is_root();
+    let own = nix::unistd::getegid().as_raw();
+    let more = nix::unistd::getgroups().unwrap().into_iter().map(nix::unistd::Gid::as_raw);
+    let Some(group) = more.chain(root.then_some(4321)).find(|group| *group != own) else { return };
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "shared", IPYKERNEL);
+    std::fs::write(folder.join("vault.toml"), config_text(&Server::shared().address(), "settings")).unwrap();
+    std::fs::write(folder.join("token"), "root").unwrap();
+    let groups = || ["kernel.json", "vault.toml"].map(|name| folder.join(name).metadata().unwrap().gid());
+    let close = |name: &str| {
+        std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o640)).unwrap();
+        chown(folder.join(name), None, Some(group)).unwrap();
+    };
+    // Each file's own: vault.toml is written anew with its mount.
+    close("vault.toml");
+    succeed(&mut vault(&scratch, &["wrap", "shared"]));
+    assert!(std::fs::read_to_string(folder.join("vault.toml")).unwrap().contains("[[mount]]"));
+    assert_eq!(groups(), [own, group]);
+    succeed(&mut vault(&scratch, &["unwrap", "shared"]));
+    assert_eq!(groups(), [own, group]);
+    close("kernel.json");
+    succeed(&mut vault(&scratch, &["wrap", "shared"]));
+    assert_eq!(groups(), [group, group]);
+    succeed(&mut vault(&scratch, &["unwrap", "shared"]));
+    if root {
+        let mut helpless = Command::new("setpriv");
+        let own = vault(&scratch, &["wrap", "shared"]);
+        helpless.arg("--bounding-set=-chown").arg(own.get_program()).args(own.get_args());
+        succeed(jupyter(&mut helpless, &scratch));
+        assert_eq!(tree(&folder)[&folder.join("kernel.json")].0 & 0o777, 0o600);
+        assert_eq!(tree(&folder)[&folder.join("logo-64x64.png")].0 & 0o077, 0o044);
+    }
+}
+
+#[test]
 fn what_the_environment_says_is_written_down_and_no_credential_is() {
     let server = Server::shared();
     server.put("settings", &json!({"KERNEL_SECRET": "canary"}));
@@ -272,6 +366,8 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
         1,
     );
     spec(&root, "hand", &by_hand);
+    let by_shell = "\"sh\", \"-c\", \"exec /opt/bin/jupyter-vault exec -- $0 $@\", \"python\"";
+    spec(&root, "shell", &IPYKERNEL.replacen("\"python\"", by_shell, 1));
     spec(&root, "good", IPYKERNEL);
     let before = tree(&root);
     let outcome = succeed(&mut vault(&scratch, &["wrap", "--all", "--user"]));
@@ -288,6 +384,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
         said.contains("hand: a launcher stands in it already") && said.contains("good: wrapped in place"),
         "{said}"
     );
+    assert!(said.contains("shell: a launcher stands in it already"), "{said}");
     assert!(said.contains("remote: wrapped in place"), "{said}");
     let mut after = tree(&root);
     after.retain(|path, _| before.contains_key(path));

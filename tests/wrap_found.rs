@@ -27,7 +27,7 @@ use support::launcher::{Scratch, run};
 fn found(command: &mut Command) -> BTreeMap<String, PathBuf> {
     let outcome = succeed(command.args(["wrap", "--all", "--dry-run"]));
     let text = String::from_utf8(outcome.stdout).unwrap();
-    let files = text.lines().filter_map(|line| line.strip_prefix("--- ")).map(Path::new);
+    let files = text.lines().filter_map(|line| line.strip_prefix("--- ")).map(|file| Path::new(file.trim_end()));
     let specs = files.filter(|file| file.ends_with("kernel.json")).map(|file| file.parent().unwrap().to_owned());
     // Jupyter's own made-up kernel stands in ipykernel's folder of logos.
     let name =

@@ -15,6 +15,16 @@ from traitlets import Unicode
 NAME = "jupyter-vault"
 
 
+def _has_launcher(command):
+    """As `wrap` recognises it: as a word, as `jupyter vault`, or in a shell's line."""
+    words = [word.strip("\"'") for argument in command for word in argument.split()]
+    names = [os.path.basename(word) for word in words]
+    return any(
+        (name.startswith(NAME) and rest[:1] == ["exec"]) or (name == "jupyter" and rest == ["vault", "exec"])
+        for name, rest in ((name, words[at + 1 : at + 3]) for at, name in enumerate(names))
+    )
+
+
 class VaultProvisioner(LocalProvisioner):
     """Starts kernels as LocalProvisioner does, through the launcher."""
 
@@ -28,9 +38,7 @@ class VaultProvisioner(LocalProvisioner):
         """Put the launcher before the command, unless one stands there already."""
         kwargs = await super().pre_launch(**kwargs)
         command = kwargs["cmd"]
-        # As `wrap` recognises it: a launcher is a word, and `exec` the next.
-        words = zip(command, command[1:])
-        if not any(os.path.basename(word).startswith(NAME) and after == "exec" for word, after in words):
+        if not _has_launcher(command):
             kwargs["cmd"] = [*self._launcher_command(), "--", *command]
         return kwargs
 

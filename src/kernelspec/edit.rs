@@ -4,11 +4,12 @@
 //! written anew from what was understood of it. The JSON library tells where the first word of argv
 //! stands in the text, and only that word is replaced, in the way the words beside it are set apart.
 
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::Path;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -26,39 +27,47 @@ pub struct Spec<'a> {
     pub starter: Option<String>,
 }
 
-/// The keys that count here. Of a key that stands there twice Python takes the last, and so do we.
-#[derive(Default)]
-struct KernelJson<'a> {
-    argv: Option<&'a RawValue>,
-    env: Value,
-    metadata: Value,
+/// The value of a key. Of a key that stands there twice Python takes the last, and so do we; and what it
+/// takes and a strict reader does not (a number out of range, half a surrogate) is only passed over.
+struct Member<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for KernelJson<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = KernelJson<'de>;
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
 
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a kernelspec")
-            }
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a kernelspec")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut found = KernelJson::default();
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "argv" => found.argv = Some(map.next_value()?),
-                        "env" => found.env = map.next_value()?,
-                        "metadata" => found.metadata = map.next_value()?,
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(found)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
-        deserializer.deserialize_map(Keys)
+        Ok(found)
     }
+}
+
+fn member<'a>(text: &'a str, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let found = Member(key).deserialize(&mut reader)?;
+    reader.end().map(|()| found)
+}
+
+/// The value below these keys, if they are there.
+fn below<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
+    keys.iter().try_fold(text, |text, key| member(text, key).ok()?.map(RawValue::get))
 }
 
 impl<'a> Spec<'a> {
@@ -67,8 +76,8 @@ impl<'a> Spec<'a> {
     /// # Errors
     /// What is wrong with it, as half a sentence.
     pub fn parse(text: &'a str) -> Result<Self, String> {
-        let parsed: KernelJson<'a> = serde_json::from_str(text).map_err(|cause| said(&cause))?;
-        let argv = parsed.argv.ok_or_else(|| "it has no argv".to_owned())?;
+        let argv = member(text, "argv").map_err(|cause| said(&cause))?;
+        let argv = argv.ok_or_else(|| "it has no argv".to_owned())?;
         let raw: Vec<&'a RawValue> =
             serde_json::from_str(argv.get()).map_err(|_| "its argv is not a list".to_owned())?;
         let words = raw.iter().map(|word| serde_json::from_str(word.get())).collect::<Result<Vec<String>, _>>();
@@ -81,24 +90,31 @@ impl<'a> Spec<'a> {
             let start = word.get().as_ptr().addr() - text.as_ptr().addr();
             start..start + word.get().len()
         };
-        let starter = ["/kernel_provisioner/provisioner_name", "/process_proxy/class_name"]
+        let starter = [["kernel_provisioner", "provisioner_name"], ["process_proxy", "class_name"]]
             .iter()
-            .find_map(|place| parsed.metadata.pointer(place)?.as_str());
+            .find_map(|[kind, name]| serde_json::from_str(below(text, &["metadata", kind, name])?).ok());
         Ok(Self {
             text,
             spans: raw.iter().map(span).collect(),
             words,
-            sets_path: parsed.env.get("PATH").is_some(),
-            starter: starter.map(str::to_owned),
+            sets_path: below(text, &["env", "PATH"]).is_some(),
+            starter,
         })
+    }
+
+    /// Whether a launcher stands in it: as a word, as `jupyter vault`, or in a shell's line.
+    #[must_use]
+    pub fn has_launcher(&self) -> bool {
+        let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
+        words.windows(2).any(|pair| is_launcher(pair[0]) && pair[1] == "exec")
+            || words
+                .windows(3)
+                .any(|three| named(three[0], |name| name == "jupyter") && three[1..] == ["vault", "exec"])
     }
 
     /// The place of the first word of the kernel's own command, if a launcher stands before it.
     #[must_use]
     pub fn own_command(&self) -> Option<usize> {
-        let is_launcher = |word: &String| {
-            Path::new(word).file_name().is_some_and(|name| name.to_string_lossy().starts_with("jupyter-vault"))
-        };
         let launcher = self.words.windows(2).position(|pair| is_launcher(&pair[0]) && pair[1] == "exec")?;
         let end = self.words.iter().skip(launcher).position(|word| word == "--")?;
         Some(launcher + end + 1).filter(|own| *own < self.words.len())
@@ -121,6 +137,16 @@ impl<'a> Spec<'a> {
         let program = &before.text[before.spans[0].clone()];
         Some(format!("{}{program}{}", &self.text[..self.spans[0].start], &self.text[own.end..]))
     }
+}
+
+/// Whether a word's last part, without a shell's quotes, is a name that counts.
+fn named(word: &str, counts: impl Fn(&str) -> bool) -> bool {
+    let name = Path::new(word.trim_matches(['"', '\''])).file_name().and_then(OsStr::to_str);
+    name.is_some_and(counts)
+}
+
+fn is_launcher(word: &str) -> bool {
+    named(word, |name| name.starts_with("jupyter-vault"))
 }
 
 fn said(cause: &serde_json::Error) -> String {
@@ -173,6 +199,39 @@ mod tests {
         let back = Spec::parse(&edited).unwrap().unwrapped(&Spec::parse(text).unwrap());
         assert_eq!(back, Some(text.replace("Old", "New")));
         assert_eq!(Spec::parse(text).unwrap().unwrapped(&Spec::parse(text).unwrap()), None);
+    }
+
+    #[test]
+    fn what_python_reads_and_nobody_needs_is_passed_over() {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        for odd in ["1e999", "\"\\ud800\"", deep.as_str()] {
+            let text = format!(
+                "{{\"argv\": [\"k\"], \"env\": {{\"PATH\": \"x\", \"a\": {odd}}}, \"x\": {odd}, \
+                 \"metadata\": {{\"x\": {odd}, \"process_proxy\": {{\"x\": {odd}, \"class_name\": \"P\"}}}}}}"
+            );
+            let spec = Spec::parse(&text).unwrap();
+            assert_eq!((spec.sets_path, spec.starter.as_deref()), (true, Some("P")), "{odd}");
+        }
+        for none in ["null", "3", "[]", "{\"process_proxy\": []}", "{\"process_proxy\": {\"class_name\": 5}}"] {
+            let text = format!("{{\"argv\": [\"k\"], \"env\": {none}, \"metadata\": {none}}}");
+            let spec = Spec::parse(&text).unwrap();
+            assert_eq!((spec.sets_path, spec.starter), (false, None), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_launcher_is_seen_wherever_somebody_has_put_it() {
+        let has = |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().has_launcher();
+        for argv in [
+            r#""env", "A=1", "jupyter-vault", "exec", "--", "k""#,
+            r#""/opt/bin/jupyter", "vault", "exec", "--", "k""#,
+            r#""sh", "-c", "cd /srv; exec '/opt/bin/jupyter-vault' exec -- k -f {connection_file}""#,
+        ] {
+            assert!(has(argv), "{argv}");
+        }
+        for argv in [r#""k""#, r#""k", "PROJECT=/srv/jupyter-vault", "exe""#, r#""jupyter", "console""#] {
+            assert!(!has(argv), "{argv}");
+        }
     }
 
     #[test]

@@ -89,7 +89,8 @@ impl Locked {
         Ok(locked)
     }
 
-    /// Puts `content` at `name`, with these permission bits, and the owner of the kernelspec.
+    /// Puts `content` at `name`, with these permission bits, and the owner and group of the file that is
+    /// there, or else of the kernelspec.
     ///
     /// # Errors
     /// [`Kind::Os`].
@@ -98,9 +99,8 @@ impl Locked {
         let failed = |cause: std::io::Error| refused(&self.folder.join(name), "written", &cause);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         file.write_all(content.as_bytes()).map_err(failed)?;
-        if let Some(owner) = self.owner() {
-            let _ = std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1));
-        }
+        // A group that the bits are not meant for may no more than others may.
+        let mode = if self.give(name, &file) { mode } else { mode & (!0o070 | (mode & 0o007) << 3) };
         file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         self.rename(name)
@@ -142,11 +142,14 @@ impl Locked {
         self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
     }
 
-    /// Root changes the kernelspecs of others; they stay theirs.
-    fn owner(&self) -> Option<(u32, u32)> {
-        let metadata = std::fs::symlink_metadata(self.folder.join(KERNEL_JSON)).ok()?;
-        let owner = (metadata.uid(), metadata.gid());
-        (nix::unistd::geteuid().is_root() && owner != (0, 0)).then_some(owner)
+    /// Root changes the kernelspecs of others, and anybody those of a group; they stay theirs. Whether the
+    /// file has the group that its permission bits are meant for.
+    fn give(&self, name: &str, file: &File) -> bool {
+        let there = |name: &str| std::fs::symlink_metadata(self.folder.join(name));
+        let Ok(owner) = there(name).or_else(|_| there(KERNEL_JSON)) else { return true };
+        let root = nix::unistd::geteuid().is_root();
+        let _ = std::os::unix::fs::fchown(file, root.then(|| owner.uid()), Some(owner.gid()));
+        file.metadata().is_ok_and(|made| made.gid() == owner.gid())
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Facts {
     pub prefix: PathBuf,
     /// `sys.executable`.
     pub executable: PathBuf,
+    /// The words in a kernelspec for which Jupyter starts this Python: its name with more or less of its version.
+    pub names: Vec<String>,
     /// Jupyter's folders of kernelspecs in order, if jupyter_core is installed.
     pub folders: Option<Vec<PathBuf>>,
     /// Jupyter's data folder of the user, likewise.

@@ -25,6 +25,8 @@ def said_by_configuration():
 
 
 answer = {"prefix": sys.prefix, "executable": sys.executable, "folders": None}
+# See jupyter_client's KernelManager.format_kernel_cmd.
+answer["names"] = ["python", "python%i" % sys.version_info[0], "python%i.%i" % sys.version_info[:2]]
 answer["ipython"] = importlib.util.find_spec("IPython") is not None
 answer["ipykernel"] = importlib.util.find_spec("ipykernel") is not None
 try:

@@ -138,7 +138,7 @@ impl Wrapper<'_> {
             (self.report)(&Error::new(Kind::Config, what, "it lists one and may start the other: rename one of them"));
         }
         let record = if found.native.is_some() { None } else { Record::read(&found.folder)? };
-        if record.is_none() && spec.own_command().is_some() {
+        if record.is_none() && spec.has_launcher() {
             say(
                 self.out,
                 &format!("{}: a launcher stands in it already, put there by hand: left as it is", found.name),
@@ -227,8 +227,7 @@ impl Wrapper<'_> {
         }
         // Jupyter starts its own Python for these, whatever is on PATH.
         if let Some(python) = &self.search.python {
-            let of_jupyter = python.facts.prefix.join("bin").join(word).exists();
-            if matches!(word.as_str(), "python" | "python3") || (word.starts_with("python3.") && of_jupyter) {
+            if python.facts.names.contains(word) {
                 return python.facts.executable.to_string_lossy().into_owned();
             }
         }
@@ -314,7 +313,7 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> 
 fn upgraded(folder: &Path, before: &Kept, record: &Record) -> Option<PathBuf> {
     let source = record.copy_of.as_ref()?;
     let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
-    let bare = Spec::parse(&text).is_ok_and(|spec| spec.own_command().is_none());
+    let bare = Spec::parse(&text).is_ok_and(|spec| !spec.has_launcher());
     (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
 }
 
@@ -328,14 +327,19 @@ pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &Record) -> bool 
 /// The difference as `diff -u` shows it; nothing when there is none.
 pub(super) fn diff(old: &Path, new: &Path, before: Option<&str>, after: Option<&str>) -> String {
     let (from, to) = (before.unwrap_or_default(), after.unwrap_or_default());
+    // `patch` takes a name with spaces up to the tab.
     let name = |path: &Path, text: Option<&str>| match text {
+        Some(_) if path.to_string_lossy().contains(' ') => format!("{}\t", path.display()),
         Some(_) => path.display().to_string(),
         None => "/dev/null".to_owned(),
     };
     if from == to {
         return String::new();
     }
-    similar::TextDiff::from_lines(from, to).unified_diff().header(&name(old, before), &name(new, after)).to_string()
+    // A carriage return ends no line, for `patch`.
+    let (from, to): (Vec<_>, Vec<_>) = (from.split_inclusive('\n').collect(), to.split_inclusive('\n').collect());
+    let difference = similar::TextDiff::configure().newline_terminated(true).diff_slices(&from, &to);
+    difference.unified_diff().header(&name(old, before), &name(new, after)).to_string()
 }
 
 fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> Result<bool> {

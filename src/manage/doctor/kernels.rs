@@ -42,7 +42,7 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
             (_, Some(_)) => {
                 report.add(Status::Note, format!("{name} is not wrapped (it has no file yet)")).fact("wrapped", false)
             }
-            (Ok(spec), None) if spec.own_command().is_some() => {
+            (Ok(spec), None) if spec.has_launcher() => {
                 report.add(Status::Ok, format!("{name} is wrapped ({shown})")).fact("wrapped", true)
             }
             (Ok(_), None) => {
