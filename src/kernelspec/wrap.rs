@@ -226,10 +226,8 @@ impl Wrapper<'_> {
             return word.clone();
         }
         // Jupyter starts its own Python for these, whatever is on PATH.
-        if let Some(python) = &self.search.python {
-            if python.facts.names.contains(word) {
-                return python.facts.executable.to_string_lossy().into_owned();
-            }
+        if let Some(python) = self.search.python.as_ref().filter(|python| python.facts.names.contains(word)) {
+            return python.facts.executable.to_string_lossy().into_owned();
         }
         if spec.sets_path {
             return word.clone();
