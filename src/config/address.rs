@@ -1,5 +1,6 @@
 //! The address of Vault: a URL with a host, or a unix socket.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use http::Uri;
@@ -47,10 +48,11 @@ impl Tcp {
             "http" => false,
             _ => return None,
         };
-        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        if host.is_empty() {
-            return None;
-        }
+        let host = match uri.host()?.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok())?,
+            None => uri.host().filter(|name| !name.is_empty() && !name.contains(['[', ']', ':']))?,
+        };
+        let host = host.to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         Some(Self { https, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
     }
@@ -111,9 +113,19 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text, "x").unwrap().to_string(), shown);
         }
-        for text in
-            ["", "vault:8200", "127.0.0.1:8200", "ftp://x", "http://", "unix://rel", "http://a/?q", "http://a/v1/"]
-        {
+        for text in [
+            "",
+            "vault:8200",
+            "127.0.0.1:8200",
+            "ftp://x",
+            "http://",
+            "unix://rel",
+            "http://a/?q",
+            "http://a/v1/",
+            "http://[8:]",
+            "http://a[::1]:82",
+            "http://,,,,[8:]82",
+        ] {
             assert!(Address::parse(text, "x").is_err(), "{text}");
         }
     }
