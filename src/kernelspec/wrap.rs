@@ -182,9 +182,9 @@ impl Wrapper<'_> {
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
         }
-        let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record: record.clone() };
-        let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
-        let wrapped = self.wrapped(found, &before, record, vault_toml)?;
+        let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
+        let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
+        let wrapped = self.wrapped(found, &before, &seen, vault_toml)?;
         if self.arguments.dry_run {
             self.show(found, &seen.kernel_json, &wrapped, &target);
             return Ok(true);
@@ -201,7 +201,8 @@ impl Wrapper<'_> {
         let Some(before) = keep(&path)? else { return Ok(()) };
         let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
         let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
-        let wrapped = self.wrapped(&anew, &before, None, vault_toml)?;
+        let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
+        let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
         if self.arguments.dry_run {
             self.show(found, now, &wrapped, &Target::InPlace);
             return Ok(());
@@ -212,20 +213,19 @@ impl Wrapper<'_> {
     }
 
     /// Works out the new files.
-    fn wrapped(&self, found: &Found, before: &Kept, record: Option<Record>, vault_toml: Kept) -> Result<Wrapped> {
+    fn wrapped(&self, found: &Found, before: &Kept, seen: &Seen, vault_toml: Kept) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
         let words = [&self.launcher, "exec", "--config", "{resource_dir}/vault.toml", "--"];
         let text = spec.wrapped(&words, &program);
-        let there = keep(&found.folder.join(FILE_NAME))?;
-        let edited = match (&record, &there) {
+        let edited = match (&seen.record, &seen.vault_toml) {
             (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
             _ => false,
         };
-        let (copy_of, copied, first, mut ours) = match record {
+        let (copy_of, copied, first, mut ours) = match seen.record.clone() {
             Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
-            None => (None, Vec::new(), there, Vec::new()),
+            None => (None, Vec::new(), seen.vault_toml.clone(), Vec::new()),
         };
         // What a user has made of it is theirs, with what we add to it.
         if !edited && first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
