@@ -1,5 +1,5 @@
 //! `wrap` and `unwrap` killed at each of their system calls that change a file system: what stands there is the
-//! old kernelspec or the new one, the next run goes on, and unwrap brings back every byte.
+//! old kernelspec or the new one, the next run goes on, and unwrap brings back every byte. And two at once.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -20,10 +20,13 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use nix::libc;
+use support::faults::{Faults, relay_to};
 use support::kernelspecs::{IPYKERNEL, spec, succeed, tree, user, vault};
 use support::launcher::{Scratch, run};
+use support::openbao::Server;
 use trace::Stopped;
 
 /// The calls that make, change, move or remove files, by number.
@@ -160,4 +163,64 @@ fn a_copy_is_there_as_a_whole_or_not_at_all_wherever_the_crash_is() {
         }
     }
     assert!(kills >= 20, "{kills}");
+}
+
+#[test]
+fn what_another_wrap_does_while_vault_is_asked_is_seen_and_comes_back() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    spec(&root, "python3", IPYKERNEL);
+    let before: Tree = tree(&root);
+    let other = |arguments: &[&str]| {
+        let mut other = vault(&scratch, arguments);
+        other.env("VAULT_ADDR", "http://127.0.0.1:9");
+        let other = Mutex::new(other);
+        let vault_itself = relay_to(Server::shared().port());
+        Faults::start(move |request, nth| {
+            if nth == 0 {
+                succeed(&mut other.lock().unwrap());
+            }
+            vault_itself(request, nth)
+        })
+    };
+    scratch.file("home/.vault-token", "root");
+    let wrap = |relay: &Faults, config: &[&str]| {
+        let arguments = [&["wrap", "python3", "--user"], config].concat();
+        let mut asking = vault(&scratch, &arguments);
+        succeed(asking.env("VAULT_ADDR", relay.address()).env("JUPYTER_VAULT_SECRETS", "secret/x"));
+        let settings = std::fs::read_to_string(root.join("python3/vault.toml")).unwrap();
+        assert!(String::from_utf8_lossy(&tree(&root)[&root.join("python3/kernel.json")].1).contains("\"exec\""));
+        settings
+    };
+    let relay = other(&["wrap", "python3", "--user"]);
+    let settings = wrap(&relay, &[]);
+    assert!(!relay.seen().is_empty() && settings.contains("http://127.0.0.1:9"), "the first to end wins: {settings}");
+    succeed(&mut vault(&scratch, &["unwrap", "python3"]));
+    assert_eq!(tree(&root), before);
+
+    // And what an unwrap does.
+    succeed(vault(&scratch, &["wrap", "python3", "--user"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
+    let relay = other(&["unwrap", "python3"]);
+    let text = format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/x\"\n", relay.address());
+    let config = scratch.file("team.toml", text).display().to_string();
+    wrap(&relay, &["--config", &config]);
+    assert!(!relay.seen().is_empty());
+    succeed(&mut vault(&scratch, &["unwrap", "python3"]));
+    assert_eq!(tree(&root), before);
+}
+
+#[test]
+fn an_unwrap_that_waited_for_a_wrap_undoes_what_that_did() {
+    let scratch = Scratch::new();
+    let root = user(&scratch);
+    let folder = spec(&root, "python3", IPYKERNEL);
+    let before: Tree = tree(&root);
+    let wrap = || succeed(vault(&scratch, &["wrap", "python3", "--user"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
+    // As an interrupted wrap leaves it.
+    wrap();
+    std::fs::write(folder.join("kernel.json"), IPYKERNEL).unwrap();
+    let waiting = Stopped::at(&mut vault(&scratch, &["unwrap", "python3"]), libc::SYS_flock, 0);
+    wrap();
+    waiting.end();
+    assert_eq!(tree(&root), before);
 }

@@ -155,17 +155,29 @@ impl Locked {
 
 /// Waits until nobody else is at work in `folder`. Whoever may read a folder may lock it, so not for ever.
 pub(super) fn lock(folder: &Path) -> Result<Flock<File>> {
-    let mut file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
     for _ in 0..ATTEMPTS {
+        let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Ok(locked),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,
+            // Another folder may be in its place since.
+            Ok(locked) if is_at(&locked, folder) => return Ok(locked),
+            Ok(_) => continue,
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {}
             Err((_, cause)) => return Err(refused(folder, "locked", &std::io::Error::from(cause))),
         }
         std::thread::sleep(PAUSE);
     }
+    Err(busy(folder))
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (file.metadata(), path.metadata()) else { return false };
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Others do not leave `folder` alone.
+pub(super) fn busy(folder: &Path) -> Error {
     let what = format!("another process is at work in {}", folder.display());
-    Err(Error::new(Kind::Os, what, "wait for the other wrap or unwrap to end (lsof shows which one), then try again"))
+    Error::new(Kind::Os, what, "wait for the other wrap or unwrap to end (lsof shows which one), then try again")
 }
 
 /// Whether a crash has left an unfinished file in `folder`.

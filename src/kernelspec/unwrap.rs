@@ -62,11 +62,13 @@ fn nothing(name: &str, search: &Search) -> Error {
 
 /// Whether there was something of ours.
 fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
-    let Some(record) = Record::read(folder)? else {
-        // A run that was interrupted before it had written its record.
-        let begun = journal::has_unfinished(folder) && !dry_run;
-        return if begun { Locked::new(folder).map(|_| true) } else { Ok(false) };
-    };
+    // A run may have been interrupted before it had written its record, or be at work.
+    let begun = journal::has_unfinished(folder) && !dry_run;
+    if !begun && !folder.join(RECORD).exists() {
+        return Ok(false);
+    }
+    let locked = if dry_run { None } else { Some(Locked::new(folder)?) };
+    let Some(record) = Record::read(folder)? else { return Ok(begun) };
     let path = folder.join(KERNEL_JSON);
     let Some(now) = keep(&path)? else { return Ok(false) };
     // What is no kernelspec any more has no edits worth keeping.
@@ -77,7 +79,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     let settings = keep(&folder.join(FILE_NAME))?;
     let edited = settings.as_ref().is_some_and(|there| !record.is_ours(there));
     if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {
-        if dry_run {
+        if locked.is_none() {
             let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), None));
         } else {
             copy::remove(folder)?;
@@ -86,15 +88,14 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         return Ok(true);
     }
     let after = if edited { settings.as_ref() } else { record.vault_toml.as_ref() };
-    if dry_run {
+    let Some(locked) = locked else {
         let path_of_settings = folder.join(FILE_NAME);
         let text = |kept: Option<&Kept>| kept.map(|kept| kept.text.clone());
         let (from, to) = (text(settings.as_ref()), text(after));
         let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), Some(&before.text)));
         let _ = write!(out, "{}", diff(&path_of_settings, &path_of_settings, from.as_deref(), to.as_deref()));
         return Ok(true);
-    }
-    let locked = Locked::new(folder)?;
+    };
     if now != before {
         locked.restore(KERNEL_JSON, &before)?;
     }

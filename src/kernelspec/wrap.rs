@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::args;
 use super::edit::Spec;
 use super::find::{Found, Search};
-use super::journal::{Kept, Locked, RECORD, Record, keep};
+use super::journal::{Kept, Locked, RECORD, Record, busy, keep};
 use super::place::{Target, target};
 use super::settings::Settings;
 use super::{KERNEL_JSON, copy};
@@ -19,6 +19,8 @@ use crate::sys::exec::find_program;
 use crate::sys::hardening::Hardening;
 
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
+/// How often a kernelspec is worked out that others change meanwhile.
+const ATTEMPTS: u32 = 10;
 /// The provisioners and process proxies that start the kernel's command where they are asked to.
 const LOCAL: [&str; 4] = ["local-provisioner", "vault-provisioner", "LocalProcessProxy", "DistributedProcessProxy"];
 
@@ -117,6 +119,21 @@ struct Wrapped {
     record: Record,
 }
 
+/// What a kernelspec's files were when it was worked out what becomes of them.
+struct Seen {
+    kernel_json: Kept,
+    vault_toml: Option<Kept>,
+    record: Option<Record>,
+}
+
+impl Seen {
+    fn is_there(&self, folder: &Path) -> Result<bool> {
+        Ok(keep(&folder.join(KERNEL_JSON))?.as_ref() == Some(&self.kernel_json)
+            && keep(&folder.join(FILE_NAME))? == self.vault_toml
+            && Record::read(folder)? == self.record)
+    }
+}
+
 impl Wrapped {
     /// The record holds what the files do: whoever may not read one of them may not read it.
     fn record_mode(&self) -> u32 {
@@ -127,6 +144,17 @@ impl Wrapped {
 
 impl Wrapper<'_> {
     fn wrap(&mut self, found: &Found) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            if self.attempt(found)? {
+                return Ok(());
+            }
+        }
+        Err(busy(&found.folder))
+    }
+
+    /// Whether it came to an end: nobody waits for Vault's answer but this run, and another one may have
+    /// changed the kernelspec meanwhile.
+    fn attempt(&mut self, found: &Found) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {
             Some(native) => Kept { text: native.kernel_json.clone(), mode: 0o644, link: None },
@@ -143,7 +171,7 @@ impl Wrapper<'_> {
                 self.out,
                 &format!("{}: a launcher stands in it already, put there by hand: left as it is", found.name),
             );
-            return Ok(());
+            return Ok(true);
         }
         if let Some(starter) = spec.starter.as_deref().filter(|name| !LOCAL.iter().any(|local| name.ends_with(local))) {
             let what = format!("{} is started by {starter}, which does not start it on this machine", found.name);
@@ -152,17 +180,18 @@ impl Wrapper<'_> {
         let target = target(found, self.search, &self.arguments.place)?;
         let before = original(&now, &spec, record.as_ref());
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
-            return self.renew(found, &source, &now);
+            return self.renew(found, &source, &now).map(|()| true);
         }
-        let vault_toml = self.settings.beside(&found.folder, record.is_some(), self.report)?;
-        let wrapped = self.wrapped(found, &before, record, vault_toml)?;
+        let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
+        let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
+        let wrapped = self.wrapped(found, &before, &seen, vault_toml)?;
         if self.arguments.dry_run {
-            self.show(found, &now, &wrapped, &target);
-            return Ok(());
+            self.show(found, &seen.kernel_json, &wrapped, &target);
+            return Ok(true);
         }
         match target {
-            Target::InPlace => self.in_place(found, &now, &wrapped),
-            Target::Copy(to) => self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]),
+            Target::InPlace => self.in_place(found, &seen, &wrapped),
+            Target::Copy(to) => self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]).map(|()| true),
         }
     }
 
@@ -172,7 +201,8 @@ impl Wrapper<'_> {
         let Some(before) = keep(&path)? else { return Ok(()) };
         let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
         let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
-        let wrapped = self.wrapped(&anew, &before, None, vault_toml)?;
+        let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
+        let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
         if self.arguments.dry_run {
             self.show(found, now, &wrapped, &Target::InPlace);
             return Ok(());
@@ -183,20 +213,19 @@ impl Wrapper<'_> {
     }
 
     /// Works out the new files.
-    fn wrapped(&self, found: &Found, before: &Kept, record: Option<Record>, vault_toml: Kept) -> Result<Wrapped> {
+    fn wrapped(&self, found: &Found, before: &Kept, seen: &Seen, vault_toml: Kept) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
         let words = [&self.launcher, "exec", "--config", "{resource_dir}/vault.toml", "--"];
         let text = spec.wrapped(&words, &program);
-        let there = keep(&found.folder.join(FILE_NAME))?;
-        let edited = match (&record, &there) {
+        let edited = match (&seen.record, &seen.vault_toml) {
             (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
             _ => false,
         };
-        let (copy_of, copied, first, mut ours) = match record {
+        let (copy_of, copied, first, mut ours) = match seen.record.clone() {
             Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
-            None => (None, Vec::new(), there, Vec::new()),
+            None => (None, Vec::new(), seen.vault_toml.clone(), Vec::new()),
         };
         // What a user has made of it is theirs, with what we add to it.
         if !edited && first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
@@ -237,17 +266,20 @@ impl Wrapper<'_> {
         absolute.and_then(|program| program.into_os_string().into_string().ok()).unwrap_or_else(|| word.clone())
     }
 
-    fn in_place(&mut self, found: &Found, now: &Kept, wrapped: &Wrapped) -> Result<()> {
+    fn in_place(&mut self, found: &Found, seen: &Seen, wrapped: &Wrapped) -> Result<bool> {
         let locked = Locked::new(&found.folder)?;
+        if !seen.is_there(&found.folder)? {
+            return Ok(false);
+        }
         let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.record_mode())?;
         changed |= write(&locked, &found.folder, FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode)?;
-        if now.text != wrapped.kernel_json.text {
+        if seen.kernel_json.text != wrapped.kernel_json.text {
             locked.write(KERNEL_JSON, &wrapped.kernel_json.text, wrapped.kernel_json.mode)?;
             changed = true;
         }
         let what = if changed { "wrapped in place" } else { "already wrapped" };
         say(self.out, &format!("{}: {what}, {}", found.name, found.folder.join(KERNEL_JSON).display()));
-        Ok(())
+        Ok(true)
     }
 
     fn copy(&mut self, found: &Found, wrapped: &Wrapped, to: &Path, ours: Vec<String>) -> Result<()> {

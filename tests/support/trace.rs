@@ -68,6 +68,12 @@ impl Stopped {
         this
     }
 
+    /// Lets it go on until it ends.
+    pub fn end(mut self) {
+        ptrace::syscall(self.pid, None).expect("goes on");
+        assert!(!self.run_until(|_, _| false));
+    }
+
     /// Whether it came to the call.
     fn run_to(&mut self, call: i64, nth: usize) -> bool {
         let mut met = 0;
