@@ -73,6 +73,7 @@ fn main() {
     println!("| wake-ups in {WINDOW} s, {} rounds | {wakes} | a few a round |", WINDOW / INTERVAL);
     server.put("watched", &json!({ "WATCHED": value + "y" }));
     all("a new version, until each has it (a round comes first)");
+    std::thread::park_timeout(Duration::from_secs(2));
     println!("| RSS after it | {:.1} MB | ≤ 8 MB |", status(&watch, "VmRSS:") as f64 * 1024.0 / 1e6);
     watch.kill().unwrap();
     watch.wait().unwrap();

@@ -23,7 +23,8 @@ def kernel(path):
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
     app = IPKernelApp.instance()
-    app.initialize(["-f", path])
+    # One history for all would be written by all.
+    app.initialize(["-f", path, "--HistoryManager.enabled=False"])
     app.start()
 
 
