@@ -7,11 +7,11 @@ import json
 import os
 import resource
 import socket
-import sys
 import time
 
 import zmq
 from jupyter_client.session import Session
+from orders import serve
 
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
@@ -234,10 +234,4 @@ def leave(count, **_):
     return {}
 
 
-for line in sys.stdin:
-    order = json.loads(line)
-    try:
-        answer = globals()[order.pop("do")](**order)
-    except Exception as cause:
-        answer = {"failed": f"{type(cause).__name__}: {cause}"}
-    print(json.dumps(answer), flush=True)
+serve(globals())

@@ -1,17 +1,16 @@
 """A front end on jupyter_client that does as it is told: one JSON object a line in, one out."""
 
-import json
 import os
 import queue
 import resource
 import signal
 import subprocess
-import sys
 import time
 
 import zmq
 from jupyter_client.manager import KernelManager
 from kept_ports import jupyter_config
+from orders import serve
 
 manager = client = None
 
@@ -261,12 +260,6 @@ def stranger(**_):
         other.stop_channels()
 
 
-for line in sys.stdin:
-    order = json.loads(line)
-    try:
-        answer = globals()[order.pop("do")](**order)
-    except Exception as cause:
-        answer = {"failed": f"{type(cause).__name__}: {cause}"}
-    print(json.dumps(answer), flush=True)
+serve(globals())
 if manager is not None and manager.has_kernel:
     manager.shutdown_kernel(now=True)

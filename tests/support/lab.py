@@ -1,9 +1,8 @@
 """A person before JupyterLab in Chromium: one JSON object a line in, one out."""
 
-import json
-import sys
 import time
 
+from orders import serve
 from playwright.sync_api import sync_playwright
 
 OUTPUT = ".jp-Notebook .jp-Cell >> nth={} >> .jp-Cell-outputWrapper"
@@ -66,10 +65,4 @@ def picture(path, **_):
 
 
 with sync_playwright() as playwright:
-    for line in sys.stdin:
-        order = json.loads(line)
-        try:
-            answer = globals()[order.pop("do")](**order)
-        except Exception as cause:
-            answer = {"failed": f"{type(cause).__name__}: {cause}"}
-        print(json.dumps(answer), flush=True)
+    serve(globals())

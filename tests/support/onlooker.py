@@ -1,15 +1,14 @@
 """Starts a kernel by its command and uses it, with a second client that listens: one JSON object a line in, one out."""
 
-import json
 import os
 import queue
 import subprocess
-import sys
 import time
 
 from jupyter_client import BlockingKernelClient
 from jupyter_client.connect import LocalPortCache, port_names, write_connection_file
 from kept_ports import jupyter_config
+from orders import serve
 
 kernel = user = onlooker = None
 
@@ -126,13 +125,7 @@ def history(**_):
     return {"history": reply_to(message)}
 
 
-for line in sys.stdin:
-    order = json.loads(line)
-    try:
-        answer = globals()[order.pop("do")](**order)
-    except Exception as cause:
-        answer = {"failed": f"{type(cause).__name__}: {cause}"}
-    print(json.dumps(answer), flush=True)
+serve(globals())
 
 if kernel is not None and kernel.poll() is None:
     user.shutdown()

@@ -7,7 +7,6 @@ import concurrent.futures
 import http.cookiejar
 import json
 import os
-import sys
 import threading
 import time
 import urllib.error
@@ -16,6 +15,7 @@ import urllib.request
 import uuid
 
 import websocket
+from orders import serve
 
 url = token = None
 kernels = {}
@@ -266,10 +266,4 @@ def running(**_):
     return {"kernels": rest("GET", "kernels")[1]}
 
 
-for line in sys.stdin:
-    order = json.loads(line)
-    try:
-        answer = globals()[order.pop("do")](**order)
-    except Exception as cause:
-        answer = {"failed": f"{type(cause).__name__}: {cause}"}
-    print(json.dumps(answer), flush=True)
+serve(globals())
