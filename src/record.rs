@@ -5,19 +5,33 @@
 //! another process with the same connection file is the kernel after a restart, and knows nothing.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "inject")]
+use std::fs::File;
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "inject")]
+use std::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "inject")]
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use tempfile::Builder;
+#[cfg(feature = "inject")]
+use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result};
 use crate::launch::fetch::Given;
 use crate::launch::files::{is_ours, make_ours, ours_alone};
 use crate::sys::process::{own, start_time};
+
+/// How long a record that another injection is about to write is waited for.
+#[cfg(feature = "inject")]
+const LOCK: Duration = Duration::from_secs(10);
+#[cfg(feature = "inject")]
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How a kernel came by its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +148,22 @@ pub(crate) fn write_for_us(runtime: &Path, target: &Path, content: &[u8]) -> Res
         let what = format!("the record {} can't be written: {}", target.display(), cause.kind());
         Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
     })
+}
+
+/// Waits until nobody else is between reading a record in `runtime` and writing it, which takes no time. A
+/// process that was stopped there is not waited for without end, and a folder that is not ours is for
+/// whoever writes to say: `None`.
+#[cfg(feature = "inject")]
+pub(crate) async fn lock(runtime: &Path) -> Option<Flock<File>> {
+    ours_alone(runtime).ok()?;
+    let end = Instant::now() + LOCK;
+    loop {
+        match Flock::lock(File::open(runtime).ok()?, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Some(locked),
+            Err(_) if Instant::now() > end => return None,
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
 }
 
 /// Where the values of `given` are from.

@@ -21,6 +21,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::{Map, Value, json};
@@ -46,6 +47,31 @@ fn kernel(scratch: &Scratch, spec: &str, name: &str) -> (FrontEnd, i32) {
 
 fn text(outcome: &Outcome) -> String {
     String::from_utf8(outcome.stdout.clone()).unwrap()
+}
+
+#[test]
+fn what_another_injection_writes_down_meanwhile_stays() {
+    let server = Server::shared();
+    server.put("crowds-c", &json!({"C_ONE": "canary-c"}));
+    let mut kernel = Running::start(&json!({}));
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/crowds-c"]))), "set C_ONE");
+    let folder = kernel.scratch.path("runtime/jupyter-vault");
+    let record = folder.join("kernels").join(kernel.file.file_name().unwrap());
+    let read = || serde_json::from_slice::<Value>(&std::fs::read(&record).unwrap()).unwrap();
+    // As another one that has read the record and not written it yet.
+    let locked = Flock::lock(std::fs::File::open(&folder).unwrap(), FlockArg::LockExclusive).unwrap();
+    let mut others = read();
+    server.put("crowds-d", &json!({"D_ONE": "canary-d"}));
+    let mut second = kernel.inject(&["--secrets", "secret/crowds-d"]);
+    let second = second.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let look = "import os; print('D_ONE' in os.environ)";
+    eventually("the kernel has it", || kernel.front_end.cell(look).printed() == "True");
+    others["variables"]["E_ONE"] = others["variables"]["C_ONE"].clone();
+    std::fs::write(&record, others.to_string()).unwrap();
+    drop(locked);
+    assert_eq!(said(&finish(second)), "set D_ONE");
+    let names: Vec<_> = read()["variables"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["C_ONE", "D_ONE", "E_ONE"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::launch::environment::fits;
 use crate::launch::fetch::{Form, Given};
 use crate::launch::files::{self, Written};
 use crate::net::deadline::Deadline;
-use crate::record::{How, Record, Variable, origins};
+use crate::record::{How, Record, Variable, lock, origins};
 use crate::secret::SecretSet;
 use crate::sys::exec::Space;
 use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};
@@ -188,6 +188,8 @@ impl<'a> Turn<'a> {
         link.close().await;
         let outcome = outcome?;
         files.keep();
+        // Of two injections at once, the second finds what the first has written.
+        let _locked = lock(&plan.runtime_dir).await;
         let mut variables = self.latest().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
         let is_ours = |name: &String| !outcome.kept.contains(name) && !outcome.impossible.contains(name);
         variables.extend(wanted.into_iter().filter(|(name, _)| is_ours(name)));
