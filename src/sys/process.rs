@@ -137,7 +137,12 @@ mod tests {
         let start = || {
             let mut command = Command::new("/bin/sh");
             command.args(["-c", "read line", "-f"]).arg(&path).stdin(Stdio::piped());
-            command.spawn().unwrap()
+            let child = command.spawn().unwrap();
+            // For a moment after execve a process has no command line.
+            while !names(child.id(), file.as_bytes()) {
+                std::thread::yield_now();
+            }
+            child
         };
         let mut first = start();
         assert_eq!(with_argument(&path, Some(1)), Some(first.id()));
