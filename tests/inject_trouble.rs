@@ -360,7 +360,7 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
 fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     let mut kernel = running();
     // The code asks for the values, and its process stops there.
-    let code = "import os, signal\nkernel = get_ipython().kernel\nasks = kernel._input_request\ndef stopping(*given, **more):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return asks(*given, **more)\nkernel._input_request = stopping";
+    let code = "import os, signal\nsession = get_ipython().kernel.session\nsend = session.send\ndef stopping(socket, kind, *given, **more):\n    if kind == 'input_request': os.kill(os.getpid(), signal.SIGSTOP)\n    return send(socket, kind, *given, **more)\nsession.send = stopping";
     kernel.front_end.cell(code);
     let outcome = run(&mut inject(&kernel, &["--wait", "1"]));
     signal(kernel.pid, Signal::SIGCONT);

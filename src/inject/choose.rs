@@ -111,9 +111,7 @@ impl Target {
         match &self.way {
             Way::File(path) => {
                 let file = ConnectionFile::read_ours(path)?;
-                Sockets::connect(file, &[Channel::Stdin, Channel::Shell])
-                    .await
-                    .map(|sockets| Link::Sockets(Box::new(sockets)))
+                Sockets::connect(file, &[Channel::Shell]).await.map(|sockets| Link::Sockets(Box::new(sockets)))
             }
             Way::Server(server) => {
                 Socket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))

@@ -36,21 +36,21 @@ impl Change<'_> {
 
 /// In a cell, `getpass` is the kernel's.
 pub(super) fn python(change: &Change<'_>) -> String {
-    python_asking("__import__", "__import__('getpass').getpass", change)
+    let ask = ", 'ASK': __import__('getpass').getpass";
+    format!("__import__{}", python_with(include_str!("code/python.py"), ask, change))
 }
 
-/// Beside a cell, `getpass` is the terminal's. IPython has Python's own names where no name of the user's hides them.
+/// Beside a cell, `getpass` is the terminal's: the code speaks to the client itself. IPython has Python's own
+/// names where no name of the user's hides them.
 pub(super) fn python_expression(change: &Change<'_>) -> String {
-    let import = "__builtins__.__import__";
-    python_asking(import, &format!("{import}('IPython').get_ipython().kernel.getpass"), change)
+    format!("__builtins__.__import__{}", python_with(include_str!("code/python_expression.py"), "", change))
 }
 
 /// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
-fn python_asking(import: &str, ask: &str, change: &Change<'_>) -> String {
+fn python_with(code: &str, more: &str, change: &Change<'_>) -> String {
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.
-    let (code, names) = (json!(include_str!("code/python.py")), ascii(&names.to_string()));
-    format!("{import}('builtins').exec({code}, {{**{names}, 'ASK': {ask}}})")
+    format!("('builtins').exec({}, {{**{}{more}}})", json!(code), ascii(&names.to_string()))
 }
 
 pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {

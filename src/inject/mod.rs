@@ -4,7 +4,7 @@
 //! and the values travel as the answer, which goes from us to the kernel and nobody else.
 //!
 //! A kernel does one thing at a time. What it has queued can't be taken back, and a kernel that asks a
-//! client that has gone waits until somebody interrupts it. So:
+//! client that has gone waits until somebody interrupts it, or, where the code can see to that, ten seconds. So:
 //! 1. `kernel_info` is asked first, and answered when the kernel is free: only then is code sent. Where the
 //!    kernel's process shows both, the code is sent at once, and has a second to begin;
 //! 2. the code does nothing when it begins later, because another client was quicker; its reply then says

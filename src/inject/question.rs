@@ -1,9 +1,12 @@
 //! Values as the answer to a question: the kernel's code asks on stdin, which nobody else hears.
 //!
 //! The code is a cell's, or an expression that is evaluated beside an empty cell (`user_expressions`), where
-//! the kernel is known to do that.
+//! the kernel is known to do that. A cell asks as the language has it: once, and waits for ever; what its second
+//! question says is the class of an error. The expression speaks to the client itself: it asks until it is
+//! answered, so it may be sent before there is a connection to stdin, and gives up after ten seconds, so a client
+//! that is killed leaves no kernel that waits. Then it says how it went, and nobody need wait for the reply.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -15,6 +18,13 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::Channel;
 use crate::kernel::link::{Arrived, Link};
 use crate::secret::SecretSet;
+
+/// How long after it was sent an expression's question is answered: some seconds less than it waits.
+const ANSWERED: Duration = Duration::from_secs(7);
+/// What an expression says when all is set.
+const DONE: &str = "done";
+/// The class of the error of an expression that nobody has answered.
+const UNHEARD: &str = "TimeoutError";
 
 /// What is sent.
 pub(super) enum Code {
@@ -50,31 +60,50 @@ pub(super) async fn attempt(
     wanted: &SecretSet,
     patience: &mut Wait<'_>,
 ) -> Result<Taken> {
-    let id = link.send(Channel::Shell, "execute_request", None, &code.request()).await?;
-    let mut begins = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
-    let Some(asked) = patience.next(link, &mut begins).await? else { return Err(patience.verdict(link).await) };
-    if asked.header.msg_type == "execute_reply" {
-        return unasked(code, &asked, change);
+    // A cell asks once, and waits for ever.
+    let asks_once = matches!(code, Code::Cell(_));
+    if asks_once {
+        link.open(Channel::Stdin).await?;
     }
-    let prompt = asked.content["prompt"].as_str().unwrap_or_default();
-    let kept: Vec<String> = serde_json::from_str(prompt).unwrap_or_default();
-    let answer = json!({"value": answer(wanted, &kept)});
-    link.send(Channel::Stdin, "input_reply", Some(&asked), &answer).await?;
-    drop(answer);
-    let mut ends = begins;
-    patience.extend(Instant::now() + ANSWER);
-    match patience.next(link, &mut ends).await? {
-        Some(reply) if reply.header.msg_type == "execute_reply" => match code.error(&reply) {
-            None => Ok(Taken::All { kept }),
-            Some(class) => Err(failed(class)),
-        },
-        // It asks again: that is how the code tells of an error, which is nobody else's business.
-        Some(again) => {
-            link.send(Channel::Stdin, "input_reply", Some(&again), &json!({"value": ""})).await?;
-            patience.next(link, &mut |message| message.is("execute_reply", &id)).await?;
-            Err(failed(again.content["prompt"].as_str().unwrap_or_default()))
+    let sent = Instant::now();
+    let id = link.send(Channel::Shell, "execute_request", None, &code.request()).await?;
+    link.open(Channel::Stdin).await?;
+    let mut concerns = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
+    let mut kept = None;
+    loop {
+        let Some(message) = patience.next(link, &mut concerns).await? else { return Err(patience.verdict(link).await) };
+        if message.header.msg_type == "execute_reply" {
+            match (code.error(&message), kept) {
+                (_, None) => return unasked(code, &message, change),
+                (Some(class), _) => return Err(failed(class)),
+                (None, Some(kept)) if asks_once => return Ok(Taken::All { kept }),
+                // What the code has said before that is on its way, by another connection.
+                (None, still) => kept = still,
+            }
+            continue;
         }
-        None => Err(patience.verdict(link).await),
+        match (message.content["prompt"].as_str().unwrap_or_default(), kept.take()) {
+            (DONE, Some(kept)) => return Ok(Taken::All { kept }),
+            (UNHEARD, None) => return Ok(Taken::Late),
+            (question, None) if question.starts_with('[') => {
+                // One who was stopped meanwhile comes too late: whoever asks next must not get it.
+                if asks_once || sent.elapsed() < ANSWERED {
+                    let names: Vec<String> = serde_json::from_str(question).unwrap_or_default();
+                    let answer = json!({"value": answer(wanted, &names)});
+                    link.send(Channel::Stdin, "input_reply", Some(&message), &answer).await?;
+                    patience.extend(Instant::now() + ANSWER);
+                    kept = Some(names);
+                }
+            }
+            (question, answered) if question.starts_with('[') => kept = answered,
+            (class, _) => {
+                if asks_once {
+                    link.send(Channel::Stdin, "input_reply", Some(&message), &json!({"value": ""})).await?;
+                    patience.next(link, &mut |message| message.is("execute_reply", &id)).await?;
+                }
+                return Err(failed(class));
+            }
+        }
     }
 }
 

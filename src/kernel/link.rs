@@ -54,6 +54,19 @@ pub enum Link {
 }
 
 impl Link {
+    /// Connects to `channel`, where that is not done yet.
+    ///
+    /// # Errors
+    /// As [`Sockets::connect`].
+    pub async fn open(&mut self, channel: Channel) -> Result<()> {
+        match self {
+            Self::Sockets(sockets) => sockets.open(&[channel]).await,
+            // All are there from the beginning.
+            #[cfg(feature = "inject")]
+            Self::Server(_) => Ok(()),
+        }
+    }
+
     /// Sends a message of type `kind` and gives its id. `parent` is what it answers, as on stdin.
     ///
     /// # Errors

@@ -20,3 +20,4 @@ pub mod remote;
 pub mod running;
 pub mod server;
 pub mod wheel;
+pub mod wire;

@@ -1,0 +1,101 @@
+//! The question that an expression asks: heard late, never heard, answered by nobody or too late.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "inject", target_os = "linux"))]
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use serde_json::json;
+use support::front_end::Cell;
+use support::launcher::{eventually, finish, run};
+use support::openbao::Server;
+use support::running::{Running, said};
+use support::wire::Wire;
+
+const LOOK: &str = "import os; print(os.environ.get('QUESTION'))";
+
+fn running() -> Running {
+    Server::shared().put("question", &json!({"QUESTION": "canary-question"}));
+    Running::start(&json!({}))
+}
+
+fn inject(kernel: &Running, wire: &Wire) -> Command {
+    let mut command = kernel.scratch.launcher();
+    command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
+    command.arg("inject").arg(&wire.file).args(["--secrets", "secret/question"]);
+    command
+}
+
+/// An inject whose question has been asked and not come.
+fn asked(kernel: &Running, wire: &Wire) -> (Child, Pid) {
+    let mut command = inject(kernel, wire);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wire.asked();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    (child, pid)
+}
+
+#[test]
+fn a_question_that_was_asked_before_anybody_listened_is_asked_again() {
+    let mut kernel = running();
+    for slowness in [30, 400] {
+        let mut wire = Wire::of(&kernel, Duration::from_millis(slowness));
+        wire.pass();
+        Server::shared().put("question", &json!({"QUESTION": format!("canary-{slowness}")}));
+        assert_eq!(said(&run(&mut inject(&kernel, &wire))), "set QUESTION");
+        assert_eq!(kernel.front_end.cell(LOOK).printed(), format!("canary-{slowness}"));
+    }
+}
+
+#[test]
+fn a_kernel_whose_question_nobody_answers_any_more_goes_on_by_itself() {
+    let mut kernel = running();
+    let wire = Wire::of(&kernel, Duration::ZERO);
+    let (child, pid) = asked(&kernel, &wire);
+    kill(pid, Signal::SIGKILL).unwrap();
+    assert_eq!(finish(child).signal(), Some(9));
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
+    assert_eq!(said(&run(&mut kernel.inject(&["--secrets", "secret/question"]))), "set QUESTION");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-question");
+}
+
+#[test]
+fn who_was_stopped_for_too_long_answers_no_question_and_nobody_elses() {
+    let mut kernel = running();
+    let mut wire = Wire::of(&kernel, Duration::ZERO);
+    let (child, pid) = asked(&kernel, &wire);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+    wire.pass();
+    // The kernel has given up, and a cell asks its user.
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
+    let asks = kernel.scratch.path("asks");
+    let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
+    let sent = kernel.front_end.ask("execute", json!({"codes": [code], "wait": false, "allow_stdin": true}));
+    eventually("the cell asks", || asks.exists());
+    kill(pid, Signal::SIGCONT).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    kernel.front_end.ask("give_input", json!({"value": "Ada"}));
+    let cell: Cell = kernel.end(&sent["sent"][0]);
+    assert_eq!(cell.printed(), "got Ada");
+    // What it was told before it was stopped is of no use any more, and there is time to do it again.
+    assert_eq!(said(&finish(child)), "set QUESTION");
+    assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-question");
+}
