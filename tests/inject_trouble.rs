@@ -293,6 +293,7 @@ fn a_signal_ends_the_wait_and_the_kernel_goes_on() {
 #[test]
 fn now_goes_beside_a_busy_cell_and_leaves_no_subshell_and_no_file() {
     let mut kernel = running();
+    kernel.front_end.cell("import os; environ, os.environ = os.environ, dict(os.environ)");
     let (file, cell) = make_busy(&mut kernel, "go");
     assert_eq!(said(&run(&mut inject(&kernel, &["--now", "--wait", "20"]))), "set ONE");
     assert!(!file.exists(), "the cell is busy all the while");
@@ -301,6 +302,7 @@ fn now_goes_beside_a_busy_cell_and_leaves_no_subshell_and_no_file() {
     std::fs::write(file, "").unwrap();
     assert_eq!(kernel.end(&cell).printed(), "done");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
+    assert_eq!(kernel.front_end.cell("print(environ.get('ONE'))").printed(), "canary-1");
     let ours = std::fs::read_dir(kernel.scratch.path("runtime/jupyter-vault")).unwrap().filter_map(Result::ok);
     let left: Vec<_> = ours.map(|entry| entry.file_name()).filter(|name| name != "kernels").collect();
     assert!(left.is_empty(), "{left:?}");

@@ -516,8 +516,8 @@ fn a_signal_in_the_middle_of_a_turn_waits_for_that_turn_alone() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let (scratch, server) = (scratch(), Server::start());
         put(&server, "canary-1");
-        // Each kernel's code is held at its question until the test says so.
-        let hold = "import os, time\nkernel = get_ipython().kernel\nasks = kernel._input_request\ndef held(*given, **more):\n    open('asked', 'a').write('x')\n    while not os.path.exists('go'): time.sleep(0.01)\n    return asks(*given, **more)\nkernel._input_request = held";
+        // Each kernel's code is held at its first question until the test says so.
+        let hold = "import os, time\nsession, asked = get_ipython().kernel.session, []\nsend = session.send\ndef held(socket, kind, *given, **more):\n    if kind == 'input_request' and not asked:\n        asked.append(kind)\n        open('asked', 'a').write('x')\n        while not os.path.exists('go'): time.sleep(0.01)\n    return send(socket, kind, *given, **more)\nsession.send = held";
         let mut kernels = ["kernel-one.json", "kernel-two.json"].map(|name| kernel(&scratch, name));
         for front_end in &mut kernels {
             front_end.ask("ready", json!({}));

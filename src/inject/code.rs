@@ -36,21 +36,22 @@ impl Change<'_> {
 
 /// In a cell, `getpass` is the kernel's.
 pub(super) fn python(change: &Change<'_>) -> String {
-    let ask = ", 'ASK': __import__('getpass').getpass";
-    format!("__import__{}", python_with(include_str!("code/python.py"), ask, change))
+    format!("__import__{}", python_that(include_str!("code/python_getpass.py"), change))
 }
 
 /// Beside a cell, `getpass` is the terminal's: the code speaks to the client itself. IPython has Python's own
 /// names where no name of the user's hides them.
 pub(super) fn python_expression(change: &Change<'_>) -> String {
-    format!("__builtins__.__import__{}", python_with(include_str!("code/python_expression.py"), "", change))
+    format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
 }
 
-/// Runs in a dictionary of its own, so that no name of the user's is read or left behind.
-fn python_with(code: &str, more: &str, change: &Change<'_>) -> String {
+/// Runs in a dictionary of its own, so that no name of the user's is read or left behind. `asks` is how it
+/// asks for the values, and tells of an error.
+fn python_that(asks: &str, change: &Change<'_>) -> String {
+    let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.
-    format!("('builtins').exec({}, {{**{}{more}}})", json!(code), ascii(&names.to_string()))
+    format!("('builtins').exec({code}, {})", ascii(&names.to_string()))
 }
 
 pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {

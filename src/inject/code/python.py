@@ -4,7 +4,7 @@ if time.time() < UNTIL:
         variables = os.environb
         # Somebody may have put a plain one in its place.
         copy = os.environ if type(os.environ) is dict else {}
-        given = json.loads(ASK(json.dumps([name for name in KEEP if name.encode() in variables])))
+        given = json.loads(ask(json.dumps([name for name in KEEP if name.encode() in variables])))
         for name in UNSET:
             variables.pop(name.encode(), None)
             copy.pop(name, None)
@@ -15,5 +15,4 @@ if time.time() < UNTIL:
     except BaseException as cause:
         failed = type(cause).__name__
     given = copy = None
-    if failed:
-        ASK(failed)
+    tell(failed)
