@@ -1,6 +1,6 @@
 //! Messages from a kernel: nothing without the key's signature, and never a panic.
 #![no_main]
-use jupyter_vault::kernel::connection::Channel;
+use jupyter_vault::kernel::endpoint::Channel;
 use jupyter_vault::kernel::link::Arrived;
 use jupyter_vault::kernel::message::Request;
 use jupyter_vault::kernel::signature::{Scheme, Signer};

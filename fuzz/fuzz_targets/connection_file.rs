@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use jupyter_vault::error::Kind;
-use jupyter_vault::kernel::connection::{Channel, ConnectionFile, Endpoint};
+use jupyter_vault::kernel::connection::ConnectionFile;
+use jupyter_vault::kernel::endpoint::{Channel, Endpoint};
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     match ConnectionFile::parse(Path::new("fuzz.json"), text) {

@@ -48,13 +48,19 @@ impl Tcp {
             "http" => false,
             _ => return None,
         };
-        let host = match uri.host()?.strip_prefix('[') {
-            Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok())?,
-            None => uri.host().filter(|name| !name.is_empty() && !name.contains(['[', ']', ':']))?,
-        };
-        let host = host.to_ascii_lowercase();
+        let host = host(uri)?.to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         Some(Self { https, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+/// The host of a URI, IPv6 without its brackets. `None` if what stands there is none.
+#[must_use]
+pub fn host(uri: &Uri) -> Option<&str> {
+    let host = uri.host()?;
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        None => Some(host).filter(|name| !name.is_empty() && !name.contains(['[', ']', ':'])),
     }
 }
 

@@ -24,7 +24,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::kernel::connection::Endpoint;
+use crate::kernel::endpoint::Endpoint;
 
 /// The longest that connections are held back: libzmq gives up a handshake after 30 s.
 const LIMIT: Duration = Duration::from_secs(25);

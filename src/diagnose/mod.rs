@@ -32,6 +32,7 @@ use tokio::task::LocalSet;
 use self::guards::{Guards, Why};
 use self::kernel::{Kernel, Outcome};
 use crate::error::{Error, Kind, Result};
+use crate::kernel::argument;
 use crate::kernel::connection::ConnectionFile;
 use crate::launch::{Ended, Launch};
 use crate::sys::signals::end_by;
@@ -39,7 +40,7 @@ use crate::sys::signals::end_by;
 /// Stands in for the kernel after `failed`; returns only when that is over and it did not become one.
 #[must_use]
 pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&Error)) -> Ended {
-    let file = match ConnectionFile::in_command(&launch.request().command) {
+    let file = match argument::connection_file(&launch.request().command) {
         Ok(None) => return Ended::Failed(failed),
         Ok(Some(file)) => file,
         Err(error) => {

@@ -11,18 +11,15 @@ use std::rc::Rc;
 use clap::Args;
 use futures_util::StreamExt;
 
+use super::target::{Target, Way, add, is_whole_id, matching};
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::plan::{Proxy, Tls, jupyter_runtime_dir};
 use crate::error::{Error, Kind, Result};
-use crate::kernel::client::Sockets;
-use crate::kernel::connection::{Channel, ConnectionFile};
-use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
 use crate::secret::SecretValue;
 use crate::server::address::Base;
 use crate::server::rest::{Listed, Server, Session};
-use crate::server::websocket::Socket;
 use crate::server::{address, discover};
 
 /// Variables that hold a server's token, after --token-file.
@@ -53,77 +50,6 @@ pub struct Selection {
     /// The CA of the server's certificate, in place of the system's
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-}
-
-/// How a kernel is reached.
-#[derive(Debug, Clone)]
-pub enum Way {
-    /// By the sockets that a connection file names.
-    File(PathBuf),
-    /// Through its server.
-    Server(Rc<Server>),
-}
-
-impl std::fmt::Display for Way {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(out, "{}", path.display()),
-            Self::Server(server) => write!(out, "{}", server.address()),
-        }
-    }
-}
-
-/// A kernel that is meant.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Its id, or its connection file's stem.
-    pub id: String,
-    /// The notebook that it belongs to, where a server says so.
-    pub notebook: Option<String>,
-    /// The way to it.
-    pub way: Way,
-    /// Its connection file, if it is on this machine; also where the way is its server.
-    pub file: Option<PathBuf>,
-}
-
-impl Target {
-    /// The kernel of a connection file.
-    #[must_use]
-    pub fn of_file(path: &Path) -> Self {
-        let id = discover::id_of(path).unwrap_or("kernel").to_owned();
-        Self { id, notebook: None, way: Way::File(path.to_owned()), file: Some(path.to_owned()) }
-    }
-
-    /// What its record and its messages call it: its connection file's stem, or its id on the server.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match &self.way {
-            Way::File(path) => stem(path),
-            Way::Server(_) => self.id.clone(),
-        }
-    }
-
-    /// Connects to it.
-    ///
-    /// # Errors
-    /// [`Kind::KernelGone`], [`Kind::NoSuchKernel`] and their kin.
-    pub async fn link(&self, deadline: Deadline) -> Result<Link> {
-        match &self.way {
-            Way::File(path) => {
-                let file = ConnectionFile::read_ours(path)?;
-                Sockets::connect(file, &[Channel::Shell]).await.map(|sockets| Link::Sockets(Box::new(sockets)))
-            }
-            Way::Server(server) => {
-                Socket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))
-            }
-        }
-    }
-
-    /// Its id, and its notebook.
-    #[must_use]
-    pub fn shown(&self) -> String {
-        self.notebook.as_ref().map_or_else(|| self.id.clone(), |notebook| format!("{} ({notebook})", self.id))
-    }
 }
 
 /// Where kernels are looked for.
@@ -377,82 +303,7 @@ async fn alive(files: Vec<Target>) -> Vec<Target> {
     asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
-/// Adds what a server says of a kernel. Another server may list it too, and know no notebook.
-fn add(targets: &mut Vec<Target>, kernel: Target) {
-    match targets.iter_mut().find(|target| target.id == kernel.id) {
-        Some(target) => target.notebook = target.notebook.take().or(kernel.notebook),
-        None => targets.push(kernel),
-    }
-}
-
 fn notebook_of(sessions: &[Session], id: &str) -> Option<String> {
     let session = sessions.iter().find(|session| session.kernel.as_ref().is_some_and(|kernel| kernel.id == id))?;
     Some(session.path.clone()).filter(|path| !path.is_empty())
-}
-
-/// The targets that `said` may mean: the id itself, else the notebook's path, else its name, else the
-/// beginning of an id.
-fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
-    let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(said);
-    let rules: [&dyn Fn(&Target) -> bool; 5] = [
-        &|target| target.id == said,
-        &|target| target.notebook.as_deref() == Some(said.trim_start_matches('/')),
-        &|target| is_notebook(target, file_name),
-        &|target| is_notebook(target, without_ending),
-        &|target| target.id.starts_with(said),
-    ];
-    let found = rules.iter().map(|rule| targets.iter().filter(|target| rule(target)).cloned().collect::<Vec<_>>());
-    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
-}
-
-/// A connection file's name without `.json`.
-pub(super) fn stem(file: &Path) -> String {
-    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-fn without_ending(path: &str) -> &str {
-    let name = file_name(path);
-    name.strip_suffix(".ipynb").unwrap_or(name)
-}
-
-/// A UUID, as servers make them.
-fn is_whole_id(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn target(id: &str, notebook: Option<&str>) -> Target {
-        Target { notebook: notebook.map(str::to_owned), ..Target::of_file(Path::new(&format!("kernel-{id}.json"))) }
-    }
-
-    #[test]
-    fn a_server_that_knows_no_notebook_takes_away_no_name() {
-        let mut targets = vec![target("1", None)];
-        for (id, notebook) in [("1", None), ("1", Some("one.ipynb")), ("1", None), ("2", None)] {
-            add(&mut targets, target(id, notebook));
-        }
-        let shown: Vec<_> = targets.iter().map(Target::shown).collect();
-        assert_eq!(shown, ["1 (one.ipynb)", "2"]);
-    }
-
-    #[test]
-    fn an_id_goes_before_a_notebook_and_a_notebook_before_the_beginning_of_an_id() {
-        let targets = [target("12ab", Some("a/one.ipynb")), target("12cd", Some("b/one.ipynb")), target("12", None)];
-        let ids = |said: &str| matching(said, &targets).into_iter().map(|target| target.id).collect::<Vec<_>>();
-        assert_eq!(ids("12a"), ["12ab"]);
-        assert_eq!(ids("12"), ["12"], "the whole of an id is no beginning");
-        assert_eq!(ids("1"), ["12ab", "12cd", "12"]);
-        assert_eq!(ids("b/one.ipynb"), ["12cd"]);
-        assert_eq!(ids("/a/one.ipynb"), ["12ab"]);
-        assert_eq!(ids("one.ipynb"), ["12ab", "12cd"]);
-        assert_eq!(ids("one"), ["12ab", "12cd"]);
-        assert_eq!(ids("two"), [""; 0]);
-    }
 }

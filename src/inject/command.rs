@@ -12,7 +12,8 @@ use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::choose::{Places, Selection, Target};
+use super::choose::{Places, Selection};
+use super::target::Target;
 use super::turn::Turn;
 use super::{Options, Outcome, language};
 use crate::cli::duration;

@@ -13,6 +13,7 @@
 //!
 //! - [`language`]: the table of kernels and their code
 //! - [`choose`]: which kernel is meant
+//! - [`target`]: one that is, and the way to it
 //! - [`turn`]: one kernel, from a link to its record
 //! - [`command`]: the subcommand
 //! - `one_shot`: values by a file
@@ -30,6 +31,7 @@ mod one_shot;
 mod question;
 mod remembered;
 mod subshell;
+pub mod target;
 pub mod turn;
 mod wait;
 #[cfg(target_os = "linux")]
@@ -48,7 +50,7 @@ use self::language::{Row, Way};
 use self::question::Code;
 use self::wait::Wait;
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::{Arrived, Link};
 use crate::record::Record;
 use crate::secret::SecretSet;

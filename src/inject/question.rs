@@ -15,7 +15,7 @@ use super::code::Change;
 use super::wait::Wait;
 use super::{ANSWER, Taken, failed, not_begun, request};
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::{Arrived, Link};
 use crate::secret::SecretSet;
 

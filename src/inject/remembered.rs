@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::KernelInfo;
-use super::choose::{Target, Way};
+use super::target::{Target, Way};
 use crate::error::Result;
 use crate::record::{Variable, write_for_us};
 

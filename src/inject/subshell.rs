@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::wait::Wait;
 use super::{KernelInfo, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::Link;
 
 /// How long control may take to make or delete a subshell.

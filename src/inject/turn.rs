@@ -3,14 +3,15 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::choose::{Target, Way, stem};
 use super::language::Row;
+use super::target::{Target, Way, stem};
 use super::{
     KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
 };
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::{Channel, ConnectionFile};
+use crate::kernel::connection::ConnectionFile;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::Link;
 use crate::launch::environment::fits;
 use crate::launch::fetch::{Form, Given};

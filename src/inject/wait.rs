@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::{Arrived, Link};
 
 /// How long an answer may take before we look around.

@@ -17,14 +17,17 @@ use serde_json::{Value, json};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::connection::{Channel, ConnectionFile, Endpoint};
+use super::connection::ConnectionFile;
+use super::endpoint::{Channel, Endpoint};
 use super::link::Arrived;
 use super::message::{Refused, Request, Session};
 use super::signature::Signer;
+use super::trouble::{died, gone, silent, violation, wrong_signature};
 use super::zmtp::Violation;
 use super::zmtp::command::{self, Properties};
 use super::zmtp::curve_client::Pair;
-use super::zmtp::peer::{Reader, Received, Stream, Trust, Writer, connect};
+use super::zmtp::peer::{Trust, connect};
+use super::zmtp::traffic::{Reader, Received, Stream, Writer};
 use crate::error::{Error, Kind, Result};
 
 /// The longest that a connection to a port may take to come about.
@@ -304,7 +307,8 @@ pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
             // A kernel that listens everywhere also listens here.
             let host = match host.as_str() {
                 "*" | "0.0.0.0" => "127.0.0.1",
-                host => host.trim_start_matches('[').trim_end_matches(']'),
+                "::" => "::1",
+                host => host,
             };
             let stream = TcpStream::connect((host, *port)).await?;
             stream.set_nodelay(true)?;
@@ -315,47 +319,4 @@ pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
             Ok(Box::new(UnixStream::connect(path).await?))
         }
     }
-}
-
-fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint, cause: ErrorKind) -> Error {
-    let why = match cause {
-        ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),
-        other => other.to_string(),
-    };
-    let what = format!("the kernel of {} is not at its {} {endpoint}: {why}", file.path().display(), channel.key());
-    Error::new(Kind::KernelGone, what, "the kernel has ended, its connection file was left: choose one that runs")
-}
-
-fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
-    let what = format!("the kernel of {} does not greet at its {} {endpoint}", file.path().display(), channel.key());
-    Error::new(
-        Kind::KernelSilent,
-        what,
-        "it may be stopped (SIGSTOP, a debugger), or another program has its port: try again, or restart it",
-    )
-}
-
-fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io::Error) -> Error {
-    let why = match cause.get_ref().and_then(|cause| cause.downcast_ref::<Violation>()) {
-        Some(violation) => violation.0.to_owned(),
-        None => "the connection was closed".to_owned(),
-    };
-    let what = format!("what listens at the {} of {} is not its kernel: {why}", channel.key(), file.path().display());
-    Error::new(Kind::NotAKernel, what, "the kernel has ended and another program has its port: choose one that runs")
-}
-
-fn wrong_signature(file: &ConnectionFile) -> Error {
-    Error::new(
-        Kind::WrongSignature,
-        format!("whoever listens at the ports of {} does not have its key", file.path().display()),
-        "the connection file is an old one, or another kernel's: choose one that runs, or restart the kernel",
-    )
-}
-
-fn died(file: &ConnectionFile) -> Error {
-    Error::new(
-        Kind::KernelDied,
-        format!("the kernel of {} ended or restarted meanwhile", file.path().display()),
-        "once it runs again, do the same again",
-    )
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::client::Sockets;
-use super::connection::Channel;
+use super::endpoint::Channel;
 use super::message::{Header, Request};
 use crate::error::Result;
 #[cfg(feature = "inject")]

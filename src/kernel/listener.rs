@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, sleep};
 
-use super::connection::Endpoint;
-use super::zmtp::peer::Stream;
+use super::endpoint::Endpoint;
+use super::zmtp::traffic::Stream;
 
 /// How long a port that is taken is tried.
 const TAKEN: Duration = Duration::from_secs(1);
@@ -100,7 +100,7 @@ impl Connection {
 
 /// The addresses of a host, as libzmq has them: `*` is all of IPv4, and a name is IPv4 before IPv6.
 async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
-    let host = if host == "*" { "0.0.0.0" } else { host.trim_start_matches('[').trim_end_matches(']') };
+    let host = if host == "*" { "0.0.0.0" } else { host };
     let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     Ok(addresses)

@@ -6,18 +6,24 @@
 //! and <https://rfc.zeromq.org/spec/37/> (ZMTP 3.1), 26 (CURVE).
 //!
 //! - [`connection`]: the file that says where a kernel listens and what signs its messages
+//! - [`argument`]: the same, looked for in a kernel's command line
+//! - [`endpoint`]: the channels of a kernel, and where they listen
 //! - [`message`]: requests and replies, and their signature
 //! - [`zmtp`]: what goes over a connection
 //! - [`socket`]: a listening socket of a kernel, with its peers
 //! - [`client`]: the connections to a kernel that runs
 //! - [`link`]: messages to and from one, whichever way it is reached
 
+pub mod argument;
 pub mod client;
 pub mod connection;
+pub mod endpoint;
 pub mod link;
 mod listener;
 pub mod message;
 mod outbox;
+mod peers;
 pub mod signature;
 pub mod socket;
+mod trouble;
 pub mod zmtp;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::mpsc;
 
-use super::zmtp::peer::Writer;
+use super::zmtp::traffic::Writer;
 
 /// The most bytes that wait for one peer. A notebook that is run as a whole asks a thousand things at once,
 /// and each has a few answers of some hundred bytes.

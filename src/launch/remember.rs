@@ -10,7 +10,7 @@ use super::Request;
 use super::fetch::Given;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::kernel::connection::ConnectionFile;
+use crate::kernel::argument;
 use crate::record::{Record, Variable, origins};
 
 /// The variables of `given` that the command gets from us: an inherited one may stay as it is.
@@ -22,7 +22,7 @@ pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap
 
 /// Writes down that the command of `request`, which this process is about to become, has `variables`.
 pub(super) fn remember(request: &Request, plan: &Plan, variables: BTreeMap<String, Variable>) {
-    let Some(file) = ConnectionFile::path_in_command(&request.command) else { return };
+    let Some(file) = argument::path(&request.command) else { return };
     let Some(kernel) = file.file_stem().and_then(|stem| stem.to_str()) else { return };
     if let Some(record) = Record::of_launch(file, variables) {
         let _ = record.write(&plan.runtime_dir, kernel);

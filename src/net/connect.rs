@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::deadline::Deadline;
 use super::{Peer, tls};
-use crate::config::address::{Address, Tcp};
+use crate::config::address::{self, Address, Tcp};
 use crate::config::plan::{Proxy, Tls};
 use crate::error::{Error, Kind, Result};
 
@@ -305,7 +305,7 @@ fn proxy_endpoint(proxy: &Intercept) -> Result<(String, u16)> {
     if uri.scheme_str() != Some("http") {
         return Err(bad_proxy());
     }
-    let host = uri.host().ok_or_else(bad_proxy)?.trim_start_matches('[').trim_end_matches(']');
+    let host = address::host(uri).ok_or_else(bad_proxy)?;
     Ok((host.to_owned(), uri.port_u16().unwrap_or(80)))
 }
 

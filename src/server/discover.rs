@@ -23,7 +23,8 @@ use super::rest::is_id;
 use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
 use crate::kernel::client::stream;
-use crate::kernel::connection::{Channel, ConnectionFile, is_ours};
+use crate::kernel::connection::{ConnectionFile, is_ours};
+use crate::kernel::endpoint::Channel;
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.

@@ -11,7 +11,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 
 /// The subprotocol's name.
 pub const V1: &str = "v1.kernel.websocket.jupyter.org";

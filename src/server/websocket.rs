@@ -30,7 +30,7 @@ use super::address::Base;
 use super::frames::{self, Parts, V1};
 use super::rest::{Server, down, is_id};
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::Arrived;
 use crate::kernel::message::{Request, Session};
 use crate::kernel::signature::{Scheme, Signer};

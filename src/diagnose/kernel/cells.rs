@@ -9,7 +9,7 @@ use super::requests::{Running, Waiting};
 use super::{Kernel, Step};
 use crate::diagnose::answer;
 use crate::error::Result;
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 
 /// How long requests that were sent together may take to come in together: each, and all of them.
 const SETTLE: Duration = Duration::from_millis(50);

@@ -14,7 +14,7 @@ use super::requests::{LATE, Waiting};
 use super::{Kernel, Outcome, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Request;
 use crate::kernel::socket::{Event, Socket};
 use crate::launch::Ready;

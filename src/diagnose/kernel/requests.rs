@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{GIVE_BACK, Kernel, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
-use crate::kernel::connection::Channel;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::message::{Refused, Request};
 use crate::kernel::socket::{Event, Origin};
 

@@ -9,7 +9,7 @@ use super::kernel::{Answer, State, pulse};
 use super::round::{SETBACKS, VAULT, Watcher};
 use super::vault::jittered;
 use crate::error::{Error, Kind, Result};
-use crate::inject::choose::Way;
+use crate::inject::target::Way;
 use crate::inject::turn::{Known, Turn};
 use crate::inject::{KernelInfo, Options};
 use crate::kernel::link::Link;

@@ -16,9 +16,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
 use crate::inject::KernelInfo;
-use crate::inject::choose::{Target, Way};
+use crate::inject::target::{Target, Way};
 use crate::kernel::client::{Pulse, Sockets};
-use crate::kernel::connection::{Channel, ConnectionFile};
+use crate::kernel::connection::ConnectionFile;
+use crate::kernel::endpoint::Channel;
 use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
 use crate::record::Variable;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, one_line};
 use crate::inject::Outcome;
-use crate::inject::choose::Target;
+use crate::inject::target::Target;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,7 +3,7 @@
 //! Both sides send 64 bytes of greeting and must name the same mechanism. NULL exchanges one READY
 //! command each way; CURVE runs HELLO, WELCOME, INITIATE, READY and encrypts whatever follows. A command
 //! or message is a frame: flags, length, body. The parsers here take bytes and give values, without I/O,
-//! so that each is a fuzz target; [`peer`] joins them to a stream.
+//! so that each is a fuzz target; [`peer`] and [`traffic`] join them to a stream.
 //!
 //! Source: <https://rfc.zeromq.org/spec/37/>, <https://rfc.zeromq.org/spec/26/>.
 
@@ -13,6 +13,7 @@ pub mod curve_client;
 pub mod frame;
 pub mod greeting;
 pub mod peer;
+pub mod traffic;
 
 /// What a peer did that the protocol does not allow: said in a few words of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

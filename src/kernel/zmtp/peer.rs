@@ -1,30 +1,20 @@
-//! A connection with a peer: handshake, then messages in and out.
+//! The handshake with a peer, whichever side connects; [`super::traffic`] is what comes after.
 
-use std::cell::Cell;
 use std::io::{Error, ErrorKind, Result};
-use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use crypto_box::{PublicKey, SecretKey};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 
 use super::Violation;
 use super::command::{self, Properties};
-use super::curve::{self, Keys};
+use super::curve;
 use super::curve_client::{self, Pair};
-use super::frame::{self, Decoded, Frame};
 use super::greeting::{self, Mechanism};
+use super::traffic::{Boxed, Reader, Writer, sides};
 
 /// The most time that a peer has for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The most frames of one message.
-const PARTS: usize = 1024;
-/// The most bytes of one message.
-const LARGEST: usize = 64 * 1024 * 1024;
-/// The largest frame for which a reader's buffer is kept.
-const USUAL: usize = 64 * 1024;
 
 /// How connections are secured, for who listens.
 pub enum Security {
@@ -57,66 +47,6 @@ impl std::fmt::Debug for Trust {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(if matches!(self, Self::Null) { "Null" } else { "Curve" })
     }
-}
-
-/// A stream of any kind.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
-
-type Boxed = Box<dyn Stream>;
-
-/// What comes from a peer.
-#[derive(Debug)]
-pub enum Received {
-    /// A whole message.
-    Message(Vec<Vec<u8>>),
-    /// A command, with its name in front.
-    Command(Vec<u8>),
-}
-
-/// The side of a connection that reads.
-pub struct Reader {
-    stream: ReadHalf<Boxed>,
-    buffer: BytesMut,
-    keys: Option<Keys>,
-    /// The frames of a message that is not whole yet.
-    parts: Vec<Vec<u8>>,
-    size: usize,
-    progress: Rc<Progress>,
-}
-
-/// How far a reader is, for who may not read but must know.
-#[derive(Debug, Default)]
-pub struct Progress {
-    midway: Cell<bool>,
-    reads: Cell<u64>,
-    messages: Cell<u64>,
-}
-
-impl Progress {
-    /// Whether a message has begun to come and is not whole.
-    #[must_use]
-    pub const fn is_midway(&self) -> bool {
-        self.midway.get()
-    }
-
-    /// How often something has come.
-    #[must_use]
-    pub const fn reads(&self) -> u64 {
-        self.reads.get()
-    }
-
-    /// How many messages have come whole.
-    #[must_use]
-    pub const fn messages(&self) -> u64 {
-        self.messages.get()
-    }
-}
-
-/// The side that writes.
-pub struct Writer {
-    stream: WriteHalf<Boxed>,
-    keys: Option<Keys>,
 }
 
 /// Runs the handshake of whoever listens; gives both sides and what the peer said of itself.
@@ -185,8 +115,8 @@ async fn shake(greeted: Greeted, security: &Security, ours: &Properties) -> Resu
             let (mut keys, theirs) = welcomed.initiate(secret, &reader.command().await?)?;
             let ready = keys.ready(ours)?;
             writer.frame(false, true, &ready).await?;
-            reader.keys = Some(keys.clone());
-            writer.keys = Some(keys);
+            reader.encrypted_by(keys.clone());
+            writer.encrypt_by(keys);
             theirs
         }
     };
@@ -209,8 +139,8 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
             let (initiated, body) = hailed.initiate(kernel, ours, properties, &reader.command().await?)?;
             writer.frame(false, true, &body).await?;
             let (keys, theirs) = initiated.ready(&reader.command().await?)?;
-            reader.keys = Some(keys.clone());
-            writer.keys = Some(keys);
+            reader.encrypted_by(keys.clone());
+            writer.encrypt_by(keys);
             theirs
         }
     };
@@ -219,11 +149,8 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
 
 /// Sends our greeting; the peer's is to be read.
 async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
-    let (read, write) = split(stream);
-    let buffer = BytesMut::with_capacity(1024);
-    let reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, progress: Rc::default() };
-    let mut writer = Writer { stream: write, keys: None };
-    writer.stream.write_all(&greeting::compose(mechanism, as_server)).await?;
+    let (reader, mut writer) = sides(stream);
+    writer.greeting(&greeting::compose(mechanism, as_server)).await?;
     Ok((reader, writer))
 }
 
@@ -238,132 +165,9 @@ async fn exchange(reader: &mut Reader, writer: &mut Writer, ours: &Properties) -
     Ok(Properties::parse(rest)?)
 }
 
-impl Reader {
-    async fn greeting(&mut self) -> Result<[u8; greeting::LENGTH]> {
-        let mut greeting = [0; greeting::LENGTH];
-        // Whoever speaks another protocol may never send all of it.
-        self.stream.read_exact(&mut greeting[..greeting::SIGNATURE]).await?;
-        if greeting[0] != 0xff {
-            return Err(Violation("the signature is not ZMTP's").into());
-        }
-        self.stream.read_exact(&mut greeting[greeting::SIGNATURE..]).await?;
-        Ok(greeting)
-    }
-
-    async fn frame(&mut self) -> Result<Frame> {
-        loop {
-            match frame::decode(&self.buffer)? {
-                Decoded::Frame(frame, length) => {
-                    self.buffer.advance(length);
-                    if length > USUAL {
-                        self.buffer = BytesMut::from(&self.buffer[..]);
-                    }
-                    return Ok(frame);
-                }
-                Decoded::Incomplete => {
-                    self.progress.midway.set(!(self.buffer.is_empty() && self.parts.is_empty()));
-                    // Grows by what has come, never by what was announced.
-                    self.buffer.reserve(4096);
-                    if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                        return Err(ErrorKind::UnexpectedEof.into());
-                    }
-                    self.progress.reads.set(self.progress.reads.get() + 1);
-                }
-            }
-        }
-    }
-
-    /// A command of the handshake.
-    async fn command(&mut self) -> Result<Vec<u8>> {
-        let frame = self.frame().await?;
-        if frame.command { Ok(frame.body) } else { Err(Violation("a message before the handshake's end").into()) }
-    }
-
-    /// The next message or command. Nothing is lost when this is dropped half-way.
-    ///
-    /// # Errors
-    /// When the connection ends, or the peer breaks the protocol or its limits.
-    pub async fn next(&mut self) -> Result<Received> {
-        loop {
-            let mut frame = self.frame().await?;
-            if let Some(keys) = &mut self.keys {
-                let (more, command, body) = keys.open(&frame.body)?;
-                frame = Frame { more, command, body };
-            }
-            if frame.command {
-                return Ok(Received::Command(frame.body));
-            }
-            self.size += frame.body.len();
-            self.parts.push(frame.body);
-            if self.size > LARGEST || self.parts.len() > PARTS {
-                return Err(Violation("a message is too large").into());
-            }
-            if !frame.more {
-                self.size = 0;
-                self.progress.midway.set(!self.buffer.is_empty());
-                self.progress.messages.set(self.progress.messages.get() + 1);
-                return Ok(Received::Message(std::mem::take(&mut self.parts)));
-            }
-        }
-    }
-
-    /// How far it is, as long as it reads.
-    #[must_use]
-    pub fn progress(&self) -> Rc<Progress> {
-        Rc::clone(&self.progress)
-    }
-
-    /// Reads on until the peer closes; nothing that comes is kept.
-    pub async fn drain(&mut self) {
-        self.buffer.clear();
-        let mut ignored = [0; 4096];
-        while self.stream.read(&mut ignored).await.is_ok_and(|length| length > 0) {}
-    }
-}
-
-impl Writer {
-    async fn frame(&mut self, more: bool, command: bool, body: &[u8]) -> Result<()> {
-        self.write(&[(more, command, body)]).await
-    }
-
-    /// Sends the frames of one message.
-    ///
-    /// # Errors
-    /// When the connection ends.
-    pub async fn message(&mut self, parts: &[Vec<u8>]) -> Result<()> {
-        let last = parts.len().saturating_sub(1);
-        let frames: Vec<_> = parts.iter().enumerate().map(|(at, part)| (at != last, false, part.as_slice())).collect();
-        self.write(&frames).await
-    }
-
-    /// Sends a command.
-    ///
-    /// # Errors
-    /// When the connection ends.
-    pub async fn command(&mut self, body: &[u8]) -> Result<()> {
-        self.frame(false, true, body).await
-    }
-
-    async fn write(&mut self, frames: &[(bool, bool, &[u8])]) -> Result<()> {
-        let mut bytes = Vec::with_capacity(frames.iter().map(|(_, _, body)| body.len() + 64).sum());
-        for (more, command, body) in frames {
-            match &mut self.keys {
-                None => frame::encode(*more, *command, body, &mut bytes),
-                Some(keys) => frame::encode(false, false, &keys.seal(*more, *command, body)?, &mut bytes),
-            }
-        }
-        self.stream.write_all(&bytes).await?;
-        self.stream.flush().await
-    }
-
-    /// Says that nothing more will come.
-    pub async fn close(mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::traffic::Received;
     use super::*;
 
     fn properties(socket_type: &[u8]) -> Properties {

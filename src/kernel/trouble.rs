@@ -1,0 +1,56 @@
+//! What is found in a kernel's place: nothing, silence, another program, another kernel.
+
+use std::io::ErrorKind;
+
+use super::connection::ConnectionFile;
+use super::endpoint::{Channel, Endpoint};
+use super::zmtp::Violation;
+use crate::error::{Error, Kind};
+
+/// Nothing is there.
+pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint, cause: ErrorKind) -> Error {
+    let why = match cause {
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),
+        other => other.to_string(),
+    };
+    let what = format!("the kernel of {} is not at its {} {endpoint}: {why}", file.path().display(), channel.key());
+    Error::new(Kind::KernelGone, what, "the kernel has ended, its connection file was left: choose one that runs")
+}
+
+/// Somebody takes the connection and says nothing.
+pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
+    let what = format!("the kernel of {} does not greet at its {} {endpoint}", file.path().display(), channel.key());
+    Error::new(
+        Kind::KernelSilent,
+        what,
+        "it may be stopped (SIGSTOP, a debugger), or another program has its port: try again, or restart it",
+    )
+}
+
+/// Somebody speaks another protocol, or another program's.
+pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io::Error) -> Error {
+    let why = match cause.get_ref().and_then(|cause| cause.downcast_ref::<Violation>()) {
+        Some(violation) => violation.0.to_owned(),
+        None => "the connection was closed".to_owned(),
+    };
+    let what = format!("what listens at the {} of {} is not its kernel: {why}", channel.key(), file.path().display());
+    Error::new(Kind::NotAKernel, what, "the kernel has ended and another program has its port: choose one that runs")
+}
+
+/// Somebody has another key.
+pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
+    Error::new(
+        Kind::WrongSignature,
+        format!("whoever listens at the ports of {} does not have its key", file.path().display()),
+        "the connection file is an old one, or another kernel's: choose one that runs, or restart the kernel",
+    )
+}
+
+/// A connection has ended.
+pub(super) fn died(file: &ConnectionFile) -> Error {
+    Error::new(
+        Kind::KernelDied,
+        format!("the kernel of {} ended or restarted meanwhile", file.path().display()),
+        "once it runs again, do the same again",
+    )
+}
