@@ -199,6 +199,7 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
         sidecar.has("ready", 1);
         let id = launch(&mut user, "one");
         sees(&mut user, "one", "canary-1");
+        sidecar.has("injected", 1);
         assert_eq!(sidecar.events("injected")[0]["kernel"], json!(id));
         user.ask("restart", json!({"kernel": "one"}));
         sees(&mut user, "one", "canary-1");
@@ -215,6 +216,43 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
         let mut user = User::of(&jupyter);
         launch(&mut user, "three");
         sees(&mut user, "three", "canary-2");
+        sidecar.ends();
+    }
+}
+
+#[test]
+fn a_server_that_starts_again_with_another_token_is_shown_the_one_that_its_file_or_ours_says_then() {
+    for by_our_file in [false, true] {
+        let (scratch, server) = (scratch(), Server::start());
+        put(&server, "canary-1");
+        let [port] = free_ports();
+        let start = |token| {
+            let variables = [("JUPYTER_TOKEN", token)];
+            JupyterServer::start_at(Kind::JupyterServer, &scratch, &variables, &[], port)
+        };
+        let jupyter = start("token-1");
+        let url = jupyter.address();
+        let file = scratch.file("own-token", "token-1").display().to_string();
+        // Elsewhere it does not see the server's own file.
+        let elsewhere = Scratch::new();
+        let options = ["--interval", "1", "--url", &url, "--token-file", &file];
+        let sidecar = if by_our_file {
+            Sidecar::start(&elsewhere, &server, &options)
+        } else {
+            Sidecar::start(&scratch, &server, &options[..4])
+        };
+        let mut user = User::of(&jupyter);
+        launch(&mut user, "one");
+        sees(&mut user, "one", "canary-1");
+        drop((user, jupyter));
+        let jupyter = start("token-2");
+        if by_our_file {
+            eventually("it is refused", || sidecar.events("failed").iter().any(|line| line["code"] == 84));
+            scratch.file("own-token", "token-2");
+        }
+        let mut user = User::of(&jupyter);
+        launch(&mut user, "two");
+        sees(&mut user, "two", "canary-1");
         sidecar.ends();
     }
 }

@@ -19,10 +19,11 @@ use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
 use crate::secret::SecretValue;
 use crate::server::address::Base;
+use crate::server::discover::Found;
 use crate::server::rest::{Listed, Server, Session};
 use crate::server::{address, discover};
 
-/// Variables that hold a server's token, after --token-file.
+/// Variables that hold a server's token, after --token-file and the server's own file.
 const TOKENS: &[&str] = &["JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "EG_AUTH_TOKEN", "KG_AUTH_TOKEN"];
 /// How many kernels an error lists.
 const SHOWN: usize = 12;
@@ -43,8 +44,8 @@ pub struct Selection {
     /// hub with its /user/NAME/
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// A file with the server's token [default: JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN, else what the
-    /// server's own file in the runtime folder says]
+    /// A file with the server's token [default: what the server's own file in the runtime folder says,
+    /// else JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN]
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The CA of the server's certificate, in place of the system's
@@ -58,8 +59,6 @@ pub struct Places<'a> {
     selection: &'a Selection,
     environment: &'a Environment,
     runtime: PathBuf,
-    /// The token of `--token-file`.
-    token: Option<Credential>,
     /// The server of `--url`.
     server: Option<Rc<Server>>,
 }
@@ -70,16 +69,32 @@ impl<'a> Places<'a> {
     /// # Errors
     /// [`Kind::Usage`], [`Kind::Credential`] or [`Kind::Config`].
     pub fn new(selection: &'a Selection, environment: &'a Environment) -> Result<Self> {
-        let token = selection.token_file.as_deref().map(Credential::read).transpose()?;
+        selection.token_file.as_deref().map(Credential::read).transpose()?;
         let runtime = jupyter_runtime_dir(environment);
-        let mut places = Self { selection, environment, runtime, token, server: None };
+        let mut places = Self { selection, environment, runtime, server: None };
         if let Some(url) = &selection.url {
             let named = address::parse(url)?;
-            let found = discover::servers(&places.runtime).into_iter().find(|found| named.names(&found.base));
+            let found = places.found(&named);
             let (base, token) = found.map_or((named, None), |found| (found.base, found.token));
             places.server = Some(Rc::new(places.server(base, token)?));
         }
         Ok(places)
+    }
+
+    /// Reads again what token the server of `--url` takes: it may have been started again with another, or the
+    /// file may hold the next. Whether it is another one.
+    ///
+    /// # Errors
+    /// [`Kind::Credential`] or [`Kind::Config`].
+    pub fn renew_token(&self) -> Result<bool> {
+        let Some(server) = &self.server else { return Ok(false) };
+        let own = self.found(server.address()).and_then(|found| found.token);
+        server.show(self.token(own)?.as_ref())
+    }
+
+    /// The server of this user that has that address.
+    fn found(&self, base: &Base) -> Option<Found> {
+        discover::servers(&self.runtime).into_iter().find(|found| base.names(&found.base))
     }
 
     /// The server of `--url`, if one is named.
@@ -258,15 +273,19 @@ impl<'a> Places<'a> {
     }
 
     fn server(&self, base: Base, own: Option<Credential>) -> Result<Server> {
-        let own = match (&self.token, own) {
-            (None, None) => self.token_of_the_environment()?,
-            (_, own) => own,
-        };
+        let token = self.token(own)?;
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        Server::new(base, self.token.as_ref().or(own.as_ref()), &tls, &self.proxy()?)
+        Server::new(base, token.as_ref(), &tls, &self.proxy()?)
     }
 
-    fn token_of_the_environment(&self) -> Result<Option<Credential>> {
+    /// What a server is shown whose own file says `own`.
+    fn token(&self, own: Option<Credential>) -> Result<Option<Credential>> {
+        if let Some(file) = &self.selection.token_file {
+            return Credential::read(file).map(Some);
+        }
+        if own.is_some() {
+            return Ok(own);
+        }
         for name in TOKENS {
             if let Some(token) = self.environment.text(name)? {
                 let value = SecretValue::new(token.as_bytes().to_vec()).trimmed();

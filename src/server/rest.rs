@@ -5,6 +5,7 @@
 //!
 //! Source: <https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html>.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,8 +78,21 @@ pub struct Status {
 pub struct Server {
     base: Base,
     connector: Connector,
-    token: Option<HeaderValue>,
-    token_origin: String,
+    token: RefCell<Token>,
+}
+
+/// What the server is shown, if anything, and where that came from.
+#[derive(Debug, Default)]
+struct Token {
+    header: Option<HeaderValue>,
+    origin: String,
+}
+
+impl Token {
+    fn of(token: Option<&Credential>) -> Result<Self> {
+        let Some(token) = token else { return Ok(Self::default()) };
+        Ok(Self { header: Some(header(token)?), origin: token.origin.clone() })
+    }
 }
 
 impl Server {
@@ -94,9 +108,17 @@ impl Server {
                 }
                 _ => error,
             })?;
-        let origin = token.map_or_else(String::new, |token| token.origin.clone());
-        let token = token.map(header).transpose()?;
-        Ok(Self { base, connector, token, token_origin: origin })
+        let token = RefCell::new(Token::of(token)?);
+        Ok(Self { base, connector, token })
+    }
+
+    /// Shows it this token from now on; whether that is another one than before.
+    ///
+    /// # Errors
+    /// [`Kind::Credential`] for what is no token.
+    pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
+        let before = self.token.replace(Token::of(token)?);
+        Ok(before.header != self.token.borrow().header)
     }
 
     /// The address, for messages.
@@ -205,7 +227,7 @@ impl Server {
                 request = request.header(http::header::PROXY_AUTHORIZATION, credentials);
             }
         }
-        if let Some(token) = &self.token {
+        if let Some(token) = &self.token.borrow().header {
             request = request.header(AUTHORIZATION, token);
         }
         for (name, value) in headers {
@@ -278,14 +300,14 @@ impl Server {
     }
 
     fn denied(&self) -> Error {
-        let at = &self.base;
-        if self.token.is_none() {
+        let (at, token) = (&self.base, self.token.borrow());
+        if token.header.is_none() {
             let advice = "name a file with its token: --token-file FILE, or set JUPYTER_TOKEN";
             return Error::new(Kind::ServerDenied, format!("the Jupyter server at {at} asks for a token"), advice);
         }
         Error::new(
             Kind::ServerDenied,
-            format!("the Jupyter server at {at} refuses the token from {}, or what it was asked", self.token_origin),
+            format!("the Jupyter server at {at} refuses the token from {}, or what it was asked", token.origin),
             "check the token; a gateway lists its kernels only when it is set to, but takes a kernel's whole id",
         )
     }

@@ -88,6 +88,7 @@ pub struct JupyterServer {
     port: u16,
     base: String,
     tls: bool,
+    token: String,
     child: Child,
     log: PathBuf,
 }
@@ -129,7 +130,8 @@ impl JupyterServer {
         let said = |name: &str| options.iter().find_map(|option| option.strip_prefix(name)).map(str::to_owned);
         let base = said("--ServerApp.base_url=").unwrap_or_default().trim_end_matches('/').to_owned();
         let tls = said("--ServerApp.certfile=").is_some();
-        let mut server = Self { port, base, tls, child, log };
+        let token = variables.iter().find(|(name, _)| *name == "JUPYTER_TOKEN").map_or(TOKEN, |(_, token)| *token);
+        let mut server = Self { port, base, tls, token: token.to_owned(), child, log };
         if tls || socket {
             server.wait_for_its_file(scratch);
         } else {
@@ -157,7 +159,7 @@ impl JupyterServer {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
         let address = format!("{}/{path}", self.address());
         loop {
-            let request = agent.get(&address).header("Authorization", format!("token {TOKEN}"));
+            let request = agent.get(&address).header("Authorization", format!("token {}", self.token));
             if request.call().is_ok_and(|answer| answer.status() == 200) {
                 return;
             }
@@ -207,7 +209,7 @@ impl User {
             command.env("SSL_CERT_FILE", ca).env("WEBSOCKET_CLIENT_CA_BUNDLE", ca);
         }
         let mut user = Self(Dialogue::with(&mut command));
-        user.ask("server", json!({"at": server.address(), "secret": TOKEN}));
+        user.ask("server", json!({"at": server.address(), "secret": server.token}));
         user
     }
 

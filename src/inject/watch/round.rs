@@ -254,6 +254,13 @@ impl<'a, 'b> Watcher<'a, 'b> {
             }
             Some(_) => self.places.of_named_server(deadline).await,
         };
+        let listed = match listed {
+            Err(error) if error.kind() == Kind::ServerDenied => match self.places.renew_token() {
+                Ok(true) => self.places.of_named_server(deadline).await,
+                renewed => Err(renewed.err().unwrap_or(error)),
+            },
+            listed => listed,
+        };
         match listed {
             Ok(listed) => {
                 let (targets, models): (Vec<Target>, Vec<Listed>) = listed.into_iter().unzip();
