@@ -13,8 +13,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "inject")]
 use std::time::Duration;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
+use humantime::format_rfc3339_seconds;
 #[cfg(feature = "inject")]
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ use crate::sys::process::{own, start_time};
 const LOCK: Duration = Duration::from_secs(10);
 #[cfg(feature = "inject")]
 const PAUSE: Duration = Duration::from_millis(5);
+/// Of how many records one is written with a look at all: nobody else is there when a kernel ends, and a launch
+/// is not to wait for it.
+const SWEEPS: u32 = 32;
 
 /// How a kernel came by its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +90,14 @@ impl Record {
         // Jupyter names the file by its whole path; a person may not.
         let whole = if file.is_absolute() { None } else { file.canonicalize().ok() };
         let connection_file = whole.unwrap_or_else(|| file.to_owned());
-        Self { connection_file, pid, start_time, how, at: rfc3339(SystemTime::now()), variables }
+        Self {
+            connection_file,
+            pid,
+            start_time,
+            how,
+            at: format_rfc3339_seconds(SystemTime::now()).to_string(),
+            variables,
+        }
     }
 
     /// What somebody remembers of a kernel whose process can't be seen.
@@ -97,7 +108,7 @@ impl Record {
     }
 
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
-    /// folder `runtime`. One whose process is gone is removed and is none.
+    /// folder `runtime`. One whose process is gone is none.
     #[must_use]
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
@@ -105,8 +116,20 @@ impl Record {
         if start_time(record.pid) == Some(record.start_time) {
             return Some(record);
         }
-        let _ = std::fs::remove_file(path);
+        // As long as there is a connection file, it may be a kernel of another container or machine.
+        if !record.connection_file.exists() {
+            let _ = std::fs::remove_file(path);
+        }
         None
+    }
+
+    /// Removes the records of kernels that have ended.
+    fn sweep(runtime: &Path) {
+        for entry in std::fs::read_dir(runtime.join("kernels")).into_iter().flatten().filter_map(Result::ok) {
+            if let Some(kernel) = Path::new(&entry.file_name()).file_stem().and_then(|stem| stem.to_str()) {
+                let _ = Self::read(runtime, kernel);
+            }
+        }
     }
 
     /// Writes it, readable by this user alone, in place of an earlier one.
@@ -114,7 +137,11 @@ impl Record {
     /// # Errors
     /// [`Kind::Os`] when the folder is not ours alone or has no room.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
-        write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())
+        write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
+        if fastrand::u32(..SWEEPS) == 0 {
+            Self::sweep(runtime);
+        }
+        Ok(())
     }
 
     /// Whether the kernel has exactly `given`, of the same versions. What has no version may have changed.
@@ -178,27 +205,10 @@ fn path(runtime: &Path, kernel: &str) -> PathBuf {
     runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
 }
 
-/// A time to the second, as in 2026-11-24T20:15:00Z.
-fn rfc3339(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, rest) = (seconds / 86400, seconds % 86400);
-    // Howard Hinnant's civil_from_days: eras of 400 years that begin in March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn record() -> Record {
         let variable = Variable { path: "secret/a".to_owned(), version: Some(3) };
@@ -225,25 +235,30 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_process_is_removed() {
+    fn a_record_of_another_process_is_none_and_goes_with_its_connection_file() {
         let folder = tempfile::tempdir().unwrap();
-        let runtime = folder.path().join("jupyter-vault");
-        let earlier = Record { start_time: record().start_time - 1, ..record() };
+        let (runtime, file) = (folder.path().join("jupyter-vault"), folder.path().join("kernel-1.json"));
+        let there = || runtime.join("kernels/kernel-1.json").exists();
+        std::fs::write(&file, "").unwrap();
+        let earlier = Record { start_time: record().start_time - 1, connection_file: file.clone(), ..record() };
         earlier.write(&runtime, "kernel-1").unwrap();
-        assert_eq!(Record::read(&runtime, "kernel-1"), None);
-        assert!(!runtime.join("kernels/kernel-1.json").exists());
+        assert_eq!((Record::read(&runtime, "kernel-1"), there()), (None, true));
+        std::fs::remove_file(file).unwrap();
+        assert_eq!((Record::read(&runtime, "kernel-1"), there()), (None, false));
     }
 
     #[test]
-    fn times_are_as_date_writes_them() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_550_700, "2026-11-24T20:05:00Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+    fn records_of_kernels_that_have_ended_do_not_pile_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = folder.path().join("jupyter-vault");
+        let earlier = Record { start_time: record().start_time - 1, ..record() };
+        for number in 0..40 * SWEEPS {
+            earlier.write(&runtime, &format!("kernel-{number}")).unwrap();
         }
+        record().write(&runtime, "kernel-lives").unwrap();
+        let count = || std::fs::read_dir(runtime.join("kernels")).unwrap().count();
+        assert!(count() < 20 * SWEEPS as usize, "{}", count());
+        Record::sweep(&runtime);
+        assert_eq!((count(), Record::read(&runtime, "kernel-lives")), (1, Some(record())));
     }
 }

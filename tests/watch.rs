@@ -162,6 +162,11 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
     let written = std::fs::metadata(&ready).unwrap().modified().unwrap();
     eventually("the file is touched", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
     assert_eq!(sidecar.events("injected").len(), 5, "{}", sidecar.log());
+    // One that ends.
+    let record = scratch.path("runtime/jupyter-vault/kernels/kernel-two.json");
+    assert!(record.exists());
+    two.ask("shutdown", json!({}));
+    eventually("its record is gone", || !record.exists());
     assert!(sidecar.events("failed").is_empty(), "{}", sidecar.log());
     sidecar.ends();
     assert!(!ready.exists(), "it goes with the process");

@@ -19,10 +19,11 @@ use super::ready::ReadyFile;
 use super::vault::{Vault, jittered};
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::Places;
-use crate::inject::target::{Target, Way};
+use crate::inject::target::{Target, Way, stem};
 use crate::kernel::client::Pulse;
 use crate::launch::versions::Seen;
 use crate::net::deadline::Deadline;
+use crate::record::Record;
 use crate::server::rest::Listed;
 use crate::sys::alloc::give_back;
 use crate::sys::readable::{FolderWatch, readable};
@@ -296,6 +297,10 @@ impl<'a, 'b> Watcher<'a, 'b> {
             let name = target.name();
             let kernel = before.remove(&name).unwrap_or_else(|| Kernel::new(target));
             self.kernels.insert(name, kernel);
+        }
+        for file in before.values().filter_map(|gone| gone.target.file.as_ref()) {
+            // A record goes with its connection file, once somebody looks.
+            let _ = Record::read(&self.vault.plan().runtime_dir, &stem(file));
         }
     }
 
