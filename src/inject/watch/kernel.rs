@@ -227,8 +227,8 @@ fn mark(path: &Path) -> Option<(SystemTime, u64)> {
 /// As [`Target::link`]; [`Kind::KernelBusy`] after a long time.
 pub async fn free(target: Target) -> Result<Answer> {
     let through_server = matches!(target.way, Way::Server(_));
-    let patience = if through_server { [BUSY_THROUGH_SERVER; 1].to_vec() } else { vec![QUIET, BUSY] };
-    for limit in patience {
+    let patience: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };
+    for &limit in patience {
         let end = Instant::now() + limit;
         let mut link = target.link(Deadline::after(limit)).await?;
         link.send(Channel::Shell, "kernel_info_request", None, &json!({})).await?;
