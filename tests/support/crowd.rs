@@ -51,6 +51,14 @@ impl Crowd {
         self.collect(&asked)
     }
 
+    /// What a cell prints, if the client hears it to its end: a listener may come back later than who asks.
+    #[track_caller]
+    pub fn heard(&mut self, client: usize, code: &str) -> Option<String> {
+        let asked = self.send(&[cell(client, code)]);
+        let all = self.ask("collect_or_not", json!({"ids": asked, "timeout": 5}))["done"] == true;
+        all.then(|| self.collect(&asked)[0]["text"].as_str().expect("text").trim().to_owned())
+    }
+
     /// Runs a cell for one client until it has run, which may be when the secrets have come; gives what it prints.
     #[track_caller]
     pub fn run(&mut self, client: usize, code: &str) -> String {
