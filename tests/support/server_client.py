@@ -114,12 +114,19 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
     """Sends a request; gives its reply and what came on iopub for it.
 
     Some kernels print after they have said that they are idle: `shows` is how long to wait for that, in seconds.
+    Where the server says that it starts the kernel again, as when a port was taken, the request is made anew: the
+    server's own connections are to the old ports.
     """
     of = kernels[kernel]
-    message = uuid.uuid4().hex
-    header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
-    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel, "buffers": []}
-    of["socket"].send(json.dumps(whole))
+
+    def send():
+        message = uuid.uuid4().hex
+        header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
+        whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel, "buffers": []}
+        of["socket"].send(json.dumps(whole))
+        return message
+
+    message = send()
     seen = {"reply": None, "idle": False, "output": []}
     end = time.monotonic() + timeout
     late = None
@@ -133,21 +140,26 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
         left = (late or end) - now
         if left <= 0:
             raise TimeoutError(f"no answer in time: {seen}")
-        of["socket"].settimeout(left)
+        # The server pings each half minute, which begins the time anew.
+        of["socket"].settimeout(min(left, 5))
         try:
             answer = json.loads(of["socket"].recv())
         except websocket.WebSocketTimeoutException:
             continue
+        said, told = answer["msg_type"], answer["content"]
+        if said == "status" and told["execution_state"] == "restarting":
+            connect(kernel)
+            message, seen = send(), {"reply": None, "idle": False, "output": []}
+            continue
         # xeus says `null` where there is none.
         if (answer.get("parent_header") or {}).get("msg_id") != message:
             continue
-        kind, content = answer["msg_type"], answer["content"]
         if answer.get("channel") in ("shell", "control"):
-            seen["reply"] = {**content, "of": kind}
-        elif kind == "status":
-            seen["idle"] |= content["execution_state"] == "idle"
+            seen["reply"] = {**told, "of": said}
+        elif said == "status":
+            seen["idle"] |= told["execution_state"] == "idle"
         else:
-            seen["output"].append({"kind": kind, **content})
+            seen["output"].append({"kind": said, **told})
     return seen
 
 
@@ -238,9 +250,15 @@ def start_cell(code, kernel="one", timeout=60, **_):
     content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
     whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
     of["socket"].send(json.dumps(whole))
-    of["socket"].settimeout(timeout)
-    while json.loads(of["socket"].recv())["msg_type"] != "stream":
-        pass
+    of["socket"].settimeout(5)
+    end, said = time.monotonic() + timeout, None
+    while said != "stream":
+        if time.monotonic() > end:
+            raise TimeoutError("the cell has printed nothing in time")
+        try:
+            said = json.loads(of["socket"].recv())["msg_type"]
+        except websocket.WebSocketTimeoutException:
+            pass
     return {}
 
 
