@@ -123,13 +123,9 @@ impl Record {
         None
     }
 
-    /// Removes the records of kernels that have ended.
-    fn sweep(runtime: &Path) {
-        for entry in std::fs::read_dir(runtime.join("kernels")).into_iter().flatten().filter_map(Result::ok) {
-            if let Some(kernel) = Path::new(&entry.file_name()).file_stem().and_then(|stem| stem.to_str()) {
-                let _ = Self::read(runtime, kernel);
-            }
-        }
+    /// The records in the folder `runtime` of all kernels that run, each by [`Record::read`].
+    pub fn all(runtime: &Path) -> impl Iterator<Item = Self> {
+        files_in(&runtime.join("kernels")).filter_map(|file| Self::read(runtime, &stem(&file)))
     }
 
     /// Writes it, readable by this user alone, in place of an earlier one.
@@ -139,7 +135,7 @@ impl Record {
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
         if fastrand::u32(..SWEEPS) == 0 {
-            Self::sweep(runtime);
+            Self::all(runtime).for_each(drop);
         }
         Ok(())
     }
@@ -200,6 +196,18 @@ pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
     given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
 }
 
+/// A connection file's name, or a record's, without `.json`.
+#[must_use]
+pub fn stem(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The files in a folder whose names end with `.json`.
+pub(crate) fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+}
+
 fn path(runtime: &Path, kernel: &str) -> PathBuf {
     // An id is one segment of a path, whoever chose it.
     runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
@@ -255,10 +263,10 @@ mod tests {
         for number in 0..40 * SWEEPS {
             earlier.write(&runtime, &format!("kernel-{number}")).unwrap();
         }
-        record().write(&runtime, "kernel-lives").unwrap();
+        let lives = record();
+        lives.write(&runtime, "kernel-lives").unwrap();
         let count = || std::fs::read_dir(runtime.join("kernels")).unwrap().count();
         assert!(count() < 20 * SWEEPS as usize, "{}", count());
-        Record::sweep(&runtime);
-        assert_eq!((count(), Record::read(&runtime, "kernel-lives")), (1, Some(record())));
+        assert_eq!((Record::all(&runtime).collect::<Vec<_>>(), count()), (vec![lives], 1));
     }
 }

@@ -69,7 +69,6 @@ impl<'a> Places<'a> {
     /// # Errors
     /// [`Kind::Usage`], [`Kind::Credential`] or [`Kind::Config`].
     pub fn new(selection: &'a Selection, environment: &'a Environment) -> Result<Self> {
-        selection.token_file.as_deref().map(Credential::read).transpose()?;
         let runtime = jupyter_runtime_dir(environment);
         let mut places = Self { selection, environment, runtime, server: None };
         if let Some(url) = &selection.url {
@@ -77,6 +76,9 @@ impl<'a> Places<'a> {
             let found = places.found(&named);
             let (base, token) = found.map_or((named, None), |found| (found.base, found.token));
             places.server = Some(Rc::new(places.server(base, token)?));
+        } else if let Some(file) = &selection.token_file {
+            // One that can't be read is an error, also where no server comes to be asked.
+            Credential::read(file)?;
         }
         Ok(places)
     }

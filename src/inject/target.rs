@@ -9,6 +9,7 @@ use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
+use crate::record::stem;
 use crate::server::discover;
 use crate::server::rest::Server;
 use crate::server::websocket::Socket;
@@ -105,11 +106,6 @@ pub(super) fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
     ];
     let found = rules.iter().map(|rule| targets.iter().filter(|target| rule(target)).cloned().collect::<Vec<_>>());
     found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
-}
-
-/// A connection file's name without `.json`.
-pub(super) fn stem(file: &Path) -> String {
-    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn file_name(path: &str) -> &str {

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::language::Row;
-use super::target::{Target, Way, stem};
+use super::target::{Target, Way};
 use super::{
     KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
 };
@@ -17,7 +17,7 @@ use crate::launch::environment::fits;
 use crate::launch::fetch::{Form, Given};
 use crate::launch::files::{self, Written};
 use crate::net::deadline::Deadline;
-use crate::record::{How, Record, Variable, lock, origins};
+use crate::record::{How, Record, Variable, lock, origins, stem};
 use crate::secret::SecretSet;
 use crate::sys::exec::Space;
 use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};

@@ -18,7 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::connection::ConnectionFile;
-use super::endpoint::{Channel, Endpoint};
+use super::endpoint::{Channel, Endpoint, reached_at};
 use super::link::Arrived;
 use super::message::{Refused, Request, Session};
 use super::signature::Signer;
@@ -304,13 +304,7 @@ impl Sockets {
 pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Tcp(host, port) => {
-            // A kernel that listens everywhere also listens here.
-            let host = match host.as_str() {
-                "*" | "0.0.0.0" => "127.0.0.1",
-                "::" => "::1",
-                host => host,
-            };
-            let stream = TcpStream::connect((host, *port)).await?;
+            let stream = TcpStream::connect((reached_at(host), *port)).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream))
         }

@@ -61,6 +61,16 @@ impl Endpoint {
     }
 }
 
+/// Where whoever listens at `host` is reached from this machine: who listens everywhere also listens here.
+#[must_use]
+pub fn reached_at(host: &str) -> &str {
+    match host {
+        "" | "*" | "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        named => named,
+    }
+}
+
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -20,9 +20,9 @@ use crate::config::plan::{jupyter_runtime_dir, runtime_dir};
 use crate::error::{Result, one_line};
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::ConnectionFile;
-use crate::kernel::endpoint::{Channel, Endpoint};
+use crate::kernel::endpoint::Channel;
 use crate::launch::fetch::runtime;
-use crate::record::{How, Record};
+use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
 /// The longest that a heartbeat may take, on a machine that is busy.
@@ -85,9 +85,7 @@ pub fn find(environment: &Environment) -> Result<Found> {
     let ours = runtime_dir(environment);
     let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
-    let records = ours.join("kernels");
-    let elsewhere = files_in(&records).filter_map(|path| Record::read(&ours, &stem(&path)));
-    files.extend(elsewhere.map(|record| record.connection_file).filter(|file| {
+    files.extend(Record::all(&ours).map(|record| record.connection_file).filter(|file| {
         // The same file, by another name of the runtime folder.
         file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
     }));
@@ -113,23 +111,11 @@ pub fn find(environment: &Environment) -> Result<Found> {
     Ok(kernels)
 }
 
-fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
 /// The kernel of a file, or the file again when there is none.
 async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
     let record = Record::read(ours, &stem(&path));
-    let port = match file.endpoint(Channel::Shell) {
-        Endpoint::Tcp(_, port) => Some(port),
-        Endpoint::Ipc(_) => None,
-    };
+    let port = file.endpoint(Channel::Shell).port();
     let pid = record.as_ref().map(|record| record.pid).or_else(|| with_argument(&path, port));
     let kernelspec = file.kernel_name().map(str::to_owned);
     let answers = match tokio::time::timeout(BEAT, Sockets::connect(file, &[])).await {

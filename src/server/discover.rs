@@ -24,7 +24,7 @@ use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
 use crate::kernel::client::stream;
 use crate::kernel::connection::{ConnectionFile, is_ours};
-use crate::kernel::endpoint::Channel;
+use crate::kernel::endpoint::{Channel, reached_at};
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.
@@ -63,12 +63,7 @@ struct ServerFile {
 pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     let file: ServerFile = serde_json::from_slice(text).ok()?;
     let address = if file.sock.is_empty() {
-        // One that listens everywhere also listens here.
-        let host = match file.hostname.as_str() {
-            "" | "*" | "0.0.0.0" => "127.0.0.1",
-            "::" => "::1",
-            named => named,
-        };
+        let host = reached_at(&file.hostname);
         let prefix = format!("/{}", file.base_url.trim_matches('/')).trim_end_matches('/').to_owned();
         if file.port == 0 || host.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
             return None;

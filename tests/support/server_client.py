@@ -110,6 +110,21 @@ def connect(kernel="one", **_):
     return {}
 
 
+def send(kernel, kind, content, channel="shell"):
+    """Sends a request and waits for nothing; gives its id."""
+    of = kernels[kernel]
+    message = uuid.uuid4().hex
+    header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
+    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel, "buffers": []}
+    of["socket"].send(json.dumps(whole))
+    return message
+
+
+def send_cell(kernel, code):
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+    return send(kernel, "execute_request", content)
+
+
 def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
     """Sends a request; gives its reply and what came on iopub for it.
 
@@ -118,15 +133,7 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
     server's own connections are to the old ports.
     """
     of = kernels[kernel]
-
-    def send():
-        message = uuid.uuid4().hex
-        header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
-        whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": channel, "buffers": []}
-        of["socket"].send(json.dumps(whole))
-        return message
-
-    message = send()
+    message = send(kernel, kind, content, channel)
     seen = {"reply": None, "idle": False, "output": []}
     end = time.monotonic() + timeout
     late = None
@@ -149,7 +156,7 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
         said, told = answer["msg_type"], answer["content"]
         if said == "status" and told["execution_state"] == "restarting":
             connect(kernel)
-            message, seen = send(), {"reply": None, "idle": False, "output": []}
+            message, seen = send(kernel, kind, content, channel), {"reply": None, "idle": False, "output": []}
             continue
         # xeus says `null` where there is none.
         if (answer.get("parent_header") or {}).get("msg_id") != message:
@@ -174,11 +181,7 @@ def interrupted(code, kernel="one", **_):
     More than once if need be: Python loses a KeyboardInterrupt that comes in a callback.
     """
     of = kernels[kernel]
-    sent, kind = uuid.uuid4().hex, "execute_request"
-    header = {"msg_id": sent, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
-    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
-    of["socket"].send(json.dumps(whole))
+    sent = send_cell(kernel, code)
     end, again, error, idle, reply = time.monotonic() + 60, None, None, False, False
     while not (idle and reply):
         now = time.monotonic()
@@ -245,11 +248,7 @@ def delete(kernel="one", **_):
 def start_cell(code, kernel="one", timeout=60, **_):
     """Sends a cell and waits for its first output."""
     of = kernels[kernel]
-    sent, kind = uuid.uuid4().hex, "execute_request"
-    header = {"msg_id": sent, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
-    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
-    whole = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}
-    of["socket"].send(json.dumps(whole))
+    send_cell(kernel, code)
     of["socket"].settimeout(5)
     end, said = time.monotonic() + timeout, None
     while said != "stream":
