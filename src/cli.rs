@@ -2,6 +2,8 @@
 
 #[cfg(feature = "manage")]
 pub mod manage;
+#[cfg(feature = "manage")]
+pub mod secrets;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

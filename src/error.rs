@@ -89,6 +89,8 @@ pub enum Kind {
     VersionDestroyed,
     /// The mount is of the other KV version, or no KV at all.
     KvVersionMismatch,
+    /// Another writer changed the secret between our reading and our writing.
+    Conflict,
     /// Vault does not take this path or request (400, 405).
     BadRequest,
     /// The answer stopped before its end.
@@ -200,7 +202,7 @@ impl Kind {
             Self::ServerDenied => 84,
             Self::ServerDown => 85,
             Self::NotJupyter => 86,
-            Self::Sealed | Self::Standby | Self::RateLimited => 75,
+            Self::Sealed | Self::Standby | Self::RateLimited | Self::Conflict => 75,
             Self::BadToken
             | Self::TokenSpent
             | Self::PolicyDenied

@@ -16,6 +16,8 @@ pub enum Manage {
     Doctor(Doctor),
     /// List the kernels that run, with what each was given, from where and since when
     Kernels(Kernels),
+    /// Store, list, rename, remove, restore and import secrets
+    Secrets(super::secrets::Secrets),
 }
 
 /// `jupyter-vault doctor`.

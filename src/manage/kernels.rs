@@ -82,6 +82,14 @@ pub fn run(arguments: &Kernels) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn find(environment: &Environment) -> Result<Found> {
+    let runtime = runtime()?;
+    let kernels = runtime.block_on(search(environment));
+    runtime.shutdown_background();
+    Ok(kernels)
+}
+
+/// As [`find`], on a runtime that is there.
+pub(super) async fn search(environment: &Environment) -> Found {
     let ours = runtime_dir(environment);
     let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
@@ -89,10 +97,8 @@ pub fn find(environment: &Environment) -> Result<Found> {
         // The same file, by another name of the runtime folder.
         file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
     }));
-    let runtime = runtime()?;
-    let looked = runtime.block_on(join_all(files.into_iter().map(|file| look(file, &ours))));
-    let served = runtime.block_on(served(jupyter));
-    runtime.shutdown_background();
+    let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
+    let served = served(jupyter).await;
     let mut kernels = Found::default();
     for outcome in looked {
         match outcome {
@@ -108,7 +114,7 @@ pub fn find(environment: &Environment) -> Result<Found> {
             None => kernels.remote.push(Remote { id, kernelspec: name, server }),
         }
     }
-    Ok(kernels)
+    kernels
 }
 
 /// The kernel of a file, or the file again when there is none.

@@ -6,9 +6,11 @@
 pub mod doctor;
 pub mod kernels;
 pub mod report;
+pub(crate) mod secrets;
 pub mod setup;
 
 use crate::cli::manage::Manage;
+
 use crate::error::Result;
 
 /// What a command leaves: the text for stdout, and the code to exit with.
@@ -29,5 +31,6 @@ pub fn run(command: &Manage) -> Result<Outcome> {
         Manage::Setup(arguments) => setup::run(arguments),
         Manage::Doctor(arguments) => doctor::run(arguments),
         Manage::Kernels(arguments) => kernels::run(arguments),
+        Manage::Secrets(arguments) => crate::cli::secrets::run(arguments),
     }
 }

@@ -109,6 +109,11 @@ impl<'a> Fields<'a> {
         Ok(Self(entries))
     }
 
+    /// The fields, out of the reply's buffer.
+    pub(crate) fn into_owned(self) -> Vec<(String, Box<RawValue>)> {
+        self.0.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
+    }
+
     /// The names of the fields.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustify::endpoint::Endpoint;
@@ -170,9 +171,16 @@ impl Client {
             path = format!("{path}?{query}");
         }
         let method: Method = endpoint.method().into();
-        let body = endpoint.body().map_err(internal)?.filter(|_| method == Method::POST).unwrap_or_default();
+        let body = endpoint
+            .body()
+            .map_err(internal)?
+            .filter(|_| matches!(method, Method::POST | Method::PATCH))
+            .unwrap_or_default();
         let mut headers = vec![(REQUEST, HeaderValue::from_static("true"))];
         headers.extend(self.namespace.as_ref().map(|(_, value)| (NAMESPACE, value.clone())));
+        if method == Method::PATCH {
+            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/merge-patch+json")));
+        }
         headers.extend(self.token.clone().map(|token| (TOKEN, token)));
         Ok(Call { method, path, headers, body: body.into() })
     }
@@ -182,7 +190,7 @@ impl Client {
 pub struct Raw {
     method: rustify::enums::RequestMethod,
     path: String,
-    query: Option<&'static str>,
+    query: Option<String>,
     body: Option<zeroize::Zeroizing<Vec<u8>>>,
 }
 
@@ -199,10 +207,22 @@ impl Raw {
         Self { method: rustify::enums::RequestMethod::POST, path: encode(path), query: None, body: Some(body.into()) }
     }
 
+    /// A PATCH of JSON to `path` (encoded here): what the body does not name stays.
+    #[must_use]
+    pub fn patch(path: &str, body: Vec<u8>) -> Self {
+        Self { method: rustify::enums::RequestMethod::PATCH, ..Self::post(path, body) }
+    }
+
+    /// A DELETE of `path` (encoded here).
+    #[must_use]
+    pub fn delete(path: &str) -> Self {
+        Self { method: rustify::enums::RequestMethod::DELETE, ..Self::get(path) }
+    }
+
     /// The same with a query, written as it is sent.
     #[must_use]
-    pub fn with_query(self, query: &'static str) -> Self {
-        Self { query: Some(query), ..self }
+    pub fn with_query(self, query: impl Into<String>) -> Self {
+        Self { query: Some(query.into()), ..self }
     }
 }
 
@@ -220,7 +240,7 @@ impl Endpoint for Raw {
     }
 
     fn query(&self) -> Result<Option<String>, rustify::errors::ClientError> {
-        Ok(self.query.map(str::to_owned))
+        Ok(self.query.clone())
     }
 
     fn body(&self) -> Result<Option<Vec<u8>>, rustify::errors::ClientError> {

@@ -20,6 +20,12 @@ pub enum Asked<'a> {
     Read(&'a str, &'a str),
     /// To list a folder, likewise.
     List(&'a str, &'a str),
+    /// To write a secret, likewise.
+    Write(&'a str, &'a str),
+    /// To change what is said of a secret, likewise.
+    Patch(&'a str, &'a str),
+    /// To delete a secret, likewise.
+    Delete(&'a str, &'a str),
     /// What is mounted at a path.
     Mount(&'a str),
     /// A token, by a method's mount.
@@ -137,6 +143,11 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     match (reply.status.as_u16(), asked) {
         (400, _) if says("wrapping token") => wrapped_token_used(asker),
         (_, Asked::Unwrap) => wrapped_token_used(asker),
+        (400, Asked::Write(path, _)) if says("check-and-set") => new(
+            Kind::Conflict,
+            format!("another writer has changed {path} meanwhile; nothing was written"),
+            "try again: the newest version is read anew",
+        ),
         (400, _) if says("missing client token") => no_token(asker, asked),
         (400 | 401 | 403 | 412, Asked::Login(mount)) => new(
             Kind::LoginRefused,
@@ -166,6 +177,9 @@ fn doing(asked: Asked<'_>) -> String {
     match asked {
         Asked::Read(path, _) => format!("reading {path}"),
         Asked::List(path, _) => format!("listing {path}"),
+        Asked::Write(path, _) => format!("writing {path}"),
+        Asked::Patch(path, _) => format!("describing {path}"),
+        Asked::Delete(path, _) => format!("deleting {path}"),
         Asked::Mount(path) => format!("looking up the mount of {path}"),
         Asked::Login(mount) => format!("logging in at auth/{mount}"),
         Asked::Unwrap => "unwrapping the token".to_owned(),
@@ -216,6 +230,9 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     let (path, capability) = match asked {
         Asked::Read(_, policy_path) => (policy_path, "read"),
         Asked::List(_, policy_path) => (policy_path, "list"),
+        Asked::Write(_, policy_path) => (policy_path, "create\", \"update"),
+        Asked::Patch(_, policy_path) => (policy_path, "patch"),
+        Asked::Delete(_, policy_path) => (policy_path, "delete"),
         Asked::Mount(path) => {
             return Error::new(
                 Kind::PolicyDenied,
@@ -237,7 +254,12 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
 
 fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&str) -> bool) -> Error {
     let path = match asked {
-        Asked::Read(path, _) | Asked::List(path, _) | Asked::Mount(path) => path,
+        Asked::Read(path, _)
+        | Asked::List(path, _)
+        | Asked::Write(path, _)
+        | Asked::Patch(path, _)
+        | Asked::Delete(path, _)
+        | Asked::Mount(path) => path,
         _ => "the path",
     };
     let address = asker.address;

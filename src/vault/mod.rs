@@ -11,6 +11,8 @@ pub mod client;
 pub mod error;
 pub mod generic;
 pub mod kv;
+#[cfg(feature = "manage")]
+pub(crate) mod kv_store;
 pub mod mount;
 pub mod transport;
 

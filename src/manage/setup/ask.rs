@@ -9,13 +9,13 @@ use crate::sys::terminal;
 
 /// The one who answers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub(in crate::manage) struct Asked {
     there: bool,
 }
 
 impl Asked {
     /// On a terminal, unless `yes` says not to ask.
-    pub(super) fn new(yes: bool) -> Self {
+    pub(in crate::manage) fn new(yes: bool) -> Self {
         #[cfg(target_os = "linux")]
         let there = !yes && terminal::is_there();
         #[cfg(not(target_os = "linux"))]
@@ -24,12 +24,12 @@ impl Asked {
     }
 
     /// Whether there is somebody.
-    pub(super) const fn is_there(self) -> bool {
+    pub(in crate::manage) const fn is_there(self) -> bool {
         self.there
     }
 
     /// Says something to whoever is there.
-    pub(super) fn say(self, text: &str) {
+    pub(in crate::manage) fn say(self, text: &str) {
         if self.there {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
@@ -37,7 +37,7 @@ impl Asked {
 
     /// Asks for text; an empty answer is the `usual` one. Without anybody the usual one is the answer, and
     /// when there is none, what `flag` would have said is missing.
-    pub(super) fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
+    pub(in crate::manage) fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
         if !self.there {
             let missing = || {
                 let what = format!("there is nobody to ask, and {flag} is not given");
@@ -57,7 +57,7 @@ impl Asked {
     }
 
     /// Asks yes or no.
-    pub(super) fn agrees(self, question: &str, usual: bool) -> Result<bool> {
+    pub(in crate::manage) fn agrees(self, question: &str, usual: bool) -> Result<bool> {
         if !self.there {
             return Ok(usual);
         }
@@ -73,7 +73,7 @@ impl Asked {
     }
 
     /// Asks for a credential, which is not shown.
-    pub(super) fn unseen(self, question: &str) -> Result<SecretValue> {
+    pub(in crate::manage) fn unseen(self, question: &str) -> Result<SecretValue> {
         loop {
             let typed = SecretValue::new(unseen_line(&format!("{question}: "))?).trimmed();
             if !typed.expose().is_empty() {

@@ -7,7 +7,7 @@
 //! everybody's; those files are for their user alone (0600).
 
 mod answers;
-mod ask;
+pub(super) mod ask;
 mod login;
 mod write;
 

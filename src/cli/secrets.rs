@@ -1,0 +1,212 @@
+//! The command lines of `secrets`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::duration;
+use crate::error::Result;
+use crate::manage::Outcome;
+use crate::manage::secrets::parse::Format;
+use crate::manage::secrets::{self, Action, Common, Description, Input, SecretKind};
+
+/// `jupyter-vault secrets`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Secrets are stored where kernels get them from: in the sources of vault.toml that take any name (a `kv` source
+without `field`, a `kv_folder`). Without --to that is the source whose path is the user's own, as in
+secret/users/{metadata.username}, or the only one. No command shows a value.
+
+  jupyter-vault secrets set OPENAI_API_KEY                     asks for the value, which is not shown
+  pass openai | jupyter-vault secrets set OPENAI_API_KEY       takes it from standard input
+  jupyter-vault secrets set SSH_KEY --file ~/.ssh/id_ed25519   takes the file as it is
+  jupyter-vault secrets import .env                            shows what will change, and asks")]
+pub struct Secrets {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a secret, or replace its value
+    Set {
+        /// The variable's name
+        name: String,
+        /// Take the value from this file as it is; - is standard input
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        said: Said,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// List the names, with description, kind, version and time, and which kernels have which version
+    List {
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// Remove secrets
+    Rm {
+        /// The names
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// Give a secret another name; its value and description stay
+    Rename {
+        /// The name now
+        name: String,
+        /// The new name
+        new_name: String,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// Say what a secret is for
+    Describe {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        said: Said,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// List the versions of a secret, newest first
+    Versions {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// Restore a removed secret, or an earlier value
+    Restore {
+        /// The name
+        name: String,
+        /// The version to restore [default: the last one with another value than now]
+        #[arg(long, value_name = "NUMBER")]
+        version: Option<u64>,
+        #[command(flatten)]
+        common: Shared,
+    },
+    /// Add all secrets of a file: .env, JSON or YAML
+    Import {
+        /// The file; - is standard input
+        file: PathBuf,
+        /// The file's format [default: by the file's name, else env]
+        #[arg(long, value_name = "FORMAT", value_enum)]
+        format: Option<FileFormat>,
+        /// Show what would change, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        common: Shared,
+    },
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+struct Shared {
+    /// Read this vault.toml first; it must exist
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Work on this source, by its path
+    #[arg(long, value_name = "SOURCE")]
+    to: Option<String>,
+    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Accept this protected name, such as PYTHONPATH (may be given more than once)
+    #[arg(long, value_name = "NAME")]
+    allow: Vec<String>,
+    /// One JSON object in place of the text
+    #[arg(long)]
+    json: bool,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// What is said of a secret.
+#[derive(Debug, Args)]
+struct Said {
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// What it is
+    #[arg(long, value_name = "KIND", value_enum)]
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    Generic,
+    Password,
+    Key,
+    Token,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FileFormat {
+    Env,
+    Json,
+    Yaml,
+}
+
+/// Runs the subcommand.
+pub(crate) fn run(secrets: &Secrets) -> Result<Outcome> {
+    let (common, action) = match &secrets.command {
+        Command::Set { name, file, said, common } => {
+            let input = file.clone().map_or(Input::Standard, Input::File);
+            (common, Action::Set { name: name.clone(), input, description: said.into() })
+        }
+        Command::List { common } => (common, Action::List),
+        Command::Rm { names, common } => (common, Action::Remove { names: names.clone() }),
+        Command::Rename { name, new_name, common } => {
+            (common, Action::Rename { from: name.clone(), to: new_name.clone() })
+        }
+        Command::Describe { name, said, common } => {
+            (common, Action::Describe { name: name.clone(), description: said.into() })
+        }
+        Command::Versions { name, common } => (common, Action::Versions { name: name.clone() }),
+        Command::Restore { name, version, common } => {
+            (common, Action::Restore { name: name.clone(), version: *version })
+        }
+        Command::Import { file, format, dry_run, common } => {
+            let format = format.map(|format| match format {
+                FileFormat::Env => Format::Dotenv,
+                FileFormat::Json => Format::Json,
+                FileFormat::Yaml => Format::Yaml,
+            });
+            (common, Action::Import { file: file.clone(), format, dry_run: *dry_run })
+        }
+    };
+    secrets::run(&common.into(), &action)
+}
+
+impl From<&Shared> for Common {
+    fn from(shared: &Shared) -> Self {
+        Self {
+            config: shared.config.clone(),
+            timeout: shared.timeout,
+            to: shared.to.clone(),
+            allow: shared.allow.clone(),
+            json: shared.json,
+            yes: shared.yes,
+        }
+    }
+}
+
+impl From<&Said> for Description {
+    fn from(said: &Said) -> Self {
+        let kind = said.kind.map(|kind| match kind {
+            Kind::Generic => SecretKind::Generic,
+            Kind::Password => SecretKind::Password,
+            Kind::Key => SecretKind::Key,
+            Kind::Token => SecretKind::Token,
+        });
+        Self { text: said.description.clone(), kind }
+    }
+}

@@ -1,0 +1,252 @@
+//! Setting, describing, renaming and removing one secret.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::note::Note;
+use super::place::{Form, Place, choose};
+use super::session::{Session, with};
+use super::{Common, Description, Input, as_version, said, value};
+use crate::error::{Error, Kind, Result};
+use crate::manage::Outcome;
+use crate::manage::setup::ask::Asked;
+use crate::secret::SecretValue;
+use crate::vault::kv_store::{Keys, json_value};
+
+/// Stores a value under a name, in place of an earlier one.
+pub(super) fn set(common: &Common, name: &str, input: &Input, description: &Description) -> Result<Outcome> {
+    // A wrong name is told before a value is asked for.
+    crate::secret::SecretName::new(name, &common.allow, "the command line")?;
+    let value = value::read(input, name, common.yes)?;
+    value::check(name, &value)?;
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        let key = place.check(name, &session.plan.allow)?;
+        let (replaced, version) = write(session, place, key, &value).await?;
+        note(session, place, key, description, version).await?;
+        let verb = if replaced { "replaced" } else { "added" };
+        let sentence = format!("{verb} {name} in {}{}", place.path, as_version(version));
+        Ok(said(common, &sentence, &json!({ "name": name, "source": place.path, "version": version, "done": verb })))
+    })
+}
+
+/// Writes one value; whether it replaced one, and the version that it made.
+pub(super) async fn write(
+    session: &Session<'_>,
+    place: &Place,
+    key: &str,
+    value: &SecretValue,
+) -> Result<(bool, Option<u64>)> {
+    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
+    let json = json_value(value).ok_or_else(unwritable)?;
+    let path = place.path_of(key);
+    let field = field_of(place, key);
+    let updated = session.stored(place, &path).update(|keys| Ok(Some(put(keys, field, json.clone())))).await?;
+    Ok((updated.done.unwrap_or(false), updated.version))
+}
+
+/// The field of the stored secret that holds the value of `key`.
+pub(super) fn field_of<'k>(place: &'k Place, key: &'k str) -> &'k str {
+    match &place.form {
+        Form::Keys => key,
+        Form::Folder { field } => field,
+    }
+}
+
+/// Puts `value` under `field`; whether it replaced one.
+pub(super) fn put(keys: &mut Keys, field: &str, value: Box<RawValue>) -> bool {
+    if let Some((_, there)) = keys.iter_mut().find(|(key, _)| key == field) {
+        *there = value;
+        return true;
+    }
+    keys.push((field.to_owned(), value));
+    false
+}
+
+/// Writes down what is said of `key`, who set it and in which version.
+async fn note(
+    session: &Session<'_>,
+    place: &Place,
+    key: &str,
+    description: &Description,
+    version: Option<u64>,
+) -> Result<()> {
+    let path = place.path_of(key);
+    let stored = session.stored(place, &path);
+    let says = description.text.is_some() || description.kind.is_some();
+    if !stored.is_versioned() {
+        return if says { Err(no_notes(place)) } else { Ok(()) };
+    }
+    let written = async {
+        let note = Note::read(place, key, &stored.metadata().await?).with(description);
+        let note = Note { by: session.user.clone().or(note.by), version: version.or(note.version), ..note };
+        stored.annotate(&note.entries(place, key)?).await
+    };
+    match written.await {
+        // The value is stored, and a policy without rights on metadata is common: only what was asked for
+        // has to succeed.
+        Err(error) if says => Err(error.remark("the value itself is stored")),
+        _ => Ok(()),
+    }
+}
+
+fn no_notes(place: &Place) -> Error {
+    let what = format!("{} is KV version 1, which keeps no descriptions", place.mount.path);
+    Error::new(Kind::Usage, what, "leave out --description and --kind, or move to version 2 (`kv enable-versioning`)")
+}
+
+/// Changes what is said of a secret.
+pub(super) fn describe(common: &Common, name: &str, description: &Description) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        let key = place.key(name)?;
+        let path = place.path_of(key);
+        let stored = session.stored(place, &path);
+        if !stored.is_versioned() {
+            return Err(no_notes(place));
+        }
+        if !stored.current().await?.keys.iter().any(|(there, _)| there == field_of(place, key)) {
+            return Err(absent(session, place, name));
+        }
+        let note = Note::read(place, key, &stored.metadata().await?).with(description);
+        stored.annotate(&note.entries(place, key)?).await?;
+        let object = json!({
+            "name": name, "source": place.path, "description": note.description, "kind": note.kind.name(),
+        });
+        Ok(said(common, &format!("described {name} in {}", place.path), &object))
+    })
+}
+
+/// The error for a name that is not in `place`; it says where the name is, if a source has it.
+pub(super) fn absent(session: &Session<'_>, place: &Place, name: &str) -> Error {
+    let others: Vec<_> = session.places.iter().map(|other| other.path.as_str()).filter(|p| *p != place.path).collect();
+    let advice = if others.is_empty() {
+        "`jupyter-vault secrets list` shows the names".to_owned()
+    } else {
+        format!("`jupyter-vault secrets list` shows the names; --to names another source: {}", others.join(", "))
+    };
+    Error::new(Kind::FieldMissing, format!("there is no secret {name} in {}", place.path), advice)
+}
+
+/// Removes secrets, in one version where one secret holds them all.
+pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        for name in names {
+            let path = place.path_of(place.key(name)?);
+            let content = session.stored(place, &path).current().await?;
+            if !content.keys.iter().any(|(key, _)| place.key(name).is_ok_and(|own| key == field_of(place, own))) {
+                return Err(absent(session, place, name));
+            }
+        }
+        if place.mount.version == crate::config::source::KvVersion::V1 && !common.yes {
+            agree(&format!("{} is KV version 1: what is removed can't be restored. Go on?", place.mount.path))?;
+        }
+        let mut version = None;
+        match place.form {
+            Form::Keys => {
+                let keys = names.iter().map(|name| place.key(name)).collect::<Result<Vec<_>>>()?;
+                let stored = session.stored(place, &place.path);
+                let updated = stored
+                    .update(|there| {
+                        there.retain(|(key, _)| !keys.contains(&key.as_str()));
+                        Ok(Some(()))
+                    })
+                    .await?;
+                version = updated.version;
+            }
+            Form::Folder { .. } => {
+                for name in names {
+                    let path = place.path_of(place.key(name)?);
+                    session.stored(place, &path).delete().await?;
+                }
+            }
+        }
+        let listed = names.join(", ");
+        let undo = match place.mount.version {
+            crate::config::source::KvVersion::V2 => format!("; `jupyter-vault secrets restore {}` undoes it", names[0]),
+            crate::config::source::KvVersion::V1 => String::new(),
+        };
+        let sentence = format!("removed {listed} from {}{undo}", place.path);
+        Ok(said(
+            common,
+            &sentence,
+            &json!({ "names": names, "source": place.path, "version": version, "done": "removed" }),
+        ))
+    })
+}
+
+/// Asks on a terminal whether to go on; elsewhere the answer has to be `--yes`.
+pub(super) fn agree(question: &str) -> Result<()> {
+    let asked = Asked::new(false);
+    let refused = |what: &str| Err(Error::new(Kind::Usage, what, "say --yes to go on without a question"));
+    if !asked.is_there() {
+        return refused("a confirmation is needed, and there is no terminal to ask on; nothing was changed");
+    }
+    if asked.agrees(question, false)? { Ok(()) } else { refused("nothing was changed") }
+}
+
+/// Gives a secret another name; its value, description and kind stay.
+pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        let (old, new) = (place.key(from)?, place.check(to, &session.plan.allow)?);
+        if old == new {
+            return Err(Error::new(Kind::Usage, "both names are the same", "give the new name second"));
+        }
+        let taken = || {
+            let what = format!("there is a secret {to} in {} already; nothing was changed", place.path);
+            Error::new(Kind::Usage, what, "remove it first, or choose another name")
+        };
+        let version = match &place.form {
+            Form::Keys => {
+                let updated = session.stored(place, &place.path).update(|keys| {
+                    if keys.iter().any(|(key, _)| key == new) {
+                        return Err(taken());
+                    }
+                    let found = keys.iter_mut().find(|(key, _)| key == old);
+                    let (key, _) = found.ok_or_else(|| absent(session, place, from))?;
+                    new.clone_into(key);
+                    Ok(Some(()))
+                });
+                updated.await?.version
+            }
+            Form::Folder { .. } => {
+                let (old_path, new_path) = (place.path_of(old), place.path_of(new));
+                let content = session.stored(place, &old_path).current().await?;
+                if content.keys.is_empty() {
+                    return Err(absent(session, place, from));
+                }
+                let target = session.stored(place, &new_path);
+                let there = target.current().await?;
+                if !there.keys.is_empty() {
+                    return Err(taken());
+                }
+                // The new one is there before the old one goes: at no moment is the value nowhere.
+                let version = target.write(&content.keys, there.version).await?;
+                session.stored(place, &old_path).delete().await?;
+                version
+            }
+        };
+        move_note(session, place, old, new, version).await;
+        let sentence = format!("renamed {from} to {to} in {}{}", place.path, as_version(version));
+        let object = json!({ "from": from, "name": to, "source": place.path, "version": version, "done": "renamed" });
+        Ok(said(common, &sentence, &object))
+    })
+}
+
+/// Takes the description along, where the policy lets one.
+async fn move_note(session: &Session<'_>, place: &Place, old: &str, new: &str, version: Option<u64>) {
+    let (old_path, new_path) = (place.path_of(old), place.path_of(new));
+    let from = session.stored(place, &old_path);
+    if !from.is_versioned() {
+        return;
+    }
+    let Ok(metadata) = from.metadata().await else { return };
+    let note = Note { version, ..Note::read(place, old, &metadata) };
+    let Ok(mut entries) = note.entries(place, new) else { return };
+    if place.form == Form::Keys {
+        entries.extend(Note::none(place, old));
+    }
+    let _ = session.stored(place, &new_path).annotate(&entries).await;
+}

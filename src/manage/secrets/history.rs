@@ -1,0 +1,154 @@
+//! Earlier versions of a secret: shown by number and time, and restored.
+//!
+//! A place that is one KV secret has one history for all its keys. A version of one name is then a
+//! version that changed the value of that key, which only a comparison tells; the values are compared
+//! and dropped.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::change::{absent, field_of, put};
+use super::place::{Form, Place, choose};
+use super::session::with;
+use super::{Common, as_version, said};
+use crate::error::{Error, Kind, Result};
+use crate::manage::Outcome;
+use crate::vault::kv_store::{Stored, VersionState};
+
+/// What a version did to one name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Set,
+    Unchanged,
+    Absent,
+    Deleted,
+    Destroyed,
+}
+
+impl Change {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::Unchanged => "unchanged",
+            Self::Absent => "absent",
+            Self::Deleted => "deleted",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+/// One version, from the point of view of one name.
+struct Version {
+    number: u64,
+    state: VersionState,
+    change: Change,
+    /// The value; compared and written back, never shown.
+    value: Option<Box<RawValue>>,
+}
+
+/// Lists the versions of one name, newest first.
+pub(super) fn versions(common: &Common, name: &str) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        let key = place.key(name)?;
+        let path = place.path_of(key);
+        let history = history(session.stored(place, &path), place, key).await?;
+        if history.iter().all(|version| version.change == Change::Absent) {
+            return Err(absent(session, place, name));
+        }
+        let shown: Vec<_> = history.iter().rev().filter(|version| version.change != Change::Unchanged).collect();
+        let lines: Vec<_> = shown
+            .iter()
+            .map(|version| format!("{:>4}  {}  {}", version.number, version.state.created_time, version.change.name()))
+            .collect();
+        let objects: Vec<_> = shown
+            .iter()
+            .map(|version| {
+                json!({ "version": version.number, "time": version.state.created_time, "change": version.change.name() })
+            })
+            .collect();
+        let object = json!({ "name": name, "source": place.path, "versions": objects });
+        Ok(said(common, &lines.join("\n"), &object))
+    })
+}
+
+/// All versions that Vault keeps, oldest first.
+async fn history(stored: Stored<'_>, place: &Place, key: &str) -> Result<Vec<Version>> {
+    if !stored.is_versioned() {
+        let what = format!("{} is KV version 1, which keeps no earlier versions", place.mount.path);
+        return Err(Error::new(Kind::Usage, what, "move to version 2: `vault kv enable-versioning`"));
+    }
+    let metadata = stored.metadata().await.map_err(|error| match error.kind() {
+        Kind::PathMissing => stored.missing(),
+        _ => error,
+    })?;
+    let field = field_of(place, key);
+    let mut history: Vec<Version> = Vec::new();
+    for (number, state) in metadata.versions {
+        let value = if state.is_readable() {
+            let keys = stored.read(Some(number)).await?.keys;
+            keys.into_iter().find(|(there, _)| there == field).map(|(_, value)| value)
+        } else {
+            None
+        };
+        let before = history.iter().rev().find(|version| version.state.is_readable());
+        let before = before.and_then(|version| version.value.as_ref());
+        let change = match &value {
+            _ if state.destroyed => Change::Destroyed,
+            _ if !state.is_readable() => Change::Deleted,
+            None => Change::Absent,
+            Some(now) if before.is_some_and(|before| before.get() == now.get()) => Change::Unchanged,
+            Some(_) => Change::Set,
+        };
+        history.push(Version { number, state, change, value });
+    }
+    Ok(history)
+}
+
+/// Restores an earlier value: the one of `wanted`, or else the last that differs from now.
+pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(&session.places, common)?;
+        let key = place.check(name, &session.plan.allow)?;
+        let path = place.path_of(key);
+        let stored = session.stored(place, &path);
+        let history = history(stored, place, key).await?;
+        let newest = history.last().ok_or_else(|| absent(session, place, name))?;
+        // A secret of a folder whose newest version was deleted: that version itself comes back.
+        let is_deleted = matches!(place.form, Form::Folder { .. }) && newest.change == Change::Deleted;
+        if is_deleted && wanted.is_none_or(|wanted| wanted == newest.number) {
+            stored.undelete(newest.number).await?;
+            return Ok(restored(common, place, name, newest.number, Some(newest.number)));
+        }
+        let (number, value) = earlier(&history, wanted).ok_or_else(|| not_restorable(name, wanted, place))?;
+        let field = field_of(place, key);
+        let updated = stored.update(|keys| Ok(Some(put(keys, field, value.clone())))).await?;
+        Ok(restored(common, place, name, number, updated.version))
+    })
+}
+
+/// The version to restore, and its value.
+fn earlier(history: &[Version], wanted: Option<u64>) -> Option<(u64, Box<RawValue>)> {
+    let now = history.last().and_then(|version| version.value.as_ref()).map(|value| value.get());
+    let found = history.iter().rev().find(|version| match wanted {
+        Some(wanted) => version.number == wanted,
+        None => version.value.as_ref().is_some_and(|value| Some(value.get()) != now),
+    })?;
+    Some((found.number, found.value.clone()?))
+}
+
+fn not_restorable(name: &str, wanted: Option<u64>, place: &Place) -> Error {
+    let what = wanted.map_or_else(
+        || format!("{name} has no earlier value in {}", place.path),
+        |version| format!("version {version} of {} has no value of {name} that can be read", place.path),
+    );
+    Error::new(Kind::FieldMissing, what, format!("`jupyter-vault secrets versions {name}` shows what there is"))
+}
+
+fn restored(common: &Common, place: &Place, name: &str, from: u64, version: Option<u64>) -> Outcome {
+    let sentence = format!("restored {name} of version {from} in {}{}", place.path, as_version(version));
+    let object = json!({
+        "name": name, "source": place.path, "from_version": from, "version": version, "done": "restored",
+    });
+    said(common, &sentence, &object)
+}

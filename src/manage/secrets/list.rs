@@ -1,0 +1,203 @@
+//! The names of all secrets of the configuration, with what is known of each and never a value.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Common;
+use super::note::Note;
+use super::place::{Form, Place};
+use super::session::{Session, with};
+use crate::config::source::{SourceKind, SourceSpec};
+use crate::error::{Kind, Result, one_line};
+use crate::manage::report::SCHEMA;
+use crate::manage::{Outcome, kernels};
+use crate::record::stem;
+use crate::vault::kv::list;
+use crate::vault::kv_store::{Metadata, Stored};
+
+/// One name in one source.
+struct Row {
+    name: String,
+    /// The source's own path.
+    place: String,
+    /// The path of the secret that holds it: the source's, or one below.
+    source: String,
+    note: Note,
+    version: Option<u64>,
+    /// When that version was written, RFC 3339.
+    time: Option<String>,
+}
+
+/// What runs, and which version of a name each kernel has.
+struct Holder {
+    kernel: String,
+    name: String,
+    path: String,
+    version: Option<u64>,
+}
+
+pub(super) fn run(common: &Common) -> Result<Outcome> {
+    let (rows, fixed, holders) = with(common, async |session| {
+        let mut rows = Vec::new();
+        for place in &session.places {
+            rows.extend(match place.form {
+                Form::Keys => of_keys(session, place).await?,
+                Form::Folder { .. } => of_folder(session, place).await?,
+            });
+        }
+        let fixed: Vec<_> = session.plan.sources.iter().filter_map(fixed).collect();
+        let running = kernels::search(session.environment).await.running;
+        Ok((rows, fixed, holders(&running)))
+    })?;
+    let text = if common.json { json_text(&rows, &fixed, &holders) } else { text(&rows, &fixed, &holders) };
+    Ok(Outcome { text, code: 0 })
+}
+
+/// The keys of one secret.
+async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
+    let stored = session.stored(place, &place.path);
+    let content = stored.current().await?;
+    let metadata = metadata(stored, !content.keys.is_empty()).await;
+    let row = |(key, _): &(String, _)| {
+        let note = Note::read(place, key, &metadata);
+        // The secret's version counts for every key; what we wrote ourselves tells the key's own.
+        let version = note.version.or(content.version);
+        let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| state.created_time.clone());
+        Row {
+            name: place.variable(key),
+            place: place.path.clone(),
+            source: place.path.clone(),
+            version: content.version,
+            time,
+            note,
+        }
+    };
+    Ok(content.keys.iter().map(row).collect())
+}
+
+/// What the metadata says, where there is one and the policy lets us read it: without it, names are still
+/// worth listing.
+async fn metadata(stored: Stored<'_>, is_there: bool) -> Metadata {
+    if stored.is_versioned() && is_there { stored.metadata().await.unwrap_or_default() } else { Metadata::default() }
+}
+
+/// The secrets of a folder. Those that are deleted are left out, as a launch does.
+async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
+    let names = match list(session.client, &place.mount, &place.path).await {
+        Err(none) if none.kind() == Kind::PathMissing => Vec::new(),
+        listed => listed?,
+    };
+    let mut rows = Vec::new();
+    for key in names {
+        let path = place.path_of(&key);
+        let stored = session.stored(place, &path);
+        let metadata = metadata(stored, true).await;
+        let state = metadata.versions.get(&metadata.current_version);
+        if state.is_some_and(|state| !state.is_readable()) {
+            continue;
+        }
+        let version = Some(metadata.current_version).filter(|version| *version > 0);
+        let time = state.map(|state| state.created_time.clone());
+        let note = Note::read(place, &key, &metadata);
+        rows.push(Row { name: place.variable(&key), place: place.path.clone(), source: path, note, version, time });
+    }
+    Ok(rows)
+}
+
+/// A source that gives fixed names, and what it is; no command changes these.
+fn fixed(source: &SourceSpec) -> Option<(String, &'static str)> {
+    let path = source.path.as_written().to_owned();
+    match source.kind {
+        SourceKind::Kv if source.field.is_some() || source.fields.is_some() => Some((path, "fixed names")),
+        SourceKind::Kv | SourceKind::KvFolder => None,
+        SourceKind::Database | SourceKind::Read => Some((path, "made anew for each launch")),
+    }
+}
+
+fn holders(running: &[kernels::Running]) -> Vec<Holder> {
+    let mut holders = Vec::new();
+    for kernel in running {
+        for (name, variable) in kernel.record.iter().flat_map(|record| &record.variables) {
+            let (kernel, name, path) = (stem(&kernel.file), name.clone(), variable.path.clone());
+            holders.push(Holder { kernel, name, path, version: variable.version });
+        }
+    }
+    holders
+}
+
+impl Row {
+    fn holders<'h>(&'h self, all: &'h [Holder]) -> impl Iterator<Item = &'h Holder> {
+        all.iter().filter(|holder| holder.name == self.name && holder.path == self.source)
+    }
+}
+
+fn text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
+    let mut text = String::new();
+    let width = |of: &dyn Fn(&Row) -> usize, least| rows.iter().map(of).max().unwrap_or(0).max(least);
+    let names = width(&|row| one_line(&row.name).chars().count(), "NAME".len());
+    let kinds = width(&|row| row.note.kind.name().len(), "KIND".len());
+    let mut source = None;
+    for row in rows {
+        if source != Some(&row.place) {
+            source = Some(&row.place);
+            let _ = writeln!(text, "{}", one_line(&row.place));
+        }
+        let version = row.version.map_or_else(|| "-".to_owned(), |version| format!("v{version}"));
+        let day = row.time.as_deref().map_or("-", |time| time.get(..16).unwrap_or(time)).replace('T', " ");
+        let (name, kind) = (one_line(&row.name), row.note.kind.name());
+        let _ = write!(text, "  {name:names$}  {kind:kinds$}  {version:>4}  {day:16}");
+        if let Some(by) = &row.note.by {
+            let _ = write!(text, "  by {}", one_line(by));
+        }
+        if !row.note.description.is_empty() {
+            let _ = write!(text, "  {}", one_line(&row.note.description));
+        }
+        let held = held(row, holders);
+        let _ = writeln!(text, "{}{held}", if held.is_empty() { "" } else { "  " });
+    }
+    for (path, what) in fixed {
+        let _ = writeln!(text, "{}\n  ({what})", one_line(path));
+    }
+    let _ = writeln!(text, "secrets: {}", rows.len());
+    text
+}
+
+/// Which kernels have which version, in a few words.
+fn held(row: &Row, holders: &[Holder]) -> String {
+    let mut versions: Vec<(Option<u64>, usize)> = Vec::new();
+    for holder in row.holders(holders) {
+        match versions.iter_mut().find(|(version, _)| *version == holder.version) {
+            Some((_, count)) => *count += 1,
+            None => versions.push((holder.version, 1)),
+        }
+    }
+    let words: Vec<_> = versions
+        .iter()
+        .map(|(version, count)| {
+            let kernels = format!("{count} kernel{}", if *count == 1 { "" } else { "s" });
+            version.map_or_else(|| format!("in {kernels}"), |version| format!("v{version} in {kernels}"))
+        })
+        .collect();
+    if words.is_empty() { String::new() } else { format!("({})", words.join(", ")) }
+}
+
+fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
+    let object = |row: &Row| -> Value {
+        let kernels: Vec<_> =
+            row.holders(holders).map(|holder| json!({ "kernel": holder.kernel, "version": holder.version })).collect();
+        json!({
+            "name": row.name,
+            "source": row.source,
+            "kind": row.note.kind.name(),
+            "description": row.note.description,
+            "version": row.version,
+            "time": row.time,
+            "by": row.note.by,
+            "kernels": kernels,
+        })
+    };
+    let secrets: Vec<_> = rows.iter().map(object).collect();
+    let fixed: Vec<_> = fixed.iter().map(|(path, what)| json!({ "source": path, "what": what })).collect();
+    format!("{:#}\n", json!({ "schema": SCHEMA, "secrets": secrets, "fixed": fixed }))
+}

@@ -1,0 +1,115 @@
+//! What is said of a secret beside its value: description, kind, who set it.
+//!
+//! It stands in the custom metadata of KV version 2, which Vault's own page shows too: for a secret of a
+//! folder under keys of its own, for one key of a secret as JSON under that key. Vault takes 64 entries
+//! of 512 bytes for each secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Description;
+use super::place::{Form, Place};
+use crate::error::{Error, Kind, Result};
+use crate::vault::kv_store::Metadata;
+
+/// The longest entry, in bytes.
+const LONGEST: usize = 512;
+/// The longest key of an entry, in bytes.
+const LONGEST_KEY: usize = 128;
+
+/// What a secret is for, as users tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretKind {
+    #[default]
+    Generic,
+    Password,
+    Key,
+    Token,
+}
+
+impl SecretKind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Password => "password",
+            Self::Key => "key",
+            Self::Token => "token",
+        }
+    }
+
+    /// The kind of that name; an unknown one, which another tool may have written, is generic.
+    fn from_name(name: &str) -> Self {
+        [Self::Password, Self::Key, Self::Token].into_iter().find(|kind| kind.name() == name).unwrap_or_default()
+    }
+}
+
+/// What is said of one secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) kind: SecretKind,
+    /// Who set the value last, as the login names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
+    /// The version that set the value last; other keys of the same secret may have changed it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<u64>,
+}
+
+impl Note {
+    /// What `metadata` says of `key`.
+    pub(super) fn read(place: &Place, key: &str, metadata: &Metadata) -> Self {
+        let Some(custom) = &metadata.custom else { return Self::default() };
+        match place.form {
+            Form::Keys => custom.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+            Form::Folder { .. } => Self {
+                description: custom.get("description").cloned().unwrap_or_default(),
+                kind: custom.get("kind").map_or_else(SecretKind::default, |kind| SecretKind::from_name(kind)),
+                by: custom.get("by").cloned(),
+                version: None,
+            },
+        }
+    }
+
+    /// The same with what `said` says.
+    pub(super) fn with(mut self, said: &Description) -> Self {
+        if let Some(text) = &said.text {
+            self.description.clone_from(text);
+        }
+        self.kind = said.kind.unwrap_or(self.kind);
+        self
+    }
+
+    /// The entries of custom metadata that say this of `key`.
+    pub(super) fn entries(&self, place: &Place, key: &str) -> Result<BTreeMap<String, Option<String>>> {
+        let kept = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let entries = match place.form {
+            Form::Keys => BTreeMap::from([(key.to_owned(), serde_json::to_string(self).ok())]),
+            Form::Folder { .. } => BTreeMap::from([
+                ("description".to_owned(), kept(&self.description)),
+                ("kind".to_owned(), kept(self.kind.name())),
+                ("by".to_owned(), self.by.clone()),
+            ]),
+        };
+        let too_long = |(name, text): (&String, &Option<String>)| {
+            name.len() > LONGEST_KEY || text.as_ref().is_some_and(|text| text.len() > LONGEST)
+        };
+        if entries.iter().any(too_long) {
+            let what = format!("the description of {key} is longer than Vault keeps ({LONGEST} bytes with its name)");
+            return Err(Error::new(Kind::Usage, what, "shorten it"));
+        }
+        Ok(entries)
+    }
+
+    /// The entries that remove what is said of `key`.
+    pub(super) fn none(place: &Place, key: &str) -> BTreeMap<String, Option<String>> {
+        match place.form {
+            Form::Keys => BTreeMap::from([(key.to_owned(), None)]),
+            Form::Folder { .. } => ["description", "kind", "by"].map(|name| (name.to_owned(), None)).into(),
+        }
+    }
+}

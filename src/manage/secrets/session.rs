@@ -1,0 +1,92 @@
+//! A login for the time of one command: the token of a login is revoked at its end, also when a signal
+//! ends the command.
+
+use super::Common;
+use super::place::{Place, places};
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::error::{Error, Result};
+use crate::launch::fetch::{REVOKE, ending, runtime};
+use crate::launch::source::Reader;
+use crate::launch::{self, Request};
+use crate::net::deadline::Deadline;
+use crate::sys::hardening::Hardening;
+use crate::sys::signals::{Caught, end_by, with_default_effect};
+use crate::vault::auth::{self, Identity};
+use crate::vault::client::Client;
+use crate::vault::kv_store::Stored;
+
+/// What a command works with: Vault, logged in, and the places of the configuration.
+pub(super) struct Session<'a> {
+    pub(super) client: &'a mut Client,
+    pub(super) plan: &'a Plan,
+    pub(super) environment: &'a Environment,
+    /// The user as the login names it, for "by whom".
+    pub(super) user: Option<String>,
+    pub(super) places: Vec<Place>,
+}
+
+impl Session<'_> {
+    /// Gives what follows the whole time again: a question may have taken long.
+    pub(super) fn extend(&mut self) {
+        self.client.renew(Deadline::after(self.plan.budget));
+    }
+
+    /// The secret at `path` in `place`.
+    pub(super) fn stored<'b>(&'b self, place: &'b Place, path: &'b str) -> Stored<'b> {
+        Stored::new(self.client, &place.mount, path)
+    }
+}
+
+/// Reads the configuration, logs in, and has `work` done.
+pub(super) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
+    let _ = Hardening::apply()?;
+    let environment = Environment::take();
+    let request = Request {
+        config: common.config.clone(),
+        timeout: common.timeout,
+        allow: common.allow.clone(),
+        ..Request::default()
+    };
+    let plan = launch::plan(&request, &environment)?;
+    let runtime = runtime()?;
+    let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
+    let outcome = runtime.block_on(async {
+        let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+        let session = auth::login(&mut client, &plan.login).await?;
+        let outcome = {
+            let working = async {
+                let identity = match session.identity.clone() {
+                    Some(identity) => identity,
+                    // Who it is names the user's own path, and stands beside what is written.
+                    None => auth::identity(&client).await.unwrap_or_default(),
+                };
+                let user = name_of(&identity);
+                let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity)).await?;
+                let mut session = Session { client: &mut client, plan: &plan, environment: &environment, user, places };
+                work(&mut session).await
+            };
+            let stopping = ending(&caught);
+            futures_util::pin_mut!(working, stopping);
+            tokio::select! {
+                biased;
+                signal = &mut stopping => Err(signal),
+                outcome = &mut working => Ok(outcome),
+            }
+        };
+        if session.revocable {
+            let _ = auth::revoke(&client, REVOKE).await;
+        }
+        Ok::<_, Error>(outcome)
+    });
+    runtime.shutdown_background();
+    drop(caught);
+    match outcome? {
+        Ok(outcome) => outcome,
+        Err(signal) => end_by(signal),
+    }
+}
+
+fn name_of(identity: &Identity) -> Option<String> {
+    ["username", "name", "service_account_name"].iter().find_map(|key| identity.metadata.get(*key).cloned())
+}

@@ -1,0 +1,88 @@
+//! A value as its user gives it: a hidden prompt, standard input or a file.
+//!
+//! What is typed or piped loses one final line end, because a shell's `echo` adds it; a file is taken as
+//! it is, because a key's own line end belongs to it.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Input;
+use crate::error::{Error, Kind, Result};
+use crate::manage::setup::ask::Asked;
+use crate::secret::SecretValue;
+
+/// The largest value: the most that one variable holds, with its name, `=` and NUL.
+pub(super) const LARGEST: usize = 131_071;
+/// The longest line that a terminal hands on.
+const TERMINAL_LINE: usize = 4095;
+
+/// Asks for, or reads, the value of `name`.
+pub(super) fn read(input: &Input, name: &str, yes: bool) -> Result<SecretValue> {
+    match input {
+        Input::File(path) => from_file(path),
+        Input::Standard if !yes && std::io::stdin().is_terminal() => {
+            let typed = Asked::new(false).unseen(&format!("value of {name} (not shown)"))?;
+            if typed.expose().len() >= TERMINAL_LINE {
+                let what = format!("a terminal hands on {TERMINAL_LINE} bytes of a line at most: the value may be cut");
+                return Err(Error::new(Kind::Usage, what, "give it with --file FILE, or on standard input"));
+            }
+            Ok(typed)
+        }
+        Input::Standard => {
+            let bytes = bounded(std::io::stdin(), "standard input")?;
+            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            Ok(SecretValue::new(text.strip_suffix(b"\r").filter(|_| text.len() < bytes.len()).unwrap_or(text).to_vec()))
+        }
+    }
+}
+
+fn from_file(path: &Path) -> Result<SecretValue> {
+    if path == Path::new("-") {
+        return bounded(std::io::stdin(), "standard input")
+            .map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)));
+    }
+    let unreadable = |cause: std::io::Error| {
+        let what = format!("the file {} can't be read: {}", path.display(), cause.kind());
+        Error::new(Kind::Usage, what, "check the path and its rights")
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        let what = format!("{} is not a plain file", path.display());
+        return Err(Error::new(Kind::Usage, what, "name a file, or give the value on standard input"));
+    }
+    bounded(file, &path.display().to_string()).map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)))
+}
+
+/// Reads `input` to its end, up to what a value may have.
+pub(super) fn bounded(input: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
+    input.take(LARGEST as u64 + 3).read_to_end(&mut bytes).map_err(|cause| {
+        Error::new(Kind::Usage, format!("{what} can't be read: {}", cause.kind()), "give the value in another way")
+    })?;
+    Ok(bytes)
+}
+
+/// Checks that a variable `name` can hold `value`.
+pub(super) fn check(name: &str, value: &SecretValue) -> Result<()> {
+    let refuse = |why: &str, advice: &str| {
+        Err(Error::new(Kind::BadValue, format!("the value for {name} {why}; nothing was written"), advice))
+    };
+    let Some(text) = value.expose_text() else {
+        return refuse("is not UTF-8", "store it encoded, as in `base64 FILE | jupyter vault secrets set NAME`");
+    };
+    if text.contains('\0') {
+        return refuse("holds a NUL byte, which no variable can", "store it encoded, as in base64");
+    }
+    if text.is_empty() {
+        return refuse("is empty", "give a value, or remove the secret with `secrets rm`");
+    }
+    if name.len() + text.len() + 2 > LARGEST + 1 {
+        return refuse(
+            "is longer than a variable can be (131,071 bytes with its name)",
+            "keep the large part in a file of its own, and its key here",
+        );
+    }
+    Ok(())
+}
