@@ -28,16 +28,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use jupyter_vault::config::env::Environment;
-use jupyter_vault::config::plan::Plan;
-use jupyter_vault::inject::Options;
-use jupyter_vault::inject::target::Target;
-use jupyter_vault::inject::turn::Turn;
-use jupyter_vault::kernel::client::Sockets;
-use jupyter_vault::kernel::connection::ConnectionFile;
-use jupyter_vault::kernel::endpoint::Channel;
-use jupyter_vault::launch::fetch::{Fetched, Form, Given};
-use jupyter_vault::launch::{self, Request};
+use jupyter_vault::internals;
+use jupyter_vault::internals::Channel;
+use jupyter_vault::internals::ConnectionFile;
+use jupyter_vault::internals::Environment;
+use jupyter_vault::internals::Options;
+use jupyter_vault::internals::Plan;
+use jupyter_vault::internals::Sockets;
+use jupyter_vault::internals::Target;
+use jupyter_vault::internals::Turn;
+use jupyter_vault::internals::{Fetched, Form, Given};
+use jupyter_vault::launch::Request;
 use jupyter_vault::secret::{SecretName, SecretValue};
 use serde_json::json;
 use support::openbao::Server;
@@ -88,7 +89,7 @@ fn measure(kernel: &Running) -> [f64; 5] {
     let folder = memory.path().to_str().unwrap();
     entries.push(CString::new(format!("JUPYTER_RUNTIME_DIR={folder}")).unwrap());
     let request = Request { secrets: vec!["secret/bench".to_owned()], ..Request::default() };
-    let plan = launch::plan(&request, &Environment::from_entries(entries)).unwrap();
+    let plan = internals::plan(&request, &Environment::from_entries(entries)).unwrap();
     let timed = |work: &mut dyn FnMut()| {
         // A kernel is idle some time after its last reply.
         std::thread::sleep(Duration::from_millis(5));

@@ -24,8 +24,7 @@ use tempfile::Builder;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result};
-use crate::launch::fetch::Given;
-use crate::launch::files::{is_ours, make_ours, ours_alone};
+use crate::sys::folder::{is_private, make_private, private};
 use crate::sys::process::{own, start_time};
 
 /// How long a record that another injection is about to write is waited for.
@@ -75,13 +74,11 @@ pub struct Record {
 
 impl Record {
     /// A record of now; `None` when there is no such process to be told from others.
-    #[must_use]
     pub fn new(connection_file: &Path, pid: u32, how: How, variables: BTreeMap<String, Variable>) -> Option<Self> {
         Some(Self::of((pid, start_time(pid)?), connection_file, how, variables))
     }
 
     /// A record of now for this process, which is about to become a kernel.
-    #[must_use]
     pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>) -> Option<Self> {
         Some(Self::of(own()?, connection_file, How::Launch, variables))
     }
@@ -101,7 +98,6 @@ impl Record {
     }
 
     /// What somebody remembers of a kernel whose process can't be seen.
-    #[must_use]
     pub fn unwritten(variables: BTreeMap<String, Variable>) -> Self {
         let how = How::Inject;
         Self { connection_file: PathBuf::new(), pid: 0, start_time: 0, how, at: String::new(), variables }
@@ -109,7 +105,6 @@ impl Record {
 
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
     /// folder `runtime`. One whose process is gone is none.
-    #[must_use]
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
         let record: Self = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
@@ -129,9 +124,6 @@ impl Record {
     }
 
     /// Writes it, readable by this user alone, in place of an earlier one.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the folder is not ours alone or has no room.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
         if fastrand::u32(..SWEEPS) == 0 {
@@ -139,28 +131,14 @@ impl Record {
         }
         Ok(())
     }
-
-    /// Whether the kernel has exactly `given`, of the same versions. What has no version may have changed.
-    #[must_use]
-    pub fn is_up_to_date(&self, given: &Given) -> bool {
-        self.variables.len() == given.len()
-            && given.iter().all(|(name, fetched)| {
-                self.variables.get(name.as_str()).is_some_and(|known| {
-                    known.path == fetched.path && known.version.is_some() && known.version == fetched.version
-                })
-            })
-    }
 }
 
 /// Writes `content` to `target`, in a folder of `runtime`, in place of an earlier one; only this user may read it.
-///
-/// # Errors
-/// [`Kind::Os`] when a folder is not ours alone or has no room.
 pub(crate) fn write_for_us(runtime: &Path, target: &Path, content: &[u8]) -> Result<()> {
     let folder = target.parent().unwrap_or(runtime);
-    if !is_ours(folder)? {
-        ours_alone(runtime)?;
-        make_ours(folder)?;
+    if !is_private(folder)? {
+        private(runtime)?;
+        make_private(folder)?;
     }
     let written = || -> std::io::Result<()> {
         let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
@@ -178,7 +156,7 @@ pub(crate) fn write_for_us(runtime: &Path, target: &Path, content: &[u8]) -> Res
 /// whoever writes to say: `None`.
 #[cfg(feature = "inject")]
 pub(crate) async fn lock(runtime: &Path) -> Option<Flock<File>> {
-    ours_alone(runtime).ok()?;
+    private(runtime).ok()?;
     let end = Instant::now() + LOCK;
     loop {
         match Flock::lock(File::open(runtime).ok()?, FlockArg::LockExclusiveNonblock) {
@@ -189,15 +167,7 @@ pub(crate) async fn lock(runtime: &Path) -> Option<Flock<File>> {
     }
 }
 
-/// Where the values of `given` are from.
-#[must_use]
-pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
-    let origin = |path: &String, version| Variable { path: path.clone(), version };
-    given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
-}
-
 /// A connection file's name, or a record's, without `.json`.
-#[must_use]
 pub fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

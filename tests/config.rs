@@ -18,9 +18,9 @@ mod support;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use jupyter_vault::config::file;
-use jupyter_vault::config::locations::Locations;
 use jupyter_vault::error::Kind;
+use jupyter_vault::internals::Locations;
+use jupyter_vault::internals::parse_config;
 use serde_json::json;
 use support::faults::{Faults, Reply, relay_to};
 use support::launcher::{Outcome, Scratch, run};
@@ -77,7 +77,7 @@ fn the_system_files_come_after_the_users_in_their_order() {
     assert_eq!(merged.text("vault.namespace"), Some("user"));
     assert_eq!(merged.text("vault.client_cert"), Some("local"));
     assert!(merged.origin("vault.client_cert").ends_with("2.toml:3)"));
-    let environment = jupyter_vault::config::env::Environment::from_entries([c"HOME=/home/ada".to_owned()]);
+    let environment = jupyter_vault::internals::Environment::from_entries([c"HOME=/home/ada".to_owned()]);
     let usual: Vec<_> = Locations::new(None, &environment).usual;
     let expected = ["/home/ada/.jupyter/vault.toml", "/usr/local/etc/jupyter/vault.toml", "/etc/jupyter/vault.toml"];
     assert_eq!(usual, expected.map(std::path::PathBuf::from));
@@ -252,11 +252,11 @@ fn every_setting_of_the_documented_example_is_known() {
     let examples: Vec<_> = readme.split("```toml").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!examples.is_empty());
     for example in examples {
-        if let Err(error) = file::parse(example, Path::new("README.md")) {
+        if let Err(error) = parse_config(example, Path::new("README.md")) {
             panic!("{error}\n{example}");
         }
     }
-    let wrong = file::parse("[vault]\nx = 1", Path::new("x.toml")).unwrap_err();
+    let wrong = parse_config("[vault]\nx = 1", Path::new("x.toml")).unwrap_err();
     assert_eq!(wrong.kind(), Kind::Config);
 }
 

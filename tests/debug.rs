@@ -4,12 +4,13 @@
 use std::ffi::CString;
 use std::time::Duration;
 
-use jupyter_vault::config::env::Environment;
-use jupyter_vault::config::plan::Plan;
 use jupyter_vault::error::{Error, Kind};
-use jupyter_vault::net::deadline::Deadline;
-use jupyter_vault::vault::client::Client;
-use jupyter_vault::vault::transport::{Call, Reply, Transport};
+use jupyter_vault::internals::Client;
+use jupyter_vault::internals::Deadline;
+use jupyter_vault::internals::Environment;
+use jupyter_vault::internals::Plan;
+use jupyter_vault::internals::Reply;
+use jupyter_vault::internals::{Call, Transport};
 
 #[test]
 fn nothing_that_holds_a_credential_shows_it() {
@@ -27,7 +28,7 @@ fn nothing_that_holds_a_credential_shows_it() {
     let shown = runtime.block_on(async {
         let deadline = Deadline::after(Duration::from_secs(1));
         let mut client = Client::new(&plan.server, deadline).unwrap();
-        let jupyter_vault::config::plan::Login::Token(token) = &plan.login else { panic!("a token") };
+        let jupyter_vault::internals::Login::Token(token) = &plan.login else { panic!("a token") };
         client.use_token(token).unwrap();
         let transport = Transport::new(&plan.server, deadline).unwrap();
         format!("{client:?} {transport:?}")

@@ -46,7 +46,7 @@ fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
         let scratch = Scratch::new();
         // A copy: a work tree's files may be anybody's.
         let copy = scratch.file("vault.toml", std::fs::read(&file).unwrap());
-        let layer = jupyter_vault::config::file::read(&copy).unwrap().expect("a file");
+        let layer = jupyter_vault::internals::read_config(&copy).unwrap().expect("a file");
         assert!(layer.sources().is_some_and(|sources| !sources.is_empty()), "{}", file.display());
     }
     for script in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "sh")) {

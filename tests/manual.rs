@@ -18,7 +18,6 @@ mod support;
 use std::path::PathBuf;
 use std::process::Command;
 
-use clap::CommandFactory;
 use serde_json::json;
 use support::dialogue::Dialogue;
 use support::kernelspecs::succeed;
@@ -116,7 +115,7 @@ fn fish_completes_subcommands_flags_and_values() {
 
 #[test]
 fn every_subcommand_option_and_value_has_a_word_of_help() {
-    let whole = jupyter_vault::cli::Cli::command();
+    let whole = jupyter_vault::internals::definition();
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
     let mut options = 0;
     for command in shown {

@@ -18,6 +18,7 @@ mod support;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use serde_json::{Value, json};
 use support::launcher::{Outcome, Scratch, finish, run};
@@ -41,8 +42,8 @@ impl User {
     }
 
     fn new(name: &str, source: &str) -> Self {
+        static METHOD: Once = Once::new();
         let server = Server::shared();
-        static METHOD: std::sync::Once = std::sync::Once::new();
         METHOD.call_once(|| {
             server.enable_auth("userpass", "userpass");
             let own = |part: &str, may: &str| {

@@ -1,6 +1,6 @@
 //! Addresses: what is shown parses to the same again, and no password is ever shown.
 #![no_main]
-use jupyter_vault::config::address::Address;
+use jupyter_vault::internals::Address;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     if let Ok(address) = Address::parse(text, "VAULT_ADDR") {

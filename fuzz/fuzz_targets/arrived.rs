@@ -1,9 +1,9 @@
 //! Messages from a kernel: nothing without the key's signature, and never a panic.
 #![no_main]
-use jupyter_vault::kernel::endpoint::Channel;
-use jupyter_vault::kernel::link::Arrived;
-use jupyter_vault::kernel::message::Request;
-use jupyter_vault::kernel::signature::{Scheme, Signer};
+use jupyter_vault::internals::Channel;
+use jupyter_vault::internals::Arrived;
+use jupyter_vault::internals::KernelRequest as Request;
+use jupyter_vault::internals::{Scheme, Signer};
 
 libfuzzer_sys::fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>, Vec<u8>, bool)| {
     let (channel, header, parent, content, topic) = input;

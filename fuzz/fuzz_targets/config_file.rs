@@ -3,7 +3,7 @@
 use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Err(error) = jupyter_vault::config::file::parse(text, Path::new("vault.toml")) {
+    if let Err(error) = jupyter_vault::internals::parse_config(text, Path::new("vault.toml")) {
         assert_eq!(error.to_string().lines().count(), 2);
     }
 });

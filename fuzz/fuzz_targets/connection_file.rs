@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use jupyter_vault::error::Kind;
-use jupyter_vault::kernel::connection::ConnectionFile;
-use jupyter_vault::kernel::endpoint::{Channel, Endpoint};
+use jupyter_vault::internals::ConnectionFile;
+use jupyter_vault::internals::{Channel, Endpoint};
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     match ConnectionFile::parse(Path::new("fuzz.json"), text) {

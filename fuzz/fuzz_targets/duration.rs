@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Some(time) = jupyter_vault::config::value::parse_duration(text) {
+    if let Some(time) = jupyter_vault::internals::parse_duration(text) {
         assert!(!time.is_zero() && time <= Duration::from_secs(86_400));
     }
 });

@@ -1,6 +1,6 @@
 //! A secret's fields: every value is free of NUL, every key stands once, no error quotes a value.
 #![no_main]
-use jupyter_vault::vault::body::Fields;
+use jupyter_vault::internals::Fields;
 use serde_json::value::RawValue;
 
 libfuzzer_sys::fuzz_target!(|text: String| {

@@ -1,6 +1,6 @@
 //! kernel.json: what is wrapped is a kernelspec again, and unwrapped it is the same text.
 #![no_main]
-use jupyter_vault::kernelspec::edit::Spec;
+use jupyter_vault::internals::Spec;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let Ok(before) = Spec::parse(text) else { return };

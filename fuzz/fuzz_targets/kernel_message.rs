@@ -1,9 +1,9 @@
 //! Messages and what they are answered: nothing without the key's signature, and never a panic.
 #![no_main]
-use jupyter_vault::diagnose::answer::{Answer, answer};
+use jupyter_vault::internals::{Answer, answer};
 use jupyter_vault::error::{Error, Kind};
-use jupyter_vault::kernel::message::Request;
-use jupyter_vault::kernel::signature::{Scheme, Signer};
+use jupyter_vault::internals::KernelRequest as Request;
+use jupyter_vault::internals::{Scheme, Signer};
 
 libfuzzer_sys::fuzz_target!(|input: (Vec<Vec<u8>>, String, Vec<u8>)| {
     let (frames, kind, content) = input;

@@ -1,6 +1,6 @@
 //! Path templates: whatever fills the places, no segment is added and none climbs.
 #![no_main]
-use jupyter_vault::config::template::Template;
+use jupyter_vault::internals::Template;
 
 libfuzzer_sys::fuzz_target!(|input: (&str, &str)| {
     let (written, value) = input;

@@ -1,8 +1,8 @@
 //! Refusals: any status and body give one error of two lines.
 #![no_main]
-use jupyter_vault::config::address::Address;
-use jupyter_vault::vault::error::{Asked, Asker, refusal};
-use jupyter_vault::vault::transport::Reply;
+use jupyter_vault::internals::Address;
+use jupyter_vault::internals::{Asked, Asker, refusal};
+use jupyter_vault::internals::Reply;
 
 libfuzzer_sys::fuzz_target!(|input: (u16, Vec<u8>)| {
     let (status, body) = input;

@@ -1,7 +1,7 @@
 //! Messages of a websocket in both protocols, and what a server's file says.
 #![no_main]
-use jupyter_vault::server::discover::parse_server_file;
-use jupyter_vault::server::frames::{Parts, compose_json, compose_v1, parse_json, parse_json_with_buffers, parse_v1};
+use jupyter_vault::internals::parse_server_file;
+use jupyter_vault::internals::{Parts, compose_json, compose_v1, parse_json, parse_json_with_buffers, parse_v1};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for read in [parse_v1, parse_json, parse_json_with_buffers] {

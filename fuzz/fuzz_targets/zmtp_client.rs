@@ -1,9 +1,9 @@
 //! A connection of ours to a kernel that sends anything, plain and encrypted.
 #![no_main]
-use jupyter_vault::kernel::zmtp::command::Properties;
-use jupyter_vault::kernel::zmtp::curve_client::Pair;
-use jupyter_vault::kernel::zmtp::greeting::{self, Mechanism};
-use jupyter_vault::kernel::zmtp::peer::{Trust, connect};
+use jupyter_vault::internals::zmtp::Properties;
+use jupyter_vault::internals::zmtp::Pair;
+use jupyter_vault::internals::zmtp::{Mechanism, greet};
+use jupyter_vault::internals::zmtp::{Trust, connect};
 use tokio::io::AsyncWriteExt;
 
 libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
@@ -18,7 +18,7 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
             Trust::Null
         };
         if greets {
-            theirs.write_all(&greeting::compose(mechanism, true)).await.expect("there is room");
+            theirs.write_all(&greet(mechanism, true)).await.expect("there is room");
         }
         theirs.write_all(&bytes).await.expect("there is room");
         theirs.shutdown().await.expect("it closes");

@@ -1,8 +1,8 @@
 //! Frames, commands and greetings: what is decoded comes back when it is encoded.
 #![no_main]
-use jupyter_vault::kernel::zmtp::command::{Properties, compose, split};
-use jupyter_vault::kernel::zmtp::frame::{Decoded, decode, encode};
-use jupyter_vault::kernel::zmtp::greeting::{self, Mechanism};
+use jupyter_vault::internals::zmtp::{Properties, compose, split};
+use jupyter_vault::internals::zmtp::{Decoded, decode, encode};
+use jupyter_vault::internals::zmtp::{GREETING, Mechanism, check_greeting};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(Decoded::Frame(frame, length)) = decode(bytes) {
@@ -17,8 +17,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(properties) = Properties::parse(bytes) {
         assert_eq!(Properties::parse(&properties.compose()), Ok(properties));
     }
-    if let Some(greeting) = bytes.first_chunk::<{ greeting::LENGTH }>() {
-        let _ = greeting::check(greeting, Mechanism::Null);
-        let _ = greeting::check(greeting, Mechanism::Curve);
+    if let Some(greeting) = bytes.first_chunk::<{ GREETING }>() {
+        let _ = check_greeting(greeting, Mechanism::Null);
+        let _ = check_greeting(greeting, Mechanism::Curve);
     }
 });

@@ -1,8 +1,8 @@
 //! A whole connection, plain and encrypted, with a peer that sends anything.
 #![no_main]
-use jupyter_vault::kernel::zmtp::command::Properties;
-use jupyter_vault::kernel::zmtp::greeting::{self, Mechanism};
-use jupyter_vault::kernel::zmtp::peer::{Security, accept};
+use jupyter_vault::internals::zmtp::Properties;
+use jupyter_vault::internals::zmtp::{Mechanism, greet};
+use jupyter_vault::internals::zmtp::{Security, accept};
 use tokio::io::AsyncWriteExt;
 
 libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         let mechanism = if curve { Mechanism::Curve } else { Mechanism::Null };
         let security = if curve { Security::Curve([7; 32].into()) } else { Security::Null };
         if greets {
-            theirs.write_all(&greeting::compose(mechanism, false)).await.expect("there is room");
+            theirs.write_all(&greet(mechanism, false)).await.expect("there is room");
         }
         theirs.write_all(&bytes).await.expect("there is room");
         theirs.shutdown().await.expect("it closes");

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::duration;
+use super::settings::duration;
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::secrets::parse::Format;
 use crate::manage::secrets::{self, Action, Common, Description, Input, SecretKind};
 
-/// `jupyter-vault secrets`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Secrets are stored where kernels get them from: in the sources of vault.toml that take any name (a `kv` source
@@ -22,7 +21,7 @@ secret/users/{metadata.username}, or the only one. No command shows a value.
   pass openai | jupyter-vault secrets set OPENAI_API_KEY       takes it from standard input
   jupyter-vault secrets set SSH_KEY --file ~/.ssh/id_ed25519   takes the file as it is
   jupyter-vault secrets import .env                            shows what will change, and asks")]
-pub struct Secrets {
+pub(super) struct Secrets {
     /// What to do.
     #[command(subcommand)]
     command: Command,
@@ -156,57 +155,45 @@ enum FileFormat {
 }
 
 /// Runs the subcommand.
-pub(crate) fn run(secrets: &Secrets) -> Result<Outcome> {
-    let (common, action) = match &secrets.command {
+pub(super) fn run(secrets: Secrets) -> Result<Outcome> {
+    let (common, action) = match secrets.command {
         Command::Set { name, file, said, common } => {
-            let input = file.clone().map_or(Input::Standard, Input::File);
-            (common, Action::Set { name: name.clone(), input, description: said.into() })
+            let input = file.map_or(Input::Standard, Input::File);
+            (common, Action::Set { name, input, description: said.into() })
         }
         Command::List { common } => (common, Action::List),
-        Command::Rm { names, common } => (common, Action::Remove { names: names.clone() }),
-        Command::Rename { name, new_name, common } => {
-            (common, Action::Rename { from: name.clone(), to: new_name.clone() })
-        }
-        Command::Describe { name, said, common } => {
-            (common, Action::Describe { name: name.clone(), description: said.into() })
-        }
-        Command::Versions { name, common } => (common, Action::Versions { name: name.clone() }),
-        Command::Restore { name, version, common } => {
-            (common, Action::Restore { name: name.clone(), version: *version })
-        }
+        Command::Rm { names, common } => (common, Action::Remove { names }),
+        Command::Rename { name, new_name, common } => (common, Action::Rename { from: name, to: new_name }),
+        Command::Describe { name, said, common } => (common, Action::Describe { name, description: said.into() }),
+        Command::Versions { name, common } => (common, Action::Versions { name }),
+        Command::Restore { name, version, common } => (common, Action::Restore { name, version }),
         Command::Import { file, format, dry_run, common } => {
             let format = format.map(|format| match format {
                 FileFormat::Env => Format::Dotenv,
                 FileFormat::Json => Format::Json,
                 FileFormat::Yaml => Format::Yaml,
             });
-            (common, Action::Import { file: file.clone(), format, dry_run: *dry_run })
+            (common, Action::Import { file, format, dry_run })
         }
     };
     secrets::run(&common.into(), &action)
 }
 
-impl From<&Shared> for Common {
-    fn from(shared: &Shared) -> Self {
-        Self {
-            config: shared.config.clone(),
-            timeout: shared.timeout,
-            to: shared.to.clone(),
-            allow: shared.allow.clone(),
-            json: shared.json,
-            yes: shared.yes,
-        }
+impl From<Shared> for Common {
+    fn from(shared: Shared) -> Self {
+        let Shared { config, to, timeout, allow, json, yes } = shared;
+        Self { config, timeout, to, allow, json, yes }
     }
 }
 
-impl From<&Said> for Description {
-    fn from(said: &Said) -> Self {
+impl From<Said> for Description {
+    fn from(said: Said) -> Self {
         let kind = said.kind.map(|kind| match kind {
             Kind::Generic => SecretKind::Generic,
             Kind::Password => SecretKind::Password,
             Kind::Key => SecretKind::Key,
             Kind::Token => SecretKind::Token,
         });
-        Self { text: said.description.clone(), kind }
+        Self { text: said.description, kind }
     }
 }

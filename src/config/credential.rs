@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 
 use super::env::Environment;
-use super::layer::{Layer, Origin};
+use super::layer::Layer;
+use super::origin::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -26,9 +27,6 @@ pub struct Credential {
 
 impl Credential {
     /// The credential as text for a request's body.
-    ///
-    /// # Errors
-    /// [`Kind::Credential`] when it is not UTF-8.
     pub fn text(&self) -> Result<&str> {
         self.value.expose_text().ok_or_else(|| {
             Error::new(Kind::Credential, format!("the credential in {} is not text", self.origin), "write it as UTF-8")
@@ -36,9 +34,6 @@ impl Credential {
     }
 
     /// Reads the file at `path`; what surrounds the credential is trimmed.
-    ///
-    /// # Errors
-    /// [`Kind::Credential`] when it can't be read, is empty, or too large to be one.
     pub fn read(path: &Path) -> Result<Self> {
         let trouble = |what: &str| {
             let advice = "check the path, and that the user who starts the kernel may read the file";
@@ -67,9 +62,6 @@ impl Credential {
 }
 
 /// Looks for a credential: in the file that setting `file_key` names, else in the first of `variables`.
-///
-/// # Errors
-/// [`Kind::Credential`] when the file that was named can't be used.
 pub fn find(
     layer: &Layer,
     environment: &Environment,
@@ -83,7 +75,6 @@ pub fn find(
 }
 
 /// The path in setting `key`: `~/` is the home, and a relative path in a file is relative to that file.
-#[must_use]
 pub fn path_setting(layer: &Layer, environment: &Environment, key: &str) -> Option<PathBuf> {
     let text = layer.text(key)?;
     if let Some(rest) = text.strip_prefix("~/") {

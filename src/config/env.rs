@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Key, SECRETS_VARIABLE, Type};
-use super::layer::{Layer, Origin};
+use super::layer::Layer;
+use super::origin::Origin;
 use super::source::SourceSpec;
 use super::value::{Value, parse_bool, parse_duration};
 use crate::error::{Error, Kind, Result};
@@ -42,7 +43,6 @@ const TELLTALE: &[&str] = &[
 /// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
 /// whatever begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and speaks of a token, secret, password
 /// and the like.
-#[must_use]
 pub fn is_credential(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     if name == SECRETS_VARIABLE {
@@ -73,14 +73,12 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     /// Takes the process's own environment; credentials are wiped from where they stood.
-    #[must_use]
     pub fn take() -> Self {
         let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
         Self { entries, credentials, home: OnceCell::new() }
     }
 
     /// An environment from entries of any origin, for other programs and for tests.
-    #[must_use]
     pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
         let (mut kept, mut credentials) = (Vec::new(), Vec::new());
         for entry in entries {
@@ -95,26 +93,17 @@ impl Environment {
     }
 
     /// Every entry that is no credential, as it came.
-    #[must_use]
     pub fn entries(&self) -> &[CString] {
         &self.entries
     }
 
-    /// Gives the entries away; the credentials are wiped.
-    #[must_use]
-    pub fn into_entries(self) -> Vec<CString> {
-        self.entries
-    }
-
     /// Whether there is a variable of that name, empty or not.
-    #[must_use]
     pub fn has(&self, name: &str) -> bool {
         let names = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
         names.into_iter().any(|(candidate, _)| candidate == name.as_bytes())
     }
 
     /// The value of `name` as bytes; an empty one is as if unset.
-    #[must_use]
     pub fn bytes(&self, name: &str) -> Option<&OsStr> {
         self.entries
             .iter()
@@ -125,9 +114,6 @@ impl Environment {
     }
 
     /// The value of `name` as text; an empty one is as if unset.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when the value is not UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         let credential = self.credential(name).map(|value| OsStr::from_bytes(value.expose()));
         match self.bytes(name).or(credential) {
@@ -143,13 +129,11 @@ impl Environment {
     }
 
     /// The value of `name` as a path.
-    #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.bytes(name).map(PathBuf::from)
     }
 
     /// The user's home: `HOME`, or what the system's user database says.
-    #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
         let of_the_user = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
         self.home.get_or_init(|| self.path("HOME").or_else(of_the_user)).clone()
@@ -162,7 +146,6 @@ impl Environment {
     }
 
     /// The credential in the variable `name`; an empty one is as if unset.
-    #[must_use]
     pub fn credential(&self, name: &str) -> Option<&SecretValue> {
         self.credentials
             .iter()
@@ -172,9 +155,6 @@ impl Environment {
     }
 
     /// The settings that variables make.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for a value of the wrong type, [`Kind::Usage`] for a malformed SPEC.
     pub fn layer(&self) -> Result<Layer> {
         let mut first = None;
         let layer = self.layer_leniently(&mut |problem| {

@@ -16,7 +16,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Type, find, nearest};
-use super::layer::{Layer, Origin};
+use super::layer::Layer;
+use super::origin::Origin;
 use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec};
 use super::template::Template;
 use super::value::{Value, parse_duration};
@@ -43,17 +44,11 @@ const SOURCE_KEYS: &[&str] = &[
 ];
 
 /// Reads the file at `path`; `None` when there is none.
-///
-/// # Errors
-/// [`Kind::ConfigFile`] when it can't be read or trusted, [`Kind::Config`] for what it says.
 pub fn read(path: &Path) -> Result<Option<Layer>> {
     read_text(path)?.map(|text| parse(&text, path)).transpose()
 }
 
 /// As [`read`], and what the file says wrongly does not hide the rest: `problem` is told of it.
-///
-/// # Errors
-/// [`Kind::ConfigFile`] when it can't be read or trusted.
 pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Option<Layer>> {
     Ok(read_text(path)?.map(|text| Reader { text: &text, path }.layer(problem)))
 }
@@ -93,7 +88,6 @@ fn read_text(path: &Path) -> Result<Option<String>> {
 }
 
 /// The error for a named file that does not exist.
-#[must_use]
 pub fn missing(path: &Path) -> Error {
     Error::new(
         Kind::ConfigFile,
@@ -103,9 +97,6 @@ pub fn missing(path: &Path) -> Error {
 }
 
 /// Parses the text of a vault.toml; `path` is for messages and origins.
-///
-/// # Errors
-/// [`Kind::Config`], naming file and line.
 pub fn parse(text: &str, path: &Path) -> Result<Layer> {
     let mut first = None;
     let layer = Reader { text, path }.layer(&mut |problem| {

@@ -88,13 +88,11 @@ pub const SECRETS_VARIABLE: &str = "JUPYTER_VAULT_SECRETS";
 pub const ON_ERROR_VARIABLE: &str = "JUPYTER_VAULT_ON_ERROR";
 
 /// The row of `name`.
-#[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
 /// The candidate that `word` was most likely meant to be, if one is near.
-#[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))

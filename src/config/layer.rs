@@ -2,37 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::origin::Origin;
 use super::source::{KnownMount, SourceSpec};
 use super::value::Value;
-
-/// Where a setting was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag on the command line.
-    Flag(&'static str),
-    /// An environment variable.
-    Variable(String),
-    /// A line of a file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => write!(out, "{flag}"),
-            Self::Variable(name) => write!(out, "{name}"),
-            Self::File { path, line } => write!(out, "{}:{line}", path.display()),
-        }
-    }
-}
 
 /// A value and where it was set. Debug output shows where alone: a proxy's URL may hold a password.
 #[derive(Clone)]
@@ -74,13 +48,11 @@ impl Layer {
     }
 
     /// The KV mounts that are known, the first one counting.
-    #[must_use]
     pub fn mounts(&self) -> &[KnownMount] {
         &self.mounts
     }
 
     /// Lays this layer over `lower`: what is set here stays, what is not comes from there.
-    #[must_use]
     pub fn over(mut self, lower: Self) -> Self {
         for (key, setting) in lower.settings {
             self.settings.entry(key).or_insert(setting);
@@ -91,7 +63,6 @@ impl Layer {
     }
 
     /// The setting of `key`, with its origin.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.get(key)
     }
@@ -102,19 +73,16 @@ impl Layer {
     }
 
     /// The sources, when any were set.
-    #[must_use]
     pub fn sources(&self) -> Option<&[SourceSpec]> {
         self.sources.as_deref()
     }
 
     /// Where `key` was set, for a message; the key's name when it was not set at all.
-    #[must_use]
     pub fn origin(&self, key: &str) -> String {
         self.get(key).map_or_else(|| key.to_owned(), |setting| format!("{key} ({})", setting.origin))
     }
 
     /// The text of `key`.
-    #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)?.value {
             Value::Text(ref text) => Some(text),
@@ -123,7 +91,6 @@ impl Layer {
     }
 
     /// The yes or no of `key`.
-    #[must_use]
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.get(key)?.value {
             Value::Bool(flag) => Some(flag),
@@ -132,7 +99,6 @@ impl Layer {
     }
 
     /// The time of `key`.
-    #[must_use]
     pub fn duration(&self, key: &str) -> Option<Duration> {
         match self.get(key)?.value {
             Value::Duration(duration) => Some(duration),
@@ -141,7 +107,6 @@ impl Layer {
     }
 
     /// The number of `key`.
-    #[must_use]
     pub fn count(&self, key: &str) -> Option<u64> {
         match self.get(key)?.value {
             Value::Count(count) => Some(count),
@@ -150,7 +115,6 @@ impl Layer {
     }
 
     /// The names of `key`.
-    #[must_use]
     pub fn names(&self, key: &str) -> Option<&[String]> {
         match self.get(key)?.value {
             Value::Names(ref names) => Some(names),

@@ -23,7 +23,6 @@ pub struct Locations {
 impl Locations {
     /// The usual places: `$JUPYTER_CONFIG_DIR` (else `~/.jupyter`), `/usr/local/etc/jupyter`,
     /// `/etc/jupyter`, as in Jupyter's own configuration path.
-    #[must_use]
     pub fn new(named: Option<&Path>, environment: &Environment) -> Self {
         let user =
             environment.path("JUPYTER_CONFIG_DIR").or_else(|| environment.home().map(|home| home.join(".jupyter")));
@@ -35,9 +34,6 @@ impl Locations {
     }
 
     /// Reads the files and merges them, the first one on top.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::ConfigFile`] or [`crate::error::Kind::Config`], naming file and line.
     pub fn read(&self) -> Result<Layer> {
         let mut merged = match &self.named {
             Some(path) => file::read(path)?.ok_or_else(|| file::missing(path))?,

@@ -6,13 +6,15 @@
 //! [`keys`] is the one table of all settings: the file reader, the environment reader and the
 //! documentation follow it.
 
-pub mod address;
 pub mod credential;
 pub mod env;
 pub mod file;
+pub mod folders;
 pub mod keys;
 pub mod layer;
 pub mod locations;
+pub mod login;
+pub mod origin;
 pub mod plan;
 pub mod server;
 pub mod source;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::Origin;
+use super::origin::Origin;
 use super::template::Template;
 use crate::error::{Error, Kind, Result};
 
@@ -26,7 +26,6 @@ pub struct KnownMount {
 
 impl KnownMount {
     /// Whether the secret or folder at `path` lies in it.
-    #[must_use]
     pub fn holds(&self, path: &str) -> bool {
         path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
@@ -76,7 +75,6 @@ pub struct SourceSpec {
 
 impl SourceSpec {
     /// A source of `kind` at `path`, with nothing else said.
-    #[must_use]
     pub const fn new(kind: SourceKind, path: Template, origin: Origin) -> Self {
         Self {
             kind,
@@ -95,7 +93,6 @@ impl SourceSpec {
     }
 
     /// Whether a variable called `name` that was read from `path` is one that this source may give.
-    #[must_use]
     pub fn may_give(&self, name: &str, path: &str) -> bool {
         let Some(name) = name.strip_prefix(self.prefix.as_deref().unwrap_or_default()) else { return false };
         if self.kind == SourceKind::KvFolder {
@@ -110,9 +107,6 @@ impl SourceSpec {
     }
 
     /// Reads a SPEC: `MOUNT/PATH`, `MOUNT/PATH#FIELD` or `MOUNT/PATH#FIELD=NAME`.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`] when it is none of these.
     pub fn from_spec(spec: &str, origin: &Origin) -> Result<Self> {
         let malformed = |why: &str| {
             Error::new(
@@ -142,9 +136,6 @@ impl SourceSpec {
     }
 
     /// What can't stand together, said of the source's own line.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let one_value = self.field.is_some() || self.url.is_some();
         let has = |what: bool, key: &str, kinds: &[SourceKind]| {

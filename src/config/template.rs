@@ -35,18 +35,12 @@ pub struct Template {
 
 impl Template {
     /// Parses a path. One trailing `/` is dropped.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with it.
     pub fn parse(written: &str) -> Result<Self, String> {
         let template = Self::parse_folder(written)?;
         if template.written.contains('/') { Ok(template) } else { Err("names a mount and no path below it".to_owned()) }
     }
 
     /// Parses the path of a folder, which may be a mount itself.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with it.
     pub fn parse_folder(written: &str) -> Result<Self, String> {
         let path = written.strip_suffix('/').unwrap_or(written);
         let mut parts = Vec::new();
@@ -68,7 +62,6 @@ impl Template {
     }
 
     /// The path as it was written.
-    #[must_use]
     pub fn as_written(&self) -> &str {
         &self.written
     }
@@ -82,21 +75,16 @@ impl Template {
     }
 
     /// Whether `path` may be this one, filled in.
-    #[must_use]
     pub fn fits(&self, path: &str) -> bool {
         fits(&self.parts, path)
     }
 
     /// Whether a place asks for what only the login (or a look-up of the token) tells.
-    #[must_use]
     pub fn needs_identity(&self) -> bool {
         self.places().any(|place| matches!(place, Place::EntityId | Place::Metadata(_)))
     }
 
     /// Fills the places with what `value_of` gives.
-    ///
-    /// # Errors
-    /// What `value_of` says, or [`Kind::Config`] when a value is not one segment.
     pub fn fill(&self, value_of: &mut dyn FnMut(&Place) -> Result<String>) -> Result<String> {
         let mut path = String::new();
         for part in &self.parts {
@@ -139,7 +127,6 @@ fn fits(parts: &[Part], text: &str) -> bool {
 }
 
 /// How a place is written, without its braces.
-#[must_use]
 pub fn name_of(place: &Place) -> String {
     match place {
         Place::EntityId => "entity_id".to_owned(),

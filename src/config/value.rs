@@ -18,7 +18,6 @@ pub enum Value {
 }
 
 /// Reads a yes or no as Go's `strconv.ParseBool` does; `None` for anything else.
-#[must_use]
 pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
@@ -29,7 +28,6 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 
 /// Reads a time: a number of seconds (`10`, `2.5`) or Go's form (`1m30s`, `500ms`). Not negative, not
 /// zero, at most a day; `None` for anything else.
-#[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let total = match text.parse::<f64>() {
         Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => seconds,

@@ -42,7 +42,6 @@ pub struct Cell {
 
 /// Answers a request, on whichever channel it came: as in ipykernel, control takes those of shell too.
 /// `error` is why there is no real kernel.
-#[must_use]
 pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
     let content = &request.content;
     match request.header.msg_type.as_str() {
@@ -114,7 +113,6 @@ fn cursor(content: &Value) -> usize {
 }
 
 /// The reply to a cell that ended with an error, from that error's content.
-#[must_use]
 pub fn failed(count: u64, failure: &Value) -> Value {
     let mut reply = failure.clone();
     reply["status"] = json!("error");
@@ -125,7 +123,6 @@ pub fn failed(count: u64, failure: &Value) -> Value {
 }
 
 /// The reply to a cell that was not run, because one before it failed.
-#[must_use]
 pub fn aborted(count: u64) -> Value {
     json!({"status": "aborted", "execution_count": count, "user_expressions": {}, "payload": []})
 }

@@ -25,7 +25,6 @@ pub struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     /// Starts one; it goes on while [`Attempt::outcome`] is waited for.
-    #[must_use]
     pub fn start(launch: &'a Launch<'a>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let work = Box::pin(async move {
@@ -41,7 +40,6 @@ impl<'a> Attempt<'a> {
     }
 
     /// When it began to read the configuration.
-    #[must_use]
     pub const fn begun(&self) -> Instant {
         self.begun
     }
@@ -54,9 +52,6 @@ impl<'a> Attempt<'a> {
     }
 
     /// Waits for the outcome of an attempt, for ever if there is none.
-    ///
-    /// # Errors
-    /// Nothing in it, when the attempt was stopped; else the launch's own error is inside.
     pub async fn outcome(attempt: Option<&mut Self>) -> Attempted {
         match attempt {
             Some(attempt) => attempt.work.as_mut().await,

@@ -28,7 +28,6 @@ pub struct Shown<'a> {
 }
 
 /// Whether secrets are what is missing; else the kernel's own command is.
-#[must_use]
 pub const fn lacks_secrets(error: &Error) -> bool {
     !matches!(error.kind(), Kind::CommandNotFound | Kind::CommandNotExecutable)
 }
@@ -55,13 +54,11 @@ impl Shown<'_> {
     }
 
     /// A MIME bundle with text and HTML: the content of a `display_data` message.
-    #[must_use]
     pub fn display(&self) -> Value {
         json!({"data": {"text/plain": self.text(), "text/html": self.html()}, "metadata": {}, "transient": {}})
     }
 
     /// The content of an `error` message, and of a reply with that status.
-    #[must_use]
     pub fn failure(&self) -> Value {
         json!({
             "ename": self.name(),
@@ -71,13 +68,11 @@ impl Shown<'_> {
     }
 
     /// As text: the two lines, and what can be done.
-    #[must_use]
     pub fn text(&self) -> String {
         format!("{}\n\n{}\nIn a terminal: {}", self.error, self.outlook(), self.command)
     }
 
     /// The same as HTML that needs no style sheet and runs no script.
-    #[must_use]
     pub fn html(&self) -> String {
         let [what, advice, command] = [self.error.what(), self.error.advice(), &self.command].map(escaped);
         format!(
@@ -96,13 +91,11 @@ impl Shown<'_> {
 }
 
 /// The content of a reply whose cell came when the launch had just succeeded.
-#[must_use]
 pub fn run_again() -> Value {
     json!({"ename": READY, "evalue": RUN_AGAIN, "traceback": [format!("{READY}: {RUN_AGAIN}")]})
 }
 
 /// What is shown above that: a MIME bundle.
-#[must_use]
 pub fn ready() -> Value {
     let html = format!(
         "<div style=\"border-left: 4px solid var(--jp-success-color1, #388e3c); padding: 0.3em 0.9em\">{RUN_AGAIN}</div>"
@@ -111,7 +104,6 @@ pub fn ready() -> Value {
 }
 
 /// The command line that fails in a terminal as the launch did, and does nothing where it succeeds.
-#[must_use]
 pub fn by_hand(request: &Request, error: &Error) -> String {
     if !lacks_secrets(error) {
         let program = request.command.first().map(|program| program.to_string_lossy());

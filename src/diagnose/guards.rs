@@ -1,21 +1,17 @@
 //! What ends the diagnostic kernel from outside: signals, the death of Jupyter, a connection file that
 //! is gone.
 //!
-//! All of them are descriptors that become readable, so that waiting costs no wake-up. Jupyter's process
-//! is the one that `JPY_PARENT_PID` names, as ipykernel has it, and not the parent: between the two may
-//! stand a script or a remote shell that ends at once.
+//! All of them are descriptors that become readable, so that waiting costs no wake-up.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::config::env::Environment;
-use crate::sys::pidfd;
+use crate::sys::parent::Parent;
 use crate::sys::readable::{FileWatch, readable};
 use crate::sys::signals::Held;
 
@@ -32,37 +28,11 @@ pub enum Why {
     NobodyCame,
 }
 
-/// What is known of Jupyter's process.
-#[derive(Debug)]
-pub enum Parent {
-    /// Nothing: nobody said which one it is, or the system does not let it be watched.
-    Unknown,
-    /// It runs, and this is its descriptor.
-    Runs(OwnedFd),
-    /// It had ended before anybody looked.
-    Gone,
-}
-
-impl Parent {
-    /// The process that `JPY_PARENT_PID` names. A number that can't be one's is none, as is 1: that one is a
-    /// container's, and never goes away. One that nobody has and that is larger than ours is from outside of a
-    /// sandbox (bwrap, unshare), where the numbers begin anew: a parent is older than its child.
-    #[must_use]
-    pub fn of(environment: &Environment) -> Self {
-        let named = environment.bytes("JPY_PARENT_PID").and_then(|pid| pid.to_str()?.trim().parse().ok());
-        match named.filter(|pid| *pid > 1).map(|pid| pidfd::open(Pid::from_raw(pid))) {
-            Some(Ok(process)) => Self::Runs(process),
-            Some(Err(Errno::ESRCH)) if named < Some(Pid::this().as_raw()) => Self::Gone,
-            _ => Self::Unknown,
-        }
-    }
-
-    fn watch(self) -> Watched<AsyncFd<OwnedFd>> {
-        match self {
-            Self::Runs(process) => readable(process).map_or(Watched::Not, Watched::By),
-            Self::Gone => Watched::Gone,
-            Self::Unknown => Watched::Not,
-        }
+fn watch(parent: Parent) -> Watched<AsyncFd<OwnedFd>> {
+    match parent {
+        Parent::Runs(process) => readable(process).map_or(Watched::Not, Watched::By),
+        Parent::Gone => Watched::Gone,
+        Parent::Unknown => Watched::Not,
     }
 }
 
@@ -82,16 +52,13 @@ pub struct Guards {
 
 impl Guards {
     /// Sets them up; must be called in a runtime.
-    ///
-    /// # Errors
-    /// What the system says when it has no descriptor for signals. A file that can't be watched is not.
     pub fn new(parent: Parent, file: &Path) -> nix::Result<Self> {
         let watched = match FileWatch::new(file) {
             Ok(watch) => readable(watch).map_or(Watched::Not, |watch| Watched::By((watch, file.to_owned()))),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Watched::Gone,
             Err(_) => Watched::Not,
         };
-        Ok(Self { signals: readable(Held::new()?).map_err(|_| Errno::EMFILE)?, parent: parent.watch(), file: watched })
+        Ok(Self { signals: readable(Held::new()?).map_err(|_| Errno::EMFILE)?, parent: watch(parent), file: watched })
     }
 
     /// Waits for the next thing to come.
@@ -104,7 +71,6 @@ impl Guards {
     }
 
     /// A signal that came while nobody looked, and that ends the process; an interrupt is over by now.
-    #[must_use]
     pub fn last_word(&self) -> Option<Why> {
         let signals = std::iter::from_fn(|| self.signals.get_ref().take());
         signals.filter(|signal| *signal != Signal::SIGINT).last().map(Why::Signal)

@@ -42,7 +42,6 @@ const ALONE: &str = "alone";
 
 /// Starts the process that holds `connections` back until `listeners` are connected to `iopub`. What it
 /// gives must be kept until the kernel is executed. Best effort: without it, the kernel starts all the same.
-#[must_use]
 pub fn start(connections: &[OwnedFd], iopub: &Endpoint, listeners: usize) -> Option<PipeWriter> {
     if connections.is_empty() {
         return None;

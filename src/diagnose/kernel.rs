@@ -8,6 +8,7 @@
 
 mod cells;
 mod hand_over;
+mod queue;
 mod requests;
 
 use std::collections::VecDeque;
@@ -22,8 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use self::hand_over::ENDING;
-use self::requests::{Running, Waiting};
+use self::queue::{ENDING, Running, Waiting};
 use super::attempt::{Attempt, Attempted};
 use super::cell::{self, Shown};
 use super::guards::{Guards, Why};
@@ -89,9 +89,6 @@ pub struct Kernel<'a> {
 
 impl<'a> Kernel<'a> {
     /// Binds all sockets of `file`; `error` is what cells will say.
-    ///
-    /// # Errors
-    /// [`Kind::PortTaken`].
     pub async fn bind(launch: &'a Launch<'a>, file: &ConnectionFile, error: Error) -> Result<Self> {
         let security = Rc::new(file.curve().map_or(Security::Null, |keys| Security::Curve((*keys.secret).into())));
         let (sender, events) = mpsc::channel(256);
@@ -119,9 +116,6 @@ impl<'a> Kernel<'a> {
     }
 
     /// Answers until it is over.
-    ///
-    /// # Errors
-    /// [`Kind::WrongSignature`] when the first to speak signs with another key than ours.
     pub async fn run(&mut self, guards: Guards) -> Result<Outcome> {
         let launch = self.launch;
         let limit = launch.parent().text(UNUSED_VARIABLE).ok().flatten().and_then(parse_duration);

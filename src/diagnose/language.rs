@@ -38,7 +38,6 @@ const TABLE: &[Row] = &[
 ];
 
 /// The name of the language of the kernel that was asked for.
-#[must_use]
 pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -> String {
     let beside = request.config.as_deref().and_then(Path::parent).and_then(declared);
     let named = || file.kernel_name().and_then(|name| folders(name, request, environment).find_map(|at| declared(&at)));
@@ -46,7 +45,6 @@ pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -
 }
 
 /// The content of `language_info`; every key that the protocol demands is there.
-#[must_use]
 pub fn info(language: &str) -> Value {
     let wanted = language.to_ascii_lowercase();
     let row = TABLE

@@ -34,18 +34,18 @@ use self::kernel::{Kernel, Outcome};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::argument;
 use crate::kernel::connection::ConnectionFile;
-use crate::launch::{Ended, Launch};
+use crate::launch::Launch;
 use crate::sys::signals::end_by;
 
-/// Stands in for the kernel after `failed`; returns only when that is over and it did not become one.
-#[must_use]
-pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&Error)) -> Ended {
+/// Stands in for the kernel after `failed`; returns when that is over and it did not become one, with the code
+/// to exit with.
+pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&Error)) -> Result<u8> {
     let file = match argument::connection_file(&launch.request().command) {
-        Ok(None) => return Ended::Failed(failed),
+        Ok(None) => return Err(failed),
         Ok(Some(file)) => file,
         Err(error) => {
             report(&failed);
-            return Ended::Failed(error);
+            return Err(error);
         }
     };
     let code = failed.kind().exit_code();
@@ -53,12 +53,12 @@ pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&E
         Ok(Outcome::Healed(ready, _until_then)) => {
             // What they hold is wiped: the credentials of the environment, the connection file's keys.
             drop((launch, file));
-            Ended::Failed(ready.execute())
+            Err(ready.execute())
         }
-        Ok(Outcome::ShutDown) => Ended::Diagnosed(0),
+        Ok(Outcome::ShutDown) => Ok(0),
         Ok(Outcome::Over(Why::Signal(signal))) => end_by(signal),
-        Ok(Outcome::Over(_)) => Ended::Diagnosed(code),
-        Err(error) => Ended::Failed(error),
+        Ok(Outcome::Over(_)) => Ok(code),
+        Err(error) => Err(error),
     }
 }
 

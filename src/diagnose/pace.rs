@@ -21,7 +21,6 @@ pub struct Pace {
 
 impl Pace {
     /// After a launch that failed with `kind`.
-    #[must_use]
     pub fn after(kind: Kind) -> Self {
         let mut pace = Self { pause: FIRST, last: kind, next: None };
         pace.failed(kind);
@@ -39,7 +38,6 @@ impl Pace {
     }
 
     /// When to try again; never, where only a person can help.
-    #[must_use]
     pub const fn next(&self) -> Option<Instant> {
         self.next
     }
@@ -47,7 +45,6 @@ impl Pace {
 
 /// Whether an attempt that nobody asked for may do good, and no harm: a refused login that is repeated
 /// locks the user out (Vault: "User lockout"), and a wrapping token that is gone stays gone.
-#[must_use]
 pub const fn is_worth_it(kind: Kind) -> bool {
     !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)
 }

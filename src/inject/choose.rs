@@ -8,15 +8,15 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::Args;
 use futures_util::StreamExt;
 
 use super::target::{Target, Way, add, is_whole_id, matching};
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
-use crate::config::plan::{Proxy, Tls, jupyter_runtime_dir};
+use crate::config::folders::jupyter_runtime_dir;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
+use crate::net::options::{Proxy, Tls};
 use crate::secret::SecretValue;
 use crate::server::address::Base;
 use crate::server::discover::Found;
@@ -30,26 +30,18 @@ const SHOWN: usize = 12;
 /// How many ports are tried at once.
 const AT_ONCE: usize = 64;
 
-/// What the command line says of kernels.
-#[derive(Debug, Default, Clone, Args)]
+/// Which kernels are meant.
+#[derive(Debug, Default, Clone)]
 pub struct Selection {
-    /// A kernel's id or its beginning, a notebook's path or name, or a connection file [default: the
-    /// only kernel that runs]
-    #[arg(value_name = "KERNEL")]
+    /// A kernel's id or its beginning, a notebook's path or name, or a connection file.
     pub kernel: Option<String>,
-    /// Every kernel: those of the runtime folder, or of the server at --url
-    #[arg(long, conflicts_with = "kernel")]
+    /// Every kernel of the runtime folder, or of the server at `url`.
     pub all: bool,
-    /// Look for kernels at this Jupyter server or gateway alone, and reach them through it; behind a
-    /// hub with its /user/NAME/
-    #[arg(long, value_name = "URL")]
+    /// The Jupyter server or gateway that alone is asked.
     pub url: Option<String>,
-    /// A file with the server's token [default: what the server's own file in the runtime folder says,
-    /// else JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN]
-    #[arg(long, value_name = "FILE")]
+    /// The file with that server's token.
     pub token_file: Option<PathBuf>,
-    /// The CA of the server's certificate, in place of the system's
-    #[arg(long, value_name = "FILE")]
+    /// The CA of its certificate, in place of the system's.
     pub ca_cert: Option<PathBuf>,
 }
 
@@ -65,9 +57,6 @@ pub struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// Reads the token and the CA, and sets up for the server, if one is named.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`], [`Kind::Credential`] or [`Kind::Config`].
     pub fn new(selection: &'a Selection, environment: &'a Environment) -> Result<Self> {
         let runtime = jupyter_runtime_dir(environment);
         let mut places = Self { selection, environment, runtime, server: None };
@@ -85,9 +74,6 @@ impl<'a> Places<'a> {
 
     /// Reads again what token the server of `--url` takes: it may have been started again with another, or the
     /// file may hold the next. Whether it is another one.
-    ///
-    /// # Errors
-    /// [`Kind::Credential`] or [`Kind::Config`].
     pub fn renew_token(&self) -> Result<bool> {
         let Some(server) = &self.server else { return Ok(false) };
         let own = self.found(server.address()).and_then(|found| found.token);
@@ -100,21 +86,16 @@ impl<'a> Places<'a> {
     }
 
     /// The server of `--url`, if one is named.
-    #[must_use]
     pub const fn named_server(&self) -> Option<&Rc<Server>> {
         self.server.as_ref()
     }
 
     /// The runtime folder.
-    #[must_use]
     pub fn runtime(&self) -> &Path {
         &self.runtime
     }
 
     /// The kernels that are meant, at least one.
-    ///
-    /// # Errors
-    /// [`Kind::NoSuchKernel`] when there is none, or several where one was meant; what a server says.
     pub async fn choose(&self, deadline: Deadline) -> Result<Vec<Target>> {
         let said = self.selection.kernel.as_deref();
         if let Some(server) = &self.server {
@@ -146,9 +127,6 @@ impl<'a> Places<'a> {
     }
 
     /// Every kernel that could be meant, and nothing said of it is no error.
-    ///
-    /// # Errors
-    /// What a server says.
     pub async fn list(&self, deadline: Deadline) -> Result<Vec<Target>> {
         let found = if let Some(server) = &self.server {
             self.of_server(server, deadline).await?
@@ -179,9 +157,6 @@ impl<'a> Places<'a> {
     }
 
     /// The kernels of the server of `--url` that are meant, and what it says of each; for who watches.
-    ///
-    /// # Errors
-    /// What the server says.
     pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
         let Some(server) = &self.server else { return Ok(Vec::new()) };
         let target = |kernel: &Listed, notebook| self.through(server, kernel.id.clone(), notebook);

@@ -28,7 +28,6 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// [`Change::until`] as Unix time in seconds.
-    #[must_use]
     pub fn until_unix(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }

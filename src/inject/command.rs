@@ -2,76 +2,45 @@
 
 use std::cell::Cell;
 use std::future::pending;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use nix::sys::signal::Signal;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::choose::{Places, Selection};
+use super::signal::{MOMENT, until_told};
 use super::target::Target;
 use super::turn::Turn;
 use super::{Options, Outcome, language};
-use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
-use crate::launch::fetch::{self, Given};
+use crate::launch::fetch;
+use crate::launch::given::{self, Given};
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 
-/// How often it is looked whether what was begun is over, once a signal came.
-const MOMENT: Duration = Duration::from_millis(20);
 /// The time for servers' lists.
 const LISTS: Duration = Duration::from_secs(20);
 
-/// `jupyter-vault inject`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The kernel's code asks for the values; they are in no code, file or output. A kernel that is busy is
-waited for, never interrupted.
-
-Exit codes, beside those of exec: 67 no such kernel, or several, 68 the kernel has ended, 72 malformed
-connection file, or not this user's, 74 the kernel or its server ended meanwhile, 76 another key than the
-connection file's, 79 not a kernel, 80 the kernel was busy, 81 the kernel lives and does not answer,
-82 the kernel failed, 83 the kernel's environment can't be set: restart it, 84 the Jupyter server wants a
-token, or another one, 85 the Jupyter server can't be reached, is not started, or failed, 86 what answers
-there is no Jupyter server.")]
-pub struct Inject {
-    /// Which kernels.
-    #[command(flatten)]
+/// What `inject` is told.
+#[derive(Debug)]
+pub struct Job {
     pub selection: Selection,
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Take these secrets in place of the configured sources: MOUNT/PATH, MOUNT/PATH#FIELD or
-    /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
-    #[arg(long, value_name = "SPEC")]
-    pub secrets: Vec<String>,
-    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Accept a secret of this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    pub allow: Vec<String>,
-    /// How long the kernel may be busy
-    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
+    /// Which secrets.
+    pub request: Request,
+    /// How long a kernel may be busy.
     pub wait: Duration,
-    /// Do not wait for a kernel that is busy, where it has subshells (ipykernel 7)
-    #[arg(long)]
+    /// Whether a busy kernel is not waited for, where it has subshells.
     pub now: bool,
-    /// Say which kernels there are, with their notebooks, and do nothing; Vault is not asked
-    #[arg(long)]
+    /// Whether the kernels are listed, and nothing is done.
     pub list: bool,
-    /// Say which kernels can be reached while they run, and how
-    #[arg(long)]
+    /// Whether the kernels' languages are listed, and nothing is done.
     pub list_languages: bool,
 }
 
@@ -92,19 +61,15 @@ impl std::fmt::Debug for Voice<'_> {
 }
 
 /// Does it.
-///
-/// # Errors
-/// The [`crate::error::Kind`] of whatever went wrong; of several kernels, that of the last that failed.
-pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
-    if arguments.list_languages {
+pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
+    if job.list_languages {
         (voice.say)(language::list().trim_end());
         return Ok(());
     }
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
     take_all_descriptors();
-    let outcome =
-        if arguments.list { list(&arguments.selection, &parent, voice) } else { attempt(arguments, &parent, voice) };
+    let outcome = if job.list { list(&job.selection, &parent, voice) } else { attempt(job, &parent, voice) };
     hardening.undo()?;
     outcome
 }
@@ -125,19 +90,17 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
     Ok(())
 }
 
-fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let Inject { selection, config, secrets, timeout, allow, wait, now, list: _, list_languages: _ } = arguments;
-    let request = Request { config, secrets, timeout, allow, ..Request::default() };
-    let plan = launch::plan(&request, parent)?;
-    let places = Places::new(&selection, parent)?;
+fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+    let plan = launch::plan(&job.request, parent)?;
+    let places = Places::new(&job.selection, parent)?;
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
         let options = Options {
             override_existing: plan.override_inherited,
-            wait,
-            now,
+            wait: job.wait,
+            now: job.now,
             unasked: false,
             folder: &plan.runtime_dir,
             holding,
@@ -151,30 +114,6 @@ fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Re
     system.shutdown_background();
     drop(caught);
     outcome.unwrap_or_else(|signal| end_by(signal))
-}
-
-/// Does `work` until one of the `caught` signals comes; then it ends as soon as nothing is left half-done:
-/// a token to be revoked, a kernel that may ask. The work gets the mark of that, and what tells it to stop.
-pub(super) async fn until_told(
-    caught: &Caught,
-    work: impl AsyncFnOnce(&Cell<Option<Instant>>, oneshot::Receiver<()>) -> Result<()>,
-) -> Result<Result<()>, Signal> {
-    let holding = Cell::new(None);
-    let (stop, stopped) = oneshot::channel();
-    let work = work(&holding, stopped);
-    tokio::pin!(work);
-    let signal = tokio::select! {
-        biased;
-        outcome = &mut work => return Ok(outcome),
-        signal = fetch::ending(caught) => signal,
-    };
-    let _ = stop.send(());
-    while holding.get().is_some_and(|until| Instant::now() < until) {
-        if timeout(MOMENT, &mut work).await.is_ok() {
-            break;
-        }
-    }
-    Err(signal)
 }
 
 /// What is to be fetched.
@@ -279,7 +218,7 @@ async fn each(
                 say(&unchanged(&target.name()));
                 continue;
             }
-            Ok(asked) => turn.give(asked, fetch::duplicate(&given), *progress).await,
+            Ok(asked) => turn.give(asked, given::duplicate(&given), *progress).await,
             Err(error) => Err(error),
         };
         match done {

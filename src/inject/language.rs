@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use super::KernelInfo;
 use super::code::{Change, bash, deno, octave, python, python_expression, python_file, r, tslab};
+use super::info::KernelInfo;
 
 /// How values get into a kernel.
 #[derive(Clone, Copy)]
@@ -180,7 +180,6 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// The row of a kernel.
-#[must_use]
 pub fn of(info: &KernelInfo) -> Option<&'static Row> {
     let language = info.language_info.name.to_ascii_lowercase();
     ROWS.iter().find(|row| {
@@ -189,7 +188,6 @@ pub fn of(info: &KernelInfo) -> Option<&'static Row> {
 }
 
 /// The row of a kernel whose process was started by `command`, where that leaves no doubt.
-#[must_use]
 pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
     let [program, arguments @ ..] = command else { return None };
     let name = program.rsplit(|byte| *byte == b'/').next()?;
@@ -203,7 +201,6 @@ pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
 }
 
 /// The table as text, a line each.
-#[must_use]
 pub fn list() -> String {
     let mut text = String::new();
     for row in ROWS {
@@ -227,7 +224,7 @@ fn is_identifier(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inject::LanguageInfo;
+    use crate::inject::info::LanguageInfo;
 
     fn row(implementation: &str, language: &str) -> Option<&'static str> {
         let language_info = LanguageInfo { name: language.to_owned() };

@@ -23,13 +23,17 @@
 //! - `watch`: the same for every kernel that appears, as long as it runs
 //! - `wait`: what is done while a kernel does not answer
 
+mod attempt;
 pub mod choose;
 pub mod code;
 pub mod command;
+mod info;
 pub mod language;
+pub mod link;
 mod one_shot;
 mod question;
 mod remembered;
+mod signal;
 mod subshell;
 pub mod target;
 pub mod turn;
@@ -42,16 +46,19 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
+use self::attempt::Taken;
 use self::code::Change;
+use self::info::KernelInfo;
 use self::language::{Row, Way};
 use self::question::Code;
 use self::wait::Wait;
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::{Arrived, Link};
+use crate::kernel::message::Arrived;
 use crate::record::Record;
 use crate::secret::SecretSet;
 
@@ -66,35 +73,8 @@ const GRACE: Duration = Duration::from_secs(15);
 const GRACE_UNASKED: Duration = Duration::from_secs(5);
 /// The same for whoever is told to stop.
 const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
-/// How long a kernel that has got the values may take to say so.
-const ANSWER: Duration = Duration::from_secs(30);
 /// The least time that an idle kernel has to answer.
 const LEAST: Duration = Duration::from_secs(1);
-
-/// What a kernel says of itself.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct KernelInfo {
-    /// Such as `ipython`.
-    #[serde(default)]
-    pub implementation: String,
-    /// The language.
-    #[serde(default)]
-    pub language_info: LanguageInfo,
-    /// What it can beyond the protocol's base, such as `kernel subshells`.
-    #[serde(default)]
-    pub supported_features: Vec<String>,
-    /// The session that it answers in, if that is its own: another one is another process.
-    #[serde(skip)]
-    pub session: Option<String>,
-}
-
-/// What a kernel says of its language.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct LanguageInfo {
-    /// Such as `python`.
-    #[serde(default)]
-    pub name: String,
-}
 
 /// How an injection is done.
 #[derive(Debug, Clone, Copy)]
@@ -127,9 +107,6 @@ pub struct Outcome {
 }
 
 /// Waits until the kernel is free to say what it is, for `wait` at most.
-///
-/// # Errors
-/// [`Kind::KernelBusy`], [`Kind::KernelSilent`]; whatever the link says.
 pub async fn kernel_info(link: &mut Link, wait: Duration, progress: &mut dyn FnMut(&str)) -> Result<KernelInfo> {
     kernel_info_on(link, Channel::Shell, wait, progress).await
 }
@@ -158,9 +135,6 @@ async fn kernel_info_on(
 
 /// Sets `wanted` in the kernel by the code of `row`; removes what we have set `before` and is not wanted any
 /// more. The kernel has just answered [`kernel_info`], or [`Options::unasked`] is set.
-///
-/// # Errors
-/// [`Kind::KernelBusy`], [`Kind::KernelFailed`], [`Kind::KernelCannot`]; whatever the link says.
 pub async fn inject(
     link: &mut Link,
     row: &Row,
@@ -226,39 +200,6 @@ pub async fn inject(
 fn whole_second(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs() + u64::from(since.subsec_nanos() > 0))
-}
-
-/// What became of code that was sent.
-enum Taken {
-    /// It ran, and the kernel has the variables but those that it kept as they were.
-    All { kept: Vec<String> },
-    /// It began too late to do anything, or was thrown away.
-    Late,
-    /// The kernel does not evaluate such code.
-    Unread,
-}
-
-/// The content of the request to execute `code`, and `expressions` after it.
-fn request(code: &str, expressions: &Value) -> Value {
-    json!({
-        "code": code, "silent": true, "store_history": false, "user_expressions": expressions,
-        "allow_stdin": true, "stop_on_error": false,
-    })
-}
-
-/// Whether a reply says that the request was thrown away, as after another client's error.
-fn not_begun(reply: &Arrived) -> bool {
-    matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
-}
-
-/// An error's text may quote anything; its class is one of a language's words.
-fn failed(class: &str) -> Error {
-    let class: String = class.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    Error::new(
-        Kind::KernelFailed,
-        format!("the kernel could not set the variables ({class})"),
-        "restart the kernel: a launch through jupyter-vault sets them before it starts",
-    )
 }
 
 fn cannot(kernel: &str, why: &str) -> Error {

@@ -11,12 +11,12 @@ use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::attempt::{ANSWER, Taken, not_begun, request};
 use super::code::Change;
 use super::wait::Wait;
-use super::{ANSWER, Taken, not_begun, request};
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Link;
 use crate::launch::files::one_shot;
 use crate::secret::{SecretSet, SecretValue};
 
@@ -53,7 +53,7 @@ pub(super) async fn attempt(
     })?;
     let beside = Beside::of(path);
     let id = link.send(Channel::Shell, "execute_request", None, &request(&code(path, change), &json!({}))).await?;
-    let mut replies = |message: &crate::kernel::link::Arrived| message.is("execute_reply", &id);
+    let mut replies = |message: &crate::kernel::message::Arrived| message.is("execute_reply", &id);
     let mut reply = patience.next(link, &mut replies).await?;
     if reply.is_none() && !file.exists() {
         patience.extend(Instant::now() + ANSWER);

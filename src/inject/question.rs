@@ -11,12 +11,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::attempt::{ANSWER, Taken, failed, not_begun, request};
 use super::code::Change;
 use super::wait::Wait;
-use super::{ANSWER, Taken, failed, not_begun, request};
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::{Arrived, Link};
+use crate::kernel::message::Arrived;
 use crate::secret::SecretSet;
 
 /// How long after it was sent an expression's question is answered: some seconds less than it waits.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::KernelInfo;
+use super::info::KernelInfo;
 use super::target::{Target, Way};
 use crate::error::Result;
 use crate::record::{Variable, write_for_us};
@@ -32,7 +32,6 @@ struct Remembered {
 }
 
 /// What the process that said `info` has by us, as far as that is known.
-#[must_use]
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
     let text = std::fs::read(path(runtime, &place, &target.id)).ok()?;
@@ -42,9 +41,6 @@ pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Opti
 }
 
 /// Keeps what that process has.
-///
-/// # Errors
-/// [`crate::error::Kind::Os`] when the folder is not ours alone or has no room.
 pub(super) fn keep(
     runtime: &Path,
     target: &Target,

@@ -11,17 +11,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::Outcome;
+use super::info::KernelInfo;
 use super::wait::Wait;
-use super::{KernelInfo, Outcome};
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Link;
 
 /// How long control may take to make or delete a subshell.
 const CONTROL: Duration = Duration::from_secs(10);
 
 /// Whether a kernel says that it has them.
-#[must_use]
 pub(super) fn are_supported(info: &KernelInfo) -> bool {
     info.supported_features.iter().any(|feature| feature == "kernel subshells")
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::Result;
+use crate::inject::link::Link;
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
 use crate::record::stem;
 use crate::server::discover;
@@ -47,14 +47,12 @@ pub struct Target {
 
 impl Target {
     /// The kernel of a connection file.
-    #[must_use]
     pub fn of_file(path: &Path) -> Self {
         let id = discover::id_of(path).unwrap_or("kernel").to_owned();
         Self { id, notebook: None, way: Way::File(path.to_owned()), file: Some(path.to_owned()) }
     }
 
     /// What its record and its messages call it: its connection file's stem, or its id on the server.
-    #[must_use]
     pub fn name(&self) -> String {
         match &self.way {
             Way::File(path) => stem(path),
@@ -63,9 +61,6 @@ impl Target {
     }
 
     /// Connects to it.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::KernelGone`], [`crate::error::Kind::NoSuchKernel`] and their kin.
     pub async fn link(&self, deadline: Deadline) -> Result<Link> {
         match &self.way {
             Way::File(path) => {
@@ -79,7 +74,6 @@ impl Target {
     }
 
     /// Its id, and its notebook.
-    #[must_use]
     pub fn shown(&self) -> String {
         self.notebook.as_ref().map_or_else(|| self.id.clone(), |notebook| format!("{} ({notebook})", self.id))
     }

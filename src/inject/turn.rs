@@ -10,14 +10,14 @@ use super::{
 };
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Link;
 use crate::launch::environment::fits;
-use crate::launch::fetch::{Form, Given};
 use crate::launch::files::{self, Written};
+use crate::launch::given::{Form, Given, is_up_to_date, origins};
 use crate::net::deadline::Deadline;
-use crate::record::{How, Record, Variable, lock, origins, stem};
+use crate::record::{How, Record, Variable, lock, stem};
 use crate::secret::SecretSet;
 use crate::sys::exec::Space;
 use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};
@@ -55,7 +55,6 @@ type Variables = BTreeMap<String, Variable>;
 
 impl<'a> Turn<'a> {
     /// A turn of `target`, whose record is read.
-    #[must_use]
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         Self { target, plan, options, before, process: OnceCell::new() }
@@ -78,10 +77,9 @@ impl<'a> Turn<'a> {
     }
 
     /// Whether the kernel has all of `given` already.
-    #[must_use]
     pub fn is_up_to_date(&self, given: &Given) -> bool {
         let parted = |record| self.parted(record, &origins(given)).0;
-        self.before.clone().map(parted).is_some_and(|record| record.is_up_to_date(given))
+        self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given))
     }
 
     /// What was set before, in two: what these sources give or may have given, and what came of others. The
@@ -102,9 +100,6 @@ impl<'a> Turn<'a> {
     }
 
     /// Connects, and waits until the kernel says what it is.
-    ///
-    /// # Errors
-    /// As [`Target::link`] and [`kernel_info`].
     pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
         self.ask_on(link, progress).await
@@ -112,9 +107,6 @@ impl<'a> Turn<'a> {
 
     /// Connects, and looks at the kernel's process: what it is by its command line, and whether it does
     /// something; asks where the answer is not plain.
-    ///
-    /// # Errors
-    /// As [`Turn::ask`].
     pub async fn look(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
         // Once connected: were it a later process that is found, the connection would be of no use.
@@ -155,9 +147,6 @@ impl<'a> Turn<'a> {
     }
 
     /// Gives the kernel its variables, and writes down which.
-    ///
-    /// # Errors
-    /// As [`inject`]; [`Kind::KernelCannot`].
     pub async fn give(
         self,
         (mut link, known): (Link, Known),

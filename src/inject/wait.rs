@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::{Arrived, Link};
+use crate::kernel::message::Arrived;
 
 /// How long an answer may take before we look around.
 const QUIET: Duration = Duration::from_secs(2);
@@ -48,9 +49,6 @@ impl<'a> Wait<'a> {
     }
 
     /// The next message that is `wanted`; `None` at the end. Others are passed over.
-    ///
-    /// # Errors
-    /// Whatever the link says.
     pub(super) async fn next(
         &mut self,
         link: &mut Link,

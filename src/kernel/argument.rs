@@ -14,9 +14,6 @@ use super::endpoint::Channel;
 use crate::error::Result;
 
 /// The connection file that a kernel's command line names, if it names one that exists.
-///
-/// # Errors
-/// [`crate::error::Kind::ConnectionFile`] for an argument that is passed as one and can't be read as one.
 pub fn connection_file(command: &[OsString]) -> Result<Option<ConnectionFile>> {
     let mut passed = None;
     let mut option: &OsStr = OsStr::new("");
@@ -43,7 +40,6 @@ pub fn connection_file(command: &[OsString]) -> Result<Option<ConnectionFile>> {
 
 /// The path of the connection file that a kernel's command line names. What is passed as one, or is
 /// called as one, is taken for one without a look.
-#[must_use]
 pub fn path(command: &[OsString]) -> Option<&Path> {
     let mut option: &OsStr = OsStr::new("");
     command.iter().skip(1).find_map(|argument| {

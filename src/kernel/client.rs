@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::connection::ConnectionFile;
 use super::endpoint::{Channel, Endpoint, reached_at};
-use super::link::Arrived;
+use super::message::Arrived;
 use super::message::{Refused, Request, Session};
 use super::signature::Signer;
 use super::trouble::{died, gone, silent, violation, wrong_signature};
@@ -77,9 +77,6 @@ impl Pulse {
 
 impl Sockets {
     /// Connects to `channels` of the kernel that `file` describes.
-    ///
-    /// # Errors
-    /// [`Kind::KernelGone`], [`Kind::NotAKernel`], [`Kind::KernelSilent`] or [`Kind::WrongSignature`].
     pub async fn connect(file: ConnectionFile, channels: &[Channel]) -> Result<Self> {
         let session = Session::new(Signer::new(file.scheme(), file.key()));
         let trust = match file.curve() {
@@ -97,9 +94,6 @@ impl Sockets {
     }
 
     /// Connects to further channels.
-    ///
-    /// # Errors
-    /// As [`Sockets::connect`].
     pub async fn open(&mut self, channels: &[Channel]) -> Result<()> {
         let wanted = channels.iter().filter(|channel| self.open[**channel as usize].is_none());
         let opened = try_join_all(wanted.map(|channel| self.reach(*channel, &self.identity))).await?;
@@ -111,9 +105,6 @@ impl Sockets {
 
     /// Opens control, iopub and a second connection to shell, and asks on control and on that one what
     /// the kernel is. Whatever shell had left unread is read when a connection comes.
-    ///
-    /// # Errors
-    /// As [`Sockets::connect`].
     pub async fn look_around(&mut self) -> Result<()> {
         self.open(&[Channel::Control, Channel::IoPub]).await?;
         self.send(Channel::Control, "kernel_info_request", None, &json!({})).await?;
@@ -125,14 +116,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// The kernel's connection file.
-    #[must_use]
-    pub const fn file(&self) -> &ConnectionFile {
-        &self.file
-    }
-
     /// The id of the session that messages are sent in.
-    #[must_use]
     pub fn session_id(&self) -> &str {
         self.session.id()
     }
@@ -143,9 +127,6 @@ impl Sockets {
     }
 
     /// Sends a message of type `kind`; gives its id.
-    ///
-    /// # Errors
-    /// [`Kind::KernelDied`] when the connection is gone.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -165,10 +146,6 @@ impl Sockets {
     }
 
     /// The next message on any channel that is open. Nothing is lost when this is dropped half-way.
-    ///
-    /// # Errors
-    /// [`Kind::KernelDied`] when a connection ends, [`Kind::WrongSignature`], [`Kind::NotAKernel`] for
-    /// what is no message.
     pub async fn next(&mut self) -> Result<Arrived> {
         loop {
             let (channel, received) = self.received().await?;
@@ -228,7 +205,6 @@ impl Sockets {
     }
 
     /// Whether iopub was closed because the kernel sent more there than anybody takes.
-    #[must_use]
     pub const fn is_flooded(&self) -> bool {
         self.flooded
     }
@@ -255,7 +231,6 @@ impl Sockets {
     }
 
     /// The connection to the heartbeat alone, if it is open; the others are closed.
-    #[must_use]
     pub fn into_pulse(mut self) -> Option<Pulse> {
         self.open[Channel::Heartbeat as usize].take().map(Pulse)
     }
@@ -298,9 +273,6 @@ impl Sockets {
 }
 
 /// Connects to where a channel listens.
-///
-/// # Errors
-/// What the system says.
 pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Tcp(host, port) => {

@@ -80,27 +80,18 @@ impl Drop for Raw {
 
 impl ConnectionFile {
     /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// [`Kind::ConnectionFile`].
     pub fn read(path: &Path) -> Result<Self> {
         let text = content(path, |_| Ok(())).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
     }
 
     /// Reads the file at `path`, if it is one of ours: it says where secrets go.
-    ///
-    /// # Errors
-    /// [`Kind::ConnectionFile`].
     pub fn read_ours(path: &Path) -> Result<Self> {
         let text = content(path, |metadata| is_ours(metadata, path)).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
     }
 
     /// Takes `text` for the content of the file at `path`.
-    ///
-    /// # Errors
-    /// [`Kind::ConnectionFile`], saying which key is wrong; never what it holds.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
         let wrong = |why: &str| malformed(path, why);
         let mut raw: Raw = serde_json::from_slice(text).map_err(|cause| {
@@ -146,38 +137,32 @@ impl ConnectionFile {
     }
 
     /// The file's own path.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where `channel` listens.
-    #[must_use]
     pub fn endpoint(&self, channel: Channel) -> Endpoint {
         let port = self.ports[channel as usize];
         if self.ipc { Endpoint::Ipc(format!("{}-{port}", self.ip).into()) } else { Endpoint::tcp(&self.ip, port) }
     }
 
     /// What messages are signed with; empty: they are not.
-    #[must_use]
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
     /// How they are signed.
-    #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// The keys of the encryption, if there is one.
-    #[must_use]
     pub const fn curve(&self) -> Option<&CurveKeys> {
         self.curve.as_ref()
     }
 
     /// The name of the kernelspec, if the file tells it.
-    #[must_use]
     pub fn kernel_name(&self) -> Option<&str> {
         self.kernel_name.as_deref()
     }
@@ -185,9 +170,6 @@ impl ConnectionFile {
 
 /// Whether a file of the runtime folder was written by whom that may be: the user or root, and for root the
 /// folder's owner. Somebody else's would lead secrets to somebody else.
-///
-/// # Errors
-/// What is wrong, as the end of a sentence.
 pub fn is_ours(metadata: &Metadata, path: &Path) -> Result<(), String> {
     let us = nix::unistd::geteuid().as_raw();
     let folders_owner = || {

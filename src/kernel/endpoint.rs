@@ -22,7 +22,6 @@ impl Channel {
     pub const ALL: [Self; 5] = [Self::Shell, Self::Control, Self::Stdin, Self::IoPub, Self::Heartbeat];
 
     /// The name of its port in a connection file.
-    #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::Shell => "shell_port",
@@ -45,14 +44,12 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// The endpoint of a port, by the `ip` of a connection file: IPv6 with or without brackets.
-    #[must_use]
     pub fn tcp(ip: &str, port: u16) -> Self {
         let inner = ip.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         Self::Tcp(inner.unwrap_or(ip).to_owned(), port)
     }
 
     /// The port, where it has one.
-    #[must_use]
     pub const fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(_, port) => Some(*port),
@@ -62,7 +59,6 @@ impl Endpoint {
 }
 
 /// Where whoever listens at `host` is reached from this machine: who listens everywhere also listens here.
-#[must_use]
 pub fn reached_at(host: &str) -> &str {
     match host {
         "" | "*" | "0.0.0.0" => "127.0.0.1",

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::endpoint::Channel;
 use super::signature::Signer;
 
 /// What stands between the routing ids and the message.
@@ -26,9 +27,6 @@ pub struct Header {
     /// The client's session.
     #[serde(default)]
     pub session: String,
-    /// Whoever the client says that its user is.
-    #[serde(default)]
-    pub username: String,
 }
 
 /// A request that came, its signature verified.
@@ -59,9 +57,6 @@ pub enum Refused {
 
 impl Request {
     /// Takes frames apart and verifies them. Buffers are left where they are: nothing here needs one.
-    ///
-    /// # Errors
-    /// [`Refused`].
     pub fn parse(mut frames: Vec<Vec<u8>>, signer: &Signer) -> Result<Self, Refused> {
         let size = frames.iter().map(Vec::len).sum();
         let delimiter = frames.iter().position(|frame| frame == DELIMITER).ok_or(Refused::Malformed)?;
@@ -91,19 +86,16 @@ pub struct Session {
 
 impl Session {
     /// A new session with an id of its own.
-    #[must_use]
     pub fn new(signer: Signer) -> Self {
         Self { id: format!("{:032x}", fastrand::u128(..)), sent: 0, signer, subshell: None }
     }
 
     /// The session's id, 32 hexadecimal digits.
-    #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
     /// Verifies and signs.
-    #[must_use]
     pub const fn signer(&self) -> &Signer {
         &self.signer
     }
@@ -114,7 +106,6 @@ impl Session {
     }
 
     /// The id that the next message will have.
-    #[must_use]
     pub fn next_id(&self) -> String {
         format!("{}_{}_{}", self.id, std::process::id(), self.sent + 1)
     }
@@ -140,6 +131,34 @@ impl Session {
         let content = content.to_string().into_bytes();
         let signature = self.signer.sign(&[&header, &parent, b"{}", &content]);
         vec![DELIMITER.to_vec(), signature, header, parent, b"{}".to_vec(), content]
+    }
+}
+
+/// A message that came from a kernel, its signature verified.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Where it came.
+    pub channel: Channel,
+    /// Its header.
+    pub header: Header,
+    /// Its header as it came: what a reply has for a parent.
+    pub raw_header: Vec<u8>,
+    /// The header of what it answers or belongs to.
+    pub parent: Option<Header>,
+    /// Its content.
+    pub content: Value,
+}
+
+impl Arrived {
+    /// A message that came on `channel`.
+    pub fn new(channel: Channel, message: Request) -> Self {
+        let Request { header, raw_header, raw_parent, content, .. } = message;
+        Self { channel, header, raw_header, parent: serde_json::from_slice(&raw_parent).ok(), content }
+    }
+
+    /// Whether it is a message of type `kind` that answers or belongs to the one called `id`.
+    pub fn is(&self, kind: &str, id: &str) -> bool {
+        self.header.msg_type == kind && self.parent.as_ref().is_some_and(|parent| parent.msg_id == id)
     }
 }
 

@@ -12,13 +12,11 @@
 //! - [`zmtp`]: what goes over a connection
 //! - [`socket`]: a listening socket of a kernel, with its peers
 //! - [`client`]: the connections to a kernel that runs
-//! - [`link`]: messages to and from one, whichever way it is reached
 
 pub mod argument;
 pub mod client;
 pub mod connection;
 pub mod endpoint;
-pub mod link;
 mod listener;
 pub mod message;
 mod outbox;

@@ -58,7 +58,6 @@ pub struct Origin {
 
 impl Origin {
     /// When the connection's handshake was over.
-    #[must_use]
     pub const fn joined(&self) -> Instant {
         self.joined
     }

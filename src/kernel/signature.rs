@@ -20,7 +20,6 @@ pub enum Scheme {
 
 impl Scheme {
     /// The scheme called `name`.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "hmac-sha256" => Some(Self::Sha256),
@@ -52,13 +51,11 @@ impl std::fmt::Debug for Signer {
 
 impl Signer {
     /// A signer with `key`; an empty one is no signature at all.
-    #[must_use]
     pub fn new(scheme: Scheme, key: &[u8]) -> Self {
         Self((!key.is_empty()).then(|| hmac::Key::new(scheme.algorithm(), key)))
     }
 
     /// The signature of `parts`.
-    #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
         let Some(key) = &self.0 else { return Vec::new() };
         let tag = tag(key, parts);
@@ -66,7 +63,6 @@ impl Signer {
     }
 
     /// Whether `signature` is that of `parts`.
-    #[must_use]
     pub fn verify(&self, signature: &[u8], parts: &[&[u8]]) -> bool {
         let Some(key) = &self.0 else { return true };
         let Some(given) = from_hex(signature) else { return false };

@@ -43,9 +43,6 @@ pub struct Socket {
 
 impl Socket {
     /// Binds `endpoint`; what happens there goes to `events`.
-    ///
-    /// # Errors
-    /// [`Kind::PortTaken`] when it can't be bound.
     pub async fn bind(
         channel: Channel,
         endpoint: &Endpoint,
@@ -105,7 +102,6 @@ impl Socket {
     }
 
     /// Whether somebody of that origin's identity is connected.
-    #[must_use]
     pub fn reaches(&self, to: &Origin) -> bool {
         let peers = self.shared.known.borrow();
         peers.contains_key(&to.connection)
@@ -113,13 +109,11 @@ impl Socket {
     }
 
     /// How many peers have a subscription.
-    #[must_use]
     pub fn listeners(&self) -> usize {
         self.shared.known.borrow().values().filter(|peer| !peer.topics.is_empty()).count()
     }
 
     /// How many peers there are.
-    #[must_use]
     pub fn peers(&self) -> usize {
         self.shared.known.borrow().len()
     }
@@ -139,7 +133,6 @@ impl Socket {
     }
 
     /// Whether peers are still sent what is left for them.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         !self.shared.closing.get()
     }

@@ -19,9 +19,6 @@ const DEPTH: usize = 16;
 const ASIDE: &str = ".jupyter-vault.";
 
 /// Makes `to`, or makes it anew, with the files of `from` and then what `fill` writes.
-///
-/// # Errors
-/// [`crate::error::Kind::Os`], and what `fill` says.
 pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<()>) -> Result<()> {
     let root = to.parent().unwrap_or(to);
     create_dir_all(root).map_err(|cause| refused(root, "made", &cause))?;
@@ -54,9 +51,6 @@ fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
 }
 
 /// Removes `folder` as a whole.
-///
-/// # Errors
-/// [`crate::error::Kind::Os`].
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let root = folder.parent().unwrap_or(folder);
     let _others_wait = lock(root)?;
@@ -69,9 +63,6 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 
 /// Removes what a crash may have left of making or removing copies in the folder `root` of kernelspecs;
 /// whether there was anything.
-///
-/// # Errors
-/// [`crate::error::Kind::Os`].
 pub(super) fn heal(root: &Path) -> Result<bool> {
     let beside = root.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
     let left: Vec<_> = beside.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)).collect();

@@ -72,9 +72,6 @@ fn below<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
 
 impl<'a> Spec<'a> {
     /// Reads the text of a kernel.json.
-    ///
-    /// # Errors
-    /// What is wrong with it, as half a sentence.
     pub fn parse(text: &'a str) -> Result<Self, String> {
         let argv = member(text, "argv").map_err(|cause| said(&cause))?;
         let argv = argv.ok_or_else(|| "it has no argv".to_owned())?;
@@ -103,7 +100,6 @@ impl<'a> Spec<'a> {
     }
 
     /// Whether a launcher stands in it: as a word, as `jupyter vault`, or in a shell's line.
-    #[must_use]
     pub fn has_launcher(&self) -> bool {
         let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
         words.windows(2).any(|pair| is_launcher(pair[0]) && pair[1] == "exec")
@@ -113,7 +109,6 @@ impl<'a> Spec<'a> {
     }
 
     /// The place of the first word of the kernel's own command, if a launcher stands before it.
-    #[must_use]
     pub fn own_command(&self) -> Option<usize> {
         let launcher = self.words.windows(2).position(|pair| is_launcher(&pair[0]) && pair[1] == "exec")?;
         let end = self.words.iter().skip(launcher).position(|word| word == "--")?;
@@ -121,7 +116,6 @@ impl<'a> Spec<'a> {
     }
 
     /// The text with `words` before the command, whose program becomes `program`.
-    #[must_use]
     pub fn wrapped(&self, words: &[&str], program: &str) -> String {
         let first = &self.spans[0];
         let between = self.spans.get(1).map_or(", ", |second| &self.text[first.end..second.start]);
@@ -131,7 +125,6 @@ impl<'a> Spec<'a> {
 
     /// The text without what stands before the kernel's own command, whose program is `program` again,
     /// as it stood in the text of `before`; `None` when there is no launcher in it.
-    #[must_use]
     pub fn unwrapped(&self, before: &Spec<'_>) -> Option<String> {
         let own = &self.spans[self.own_command()?];
         let program = &before.text[before.spans[0].clone()];

@@ -8,8 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use super::KERNEL_JSON;
-use super::args::Place;
 use super::python::{Native, Python};
+use super::which::Place;
 use crate::config::env::Environment;
 
 /// The kernel that Jupyter makes up when there is none of this name.
@@ -43,17 +43,16 @@ pub struct Search {
 
 impl Search {
     /// Works out where Jupyter looks. The folder of a `--prefix` comes first.
-    #[must_use]
     pub fn new(place: &Place, environment: &Environment) -> Self {
-        let python = Python::find(place.prefix.as_deref(), environment);
+        let python = Python::find(place.prefix(), environment);
         let facts = python.as_ref().map(|python| &python.facts);
         let data = facts.and_then(|facts| facts.data.clone()).or_else(|| data_dir(environment));
         let user = data.map(|data| data.join("kernels"));
-        let root = place.prefix.as_deref().or(facts.map(|facts| facts.prefix.as_path()));
+        let root = place.prefix().or(facts.map(|facts| facts.prefix.as_path()));
         let prefix = root.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_owned()));
         let prefix = prefix.map(|root| root.join("share/jupyter/kernels"));
         let mut folders = Vec::new();
-        if place.prefix.is_some() {
+        if place.prefix().is_some() {
             folders.extend(prefix.clone());
         }
         let said = facts.and_then(|facts| facts.folders.clone());
@@ -69,7 +68,6 @@ impl Search {
     }
 
     /// Every kernel, as `jupyter kernelspec list` shows them, by name.
-    #[must_use]
     pub fn all(&self, environment: &Environment) -> Vec<Found> {
         let mut found: Vec<Found> = Vec::new();
         for folder in &self.folders {
@@ -88,14 +86,12 @@ impl Search {
     }
 
     /// Whether Jupyter's configuration lets that name count.
-    #[must_use]
     pub fn is_allowed(&self, name: &str) -> bool {
         let allowed = self.python.as_ref().map_or(&[][..], |python| &python.facts.allowed);
         allowed.is_empty() || allowed.iter().any(|allowed| allowed == name)
     }
 
     /// Every folder of that name, in Jupyter's order: the first one is the kernel, the others are hidden.
-    #[must_use]
     pub fn of_name(&self, name: &str) -> Vec<PathBuf> {
         let name = name.to_lowercase();
         let all = self.folders.iter().flat_map(|folder| kernels_in(folder));
@@ -104,7 +100,6 @@ impl Search {
 
     /// The other folders beside a kernelspec's whose names are the same but for case. Jupyter lists one of them,
     /// and may start another.
-    #[must_use]
     pub fn doubles(found: &Found) -> Vec<PathBuf> {
         let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
         let same = |path: &PathBuf| {
@@ -115,7 +110,6 @@ impl Search {
     }
 
     /// Every name of a folder, hidden or not.
-    #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> =
             self.folders.iter().flat_map(|folder| kernels_in(folder)).map(|(name, _)| name).collect();

@@ -78,9 +78,6 @@ pub(super) fn refused(path: &Path, what: &str, cause: &std::io::Error) -> Error 
 
 impl Locked {
     /// Locks `folder`, and removes what a crash may have left unfinished in it.
-    ///
-    /// # Errors
-    /// [`Kind::Os`].
     pub fn new(folder: &Path) -> Result<Self> {
         let locked = Self { folder: folder.to_owned(), file: lock(folder)? };
         for name in FILES {
@@ -91,9 +88,6 @@ impl Locked {
 
     /// Puts `content` at `name`, with these permission bits, and the owner and group of the file that is
     /// there, or else of the kernelspec.
-    ///
-    /// # Errors
-    /// [`Kind::Os`].
     pub fn write(&self, name: &str, content: &str, mode: u32) -> Result<()> {
         let path = self.folder.join(unfinished(name));
         let failed = |cause: std::io::Error| refused(&self.folder.join(name), "written", &cause);
@@ -107,9 +101,6 @@ impl Locked {
     }
 
     /// Puts a file back as it was.
-    ///
-    /// # Errors
-    /// [`Kind::Os`].
     pub fn restore(&self, name: &str, kept: &Kept) -> Result<()> {
         let Some(target) = &kept.link else { return self.write(name, &kept.text, kept.mode) };
         std::os::unix::fs::symlink(target, self.folder.join(unfinished(name)))
@@ -118,9 +109,6 @@ impl Locked {
     }
 
     /// Removes `name`, if it is there.
-    ///
-    /// # Errors
-    /// [`Kind::Os`].
     pub fn remove(&self, name: &str) -> Result<()> {
         match std::fs::remove_file(self.folder.join(name)) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => {
@@ -190,9 +178,6 @@ fn unfinished(name: &str) -> String {
 }
 
 /// Reads a file, or `None` when there is none.
-///
-/// # Errors
-/// [`Kind::Os`], and [`Kind::Config`] when it is not UTF-8.
 pub fn keep(path: &Path) -> Result<Option<Kept>> {
     let failed = |cause: &std::io::Error| refused(path, "read", cause);
     let bytes = match std::fs::read(path) {
@@ -208,9 +193,6 @@ pub fn keep(path: &Path) -> Result<Option<Kept>> {
 
 impl Record {
     /// Reads the record in `folder`; `None` when there is none, so that nothing there is ours.
-    ///
-    /// # Errors
-    /// [`Kind::Os`], and [`Kind::Config`] when it is not what we wrote.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(RECORD);
         let Some(kept) = keep(&path)? else { return Ok(None) };
@@ -221,13 +203,11 @@ impl Record {
     }
 
     /// Whether a vault.toml is as we wrote it, or as it was before.
-    #[must_use]
     pub fn is_ours(&self, there: &Kept) -> bool {
         self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
     }
 
     /// The record as text.
-    #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }

@@ -11,9 +11,8 @@
 //! - [`settings`]: the vault.toml beside it
 //! - [`journal`]: what was there before, and writing that survives a crash
 //! - [`place`]: in place, or a copy that Jupyter finds first
-//! - [`wrap`] and [`unwrap`]: the two subcommands, and [`args`] their command lines
+//! - [`wrap`] and [`unwrap`]: the two subcommands
 
-pub mod args;
 mod copy;
 pub mod edit;
 pub mod find;
@@ -22,7 +21,10 @@ pub mod place;
 pub mod python;
 pub mod settings;
 pub mod unwrap;
+mod which;
 pub mod wrap;
+
+pub use self::which::{Place, Which};
 
 /// The file that says what a kernel is.
 pub const KERNEL_JSON: &str = "kernel.json";

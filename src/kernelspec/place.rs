@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::KERNEL_JSON;
-use super::args::Place;
 use super::find::{Found, Search};
+use super::which::Place;
 use crate::error::{Error, Kind, Result};
 
 /// Where a wrapped kernelspec goes.
@@ -23,10 +23,6 @@ pub enum Target {
 }
 
 /// Decides where `found` is wrapped.
-///
-/// # Errors
-/// [`Kind::Config`] when everybody may write the kernelspec or something else is in the way, [`Kind::Os`]
-/// when this user may write nowhere that Jupyter looks first.
 pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
     if found.native.is_none() {
         trusted(&found.folder)?;
@@ -52,12 +48,10 @@ pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
 
 /// The folder that the command line asks for.
 fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
-    let folder = if place.user {
-        &search.user
-    } else if place.sys_prefix || place.prefix.is_some() {
-        &search.prefix
-    } else {
-        return Ok(None);
+    let folder = match place {
+        Place::AsFound => return Ok(None),
+        Place::User => &search.user,
+        Place::SysPrefix | Place::Prefix(_) => &search.prefix,
     };
     folder.as_deref().map(Some).ok_or_else(|| {
         let advice = "activate the environment, or name it with --prefix DIR";
@@ -91,7 +85,6 @@ fn trusted(folder: &Path) -> Result<()> {
 }
 
 /// Whether this user may replace files in `folder`.
-#[must_use]
 pub fn may_write(folder: &Path) -> bool {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }

@@ -71,7 +71,6 @@ pub struct Python {
 
 impl Python {
     /// Finds it; `None` when there is none that answers.
-    #[must_use]
     pub fn find(prefix: Option<&Path>, environment: &Environment) -> Option<Self> {
         let candidates: Vec<PathBuf> = match prefix {
             Some(prefix) => in_environment(prefix).into_iter().collect(),
@@ -84,7 +83,6 @@ impl Python {
     }
 
     /// Asks for the kernelspec that it makes up; `None` when ipykernel can't be imported.
-    #[must_use]
     pub fn native(&self, environment: &Environment) -> Option<Native> {
         ask(&self.program, NATIVE, environment)
     }

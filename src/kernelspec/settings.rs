@@ -41,22 +41,17 @@ pub struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     /// Settings from `config`, or else from what is there and the environment.
-    #[must_use]
     pub const fn new(config: Option<&'a Path>, environment: &'a Environment) -> Self {
         Self { config, environment, asked: Vec::new() }
     }
 
     /// Whether the file's text is given, so that what is there does not count.
-    #[must_use]
     pub const fn is_given(&self) -> bool {
         self.config.is_some()
     }
 
     /// The vault.toml for the kernelspec in `folder`; `ours` says that wrap wrote the one that is there.
     /// `report` is told why the mounts could not be asked.
-    ///
-    /// # Errors
-    /// [`Kind::ConfigFile`] and [`Kind::Config`] for a file that no launch would take.
     pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
         let path = folder.join(FILE_NAME);
         let there = keep(&path)?;

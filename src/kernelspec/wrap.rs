@@ -4,13 +4,12 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args;
 use super::edit::Spec;
 use super::find::{Found, Search};
 use super::journal::{Kept, Locked, RECORD, Record, busy, keep};
 use super::place::{Target, target};
 use super::settings::Settings;
-use super::{KERNEL_JSON, copy};
+use super::{KERNEL_JSON, Which, copy};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::FILE_NAME;
@@ -24,18 +23,15 @@ const ATTEMPTS: u32 = 10;
 /// The provisioners and process proxies that start the kernel's command where they are asked to.
 const LOCAL: [&str; 4] = ["local-provisioner", "vault-provisioner", "LocalProcessProxy", "DistributedProcessProxy"];
 
-/// Wraps the kernels that `arguments` name; what was done goes to `out`, what was passed over to `report`.
-///
-/// # Errors
-/// The last failure; the others were reported. With `--all`, a kernelspec that can't be wrapped is none.
-pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+/// Wraps the kernels that `which` names; what was done goes to `out`, what was passed over to `report`.
+pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
     let environment = Environment::take();
-    let search = Search::new(&arguments.place, &environment);
+    let search = Search::new(&which.place, &environment);
     let all = search.all(&environment);
-    let config = arguments.config.clone().or_else(|| environment.path(CONFIG_VARIABLE));
+    let config = config.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE));
     let mut wrapper = Wrapper {
-        arguments,
+        which,
         environment: &environment,
         search: &search,
         settings: Settings::new(config.as_deref(), &environment),
@@ -44,14 +40,14 @@ pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&
         report,
     };
     let mut failures = Vec::new();
-    if !arguments.dry_run {
+    if !which.dry_run {
         for root in &search.folders {
             failures.extend(copy::heal(root).err());
         }
     }
-    for found in chosen(&arguments.kernels, &all, &search, &mut failures) {
+    for found in chosen(&which.kernels, &all, &search, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
-            if arguments.all && error.kind() != Kind::Os {
+            if which.all() && error.kind() != Kind::Os {
                 (wrapper.report)(&error.remark("passed over"));
             } else {
                 failures.push(error);
@@ -103,7 +99,7 @@ pub(super) fn say(out: &mut dyn Write, line: &str) {
 }
 
 struct Wrapper<'a> {
-    arguments: &'a args::Wrap,
+    which: &'a Which,
     environment: &'a Environment,
     search: &'a Search,
     settings: Settings<'a>,
@@ -177,7 +173,7 @@ impl Wrapper<'_> {
             let what = format!("{} is started by {starter}, which does not start it on this machine", found.name);
             return Err(Error::new(Kind::Config, what, "put the launcher into its image or script instead"));
         }
-        let target = target(found, self.search, &self.arguments.place)?;
+        let target = target(found, self.search, &self.which.place)?;
         let before = original(&now, &spec, record.as_ref());
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
@@ -185,7 +181,7 @@ impl Wrapper<'_> {
         let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
         let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
         let wrapped = self.wrapped(found, &before, &seen, vault_toml)?;
-        if self.arguments.dry_run {
+        if self.which.dry_run {
             self.show(found, &seen.kernel_json, &wrapped, &target);
             return Ok(true);
         }
@@ -203,7 +199,7 @@ impl Wrapper<'_> {
         let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
         let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
         let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
-        if self.arguments.dry_run {
+        if self.which.dry_run {
             self.show(found, now, &wrapped, &Target::InPlace);
             return Ok(());
         }

@@ -17,9 +17,6 @@ use crate::sys::exec::Space;
 
 /// Builds the entries for execve from the `parent`'s and the `secrets`, which win over inherited ones
 /// of the same name if `override_inherited`. `taken` is what the arguments use of `space`, in bytes.
-///
-/// # Errors
-/// [`Kind::EnvironmentTooLarge`] naming the offender, [`Kind::BadValue`] for a NUL.
 pub fn build(
     parent: &[CString],
     secrets: SecretSet,
@@ -63,9 +60,6 @@ pub fn build(
 }
 
 /// Whether an environment can hold the `secrets` at all: a kernel that has more starts no program any more.
-///
-/// # Errors
-/// [`Kind::EnvironmentTooLarge`] naming the offender.
 #[cfg(feature = "inject")]
 pub fn fits(secrets: &SecretSet, space: Space) -> Result<()> {
     let length = |(name, value): &(&SecretName, &SecretValue)| name.as_str().len() + 1 + value.expose().len();

@@ -4,7 +4,6 @@
 //! launch at once; a token that was logged in for is revoked even then, because nobody else would. All
 //! buffers of the network are freed, and so wiped, when this returns.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -12,12 +11,12 @@ use futures_util::future::{FutureExt, select_all};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::given::Given;
 use super::source;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
-use crate::secret::{SecretName, SecretValue};
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Session};
 use crate::vault::client::Client;
@@ -27,47 +26,9 @@ pub(crate) const REVOKE: Duration = Duration::from_secs(2);
 /// The same when something stops the launch half-way.
 pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
-/// A secret, and the form in which the command gets it.
-#[derive(Debug)]
-pub enum Form {
-    /// The variable holds the value.
-    Variable(SecretValue),
-    /// The variable names a file that holds the value.
-    File(SecretValue),
-}
-
-/// A secret and where it comes from.
-#[derive(Debug)]
-pub struct Fetched {
-    /// The value.
-    pub form: Form,
-    /// The path that was read.
-    pub path: String,
-    /// Its version, where the engine counts them.
-    pub version: Option<u64>,
-}
-
-/// What was fetched: the last source that gives a name wins.
-pub type Given = BTreeMap<SecretName, Fetched>;
-
-/// A second copy of all, for another kernel.
-#[must_use]
-pub fn duplicate(given: &Given) -> Given {
-    let copy = |form: &Form| match form {
-        Form::Variable(value) => Form::Variable(value.duplicate()),
-        Form::File(value) => Form::File(value.duplicate()),
-    };
-    let copied =
-        |fetched: &Fetched| Fetched { form: copy(&fetched.form), path: fetched.path.clone(), version: fetched.version };
-    given.iter().map(|(name, fetched)| (name.clone(), copied(fetched))).collect()
-}
-
 /// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
 ///
 /// Does not return when SIGINT, SIGTERM or SIGHUP comes meanwhile: the process ends by that signal.
-///
-/// # Errors
-/// The first failure, whatever its [`Kind`].
 pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<Given> {
     let runtime = runtime()?;
     // Without a login there is nothing to revoke, and the default effect is the quickest end.
@@ -92,9 +53,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// As [`fetch`], on a runtime that is there, and until `stop` at most: then its output is the error.
 /// A token that was logged in for is revoked even then.
-///
-/// # Errors
-/// The output of `stop`, if that came first.
 pub async fn fetch_until<T>(
     plan: &Plan,
     parent: &Environment,
@@ -134,9 +92,6 @@ pub async fn fetch_until<T>(
 
 /// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own. Whether a
 /// lease hangs on the token is told beside.
-///
-/// # Errors
-/// The first failure, whatever its [`Kind`].
 pub async fn read(plan: &Plan, parent: &Environment, client: &Client, session: &Session) -> Result<(Given, bool)> {
     let mut leased = false;
     let mut session = Session { identity: session.identity.clone(), about: None, revocable: session.revocable };

@@ -4,14 +4,16 @@
 //! writes the answer down.
 
 use super::fetch::REVOKE;
-use super::source;
+use super::source::{Reader, known};
 use crate::config::env::Environment;
-use crate::config::plan::{Login, Plan};
-use crate::config::source::KnownMount;
+use crate::config::login::Login;
+use crate::config::plan::Plan;
+use crate::config::source::{KnownMount, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
-use crate::vault::auth;
+use crate::net::deadline::Deadline;
+use crate::vault::auth::{self, Identity, Session};
 use crate::vault::client::Client;
-use crate::vault::deadline::Deadline;
+use crate::vault::mount::Mount;
 
 /// What was found out, and what stood in the way of the rest.
 #[derive(Debug, Default)]
@@ -24,9 +26,8 @@ pub struct Looked {
 
 /// Asks for the mounts of the sources whose version the configuration does not say. A login's token is
 /// revoked after.
-#[must_use]
 pub fn mounts(plan: &Plan, parent: &Environment) -> Looked {
-    if !plan.sources.iter().any(|source| source::is_open(plan, source)) {
+    if !plan.sources.iter().any(|source| is_open(plan, source)) {
         return Looked::default();
     }
     if matches!(plan.login, Login::Wrapped(_)) {
@@ -49,10 +50,44 @@ fn told(trouble: Error) -> Looked {
 async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
     let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
     let mut session = auth::login(&mut client, &plan.login).await?;
-    let looked = source::look_up(plan, parent, &client, &mut session).await;
+    let looked = look_up(plan, parent, &client, &mut session).await;
     if session.revocable {
         // It would end by itself; nothing depends on it.
         let _ = auth::revoke(&client, REVOKE).await;
     }
     looked
+}
+
+/// Whether a launch would have to ask for the source's mount.
+fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
+    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder);
+    is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
+}
+
+/// Asks for the mounts of all sources that are open; what can't be asked does not hold up the others.
+async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &mut Session) -> Result<Looked> {
+    let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
+    let identity = match session.identity.take() {
+        Some(identity) => identity,
+        None if open.iter().any(|source| source.path.needs_identity()) => auth::identity(client).await?,
+        None => Identity::default(),
+    };
+    let mut reader = Reader::new(plan, parent, client, identity);
+    let mut looked = Looked::default();
+    for source in open {
+        let asked = match reader.path(source) {
+            Ok(path) => reader.mounts.of(client, &path).await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(Mount { path, version }) => {
+                let mount = KnownMount { path, version };
+                if !looked.mounts.contains(&mount) {
+                    looked.mounts.push(mount);
+                }
+            }
+            Err(error) => looked.trouble = looked.trouble.or(Some(error)),
+        }
+    }
+    Ok(looked)
 }

@@ -8,17 +8,18 @@
 //! Other programs may use the parts: [`fetch`] gives the secrets of a [`Plan`], [`environment::build`]
 //! an environment, [`Launch`] makes attempts, [`run`] does it all and becomes the command.
 
-pub mod environment;
-pub mod fetch;
-pub mod files;
+pub(crate) mod environment;
+pub(crate) mod fetch;
+pub(crate) mod files;
+pub(crate) mod given;
 #[cfg(feature = "wrap")]
-pub mod look_up;
+pub(crate) mod look_up;
 pub(crate) mod naming;
 #[cfg(feature = "inject")]
 mod remember;
 pub(crate) mod source;
 #[cfg(feature = "inject")]
-pub mod versions;
+pub(crate) mod versions;
 
 use std::ffi::{CString, OsString};
 use std::future::Future;
@@ -27,18 +28,19 @@ use std::time::Duration;
 
 use crate::config::env::Environment;
 use crate::config::keys::ON_ERROR_VARIABLE;
-use crate::config::layer::{Layer, Origin};
+use crate::config::layer::Layer;
 use crate::config::locations::Locations;
+use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
 use crate::config::value::Value;
-#[cfg(all(feature = "diagnose", target_os = "linux"))]
-use crate::diagnose::guards::Parent;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretSet;
 use crate::sys::exec::{Command, Space};
 use crate::sys::hardening::Hardening;
 use crate::sys::inherited;
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+use crate::sys::parent::Parent;
 
 /// What becomes of a launch whose secrets can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +53,6 @@ pub enum OnError {
     Exit,
     /// Report the error and start the command without secrets.
     StartWithout,
-}
-
-/// How a launch ended that did not become the command.
-#[derive(Debug)]
-pub enum Ended {
-    /// With an error that nobody has been told of yet.
-    Failed(Error),
-    /// After the diagnostic kernel, which told the error: the code to exit with.
-    Diagnosed(u8),
 }
 
 /// What the command line (or another program) asks for.
@@ -81,38 +74,25 @@ pub struct Request {
 
 /// Becomes the command with the user's secrets in its environment; returns only when that failed.
 ///
-/// `report` is told of what does not end the launch: the reason for a start without secrets or for a
-/// diagnostic kernel, a token that could not be revoked.
+/// `report` is told of what does not end the launch: the reason for a start without secrets, a token that
+/// could not be revoked. The diagnostic kernel is the program's: here [`OnError::Diagnose`] gives the error.
 #[must_use]
-pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Ended {
+pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
     let launch = match Launch::begin(request) {
         Ok(launch) => launch,
-        Err(error) => return Ended::Failed(error),
+        Err(error) => return error,
     };
     match launch.attempt(report) {
         Ok(ready) => {
             drop(launch);
-            Ended::Failed(ready.execute())
+            ready.execute()
         }
-        Err(error) => stand_in(launch, error, report),
+        Err(error) => error,
     }
-}
-
-#[cfg(all(feature = "diagnose", target_os = "linux"))]
-fn stand_in(launch: Launch<'_>, error: Error, report: &mut dyn FnMut(&Error)) -> Ended {
-    match launch.on_error {
-        OnError::Diagnose => crate::diagnose::stand_in(launch, error, report),
-        _ => Ended::Failed(error),
-    }
-}
-
-#[cfg(not(all(feature = "diagnose", target_os = "linux")))]
-fn stand_in(_: Launch<'_>, error: Error, _: &mut dyn FnMut(&Error)) -> Ended {
-    Ended::Failed(error)
 }
 
 /// A launch with nothing left to do but to execute. Its environment holds the secrets.
-pub struct Ready {
+pub(crate) struct Ready {
     command: Command,
     environment: Vec<CString>,
     files: files::Written,
@@ -128,7 +108,7 @@ impl std::fmt::Debug for Ready {
 /// A launch that has begun: hardened, its parent's environment taken, its credentials apart. It can be
 /// attempted as often as need be; each attempt reads the configuration anew.
 #[derive(Debug)]
-pub struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     request: &'a Request,
     hardening: Hardening,
     parent: Environment,
@@ -149,7 +129,7 @@ impl<'a> Launch<'a> {
         let on_error = on_error(request, &parent)?;
         Ok(Self {
             #[cfg(all(feature = "diagnose", target_os = "linux"))]
-            watched: (on_error == OnError::Diagnose).then(|| Parent::of(&parent)),
+            watched: (on_error == OnError::Diagnose).then(|| Parent::of(parent.bytes("JPY_PARENT_PID"))),
             request,
             hardening,
             parent,
@@ -216,6 +196,12 @@ impl<'a> Launch<'a> {
 
     /// What was asked for.
     #[must_use]
+    pub const fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// What was asked for.
+    #[must_use]
     pub const fn request(&self) -> &Request {
         self.request
     }
@@ -234,7 +220,7 @@ impl<'a> Launch<'a> {
         plan(self.request, &self.parent)
     }
 
-    fn assemble(&self, plan: &Plan, given: fetch::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
+    fn assemble(&self, plan: &Plan, given: given::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
         #[cfg(feature = "inject")]
         let ours = remember::ours(plan, &given, &self.parent);
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
@@ -260,19 +246,13 @@ impl Ready {
         drop(self.files);
         error
     }
-
-    /// The environment that the command would get, entry by entry.
-    #[must_use]
-    pub fn environment(&self) -> &[CString] {
-        &self.environment
-    }
 }
 
 /// The rest of step 2: what a launch with that request and environment will do.
 ///
 /// # Errors
 /// [`Kind::Config`] and its kin.
-pub fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
+pub(crate) fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
     Plan::new(&settings(request, parent)?, parent)
 }
 

@@ -4,7 +4,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::fetch::{Fetched, Form};
+use super::given::{Fetched, Form};
 use crate::config::source::SourceSpec;
 use crate::error::Result;
 use crate::secret::SecretValue;

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::Request;
-use super::fetch::Given;
+use super::given::{Given, origins};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::kernel::argument;
-use crate::record::{Record, Variable, origins};
+use crate::record::{Record, Variable};
 
 /// The variables of `given` that the command gets from us: an inherited one may stay as it is.
 pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {

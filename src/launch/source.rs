@@ -1,6 +1,6 @@
 //! Step 4: from sources to named values.
 
-use super::fetch::{Fetched, Form, Given};
+use super::given::{Fetched, Form, Given};
 use super::naming::{Taker, give, take_fields};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
@@ -14,9 +14,6 @@ use crate::vault::mount::{Mount, Mounts};
 use crate::vault::{generic, kv};
 
 /// Reads every source of `plan` in order; `leased` becomes true when a lease hangs on the token.
-///
-/// # Errors
-/// The first failure that is not a missing path of an optional source.
 pub(super) async fn read_all(
     plan: &Plan,
     parent: &Environment,
@@ -44,52 +41,8 @@ pub(super) async fn read_all(
 }
 
 /// What the configuration tells of the mount that `path` lies in.
-fn known<'a>(plan: &'a Plan, path: &str) -> Option<&'a KnownMount> {
+pub(super) fn known<'a>(plan: &'a Plan, path: &str) -> Option<&'a KnownMount> {
     plan.mounts.iter().find(|mount| mount.holds(path))
-}
-
-/// Whether a launch would have to ask for the source's mount.
-#[cfg(feature = "wrap")]
-pub(super) fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
-    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder);
-    is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
-}
-
-/// Asks for the mounts of all sources that are open; what can't be asked does not hold up the others.
-///
-/// # Errors
-/// When whom the token is for can't be asked.
-#[cfg(feature = "wrap")]
-pub(super) async fn look_up(
-    plan: &Plan,
-    parent: &Environment,
-    client: &Client,
-    session: &mut Session,
-) -> Result<super::look_up::Looked> {
-    let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
-    let identity = match session.identity.take() {
-        Some(identity) => identity,
-        None if open.iter().any(|source| source.path.needs_identity()) => auth::identity(client).await?,
-        None => Identity::default(),
-    };
-    let mut reader = Reader::new(plan, parent, client, identity);
-    let mut looked = super::look_up::Looked::default();
-    for source in open {
-        let asked = match reader.path(source) {
-            Ok(path) => reader.mounts.of(client, &path).await,
-            Err(error) => Err(error),
-        };
-        match asked {
-            Ok(Mount { path, version }) => {
-                let mount = KnownMount { path, version };
-                if !looked.mounts.contains(&mount) {
-                    looked.mounts.push(mount);
-                }
-            }
-            Err(error) => looked.trouble = looked.trouble.or(Some(error)),
-        }
-    }
-    Ok(looked)
 }
 
 /// Whether an optional source may fail so.
@@ -116,7 +69,7 @@ pub(crate) struct Reader<'a> {
     parent: &'a Environment,
     client: &'a Client,
     identity: Identity,
-    mounts: Mounts,
+    pub(super) mounts: Mounts,
 }
 
 impl<'a> Reader<'a> {

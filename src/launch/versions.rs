@@ -42,9 +42,6 @@ impl std::fmt::Debug for Digester {
 
 impl Digester {
     /// One with a new key.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the system gives no random bytes.
     pub fn new() -> Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let none = |_| Error::new(Kind::Os, "the system gives no random bytes", "check /dev/urandom");
@@ -53,9 +50,6 @@ impl Digester {
 }
 
 /// Looks at every source of `plan`.
-///
-/// # Errors
-/// The first failure that is not a missing path of an optional source.
 pub async fn look(
     plan: &Plan,
     parent: &Environment,

@@ -14,9 +14,8 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::report::SCHEMA;
-use crate::cli::manage::Kernels;
 use crate::config::env::Environment;
-use crate::config::plan::{jupyter_runtime_dir, runtime_dir};
+use crate::config::folders::{jupyter_runtime_dir, runtime_dir};
 use crate::error::{Result, one_line};
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::ConnectionFile;
@@ -68,19 +67,13 @@ pub struct Found {
 }
 
 /// Lists them.
-///
-/// # Errors
-/// [`crate::error::Kind::Os`] when the system has no descriptors left.
-pub fn run(arguments: &Kernels) -> Result<Outcome> {
+pub fn run(json: bool) -> Result<Outcome> {
     let kernels = find(&Environment::take())?;
-    let text = if arguments.json { json_text(&kernels) } else { text(&kernels) };
+    let text = if json { json_text(&kernels) } else { text(&kernels) };
     Ok(Outcome { text, code: 0 })
 }
 
 /// Looks at each connection file in Jupyter's runtime folder, and at those that records name.
-///
-/// # Errors
-/// As [`run`].
 pub fn find(environment: &Environment) -> Result<Found> {
     let runtime = runtime()?;
     let kernels = runtime.block_on(search(environment));
@@ -146,8 +139,8 @@ fn is_named_by(path: &Path, pid: u32) -> bool {
 /// answer hides nothing: its kernels have files here.
 #[cfg(feature = "inject")]
 async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
-    use crate::config::plan::{Proxy, Tls};
     use crate::net::deadline::Deadline;
+    use crate::net::options::{Proxy, Tls};
     use crate::server::discover::servers;
     use crate::server::rest::Server;
 
@@ -164,8 +157,8 @@ async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
 }
 
 #[cfg(not(feature = "inject"))]
-async fn served(_: &Path) -> Vec<(String, String, String, String)> {
-    Vec::new()
+fn served(_: &Path) -> std::future::Ready<Vec<(String, String, String, String)>> {
+    std::future::ready(Vec::new())
 }
 
 fn at(server: Option<&(String, String)>) -> String {

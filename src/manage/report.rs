@@ -124,20 +124,17 @@ impl Report {
     }
 
     /// The first failure, with the advice that was found for it.
-    #[must_use]
     pub fn into_error(self) -> Option<Error> {
         let found = self.first_failure().and_then(|finding| finding.advice.clone());
         self.first.map(|error| Error::new(error.kind(), error.what(), found.as_deref().unwrap_or(error.advice())))
     }
 
     /// How many findings have `status`.
-    #[must_use]
     pub fn count(&self, status: Status) -> usize {
         self.findings.iter().filter(|finding| finding.status == status).count()
     }
 
     /// The code of the first failure; 0 when there is none.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.first_failure().and_then(|failure| failure.exit_code).unwrap_or(0)
     }
@@ -163,7 +160,6 @@ impl Report {
     }
 
     /// The report for people.
-    #[must_use]
     pub fn text(&self, healthy: &str) -> String {
         let mut text = String::new();
         let mut section = "";
@@ -179,14 +175,12 @@ impl Report {
     }
 
     /// What works, and what is worth knowing, without headings.
-    #[must_use]
     pub fn progress(&self) -> String {
         let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
         told.map(Finding::lines).collect()
     }
 
     /// The report for programs: one object.
-    #[must_use]
     pub fn json(&self, healthy: &str) -> String {
         let object = serde_json::json!({
             "schema": SCHEMA,

@@ -22,10 +22,10 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::address::{self, Address, Tcp};
 use super::deadline::Deadline;
+use super::options::{Proxy, Tls};
 use super::{Peer, tls};
-use crate::config::address::{self, Address, Tcp};
-use crate::config::plan::{Proxy, Tls};
 use crate::error::{Error, Kind, Result};
 
 /// A stream to a server, of whatever kind.
@@ -72,9 +72,6 @@ pub struct Connector {
 
 impl Connector {
     /// Reads the TLS files and settles on a proxy.
-    ///
-    /// # Errors
-    /// [`Kind::Config`].
     pub fn new(peer: Peer, address: &Address, tls: &Tls, wanted: &Proxy) -> Result<Self> {
         let config = match address {
             Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(tls)?),
@@ -83,17 +80,17 @@ impl Connector {
         Ok(Self { peer, tls: config, server_name: tls.server_name.clone(), proxy: proxy(address, wanted)? })
     }
 
-    /// The proxy that plain HTTP requests must name the whole URL to, with its credentials.
-    #[must_use]
-    pub fn forwarding_proxy(&self) -> Option<Option<&HeaderValue>> {
-        let proxy = self.proxy.as_ref()?;
-        self.tls.is_none().then(|| proxy.basic_auth())
+    /// Whether a proxy forwards plain HTTP requests, which then name the whole URL.
+    pub fn is_forwarded(&self) -> bool {
+        self.tls.is_none() && self.proxy.is_some()
+    }
+
+    /// The credentials that such requests carry for the proxy.
+    pub fn proxy_credentials(&self) -> Option<&HeaderValue> {
+        self.proxy.as_ref().filter(|_| self.tls.is_none()).and_then(Intercept::basic_auth)
     }
 
     /// Makes a connection to `target`, which is the server's own address or where it redirects to.
-    ///
-    /// # Errors
-    /// A [`Kind`] for each cause; see there.
     pub async fn connect(&self, target: &Address, deadline: Deadline) -> Result<Connection> {
         match target {
             Address::Unix(path) => unix(path, self.peer).await,
@@ -156,9 +153,6 @@ pub struct Handshake {
 #[cfg(feature = "manage")]
 impl Connector {
     /// Makes a connection to see who answers, and closes it; `None` when there is no TLS to it.
-    ///
-    /// # Errors
-    /// As [`Connector::connect`].
     pub async fn handshake(&self, target: &Address, deadline: Deadline) -> Result<Option<Handshake>> {
         let late = |_| silent(self.peer.name(), &target.to_string(), "the attempt to connect was not answered");
         let (Address::Tcp(tcp), Some(config)) = (target, &self.tls) else {
@@ -173,7 +167,6 @@ impl Connector {
     }
 
     /// Host and port of the proxy on the way, if there is one.
-    #[must_use]
     pub fn proxy_authority(&self) -> Option<String> {
         let (host, port) = proxy_endpoint(self.proxy.as_ref()?).ok()?;
         Some(format!("{host}:{port}"))
@@ -220,9 +213,6 @@ async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<C
 }
 
 /// The addresses of a host, which may be one itself.
-///
-/// # Errors
-/// [`Kind::Dns`].
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
@@ -239,7 +229,6 @@ fn no_such_host(host: &str) -> Error {
 }
 
 /// The error for a peer that says nothing.
-#[must_use]
 pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
     Error::new(
         Kind::TimedOut,
@@ -249,7 +238,6 @@ pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
 }
 
 /// The error for a connection that could not be made, or broke.
-#[must_use]
 pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
     match cause.kind() {
         ErrorKind::ConnectionRefused => Error::new(

@@ -15,7 +15,6 @@ pub struct Passed;
 
 impl Deadline {
     /// `budget` from now.
-    #[must_use]
     pub fn after(budget: Duration) -> Self {
         Self(Instant::now() + budget)
     }
@@ -27,23 +26,16 @@ impl Deadline {
     }
 
     /// What is left.
-    #[must_use]
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
     /// Runs `work` until the deadline at most.
-    ///
-    /// # Errors
-    /// [`Passed`].
     pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
         timeout_at(self.0, work).await.map_err(|_| Passed)
     }
 
     /// Waits for `pause` if that ends before the deadline; else does not wait at all.
-    ///
-    /// # Errors
-    /// [`Passed`] when there is not so much time left.
     pub async fn pause(self, pause: Duration) -> Result<(), Passed> {
         if pause >= self.remaining() {
             return Err(Passed);

@@ -2,8 +2,10 @@
 //!
 //! Vault and Jupyter servers are reached alike, and fail alike; [`Peer`] is whom an error speaks of.
 
+pub mod address;
 pub mod connect;
 pub mod deadline;
+pub mod options;
 pub mod tls;
 
 /// Who is at the other end, for messages.
@@ -17,7 +19,6 @@ pub enum Peer {
 
 impl Peer {
     /// What it is called in a sentence.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vault => "Vault",

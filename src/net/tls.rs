@@ -12,13 +12,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::Peer;
-use crate::config::plan::Tls;
+use super::options::Tls;
 use crate::error::{Error, Kind, Result};
 
 /// Builds a TLS configuration.
-///
-/// # Errors
-/// [`Kind::Config`], naming the file that can't be used.
 pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(ring::default_provider());
     let internal = |cause: rustls::Error| {
@@ -94,7 +91,6 @@ fn unusable(what: &str, why: &str) -> Error {
 }
 
 /// The failure of a handshake, or of the first read after it, as the cause a person can act on.
-#[must_use]
 pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
     use rustls::{AlertDescription as Alert, Error as Tls};
     let settings = peer.settings();

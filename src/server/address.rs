@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::config::address::{Address, Tcp};
 use crate::error::{Error, Kind, Result};
+use crate::net::address::{Address, Tcp};
 
 /// Where a server is: its address, and what the paths of its URLs begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,6 @@ pub struct Base {
 
 impl Base {
     /// The server at `address`, which has its prefix if it can have one; on a socket it is `base_url`.
-    #[must_use]
     pub fn new(address: Address, base_url: &str) -> Self {
         let on_socket = matches!(address, Address::Unix(_));
         let below = base_url.trim_matches('/');
@@ -28,7 +27,6 @@ impl Base {
     }
 
     /// The URL's path up to `/api`, without a slash at the end.
-    #[must_use]
     pub fn prefix(&self) -> &str {
         match &self.address {
             Address::Tcp(tcp) => &tcp.prefix,
@@ -37,7 +35,6 @@ impl Base {
     }
 
     /// Whether `found` is the server that this names: a socket is one server's, whatever its prefix.
-    #[must_use]
     pub fn names(&self, found: &Self) -> bool {
         self.address == found.address && (self.below.is_empty() || self.below == found.below)
     }
@@ -57,9 +54,6 @@ impl std::fmt::Display for Base {
 
 /// Parses the URL of a server: `http://`, `https://`, `http+unix://` with an encoded path, `unix:///path`.
 /// What its path begins with is kept: `/user/NAME` behind a hub.
-///
-/// # Errors
-/// [`Kind::Usage`], never quoting the text: it may hold a token.
 pub fn parse(text: &str) -> Result<Base> {
     let wrong = |what: &str, advice: &str| Error::new(Kind::Usage, format!("the URL of --url {what}"), advice);
     let example = "write it as https://hub.example.org/user/ada/ or unix:///run/jupyter.sock";

@@ -20,11 +20,11 @@ use zeroize::Zeroizing;
 
 use super::address::Base;
 use super::rest::is_id;
-use crate::config::address::{Address, Tcp};
 use crate::config::credential::Credential;
 use crate::kernel::client::stream;
 use crate::kernel::connection::{ConnectionFile, is_ours};
 use crate::kernel::endpoint::{Channel, reached_at};
+use crate::net::address::{Address, Tcp};
 use crate::secret::SecretValue;
 
 /// The largest server file taken, in bytes.
@@ -59,7 +59,6 @@ struct ServerFile {
 }
 
 /// What a server's file says; `None` for what is none. `origin` is its path, for messages.
-#[must_use]
 pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     let file: ServerFile = serde_json::from_slice(text).ok()?;
     let address = if file.sock.is_empty() {
@@ -78,7 +77,6 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
 }
 
 /// The servers whose files are in `runtime` and whose processes live.
-#[must_use]
 pub fn servers(runtime: &Path) -> Vec<Found> {
     let read = |path: &PathBuf| {
         let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
@@ -93,13 +91,11 @@ pub fn servers(runtime: &Path) -> Vec<Found> {
 }
 
 /// The connection files in `runtime`, with their kernels' ids, whether these run or not.
-#[must_use]
 pub fn connection_files(runtime: &Path) -> Vec<(String, PathBuf)> {
     files(runtime, "kernel-")
 }
 
 /// The id in the name of a connection file; the stem, if it is named otherwise.
-#[must_use]
 pub fn id_of(file: &Path) -> Option<&str> {
     let stem = file.file_stem()?.to_str()?;
     Some(stem.strip_prefix("kernel-").filter(|id| is_id(id)).unwrap_or(stem))

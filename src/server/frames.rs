@@ -33,7 +33,6 @@ pub struct Parts<'a> {
 }
 
 /// A channel's name in a message.
-#[must_use]
 pub const fn name(channel: Channel) -> &'static str {
     match channel {
         Channel::Shell => "shell",
@@ -49,7 +48,6 @@ fn channel(name: &[u8]) -> Option<Channel> {
 }
 
 /// Takes a frame of the subprotocol apart. `None`: it is none.
-#[must_use]
 pub fn parse_v1(frame: &[u8]) -> Option<Parts<'_>> {
     let word = |place: usize| {
         let bytes = frame.get(place * 8..)?.first_chunk::<8>()?;
@@ -67,7 +65,6 @@ pub fn parse_v1(frame: &[u8]) -> Option<Parts<'_>> {
 }
 
 /// A frame of the subprotocol. `parts` are header, parent, metadata and content.
-#[must_use]
 pub fn compose_v1(channel: Channel, parts: &[Vec<u8>]) -> Vec<u8> {
     let name = name(channel).as_bytes();
     let mut end = 8 * (parts.len() + 3);
@@ -95,7 +92,6 @@ struct Whole<'a> {
 }
 
 /// Takes a message of the JSON protocol apart. `None`: it is none.
-#[must_use]
 pub fn parse_json(text: &[u8]) -> Option<Parts<'_>> {
     let whole: Whole<'_> = serde_json::from_slice(text).ok()?;
     Some(Parts {
@@ -107,7 +103,6 @@ pub fn parse_json(text: &[u8]) -> Option<Parts<'_>> {
 }
 
 /// Takes a binary frame of the JSON protocol apart: a message with buffers.
-#[must_use]
 pub fn parse_json_with_buffers(frame: &[u8]) -> Option<Parts<'_>> {
     let word = |place: usize| {
         let bytes = frame.get(place * 4..)?.first_chunk::<4>()?;
@@ -122,7 +117,6 @@ pub fn parse_json_with_buffers(frame: &[u8]) -> Option<Parts<'_>> {
 }
 
 /// A message of the JSON protocol. `parts` are header, parent, metadata and content, each JSON.
-#[must_use]
 pub fn compose_json(channel: Channel, parts: &[Vec<u8>]) -> Vec<u8> {
     let mut text = format!("{{\"channel\":\"{}\",\"buffers\":[]", name(channel)).into_bytes();
     text.reserve(parts.iter().map(|part| part.len() + 20).sum());

@@ -18,13 +18,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::address::Base;
-use crate::config::address::Address;
 use crate::config::credential::Credential;
-use crate::config::plan::{Proxy, Tls};
 use crate::error::{Error, Kind, Result, one_line};
 use crate::net::Peer;
+use crate::net::address::Address;
 use crate::net::connect::{Connector, broken, silent};
 use crate::net::deadline::Deadline;
+use crate::net::options::{Proxy, Tls};
 
 /// The largest list taken, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -62,17 +62,6 @@ pub struct Session {
     pub kernel: Option<Listed>,
 }
 
-/// What a server says of itself.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Status {
-    /// How many kernels run.
-    #[serde(default)]
-    pub kernels: u64,
-    /// When it was last used.
-    #[serde(default)]
-    pub last_activity: String,
-}
-
 /// A Jupyter server, and what to show it.
 #[derive(Debug)]
 pub struct Server {
@@ -97,9 +86,6 @@ impl Token {
 
 impl Server {
     /// Sets up for the server at `base`; nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for a TLS file that can't be used, [`Kind::Credential`] for what is no token.
     pub fn new(base: Base, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
         let connector =
             Connector::new(Peer::Jupyter, &base.address, tls, proxy).map_err(|error| match &tls.ca_cert {
@@ -113,33 +99,23 @@ impl Server {
     }
 
     /// Shows it this token from now on; whether that is another one than before.
-    ///
-    /// # Errors
-    /// [`Kind::Credential`] for what is no token.
     pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
         let before = self.token.replace(Token::of(token)?);
         Ok(before.header != self.token.borrow().header)
     }
 
     /// The address, for messages.
-    #[must_use]
     pub const fn address(&self) -> &Base {
         &self.base
     }
 
     /// Every kernel.
-    ///
-    /// # Errors
-    /// [`Kind::ServerDenied`], [`Kind::NotJupyter`], and the ways in which a server can't be reached.
     pub async fn kernels(&self, deadline: Deadline) -> Result<Vec<Listed>> {
         let listed: Vec<Listed> = self.list("/api/kernels", deadline).await?;
         Ok(listed.into_iter().filter(|kernel| is_id(&kernel.id)).collect())
     }
 
     /// One kernel: a gateway may refuse the list and answer this.
-    ///
-    /// # Errors
-    /// As [`Server::kernels`], and [`Kind::NoSuchKernel`].
     pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<Listed> {
         if !is_id(id) {
             return Err(self.unknown(id));
@@ -161,23 +137,12 @@ impl Server {
     }
 
     /// Every open notebook and console; none where the server has no such list.
-    ///
-    /// # Errors
-    /// As [`Server::kernels`].
     pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<Session>> {
         let reply = self.get("/api/sessions", deadline).await?;
         if matches!(reply.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
             return Ok(Vec::new());
         }
         self.read(reply, deadline).await
-    }
-
-    /// What the server says of itself.
-    ///
-    /// # Errors
-    /// As [`Server::kernels`].
-    pub async fn status(&self, deadline: Deadline) -> Result<Status> {
-        self.list("/api/status", deadline).await
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str, deadline: Deadline) -> Result<T> {
@@ -221,9 +186,9 @@ impl Server {
         };
         let mut uri = format!("{}{path}", self.base.prefix());
         let mut request = Request::get("/").header(HOST, &host);
-        if let Some(credentials) = self.connector.forwarding_proxy() {
+        if self.connector.is_forwarded() {
             uri = format!("http://{host}{uri}");
-            if let Some(credentials) = credentials {
+            if let Some(credentials) = self.connector.proxy_credentials() {
                 request = request.header(http::header::PROXY_AUTHORIZATION, credentials);
             }
         }
@@ -342,7 +307,6 @@ pub(super) fn down(error: Error) -> Error {
 }
 
 /// Whether a text may be a kernel's id: it goes into paths of URLs and of files.
-#[must_use]
 pub fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && !text.starts_with('.')

@@ -31,7 +31,7 @@ use super::frames::{self, Parts, V1};
 use super::rest::{Server, down, is_id};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Arrived;
+use crate::kernel::message::Arrived;
 use crate::kernel::message::{Request, Session};
 use crate::kernel::signature::{Scheme, Signer};
 use crate::net::deadline::Deadline;
@@ -63,10 +63,6 @@ impl std::fmt::Debug for Socket {
 impl Socket {
     /// Connects to the kernel called `id`. A server answers when the kernel does: for a busy one that
     /// may take a minute.
-    ///
-    /// # Errors
-    /// [`Kind::NoSuchKernel`], [`Kind::ServerDenied`], [`Kind::NotJupyter`], and the ways in which a server can't
-    /// be reached.
     pub async fn connect(server: &Server, id: &str, deadline: Deadline) -> Result<Self> {
         if !is_id(id) {
             return Err(server.unknown(id));
@@ -112,7 +108,6 @@ impl Socket {
     }
 
     /// The id of the session that messages are sent in.
-    #[must_use]
     pub fn session_id(&self) -> &str {
         self.session.id()
     }
@@ -122,16 +117,7 @@ impl Socket {
         &mut self.session
     }
 
-    /// Whether the subprotocol is spoken, and not JSON.
-    #[must_use]
-    pub const fn is_v1(&self) -> bool {
-        self.v1
-    }
-
     /// Sends a message of type `kind`; gives its id.
-    ///
-    /// # Errors
-    /// [`Kind::KernelDied`] when the connection is gone.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -154,9 +140,6 @@ impl Socket {
     }
 
     /// The next message of any channel. Nothing is lost when this is dropped half-way.
-    ///
-    /// # Errors
-    /// [`Kind::KernelDied`] when the kernel or the server is gone, or restarts.
     pub async fn next(&mut self) -> Result<Arrived> {
         loop {
             let message = match self.stream.next().await {

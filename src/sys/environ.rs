@@ -51,7 +51,6 @@ pub fn take(is_credential: impl Fn(&[u8]) -> bool) -> Taken {
 }
 
 /// Splits `NAME=value` at the first `=` after the first byte, as the C library does.
-#[must_use]
 pub fn name_and_value(entry: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = entry.iter().skip(1).position(|byte| *byte == b'=')? + 1;
     Some((&entry[..equals], &entry[equals + 1..]))

@@ -30,9 +30,6 @@ pub struct Command {
 
 impl Command {
     /// Finds the file that `arguments[0]` means, searching `path` (the value of `PATH`, if there is one).
-    ///
-    /// # Errors
-    /// [`Kind::CommandNotFound`], [`Kind::CommandNotExecutable`], or [`Kind::Usage`] for no command.
     pub fn find(arguments: &[OsString], path: Option<&OsStr>) -> Result<Self> {
         let name = arguments
             .first()
@@ -50,20 +47,17 @@ impl Command {
     }
 
     /// The file that will be executed.
-    #[must_use]
     pub fn file(&self) -> &Path {
         &self.file
     }
 
     /// Bytes that the arguments and the file's name take of the space that execve has.
-    #[must_use]
     pub fn size(&self) -> usize {
         let strings: usize = self.arguments.iter().map(|argument| argument.as_bytes_with_nul().len()).sum();
         strings + (self.arguments.len() + 1) * size_of::<usize>() + self.file.as_os_str().len() + 1
     }
 
     /// Executes the command with `environment`; returns only when that fails.
-    #[must_use]
     pub fn execute(&self, environment: &[CString]) -> Error {
         let Ok(file) = CString::new(self.file.as_os_str().as_bytes()) else {
             return self.not_executable(Errno::EINVAL);
@@ -95,9 +89,6 @@ impl Command {
 }
 
 /// Finds the file that a command's first word means, searching `path` (the value of `PATH`, if there is one).
-///
-/// # Errors
-/// [`Kind::CommandNotFound`] or [`Kind::CommandNotExecutable`].
 pub fn find_program(name: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
     let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
     if name.as_bytes().contains(&b'/') {
@@ -184,7 +175,6 @@ pub struct Space {
 impl Space {
     /// What this system takes now: 32 pages for a string, a quarter of the stack limit for all (at
     /// least 128 KiB, at most 6 MiB); execve(2), "Limits on size of arguments and environment".
-    #[must_use]
     pub fn of_this_system() -> Self {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
         let stack = getrlimit(Resource::RLIMIT_STACK).map_or(0, |(soft, _)| soft);

@@ -18,9 +18,6 @@ pub struct Hardening {
 
 impl Hardening {
     /// Forbids core files and debuggers of the same user for this process.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the system does not let a process protect itself.
     pub fn apply() -> Result<Self> {
         not_dumpable().map_err(|cause| refused("make the process not dumpable", cause))?;
         let (soft, hard) = getrlimit(Resource::RLIMIT_CORE).map_err(|cause| refused("read the core limit", cause))?;
@@ -32,9 +29,6 @@ impl Hardening {
     }
 
     /// Gives the core limit back. The rest ends with execve.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the limit can't be raised again.
     pub fn undo(self) -> Result<()> {
         match self.core {
             Some((soft, hard)) => {

@@ -7,10 +7,13 @@
 pub mod alloc;
 pub mod environ;
 pub mod exec;
+pub mod folder;
 pub mod hardening;
 pub mod inherited;
 #[cfg(feature = "inject")]
 pub mod limits;
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+pub mod parent;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
 pub mod process;

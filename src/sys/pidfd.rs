@@ -7,9 +7,6 @@ use nix::libc;
 use nix::unistd::Pid;
 
 /// Opens a descriptor for `pid`; close-on-exec.
-///
-/// # Errors
-/// `ESRCH` when there is no such process, `ENOSYS` or `EPERM` where the system or a sandbox has no pidfd.
 pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open takes a number and flags, touches no memory of ours, and gives a descriptor or -1.
     let descriptor = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;

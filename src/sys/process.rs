@@ -34,7 +34,6 @@ impl Stat {
 static OWN: OnceLock<(u32, u64)> = OnceLock::new();
 
 /// This process: its number and [`start_time`], which execve does not change.
-#[must_use]
 pub fn own() -> Option<(u32, u64)> {
     OWN.get().copied().or_else(|| {
         let stat = Stat::of("self")?;
@@ -43,7 +42,6 @@ pub fn own() -> Option<(u32, u64)> {
 }
 
 /// How many threads this process has.
-#[must_use]
 pub(super) fn threads() -> Option<u32> {
     let stat = Stat::of("self")?;
     let _ = OWN.set((stat.pid, stat.start_time));
@@ -51,13 +49,11 @@ pub(super) fn threads() -> Option<u32> {
 }
 
 /// When process `pid` started, in clock ticks since the system's start; `None` when there is none.
-#[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
 }
 
 /// The command line of process `pid`; none when we may not look at it.
-#[must_use]
 pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
     let line = read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
@@ -66,7 +62,6 @@ pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
 
 /// Whether the main thread of process `pid` sleeps until one of many descriptors has something, as an event
 /// loop does that is idle. `false` also when the system does not tell.
-#[must_use]
 pub fn waits_for_events(pid: u32) -> bool {
     // `ep_poll`, `do_epoll_wait`: the name of the kernel's function.
     let place = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
@@ -75,7 +70,6 @@ pub fn waits_for_events(pid: u32) -> bool {
 
 /// The process whose command line names the file `path` and which listens on a TCP `port`, or, when only
 /// one names it, that one. `None` when there is none that we may look at.
-#[must_use]
 pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
     let file = path.file_name()?.as_encoded_bytes();
     let named: Vec<u32> = read_dir("/proc")

@@ -20,9 +20,6 @@ mod sealed {
 }
 
 /// Registers `owner` for reading; must be called in a runtime.
-///
-/// # Errors
-/// What the system says when it can't be waited for.
 pub fn readable<T: sealed::Owner>(owner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: the sealed trait is implemented only for types that own their descriptor and give the same
     // one for as long as they live; AsyncFd owns the value and deregisters before it drops it.
@@ -38,9 +35,6 @@ pub struct FileWatch(Inotify);
 
 impl FileWatch {
     /// Watches the file at `path`.
-    ///
-    /// # Errors
-    /// `ENOENT`, or what the system says when it has no more watches.
     pub fn new(path: &Path) -> nix::Result<Self> {
         let watch = Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?);
         watch.renew(path)?;
@@ -48,17 +42,11 @@ impl FileWatch {
     }
 
     /// Watches whatever is at `path` now.
-    ///
-    /// # Errors
-    /// `ENOENT` when nothing is.
     pub fn renew(&self, path: &Path) -> nix::Result<()> {
         self.0.add_watch(path, CHANGES).map(drop)
     }
 
     /// Takes the events that wait.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there are none.
     pub fn take(&self) -> io::Result<()> {
         self.0.read_events().map(drop).map_err(io::Error::from)
     }
@@ -84,9 +72,6 @@ pub struct FolderWatch(Inotify);
 
 impl FolderWatch {
     /// Watches the folder at `path`.
-    ///
-    /// # Errors
-    /// `ENOENT`, or what the system says when it has no more watches.
     pub fn new(path: &Path) -> nix::Result<Self> {
         let watch = Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?);
         watch.renew(path)?;
@@ -94,18 +79,12 @@ impl FolderWatch {
     }
 
     /// Watches whatever folder is at `path` now.
-    ///
-    /// # Errors
-    /// `ENOENT` when none is.
     pub fn renew(&self, path: &Path) -> nix::Result<()> {
         self.0.add_watch(path, ENTRIES).map(drop)
     }
 
     /// Takes the events that wait: whether one concerns a file whose name begins with `prefix`, or the
     /// folder itself, or events were lost.
-    ///
-    /// # Errors
-    /// `WouldBlock` when there are none.
     pub fn take(&self, prefix: &str) -> io::Result<bool> {
         let events = self.0.read_events().map_err(io::Error::from)?;
         let concerns = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(prefix.as_bytes());

@@ -12,7 +12,6 @@ use nix::sys::signal::{SigHandler, Signal, raise, signal};
 pub const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// Which of [`ENDING`] have their default effect, and so may be caught.
-#[must_use]
 pub fn with_default_effect() -> Vec<Signal> {
     let is_default = |wanted: &Signal| {
         // SAFETY: an all-zero sigaction is a valid value to be overwritten; a null `act` changes nothing.
@@ -31,13 +30,11 @@ pub struct Caught(Vec<Signal>);
 
 impl Caught {
     /// Takes note of signals that somebody is about to catch.
-    #[must_use]
     pub const fn new(signals: Vec<Signal>) -> Self {
         Self(signals)
     }
 
     /// The signals.
-    #[must_use]
     pub fn signals(&self) -> &[Signal] {
         &self.0
     }
@@ -73,9 +70,6 @@ pub struct Held {
 #[cfg(target_os = "linux")]
 impl Held {
     /// Holds the signals for this thread, and those that it starts.
-    ///
-    /// # Errors
-    /// What the system says when it has no descriptor for it.
     pub fn new() -> nix::Result<Self> {
         use nix::sys::signal::{SigSet, SigmaskHow};
         use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -86,7 +80,6 @@ impl Held {
     }
 
     /// The next signal that waits, if there is one.
-    #[must_use]
     pub fn take(&self) -> Option<Signal> {
         let waiting = self.descriptor.read_signal().ok().flatten()?;
         Signal::try_from(i32::try_from(waiting.ssi_signo).ok()?).ok()

@@ -20,15 +20,11 @@ use super::signals::{Held, end_by};
 const LONGEST: usize = 64 * 1024;
 
 /// Whether there is somebody to ask.
-#[must_use]
 pub fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Shows `question` and reads a line; `None` at the end of input.
-///
-/// # Errors
-/// What the terminal says.
 pub fn ask(question: &str) -> io::Result<Option<String>> {
     io::stderr().write_all(question.as_bytes())?;
     let line = read_line(None)?;
@@ -36,9 +32,6 @@ pub fn ask(question: &str) -> io::Result<Option<String>> {
 }
 
 /// As [`ask`], and nothing of what is typed is shown.
-///
-/// # Errors
-/// What the terminal says.
 pub fn ask_unseen(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let held = Held::new()?;
     let quiet = Quiet::new()?;

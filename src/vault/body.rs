@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::error::wrong_kv_version;
-use super::transport::Reply;
+use super::reply::Reply;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -36,10 +36,6 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Parses a reply with status 200; `what` it answers is for the message.
-    ///
-    /// # Errors
-    /// [`Kind::NotVault`] when it is not called JSON or is none, [`Kind::Malformed`] when it is not
-    /// an envelope.
     pub fn parse(reply: &'a Reply, what: &str) -> Result<Self> {
         if !reply.json {
             return Err(Error::new(
@@ -63,22 +59,17 @@ impl<'a> Answer<'a> {
     }
 
     /// The data, which must be there.
-    ///
-    /// # Errors
-    /// [`Kind::Malformed`].
     pub fn data(&self, what: &str) -> Result<&'a RawValue> {
         self.data.ok_or_else(|| malformed(what))
     }
 
     /// Whether the data ends with a lease.
-    #[must_use]
     pub fn is_leased(&self) -> bool {
         self.lease_id.as_deref().is_some_and(|id| !id.is_empty())
     }
 }
 
 /// The error for JSON of the wrong shape.
-#[must_use]
 pub fn malformed(what: &str) -> Error {
     Error::new(
         Kind::Malformed,
@@ -93,9 +84,6 @@ pub struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
     /// Takes an object apart; `path` is for the message.
-    ///
-    /// # Errors
-    /// [`Kind::DuplicateKey`], or [`Kind::Malformed`] when it is no object.
     pub fn parse(raw: &'a RawValue, path: &str) -> Result<Self> {
         let Object(entries) = serde_json::from_str(raw.get()).map_err(|_| malformed(&format!("reading {path}")))?;
         let mut seen = std::collections::BTreeSet::new();
@@ -120,9 +108,6 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of one field.
-    ///
-    /// # Errors
-    /// [`Kind::FieldMissing`], or [`Kind::BadValue`].
     pub fn get(&self, name: &str, path: &str) -> Result<SecretValue> {
         let found = self.0.iter().find(|(key, _)| key == name).ok_or_else(|| {
             let known: Vec<_> = self.names().collect();
@@ -163,10 +148,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
 
 /// A value as an environment has it: text as it is, numbers, booleans, objects and arrays as their
 /// JSON text.
-///
-/// # Errors
-/// [`Kind::BadValue`] for null, a NUL, or text that is no Unicode; [`Kind::Malformed`] for nesting
-/// beyond all reason.
 pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
     let bad = |why: &str, advice: &str| {
         Err(Error::new(Kind::BadValue, format!("the value of {name} at {path} {why}"), advice))
@@ -224,10 +205,6 @@ pub struct Versioned<'a> {
 
 impl<'a> Versioned<'a> {
     /// Takes the data of an answer apart; `path` is for the message.
-    ///
-    /// # Errors
-    /// [`Kind::KvVersionMismatch`] when the metadata of version 2 is not there, [`Kind::Malformed`] for
-    /// nesting beyond all reason.
     pub fn parse(data: &'a RawValue, path: &str) -> Result<Self> {
         serde_json::from_str(data.get()).map_err(|_| {
             if depth(data.get()) > DEEPEST {

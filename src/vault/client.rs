@@ -13,11 +13,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustify::endpoint::Endpoint;
 
 use super::error::{Asked, Asker, refusal};
-use super::transport::{Call, Reply, Transport};
-use crate::config::address::Address;
+use super::reply::Reply;
+use super::transport::{Call, Transport};
 use crate::config::credential::Credential;
-use crate::config::plan::Server;
+use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
+use crate::net::address::Address;
 use crate::net::deadline::Deadline;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -47,7 +48,6 @@ const RESERVED: &AsciiSet = &CONTROLS
     .add(b'=');
 
 /// Encodes a path for a URL; slashes stay.
-#[must_use]
 pub fn encode(path: &str) -> String {
     utf8_percent_encode(path, RESERVED).to_string()
 }
@@ -64,9 +64,6 @@ pub struct Client {
 
 impl Client {
     /// Sets up for `server`, without a token.
-    ///
-    /// # Errors
-    /// [`Kind::Config`].
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
         let namespace = server.namespace.clone().map(|name| {
             let value = HeaderValue::from_str(&encode(&name));
@@ -84,9 +81,6 @@ impl Client {
     }
 
     /// Uses `token` from here on.
-    ///
-    /// # Errors
-    /// [`Kind::Credential`] when it has bytes that no token has.
     pub fn use_token(&mut self, token: &Credential) -> Result<()> {
         if !token.value.expose().iter().all(u8::is_ascii_graphic) {
             return Err(Error::new(
@@ -122,24 +116,17 @@ impl Client {
     }
 
     /// Vault's address, for messages.
-    #[must_use]
     pub const fn address(&self) -> &Address {
         self.transport.address()
     }
 
     /// Sends a request and gives the reply if it is a success.
-    ///
-    /// # Errors
-    /// A [`Kind`] for each cause.
     pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>) -> Result<Reply> {
         let reply = self.transport.send(&self.request(endpoint)?).await?;
         self.checked(reply, asked)
     }
 
     /// As [`Client::call`], within `limit` and without retries.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn call_once<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>, limit: Duration) -> Result<Reply> {
         let reply = self.transport.send_once(&self.request(endpoint)?, limit).await?;
         self.checked(reply, asked)
@@ -196,31 +183,26 @@ pub struct Raw {
 
 impl Raw {
     /// A GET of `path` (encoded here).
-    #[must_use]
     pub fn get(path: &str) -> Self {
         Self { method: rustify::enums::RequestMethod::GET, path: encode(path), query: None, body: None }
     }
 
     /// A POST of JSON to `path` (encoded here).
-    #[must_use]
     pub fn post(path: &str, body: Vec<u8>) -> Self {
         Self { method: rustify::enums::RequestMethod::POST, path: encode(path), query: None, body: Some(body.into()) }
     }
 
     /// A PATCH of JSON to `path` (encoded here): what the body does not name stays.
-    #[must_use]
     pub fn patch(path: &str, body: Vec<u8>) -> Self {
         Self { method: rustify::enums::RequestMethod::PATCH, ..Self::post(path, body) }
     }
 
     /// A DELETE of `path` (encoded here).
-    #[must_use]
     pub fn delete(path: &str) -> Self {
         Self { method: rustify::enums::RequestMethod::DELETE, ..Self::get(path) }
     }
 
     /// The same with a query, written as it is sent.
-    #[must_use]
     pub fn with_query(self, query: impl Into<String>) -> Self {
         Self { query: Some(query.into()), ..self }
     }

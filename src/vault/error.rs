@@ -9,9 +9,9 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::transport::Reply;
-use crate::config::address::Address;
+use super::reply::Reply;
 use crate::error::{Error, Kind};
+use crate::net::address::Address;
 
 /// What was asked for when the refusal came.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +56,6 @@ pub struct Asker<'a> {
 }
 
 /// The error behind a status that may heal by itself.
-#[must_use]
 pub fn to_try_again(status: StatusCode, address: &Address) -> Option<Error> {
     let (kind, what, advice) = match status.as_u16() {
         412 => (Kind::Standby, "has not caught up with an earlier write (412)", "try again in a moment"),
@@ -104,7 +103,6 @@ struct VersionState {
 }
 
 /// Says what a reply that is no success means.
-#[must_use]
 pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     let address = asker.address;
     let new = |kind, what: String, advice: &str| Error::new(kind, what, advice);
@@ -291,7 +289,6 @@ fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&s
 }
 
 /// The error for a path with nothing at it.
-#[must_use]
 pub fn path_missing(path: &str, address: &Address) -> Error {
     let below_data = path.split('/').nth(1) == Some("data");
     let advice = if below_data {
@@ -303,7 +300,6 @@ pub fn path_missing(path: &str, address: &Address) -> Error {
 }
 
 /// The error for a mount that is of another KV version than was said.
-#[must_use]
 pub fn wrong_kv_version(path: &str, said: u8, found: &str) -> Error {
     Error::new(
         Kind::KvVersionMismatch,

@@ -10,7 +10,7 @@ use super::body::{Answer, Fields, Listing, Metadata, Versioned, malformed};
 use super::client::{Client, encode};
 use super::error::{Asked, path_missing, wrong_kv_version};
 use super::mount::{Mount, ask};
-use super::transport::Reply;
+use super::reply::Reply;
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 
@@ -27,16 +27,12 @@ pub struct Secret {
 
 impl Secret {
     /// The secret itself as Vault sent it, without what differs from one answer to the next.
-    #[must_use]
     pub fn data(&self) -> &[u8] {
         let answer = Answer::parse(&self.reply, &self.path).ok();
         answer.and_then(|answer| answer.data).map_or(b"", |data| data.get().as_bytes())
     }
 
     /// The fields, and the number of this version of them, which KV version 1 does not count.
-    ///
-    /// # Errors
-    /// [`Kind::KvVersionMismatch`], [`Kind::DuplicateKey`], [`Kind::Malformed`] or [`Kind::NotVault`].
     pub fn fields(&self) -> Result<(Fields<'_>, Option<u64>)> {
         let what = format!("reading {}", self.path);
         let data = Answer::parse(&self.reply, &what)?.data(&what)?;
@@ -53,9 +49,6 @@ impl Secret {
 
 /// Reads the secret at `path`, which begins with the mount's path. `said` tells that the version was
 /// configured, so that a missing path may as well be a wrong version.
-///
-/// # Errors
-/// A [`Kind`] for each cause.
 pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     if below.is_empty() {
@@ -102,9 +95,6 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
 
 /// Lists the folder at `path` and reads each secret in it, with its name. Folders below are passed
 /// over, and so are secrets whose current version is deleted: they are listed, and gone for their user.
-///
-/// # Errors
-/// A [`Kind`] for each cause; the first secret that fails ends it.
 pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Vec<(String, Secret)>> {
     let names = match list(client, mount, path).await {
         Err(error) if said && may_be_misread(error.kind()) => {
@@ -133,9 +123,6 @@ pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool)
 }
 
 /// The names of the secrets in the folder at `path`.
-///
-/// # Errors
-/// A [`Kind`] for each cause.
 pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let reply = match mount.version {
@@ -159,9 +146,6 @@ pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<Stri
 
 /// The current version of the version 2 secret at `path`, and whether it is there: by its metadata, which
 /// is another path for Vault's policies.
-///
-/// # Errors
-/// A [`Kind`] for each cause; [`Kind::PolicyDenied`] is common.
 pub async fn current_version(client: &Client, mount: &Mount, path: &str) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };

@@ -16,7 +16,7 @@ use super::body::{Answer, Versioned, malformed};
 use super::client::{Client, Raw};
 use super::error::{Asked, path_missing};
 use super::mount::Mount;
-use super::transport::Reply;
+use super::reply::Reply;
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;

@@ -14,6 +14,5 @@ pub mod kv;
 #[cfg(feature = "manage")]
 pub(crate) mod kv_store;
 pub mod mount;
+pub mod reply;
 pub mod transport;
-
-pub use crate::net::deadline;

@@ -26,9 +26,6 @@ pub struct Mounts(Vec<Mount>);
 
 impl Mounts {
     /// The mount that `path` is below.
-    ///
-    /// # Errors
-    /// [`Kind::KvVersionMismatch`] when it is no KV mount, and whatever the request can fail with.
     pub async fn of(&mut self, client: &Client, path: &str) -> Result<Mount> {
         let below = |mount: &&Mount| {
             path == mount.path || path.strip_prefix(&mount.path).is_some_and(|rest| rest.starts_with('/'))
@@ -43,9 +40,6 @@ impl Mounts {
 }
 
 /// Asks Vault what is mounted at `path`.
-///
-/// # Errors
-/// As [`Mounts::of`].
 pub async fn ask(client: &Client, path: &str) -> Result<Mount> {
     let endpoint = Raw::get(&format!("sys/internal/ui/mounts/{path}"));
     let reply = client.call(&endpoint, Asked::Mount(path)).await?;

@@ -19,9 +19,10 @@ use hyper_util::rt::TokioIo;
 use zeroize::Zeroizing;
 
 use super::error;
-use crate::config::address::{Address, Tcp};
-use crate::config::plan::Server;
+use super::reply::Reply;
+use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
+use crate::net::address::{Address, Tcp};
 use crate::net::connect::{Connector, broken, silent};
 use crate::net::deadline::Deadline;
 use crate::net::{Peer, tls};
@@ -57,33 +58,6 @@ impl Call {
     }
 }
 
-/// What came back.
-pub struct Reply {
-    /// The status.
-    pub status: StatusCode,
-    /// Whether the server calls it JSON.
-    pub json: bool,
-    /// The body, wiped when dropped.
-    pub body: Zeroizing<Vec<u8>>,
-    retry_after: Option<Duration>,
-    location: Option<HeaderValue>,
-}
-
-impl Reply {
-    /// A reply from parts, for tests and fuzzing; `None` when the status is none.
-    #[must_use]
-    pub fn new(status: u16, json: bool, body: Vec<u8>) -> Option<Self> {
-        let status = StatusCode::from_u16(status).ok()?;
-        Some(Self { status, json, body: Zeroizing::new(body), retry_after: None, location: None })
-    }
-}
-
-impl std::fmt::Debug for Reply {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Reply({}, {} bytes)", self.status, self.body.len())
-    }
-}
-
 /// Connections to one server, and the time left for all of them.
 #[derive(Debug)]
 pub struct Transport {
@@ -96,9 +70,6 @@ pub struct Transport {
 
 impl Transport {
     /// Sets up for `server`; nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when a TLS file can't be used.
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
         Ok(Self {
             connector: Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy)?,
@@ -115,23 +86,16 @@ impl Transport {
     }
 
     /// The address, for messages.
-    #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
 
     /// Sends `call` and gives the reply, whatever its status, after retries and a redirect.
-    ///
-    /// # Errors
-    /// A [`Kind`] for each way in which no reply came, or one came too late or too large.
     pub async fn send(&self, call: &Call) -> Result<Reply> {
         self.send_within(call, self.deadline).await
     }
 
     /// As [`Transport::send`], within `limit` and without retries.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn send_once(&self, call: &Call, limit: Duration) -> Result<Reply> {
         self.attempt(call, self.deadline.at_most(limit)).await.map_err(|failure| failure.error)
     }
@@ -251,9 +215,9 @@ impl Transport {
             Address::Tcp(tcp) => tcp.authority(),
             Address::Unix(_) => "localhost".to_owned(),
         };
-        if let Some(credentials) = self.connector.forwarding_proxy() {
+        if self.connector.is_forwarded() {
             uri = format!("http://{host}{path}");
-            if let Some(credentials) = credentials {
+            if let Some(credentials) = self.connector.proxy_credentials() {
                 request = request.header(PROXY_AUTHORIZATION, credentials);
             }
         }

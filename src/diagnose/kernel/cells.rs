@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::requests::{Running, Waiting};
+use super::queue::{Running, Waiting};
 use super::{Kernel, Step};
 use crate::diagnose::answer;
 use crate::error::Result;

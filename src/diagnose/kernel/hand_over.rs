@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::requests::{LATE, Waiting};
+use super::queue::{ENDING, LATE, Waiting};
 use super::{Kernel, Outcome, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
@@ -24,8 +24,6 @@ const REST: Duration = Duration::from_secs(2);
 /// How long peers may take to close their side: what they send until then is read. They do it at once, on a
 /// machine that is not busy.
 const CLOSING: Duration = Duration::from_secs(5);
-/// The same when nothing that they send matters any more.
-pub(super) const ENDING: Duration = Duration::from_millis(500);
 /// How long a peer may take to come back for an answer.
 const BACK: Duration = Duration::from_secs(2);
 /// How long nobody says anything when all has been said: at random, for one who asks in a fixed rhythm.

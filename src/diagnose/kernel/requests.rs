@@ -1,10 +1,9 @@
 //! Requests as they come: which are answered at once, and which wait.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::queue::{LATE, Running, Waiting};
 use super::{GIVE_BACK, Kernel, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
@@ -12,30 +11,11 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::{Refused, Request};
 use crate::kernel::socket::{Event, Origin};
 
-/// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
-/// 200 ms, each connection by itself).
-pub(super) const LATE: Duration = Duration::from_secs(2);
 /// The most requests that wait behind a cell, and the most bytes of them.
 const MOST_WAITING: usize = 4096;
 const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 /// From this size on, in bytes, a request leaves more memory behind than is kept.
 const LARGE: usize = 128 * 1024;
-
-/// A request that waits for its turn.
-pub(super) struct Waiting {
-    pub(super) channel: Channel,
-    pub(super) from: Origin,
-    pub(super) request: Request,
-}
-
-/// A cell that waits for an attempt. Its code is not kept.
-pub(super) struct Running {
-    pub(super) channel: Channel,
-    pub(super) from: Origin,
-    pub(super) request: Request,
-    pub(super) stop_on_error: bool,
-    pub(super) since: Instant,
-}
 
 impl Kernel<'_> {
     pub(super) fn take(&mut self, event: Event) -> Result<Step> {

@@ -9,11 +9,11 @@ use super::kernel::{Answer, State, pulse};
 use super::round::{SETBACKS, VAULT, Watcher};
 use super::vault::jittered;
 use crate::error::{Error, Kind, Result};
+use crate::inject::link::Link;
 use crate::inject::target::Way;
 use crate::inject::turn::{Known, Turn};
 use crate::inject::{KernelInfo, Options};
-use crate::kernel::link::Link;
-use crate::launch::fetch;
+use crate::launch::given;
 use crate::net::deadline::Deadline;
 
 /// How long a kernel that was free a moment ago may be busy when it is to take its variables.
@@ -77,7 +77,7 @@ impl Watcher<'_, '_> {
                 self.satisfied(&name).await;
                 continue;
             }
-            match turn.give((link, known), fetch::duplicate(&given), &mut |_| {}).await {
+            match turn.give((link, known), given::duplicate(&given), &mut |_| {}).await {
                 // It is the same: it lacks nothing.
                 Ok(done) if doubtful && done.outcome.set.is_empty() => self.satisfied(&name).await,
                 Ok(done) => {

@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
 use crate::inject::KernelInfo;
+use crate::inject::link::Link;
 use crate::inject::target::{Target, Way};
 use crate::kernel::client::{Pulse, Sockets};
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::link::Link;
 use crate::net::deadline::Deadline;
 use crate::record::Variable;
 use crate::server::rest::Listed;
@@ -79,7 +79,6 @@ pub type Answer = (Link, KernelInfo);
 
 impl Kernel {
     /// One that has just been seen.
-    #[must_use]
     pub fn new(target: Target) -> Self {
         let now = Instant::now();
         let age = match &target.way {
@@ -103,19 +102,16 @@ impl Kernel {
     }
 
     /// Whether it may be another process than before, and can't say so.
-    #[must_use]
     pub const fn is_doubtful(&self) -> bool {
         self.only_looked_at && self.session.is_none()
     }
 
     /// Whether it is to be asked now.
-    #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
         matches!(self.state, State::Wanting(Some(due)) if due <= now)
     }
 
     /// When it is to be asked, if a moment is set.
-    #[must_use]
     pub const fn due(&self) -> Option<Instant> {
         if let State::Wanting(due) = self.state { due } else { None }
     }
@@ -222,9 +218,6 @@ fn mark(path: &Path) -> Option<(SystemTime, u64)> {
 }
 
 /// Waits until the kernel says what it is: until it is free.
-///
-/// # Errors
-/// As [`Target::link`]; [`Kind::KernelBusy`] after a long time.
 pub async fn free(target: Target) -> Result<Answer> {
     let through_server = matches!(target.way, Way::Server(_));
     let patience: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };

@@ -22,7 +22,6 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use tokio::time::Instant;
 
 use self::log::{Format, Log};
@@ -30,8 +29,7 @@ use self::ready::ReadyFile;
 use self::round::Watcher;
 use self::vault::Vault;
 use super::choose::{Places, Selection};
-use super::command::until_told;
-use crate::cli::duration;
+use super::signal::until_told;
 use crate::config::env::Environment;
 use crate::error::Result;
 use crate::launch::{Request, fetch};
@@ -39,60 +37,35 @@ use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, with_default_effect};
 
-/// `jupyter-vault watch`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Runs until SIGTERM, SIGINT or SIGHUP, and then exits with 0. Without --url it watches the kernels whose
-connection files are in the runtime folder. What is wrong from the beginning (configuration, a refused
-login, a missing path) ends it with the codes of exec; what goes wrong later is logged, and tried again.")]
-pub struct Watch {
-    /// Which kernels; all of them when nothing is named.
-    #[command(flatten)]
+/// What `watch` is told.
+#[derive(Debug)]
+pub struct Job {
     pub selection: Selection,
-    /// How often Vault is asked for new versions, and a server for its kernels, give or take a tenth
-    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
+    /// Which secrets.
+    pub request: Request,
+    /// How often Vault and a server are asked.
     pub interval: Duration,
-    /// A file that is there once the first round went well, and is touched by each one after, also when
-    /// Vault or the server is not to be had
-    #[arg(long, value_name = "FILE")]
+    /// The file that says that rounds go well.
     pub ready_file: Option<PathBuf>,
-    /// What lines on stderr look like
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
-    pub log: Format,
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Take these secrets in place of the configured sources: MOUNT/PATH, MOUNT/PATH#FIELD or
-    /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
-    #[arg(long, value_name = "SPEC")]
-    pub secrets: Vec<String>,
-    /// Time for one round of Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Accept a secret of this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    pub allow: Vec<String>,
+    /// What a line of the log looks like.
+    pub format: Format,
 }
 
 /// Watches until a signal comes. Lines go to `line`.
-///
-/// # Errors
-/// What is wrong from the beginning.
-pub fn run(arguments: Watch, line: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn run(job: Job, line: &mut dyn FnMut(&str)) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
-    let outcome = watch(arguments, &parent, line);
+    let outcome = watch(job, &parent, line);
     hardening.undo()?;
     outcome
 }
 
-fn watch(arguments: Watch, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
-    let Watch { selection, interval, ready_file, log, config, secrets, timeout, allow } = arguments;
+fn watch(job: Job, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
+    let Job { selection, request, interval, ready_file, format } = job;
     let interval = interval.max(Duration::from_millis(100));
-    let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let mut vault = Vault::new(&request, parent)?;
     let places = Places::new(&selection, parent)?;
-    let mut log = Log::new(log, line);
+    let mut log = Log::new(format, line);
     let ready = ReadyFile::new(ready_file);
     take_all_descriptors();
     let system = fetch::runtime()?;

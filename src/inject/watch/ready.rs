@@ -14,7 +14,6 @@ pub struct ReadyFile(Option<PathBuf>);
 
 impl ReadyFile {
     /// Takes the path; one that an earlier process has left is removed.
-    #[must_use]
     pub fn new(path: Option<PathBuf>) -> Self {
         if let Some(path) = &path {
             let _ = std::fs::remove_file(path);
@@ -23,9 +22,6 @@ impl ReadyFile {
     }
 
     /// A round is over.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the file can't be written.
     pub fn touch(&self) -> Result<()> {
         let Some(path) = &self.0 else { return Ok(()) };
         std::fs::write(path, format!("{}\n", std::process::id())).map_err(|cause| {

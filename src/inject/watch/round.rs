@@ -80,9 +80,6 @@ impl std::fmt::Debug for Watcher<'_, '_> {
 
 impl<'a, 'b> Watcher<'a, 'b> {
     /// Sets up; must be called in a runtime.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] when the runtime folder can't be watched.
     pub fn new(
         places: &'a Places<'a>,
         vault: &'a mut Vault<'b>,
@@ -114,9 +111,6 @@ impl<'a, 'b> Watcher<'a, 'b> {
     }
 
     /// Watches until it is told to stop.
-    ///
-    /// # Errors
-    /// What is wrong from the beginning.
     pub async fn run(mut self) -> Result<()> {
         loop {
             if Instant::now() >= self.round {

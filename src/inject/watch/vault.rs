@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Kind, Result};
-use crate::launch::fetch::{self, Given, REVOKE};
+use crate::launch::fetch::{self, REVOKE};
+use crate::launch::given::Given;
 use crate::launch::versions::{Digester, Seen, look};
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
@@ -48,9 +49,6 @@ struct Open {
 
 impl<'a> Vault<'a> {
     /// Reads the configuration; asks nothing yet.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] and its kin.
     pub fn new(request: &'a Request, parent: &'a Environment) -> Result<Self> {
         Ok(Self {
             request,
@@ -64,21 +62,16 @@ impl<'a> Vault<'a> {
     }
 
     /// What is configured.
-    #[must_use]
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// When it may be asked again; `None`: at any time.
-    #[must_use]
     pub const fn again(&self) -> Option<Instant> {
         self.again
     }
 
     /// Which versions the sources have. `holding` says until when a login must not be left.
-    ///
-    /// # Errors
-    /// Whatever a request can fail with; then nothing is asked until [`Vault::again`].
     pub async fn look(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
         let looked = self
             .attempt(holding, async |plan, parent, digester, open| {
@@ -90,9 +83,6 @@ impl<'a> Vault<'a> {
     }
 
     /// The secrets.
-    ///
-    /// # Errors
-    /// As [`Vault::look`].
     pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<Given> {
         let fetched = self
             .attempt(holding, async |plan, parent, _, open| {
@@ -163,7 +153,6 @@ async fn identity(plan: &Plan, open: &Open) -> Result<Identity> {
 }
 
 /// The pause, up to a tenth more or less, lest a thousand sidecars ask at once.
-#[must_use]
 pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

@@ -3,16 +3,12 @@
 use super::Violation;
 
 /// Splits a command's body into name and rest.
-///
-/// # Errors
-/// When the name is longer than the body.
 pub fn split(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let (length, rest) = body.split_first().ok_or(Violation("a command without a name"))?;
     rest.split_at_checked(usize::from(*length)).ok_or(Violation("a command's name is cut short"))
 }
 
 /// A command's body.
-#[must_use]
 pub fn compose(name: &[u8], rest: &[u8]) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
     let mut body = Vec::with_capacity(1 + name.len() + rest.len());
@@ -33,9 +29,6 @@ pub struct Properties {
 
 impl Properties {
     /// Reads a list of properties; unknown ones are passed over, names have no case.
-    ///
-    /// # Errors
-    /// When one is cut short.
     pub fn parse(mut bytes: &[u8]) -> Result<Self, Violation> {
         const CUT: Violation = Violation("a property is cut short");
         let mut found = Self::default();
@@ -58,7 +51,6 @@ impl Properties {
     }
 
     /// The same as bytes.
-    #[must_use]
     pub fn compose(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, value) in [(&b"Socket-Type"[..], &self.socket_type), (b"Identity", &self.identity)] {

@@ -53,9 +53,6 @@ pub struct Welcomed {
 }
 
 /// Answers HELLO: the body of WELCOME, and what to remember.
-///
-/// # Errors
-/// When the client does not know our key, or speaks another language.
 pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), Violation> {
     let (b"HELLO", rest) = split(hello)? else { return Err(Violation("another command than HELLO")) };
     if hello.len() != HELLO_LENGTH || rest[..2] != [1, 0] {
@@ -79,9 +76,6 @@ pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), 
 
 impl Welcomed {
     /// Takes INITIATE: the connection's keys, and what the client says of itself.
-    ///
-    /// # Errors
-    /// When the cookie, the box or the voucher is wrong.
     pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(Keys, Properties), Violation> {
         let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("another command than INITIATE")) };
         let (cookie, rest) = rest.split_at_checked(COOKIE).ok_or(Violation("an INITIATE cut short"))?;
@@ -139,9 +133,6 @@ pub struct Keys {
 
 impl Keys {
     /// The body of READY.
-    ///
-    /// # Errors
-    /// None in practice: sealing fails for sizes that no message has.
     pub fn ready(&mut self, properties: &Properties) -> Result<Vec<u8>, Violation> {
         self.sent += 1;
         let number = self.sent.to_be_bytes();
@@ -151,9 +142,6 @@ impl Keys {
     }
 
     /// Seals one frame into the body of a MESSAGE.
-    ///
-    /// # Errors
-    /// As for [`Keys::ready`].
     pub fn seal(&mut self, more: bool, command: bool, body: &[u8]) -> Result<Vec<u8>, Violation> {
         self.sent += 1;
         let number = self.sent.to_be_bytes();
@@ -165,9 +153,6 @@ impl Keys {
     }
 
     /// Opens a MESSAGE: whether more frames follow, whether it is a command, and the body.
-    ///
-    /// # Errors
-    /// When it is none, was altered, or is an old one again.
     pub fn open(&mut self, message: &[u8]) -> Result<(bool, bool, Vec<u8>), Violation> {
         let (b"MESSAGE", rest) = split(message)? else { return Err(Violation("a frame that is not encrypted")) };
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a MESSAGE cut short"))?;

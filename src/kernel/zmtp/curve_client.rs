@@ -24,9 +24,6 @@ pub struct Pair {
 
 impl Pair {
     /// A new one.
-    ///
-    /// # Errors
-    /// When the system gives no random bytes.
     pub fn new() -> Result<Self, Violation> {
         let secret = SecretKey::from_bytes(*random::<32>()?);
         Ok(Self { public: secret.public_key(), secret })
@@ -40,9 +37,6 @@ pub struct Hailed {
 }
 
 /// The body of HELLO to the owner of `kernel`, and what to remember.
-///
-/// # Errors
-/// When the system gives no random bytes.
 pub fn hello(kernel: &PublicKey) -> Result<(Hailed, Vec<u8>), Violation> {
     let short = Pair::new()?;
     let number = 1_u64.to_be_bytes();
@@ -61,9 +55,6 @@ pub struct Initiated(Keys);
 
 impl Hailed {
     /// Takes WELCOME: the body of INITIATE, and what to remember. `ours` is our long-term key.
-    ///
-    /// # Errors
-    /// When it does not come from the owner of `kernel`.
     pub fn initiate(
         self,
         kernel: &PublicKey,
@@ -100,9 +91,6 @@ impl Hailed {
 
 impl Initiated {
     /// Takes READY: the connection's keys, and what the kernel says of itself.
-    ///
-    /// # Errors
-    /// When it can't be opened.
     pub fn ready(mut self, ready: &[u8]) -> Result<(Keys, Properties), Violation> {
         let (b"READY", rest) = split(ready)? else { return Err(Violation("another command than READY")) };
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a READY cut short"))?;

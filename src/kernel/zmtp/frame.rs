@@ -30,9 +30,6 @@ pub enum Decoded {
 }
 
 /// Reads one frame off the beginning of `bytes`.
-///
-/// # Errors
-/// Reserved flags, a command in parts, or a length beyond [`LARGEST`].
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Violation> {
     let Some((flags, rest)) = bytes.split_first() else { return Ok(Decoded::Incomplete) };
     if flags & !(MORE | LONG | COMMAND) != 0 {

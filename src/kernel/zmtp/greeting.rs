@@ -26,7 +26,6 @@ impl Mechanism {
 }
 
 /// Our greeting.
-#[must_use]
 pub fn compose(mechanism: Mechanism, as_server: bool) -> [u8; LENGTH] {
     let mut greeting = [0; LENGTH];
     greeting[0] = 0xff;
@@ -40,9 +39,6 @@ pub fn compose(mechanism: Mechanism, as_server: bool) -> [u8; LENGTH] {
 }
 
 /// Checks the other side's greeting against the mechanism that we use.
-///
-/// # Errors
-/// What does not fit.
 pub fn check(greeting: &[u8; LENGTH], mechanism: Mechanism) -> Result<(), Violation> {
     if greeting[0] != 0xff || greeting[9] & 1 != 1 {
         return Err(Violation("the signature is not ZMTP's"));

@@ -49,10 +49,8 @@ impl std::fmt::Debug for Trust {
     }
 }
 
-/// Runs the handshake of whoever listens; gives both sides and what the peer said of itself.
-///
-/// # Errors
-/// When the peer breaks the protocol, the connection or the time limit.
+/// Runs the whole handshake of the side that listens: what a socket does in two steps.
+#[cfg(any(test, feature = "internals"))]
 pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     Greeted::by(stream, security).await?.shake(security, ours).await
 }
@@ -71,9 +69,6 @@ impl std::fmt::Debug for Greeted {
 
 impl Greeted {
     /// Exchanges greetings with whoever has connected.
-    ///
-    /// # Errors
-    /// As [`accept`].
     pub async fn by(stream: Boxed, security: &Security) -> Result<Self> {
         let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
         in_time(async {
@@ -85,9 +80,6 @@ impl Greeted {
     }
 
     /// Runs the rest of the handshake.
-    ///
-    /// # Errors
-    /// As [`accept`].
     pub async fn shake(self, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
         in_time(shake(self, security, ours)).await
     }
@@ -98,9 +90,6 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Runs the handshake of whoever connects; gives both sides and what the peer said of itself.
-///
-/// # Errors
-/// When the peer breaks the protocol, the connection or the time limit.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     in_time(hail(stream, trust, ours)).await
 }

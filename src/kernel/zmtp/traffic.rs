@@ -55,19 +55,16 @@ pub struct Progress {
 
 impl Progress {
     /// Whether a message has begun to come and is not whole.
-    #[must_use]
     pub const fn is_midway(&self) -> bool {
         self.midway.get()
     }
 
     /// How often something has come.
-    #[must_use]
     pub const fn reads(&self) -> u64 {
         self.reads.get()
     }
 
     /// How many messages have come whole.
-    #[must_use]
     pub const fn messages(&self) -> u64 {
         self.messages.get()
     }
@@ -135,9 +132,6 @@ impl Reader {
     }
 
     /// The next message or command. Nothing is lost when this is dropped half-way.
-    ///
-    /// # Errors
-    /// When the connection ends, or the peer breaks the protocol or its limits.
     pub async fn next(&mut self) -> Result<Received> {
         loop {
             let mut frame = self.frame().await?;
@@ -163,16 +157,8 @@ impl Reader {
     }
 
     /// How far it is, as long as it reads.
-    #[must_use]
     pub fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
-    }
-
-    /// Reads on until the peer closes; nothing that comes is kept.
-    pub async fn drain(&mut self) {
-        self.buffer.clear();
-        let mut ignored = [0; 4096];
-        while self.stream.read(&mut ignored).await.is_ok_and(|length| length > 0) {}
     }
 }
 
@@ -192,9 +178,6 @@ impl Writer {
     }
 
     /// Sends the frames of one message.
-    ///
-    /// # Errors
-    /// When the connection ends.
     pub async fn message(&mut self, parts: &[Vec<u8>]) -> Result<()> {
         let last = parts.len().saturating_sub(1);
         let frames: Vec<_> = parts.iter().enumerate().map(|(at, part)| (at != last, false, part.as_slice())).collect();
@@ -202,9 +185,6 @@ impl Writer {
     }
 
     /// Sends a command.
-    ///
-    /// # Errors
-    /// When the connection ends.
     pub async fn command(&mut self, body: &[u8]) -> Result<()> {
         self.frame(false, true, body).await
     }

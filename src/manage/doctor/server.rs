@@ -6,12 +6,14 @@ use serde::Deserialize;
 
 use super::super::report::{Report, Status};
 use super::{certificate, shown};
-use crate::config::address::{Address, Tcp};
-use crate::config::plan::{Plan, Server, Tls};
+use crate::config::plan::Plan;
+use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::net::Peer;
+use crate::net::address::{Address, Tcp};
 use crate::net::connect::{Connector, Handshake, resolve};
 use crate::net::deadline::Deadline;
+use crate::net::options::Tls;
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
 

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::super::report::{Finding, Report, Status};
 use crate::config::env::Environment;
-use crate::config::layer::Origin;
+use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
-use crate::launch::fetch::{Fetched, Form};
+use crate::launch::given::{Fetched, Form};
 use crate::launch::naming::Taker;
 use crate::launch::source::{Reader, is_absence};
 use crate::secret::SecretName;

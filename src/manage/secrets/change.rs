@@ -3,10 +3,11 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::common::{Common, Description, Input, as_version, said};
 use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
-use super::{Common, Description, Input, as_version, said, value};
+use super::value;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::setup::ask::Asked;

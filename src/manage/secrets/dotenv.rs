@@ -2,7 +2,7 @@
 //!
 //! No library is used: all of them interpolate `$NAME`, which would change a password that holds a `$`.
 
-use super::parse::{Entry, Wrong};
+use super::entry::{Entry, Wrong};
 use crate::secret::SecretValue;
 
 /// Parses the lines of `text`.

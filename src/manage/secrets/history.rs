@@ -8,9 +8,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::change::{absent, field_of, put};
+use super::common::{Common, as_version, said};
 use super::place::{Form, Place, choose};
 use super::session::with;
-use super::{Common, as_version, said};
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::vault::kv_store::{Stored, VersionState};

@@ -6,10 +6,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::change::{agree, field_of, put, write};
-use super::parse::{Entry, Format, parse};
+use super::common::{Common, as_version, said};
+use super::entry::Entry;
+use super::parse::{Format, parse};
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
-use super::{Common, as_version, said, value};
+use super::value;
 use crate::error::{Error, Kind, Result, one_line};
 use crate::manage::Outcome;
 use crate::vault::kv_store::json_value;

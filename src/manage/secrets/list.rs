@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Common;
+use super::common::Common;
 use super::note::Note;
 use super::place::{Form, Place};
 use super::session::{Session, with};

@@ -7,7 +7,9 @@
 //! [`crate::vault::kv_store`]).
 
 mod change;
+mod common;
 mod dotenv;
+mod entry;
 mod history;
 mod import;
 mod list;
@@ -19,45 +21,11 @@ mod value;
 mod yaml;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::Outcome;
 use crate::error::Result;
 
-pub(crate) use note::SecretKind;
-
-/// What all of the commands take.
-#[derive(Debug, Default)]
-pub(crate) struct Common {
-    /// The vault.toml to read first.
-    pub(crate) config: Option<PathBuf>,
-    /// The time for all of Vault.
-    pub(crate) timeout: Option<Duration>,
-    /// The source to work on, by its path; by default the user's own.
-    pub(crate) to: Option<String>,
-    /// Protected names that are accepted.
-    pub(crate) allow: Vec<String>,
-    /// Whether the answer is JSON.
-    pub(crate) json: bool,
-    /// Whether nothing is asked.
-    pub(crate) yes: bool,
-}
-
-/// Where a value comes from.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A hidden prompt on a terminal, or else standard input.
-    Standard,
-    /// A file, taken as it is.
-    File(PathBuf),
-}
-
-/// What is said of a secret, where a flag says it.
-#[derive(Debug, Default)]
-pub(crate) struct Description {
-    pub(crate) text: Option<String>,
-    pub(crate) kind: Option<SecretKind>,
-}
+pub(crate) use self::common::{Common, Description, Input, SecretKind};
 
 /// One command.
 #[derive(Debug)]
@@ -84,15 +52,4 @@ pub(crate) fn run(common: &Common, action: &Action) -> Result<Outcome> {
         Action::Restore { name, version } => history::restore(common, name, *version),
         Action::Import { file, format, dry_run } => import::run(common, file, *format, *dry_run),
     }
-}
-
-/// The outcome of a change: a sentence, or the same as JSON.
-fn said(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
-    let text = if common.json { format!("{object:#}\n") } else { format!("{sentence}\n") };
-    Outcome { text, code: 0 }
-}
-
-/// How a version reads in a sentence.
-fn as_version(version: Option<u64>) -> String {
-    version.map_or_else(String::new, |version| format!(" as version {version}"))
 }

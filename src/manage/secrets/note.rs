@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Description;
+use super::common::{Description, SecretKind};
 use super::place::{Form, Place};
 use crate::error::{Error, Kind, Result};
 use crate::vault::kv_store::Metadata;
@@ -17,33 +17,6 @@ use crate::vault::kv_store::Metadata;
 const LONGEST: usize = 512;
 /// The longest key of an entry, in bytes.
 const LONGEST_KEY: usize = 128;
-
-/// What a secret is for, as users tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SecretKind {
-    #[default]
-    Generic,
-    Password,
-    Key,
-    Token,
-}
-
-impl SecretKind {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Generic => "generic",
-            Self::Password => "password",
-            Self::Key => "key",
-            Self::Token => "token",
-        }
-    }
-
-    /// The kind of that name; an unknown one, which another tool may have written, is generic.
-    fn from_name(name: &str) -> Self {
-        [Self::Password, Self::Key, Self::Token].into_iter().find(|kind| kind.name() == name).unwrap_or_default()
-    }
-}
 
 /// What is said of one secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

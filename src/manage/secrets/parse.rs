@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::entry::{Entry, Wrong};
 use super::{dotenv, yaml};
 use crate::error::{Error, Kind, Result};
-use crate::secret::SecretValue;
 use crate::vault::body::{Fields, value};
 
 /// The form of a file.
@@ -31,16 +31,6 @@ impl Format {
             _ => Self::Dotenv,
         }
     }
-}
-
-/// A name and its value, as the file has them.
-pub(crate) type Entry = (String, SecretValue);
-
-/// Why a file can't be read: a line, counted from 1 where it is known, and what is wrong there.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(super) line: usize,
-    pub(super) why: &'static str,
 }
 
 /// Parses `text`; `file` is for messages. A name that stands twice is an error.
@@ -94,8 +84,8 @@ mod tests {
         Some(entries.into_iter().map(|(name, value)| (name, value.expose_text().unwrap().to_owned())).collect())
     }
 
-    fn one(name: &str, value: &str) -> Option<Vec<(String, String)>> {
-        Some(vec![(name.to_owned(), value.to_owned())])
+    fn one(name: &str, value: &str) -> Vec<(String, String)> {
+        vec![(name.to_owned(), value.to_owned())]
     }
 
     #[test]
@@ -118,7 +108,7 @@ mod tests {
             ("# A=x\n\nA=b", "b"),
             ("\u{feff}A=b", "b"),
         ] {
-            assert_eq!(parsed(text, Format::Dotenv), one("A", value), "{text:?}");
+            assert_eq!(parsed(text, Format::Dotenv), Some(one("A", value)), "{text:?}");
         }
         for text in ["A", "=b", "A=\"b", "A='b", "A=\"b\"c", "A B=c", "A=1\nA=2", "export =b"] {
             assert_eq!(parsed(text, Format::Dotenv), None, "{text:?}");
@@ -138,7 +128,7 @@ mod tests {
             ("{A: b}", "b"),
             ("A: 'null'", "null"),
         ] {
-            assert_eq!(parsed(text, Format::Yaml), one("A", value), "{text:?}");
+            assert_eq!(parsed(text, Format::Yaml), Some(one("A", value)), "{text:?}");
         }
         for text in [
             "A",
@@ -159,9 +149,9 @@ mod tests {
 
     #[test]
     fn a_value_of_json_is_text_or_its_json() {
-        assert_eq!(parsed(r#"{"A":"b\nc"}"#, Format::Json), one("A", "b\nc"));
-        assert_eq!(parsed(r#"{"A":1.10}"#, Format::Json), one("A", "1.10"));
-        assert_eq!(parsed(r#"{"A":{"b":[1]}}"#, Format::Json), one("A", r#"{"b":[1]}"#));
+        assert_eq!(parsed(r#"{"A":"b\nc"}"#, Format::Json), Some(one("A", "b\nc")));
+        assert_eq!(parsed(r#"{"A":1.10}"#, Format::Json), Some(one("A", "1.10")));
+        assert_eq!(parsed(r#"{"A":{"b":[1]}}"#, Format::Json), Some(one("A", r#"{"b":[1]}"#)));
         for text in ["", "[]", r#"{"A":null}"#, r#"{"A":"b","A":"c"}"#, "{\"A\":"] {
             assert_eq!(parsed(text, Format::Json), None, "{text:?}");
         }

@@ -1,6 +1,6 @@
 //! The sources that take any name, and which of them a command means.
 
-use super::Common;
+use super::common::Common;
 use crate::config::plan::Plan;
 use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Place as Part;

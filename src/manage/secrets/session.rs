@@ -1,7 +1,7 @@
 //! A login for the time of one command: the token of a login is revoked at its end, also when a signal
 //! ends the command.
 
-use super::Common;
+use super::common::Common;
 use super::place::{Place, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;

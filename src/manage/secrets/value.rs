@@ -8,7 +8,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Input;
+use super::common::Input;
 use crate::error::{Error, Kind, Result};
 use crate::manage::setup::ask::Asked;
 use crate::secret::SecretValue;

@@ -2,7 +2,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::parse::{Entry, Wrong};
+use super::entry::{Entry, Wrong};
 use crate::secret::SecretValue;
 
 /// Parses the mapping of `text`.

@@ -117,7 +117,7 @@ fn quoted(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::file::parse;
-    use crate::config::layer::Origin;
+    use crate::config::origin::Origin;
 
     #[test]
     fn what_is_written_is_read_as_it_was_meant() {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Flags;
 use super::Setup;
 use super::answers::{Answers, Typed, path};
-use crate::cli::manage::Setup as Flags;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result};
 

@@ -19,15 +19,17 @@ use self::ask::Asked;
 use super::Outcome;
 use super::doctor::{ask_vault, examine, sources};
 use super::report::Report;
-use crate::cli::manage::{Doctor, Setup as Flags};
 use crate::config::env::Environment;
 use crate::config::file;
-use crate::config::layer::Origin;
 use crate::config::locations::Locations;
-use crate::config::plan::{Login, Plan, Server, login};
+use crate::config::login::{Login, login};
+use crate::config::origin::Origin;
+use crate::config::plan::Plan;
+use crate::config::server::Server;
 use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Template;
 use crate::error::{Error, Kind, Result};
+use crate::launch::Request;
 use crate::sys::hardening::Hardening;
 
 /// How far a try goes.
@@ -47,11 +49,51 @@ struct Setup<'a> {
     answers: Answers,
 }
 
+/// What flags say of a new vault.toml.
+#[derive(Debug, Default)]
+pub struct Flags {
+    /// Vault's address: https://HOST:PORT, or unix:///SOCKET of an agent
+    pub address: Option<String>,
+    /// The namespace
+    pub namespace: Option<String>,
+    /// The CA certificate that signed Vault's, in PEM form
+    pub ca_cert: Option<PathBuf>,
+    /// The client certificate, for the login method cert
+    pub client_cert: Option<PathBuf>,
+    /// Its key
+    pub client_key: Option<PathBuf>,
+    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert or agent
+    pub auth_method: Option<String>,
+    /// Where that method is mounted, if not under its own name
+    pub auth_mount: Option<String>,
+    /// The role (jwt, kubernetes, cert)
+    pub role: Option<String>,
+    /// The user's name (userpass, ldap)
+    pub username: Option<String>,
+    /// The file with the token (token)
+    pub token_file: Option<PathBuf>,
+    /// The file with the wrapping token, which each start of a kernel needs anew (wrapped)
+    pub wrapped_token_file: Option<PathBuf>,
+    /// The file with the password (userpass, ldap)
+    pub password_file: Option<PathBuf>,
+    /// The file with the role id (approle)
+    pub role_id_file: Option<PathBuf>,
+    /// The file with the secret id (approle)
+    pub secret_id_file: Option<PathBuf>,
+    /// The file with the JWT (jwt, kubernetes)
+    pub jwt_file: Option<PathBuf>,
+    /// Where the secrets are: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for a
+    /// folder with one secret a variable
+    pub secrets: Vec<String>,
+    /// The file to write [default: vault.toml in Jupyter's configuration folder]
+    pub output: Option<PathBuf>,
+    /// Replace the file if it is there
+    pub force: bool,
+    /// Ask nothing
+    pub yes: bool,
+}
+
 /// Asks, tries, writes, checks.
-///
-/// # Errors
-/// [`Kind::Usage`] for an answer that is missing, [`Kind::ConfigFile`] for a file that is there, and
-/// whatever a try can fail with.
 pub fn run(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let mut parent = Environment::take();
@@ -225,8 +267,8 @@ impl Setup<'_> {
         write::write(&self.output, self.answers.text(true).as_bytes(), 0o644, self.force)?;
         let output = self.output.display().to_string();
         let _ = writeln!(text, "wrote {output}");
-        let doctor = Doctor { config: Some(self.output), ..Doctor::default() };
-        let checked = examine(&doctor, self.parent)?;
+        let request = Request { config: Some(self.output), ..Request::default() };
+        let checked = examine(&request, false, self.parent)?;
         if checked.code == 0 {
             text.push_str(checked.text.lines().last().unwrap_or_default());
             let _ = writeln!(text, "\nnext: jupyter-vault wrap --config {output}");

@@ -20,7 +20,7 @@ use super::body::{Answer, Auth, OwnToken, malformed};
 use super::client::Client;
 use super::error::Asked;
 use crate::config::credential::Credential;
-use crate::config::plan::Login;
+use crate::config::login::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -85,10 +85,6 @@ impl Session {
 }
 
 /// Gets a token by `login`, and has `client` use it.
-///
-/// # Errors
-/// [`Kind::LoginRefused`], [`Kind::MfaRequired`], [`Kind::WrappedTokenUsed`], [`Kind::Credential`], and
-/// whatever a request can fail with.
 pub async fn login(client: &mut Client, login: &Login) -> Result<Session> {
     match login {
         Login::Token(token) => client.use_token(token).map(|()| Session::given()),
@@ -133,17 +129,11 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
 }
 
 /// Asks Vault whom a given token is for.
-///
-/// # Errors
-/// Whatever the request can fail with.
 pub async fn identity(client: &Client) -> Result<Identity> {
     look_up(client).await.map(|(identity, _)| identity)
 }
 
 /// Asks Vault whom a given token is for, and what it may.
-///
-/// # Errors
-/// Whatever the request can fail with.
 pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
     let reply = client.call(&LookupTokenSelfRequest {}, Asked::Identity).await?;
     let what = "looking up the token's identity";
@@ -156,9 +146,6 @@ pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
 
 /// Revokes the client's token, waiting for `limit` at most. One that is gone already (its uses are used
 /// up) is as good.
-///
-/// # Errors
-/// Whatever the request can fail with; a launch goes on all the same.
 pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
     match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, limit).await {
         Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Asked;
-use super::super::transport::Reply;
+use super::super::reply::Reply;
 use super::{Session, take_into_use};
 use crate::config::credential::Credential;
 use crate::error::Result;

@@ -31,7 +31,6 @@ pub struct Tcp {
 
 impl Tcp {
     /// `host:port`, with brackets around an IPv6 address; the port always stands.
-    #[must_use]
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -41,7 +40,6 @@ impl Tcp {
     }
 
     /// The same place named by another URI, as a redirect does. `None` if it is no http(s) URL.
-    #[must_use]
     pub fn from_uri(uri: &Uri) -> Option<Self> {
         let https = match uri.scheme_str()? {
             "https" => true,
@@ -55,7 +53,6 @@ impl Tcp {
 }
 
 /// The host of a URI, IPv6 without its brackets. `None` if what stands there is none.
-#[must_use]
 pub fn host(uri: &Uri) -> Option<&str> {
     let host = uri.host()?;
     match host.strip_prefix('[') {
@@ -66,9 +63,6 @@ pub fn host(uri: &Uri) -> Option<&str> {
 
 impl Address {
     /// Parses `text`, which was set at `origin`.
-    ///
-    /// # Errors
-    /// [`Kind::Config`], never quoting the text: it might hold a password.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let wrong =
             |what: &str, advice: &str| Error::new(Kind::Config, format!("the address in {origin} {what}"), advice);

@@ -1,61 +1,82 @@
-//! The command lines of `wrap` and `unwrap`.
+//! `wrap` and `unwrap`.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// `jupyter-vault wrap`.
+use super::report;
+use crate::error::Result;
+use crate::kernelspec::{self, Which};
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A kernelspec that this user may not write is copied to the user's folder, where Jupyter finds it first; the others
 are changed in place. Beside each stands a vault.toml: a copy of --config FILE, or what the environment says and no
 configuration file does. `jupyter-vault unwrap` brings back what was there, byte for byte.")]
-pub struct Wrap {
+pub(super) struct Wrap {
     /// The kernels, by the names that `jupyter kernelspec list` shows
     #[arg(value_name = "KERNEL", required_unless_present = "all")]
-    pub kernels: Vec<String>,
+    kernels: Vec<String>,
     /// Every kernel that Jupyter finds
     #[arg(long, conflicts_with = "kernels")]
-    pub all: bool,
+    all: bool,
     /// Put a copy of this vault.toml beside each kernel.json
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where to write.
+    config: Option<PathBuf>,
     #[command(flatten)]
-    pub place: Place,
+    place: Place,
     /// Show what would change, as a unified diff, and change nothing
     #[arg(long)]
-    pub dry_run: bool,
+    dry_run: bool,
 }
 
-/// `jupyter-vault unwrap`.
 #[derive(Debug, Args)]
-pub struct Unwrap {
+pub(super) struct Unwrap {
     /// The kernels, by name
     #[arg(value_name = "KERNEL", required_unless_present = "all")]
-    pub kernels: Vec<String>,
+    kernels: Vec<String>,
     /// Every kernel that was wrapped
     #[arg(long, conflicts_with = "kernels")]
-    pub all: bool,
-    /// Where to look first.
+    all: bool,
     #[command(flatten)]
-    pub place: Place,
+    place: Place,
     /// Show what would change, as a unified diff, and change nothing
     #[arg(long)]
-    pub dry_run: bool,
+    dry_run: bool,
 }
 
-/// Where kernelspecs are written; without a word, where they are, or else in the user's folder.
-#[derive(Debug, Default, Clone, Args)]
+/// Where kernelspecs are written.
+#[derive(Debug, Args)]
 #[group(multiple = false)]
-pub struct Place {
+struct Place {
     /// Write to the user's folder
     #[arg(long)]
-    pub user: bool,
+    user: bool,
     /// Write to the environment (venv, conda) that Jupyter runs in
     #[arg(long)]
-    pub sys_prefix: bool,
+    sys_prefix: bool,
     /// Write to the environment in this folder, and look there first
     #[arg(long, value_name = "DIR")]
-    pub prefix: Option<PathBuf>,
+    prefix: Option<PathBuf>,
+}
+
+impl From<Place> for kernelspec::Place {
+    fn from(Place { user, sys_prefix, prefix }: Place) -> Self {
+        match prefix {
+            Some(folder) => Self::Prefix(folder),
+            None if user => Self::User,
+            None if sys_prefix => Self::SysPrefix,
+            None => Self::AsFound,
+        }
+    }
+}
+
+pub(super) fn wrap(Wrap { kernels, all: _, config, place, dry_run }: Wrap) -> Result<u8> {
+    let which = Which { kernels, place: place.into(), dry_run };
+    kernelspec::wrap::run(&which, config.as_deref(), &mut std::io::stdout(), &mut report).map(|()| 0)
+}
+
+pub(super) fn unwrap(Unwrap { kernels, all: _, place, dry_run }: Unwrap) -> Result<u8> {
+    let which = Which { kernels, place: place.into(), dry_run };
+    kernelspec::unwrap::run(&which, &mut std::io::stdout(), &mut report).map(|()| 0)
 }

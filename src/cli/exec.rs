@@ -1,0 +1,90 @@
+//! `exec`: a launch, and the diagnostic kernel when it fails.
+
+use std::ffi::OsString;
+
+use clap::{Args, FromArgMatches, ValueEnum};
+
+use super::report;
+use super::settings::Settings;
+use crate::error::{Error, Result};
+use crate::launch::{self, Launch, Request};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In a kernel.json:
+  \"argv\": [\"jupyter-vault\", \"exec\", \"--config\", \"{resource_dir}/vault.toml\", \"--\",
+           \"/usr/bin/python3\", \"-m\", \"ipykernel_launcher\", \"-f\", \"{connection_file}\"]
+
+By hand:
+  export VAULT_ADDR=https://vault.example.org:8200
+  jupyter-vault exec --secrets secret/users/ada -- env
+
+Exit codes: 64 usage, 65 bad data from Vault, 66 nothing at that path, 69 Vault not reachable,
+70 internal, 71 system, 72 malformed connection file, 73 a kernel's port is taken,
+75 Vault said try later, 76 a client signs with another key, 77 denied, 78 configuration,
+126 command not executable, 127 command not found; else the command's own.")]
+pub(super) struct Exec {
+    #[command(flatten)]
+    settings: Settings,
+    /// When secrets can't be had: stand in for the kernel, say why in the notebook and try again; or
+    /// print why and exit; or start the command without them [default: diagnose, if COMMAND names a
+    /// connection file; else exit]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    on_error: Option<OnError>,
+    /// The command to become, with its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnError {
+    /// Print the error and answer as a kernel until the launch succeeds.
+    Diagnose,
+    /// Print the error and exit with its code.
+    Exit,
+    /// Print the error and start the command without secrets.
+    StartWithout,
+}
+
+/// Parses the arguments of `exec` alone. `None` when they are another command's, or need the whole command
+/// line: for help, and for an error in its words.
+pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
+    let (_, own) = arguments.split_first()?;
+    if own.first()? != "exec" {
+        return None;
+    }
+    let command = Exec::augment_args(clap::Command::new("exec"));
+    Exec::from_arg_matches(&command.try_get_matches_from(own).ok()?).ok()
+}
+
+/// Becomes the command, or its diagnostic kernel; returns when neither goes on.
+pub(super) fn run(exec: Exec) -> Result<u8> {
+    let Exec { settings, on_error, command } = exec;
+    let on_error = on_error.map(|what| match what {
+        OnError::Diagnose => launch::OnError::Diagnose,
+        OnError::Exit => launch::OnError::Exit,
+        OnError::StartWithout => launch::OnError::StartWithout,
+    });
+    let request = Request { on_error, command, ..settings.into() };
+    let launch = Launch::begin(&request)?;
+    match launch.attempt(&mut report) {
+        Ok(ready) => {
+            drop(launch);
+            Err(ready.execute())
+        }
+        Err(error) => stand_in(launch, error),
+    }
+}
+
+#[cfg(all(feature = "diagnose", target_os = "linux"))]
+fn stand_in(launch: Launch<'_>, error: Error) -> Result<u8> {
+    match launch.on_error() {
+        launch::OnError::Diagnose => crate::diagnose::stand_in(launch, error, &mut report),
+        launch::OnError::Exit | launch::OnError::StartWithout => Err(error),
+    }
+}
+
+#[cfg(not(all(feature = "diagnose", target_os = "linux")))]
+fn stand_in(_: Launch<'_>, error: Error) -> Result<u8> {
+    Err(error)
+}

@@ -1,0 +1,148 @@
+//! The command line: what each command takes, and what is done with it.
+//!
+//! One file a group of commands. A command that becomes another program does not come back; the others give
+//! the code to exit with. Nothing below this module knows of it.
+
+mod exec;
+#[cfg(feature = "inject")]
+mod inject;
+#[cfg(feature = "manage")]
+mod manage;
+#[cfg(feature = "wrap")]
+mod manual;
+#[cfg(feature = "manage")]
+mod secrets;
+mod settings;
+#[cfg(feature = "wrap")]
+mod wrap;
+
+use std::ffi::OsString;
+use std::io::Write;
+#[cfg(feature = "wrap")]
+use std::path::PathBuf;
+
+#[cfg(any(feature = "wrap", feature = "internals"))]
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Kind, Result};
+
+/// Secrets from HashiCorp Vault or OpenBao, in the environment of a Jupyter kernel.
+#[derive(Debug, Parser)]
+#[command(name = "jupyter-vault", version, disable_help_subcommand = true)]
+#[command(after_help = "Configuration: vault.toml in --config FILE, $JUPYTER_CONFIG_DIR, /usr/local/etc/jupyter, \
+/etc/jupyter; VAULT_ADDR, VAULT_TOKEN and the other variables of Vault's own client (BAO_* too).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fetch the user's secrets, then become COMMAND with them in its environment
+    Exec(exec::Exec),
+    /// Fetch the user's secrets and set them in a kernel that runs
+    #[cfg(feature = "inject")]
+    Inject(inject::Inject),
+    /// Give secrets to every kernel that appears, again after a restart, and again when they change
+    #[cfg(all(feature = "inject", target_os = "linux"))]
+    Watch(inject::Watch),
+    /// Put the launcher into kernelspecs, so that their kernels get secrets
+    #[cfg(feature = "wrap")]
+    Wrap(wrap::Wrap),
+    /// Restore kernelspecs as they were before `wrap`
+    #[cfg(feature = "wrap")]
+    Unwrap(wrap::Unwrap),
+    /// Print the completion script for a shell
+    #[cfg(feature = "wrap")]
+    #[command(
+        after_help = "As in: jupyter-vault completions bash >~/.local/share/bash-completion/completions/jupyter-vault"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, or write one for each subcommand too into a folder
+    #[cfg(feature = "wrap")]
+    Man {
+        /// The folder.
+        folder: Option<PathBuf>,
+    },
+    #[cfg(feature = "manage")]
+    #[command(flatten)]
+    Manage(manage::Manage),
+    /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
+    #[cfg(all(feature = "diagnose", target_os = "linux"))]
+    #[command(hide = true)]
+    Hold {
+        /// Which step, the kernel's pid, and where it will listen.
+        arguments: Vec<String>,
+    },
+}
+
+/// Runs the command of the process's own arguments; gives the code to exit with.
+pub fn run() -> Result<u8> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A launch pays for no other command's definition.
+    if let Some(exec) = exec::parse(&arguments) {
+        return exec::run(exec);
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(Cli { command }) => dispatch(command),
+        Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let _ = shown.print();
+            Ok(0)
+        }
+        Err(wrong) => Err(usage(&wrong)),
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8> {
+    match command {
+        Command::Exec(exec) => exec::run(exec),
+        #[cfg(feature = "inject")]
+        Command::Inject(inject) => inject::inject(inject),
+        #[cfg(all(feature = "inject", target_os = "linux"))]
+        Command::Watch(watch) => inject::watch(watch),
+        #[cfg(feature = "wrap")]
+        Command::Wrap(wrap) => wrap::wrap(wrap),
+        #[cfg(feature = "wrap")]
+        Command::Unwrap(unwrap) => wrap::unwrap(unwrap),
+        #[cfg(feature = "wrap")]
+        Command::Completions { shell } => {
+            manual::completions(&Cli::command(), shell, &mut std::io::stdout()).map(|()| 0)
+        }
+        #[cfg(feature = "wrap")]
+        Command::Man { folder } => manual::man(&Cli::command(), folder.as_deref(), &mut std::io::stdout()).map(|()| 0),
+        #[cfg(feature = "manage")]
+        Command::Manage(command) => manage::run(command),
+        #[cfg(all(feature = "diagnose", target_os = "linux"))]
+        Command::Hold { arguments } => {
+            crate::diagnose::hold::hold(&arguments);
+            Ok(0)
+        }
+    }
+}
+
+/// The first line of clap's text says what is wrong; the usage that it adds is in `--help`.
+fn usage(wrong: &clap::Error) -> Error {
+    let text = wrong.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    if first.ends_with(':') {
+        first = format!("{first} {}", lines.next().unwrap_or_default());
+    }
+    Error::new(Kind::Usage, first, "see jupyter-vault --help and jupyter-vault exec --help")
+}
+
+/// Prints an error on stderr in one write, so that the lines of fifty launches at once do not mix.
+pub fn report(error: &Error) {
+    let _ = std::io::stderr().write_all(format!("jupyter-vault: {error}\n").as_bytes());
+}
+
+/// The whole command line, for the tests of the manual.
+#[cfg(feature = "internals")]
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,31 @@
+//! What waits in the diagnostic kernel, and how long.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::kernel::endpoint::Channel;
+use crate::kernel::message::Request;
+use crate::kernel::socket::Origin;
+
+/// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
+/// 200 ms, each connection by itself).
+pub(super) const LATE: Duration = Duration::from_secs(2);
+/// The same when nothing that they send matters any more.
+pub(super) const ENDING: Duration = Duration::from_millis(500);
+
+/// A request that waits for its turn.
+pub(super) struct Waiting {
+    pub(super) channel: Channel,
+    pub(super) from: Origin,
+    pub(super) request: Request,
+}
+
+/// A cell that waits for an attempt. Its code is not kept.
+pub(super) struct Running {
+    pub(super) channel: Channel,
+    pub(super) from: Origin,
+    pub(super) request: Request,
+    pub(super) stop_on_error: bool,
+    pub(super) since: Instant,
+}

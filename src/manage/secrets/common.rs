@@ -1,0 +1,79 @@
+//! What the commands have in common: their flags, and how an outcome is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manage::Outcome;
+
+/// What all of the commands take.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    /// The vault.toml to read first.
+    pub(crate) config: Option<PathBuf>,
+    /// The time for all of Vault.
+    pub(crate) timeout: Option<Duration>,
+    /// The source to work on, by its path; by default the user's own.
+    pub(crate) to: Option<String>,
+    /// Protected names that are accepted.
+    pub(crate) allow: Vec<String>,
+    /// Whether the answer is JSON.
+    pub(crate) json: bool,
+    /// Whether nothing is asked.
+    pub(crate) yes: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A hidden prompt on a terminal, or else standard input.
+    Standard,
+    /// A file, taken as it is.
+    File(PathBuf),
+}
+
+/// What is said of a secret, where a flag says it.
+#[derive(Debug, Default)]
+pub(crate) struct Description {
+    pub(crate) text: Option<String>,
+    pub(crate) kind: Option<SecretKind>,
+}
+
+/// What a secret is for, as users tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretKind {
+    #[default]
+    Generic,
+    Password,
+    Key,
+    Token,
+}
+
+impl SecretKind {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Password => "password",
+            Self::Key => "key",
+            Self::Token => "token",
+        }
+    }
+
+    /// The kind of that name; an unknown one, which another tool may have written, is generic.
+    pub(super) fn from_name(name: &str) -> Self {
+        [Self::Password, Self::Key, Self::Token].into_iter().find(|kind| kind.name() == name).unwrap_or_default()
+    }
+}
+
+/// The outcome of a change: a sentence, or the same as JSON.
+pub(super) fn said(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
+    let text = if common.json { format!("{object:#}\n") } else { format!("{sentence}\n") };
+    Outcome { text, code: 0 }
+}
+
+/// How a version reads in a sentence.
+pub(super) fn as_version(version: Option<u64>) -> String {
+    version.map_or_else(String::new, |version| format!(" as version {version}"))
+}

@@ -1,0 +1,13 @@
+//! One entry of a file of secrets, and what may be wrong with it.
+
+use crate::secret::SecretValue;
+
+/// A name and its value, as the file has them.
+pub(crate) type Entry = (String, SecretValue);
+
+/// Why a file can't be read: a line, counted from 1 where it is known, and what is wrong there.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(super) line: usize,
+    pub(super) why: &'static str,
+}

@@ -1,0 +1,42 @@
+//! What a connection may need: certificates, and a proxy in between.
+
+use std::path::PathBuf;
+
+/// Files and switches of TLS.
+#[derive(Debug, Default, Clone)]
+pub struct Tls {
+    /// A file of PEM certificates that replaces the system's roots.
+    pub ca_cert: Option<PathBuf>,
+    /// The same, given as the PEM text itself.
+    pub ca_cert_bytes: Option<String>,
+    /// A folder of such files.
+    pub ca_path: Option<PathBuf>,
+    /// The client's certificate chain.
+    pub client_cert: Option<PathBuf>,
+    /// The client's key.
+    pub client_key: Option<PathBuf>,
+    /// The name to check the server's certificate against, in place of the address's host.
+    pub server_name: Option<String>,
+    /// Accept any certificate.
+    pub skip_verify: bool,
+}
+
+/// Which proxy to use. A proxy's URL may hold a password, so none is shown.
+#[derive(Default, Clone)]
+pub struct Proxy {
+    /// One that was set for Vault.
+    pub for_vault: Option<String>,
+    /// `HTTP_PROXY`.
+    pub http: Option<String>,
+    /// `HTTPS_PROXY`.
+    pub https: Option<String>,
+    /// `NO_PROXY`.
+    pub none: Option<String>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let set = self.for_vault.is_some() || self.http.is_some() || self.https.is_some();
+        write!(out, "Proxy({})", if set { "set" } else { "none" })
+    }
+}

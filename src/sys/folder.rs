@@ -1,0 +1,51 @@
+//! A folder that only this user may enter: records and secrets' files lie there.
+
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+
+/// Makes the folder if need be; it must be this user's alone.
+pub fn private(folder: &Path) -> Result<()> {
+    if is_private(folder)? { Ok(()) } else { make_private(folder) }
+}
+
+/// Whether the folder is there; it must then be this user's alone.
+pub fn is_private(folder: &Path) -> Result<bool> {
+    let metadata = match std::fs::symlink_metadata(folder) {
+        Err(absent) if absent.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(unusable(folder, &cause)),
+        Ok(metadata) => metadata,
+    };
+    if !metadata.is_dir() || metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
+        return Err(trouble(folder, "is not a folder of this user alone"));
+    }
+    Ok(true)
+}
+
+/// Makes a folder that was not there. What we make with this mode is ours alone, and needs no look: each
+/// system call of a launch is counted. What somebody else makes at the same moment is looked at.
+pub fn make_private(folder: &Path) -> Result<()> {
+    let make = |recursive| DirBuilder::new().recursive(recursive).mode(0o700).create(folder);
+    match make(false) {
+        Ok(()) => return Ok(()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => make(true).map_err(|cause| unusable(folder, &cause))?,
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
+        Err(cause) => return Err(unusable(folder, &cause)),
+    }
+    if is_private(folder)? { Ok(()) } else { Err(trouble(folder, "was removed at once")) }
+}
+
+pub fn unusable(folder: &Path, cause: &std::io::Error) -> Error {
+    trouble(folder, &format!("can't be used: {}", cause.kind()))
+}
+
+pub fn trouble(folder: &Path, what: &str) -> Error {
+    Error::new(
+        Kind::Os,
+        format!("the folder for secrets' files, {}, {what}", folder.display()),
+        "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder of this user's own, with room in it",
+    )
+}

@@ -1,0 +1,32 @@
+//! What Vault answers, before anything is made of it.
+
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
+use zeroize::Zeroizing;
+
+/// What came back.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Whether the server calls it JSON.
+    pub json: bool,
+    /// The body, wiped when dropped.
+    pub body: Zeroizing<Vec<u8>>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) location: Option<HeaderValue>,
+}
+
+impl Reply {
+    /// A reply from parts, for tests and fuzzing; `None` when the status is none.
+    pub fn new(status: u16, json: bool, body: Vec<u8>) -> Option<Self> {
+        let status = StatusCode::from_u16(status).ok()?;
+        Some(Self { status, json, body: Zeroizing::new(body), retry_after: None, location: None })
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
+}
