@@ -24,6 +24,7 @@ use tempfile::Builder;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Writers};
 use crate::sys::folder::{is_private, make_private, private};
 use crate::sys::process::{own, start_time};
 
@@ -35,6 +36,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Of how many records one is written with a look at all: nobody else is there when a kernel ends, and a launch
 /// is not to wait for it.
 const SWEEPS: u32 = 32;
+
+/// The largest record taken, in bytes.
+pub(crate) const LARGEST: u64 = 16 << 20;
 
 /// How a kernel came by its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +111,7 @@ impl Record {
     /// folder `runtime`. One whose process is gone is none.
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
-        let record: Self = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
         if start_time(record.pid) == Some(record.start_time) {
             return Some(record);
         }

@@ -129,6 +129,14 @@ impl SecretValue {
         Self::new(self.expose().trim_ascii().to_vec())
     }
 
+    /// The same value without one line end, which an editor or `echo` adds to a password.
+    #[must_use]
+    pub fn without_line_end(&self) -> Self {
+        let bytes = self.expose();
+        let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        Self::new(bytes.to_vec())
+    }
+
     /// A second copy, made where one can read that it is made.
     #[must_use]
     pub fn duplicate(&self) -> Self {

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use jupyter_vault::error::Kind;
 use jupyter_vault::internals::Locations;
-use jupyter_vault::internals::parse_config;
+use jupyter_vault::internals::{merge_layers, parse_config};
 use serde_json::json;
 use support::faults::{Faults, Reply, relay_to};
 use support::launcher::{Outcome, Scratch, run};
@@ -73,7 +73,7 @@ fn the_system_files_come_after_the_users_in_their_order() {
         scratch.file("2.toml", text("local", "client_cert")),
         scratch.file("3.toml", text("etc", "client_cert")),
     ];
-    let merged = Locations { named: None, usual }.read().unwrap();
+    let merged = merge_layers(Locations { named: None, usual }.read().unwrap()).unwrap();
     assert_eq!(merged.text("vault.namespace"), Some("user"));
     assert_eq!(merged.text("vault.client_cert"), Some("local"));
     assert!(merged.origin("vault.client_cert").ends_with("2.toml:3)"));

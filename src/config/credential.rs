@@ -1,17 +1,13 @@
 //! Credentials: where each may stand, and how a file with one is read.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use nix::libc;
 
 use super::env::Environment;
 use super::layer::Layer;
 use super::origin::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
+use crate::sys::file::{self, Unread, Writers};
 
 /// The largest credential taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -19,7 +15,7 @@ const LARGEST: u64 = 64 * 1024;
 /// A credential and where it was found, for messages.
 #[derive(Debug)]
 pub struct Credential {
-    /// The credential, without surrounding white space.
+    /// The credential; only a password has white space around it.
     pub value: SecretValue,
     /// A variable's name or a file's path.
     pub origin: String,
@@ -33,32 +29,35 @@ impl Credential {
         })
     }
 
-    /// Reads the file at `path`; what surrounds the credential is trimmed.
+    /// Reads the file at `path`; white space around the credential is dropped.
     pub fn read(path: &Path) -> Result<Self> {
-        let trouble = |what: &str| {
-            let advice = "check the path, and that the user who starts the kernel may read the file";
-            Error::new(Kind::Credential, format!("the credential file {} {what}", path.display()), advice)
-        };
-        let unreadable = |cause: std::io::Error| trouble(&format!("can't be read: {}", cause.kind()));
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(trouble("is not a plain file"));
-        }
-        if metadata.len() > LARGEST {
-            return Err(trouble("is larger than 64 KiB"));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-        let read = file.take(LARGEST).read_to_end(&mut bytes);
-        let value = SecretValue::new(bytes);
-        read.map_err(unreadable)?;
-        Self::checked(&value, path.display().to_string()).ok_or_else(|| trouble("is empty"))
+        Self::of(&content(path)?, path.display().to_string(), SecretValue::trimmed).ok_or_else(|| empty(path))
     }
 
-    fn checked(value: &SecretValue, origin: String) -> Option<Self> {
-        let value = value.trimmed();
+    /// The same of a password: its own spaces belong to it, and only one line end goes.
+    pub fn read_password(path: &Path) -> Result<Self> {
+        Self::of(&content(path)?, path.display().to_string(), SecretValue::without_line_end).ok_or_else(|| empty(path))
+    }
+
+    fn of(content: &SecretValue, origin: String, trim: fn(&SecretValue) -> SecretValue) -> Option<Self> {
+        let value = trim(content);
         (!value.expose().is_empty()).then_some(Self { value, origin })
     }
+}
+
+fn content(path: &Path) -> Result<SecretValue> {
+    file::read(path, LARGEST, Writers::NotEveryone).map(SecretValue::new).map_err(|why| {
+        let advice = match why {
+            Unread::EveryoneWrites => "take that right away: chmod o-w",
+            _ => "check the path, and that the user who starts the kernel may read the file",
+        };
+        Error::new(Kind::Credential, format!("the credential file {} {why}", path.display()), advice)
+    })
+}
+
+fn empty(path: &Path) -> Error {
+    let what = format!("the credential file {} is empty", path.display());
+    Error::new(Kind::Credential, what, "write the credential to it, or name another file")
 }
 
 /// Looks for a credential: in the file that setting `file_key` names, else in the first of `variables`.
@@ -71,7 +70,29 @@ pub fn find(
     if let Some(path) = file_key.and_then(|key| path_setting(layer, environment, key)) {
         return Credential::read(&path).map(Some);
     }
-    Ok(variables.iter().find_map(|name| Credential::checked(environment.credential(name)?, (*name).to_owned())))
+    Ok(of_variables(environment, variables, SecretValue::trimmed))
+}
+
+/// As [`find`], for a password.
+pub fn find_password(
+    layer: &Layer,
+    environment: &Environment,
+    file_key: &str,
+    variables: &[&str],
+) -> Result<Option<Credential>> {
+    match path_setting(layer, environment, file_key) {
+        Some(path) => Credential::read_password(&path).map(Some),
+        None => Ok(of_variables(environment, variables, SecretValue::without_line_end)),
+    }
+}
+
+fn of_variables(
+    environment: &Environment,
+    variables: &[&str],
+    trim: fn(&SecretValue) -> SecretValue,
+) -> Option<Credential> {
+    let found = |name: &&str| Credential::of(environment.credential(name)?, (*name).to_owned(), trim);
+    variables.iter().find_map(found)
 }
 
 /// The path in setting `key`: `~/` is the home, and a relative path in a file is relative to that file.

@@ -5,13 +5,10 @@
 //! `namespace` that is passed over reads another team's secrets.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::libc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -22,6 +19,7 @@ use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec};
 use super::template::Template;
 use super::value::{Value, parse_duration};
 use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Unread, Writers};
 
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -45,46 +43,59 @@ const SOURCE_KEYS: &[&str] = &[
 
 /// Reads the file at `path`; `None` when there is none.
 pub fn read(path: &Path) -> Result<Option<Layer>> {
-    read_text(path)?.map(|text| parse(&text, path)).transpose()
+    let Some((text, is_trusted)) = read_text(path)? else { return Ok(None) };
+    let mut layer = parse(&text, path)?;
+    lock(&mut layer, is_trusted);
+    Ok(Some(layer))
 }
 
 /// As [`read`], and what the file says wrongly does not hide the rest: `problem` is told of it.
 pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Option<Layer>> {
-    Ok(read_text(path)?.map(|text| Reader { text: &text, path }.layer(problem)))
+    let Some((text, is_trusted)) = read_text(path)? else { return Ok(None) };
+    let mut layer = Reader { text: &text, path }.layer(problem);
+    lock(&mut layer, is_trusted);
+    Ok(Some(layer))
 }
 
-/// The text of the file, if there is one and nobody else may have written it.
-fn read_text(path: &Path) -> Result<Option<String>> {
+/// Locks the layer of a file, unless the file says otherwise: what root has written for others is final.
+fn lock(layer: &mut Layer, is_roots: bool) {
+    if layer.flag("vault.locked").unwrap_or(is_roots || layer.flag("auth.from_request") == Some(true)) {
+        layer.lock();
+    }
+}
+
+/// The text of the file, if there is one that only this user and root may have written; and whether it is
+/// root's, and not this user's own.
+fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
     };
-    let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
-        Ok(file) => file,
-        Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(cause) => {
-            let what = format!("can't be read: {}", cause.kind());
-            return Err(trouble(&what, "make it readable for this user, or remove it"));
+    let (content, metadata) = match file::read_with_metadata(path, LARGEST, Writers::UsOrRoot) {
+        Ok(both) => both,
+        Err(Unread::Missing) => return Ok(None),
+        Err(why) => {
+            let advice = match why {
+                Unread::OtherOwner(_) => "it must belong to root or to the user who starts the kernel: chown it",
+                Unread::EveryoneWrites => "take that right away: chmod o-w",
+                Unread::NotPlain | Unread::TooLarge(_) => "put a vault.toml there, or name another with --config",
+                Unread::Missing | Unread::Refused(_) => "make it readable for this user, or remove it",
+            };
+            return Err(trouble(&why.to_string(), advice));
         }
     };
-    let metadata = file.metadata().map_err(|cause| trouble(&cause.kind().to_string(), "check the file system"))?;
-    if !metadata.is_file() {
-        return Err(trouble("is not a plain file", "put a file there, or name another with --config"));
+    if path
+        .parent()
+        .is_some_and(|folder| file::is_open_to_all(if folder == Path::new("") { Path::new(".") } else { folder }))
+    {
+        return Err(trouble(
+            "is in a folder where everyone may replace it",
+            "take that right away: chmod o-w the folder",
+        ));
     }
-    let us = nix::unistd::geteuid().as_raw();
-    if metadata.uid() != 0 && metadata.uid() != us {
-        let what = format!("belongs to another user (uid {})", metadata.uid());
-        return Err(trouble(&what, "it must belong to root or to the user who starts the kernel: chown it"));
-    }
-    if metadata.mode() & 0o002 != 0 {
-        return Err(trouble("can be written by everybody", "take that right away: chmod o-w"));
-    }
-    let mut text = Vec::new();
-    let read = Read::by_ref(&mut file).take(LARGEST + 1).read_to_end(&mut text);
-    read.map_err(|cause| trouble(&format!("can't be read: {}", cause.kind()), "check the file system"))?;
-    if text.len() as u64 > LARGEST {
-        return Err(trouble("is larger than 1 MiB", "name a vault.toml with --config"));
-    }
-    String::from_utf8(text).map(Some).map_err(|_| trouble("is not UTF-8", "save it as UTF-8"))
+    let is_roots = metadata.uid() == 0 && !nix::unistd::geteuid().is_root();
+    String::from_utf8(content)
+        .map(|text| Some((text, is_roots)))
+        .map_err(|_| trouble("is not UTF-8", "save it as UTF-8"))
 }
 
 /// The error for a named file that does not exist.
@@ -99,9 +110,10 @@ pub fn missing(path: &Path) -> Error {
 /// Parses the text of a vault.toml; `path` is for messages and origins.
 pub fn parse(text: &str, path: &Path) -> Result<Layer> {
     let mut first = None;
-    let layer = Reader { text, path }.layer(&mut |problem| {
+    let mut layer = Reader { text, path }.layer(&mut |problem| {
         first.get_or_insert(problem);
     });
+    lock(&mut layer, false);
     first.map_or(Ok(layer), Err)
 }
 

@@ -62,6 +62,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("vault.timeout", Type::Duration, &["JUPYTER_VAULT_TIMEOUT", "BAO_CLIENT_TIMEOUT", "VAULT_CLIENT_TIMEOUT"]),
     key("vault.max_retries", Type::Count, &["JUPYTER_VAULT_MAX_RETRIES", "BAO_MAX_RETRIES", "VAULT_MAX_RETRIES"]),
+    key("vault.locked", Type::Bool, &[]),
     key("auth.method", Type::Text, &["JUPYTER_VAULT_AUTH_METHOD"]),
     key("auth.mount", Type::Text, &["JUPYTER_VAULT_AUTH_MOUNT"]),
     key("auth.role", Type::Text, &["JUPYTER_VAULT_AUTH_ROLE"]),

@@ -29,6 +29,7 @@ pub struct Layer {
     settings: BTreeMap<&'static str, Setting>,
     sources: Option<Vec<SourceSpec>>,
     mounts: Vec<KnownMount>,
+    locked: bool,
 }
 
 impl Layer {
@@ -59,17 +60,45 @@ impl Layer {
         }
         self.sources = self.sources.or(lower.sources);
         self.mounts.extend(lower.mounts);
+        self.locked |= lower.locked;
         self
+    }
+
+    /// Lets no layer that is not locked change what this one says (see [`super::lock`]).
+    pub fn lock(&mut self) {
+        self.locked = true;
+    }
+
+    /// Whether it is locked.
+    pub const fn is_locked(&self) -> bool {
+        self.locked
+    }
+
+    /// Whether it sets anything of a table of vault.toml.
+    pub fn has_table(&self, table: &str) -> bool {
+        self.settings.keys().any(|key| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')))
+    }
+
+    /// Where settings and sources were made.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        let sources = self.sources.iter().flatten().map(|source| &source.origin);
+        self.settings.values().map(|setting| &setting.origin).chain(sources)
+    }
+
+    /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, and its mounts.
+    pub fn take_beneath(&mut self, lower: Self, is_open: impl Fn(&str) -> bool, with_sources: bool) {
+        for (key, setting) in lower.settings.into_iter().filter(|(key, _)| is_open(key)) {
+            self.settings.entry(key).or_insert(setting);
+        }
+        if with_sources {
+            self.sources = self.sources.take().or(lower.sources);
+        }
+        self.mounts.extend(lower.mounts);
     }
 
     /// The setting of `key`, with its origin.
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.get(key)
-    }
-
-    /// Every setting, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Setting)> {
-        self.settings.iter().map(|(key, setting)| (*key, setting))
     }
 
     /// The sources, when any were set.

@@ -33,17 +33,15 @@ impl Locations {
         }
     }
 
-    /// Reads the files and merges them, the first one on top.
-    pub fn read(&self) -> Result<Layer> {
-        let mut merged = match &self.named {
-            Some(path) => file::read(path)?.ok_or_else(|| file::missing(path))?,
-            None => Layer::default(),
-        };
-        for path in &self.usual {
-            if let Some(lower) = file::read(path)? {
-                merged = merged.over(lower);
-            }
+    /// Reads the files, the one that wins first.
+    pub fn read(&self) -> Result<Vec<Layer>> {
+        let mut layers = Vec::new();
+        if let Some(path) = &self.named {
+            layers.push(file::read(path)?.ok_or_else(|| file::missing(path))?);
         }
-        Ok(merged)
+        for path in &self.usual {
+            layers.extend(file::read(path)?);
+        }
+        Ok(layers)
     }
 }

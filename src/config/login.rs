@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::credential::{Credential, find};
+use super::credential::{Credential, find, find_password};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
@@ -160,7 +160,8 @@ pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Res
         }
         Some(method @ ("userpass" | "ldap")) => {
             let username = layer.text("auth.username").ok_or_else(|| missing_setting(method, "username"))?;
-            let password = credential("auth.password_file", &["JUPYTER_VAULT_PASSWORD"])?;
+            let variables = ["JUPYTER_VAULT_PASSWORD"];
+            let password = find_password(layer, environment, "auth.password_file", &variables)?;
             Ok(Login::Password {
                 mount: mount(layer, method)?,
                 username: username.to_owned(),

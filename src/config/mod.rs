@@ -13,6 +13,7 @@ pub mod folders;
 pub mod keys;
 pub mod layer;
 pub mod locations;
+pub mod lock;
 pub mod login;
 pub mod origin;
 pub mod plan;

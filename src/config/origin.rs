@@ -1,7 +1,7 @@
 //! Where a setting was made, as messages name it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,26 @@ pub enum Origin {
         /// The line, counted from 1.
         line: usize,
     },
+}
+
+impl Origin {
+    /// Whether it is a flag.
+    pub const fn is_flag(&self) -> bool {
+        matches!(self, Self::Flag(_))
+    }
+
+    /// Whether it is a variable.
+    pub const fn is_variable(&self) -> bool {
+        matches!(self, Self::Variable(_))
+    }
+
+    /// The file, if it is a line of one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => Some(path),
+            Self::Flag(_) | Self::Variable(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

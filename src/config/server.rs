@@ -31,8 +31,10 @@ impl Server {
             Error::new(Kind::Config, "no address of Vault is configured", advice)
         })?;
         let path = |key| path_setting(layer, environment, key);
-        let first = |names: &[&str]| -> Result<Option<String>> {
-            for name in names {
+        // A proxy sees what goes through it: a locked file names its own.
+        let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
+        let proxy = |names: &[&str]| -> Result<Option<String>> {
+            for name in names.iter().filter(|_| takes_proxies) {
                 if let Some(text) = environment.text(name)? {
                     return Ok(Some(text.to_owned()));
                 }
@@ -43,7 +45,7 @@ impl Server {
         Ok(Self {
             address: Address::parse(text, &layer.origin(key))?,
             namespace: owned("vault.namespace")
-                .map(|name| name.trim_matches('/').to_owned())
+                .map(|name| name.trim().trim_matches('/').to_owned())
                 .filter(|name| !name.is_empty()),
             tls: Tls {
                 ca_cert: path("vault.ca_cert"),
@@ -56,9 +58,9 @@ impl Server {
             },
             proxy: Proxy {
                 for_vault: owned("vault.proxy"),
-                http: first(&["http_proxy", "HTTP_PROXY"])?,
-                https: first(&["https_proxy", "HTTPS_PROXY"])?,
-                none: first(&["no_proxy", "NO_PROXY"])?,
+                http: proxy(&["http_proxy", "HTTP_PROXY"])?,
+                https: proxy(&["https_proxy", "HTTPS_PROXY"])?,
+                none: proxy(&["no_proxy", "NO_PROXY"])?,
             },
             max_retries: layer.count("vault.max_retries"),
         })

@@ -13,6 +13,10 @@ use serde_json::{Value, json};
 use crate::config::env::Environment;
 use crate::kernel::connection::ConnectionFile;
 use crate::launch::Request;
+use crate::sys::file::{self, Writers};
+
+/// The largest kernel.json taken, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// A language: its name, other names, MIME type, file extension, the lexer for Pygments and the mode for
 /// CodeMirror, as the language's own kernel says them.
@@ -71,7 +75,7 @@ struct KernelJson {
 }
 
 fn declared(folder: &Path) -> Option<String> {
-    let text = std::fs::read(folder.join("kernel.json")).ok()?;
+    let text = file::read(&folder.join("kernel.json"), LARGEST, Writers::Anyone).ok()?;
     serde_json::from_slice::<KernelJson>(&text).ok().map(|spec| spec.language).filter(|name| !name.is_empty())
 }
 

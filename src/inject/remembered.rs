@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::info::KernelInfo;
 use super::target::{Target, Way};
 use crate::error::Result;
-use crate::record::{Variable, write_for_us};
+use crate::record::{LARGEST, Variable, write_for_us};
+use crate::sys::file::{self, Writers};
 
 /// How long one is kept that nobody writes anew.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -34,7 +35,7 @@ struct Remembered {
 /// What the process that said `info` has by us, as far as that is known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
-    let text = std::fs::read(path(runtime, &place, &target.id)).ok()?;
+    let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;
     let known: Remembered = serde_json::from_slice(&text).ok()?;
     (known.place == place && known.kernel == target.id && Some(&known.session) == info.session.as_ref())
         .then_some(known.variables)

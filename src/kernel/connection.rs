@@ -4,18 +4,17 @@
 //!
 //! Source: "Connection files" in jupyter_client's documentation; CURVE keys since jupyter_client 8.9.
 
-use std::fs::{Metadata, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::libc;
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::endpoint::{Channel, Endpoint};
 use super::signature::Scheme;
 use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Writers};
 
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -191,16 +190,10 @@ pub(super) fn content(
     path: &Path,
     check: impl Fn(&Metadata) -> Result<(), String>,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
-    let unreadable = |cause: std::io::Error| format!("it can't be read: {}", cause.kind());
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > LARGEST {
-        return Err("it is not a plain file of at most 64 KiB".to_owned());
-    }
+    let (text, metadata) =
+        file::read_with_metadata(path, LARGEST, Writers::Anyone).map_err(|why| format!("it {why}"))?;
     check(&metadata)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1));
-    file.take(LARGEST).read_to_end(&mut text).map_err(unreadable)?;
-    Ok(text)
+    Ok(Zeroizing::new(text))
 }
 
 fn curve_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {

@@ -25,6 +25,10 @@ use serde::{Deserialize, Serialize};
 use super::KERNEL_JSON;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Unread, Writers};
+
+/// The largest file of a kernelspec taken, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// The record's file.
 pub const RECORD: &str = "jupyter-vault.json";
@@ -179,13 +183,15 @@ fn unfinished(name: &str) -> String {
 
 /// Reads a file, or `None` when there is none.
 pub fn keep(path: &Path) -> Result<Option<Kept>> {
-    let failed = |cause: &std::io::Error| refused(path, "read", cause);
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(failed(&cause)),
+    let (bytes, metadata) = match file::read_with_metadata(path, LARGEST, Writers::Anyone) {
+        Ok(both) => both,
+        Err(Unread::Missing) => return Ok(None),
+        Err(why) => {
+            let advice = "put a plain file there, or remove it; nothing was changed";
+            return Err(Error::new(Kind::Config, format!("{} {why}", path.display()), advice));
+        }
     };
-    let mode = std::fs::metadata(path).map_err(|cause| failed(&cause))?.permissions().mode() & 0o7777;
+    let mode = metadata.permissions().mode() & 0o7777;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::new(Kind::Config, format!("{} is not UTF-8", path.display()), "save it as UTF-8"))?;
     Ok(Some(Kept { text, mode, link: std::fs::read_link(path).ok() }))
@@ -196,6 +202,10 @@ impl Record {
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(RECORD);
         let Some(kept) = keep(&path)? else { return Ok(None) };
+        if kept.mode & 0o002 != 0 {
+            let advice = "check that it is what wrap wrote, then take that right away: chmod o-w";
+            return Err(Error::new(Kind::Config, format!("{} can be written by everyone", path.display()), advice));
+        }
         serde_json::from_str(&kept.text).map(Some).map_err(|_| {
             let advice = "restore that file, or restore kernel.json by hand and remove it";
             Error::new(Kind::Config, format!("{} is not what wrap wrote", path.display()), advice)

@@ -19,7 +19,7 @@ use crate::config::locations::{FILE_NAME, Locations};
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, KvVersion};
 use crate::config::value::Value;
-use crate::config::{credential, file};
+use crate::config::{credential, file, lock};
 use crate::error::{Error, Kind, Result};
 use crate::launch::look_up::{self, Looked};
 
@@ -64,7 +64,9 @@ impl<'a> Settings<'a> {
             (None, Some(there)) => (there.text.clone(), there.mode, Some(path.as_path())),
             (None, None) => (self.of_the_environment()?, MODE, None),
         };
-        let layer = self.environment.layer()?.over(Locations::new(named, self.environment).read()?);
+        let mut layers = vec![self.environment.layer()?];
+        layers.extend(Locations::new(named, self.environment).read()?);
+        let layer = lock::merge(layers)?;
         let before = there.filter(|_| ours).and_then(|there| file::parse(&there.text, &path).ok());
         let known = self.asked.iter().find(|(same, _)| *same == text).map(|(_, mounts)| mounts.clone());
         let mounts = known.unwrap_or_else(|| {
@@ -72,6 +74,7 @@ impl<'a> Settings<'a> {
             self.asked.push((text.clone(), mounts.clone()));
             mounts
         });
+        lock_text(&mut text);
         append(&mut text, &mounts);
         Ok(Kept { text, mode, link: None })
     }
@@ -101,7 +104,7 @@ impl<'a> Settings<'a> {
     /// What variables set and no file does. Credentials are no settings; a proxy's URL may hold one.
     fn of_the_environment(&self) -> Result<String> {
         let said = self.environment.layer()?;
-        let files = Locations::new(None, self.environment).read()?;
+        let files = lock::merge(Locations::new(None, self.environment).read()?)?;
         let mut text = HEAD.to_owned();
         for table in ["vault", "auth", "environment"] {
             let mut begun = false;
@@ -141,6 +144,28 @@ impl<'a> Settings<'a> {
             }
         }
         Ok(text)
+    }
+}
+
+/// Locks the settings, unless the text says whether they are: a client of a gateway chooses variables, and none
+/// of them is to send this file's login elsewhere.
+fn lock_text(text: &mut String) {
+    let Ok(layer) = file::parse(text, Path::new(FILE_NAME)) else { return };
+    if layer.get("vault.locked").is_some() || !(layer.has_table("vault") || layer.has_table("auth")) {
+        return;
+    }
+    let header = text.lines().position(|line| line.trim_end() == "[vault]");
+    let locked = match header {
+        Some(header) => {
+            let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
+            lines.insert(header + 1, "locked = true\n".to_owned());
+            lines.concat()
+        }
+        None => format!("vault.locked = true\n{text}"),
+    };
+    // A text that this does not fit, such as one with an inline table, stays as it is.
+    if file::parse(&locked, Path::new(FILE_NAME)).is_ok() {
+        *text = locked;
     }
 }
 

@@ -30,6 +30,7 @@ use crate::config::env::Environment;
 use crate::config::keys::ON_ERROR_VARIABLE;
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
+use crate::config::lock;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
@@ -266,7 +267,9 @@ fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
         let specs = request.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
         flags.set_sources(specs.collect::<Result<_>>()?);
     }
-    let merged = flags.over(parent.layer()?).over(Locations::new(request.config.as_deref(), parent).read()?);
+    let mut layers = vec![flags, parent.layer()?];
+    layers.extend(Locations::new(request.config.as_deref(), parent).read()?);
+    let merged = lock::merge(layers)?;
     if request.allow.is_empty() {
         return Ok(merged);
     }

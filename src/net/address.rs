@@ -39,17 +39,62 @@ impl Tcp {
         }
     }
 
-    /// The same place named by another URI, as a redirect does. `None` if it is no http(s) URL.
-    pub fn from_uri(uri: &Uri) -> Option<Self> {
-        let https = match uri.scheme_str()? {
-            "https" => true,
-            "http" => false,
-            _ => return None,
+    /// The place that a URI names: an address that was set, a redirect, a proxy.
+    pub fn from_uri(uri: &Uri) -> Result<Self, NoPlace> {
+        let (https, usual) = match uri.scheme_str() {
+            Some("https") => (true, 443),
+            Some("http") => (false, 80),
+            _ => return Err(NoPlace::Url),
         };
-        let host = host(uri)?.to_ascii_lowercase();
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        Some(Self { https, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
+        let host = host(uri).ok_or(NoPlace::Url)?.to_ascii_lowercase();
+        let port = port(uri)?.unwrap_or(usual);
+        Ok(Self { https, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
     }
+}
+
+/// Why a URI names no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// It is no `http://` or `https://` with a host.
+    Url,
+    /// What stands after the host's colon is no port.
+    Port,
+}
+
+impl NoPlace {
+    /// The end of a sentence that begins with what the URI is.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Url => "has no http:// or https:// and host",
+            Self::Port => "has a port that is not 1–65535",
+        }
+    }
+}
+
+/// The port that a URI names; `None` when it names none. The text decides: `http` takes a port that is out of
+/// range for none, and the request would then go to whoever listens on the scheme's usual port.
+fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let after_host = if place.starts_with('[') { place.rfind(']').map(|end| &place[end + 1..]) } else { Some(place) };
+    match after_host.and_then(|rest| rest.split_once(':')) {
+        None => Ok(None),
+        Some((_, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok().filter(|port| *port > 0).map(Some).ok_or(NoPlace::Port)
+        }
+        Some(_) => Err(NoPlace::Port),
+    }
+}
+
+/// Whether the text of a URL that does not parse fails by its port: `http` refuses some of these itself.
+pub fn has_bad_port(text: &str) -> bool {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let after_host = if place.starts_with('[') { place.rfind(']').map_or("", |end| &place[end + 1..]) } else { place };
+    after_host
+        .split_once(':')
+        .is_some_and(|(_, port)| port.parse().is_ok_and(|port: u16| port == 0) || port.parse::<u16>().is_err())
 }
 
 /// The host of a URI, IPv6 without its brackets. `None` if what stands there is none.
@@ -73,14 +118,16 @@ impl Address {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
         let example = "write it as https://vault.example.org:8200 or unix:///run/vault-agent.sock";
-        let uri: Uri = text.trim().parse().map_err(|_| wrong("is not a URL", example))?;
+        let text = text.trim();
+        let why = if has_bad_port(text) { NoPlace::Port.why() } else { "is not a URL" };
+        let uri: Uri = text.parse().map_err(|_| wrong(why, example))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(wrong("holds a user name or password", "remove what stands before the @; log in with [auth]"));
         }
         if uri.query().is_some() || text.contains('#') {
             return Err(wrong("has a query or fragment", example));
         }
-        let tcp = Tcp::from_uri(&uri).ok_or_else(|| wrong("has no http:// or https:// and host", example))?;
+        let tcp = Tcp::from_uri(&uri).map_err(|why| wrong(why.why(), example))?;
         if tcp.prefix.ends_with("/v1") {
             return Err(wrong("ends with /v1", "leave /v1 out: it is added"));
         }
@@ -128,6 +175,22 @@ mod tests {
         ] {
             assert!(Address::parse(text, "x").is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused_and_becomes_no_other() {
+        for port in ["82000", "65536", "82x0", "-1", "", "0", "99999999999999999999", "+80", " 80", "80:80"] {
+            for host in ["127.0.0.1", "vault.example.org", "[::1]"] {
+                for scheme in ["http", "https"] {
+                    for rest in ["", "/", "/gate/"] {
+                        let text = format!("{scheme}://{host}:{port}{rest}");
+                        let refused = Address::parse(&text, "VAULT_ADDR").unwrap_err();
+                        assert!(refused.what().contains("a port that is not 1–65535"), "{text}: {refused}");
+                    }
+                }
+            }
+        }
+        assert!(Address::parse("http://h:00080", "x").unwrap().to_string().ends_with(":80"));
     }
 
     #[test]

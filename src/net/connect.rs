@@ -10,11 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HOST, PROXY_AUTHORIZATION};
-use http::{HeaderValue, Method, Request, Uri};
-use http_body_util::Empty;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioIo;
+use http::HeaderValue;
+use hyper_util::client::proxy::matcher::Intercept;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,9 +19,10 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::address::{self, Address, Tcp};
+use super::address::{Address, Tcp};
 use super::deadline::Deadline;
 use super::options::{Proxy, Tls};
+use super::proxy::{endpoint, find, tunnel};
 use super::{Peer, tls};
 use crate::error::{Error, Kind, Result};
 
@@ -34,6 +32,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// A boxed [`Stream`].
 pub struct Connection(Box<dyn Stream>);
+
+impl Connection {
+    pub(super) fn new(stream: impl Stream + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+}
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,7 +81,7 @@ impl Connector {
             Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(tls)?),
             _ => None,
         };
-        Ok(Self { peer, tls: config, server_name: tls.server_name.clone(), proxy: proxy(address, wanted)? })
+        Ok(Self { peer, tls: config, server_name: tls.server_name.clone(), proxy: find(address, wanted)? })
     }
 
     /// Whether a proxy forwards plain HTTP requests, which then name the whole URL.
@@ -111,7 +115,7 @@ impl Connector {
         Ok(match &self.proxy {
             None => dial(&target.host, target.port, self.peer.name(), deadline).await?,
             Some(proxy) => {
-                let (host, port) = proxy_endpoint(proxy)?;
+                let (host, port) = endpoint(proxy)?;
                 let stream = dial(&host, port, "the proxy", deadline).await?;
                 if target.https { tunnel(stream, target, proxy).await? } else { stream }
             }
@@ -168,7 +172,7 @@ impl Connector {
 
     /// Host and port of the proxy on the way, if there is one.
     pub fn proxy_authority(&self) -> Option<String> {
-        let (host, port) = proxy_endpoint(self.proxy.as_ref()?).ok()?;
+        let (host, port) = endpoint(self.proxy.as_ref()?).ok()?;
         Some(format!("{host}:{port}"))
     }
 }
@@ -262,62 +266,4 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
             "check the address, the network and its routes",
         ),
     }
-}
-
-fn proxy(address: &Address, wanted: &Proxy) -> Result<Option<Intercept>> {
-    let Address::Tcp(tcp) = address else { return Ok(None) };
-    let loopback = tcp.host == "localhost" || tcp.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    let matcher = if let Some(proxy) = &wanted.for_vault {
-        Matcher::builder().all(proxy.as_str()).build()
-    } else if loopback {
-        return Ok(None);
-    } else {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
-        let builder = Matcher::builder().http(or_none(&wanted.http)).https(or_none(&wanted.https));
-        builder.no(or_none(&wanted.none)).build()
-    };
-    let uri: Uri = address.to_string().parse().map_err(|_| bad_proxy())?;
-    let found = matcher.intercept(&uri);
-    if found.is_none() && wanted.for_vault.is_some() {
-        return Err(bad_proxy());
-    }
-    Ok(found)
-}
-
-fn bad_proxy() -> Error {
-    Error::new(Kind::Config, "the proxy is not an http:// URL", "correct VAULT_PROXY_ADDR or HTTPS_PROXY")
-}
-
-fn proxy_endpoint(proxy: &Intercept) -> Result<(String, u16)> {
-    let uri = proxy.uri();
-    if uri.scheme_str() != Some("http") {
-        return Err(bad_proxy());
-    }
-    let host = address::host(uri).ok_or_else(bad_proxy)?;
-    Ok((host.to_owned(), uri.port_u16().unwrap_or(80)))
-}
-
-async fn tunnel(stream: Connection, target: &Tcp, proxy: &Intercept) -> Result<Connection> {
-    let refused = || {
-        Error::new(
-            Kind::Proxy,
-            format!("the proxy did not open a way to {}", target.authority()),
-            "check VAULT_PROXY_ADDR or HTTPS_PROXY, and that the proxy allows CONNECT to that port",
-        )
-    };
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| refused())?;
-    tokio::spawn(connection.with_upgrades());
-    let authority = target.authority();
-    let mut request = Request::builder().method(Method::CONNECT).uri(&authority).header(HOST, &authority);
-    if let Some(credentials) = proxy.basic_auth() {
-        request = request.header(PROXY_AUTHORIZATION, credentials);
-    }
-    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(|_| refused())?;
-    let response = sender.send_request(request).await.map_err(|_| refused())?;
-    if !response.status().is_success() {
-        return Err(refused());
-    }
-    let upgraded = hyper::upgrade::on(response).await.map_err(|_| refused())?;
-    Ok(Connection(Box::new(TokioIo::new(upgraded))))
 }

@@ -5,7 +5,9 @@
 pub mod address;
 pub mod connect;
 pub mod deadline;
+mod no_proxy;
 pub mod options;
+mod proxy;
 pub mod tls;
 
 /// Who is at the other end, for messages.

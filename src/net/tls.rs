@@ -14,6 +14,10 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 use super::Peer;
 use super::options::Tls;
 use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Unread, Writers};
+
+/// The largest PEM file taken, in bytes: the system's own store has a quarter of a MiB.
+const LARGEST: u64 = 4 << 20;
 
 /// Builds a TLS configuration.
 pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
@@ -36,9 +40,7 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
-            let key_der = PrivateKeyDer::from_pem_file(key).map_err(|_| {
-                unusable(&key.display().to_string(), "holds no private key in PEM form, or can't be read")
-            })?;
+            let key_der = private_key(key)?;
             builder.with_client_auth_cert(chain, key_der).map_err(|_| {
                 unusable(&key.display().to_string(), "is not the key of the client certificate, or of an unknown kind")
             })?
@@ -80,9 +82,29 @@ fn roots(tls: &Tls) -> Result<RootCertStore> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = path.display().to_string();
-    let text = std::fs::read(path).map_err(|cause| unusable(&shown, &format!("can't be read: {}", cause.kind())))?;
+    let text = pem(path)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
     if found.is_empty() { Err(unusable(&shown, "holds no certificate in PEM form")) } else { Ok(found) }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    let text = pem(path)?;
+    let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|window| window == *mark));
+    let shown = path.display().to_string();
+    if is_encrypted {
+        let what = format!("the client key {shown} is encrypted, and a launch has no one to ask for its password");
+        let advice = "decrypt it into a file that only this user may read: openssl pkey -in KEY -out NEW";
+        return Err(Error::new(Kind::Config, what, advice));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&shown, "holds no private key in PEM form"))
+}
+
+/// The text of a PEM file.
+fn pem(path: &Path) -> Result<Vec<u8>> {
+    let unread = |why: Unread| unusable(&path.display().to_string(), &why.to_string());
+    file::read(path, LARGEST, Writers::NotEveryone).map_err(unread)
 }
 
 fn unusable(what: &str, why: &str) -> Error {

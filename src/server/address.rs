@@ -6,7 +6,7 @@ use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::{Error, Kind, Result};
-use crate::net::address::{Address, Tcp};
+use crate::net::address::{Address, NoPlace, Tcp, has_bad_port};
 
 /// Where a server is: its address, and what the paths of its URLs begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,14 +73,15 @@ pub fn parse(text: &str) -> Result<Base> {
         let socket = parse(&format!("unix://{socket}"))?;
         return Ok(Base::new(socket.address, without_page(path.trim_end_matches('/'))));
     }
-    let uri: Uri = text.trim().parse().map_err(|_| wrong("is not a URL", example))?;
+    let why = if has_bad_port(text.trim()) { NoPlace::Port.why() } else { "is not a URL" };
+    let uri: Uri = text.trim().parse().map_err(|_| wrong(why, example))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong("holds a user name or password", "leave out what stands before the @, and use --token-file"));
     }
     if uri.query().is_some() || text.contains('#') {
         return Err(query());
     }
-    let mut tcp = Tcp::from_uri(&uri).ok_or_else(|| wrong("has no http:// or https:// and host", example))?;
+    let mut tcp = Tcp::from_uri(&uri).map_err(|why| wrong(why.why(), example))?;
     tcp.prefix.truncate(without_page(&tcp.prefix).len());
     Ok(Base::new(Address::Tcp(tcp), ""))
 }

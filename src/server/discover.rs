@@ -5,13 +5,9 @@
 //! lives, and a kernel while something listens where its file says. And since they say where secrets go,
 //! only those count that the user, or root, has written.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::libc;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -26,6 +22,7 @@ use crate::kernel::connection::{ConnectionFile, is_ours};
 use crate::kernel::endpoint::{Channel, reached_at};
 use crate::net::address::{Address, Tcp};
 use crate::secret::SecretValue;
+use crate::sys::file::{self, Writers};
 
 /// The largest server file taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -79,11 +76,9 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
 /// The servers whose files are in `runtime` and whose processes live.
 pub fn servers(runtime: &Path) -> Vec<Found> {
     let read = |path: &PathBuf| {
-        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
-        let metadata = file.metadata().ok().filter(|metadata| metadata.is_file() && metadata.len() <= LARGEST)?;
+        let (text, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).ok()?;
+        let text = Zeroizing::new(text);
         is_ours(&metadata, path).ok()?;
-        let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(metadata.len()).ok()? + 1));
-        Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut text).ok()?;
         let (found, pid) = parse_server_file(&text, &path.display().to_string())?;
         (pid > 0 && kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)).then_some(found)
     };

@@ -7,6 +7,7 @@
 pub mod alloc;
 pub mod environ;
 pub mod exec;
+pub mod file;
 pub mod folder;
 pub mod hardening;
 pub mod inherited;

@@ -289,7 +289,7 @@ impl Transport {
             return Ok(Some((here.clone(), path)));
         }
         let advice = "use that address itself if it is Vault's: the token is not sent where it was not meant to go";
-        match (here, Tcp::from_uri(&uri)) {
+        match (here, Tcp::from_uri(&uri).ok()) {
             (Address::Tcp(from), Some(to)) if from.https && !to.https => {
                 let what = format!("Vault at {here} redirects to {} without TLS", to.authority());
                 refuse(Kind::RedirectDowngrade, what, "have api_addr in Vault's configuration begin with https://")

@@ -15,6 +15,7 @@ use crate::config::file;
 use crate::config::keys::{KEYS, Key};
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
+use crate::config::lock;
 use crate::config::login::{Login, login};
 use crate::config::origin::Origin;
 use crate::config::plan::{DEFAULT_BUDGET, Plan, no_source};
@@ -24,6 +25,7 @@ use crate::config::value::Value;
 use crate::error::{Error, Result};
 use crate::launch::Request;
 use crate::net::address::Address;
+use crate::sys::file::group_writes;
 
 /// What is in force.
 pub(super) struct Configured {
@@ -44,11 +46,18 @@ pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report)
         report.fail(&problem);
     }));
     files(&Locations::new(request.config.as_deref(), parent), &mut layers, report);
+    trust(&layers, report);
     report.section("settings");
     for key in KEYS {
         setting(key, &layers, report);
     }
-    let layer = merged(layers, &request.allow);
+    let layer = match merged(layers, &request.allow) {
+        Ok(layer) => layer,
+        Err(error) => {
+            report.fail(&error).fact("key", "vault");
+            return Configured { plan: None, login_works: false, whole: false };
+        }
+    };
     readable_by_others(&layer, parent, report);
     let server = kept(Server::new(&layer, parent), "vault", report);
     let login = server.as_ref().and_then(|server| kept(login(&layer, parent, &server.address), "auth", report));
@@ -113,6 +122,34 @@ fn files(locations: &Locations, layers: &mut Vec<Layer>, report: &mut Report) {
     }
 }
 
+/// Whether variables may change what a file with a login says.
+fn trust(layers: &[Layer], report: &mut Report) {
+    let file = |layer: &Layer| layer.origins().find_map(Origin::file).map(|path| path.display().to_string());
+    for (layer, shown) in layers.iter().filter_map(|layer| Some((layer, file(layer)?))) {
+        if group_writes(Path::new(&shown)) {
+            report
+                .add(Status::Warning, format!("{shown} can be written by its group"))
+                .advise(format!("who may write it decides where secrets come from: chmod g-w {shown}"))
+                .fact("file", shown.clone());
+        }
+        if layer.is_locked() {
+            let what = format!("{shown} is locked: no variable changes what it says");
+            report.add(Status::Ok, what).fact("file", shown).fact("locked", true);
+        } else if layer.has_table("auth") {
+            report
+                .add(Status::Note, format!("{shown} has a login and is not locked: variables may change the rest"))
+                .advise("where a gateway starts kernels, set locked = true under [vault], and let no VAULT_*, BAO_*, JUPYTER_VAULT_* or *_PROXY through")
+                .fact("file", shown)
+                .fact("locked", false);
+        }
+    }
+    let locked = layers.iter().find(|layer| layer.is_locked() && layer.text("vault.address").is_some());
+    let Some(locked) = locked.and_then(file) else { return };
+    for origin in layers.iter().flat_map(Layer::origins).filter(|origin| origin.is_variable()) {
+        report.add(Status::Note, format!("{origin} has no effect on what {locked} says: it is locked"));
+    }
+}
+
 /// One setting that is in force, with where it was made.
 fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     let mut made = layers.iter().filter_map(|layer| layer.get(key.name));
@@ -154,16 +191,16 @@ fn displayed(key: &Key, value: &Value) -> Option<String> {
 }
 
 /// All layers in one, and the names of `--allow` added, as a launch does it.
-fn merged(layers: Vec<Layer>, allow: &[String]) -> Layer {
-    let merged = layers.into_iter().reduce(Layer::over).unwrap_or_default();
+fn merged(layers: Vec<Layer>, allow: &[String]) -> Result<Layer> {
+    let merged = lock::merge(layers)?;
     if allow.is_empty() {
-        return merged;
+        return Ok(merged);
     }
     let configured = merged.names("environment.allow").unwrap_or_default();
     let names = allow.iter().chain(configured).cloned().collect();
     let mut flags = Layer::default();
     flags.set("environment.allow", Value::Names(names), Origin::Flag("--allow"));
-    flags.over(merged)
+    Ok(flags.over(merged))
 }
 
 /// A credential that other users of the machine can read is theirs too.

@@ -9,6 +9,7 @@ use super::configuration::Configured;
 use crate::config::env::Environment;
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
+use crate::config::lock;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
@@ -42,6 +43,8 @@ fn scrubbed(request: &Request, parent: &Environment) -> Result<(), Error> {
         let sources = request.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
         flags.set_sources(sources.collect::<Result<_>>()?);
     }
-    let layer = flags.over(Locations::new(request.config.as_deref(), &environment).read()?);
+    let mut layers = vec![flags];
+    layers.extend(Locations::new(request.config.as_deref(), &environment).read()?);
+    let layer = lock::merge(layers)?;
     Plan::new(&layer, &environment).map(drop)
 }

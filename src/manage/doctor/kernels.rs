@@ -30,12 +30,13 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
     use crate::kernelspec::Place;
     use crate::kernelspec::edit::Spec;
     use crate::kernelspec::find::Search;
+    use crate::kernelspec::journal::keep;
 
     report.section("kernelspecs");
     let search = Search::new(&Place::AsFound, parent);
     for found in search.all(parent) {
         let file = found.folder.join(KERNEL_JSON);
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let text = keep(&file).ok().flatten().map(|kept| kept.text).unwrap_or_default();
         let shown = file.display();
         let name = &found.name;
         let finding = match (Spec::parse(&text), &found.native) {

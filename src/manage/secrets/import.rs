@@ -14,6 +14,7 @@ use super::session::{Session, with};
 use super::value;
 use crate::error::{Error, Kind, Result, one_line};
 use crate::manage::Outcome;
+use crate::sys::file::Writers;
 use crate::vault::kv_store::json_value;
 
 /// The largest file, in bytes: an environment holds no more.
@@ -87,19 +88,14 @@ fn read(file: &Path) -> Result<zeroize::Zeroizing<String>> {
         )
     };
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
-    let input: Box<dyn std::io::Read> = if file == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        let opened = std::fs::File::open(file).map_err(|cause| wrong(&format!("can't be read: {}", cause.kind())))?;
-        if !opened.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(wrong("is not a plain file"));
+    if file == Path::new("-") {
+        std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), LARGEST + 1), &mut bytes)
+            .map_err(|cause| wrong(&format!("can't be read: {}", cause.kind())))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(wrong("is larger than 2 MiB"));
         }
-        Box::new(opened)
-    };
-    std::io::Read::read_to_end(&mut std::io::Read::take(input, LARGEST + 1), &mut bytes)
-        .map_err(|cause| wrong(&format!("can't be read: {}", cause.kind())))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(wrong("is larger than 2 MiB"));
+    } else {
+        *bytes = crate::sys::file::read(file, LARGEST, Writers::Anyone).map_err(|why| wrong(&why.to_string()))?;
     }
     String::from_utf8(std::mem::take(&mut *bytes)).map(zeroize::Zeroizing::new).map_err(|_| wrong("is not UTF-8"))
 }

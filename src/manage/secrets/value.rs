@@ -12,6 +12,7 @@ use super::common::Input;
 use crate::error::{Error, Kind, Result};
 use crate::manage::setup::ask::Asked;
 use crate::secret::SecretValue;
+use crate::sys::file::{self, Writers};
 
 /// The largest value: the most that one variable holds, with its name, `=` and NUL.
 pub(super) const LARGEST: usize = 131_071;
@@ -43,16 +44,9 @@ fn from_file(path: &Path) -> Result<SecretValue> {
         return bounded(std::io::stdin(), "standard input")
             .map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)));
     }
-    let unreadable = |cause: std::io::Error| {
-        let what = format!("the file {} can't be read: {}", path.display(), cause.kind());
-        Error::new(Kind::Usage, what, "check the path and its rights")
-    };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        let what = format!("{} is not a plain file", path.display());
-        return Err(Error::new(Kind::Usage, what, "name a file, or give the value on standard input"));
-    }
-    bounded(file, &path.display().to_string()).map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)))
+    file::read(path, LARGEST as u64 + 2, Writers::Anyone).map(SecretValue::new).map_err(|why| {
+        Error::new(Kind::Usage, format!("the file {} {why}", path.display()), "check the path and its rights")
+    })
 }
 
 /// Reads `input` to its end, up to what a value may have.

@@ -1,0 +1,142 @@
+//! A file read whole: without a wait, and within a bound.
+//!
+//! A path that we are given may lead anywhere: a FIFO blocks, `/dev/zero` has no end, and what another user
+//! may write must not decide where secrets go. So every file goes through here: opened without blocking, a
+//! plain file, of bounded size, and with the owner and mode that its content calls for.
+
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::libc;
+
+/// Who may have written a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// Anyone: nothing depends on it.
+    Anyone,
+    /// Some user, but not all of them.
+    NotEveryone,
+    /// This user or root: what it says decides where secrets go.
+    UsOrRoot,
+}
+
+/// Why a file is not taken; shown as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    Missing,
+    NotPlain,
+    /// The most that is taken, in bytes.
+    TooLarge(u64),
+    /// The owner's user id.
+    OtherOwner(u32),
+    EveryoneWrites,
+    Refused(ErrorKind),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => out.write_str("does not exist"),
+            Self::NotPlain => out.write_str("is not a plain file"),
+            Self::TooLarge(most) if *most >= 1 << 20 => write!(out, "is larger than {} MiB", most >> 20),
+            Self::TooLarge(most) => write!(out, "is larger than {} KiB", most >> 10),
+            Self::OtherOwner(owner) => write!(out, "belongs to another user (uid {owner})"),
+            Self::EveryoneWrites => out.write_str("can be written by everyone"),
+            Self::Refused(cause) => write!(out, "can't be read: {cause}"),
+        }
+    }
+}
+
+impl Unread {
+    fn of(cause: &std::io::Error) -> Self {
+        match cause.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing,
+            kind => Self::Refused(kind),
+        }
+    }
+}
+
+/// Reads the file at `path`, of at most `largest` bytes.
+pub fn read(path: &Path, largest: u64, writers: Writers) -> Result<Vec<u8>, Unread> {
+    read_with_metadata(path, largest, writers).map(|(content, _)| content)
+}
+
+/// As [`read`], with the metadata of the file that was read.
+pub fn read_with_metadata(path: &Path, largest: u64, writers: Writers) -> Result<(Vec<u8>, Metadata), Unread> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|cause| Unread::of(&cause))?;
+    let metadata = file.metadata().map_err(|cause| Unread::of(&cause))?;
+    check(&metadata, largest, writers)?;
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
+    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok((content, metadata)) }
+}
+
+fn check(metadata: &Metadata, largest: u64, writers: Writers) -> Result<(), Unread> {
+    if !metadata.is_file() {
+        return Err(Unread::NotPlain);
+    }
+    if metadata.len() > largest {
+        return Err(Unread::TooLarge(largest));
+    }
+    let is_other = ![0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
+    if writers == Writers::UsOrRoot && is_other {
+        return Err(Unread::OtherOwner(metadata.uid()));
+    }
+    if writers != Writers::Anyone && metadata.mode() & 0o002 != 0 {
+        return Err(Unread::EveryoneWrites);
+    }
+    Ok(())
+}
+
+/// Whether everyone may replace the files in `folder`: it is open to all writers, and has no sticky bit.
+pub fn is_open_to_all(folder: &Path) -> bool {
+    std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1002 == 0o002)
+}
+
+/// Whether the group of the file at `path`, which is more than its user, may write it.
+pub fn group_writes(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o020 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::{Unread, Writers, read};
+
+    #[test]
+    fn what_is_no_plain_file_of_bounded_size_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (path, why) in [
+            (fifo.as_path(), Unread::NotPlain),
+            (Path::new("/dev/zero"), Unread::NotPlain),
+            (folder.path(), Unread::NotPlain),
+            (Path::new("/nonexistent/x"), Unread::Missing),
+        ] {
+            assert_eq!(read(path, 10, Writers::Anyone), Err(why), "{}", path.display());
+        }
+        let file = folder.path().join("file");
+        std::fs::write(&file, "01234567890").unwrap();
+        assert_eq!(read(&file, 10, Writers::Anyone), Err(Unread::TooLarge(10)));
+        assert_eq!(read(&file, 11, Writers::UsOrRoot).unwrap(), b"01234567890");
+    }
+
+    #[test]
+    fn a_file_that_everyone_writes_is_taken_only_where_nothing_depends_on_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        for writers in [Writers::NotEveryone, Writers::UsOrRoot] {
+            assert_eq!(read(&file, 10, writers), Err(Unread::EveryoneWrites));
+        }
+        assert_eq!(read(&file, 10, Writers::Anyone).unwrap(), b"x");
+    }
+}

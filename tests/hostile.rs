@@ -1,0 +1,224 @@
+//! Hostile hands: what a client of a gateway, another user or a careless administrator can bring about. Each
+//! test is the smallest input; docs/threats.md lists them.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::faults::{Faults, Reply};
+use support::front_end::{ipykernel, kernelspec};
+use support::launcher::{Outcome, Scratch, run};
+use support::openbao::Server;
+use support::server::{JupyterServer, Kind, User};
+
+/// A listener that records what reaches it, and answers nothing of use.
+fn thief() -> Faults {
+    Faults::start(|_, _| Reply::json(404, "{}"))
+}
+
+/// A service's vault.toml: address, token and source.
+fn service(scratch: &Scratch, server: &Server, locked: &str) -> std::path::PathBuf {
+    server.put("hostile", &json!({"SERVICE": "canary"}));
+    server.put("hostile-other", &json!({"OTHER": "canary"}));
+    scratch.file("token", "root");
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n{locked}[auth]\nmethod = \"token\"\ntoken_file = \"token\"\n\
+         [[source]]\nkv = \"secret/hostile\"\nversion = 2\n",
+        server.address()
+    );
+    scratch.file("service.toml", text)
+}
+
+fn launch(scratch: &Scratch, config: &Path, variables: &[(&str, &str)]) -> Outcome {
+    let mut command = scratch.launcher();
+    command.envs(variables.iter().copied()).arg("exec").arg("--config").arg(config);
+    run(command.args(["--timeout", "3", "--", "/usr/bin/env", "-0"]))
+}
+
+#[test]
+fn no_variable_of_a_request_changes_what_a_locked_vault_toml_says() {
+    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+    let config = service(&scratch, server, "locked = true\n");
+    let elsewhere = thief.address();
+    let other = scratch.file("other-token", "another-file");
+    for (name, value) in [
+        ("VAULT_ADDR", elsewhere.as_str()),
+        ("BAO_ADDR", &elsewhere),
+        ("JUPYTER_VAULT_ADDRESS", &elsewhere),
+        ("VAULT_AGENT_ADDR", &elsewhere),
+        ("JUPYTER_VAULT_PROXY", &elsewhere),
+        ("VAULT_PROXY_ADDR", &elsewhere),
+        ("http_proxy", &elsewhere),
+        ("HTTP_PROXY", &elsewhere),
+        ("JUPYTER_VAULT_TOKEN_FILE", other.to_str().unwrap()),
+        ("JUPYTER_VAULT_SECRETS", "secret/hostile-other"),
+        ("JUPYTER_VAULT_AUTH_METHOD", "agent"),
+    ] {
+        let environment = launch(&scratch, &config, &[(name, value)]).environment();
+        assert_eq!(environment.get("SERVICE").map(String::as_str), Some("canary"), "{name}");
+        assert!(!environment.contains_key("OTHER"), "{name}");
+    }
+    assert_eq!(thief.connections(), 0, "nothing reached the other host");
+}
+
+#[test]
+fn a_login_of_a_file_is_not_sent_to_an_address_that_a_variable_names() {
+    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+    let config = service(&scratch, server, "");
+    for name in ["VAULT_ADDR", "BAO_ADDR", "JUPYTER_VAULT_ADDRESS", "VAULT_AGENT_ADDR"] {
+        let refused = launch(&scratch, &config, &[(name, &thief.address())]);
+        refused.is_error(78, &["another address than", "nothing was sent"]);
+    }
+    assert_eq!(thief.connections(), 0);
+}
+
+#[test]
+fn a_flag_that_a_locked_vault_toml_makes_void_is_refused() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    let config = service(&scratch, server, "locked = true\n");
+    let mut command = scratch.launcher();
+    command.arg("exec").arg("--config").arg(config).args(["--secrets", "secret/hostile-other", "--", "/usr/bin/env"]);
+    run(&mut command).is_error(78, &["--secrets has no effect", "is locked"]);
+}
+
+#[test]
+fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
+    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+    server.put("hostile", &json!({"SERVICE": "canary-of-21-letters!"}));
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    let text = format!(
+        "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile\"\n",
+        server.address()
+    );
+    let spec = kernelspec(&scratch, &text, &[], &command);
+    std::fs::write(spec.join("token"), "root\n").unwrap();
+    let passed = "VAULT_ADDR,BAO_ADDR,JUPYTER_VAULT_ADDRESS,http_proxy";
+    let gateway = JupyterServer::start(
+        Kind::KernelGateway,
+        &scratch,
+        &[("KG_ALLOWED_ENVS", passed), ("KG_ENV_WHITELIST", passed)],
+    );
+    let mut user = User::of(&gateway);
+    let forged = json!({"VAULT_ADDR": thief.address(), "BAO_ADDR": thief.address(), "http_proxy": thief.address()});
+    user.ask("launch", json!({"env": forged}));
+    let cell = user.shown("import os; print(len(os.environ.get('SERVICE', '')), os.environ.get('VAULT_ADDR', '')[:4])");
+    assert_eq!(cell.printed().split_whitespace().collect::<Vec<_>>(), ["21", "http"], "{cell:?}");
+    assert_eq!(thief.connections(), 0);
+    user.ask("delete", json!({}));
+}
+
+#[test]
+fn a_file_that_never_ends_or_never_begins_is_refused_at_once() {
+    let server = Server::shared();
+    let scratch = Scratch::new();
+    let fifo = scratch.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = fifo.to_str().unwrap();
+    let certificate = server.certificates.cert("good").display().to_string();
+    for bad in [fifo, "/dev/zero", "/"] {
+        for settings in [
+            format!("ca_cert = {bad:?}"),
+            format!("client_cert = {bad:?}\nclient_key = {bad:?}"),
+            format!("client_cert = {certificate:?}\nclient_key = {bad:?}"),
+        ] {
+            let address = server.tls_address("good");
+            let text = format!("[vault]\naddress = {address:?}\n{settings}\n[[source]]\nkv = \"secret/x\"\n");
+            let config = scratch.file("config.toml", text);
+            let begun = Instant::now();
+            let refused = launch(&scratch, &config, &[("VAULT_TOKEN", "root")]);
+            refused.is_error(78, &[bad, "is not a plain file"]);
+            assert!(begun.elapsed() < Duration::from_secs(30));
+        }
+    }
+}
+
+#[test]
+fn a_credential_that_everyone_may_write_is_refused() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    let config = service(&scratch, server, "");
+    std::fs::set_permissions(scratch.path("token"), std::fs::Permissions::from_mode(0o666)).unwrap();
+    launch(&scratch, &config, &[]).is_error(78, &["can be written by everyone", "chmod o-w"]);
+}
+
+#[test]
+fn a_vault_toml_in_a_folder_that_everyone_may_write_is_refused() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    let config = service(&scratch, server, "");
+    let folder = config.parent().unwrap();
+    let before = std::fs::metadata(folder).unwrap().permissions();
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    launch(&scratch, &config, &[]).is_error(78, &["everyone may replace it"]);
+    // With the sticky bit only its owner can.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(launch(&scratch, &config, &[]).environment().contains_key("SERVICE"));
+    std::fs::set_permissions(folder, before).unwrap();
+}
+
+#[test]
+fn an_encrypted_client_key_is_called_encrypted() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIBvTBXBgkq\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let key = scratch.file("key.pem", key);
+    let certificate = server.certificates.cert("good");
+    let address = server.tls_address("good");
+    let text = format!(
+        "[vault]\naddress = {address:?}\nclient_cert = {certificate:?}\nclient_key = {key:?}\n[[source]]\nkv = \"secret/x\"\n"
+    );
+    let config = scratch.file("config.toml", text);
+    launch(&scratch, &config, &[("VAULT_TOKEN", "root")]).is_error(78, &["is encrypted", "openssl pkey"]);
+}
+
+#[test]
+fn a_port_that_is_none_sends_the_token_nowhere() {
+    let scratch = Scratch::new();
+    let config = scratch.file("config.toml", "[[source]]\nkv = \"secret/x\"\n");
+    for port in ["82000", "65536", "82x0", "-1", "", "0"] {
+        for (name, rest) in [("VAULT_ADDR", ""), ("VAULT_PROXY_ADDR", "")] {
+            let address = format!("http://127.0.0.1:{port}{rest}");
+            let mut variables = vec![("VAULT_TOKEN", "root"), (name, address.as_str())];
+            if name == "VAULT_PROXY_ADDR" {
+                variables.push(("VAULT_ADDR", "http://192.0.2.1:8200"));
+            }
+            launch(&scratch, &config, &variables).is_error(78, &["port that is not 1–65535"]);
+        }
+    }
+}
+
+#[test]
+fn a_passwords_own_spaces_belong_to_it() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    server.enable_auth("userpass", "spaces");
+    server.policy("spaces", "path \"secret/data/hostile\" { capabilities = [\"read\"] }");
+    server.must("POST", "auth/spaces/users/ada", &json!({"password": " two  spaces ", "policies": "spaces"}));
+    server.put("hostile", &json!({"SERVICE": "canary"}));
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nmount = \"spaces\"\nusername = \"ada\"\n\
+         password_file = \"password\"\n[[source]]\nkv = \"secret/hostile\"\nversion = 2\n",
+        server.address()
+    );
+    let config = scratch.file("config.toml", text.clone());
+    for content in [" two  spaces ", " two  spaces \n", " two  spaces \r\n"] {
+        scratch.file("password", content);
+        assert!(launch(&scratch, &config, &[]).environment().contains_key("SERVICE"), "{content:?}");
+    }
+    let config = scratch.file("config.toml", text.replace("password_file = \"password\"\n", ""));
+    let by_variable = launch(&scratch, &config, &[("JUPYTER_VAULT_PASSWORD", " two  spaces ")]);
+    assert!(by_variable.environment().contains_key("SERVICE"));
+}
