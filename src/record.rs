@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Writers};
 use crate::sys::folder::{is_private, make_private, private};
-use crate::sys::process::{own, start_time};
+use crate::sys::process::{numbering, own, start_time};
 
 /// How long a record that another injection is about to write is waited for.
 #[cfg(feature = "inject")]
@@ -68,6 +68,9 @@ pub struct Record {
     pub pid: u32,
     /// When that started, in clock ticks since the system's start.
     pub start_time: u64,
+    /// Where that number counts: the boot and the pid namespace.
+    #[serde(default)]
+    pub numbering: String,
     /// How it was done last.
     pub how: How,
     /// When, as RFC 3339.
@@ -95,6 +98,7 @@ impl Record {
             connection_file,
             pid,
             start_time,
+            numbering: numbering().unwrap_or_default().to_owned(),
             how,
             at: format_rfc3339_seconds(SystemTime::now()).to_string(),
             variables,
@@ -104,7 +108,15 @@ impl Record {
     /// What somebody remembers of a kernel whose process can't be seen.
     pub fn unwritten(variables: BTreeMap<String, Variable>) -> Self {
         let how = How::Inject;
-        Self { connection_file: PathBuf::new(), pid: 0, start_time: 0, how, at: String::new(), variables }
+        Self {
+            connection_file: PathBuf::new(),
+            pid: 0,
+            start_time: 0,
+            numbering: String::new(),
+            how,
+            at: String::new(),
+            variables,
+        }
     }
 
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
@@ -112,11 +124,13 @@ impl Record {
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
         let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
-        if start_time(record.pid) == Some(record.start_time) {
+        // The number of another container's or machine's process says nothing here.
+        let is_judged = record.numbering.is_empty() || Some(record.numbering.as_str()) == numbering();
+        if is_judged && start_time(record.pid) == Some(record.start_time) {
             return Some(record);
         }
         // As long as there is a connection file, it may be a kernel of another container or machine.
-        if !record.connection_file.exists() {
+        if is_judged && !record.connection_file.exists() {
             let _ = std::fs::remove_file(path);
         }
         None

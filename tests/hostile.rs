@@ -222,3 +222,53 @@ fn a_passwords_own_spaces_belong_to_it() {
     let by_variable = launch(&scratch, &config, &[("JUPYTER_VAULT_PASSWORD", " two  spaces ")]);
     assert!(by_variable.environment().contains_key("SERVICE"));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_launch_in_another_pid_namespace_leaves_the_files_of_kernels_that_live() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("left out: only root makes a pid namespace here");
+        return;
+    }
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    server.put("hostile-file", &json!({"KEY": "canary"}));
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/hostile-file\"\nversion = 2\nfield = \"KEY\"\nfile = \"KEY_FILE\"\n",
+        server.address()
+    );
+    let config = scratch.file("config.toml", text);
+    let launcher = |outer: &[&str], command: &[&str]| {
+        let plain = scratch.launcher();
+        let program = plain.get_program().to_owned();
+        let mut words: Vec<std::ffi::OsString> = outer.iter().map(Into::into).collect();
+        words.push(program);
+        let mut launch = std::process::Command::new(&words[0]);
+        launch.args(&words[1..]).arg("exec").arg("--config").arg(&config).arg("--").args(command);
+        launch.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        launch.env("VAULT_TOKEN", "root");
+        launch
+    };
+    let lives = |outer: &[&str], other: &[&str]| {
+        let script = "echo \"$KEY_FILE\"; read -r _; cat \"$KEY_FILE\"";
+        let mut kernel = launcher(outer, &["/bin/sh", "-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = std::io::BufReader::new(kernel.stdout.take().unwrap());
+        let mut path = String::new();
+        std::io::BufRead::read_line(&mut out, &mut path).unwrap();
+        let second = run(&mut launcher(other, &["/bin/true"]));
+        assert_eq!(second.code(), Some(0), "{}", second.stderr);
+        drop(kernel.stdin.take());
+        let mut content = String::new();
+        std::io::Read::read_to_string(&mut out, &mut content).unwrap();
+        kernel.wait().unwrap();
+        assert_eq!(content, "canary", "the file {path} is gone while its kernel runs");
+    };
+    let apart = ["/usr/bin/unshare", "-p", "-f", "--mount-proc"];
+    lives(&[], &apart);
+    lives(&apart, &[]);
+    lives(&apart, &apart);
+    lives(&[], &[]);
+}

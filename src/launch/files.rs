@@ -2,14 +2,16 @@
 //!
 //! The files lie in Jupyter's runtime folder, in a folder of ours that only we may enter. There is no
 //! supervisor to remove them when the kernel ends, so each file's name tells its process (execve keeps
-//! the pid) and when that process started; every later launch removes the files of processes that are
-//! gone. A launch that fails removes its own.
+//! the pid), when that process started, and on which boot and in which pid namespace its number counts; every
+//! later launch removes the files of processes that are gone. The folder may be shared by containers and, in a
+//! home on a network, by machines. A launch that fails removes its own.
 
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::{Builder, TempPath};
 
@@ -17,7 +19,12 @@ use super::given::{Fetched, Form, Given};
 use crate::error::Result;
 use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
-use crate::sys::process::start_time;
+use crate::sys::process::{numbering, start_time};
+
+/// The mark where the system does not tell what a process number means: such a file is judged by its age.
+const UNKNOWN: &str = "0-0";
+/// How long a file stays whose process can't be judged: longer than a kernel runs.
+const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The files of this launch; removed when dropped, so it must outlive everything but execve.
 #[derive(Debug, Default)]
@@ -45,7 +52,7 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
                     Some(mark) => mark,
                     none => {
                         prepare(folder)?;
-                        none.insert(process_mark(owner).unwrap_or_default())
+                        none.insert(process_mark(owner).unwrap_or_else(|| UNKNOWN.to_owned()))
                     }
                 };
                 let path = write_one(&content, folder, owner)?;
@@ -63,7 +70,7 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
 #[cfg(feature = "inject")]
 pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
     prepare(folder)?;
-    write_one(content, folder, &process_mark(std::process::id()).unwrap_or_default())
+    write_one(content, folder, &process_mark(std::process::id()).unwrap_or_else(|| UNKNOWN.to_owned()))
 }
 
 fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPath> {
@@ -89,15 +96,61 @@ fn prepare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether the process that a file belongs to has ended. Only a process of our own numbering can be judged; a
+/// file of another machine or container, or of an earlier version of this program, stays until it is old.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let mut parts = name.splitn(3, '-');
-    let (Some(pid), Some(start), Some(_)) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let Ok(pid) = pid.parse() else { return false };
-    process_mark(pid).is_none_or(|mark| mark != format!("{pid}-{start}"))
+    let parts: Vec<_> = name.split('-').collect();
+    if let [place, pid, start, _] = parts[..] {
+        let Ok(pid) = pid.parse::<u32>() else { return false };
+        if numbering() == Some(place) {
+            return start_time(pid).is_none_or(|started| started.to_string() != start);
+        }
+    } else if !matches!(parts[..], [pid, start, _] if pid.parse::<u32>().and(start.parse::<u64>()).is_ok())
+    {
+        return false;
+    }
+    let age = path.metadata().and_then(|file| file.modified()).ok().and_then(|written| written.elapsed().ok());
+    age.is_some_and(|age| age > OLD)
 }
 
-/// `PID-STARTTIME`: what tells a process from a later one with the same number.
+/// `NUMBERING-PID-STARTTIME`: what tells a process from every other one that shares the folder.
 fn process_mark(pid: u32) -> Option<String> {
-    Some(format!("{pid}-{}", start_time(pid)?))
+    Some(format!("{}-{pid}-{}", numbering()?, start_time(pid)?))
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    /// A file of that name, written `age` ago.
+    fn file(folder: &Path, name: &str, age: Duration) -> std::path::PathBuf {
+        let path = folder.join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_file_is_left_over_when_its_process_is_known_to_have_ended_or_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: String, age| is_left_over(&file(folder.path(), &name, age));
+        let (own, pid) = (process_mark(std::process::id()).unwrap(), std::process::id());
+        let (here, start) = (numbering().unwrap(), start_time(pid).unwrap());
+        assert!(!of(format!("{own}-abc"), OLD * 2), "it runs");
+        assert!(of(format!("{here}-{pid}-{}-abc", start + 1), Duration::ZERO), "a later process of that number");
+        assert!(of(format!("{here}-4194304-5-abc"), Duration::ZERO), "no process has that number");
+        for elsewhere in
+            [format!("0123456789abcdef.4026531836-{pid}-{start}-abc"), format!("{pid}-1-abc"), "0-0-abc".into()]
+        {
+            assert!(!of(elsewhere.clone(), Duration::from_secs(3600)), "{elsewhere}: it can't be judged");
+            assert!(of(elsewhere.clone(), OLD * 2), "{elsewhere}: it is old");
+        }
+        for another in ["notes.txt", "a-b-c", "kernels"] {
+            assert!(!of(another.to_owned(), OLD * 2), "{another}: not ours");
+        }
+    }
 }

@@ -53,6 +53,20 @@ pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
 }
 
+/// Where process numbers mean what they mean here: this boot of this machine, and this pid namespace. A number
+/// of another machine or container says nothing of our processes. `None` where the system does not tell.
+pub fn numbering() -> Option<&'static str> {
+    static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
+    let told = NUMBERING.get_or_init(|| {
+        let boot = read("/proc/sys/kernel/random/boot_id").ok()?;
+        let boot: String = String::from_utf8(boot).ok()?.chars().filter(char::is_ascii_hexdigit).collect();
+        let namespace = read_link("/proc/self/ns/pid").ok()?.into_os_string().into_string().ok()?;
+        let namespace: String = namespace.chars().filter(char::is_ascii_digit).collect();
+        (!boot.is_empty() && !namespace.is_empty()).then(|| format!("{boot}.{namespace}"))
+    });
+    told.as_deref()
+}
+
 /// The command line of process `pid`; none when we may not look at it.
 pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
     let line = read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
