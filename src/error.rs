@@ -287,8 +287,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Escapes what would break the line, move the cursor or turn the reading direction.
+/// The most characters of a text that others chose: half of a longer one is left out in its middle.
+const LONGEST: usize = 1000;
+
+/// Escapes what would break the line, move the cursor or turn the reading direction, and shortens the text in
+/// its middle: a name in Vault, or what a kernel says, may be of any length.
 pub(crate) fn one_line(text: &str) -> String {
+    let text = &*shortened(text);
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
         let harmful = character.is_control()
@@ -303,9 +308,29 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    // No text has more characters than bytes.
+    let count = if text.len() <= LONGEST { 0 } else { text.chars().count() };
+    if count <= LONGEST {
+        return text.into();
+    }
+    let half = LONGEST / 2;
+    let at = |place: usize| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
+    format!("{} … ({} characters) … {}", &text[..at(half)], count - 2 * half, &text[at(count - half)..]).into()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Error, Kind};
+    use super::{Error, Kind, one_line};
+
+    #[test]
+    fn a_long_text_is_shortened_in_its_middle() {
+        let long = format!("begin{}ü{}end", "x".repeat(50_000), "y".repeat(50_000));
+        let line = one_line(&long);
+        assert!(line.len() < 1100 && line.starts_with("begin") && line.ends_with("end"), "{line}");
+        assert!(line.contains("… (99009 characters) …"), "{line}");
+        assert_eq!(one_line(&"é".repeat(1000)), "é".repeat(1000));
+    }
 
     #[test]
     fn a_name_with_a_line_feed_does_not_add_a_line() {

@@ -13,59 +13,95 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 
-/// Names that a process takes orders from: its loader, shell, interpreter, home or Vault client.
-/// A trailing `*` stands for any rest.
-pub const PROTECTED: &[&str] = &[
-    "LD_*",
-    "DYLD_*",
-    "GCONV_PATH",
-    "GLIBC_TUNABLES",
-    "LOCPATH",
-    "BASH_ENV",
-    "ENV",
-    "IFS",
-    "BASH_FUNC_*",
-    "PS4",
-    "SHELLOPTS",
-    "BASHOPTS",
-    "PROMPT_COMMAND",
-    "PATH",
-    "HOME",
-    "SHELL",
-    "PYTHON*",
-    "IPYTHON*",
-    "JUPYTER*",
-    "JPY_*",
-    "R_PROFILE*",
-    "R_ENVIRON*",
-    "R_LIBS*",
-    "R_HOME",
-    "PERL5*",
-    "PERLLIB",
-    "RUBY*",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "JAVA_TOOL_OPTIONS",
-    "_JAVA_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "SSLKEYLOGFILE",
-    "OPENSSL_CONF",
-    "OPENSSL_MODULES",
-    "VAULT_*",
-    "BAO_*",
-    "KERNEL_VAULT_*",
+/// A name, or with `*` a family of names, and why it is refused or doubted.
+pub type Rule = (&'static str, &'static str);
+
+/// Names that take over a process: refused, unless they are allowed one by one. docs/names.md shows this table.
+pub const PROTECTED: &[Rule] = &[
+    ("LD_*", "the loader runs what it names"),
+    ("DYLD_*", "the loader of macOS runs what it names"),
+    ("GCONV_PATH", "the C library loads modules from it"),
+    ("GLIBC_TUNABLES", "changes the C library itself"),
+    ("LOCPATH", "the C library loads locales from it"),
+    ("BASH_ENV", "bash runs it at its start"),
+    ("ENV", "sh runs it at its start"),
+    ("IFS", "changes how a shell reads every command"),
+    ("BASH_FUNC_*", "defines functions of bash"),
+    ("PS4", "bash runs what it holds when it traces"),
+    ("SHELLOPTS", "changes how bash runs"),
+    ("BASHOPTS", "changes how bash runs"),
+    ("PROMPT_COMMAND", "bash runs it before each prompt"),
+    ("PATH", "chooses which programs run"),
+    ("HOME", "chooses which configuration programs read"),
+    ("SHELL", "programs run it as the user's shell"),
+    ("PYTHON*", "Python runs or loads what it names"),
+    ("IPYTHON*", "chooses what IPython runs at its start"),
+    ("JUPYTER*", "chooses what Jupyter loads"),
+    ("JPY_*", "Jupyter tells its kernels by these"),
+    ("R_PROFILE*", "R runs it at its start"),
+    ("R_ENVIRON*", "R reads more variables from it"),
+    ("R_LIBS*", "R loads packages from it"),
+    ("R_HOME", "R runs from there"),
+    ("PERL5*", "Perl runs or loads what it names"),
+    ("PERLLIB", "Perl loads modules from it"),
+    ("RUBY*", "Ruby runs or loads what it names"),
+    ("JULIA_LOAD_PATH", "Julia loads code from it"),
+    ("JULIA_DEPOT_PATH", "Julia loads packages and its startup file from it"),
+    ("NODE_OPTIONS", "Node.js loads what it names"),
+    ("NODE_PATH", "Node.js loads modules from it"),
+    ("NODE_EXTRA_CA_CERTS", "whom Node.js trusts"),
+    ("JAVA_TOOL_OPTIONS", "Java loads agents that it names"),
+    ("_JAVA_OPTIONS", "Java loads agents that it names"),
+    ("JDK_JAVA_OPTIONS", "Java loads agents that it names"),
+    ("CLASSPATH", "Java loads classes from it"),
+    ("DOTNET_STARTUP_HOOKS", ".NET runs it at its start"),
+    ("DOTNET_ADDITIONAL_DEPS", ".NET loads code that it names"),
+    ("CORECLR_*", ".NET loads profilers that it names"),
+    ("LUA_INIT*", "Lua runs it at its start"),
+    ("LUA_PATH*", "Lua loads modules from it"),
+    ("LUA_CPATH*", "Lua loads libraries from it"),
+    ("GIT_SSH*", "git runs it for each remote"),
+    ("GIT_ASKPASS", "git runs it for each password"),
+    ("SSH_ASKPASS", "ssh runs it for each password"),
+    ("GIT_EXEC_PATH", "git runs its programs from it"),
+    ("GIT_CONFIG*", "git's configuration runs programs"),
+    ("SSL_CERT_*", "whom TLS trusts"),
+    ("REQUESTS_CA_BUNDLE", "whom Python's requests trusts"),
+    ("CURL_CA_BUNDLE", "whom curl trusts"),
+    ("AWS_CA_BUNDLE", "whom AWS's clients trust"),
+    ("SSLKEYLOGFILE", "TLS keys are written to it"),
+    ("OPENSSL_CONF", "OpenSSL loads engines that it names"),
+    ("OPENSSL_MODULES", "OpenSSL loads modules from it"),
+    ("VAULT_*", "settings and credentials of Vault's clients"),
+    ("BAO_*", "settings and credentials of OpenBao's clients"),
+    ("OPENBAO_*", "settings and credentials of OpenBao's clients"),
+    ("KERNEL_VAULT_*", "credentials of a kernel request"),
 ];
+
+/// Names that are accepted, since they may hold a password, and that `doctor` warns of.
+pub const DOUBTFUL: &[Rule] = &[("*_PROXY", "the network traffic of every program goes through it")];
 
 /// Whether `name` takes over a process (see [`PROTECTED`]).
 #[must_use]
 pub fn is_protected(name: &str) -> bool {
-    PROTECTED.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(stem) => name.starts_with(stem),
-        None => name == *pattern,
-    })
+    PROTECTED.iter().any(|(pattern, _)| fits(pattern, name))
 }
 
-/// The name of a secret that may stand in an environment: not empty, no `=`, no NUL, and not
+/// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]); such a name counts in lower case too.
+#[must_use]
+pub fn doubt(name: &str) -> Option<&'static str> {
+    DOUBTFUL.iter().find(|(pattern, _)| fits(pattern, &name.to_uppercase())).map(|(_, why)| *why)
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(stem), _) => name.starts_with(stem),
+        (None, Some(ending)) => name.ends_with(ending),
+        (None, None) => name == pattern,
+    }
+}
+
+/// The name of a secret that may stand in an environment: not empty, no `=`, no control character, and not
 /// protected unless it was allowed by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretName(String);
@@ -77,10 +113,12 @@ impl SecretName {
     /// [`Kind::BadName`] when execve can't take it, [`Kind::ProtectedName`] when it takes over a
     /// process and `allowed` does not list it.
     pub fn new(name: &str, allowed: &[String], origin: &str) -> Result<Self> {
-        if name.is_empty() || name.contains(['=', '\0']) {
+        if name.is_empty() || name.contains('=') || name.chars().any(char::is_control) {
             return Err(Error::new(
                 Kind::BadName,
-                format!("the name \"{name}\" from {origin} can't be a variable: it is empty or holds '=' or NUL"),
+                format!(
+                    "the name \"{name}\" from {origin} can't be a variable: it is empty or holds '=' or a control character"
+                ),
                 "rename the key in Vault, or give it another name with `name` (or `fields`) in vault.toml",
             ));
         }
@@ -211,10 +249,35 @@ mod tests {
 
     #[test]
     fn names_that_take_over_a_process_are_protected_and_their_neighbours_are_not() {
-        for name in ["LD_PRELOAD", "LD_audit", "PATH", "PYTHONSTARTUP", "PYTHONx", "BASH_FUNC_ls%%", "VAULT_TOKEN"] {
+        for name in [
+            "LD_PRELOAD",
+            "LD_audit",
+            "PATH",
+            "PYTHONSTARTUP",
+            "PYTHONx",
+            "BASH_FUNC_ls%%",
+            "VAULT_TOKEN",
+            "JULIA_LOAD_PATH",
+            "LUA_INIT_5_4",
+            "GIT_SSH_COMMAND",
+            "SSL_CERT_FILE",
+            "OPENBAO_X",
+        ] {
             assert!(is_protected(name), "{name}");
         }
-        for name in ["LDAP_URL", "PATHS", "path", "MY_PYTHONPATH", "ENVIRONMENT", "RUB", "VAULT", "HOMEPAGE"] {
+        for name in [
+            "LDAP_URL",
+            "PATHS",
+            "path",
+            "MY_PYTHONPATH",
+            "ENVIRONMENT",
+            "RUB",
+            "VAULT",
+            "HOMEPAGE",
+            "HTTP_PROXY",
+            "GIT_TOKEN",
+            "SSL_KEY",
+        ] {
             assert!(!is_protected(name), "{name}");
         }
     }
@@ -229,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_execve_cannot_take_is_refused_even_when_allowed() {
-        for name in ["", "A=B", "A\0B"] {
+        for name in ["", "A=B", "A\0B", "A\nB", "A\u{7f}"] {
             let refused = SecretName::new(name, &[name.to_owned()], "kv/a").unwrap_err();
             assert_eq!(refused.kind(), Kind::BadName);
         }

@@ -240,7 +240,8 @@ fn unchanged(name: &str) -> String {
 
 /// What was done, in one line.
 fn line(kernel: &str, outcome: &Outcome) -> String {
-    let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
+    let listed = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+    let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", listed(names)));
     let parts = [
         part("set", &outcome.set),
         part("left as they were", &outcome.kept),
@@ -248,5 +249,5 @@ fn line(kernel: &str, outcome: &Outcome) -> String {
         part("not possible in its language:", &outcome.impossible),
     ];
     let done: Vec<_> = parts.into_iter().flatten().collect();
-    one_line(&format!("{kernel}: {}", if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") }))
+    format!("{}: {}", one_line(kernel), if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") })
 }

@@ -23,8 +23,17 @@ pub struct Spec<'a> {
     pub words: Vec<String>,
     /// Whether the kernelspec sets its kernel's `PATH`.
     pub sets_path: bool,
-    /// The provisioner or process proxy that starts the kernel, if one is named.
-    pub starter: Option<String>,
+    /// What starts the kernel, if one is named.
+    pub starter: Option<Starter>,
+}
+
+/// What a kernelspec names to start its kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Starter {
+    /// A kernel provisioner of Jupyter, by its entry point.
+    Provisioner(String),
+    /// A process proxy of Enterprise Gateway, by its class.
+    ProcessProxy(String),
 }
 
 /// The value of a key. Of a key that stands there twice Python takes the last, and so do we; and what it
@@ -73,6 +82,10 @@ fn below<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
 impl<'a> Spec<'a> {
     /// Reads the text of a kernel.json.
     pub fn parse(text: &'a str) -> Result<Self, String> {
+        if text.starts_with('\u{feff}') {
+            return Err("it begins with a byte order mark, which Jupyter does not read: save it as UTF-8 without one"
+                .to_owned());
+        }
         let argv = member(text, "argv").map_err(|cause| said(&cause))?;
         let argv = argv.ok_or_else(|| "it has no argv".to_owned())?;
         let raw: Vec<&'a RawValue> =
@@ -87,9 +100,10 @@ impl<'a> Spec<'a> {
             let start = word.get().as_ptr().addr() - text.as_ptr().addr();
             start..start + word.get().len()
         };
-        let starter = [["kernel_provisioner", "provisioner_name"], ["process_proxy", "class_name"]]
-            .iter()
-            .find_map(|[kind, name]| serde_json::from_str(below(text, &["metadata", kind, name])?).ok());
+        let named = |keys: &[&str]| serde_json::from_str::<String>(below(text, keys)?).ok();
+        let provisioner = named(&["metadata", "kernel_provisioner", "provisioner_name"]).map(Starter::Provisioner);
+        let proxy = || named(&["metadata", "process_proxy", "class_name"]).map(Starter::ProcessProxy);
+        let starter = provisioner.or_else(proxy);
         Ok(Self {
             text,
             spans: raw.iter().map(span).collect(),
@@ -99,20 +113,37 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// Whether a launcher stands in it: as a word, as `jupyter vault`, or in a shell's line.
+    /// Whether a launcher stands in it: as a word, as `jupyter vault`, as a Python module, in a shell's line, or
+    /// as this very program under another name.
     pub fn has_launcher(&self) -> bool {
         let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
-        words.windows(2).any(|pair| is_launcher(pair[0]) && pair[1] == "exec")
-            || words
-                .windows(3)
-                .any(|three| named(three[0], |name| name == "jupyter") && three[1..] == ["vault", "exec"])
+        launcher_in(&words).is_some()
     }
 
-    /// The place of the first word of the kernel's own command, if a launcher stands before it.
-    pub fn own_command(&self) -> Option<usize> {
-        let launcher = self.words.windows(2).position(|pair| is_launcher(&pair[0]) && pair[1] == "exec")?;
-        let end = self.words.iter().skip(launcher).position(|word| word == "--")?;
-        Some(launcher + end + 1).filter(|own| *own < self.words.len())
+    /// The place of the first word of the kernel's own command, if a launcher stands before it. `written` is what
+    /// `wrap` put there, as its record says: that decides, whatever the program is called.
+    pub fn own_command(&self, written: &[String]) -> Option<usize> {
+        let words: Vec<_> = self.words.iter().map(String::as_str).collect();
+        let whole = (!written.is_empty())
+            .then(|| words.windows(written.len()).position(|window| window == written))
+            .flatten()
+            .map(|at| at + written.len());
+        // Its options may have been edited since.
+        let program = written.first().and_then(|program| words.iter().position(|word| word == program));
+        let exec = program.and_then(|at| Some(at + words[at..].iter().position(|word| *word == "exec")?));
+        let end = |exec: usize| Some(exec + words[exec..].iter().position(|word| *word == "--")? + 1);
+        whole.or_else(|| end(exec.or_else(|| launcher_in(&words))?)).filter(|own| *own < words.len())
+    }
+
+    /// The program that its kernel runs on another host or in a container by, if argv shows one.
+    pub fn carrier(&self) -> Option<&str> {
+        const CARRIERS: [&str; 12] =
+            ["ssh", "sshpass", "mosh", "docker", "podman", "nerdctl", "kubectl", "oc", "srun", "qrsh", "qlogin", "wsl"];
+        let is_module = |word: &&String| word.split('.').next().is_some_and(|name| name == "remote_ikernel");
+        let is_carrier =
+            |word: &&String| named(word, |name| CARRIERS.contains(&name) || name.starts_with("remote_ikernel"));
+        let found = self.words.first().filter(|word| is_carrier(word)).or_else(|| self.words.iter().find(is_module));
+        found.map(String::as_str)
     }
 
     /// The text with `words` before the command, whose program becomes `program`.
@@ -125,21 +156,35 @@ impl<'a> Spec<'a> {
 
     /// The text without what stands before the kernel's own command, whose program is `program` again,
     /// as it stood in the text of `before`; `None` when there is no launcher in it.
-    pub fn unwrapped(&self, before: &Spec<'_>) -> Option<String> {
-        let own = &self.spans[self.own_command()?];
+    pub fn unwrapped(&self, before: &Spec<'_>, written: &[String]) -> Option<String> {
+        let own = &self.spans[self.own_command(written)?];
         let program = &before.text[before.spans[0].clone()];
         Some(format!("{}{program}{}", &self.text[..self.spans[0].start], &self.text[own.end..]))
     }
 }
 
-/// Whether a word's last part, without a shell's quotes, is a name that counts.
-fn named(word: &str, counts: impl Fn(&str) -> bool) -> bool {
-    let name = Path::new(word.trim_matches(['"', '\''])).file_name().and_then(OsStr::to_str);
-    name.is_some_and(counts)
+/// The place of a launcher's `exec` among `words`.
+fn launcher_in(words: &[&str]) -> Option<usize> {
+    let own = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok());
+    let is_own =
+        |word: &str| word.contains('/') && own.is_some() && Path::new(unquoted(word)).canonicalize().ok() == own;
+    (1..words.len()).find(|at| {
+        words[*at] == "exec"
+            && (named(words[at - 1], |name| name.starts_with("jupyter-vault"))
+                || is_own(words[at - 1])
+                || (*at >= 2 && words[at - 1] == "vault" && named(words[at - 2], |name| name == "jupyter"))
+                || (*at >= 2 && words[at - 1] == "jupyter_vault" && words[at - 2] == "-m"))
+    })
 }
 
-fn is_launcher(word: &str) -> bool {
-    named(word, |name| name.starts_with("jupyter-vault"))
+/// A word without a shell's quotes.
+fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\''])
+}
+
+/// Whether a word's last part, without a shell's quotes, is a name that counts.
+fn named(word: &str, counts: impl Fn(&str) -> bool) -> bool {
+    Path::new(unquoted(word)).file_name().and_then(OsStr::to_str).is_some_and(counts)
 }
 
 fn said(cause: &serde_json::Error) -> String {
@@ -152,7 +197,7 @@ fn said(cause: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Spec;
+    use super::{Spec, Starter};
 
     const LAUNCHER: &[&str] = &["/bin/jupyter-vault", "exec", "--config", "{resource_dir}/vault.toml", "--"];
 
@@ -182,16 +227,16 @@ mod tests {
         assert_eq!((spec.words.join(" "), spec.sets_path), ("l m".to_owned(), false));
         let wrapped = spec.wrapped(LAUNCHER, "/bin/l");
         assert!(wrapped.starts_with("{\"argv\": [\"k\"], ") && wrapped.contains("\"/bin/l\", \"m\"]"), "{wrapped}");
-        assert_eq!(Spec::parse(&wrapped).unwrap().unwrapped(&spec), Some(text.to_owned()));
+        assert_eq!(Spec::parse(&wrapped).unwrap().unwrapped(&spec, &[]), Some(text.to_owned()));
     }
 
     #[test]
     fn what_was_wrapped_is_unwrapped_with_later_edits_kept() {
         let text = "{\"argv\": [\"pyth\\u006fn\", \"-m\", \"k\"], \"display_name\": \"Old\"}";
         let edited = wrapped(text).replace("Old", "New");
-        let back = Spec::parse(&edited).unwrap().unwrapped(&Spec::parse(text).unwrap());
+        let back = Spec::parse(&edited).unwrap().unwrapped(&Spec::parse(text).unwrap(), &[]);
         assert_eq!(back, Some(text.replace("Old", "New")));
-        assert_eq!(Spec::parse(text).unwrap().unwrapped(&Spec::parse(text).unwrap()), None);
+        assert_eq!(Spec::parse(text).unwrap().unwrapped(&Spec::parse(text).unwrap(), &[]), None);
     }
 
     #[test]
@@ -203,7 +248,7 @@ mod tests {
                  \"metadata\": {{\"x\": {odd}, \"process_proxy\": {{\"x\": {odd}, \"class_name\": \"P\"}}}}}}"
             );
             let spec = Spec::parse(&text).unwrap();
-            assert_eq!((spec.sets_path, spec.starter.as_deref()), (true, Some("P")), "{odd}");
+            assert_eq!((spec.sets_path, spec.starter), (true, Some(Starter::ProcessProxy("P".to_owned()))), "{odd}");
         }
         for none in ["null", "3", "[]", "{\"process_proxy\": []}", "{\"process_proxy\": {\"class_name\": 5}}"] {
             let text = format!("{{\"argv\": [\"k\"], \"env\": {none}, \"metadata\": {none}}}");
@@ -219,6 +264,7 @@ mod tests {
             r#""env", "A=1", "jupyter-vault", "exec", "--", "k""#,
             r#""/opt/bin/jupyter", "vault", "exec", "--", "k""#,
             r#""sh", "-c", "cd /srv; exec '/opt/bin/jupyter-vault' exec -- k -f {connection_file}""#,
+            r#""/opt/bin/python", "-m", "jupyter_vault", "exec", "--", "k""#,
         ] {
             assert!(has(argv), "{argv}");
         }
@@ -228,12 +274,37 @@ mod tests {
     }
 
     #[test]
+    fn the_launcher_that_wrap_wrote_is_known_by_its_words_whatever_it_is_called() {
+        let written: Vec<_> = ["/opt/jv", "exec", "--config", "x", "--"].map(str::to_owned).into();
+        let own = |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().own_command(&written);
+        assert_eq!(own(r#""/opt/jv", "exec", "--config", "x", "--", "k""#), Some(5));
+        assert_eq!(own(r#""env", "/opt/jv", "exec", "--timeout", "5", "--", "k", "--", "x""#), Some(6), "edited since");
+        assert_eq!(own(r#""/opt/jupyter-vault", "exec", "--", "k""#), Some(3), "moved since");
+        assert_eq!(own(r#""/opt/other", "exec", "--", "k""#), None);
+        assert_eq!(own(r#""k", "exec", "--""#), None);
+    }
+
+    #[test]
+    fn a_kernel_that_runs_elsewhere_is_known_by_what_carries_it() {
+        let carrier =
+            |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().carrier().map(str::to_owned);
+        for (argv, word) in [
+            (r#""ssh", "host", "python""#, "ssh"),
+            (r#""/usr/bin/docker", "run", "image""#, "/usr/bin/docker"),
+            (r#""python", "-m", "remote_ikernel", "--interface", "ssh""#, "remote_ikernel"),
+        ] {
+            assert_eq!(carrier(argv).as_deref(), Some(word));
+        }
+        assert_eq!(carrier(r#""python", "-m", "ipykernel_launcher", "ssh""#), None);
+    }
+
+    #[test]
     fn what_jupyter_would_not_start_is_told_apart() {
         for (text, why) in [
             ("", "not JSON"),
             ("{\"argv\": [\"k\"", "not JSON"),
             ("[]", "no kernelspec"),
-            ("\u{feff}{\"argv\": [\"k\"]}", "not JSON"),
+            ("\u{feff}{\"argv\": [\"k\"]}", "byte order mark"),
             ("{\"argv\": [\"k\"]} // comment", "not JSON"),
             ("{\"argv\": [\"k\",]}", "not JSON"),
             ("{}", "no argv"),

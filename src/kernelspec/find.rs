@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::KERNEL_JSON;
+use super::journal::RECORD;
 use super::python::{Native, Python};
 use super::which::Place;
 use crate::config::env::Environment;
@@ -98,6 +99,12 @@ impl Search {
         all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
     }
 
+    /// The folders that `wrap` has left a record in and whose kernel.json is gone, by name.
+    pub fn bereft(&self) -> Vec<(String, PathBuf)> {
+        let all = self.folders.iter().flat_map(|folder| folders_with(RECORD, folder));
+        all.filter(|(_, folder)| !folder.join(KERNEL_JSON).exists()).collect()
+    }
+
     /// The other folders beside a kernelspec's whose names are the same but for case. Jupyter lists one of them,
     /// and may start another.
     pub fn doubles(found: &Found) -> Vec<PathBuf> {
@@ -126,14 +133,19 @@ impl Search {
     }
 }
 
-/// The kernelspecs in one folder. Where two names differ in case alone, Jupyter takes the last that the
-/// system lists, and so do we.
+/// The kernelspecs in one folder.
 fn kernels_in(folder: &Path) -> Vec<(String, PathBuf)> {
+    folders_with(KERNEL_JSON, folder)
+}
+
+/// The folders in `folder` that hold `file`, by the kernel's name. Where two names differ in case alone, Jupyter takes the last that the
+/// system lists, and so do we.
+fn folders_with(file: &str, folder: &Path) -> Vec<(String, PathBuf)> {
     let mut kernels: Vec<(String, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let (name, path) = (name.to_lowercase(), entry.path());
-        if !path.join(KERNEL_JSON).is_file() {
+        if !path.join(file).is_file() {
             continue;
         }
         kernels.retain(|(known, _)| *known != name);

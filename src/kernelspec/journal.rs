@@ -63,6 +63,9 @@ pub struct Record {
     pub kernel_json: Kept,
     /// vault.toml as it was, if there was one.
     pub vault_toml: Option<Kept>,
+    /// The words that stand before the kernel's own command.
+    #[serde(default)]
+    pub launcher: Vec<String>,
     /// The texts of vault.toml that are ours; another one was edited since.
     pub ours: Vec<String>,
 }

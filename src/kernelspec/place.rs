@@ -30,6 +30,14 @@ pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
     let root = asked(place, search)?;
     match root {
         Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Target::InPlace),
+        Some(root) if !may_create(root) => {
+            let what = format!("{} can't be written: no kernelspec can be put there", root.display());
+            Err(Error::new(
+                Kind::Os,
+                what,
+                "make it writable, or name another place: --user, --sys-prefix, --prefix DIR",
+            ))
+        }
         Some(root) => vacant(root, found),
         None if found.native.is_none() && may_write(&found.folder) => Ok(Target::InPlace),
         None => {
@@ -37,9 +45,11 @@ pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
             let mut before: Vec<_> = before.filter(|root| may_create(root)).collect();
             before.sort_by_key(|root| search.user.as_ref() != Some(root));
             let root = before.first().ok_or_else(|| {
-                let what =
-                    format!("{} can't be written, and no folder that Jupyter looks into first", found.folder.display());
-                Error::new(Kind::Os, what, "ask its owner to wrap it, or say --user or --prefix DIR")
+                let what = format!(
+                    "{} can't be written, and neither can any folder that Jupyter looks into before it",
+                    found.folder.display()
+                );
+                Error::new(Kind::Os, what, "ask its owner to wrap it, or set JUPYTER_DATA_DIR to a folder of your own")
             })?;
             vacant(root, found)
         }

@@ -22,6 +22,7 @@ use crate::sys::exec::find_program;
 
 const QUESTION: &str = include_str!("question.py");
 const NATIVE: &str = include_str!("native.py");
+const STARTER: &str = include_str!("starter.py");
 /// How much of a script is read for its interpreter.
 const HEAD: u64 = 4096;
 /// How often, and with what pause, an answer is looked for: half a minute.
@@ -80,6 +81,12 @@ impl Python {
             let facts = ask(&program, QUESTION, environment)?;
             Some(Self { program, facts })
         })
+    }
+
+    /// What it says of a kernel provisioner: `local` for one that starts a local process, `other`, `missing`.
+    pub fn starter(&self, name: &str, environment: &Environment) -> Option<String> {
+        let quoted = serde_json::Value::from(serde_json::Value::from(name).to_string()).to_string();
+        ask(&self.program, &STARTER.replacen("%s", &quoted, 1), environment)
     }
 
     /// Asks for the kernelspec that it makes up; `None` when ipykernel can't be imported.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, Record, keep};
-use super::wrap::{diff, is_as_made, last, original, parse, say};
+use super::wrap::{diff, is_as_made, last, lost, original, parse, say};
 use super::{KERNEL_JSON, Which, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
@@ -16,8 +16,12 @@ pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -
     let environment = Environment::take();
     let search = Search::new(&which.place, &environment);
     let mut names: Vec<_> = which.kernels.iter().map(|name| name.to_lowercase()).collect();
+    let bereft = search.bereft();
     if which.all() {
         names = search.names();
+        names.extend(bereft.iter().map(|(name, _)| name.clone()));
+        names.sort();
+        names.dedup();
     }
     let mut failures = Vec::new();
     let mut healed = false;
@@ -32,7 +36,8 @@ pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -
     }
     for name in names {
         let mut met = healed;
-        for folder in search.of_name(&name) {
+        let gone = bereft.iter().filter(|(bereft, _)| *bereft == name).map(|(_, folder)| folder.clone());
+        for folder in search.of_name(&name).into_iter().chain(gone) {
             match unwrap(&name, &folder, which.dry_run, out) {
                 Ok(wrapped) => met |= wrapped,
                 Err(error) => {
@@ -67,10 +72,16 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     let locked = if dry_run { None } else { Some(Locked::new(folder)?) };
     let Some(record) = Record::read(folder)? else { return Ok(begun) };
     let path = folder.join(KERNEL_JSON);
-    let Some(now) = keep(&path)? else { return Ok(false) };
+    let Some(now) = keep(&path)? else {
+        let Some(locked) = locked else {
+            let _ = write!(out, "{}", diff(&path, &path, None, Some(&record.kernel_json.text)));
+            return Ok(true);
+        };
+        return restore(name, folder, &locked, &record, out).map(|()| true);
+    };
     // What is no kernelspec any more has no edits worth keeping.
     let before = match parse(&now.text, &path) {
-        Ok(spec) => original(&now, &spec, Some(&record)),
+        Ok(spec) => original(&now, &spec, Some(&record)).ok_or_else(|| lost(folder))?,
         Err(_) => record.kernel_json.clone(),
     };
     let settings = keep(&folder.join(FILE_NAME))?;
@@ -110,4 +121,30 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     };
     say(out, &format!("{name}: {what}, {}", path.display()));
     Ok(true)
+}
+
+/// Puts back what the record holds, when kernel.json itself is gone.
+fn restore(name: &str, folder: &Path, locked: &Locked, record: &Record, out: &mut dyn Write) -> Result<()> {
+    if let Some(source) = &record.copy_of {
+        copy::remove(folder)?;
+        let (folder, source) = (folder.display(), source.display());
+        say(
+            out,
+            &format!("{name}: the copy {folder}, whose {KERNEL_JSON} was gone, is removed; {source} counts again"),
+        );
+        return Ok(());
+    }
+    locked.restore(KERNEL_JSON, &record.kernel_json)?;
+    let settings = keep(&folder.join(FILE_NAME))?;
+    match (&record.vault_toml, settings) {
+        (_, Some(there)) if !record.is_ours(&there) => {
+            say(out, &format!("{name}: {FILE_NAME} was edited since, and stays"));
+        }
+        (Some(kept), _) => locked.restore(FILE_NAME, kept)?,
+        (None, _) => locked.remove(FILE_NAME)?,
+    }
+    locked.remove(RECORD)?;
+    let path = folder.join(KERNEL_JSON);
+    say(out, &format!("{name}: {KERNEL_JSON} was gone; restored as it was before wrap, {}", path.display()));
+    Ok(())
 }

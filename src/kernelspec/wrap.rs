@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::edit::Spec;
+use super::edit::{Spec, Starter};
 use super::find::{Found, Search};
 use super::journal::{Kept, Locked, RECORD, Record, busy, keep};
 use super::place::{Target, target};
@@ -20,8 +20,10 @@ use crate::sys::hardening::Hardening;
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
 /// How often a kernelspec is worked out that others change meanwhile.
 const ATTEMPTS: u32 = 10;
-/// The provisioners and process proxies that start the kernel's command where they are asked to.
-const LOCAL: [&str; 4] = ["local-provisioner", "vault-provisioner", "LocalProcessProxy", "DistributedProcessProxy"];
+/// The provisioners that start the kernel's command on this machine; others are looked up in Jupyter's Python.
+const LOCAL_PROVISIONERS: [&str; 2] = ["local-provisioner", "vault-provisioner"];
+/// The process proxies that start the kernel's command where it is.
+const LOCAL_PROXIES: [&str; 2] = ["LocalProcessProxy", "DistributedProcessProxy"];
 
 /// Wraps the kernels that `which` names; what was done goes to `out`, what was passed over to `report`.
 pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
@@ -162,19 +164,27 @@ impl Wrapper<'_> {
             (self.report)(&Error::new(Kind::Config, what, "it lists one and may start the other: rename one of them"));
         }
         let record = if found.native.is_some() { None } else { Record::read(&found.folder)? };
-        if record.is_none() && spec.has_launcher() {
+        let shared = if record.is_none() { shared(&path, &now, &spec)? } else { None };
+        if record.is_none() && shared.is_none() && spec.has_launcher() {
             say(
                 self.out,
                 &format!("{}: a launcher stands in it already, put there by hand: left as it is", found.name),
             );
             return Ok(true);
         }
-        if let Some(starter) = spec.starter.as_deref().filter(|name| !LOCAL.iter().any(|local| name.ends_with(local))) {
-            let what = format!("{} is started by {starter}, which does not start it on this machine", found.name);
-            return Err(Error::new(Kind::Config, what, "put the launcher into its image or script instead"));
+        if let Some(starter) = &spec.starter {
+            self.check_starter(&found.name, starter)?;
+        }
+        if let Some(carrier) = spec.carrier() {
+            let what = format!("{} runs elsewhere, by {carrier}: the environment may not travel there", found.name);
+            let advice = "if its variables do not arrive, put the launcher on the other side, before the kernel itself";
+            (self.report)(&Error::new(Kind::Config, what, advice));
         }
         let target = target(found, self.search, &self.which.place)?;
-        let before = original(&now, &spec, record.as_ref());
+        let before = match shared {
+            Some(shared) => shared,
+            None => original(&now, &spec, record.as_ref()).ok_or_else(|| lost(&found.folder))?,
+        };
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
         }
@@ -189,6 +199,35 @@ impl Wrapper<'_> {
             Target::InPlace => self.in_place(found, &seen, &wrapped),
             Target::Copy(to) => self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]).map(|()| true),
         }
+    }
+
+    /// Refuses a kernel that something else than Jupyter itself starts, unless that runs argv on this machine.
+    fn check_starter(&self, kernel: &str, starter: &Starter) -> Result<()> {
+        let (what, advice) = match starter {
+            Starter::ProcessProxy(class) if LOCAL_PROXIES.iter().any(|local| class.ends_with(local)) => return Ok(()),
+            Starter::ProcessProxy(class) => (
+                format!("{kernel} is started by {class}, which does not start it on this machine"),
+                "put the launcher into its image or script instead",
+            ),
+            Starter::Provisioner(name) if LOCAL_PROVISIONERS.contains(&name.as_str()) => return Ok(()),
+            Starter::Provisioner(name) => {
+                let python = self.search.python.as_ref();
+                match python.and_then(|python| python.starter(name, self.environment)).as_deref() {
+                    Some("local") => return Ok(()),
+                    Some("other") => (
+                        format!("{kernel} is started by its own provisioner {name}, which runs no local command"),
+                        "put the launcher where that provisioner starts the kernel: its image or script",
+                    ),
+                    _ => (
+                        format!(
+                            "{kernel} is started by its own provisioner {name}, which Jupyter's Python does not have"
+                        ),
+                        "install it, then wrap: only it tells whether the kernel runs on this machine",
+                    ),
+                }
+            }
+        };
+        Err(Error::new(Kind::Config, what, advice))
     }
 
     /// A copy made anew, of a kernelspec that has changed since; its vault.toml stays.
@@ -213,7 +252,11 @@ impl Wrapper<'_> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
-        let words = [&self.launcher, "exec", "--config", "{resource_dir}/vault.toml", "--"];
+        let words = match module_python(&program, &found.folder) {
+            // A front end may start its own Python with the words after the first (VS Code does).
+            Some(python) => vec![python, "-m", "jupyter_vault", "exec", "--config", "{resource_dir}/vault.toml", "--"],
+            None => vec![self.launcher.as_str(), "exec", "--config", "{resource_dir}/vault.toml", "--"],
+        };
         let text = spec.wrapped(&words, &program);
         let edited = match (&seen.record, &seen.vault_toml) {
             (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
@@ -239,6 +282,7 @@ impl Wrapper<'_> {
                 copied,
                 kernel_json: before.clone(),
                 vault_toml: first,
+                launcher: words.into_iter().map(str::to_owned).collect(),
                 ours,
             },
         })
@@ -317,6 +361,18 @@ impl Wrapper<'_> {
     }
 }
 
+/// The Python `program` of a kernelspec in its own environment's folder, if our package is installed there.
+fn module_python<'p>(program: &'p str, folder: &Path) -> Option<&'p str> {
+    let prefix = Path::new(program).parent()?.parent().filter(|_| program.starts_with('/'))?;
+    let name = Path::new(program).file_name()?.to_str()?;
+    if !name.starts_with("python") || !folder.starts_with(prefix.join("share/jupyter/kernels")) {
+        return None;
+    }
+    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
+    let mut packages = libraries.map(|library| library.path().join("site-packages/jupyter_vault/__main__.py"));
+    packages.any(|module| module.is_file()).then_some(program)
+}
+
 pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
     Spec::parse(text).map_err(|why| {
         let what = format!("{} is no valid kernelspec: {why}", path.display());
@@ -324,15 +380,47 @@ pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
     })
 }
 
-/// kernel.json as it would be without us: what is there, less the launcher.
-pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> Kept {
-    let Some(record) = record else { return now.clone() };
-    let bare = Spec::parse(&record.kernel_json.text).ok().and_then(|before| spec.unwrapped(&before));
-    match bare {
-        Some(text) if text == record.kernel_json.text => record.kernel_json.clone(),
-        Some(text) => Kept { text, mode: now.mode, link: None },
-        None => now.clone(),
+/// kernel.json as it would be without us: what is there, less the launcher. `None` when there is a record, and the
+/// launcher that it tells of is not in argv: then only a person knows what was edited.
+pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> Option<Kept> {
+    let Some(record) = record else { return Some(now.clone()) };
+    if now.text == record.kernel_json.text {
+        return Some(record.kernel_json.clone());
     }
+    let before = Spec::parse(&record.kernel_json.text).ok()?;
+    let text = match spec.unwrapped(&before, &record.launcher) {
+        Some(text) => text,
+        // A package has put its own kernel.json in the place of ours.
+        None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
+        None => return None,
+    };
+    if text == record.kernel_json.text {
+        Some(record.kernel_json.clone())
+    } else {
+        Some(Kept { text, mode: now.mode, link: None })
+    }
+}
+
+/// kernel.json as it was, where it is a link to another kernel's that is wrapped already: this one gets its own.
+fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
+    if now.link.is_none() {
+        return Ok(None);
+    }
+    let behind = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let Some(record) = behind.map(|folder| Record::read(&folder)).transpose()?.flatten() else { return Ok(None) };
+    let is_its = spec.own_command(&record.launcher).is_some();
+    Ok(is_its.then(|| Kept { text: record.kernel_json.text, mode: now.mode, link: now.link.clone() }))
+}
+
+/// The error for a record whose launcher is not in argv any more.
+pub(super) fn lost(folder: &Path) -> Error {
+    let what = format!(
+        "the launcher that wrap put into {} is not in its argv any more; nothing was changed",
+        folder.join(KERNEL_JSON).display()
+    );
+    let advice =
+        format!("what was there before stands in {} (kernel_json): restore it by hand", folder.join(RECORD).display());
+    Error::new(Kind::Config, what, advice)
 }
 
 /// Where a copy is from, if that has changed since and the copy has not.

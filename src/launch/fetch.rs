@@ -68,7 +68,7 @@ pub async fn fetch_until<T>(
     let outcome = {
         let reading = async {
             session = Some(auth::login(&mut client, &plan.login).await?);
-            source::read_all(plan, parent, &client, session.as_mut(), &mut leased).await
+            source::read_all(plan, parent, &client, session.as_mut(), &mut leased, report).await
         };
         futures_util::pin_mut!(reading, stop);
         tokio::select! {
@@ -95,7 +95,7 @@ pub async fn fetch_until<T>(
 pub async fn read(plan: &Plan, parent: &Environment, client: &Client, session: &Session) -> Result<(Given, bool)> {
     let mut leased = false;
     let mut session = Session { identity: session.identity.clone(), about: None, revocable: session.revocable };
-    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leased).await?;
+    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leased, &mut |_| {}).await?;
     Ok((given, leased))
 }
 

@@ -106,8 +106,7 @@ fn is_left_over(path: &Path) -> bool {
         if numbering() == Some(place) {
             return start_time(pid).is_none_or(|started| started.to_string() != start);
         }
-    } else if !matches!(parts[..], [pid, start, _] if pid.parse::<u32>().and(start.parse::<u64>()).is_ok())
-    {
+    } else if !matches!(parts[..], [pid, start, _] if pid.parse::<u32>().and(start.parse::<u64>()).is_ok()) {
         return false;
     }
     let age = path.metadata().and_then(|file| file.modified()).ok().and_then(|written| written.elapsed().ok());

@@ -1,5 +1,7 @@
 //! Step 4: from sources to named values.
 
+use std::rc::Rc;
+
 use super::given::{Fetched, Form, Given};
 use super::naming::{Taker, give, take_fields};
 use crate::config::env::Environment;
@@ -10,8 +12,9 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretName;
 use crate::vault::auth::{self, Identity, Session};
 use crate::vault::client::Client;
+use crate::vault::generic::{self, Generic};
+use crate::vault::kv::{self, Secret};
 use crate::vault::mount::{Mount, Mounts};
-use crate::vault::{generic, kv};
 
 /// Reads every source of `plan` in order; `leased` becomes true when a lease hangs on the token.
 pub(super) async fn read_all(
@@ -20,6 +23,7 @@ pub(super) async fn read_all(
     client: &Client,
     session: Option<&mut Session>,
     leased: &mut bool,
+    report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
     let known = session.and_then(|session| session.identity.take());
     let asks = plan.sources.iter().any(|source| source.path.needs_identity());
@@ -37,6 +41,7 @@ pub(super) async fn read_all(
             outcome => outcome?,
         }
     }
+    reader.notices().iter().for_each(report);
     Ok(taking.given)
 }
 
@@ -70,11 +75,36 @@ pub(crate) struct Reader<'a> {
     client: &'a Client,
     identity: Identity,
     pub(super) mounts: Mounts,
+    secrets: Vec<((Mount, String), Rc<Secret>)>,
+    answers: Vec<(String, Rc<Generic>)>,
+    notices: Vec<Error>,
+}
+
+/// What of a folder is not among its variables.
+fn left_out(path: &str, folder: &kv::Folder) -> impl Iterator<Item = Error> + use<> {
+    let gone = (!folder.gone.is_empty()).then(|| {
+        let what = format!("{} in {path} was removed while the folder was read: left out", folder.gone.join(", "));
+        Error::new(Kind::PathMissing, what, "the next start reads the folder anew")
+    });
+    let below = (!folder.below.is_empty()).then(|| {
+        let what = format!("the folders in {path} are not read: {}", folder.below.join(", "));
+        Error::new(Kind::Config, what, "add a [[source]] for each that is wanted")
+    });
+    gone.into_iter().chain(below)
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(plan: &'a Plan, parent: &'a Environment, client: &'a Client, identity: Identity) -> Self {
-        Self { plan, parent, client, identity, mounts: Mounts::default() }
+        Self {
+            plan,
+            parent,
+            client,
+            identity,
+            mounts: Mounts::default(),
+            secrets: Vec::new(),
+            answers: Vec::new(),
+            notices: Vec::new(),
+        }
     }
 
     /// The path of `source`, its places filled.
@@ -92,13 +122,7 @@ impl<'a> Reader<'a> {
     ) -> Result<()> {
         match source.kind {
             SourceKind::Kv => {
-                let mount = self.mount(source, path).await?;
-                let said = source.version.is_some();
-                let mut secret = kv::read(self.client, &mount, path, said).await;
-                if let Some(now) = self.moved(source, &mount, path, secret.as_ref().err()).await {
-                    secret = kv::read(self.client, &now, path, said).await;
-                }
-                let secret = secret?;
+                let secret = self.secret(source, path).await?;
                 let (fields, version) = secret.fields()?;
                 take_fields(source, &fields, path, version, taker)
             }
@@ -110,7 +134,9 @@ impl<'a> Reader<'a> {
                 if let Some(now) = self.moved(source, &mount, path, folder.as_ref().err()).await {
                     folder = kv::read_folder(self.client, &now, path, said).await;
                 }
-                for (name, secret) in folder? {
+                let folder = folder?;
+                self.notices.extend(left_out(path, &folder));
+                for (name, secret) in folder.secrets {
                     let path = format!("{path}/{name}");
                     let fetched = secret.fields().and_then(|(fields, version)| {
                         let form = Form::Variable(fields.get(field, &path)?);
@@ -121,11 +147,42 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             SourceKind::Database | SourceKind::Read => {
-                let answer = generic::read(self.client, path).await?;
+                let answer = self.answer(path).await?;
                 *leased |= answer.is_leased()?;
                 take_fields(source, &answer.fields()?, path, None, taker)
             }
         }
+    }
+
+    /// The KV secret at `path`. Sources of one path share one answer, so that what they give is of one version.
+    async fn secret(&mut self, source: &SourceSpec, path: &str) -> Result<Rc<Secret>> {
+        let mount = self.mount(source, path).await?;
+        if let Some((_, secret)) = self.secrets.iter().find(|((at, known), _)| *at == mount && known == path) {
+            return Ok(Rc::clone(secret));
+        }
+        let said = source.version.is_some();
+        let mut secret = kv::read(self.client, &mount, path, said).await;
+        if let Some(now) = self.moved(source, &mount, path, secret.as_ref().err()).await {
+            secret = kv::read(self.client, &now, path, said).await;
+        }
+        let secret = Rc::new(secret?);
+        self.secrets.push(((mount, path.to_owned()), Rc::clone(&secret)));
+        Ok(secret)
+    }
+
+    /// The answer of another engine at `path`, likewise.
+    async fn answer(&mut self, path: &str) -> Result<Rc<Generic>> {
+        if let Some((_, answer)) = self.answers.iter().find(|(known, _)| known == path) {
+            return Ok(Rc::clone(answer));
+        }
+        let answer = Rc::new(generic::read(self.client, path).await?);
+        self.answers.push((path.to_owned(), Rc::clone(&answer)));
+        Ok(answer)
+    }
+
+    /// What was left out, and is no failure.
+    pub(crate) fn notices(self) -> Vec<Error> {
+        self.notices
     }
 
     /// The mount that `path` is below: said, or known, or asked.

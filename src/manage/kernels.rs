@@ -116,7 +116,7 @@ async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let record = Record::read(ours, &stem(&path));
     let port = file.endpoint(Channel::Shell).port();
     let pid = record.as_ref().map(|record| record.pid).or_else(|| with_argument(&path, port));
-    let kernelspec = file.kernel_name().map(str::to_owned);
+    let kernelspec = file.kernel_name().filter(|name| !name.is_empty()).map(str::to_owned);
     let answers = match tokio::time::timeout(BEAT, Sockets::connect(file, &[])).await {
         Ok(Ok(mut sockets)) => sockets.beats(BEAT).await,
         _ => false,

@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -181,7 +182,19 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
     let owner = if peer == Peer::Vault { "Vault agent or proxy" } else { "Jupyter server" };
     let stream = UnixStream::connect(path).await.map_err(|cause| {
         let shown = path.display();
+        let is_other = std::fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket());
         match cause.kind() {
+            _ if is_other => Error::new(
+                Kind::Unreachable,
+                format!("{shown} is not a socket"),
+                format!("correct the path in the address: it must be the socket of the {owner}"),
+            ),
+            // The system does not wait for room in the backlog.
+            ErrorKind::WouldBlock => Error::new(
+                Kind::Refused,
+                format!("the socket {shown} takes no more connections at the moment"),
+                format!("try again in a moment; if it stays so, the {owner} hangs"),
+            ),
             ErrorKind::ConnectionRefused => Error::new(
                 Kind::Refused,
                 format!("nothing listens on the socket {shown}"),

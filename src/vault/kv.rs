@@ -93,10 +93,25 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
     }
 }
 
-/// Lists the folder at `path` and reads each secret in it, with its name. Folders below are passed
-/// over, and so are secrets whose current version is deleted: they are listed, and gone for their user.
-pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Vec<(String, Secret)>> {
-    let names = match list(client, mount, path).await {
+/// The secrets of a folder, by name, and what of it is not among them.
+#[derive(Debug, Default)]
+pub struct Folder {
+    pub secrets: Vec<(String, Secret)>,
+    /// Names that were listed and could not be found, twice.
+    pub gone: Vec<String>,
+    /// The folders in it.
+    pub below: Vec<String>,
+}
+
+/// Lists the folder at `path` and reads each secret in it. A secret whose current version is deleted is listed,
+/// and gone for its user. One that is removed between the list and its reading is looked for once more.
+pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Folder> {
+    let first = read_listed(client, mount, path, said).await?;
+    if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, said).await }
+}
+
+async fn read_listed(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Folder> {
+    let Listed { names, below } = match list_all(client, mount, path).await {
         Err(error) if said && may_be_misread(error.kind()) => {
             return Err(second_look(client, mount, path, error).await);
         }
@@ -105,25 +120,40 @@ pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool)
     let readers = (0..READERS.min(names.len())).map(|reader| {
         let own = names.iter().enumerate().skip(reader).step_by(READERS);
         async move {
-            let mut secrets = Vec::new();
+            let (mut secrets, mut gone) = (Vec::new(), Vec::new());
             for (place, name) in own {
                 match read(client, mount, &format!("{path}/{name}"), false).await {
                     Ok(secret) => secrets.push((place, (name.clone(), secret))),
-                    Err(gone) if matches!(gone.kind(), Kind::VersionDeleted | Kind::VersionDestroyed) => {}
+                    Err(deleted) if matches!(deleted.kind(), Kind::VersionDeleted | Kind::VersionDestroyed) => {}
+                    Err(missing) if missing.kind() == Kind::PathMissing => gone.push(name.clone()),
                     Err(error) => return Err(error),
                 }
             }
-            Ok(secrets)
+            Ok((secrets, gone))
         }
     });
-    let read: Vec<_> = join_all(readers).await.into_iter().collect::<Result<_>>()?;
-    let mut secrets: Vec<_> = read.into_iter().flatten().collect();
+    let (mut secrets, mut gone) = (Vec::new(), Vec::new());
+    for read in join_all(readers).await {
+        let (found, missing): (Vec<_>, Vec<_>) = read?;
+        secrets.extend(found);
+        gone.extend(missing);
+    }
     secrets.sort_by_key(|(place, _)| *place);
-    Ok(secrets.into_iter().map(|(_, secret)| secret).collect())
+    Ok(Folder { secrets: secrets.into_iter().map(|(_, secret)| secret).collect(), gone, below })
+}
+
+/// What a folder holds: secrets, and folders below, without their slash.
+struct Listed {
+    names: Vec<String>,
+    below: Vec<String>,
 }
 
 /// The names of the secrets in the folder at `path`.
 pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
+    list_all(client, mount, path).await.map(|listed| listed.names)
+}
+
+async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let reply = match mount.version {
         KvVersion::V1 => {
@@ -140,8 +170,10 @@ pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<Stri
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let listing: Listing = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
     // A name goes into the next request's path: what would climb out of the folder is no name.
-    let is_name = |name: &String| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-    Ok(listing.keys.into_iter().filter(is_name).collect())
+    let is_name = |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+    let (folders, names): (Vec<_>, Vec<_>) = listing.keys.into_iter().partition(|name| name.ends_with('/'));
+    let below = folders.iter().map(|name| name.trim_end_matches('/').to_owned()).filter(|name| is_name(name)).collect();
+    Ok(Listed { names: names.into_iter().filter(|name| is_name(name)).collect(), below })
 }
 
 /// The current version of the version 2 secret at `path`, and whether it is there: by its metadata, which

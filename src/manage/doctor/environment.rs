@@ -5,7 +5,7 @@ use super::sources::Found;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::launch::environment::build;
-use crate::secret::{SecretSet, SecretValue};
+use crate::secret::{SecretSet, SecretValue, doubt};
 use crate::sys::exec::Space;
 
 /// What a file's path takes at most beside its folder's.
@@ -24,6 +24,12 @@ pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mu
             report
                 .add(Status::Warning, format!("a shell can't use the name \"{text}\" (from {})", named.path))
                 .advise("code can; for a shell rename it: letters, digits and _, not a digit first")
+                .fact("name", text);
+        }
+        if let Some(why) = doubt(text) {
+            report
+                .add(Status::Warning, format!("{text} (from {}) is accepted, and {why}", named.path))
+                .advise("check that this is what is meant")
                 .fact("name", text);
         }
         if parent.bytes(text).is_some() {

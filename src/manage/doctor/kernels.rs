@@ -43,7 +43,7 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
             (_, Some(_)) => {
                 report.add(Status::Note, format!("{name} is not wrapped (it has no file yet)")).fact("wrapped", false)
             }
-            (Ok(spec), None) if spec.has_launcher() => {
+            (Ok(spec), None) if spec.has_launcher() || is_wrapped(&found.folder, &spec) => {
                 report.add(Status::Ok, format!("{name} is wrapped ({shown})")).fact("wrapped", true)
             }
             (Ok(_), None) => {
@@ -59,4 +59,11 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
             "JUPYTER_DEFAULT_PROVISIONER_NAME is set: kernels that name no provisioner are started by it",
         );
     }
+}
+
+/// Whether the launcher of the record beside a kernelspec stands in it, whatever it is called.
+#[cfg(feature = "wrap")]
+fn is_wrapped(folder: &std::path::Path, spec: &crate::kernelspec::edit::Spec<'_>) -> bool {
+    let record = crate::kernelspec::journal::Record::read(folder).ok().flatten();
+    record.is_some_and(|record| spec.own_command(&record.launcher).is_some())
 }

@@ -90,6 +90,9 @@ pub(in super::super) async fn look(
             }
         }
     }
+    for notice in reader.notices() {
+        report.add(Status::Warning, notice.what()).advise(notice.advice());
+    }
     found
 }
 

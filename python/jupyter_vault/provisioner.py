@@ -1,0 +1,133 @@
+"""A kernel provisioner of Jupyter that puts jupyter-vault's launcher before every kernel.
+
+With JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner in the environment of whatever starts kernels
+(a server, nbclient, papermill, jupyter console), each kernelspec gets secrets, and no file is edited.
+
+A kernelspec that names a provisioner of its own is not reached by the default. Where that one is a
+LocalProvisioner too, its kernelspec can name this one, which does the other's work as well:
+
+    "metadata": {"kernel_provisioner": {"provisioner_name": "vault-provisioner",
+                                        "config": {"delegate": "its-own-provisioner"}}}
+"""
+
+import json
+import os
+import shlex
+import shutil
+
+from jupyter_client.provisioning import LocalProvisioner
+from traitlets import Unicode
+
+from .launcher import NAME, find
+
+RECORD = "jupyter-vault.json"
+
+
+def _has_launcher(command, launcher, folder):
+    """As `wrap` recognises it: by what it wrote down, by the program itself, by name, or in a shell's line."""
+    written = _written(folder)
+    if written and any(command[at : at + 2] == written[:2] for at in range(len(command))):
+        return True
+    words = [word for argument in command for word in _words(argument)]
+    return any(
+        words[at] == "exec"
+        and (
+            os.path.basename(words[at - 1]).startswith(NAME)
+            or _is_same(words[at - 1], launcher)
+            or (words[at - 1] == "vault" and os.path.basename(words[at - 2]) == "jupyter")
+            or (words[at - 1] == "jupyter_vault" and words[at - 2] == "-m")
+        )
+        for at in range(1, len(words))
+    )
+
+
+def _words(argument):
+    try:
+        return shlex.split(argument)
+    except ValueError:
+        return [word.strip("\"'") for word in argument.split()]
+
+
+def _written(folder):
+    try:
+        with open(os.path.join(folder or "", RECORD), encoding="utf-8") as file:
+            return json.load(file).get("launcher") or []
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _is_same(word, launcher):
+    return bool(launcher) and os.path.sep in word and os.path.realpath(word) == os.path.realpath(launcher)
+
+
+class _Launching:
+    """Puts the launcher before the command that a LocalProvisioner is about to start."""
+
+    async def pre_launch(self, **kwargs):
+        kwargs = await super().pre_launch(**kwargs)
+        command = kwargs["cmd"]
+        launcher = find(self.launcher)
+        if _has_launcher(command, launcher, self.kernel_spec.resource_dir):
+            return kwargs
+        if not launcher:
+            raise FileNotFoundError(f"{self.launcher or NAME} is no program: set VaultProvisioner.launcher to its path")
+        _check_program(command[0], kwargs)
+        kwargs["cmd"] = [launcher, "exec", *self._settings(), "--", *command]
+        return kwargs
+
+    def _settings(self):
+        settings = os.path.expanduser(self.vault_toml)
+        if not settings:
+            beside = os.path.join(self.kernel_spec.resource_dir or "", "vault.toml")
+            settings = beside if os.path.exists(beside) else None
+        return ["--config", settings] if settings else []
+
+
+def _check_program(program, kwargs):
+    """Raises what Popen raises for a program that is not there, or may not be executed: Jupyter then answers at
+    once, where the launcher would end with a code and be started again and again."""
+    path = (kwargs.get("env") or os.environ).get("PATH", os.defpath)
+    if os.path.dirname(program):
+        whole = os.path.join(kwargs.get("cwd") or ".", program)
+    else:
+        if shutil.which(program, path=path):
+            return
+        candidates = (os.path.join(folder, program) for folder in path.split(os.pathsep) if folder)
+        whole = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
+    if whole is None or not os.path.exists(whole):
+        raise FileNotFoundError(2, "No such file or directory", program)
+    if os.path.isdir(whole) or not os.access(whole, os.X_OK):
+        raise PermissionError(13, "Permission denied", program)
+
+
+class VaultProvisioner(_Launching, LocalProvisioner):
+    """Starts kernels as LocalProvisioner does, or the provisioner that `delegate` names, through the launcher."""
+
+    launcher = Unicode(help="The launcher's path.", config=True)
+    vault_toml = Unicode(
+        help="The launcher's --config. Without it: the vault.toml beside kernel.json, if there is one.",
+        config=True,
+    )
+    delegate = Unicode(help="The provisioner whose work this one does besides, by its entry point's name.", config=True)
+
+    def __new__(cls, *args, delegate="", **kwargs):
+        if not delegate or cls is not VaultProvisioner:
+            return super().__new__(cls, *args, **kwargs)
+        return _delegating(delegate)(*args, **kwargs)
+
+
+def _delegating(name):
+    """VaultProvisioner on top of the provisioner called `name`."""
+    from importlib.metadata import entry_points
+
+    group = "jupyter_client.kernel_provisioners"
+    found = entry_points()
+    found = found.select(group=group) if hasattr(found, "select") else found.get(group, [])
+    other = next((entry.load() for entry in found if entry.name == name), None)
+    if other is None:
+        raise RuntimeError(f"there is no kernel provisioner called {name!r}: correct `delegate` in the kernelspec")
+    if not issubclass(other, LocalProvisioner):
+        raise RuntimeError(f"the kernel provisioner {name!r} starts no local process: secrets can't be given this way")
+    traits = {trait: VaultProvisioner.class_traits()[trait] for trait in ("launcher", "vault_toml")}
+    members = {name: type(trait)(help=trait.help, config=True) for name, trait in traits.items()}
+    return type(f"Vault{other.__name__}", (_Launching, other), members)
