@@ -164,7 +164,7 @@ fn a_file_that_others_may_have_written_is_refused() {
     let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     for refused in [0o666, 0o602, 0o646] {
         mode(refused);
-        launch(&scratch, &[], &[]).is_error(78, &["vault.toml", "written by everybody", "chmod o-w"]);
+        launch(&scratch, &[], &[]).is_error(78, &["vault.toml", "written by everyone", "chmod o-w"]);
     }
     mode(0o644);
     launch(&scratch, &[], &[]).is_error(78, &["no address"]);
@@ -189,7 +189,7 @@ fn a_credential_file_that_cannot_be_used_is_named() {
     scratch.file("empty", " \n");
     scratch.file("large", "x".repeat(70_000));
     for (file, fragment) in
-        [("no-such", "can't be read"), ("empty", "is empty"), ("large", "64 KiB"), ("home", "plain file")]
+        [("no-such", "does not exist"), ("empty", "is empty"), ("large", "64 KiB"), ("home", "plain file")]
     {
         scratch.file(
             "config/vault.toml",

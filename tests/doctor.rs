@@ -327,14 +327,15 @@ fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
     let scratch = Scratch::new();
     scratch.file(
         "config/vault.toml",
-        "[vault]\naddress = \"http://lower.example.org\"\nmax_retries = 3\n[auth]\nmethod = \"token\"\nrole_id = \"canary\"\n[[source]]\nkv = \"secret/doctor/ada\"\n",
+        "[vault]\naddress = \"http://lower.example.org\"\nmax_retries = 3\n[[source]]\nkv = \"secret/doctor/ada\"\n",
     );
+    let named = scratch.file("login.toml", "[auth]\nmethod = \"token\"\nrole_id = \"canary\"\n");
     let proxy = Faults::start(relay_to(server.port()));
     let proxy_at = proxy.address().replace("http://", "http://ada:pw-canary@");
     let address = server.address();
     let variables =
         [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "root"), ("VAULT_PROXY_ADDR", proxy_at.as_str())];
-    let checked = doctor_and_exec(&scratch, &[], &variables);
+    let checked = doctor_and_exec(&scratch, &["--config", named.to_str().unwrap()], &variables);
     assert_eq!(checked.code, 0, "{}", checked.text);
     checked.says(&[
         &format!("vault.address = {address} (VAULT_ADDR; wins over "),

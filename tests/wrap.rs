@@ -247,7 +247,7 @@ fn what_the_environment_says_is_written_down_and_no_credential_is() {
     assert_eq!(outcome.stderr, "");
     let text = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
     let expected = format!(
-        "\n[vault]\naddress = \"{}\"\nca_cert = \"{}\"\nskip_verify = false\n\n[environment]\nallow = [\"PYTHONPATH\", \"ENV\"]\n\n\
+        "\n[vault]\nlocked = true\naddress = \"{}\"\nca_cert = \"{}\"\nskip_verify = false\n\n[environment]\nallow = [\"PYTHONPATH\", \"ENV\"]\n\n\
          [[source]]\nkv = \"secret/settings\"\nfield = \"KERNEL_SECRET\"\nname = \"OTHER\"\n\n[[mount]]\npath = \"secret\"\nversion = 2\n",
         server.address(),
         scratch.path("home").canonicalize().unwrap().join("ca.pem").display(),
@@ -317,7 +317,8 @@ fn a_vault_toml_that_was_there_stays_and_comes_back() {
     let before = tree(&folder);
     succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
     let text = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
-    assert_eq!(text, format!("{own}\n\n[[mount]]\npath = \"secret\"\nversion = 2\n"));
+    let locked = own.replace("[vault]\n", "[vault]\nlocked = true\n");
+    assert_eq!(text, format!("{locked}\n\n[[mount]]\npath = \"secret\"\nversion = 2\n"));
     let mode = |name: &str| tree(&folder)[&folder.join(name)].0 & 0o777;
     assert_eq!((mode("vault.toml"), mode("jupyter-vault.json")), (0o600, 0o600), "no more may read it than before");
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
@@ -557,7 +558,7 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     // And where Jupyter looks nowhere earlier, that is said.
     let path = scratch.path("site/jupyter").display().to_string();
     let outcome = run(unprivileged(&scratch, &["wrap", "systems"]).env("JUPYTER_PATH", path));
-    outcome.is_error(71, &["can't be written, and no folder that Jupyter looks into first"]);
+    outcome.is_error(71, &["can't be written, and neither can any folder that Jupyter looks into before it"]);
     close(0o755);
 }
 

@@ -216,3 +216,133 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     assert!(outcome.stderr.contains("is hidden by"), "the user's comes first here: {}", outcome.stderr);
     run(&mut vault(&scratch, &["wrap", "one", "--user", "--sys-prefix"])).is_error(64, &["cannot be used with"]);
 }
+
+/// The program under another name.
+fn renamed(scratch: &Scratch, arguments: &[&str]) -> Command {
+    let program = scratch.path("jv");
+    if !program.exists() {
+        std::fs::copy(support::launcher::binary(), &program).unwrap();
+    }
+    let plain = scratch.launcher();
+    let mut command = Command::new(program);
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).args(arguments);
+    command.env("JUPYTER_DATA_DIR", scratch.path("home/data"));
+    command
+}
+
+fn own_spec(scratch: &Scratch, name: &str, text: &str) -> PathBuf {
+    let folder = scratch.path("home/data/kernels").join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("kernel.json"), text).unwrap();
+    folder
+}
+
+const SPEC: &str = "{\"argv\": [\"/bin/cat\", \"-u\"], \"display_name\": \"K\", \"language\": \"x\"}\n";
+
+fn argv_of(folder: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    serde_json::from_value(serde_json::from_str::<serde_json::Value>(&text).unwrap()["argv"].clone()).unwrap()
+}
+
+fn config_of(scratch: &Scratch) -> String {
+    let text = "[vault]\naddress = \"http://127.0.0.1:1\"\n[[source]]\nkv = \"secret/x\"\nversion = 2\n";
+    scratch.file("v.toml", text).display().to_string()
+}
+
+#[test]
+fn a_renamed_program_wraps_once_and_gives_the_argv_back() {
+    let scratch = Scratch::new();
+    let folder = own_spec(&scratch, "k", SPEC);
+    let config = config_of(&scratch);
+    for _ in 0..3 {
+        succeed(&mut renamed(&scratch, &["wrap", "k", "--config", &config]));
+        assert_eq!(argv_of(&folder).iter().filter(|word| *word == "exec").count(), 1, "{:?}", argv_of(&folder));
+    }
+    let doctor = run(&mut renamed(&scratch, &["doctor", "--config", &config]));
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("k is wrapped"), "{:?}", doctor.stdout);
+    // Another name unwraps it all the same.
+    let mut unwrap = scratch.launcher();
+    succeed(unwrap.env("JUPYTER_DATA_DIR", scratch.path("home/data")).args(["unwrap", "k"]));
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
+    assert!(!folder.join("vault.toml").exists() && !folder.join("jupyter-vault.json").exists());
+}
+
+#[test]
+fn an_argv_without_the_launcher_that_wrap_wrote_keeps_the_record() {
+    let scratch = Scratch::new();
+    let folder = own_spec(&scratch, "k", SPEC);
+    succeed(&mut renamed(&scratch, &["wrap", "k", "--config", &config_of(&scratch)]));
+    let edited = "{\"argv\": [\"/opt/other\", \"run\", \"/bin/cat\"], \"display_name\": \"K\", \"language\": \"x\"}\n";
+    std::fs::write(folder.join("kernel.json"), edited).unwrap();
+    for command in ["unwrap", "wrap"] {
+        run(&mut renamed(&scratch, &[command, "k"])).is_error(78, &["not in its argv any more", "jupyter-vault.json"]);
+        assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), edited);
+        assert!(folder.join("jupyter-vault.json").exists() && folder.join("vault.toml").exists());
+    }
+}
+
+#[test]
+fn a_kernel_json_that_is_gone_is_restored() {
+    for all in [false, true] {
+        let scratch = Scratch::new();
+        let folder = own_spec(&scratch, "k", SPEC);
+        succeed(&mut renamed(&scratch, &["wrap", "k", "--config", &config_of(&scratch)]));
+        std::fs::remove_file(folder.join("kernel.json")).unwrap();
+        let outcome = succeed(&mut renamed(&scratch, &["unwrap", if all { "--all" } else { "k" }]));
+        assert!(String::from_utf8_lossy(&outcome.stdout).contains("kernel.json was gone; restored"), "{outcome:?}");
+        assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
+        assert!(!folder.join("vault.toml").exists() && !folder.join("jupyter-vault.json").exists());
+    }
+}
+
+#[test]
+fn a_record_or_settings_that_never_end_stop_nothing() {
+    for name in ["jupyter-vault.json", "vault.toml"] {
+        let scratch = Scratch::new();
+        let folder = own_spec(&scratch, "k", SPEC);
+        nix::unistd::mkfifo(&folder.join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        run(&mut renamed(&scratch, &["wrap", "k", "--config", &config_of(&scratch)]))
+            .is_error(78, &[name, "is not a plain file"]);
+        assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
+    }
+    let scratch = Scratch::new();
+    let folder = own_spec(&scratch, "k", SPEC);
+    nix::unistd::mkfifo(&folder.join("jupyter-vault.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_ne!(run(&mut renamed(&scratch, &["unwrap", "k"])).code(), Some(0));
+}
+
+#[test]
+fn two_names_for_one_kernel_json_each_get_a_launcher_and_both_come_back() {
+    let scratch = Scratch::new();
+    let first = own_spec(&scratch, "first", SPEC);
+    let second = scratch.path("home/data/kernels/second");
+    std::fs::create_dir(&second).unwrap();
+    std::os::unix::fs::symlink(first.join("kernel.json"), second.join("kernel.json")).unwrap();
+    std::os::unix::fs::symlink(&first, scratch.path("home/data/kernels/third")).unwrap();
+    let outcome = succeed(&mut renamed(&scratch, &["wrap", "--all", "--config", &config_of(&scratch)]));
+    assert!(!String::from_utf8_lossy(&outcome.stdout).contains("put there by hand"), "{outcome:?}");
+    for folder in [&first, &second] {
+        assert_eq!(argv_of(folder).iter().filter(|word| *word == "exec").count(), 1);
+        assert!(folder.join("vault.toml").exists());
+    }
+    succeed(&mut renamed(&scratch, &["unwrap", "--all"]));
+    assert_eq!(std::fs::read_to_string(first.join("kernel.json")).unwrap(), SPEC);
+    assert_eq!(std::fs::read_link(second.join("kernel.json")).unwrap(), first.join("kernel.json"));
+    assert!(!second.join("vault.toml").exists());
+}
+
+#[test]
+fn a_kernel_that_runs_elsewhere_is_wrapped_with_a_hint() {
+    let scratch = Scratch::new();
+    own_spec(&scratch, "far", &SPEC.replace("\"/bin/cat\", \"-u\"", "\"ssh\", \"host\", \"python\""));
+    let outcome = succeed(&mut renamed(&scratch, &["wrap", "far", "--config", &config_of(&scratch)]));
+    assert!(outcome.stderr.contains("runs elsewhere, by ssh"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_byte_order_mark_is_called_one() {
+    let scratch = Scratch::new();
+    own_spec(&scratch, "marked", &format!("\u{feff}{SPEC}"));
+    run(&mut renamed(&scratch, &["wrap", "marked", "--config", &config_of(&scratch)]))
+        .is_error(78, &["byte order mark"]);
+}

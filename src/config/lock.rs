@@ -51,7 +51,7 @@ fn beneath(mut locked: Layer, open: Layer) -> Result<Layer> {
 fn check_address(layers: &[Layer]) -> Result<()> {
     let Some(winner) = layers.iter().find_map(address) else { return Ok(()) };
     let Origin::Variable(variable) = &winner.1 else { return Ok(()) };
-    let Some(login) = layers.iter().find(|layer| layer.has_table("auth")) else { return Ok(()) };
+    let Some(login) = layers.iter().find(|layer| has_credential(layer)) else { return Ok(()) };
     let other = address(login).filter(|(text, origin)| !origin.is_variable() && text != &winner.0);
     match other {
         Some((_, origin)) if !login.is_locked() => Err(Error::new(
@@ -63,6 +63,22 @@ fn check_address(layers: &[Layer]) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether `layer` says what to log in with.
+fn has_credential(layer: &Layer) -> bool {
+    const CREDENTIALS: [&str; 7] = [
+        "auth.token_file",
+        "auth.wrapped_token_file",
+        "auth.jwt_file",
+        "auth.role_id",
+        "auth.role_id_file",
+        "auth.secret_id_file",
+        "auth.password_file",
+    ];
+    // These two find theirs by themselves.
+    let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert"));
+    finds_its_own || CREDENTIALS.iter().any(|key| layer.get(key).is_some())
 }
 
 /// The address of Vault or an agent that `layer` says, and where.

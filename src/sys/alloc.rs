@@ -6,7 +6,7 @@
 //!
 //! ```
 //! #[global_allocator]
-//! static ALLOCATOR: jupyter_vault::sys::alloc::Wiping = jupyter_vault::sys::alloc::WIPING;
+//! static ALLOCATOR: jupyter_vault::alloc::Wiping = jupyter_vault::alloc::WIPING;
 //! ```
 
 use std::alloc::System;
