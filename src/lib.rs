@@ -5,7 +5,7 @@
 //!
 //! The modules, in the order of a launch:
 //! - [`sys`]: the only raw OS calls: hardening, the environment block, execve, signals, the allocator
-//! - [`cli`]: the command line's definitions
+//! - [`cli`]: the command line
 //! - [`config`]: flags, variables and files, merged to a plan
 //! - [`net`]: a deadline, a stream, TLS
 //! - [`vault`]: the client, logins, KV and other engines, and what a refusal means
@@ -15,8 +15,7 @@
 //! - `kernel`: Jupyter's wire protocol, for both
 //! - [`record`]: what a kernel was given, by name
 //! - `kernelspec`: kernelspecs found where Jupyter finds them, wrapped and unwrapped
-//! - `manual`: shell completions and the man pages
-//! - `manage`: the commands of whoever sets it up
+//! - `manage`: the commands for setting it up
 //! - `server`: Jupyter servers: their kernels, and the way to one through its server
 //! - [`secret`]: names that may be variables, values that nobody prints
 //! - [`error`]: one error type, its causes and exit codes
@@ -51,8 +50,6 @@ pub mod kernelspec;
 pub mod launch;
 #[cfg(feature = "manage")]
 pub mod manage;
-#[cfg(feature = "wrap")]
-pub mod manual;
 pub mod net;
 pub mod record;
 pub mod secret;

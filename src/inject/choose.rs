@@ -8,7 +8,6 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use clap::Args;
 use futures_util::StreamExt;
 
 use super::target::{Target, Way, add, is_whole_id, matching};
@@ -31,25 +30,20 @@ const SHOWN: usize = 12;
 const AT_ONCE: usize = 64;
 
 /// What the command line says of kernels.
-#[derive(Debug, Default, Clone, Args)]
+#[derive(Debug, Default, Clone)]
 pub struct Selection {
     /// A kernel's id or its beginning, a notebook's path or name, or a connection file [default: the
     /// only kernel that runs]
-    #[arg(value_name = "KERNEL")]
     pub kernel: Option<String>,
     /// Every kernel: those of the runtime folder, or of the server at --url
-    #[arg(long, conflicts_with = "kernel")]
     pub all: bool,
     /// Look for kernels at this Jupyter server or gateway alone, and reach them through it; behind a
     /// hub with its /user/NAME/
-    #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// A file with the server's token [default: what the server's own file in the runtime folder says,
     /// else JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN]
-    #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// The CA of the server's certificate, in place of the system's
-    #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
 }
 

@@ -2,10 +2,8 @@
 
 use std::cell::Cell;
 use std::future::pending;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use nix::sys::signal::Signal;
@@ -16,7 +14,6 @@ use super::choose::{Places, Selection};
 use super::target::Target;
 use super::turn::Turn;
 use super::{Options, Outcome, language};
-use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
@@ -32,47 +29,17 @@ const MOMENT: Duration = Duration::from_millis(20);
 /// The time for servers' lists.
 const LISTS: Duration = Duration::from_secs(20);
 
-/// `jupyter-vault inject`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The kernel's code asks for the values; they are in no code, file or output. A kernel that is busy is
-waited for, never interrupted.
-
-Exit codes, beside those of exec: 67 no such kernel, or several, 68 the kernel has ended, 72 malformed
-connection file, or not this user's, 74 the kernel or its server ended meanwhile, 76 another key than the
-connection file's, 79 not a kernel, 80 the kernel was busy, 81 the kernel lives and does not answer,
-82 the kernel failed, 83 the kernel's environment can't be set: restart it, 84 the Jupyter server wants a
-token, or another one, 85 the Jupyter server can't be reached, is not started, or failed, 86 what answers
-there is no Jupyter server.")]
-pub struct Inject {
+/// What to inject, and where.
+#[derive(Debug)]
+pub struct Order {
     /// Which kernels.
-    #[command(flatten)]
     pub selection: Selection,
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Take these secrets in place of the configured sources: MOUNT/PATH, MOUNT/PATH#FIELD or
-    /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
-    #[arg(long, value_name = "SPEC")]
-    pub secrets: Vec<String>,
-    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Accept a secret of this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    pub allow: Vec<String>,
-    /// How long the kernel may be busy
-    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
+    /// Which secrets.
+    pub request: Request,
+    /// How long a kernel may be busy.
     pub wait: Duration,
-    /// Do not wait for a kernel that is busy, where it has subshells (ipykernel 7)
-    #[arg(long)]
+    /// Whether a busy kernel is not waited for, where it has subshells.
     pub now: bool,
-    /// Say which kernels there are, with their notebooks, and do nothing; Vault is not asked
-    #[arg(long)]
-    pub list: bool,
-    /// Say which kernels can be reached while they run, and how
-    #[arg(long)]
-    pub list_languages: bool,
 }
 
 /// What is said on the way.
@@ -91,26 +58,31 @@ impl std::fmt::Debug for Voice<'_> {
     }
 }
 
-/// Does it.
-///
-/// # Errors
-/// The [`crate::error::Kind`] of whatever went wrong; of several kernels, that of the last that failed.
-pub fn run(arguments: Inject, voice: &mut Voice<'_>) -> Result<()> {
-    if arguments.list_languages {
-        (voice.say)(language::list().trim_end());
-        return Ok(());
-    }
+/// One line for each kind of kernel that is known.
+pub fn list_languages(voice: &mut Voice<'_>) {
+    (voice.say)(language::list().trim_end());
+}
+
+/// One line for each kernel that could be meant.
+pub fn list(selection: &Selection, voice: &mut Voice<'_>) -> Result<()> {
+    protected(|parent| list_for(selection, parent, voice))
+}
+
+/// Sets the secrets in the kernels that are meant; of several errors, gives the last.
+pub fn run(order: &Order, voice: &mut Voice<'_>) -> Result<()> {
+    protected(|parent| attempt(order, parent, voice))
+}
+
+fn protected(work: impl FnOnce(&Environment) -> Result<()>) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
     take_all_descriptors();
-    let outcome =
-        if arguments.list { list(&arguments.selection, &parent, voice) } else { attempt(arguments, &parent, voice) };
+    let outcome = work(&parent);
     hardening.undo()?;
     outcome
 }
 
-/// A line for each kernel that could be meant.
-fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+fn list_for(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
     let places = Places::new(selection, parent)?;
     let system = fetch::runtime()?;
     let listed = system.block_on(places.list(Deadline::after(LISTS)));
@@ -125,19 +97,17 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
     Ok(())
 }
 
-fn attempt(arguments: Inject, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let Inject { selection, config, secrets, timeout, allow, wait, now, list: _, list_languages: _ } = arguments;
-    let request = Request { config, secrets, timeout, allow, ..Request::default() };
-    let plan = launch::plan(&request, parent)?;
-    let places = Places::new(&selection, parent)?;
+fn attempt(order: &Order, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+    let plan = launch::plan(&order.request, parent)?;
+    let places = Places::new(&order.selection, parent)?;
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(until_told(&caught, async |holding, stop| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
         let options = Options {
             override_existing: plan.override_inherited,
-            wait,
-            now,
+            wait: order.wait,
+            now: order.now,
             unasked: false,
             folder: &plan.runtime_dir,
             holding,

@@ -8,7 +8,6 @@
 use std::path::{Path, PathBuf};
 
 use super::KERNEL_JSON;
-use super::args::Place;
 use super::python::{Native, Python};
 use crate::config::env::Environment;
 
@@ -41,19 +40,42 @@ pub struct Search {
     pub python: Option<Python>,
 }
 
+/// Where kernelspecs are to be written.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Where they are, or else in the user's folder.
+    #[default]
+    Usual,
+    /// In the user's folder.
+    User,
+    /// In the environment (venv, conda) that Jupyter runs in.
+    SysPrefix,
+    /// In the environment in this folder, which is looked into first.
+    Prefix(PathBuf),
+}
+
+impl Place {
+    fn prefix(&self) -> Option<&Path> {
+        match self {
+            Self::Prefix(prefix) => Some(prefix),
+            _ => None,
+        }
+    }
+}
+
 impl Search {
     /// Works out where Jupyter looks. The folder of a `--prefix` comes first.
     #[must_use]
     pub fn new(place: &Place, environment: &Environment) -> Self {
-        let python = Python::find(place.prefix.as_deref(), environment);
+        let python = Python::find(place.prefix(), environment);
         let facts = python.as_ref().map(|python| &python.facts);
         let data = facts.and_then(|facts| facts.data.clone()).or_else(|| data_dir(environment));
         let user = data.map(|data| data.join("kernels"));
-        let root = place.prefix.as_deref().or(facts.map(|facts| facts.prefix.as_path()));
+        let root = place.prefix().or(facts.map(|facts| facts.prefix.as_path()));
         let prefix = root.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_owned()));
         let prefix = prefix.map(|root| root.join("share/jupyter/kernels"));
         let mut folders = Vec::new();
-        if place.prefix.is_some() {
+        if place.prefix().is_some() {
             folders.extend(prefix.clone());
         }
         let said = facts.and_then(|facts| facts.folders.clone());

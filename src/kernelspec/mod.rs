@@ -11,9 +11,8 @@
 //! - [`settings`]: the vault.toml beside it
 //! - [`journal`]: what was there before, and writing that survives a crash
 //! - [`place`]: in place, or a copy that Jupyter finds first
-//! - [`wrap`] and [`unwrap`]: the two subcommands, and [`args`] their command lines
+//! - [`wrap`] and [`unwrap`]: what the two commands do
 
-pub mod args;
 mod copy;
 pub mod edit;
 pub mod find;

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::KERNEL_JSON;
-use super::args::Place;
-use super::find::{Found, Search};
+use super::find::{Found, Place, Search};
 use crate::error::{Error, Kind, Result};
 
 /// Where a wrapped kernelspec goes.
@@ -52,12 +51,10 @@ pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
 
 /// The folder that the command line asks for.
 fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
-    let folder = if place.user {
-        &search.user
-    } else if place.sys_prefix || place.prefix.is_some() {
-        &search.prefix
-    } else {
-        return Ok(None);
+    let folder = match place {
+        Place::User => &search.user,
+        Place::SysPrefix | Place::Prefix(_) => &search.prefix,
+        Place::Usual => return Ok(None),
     };
     folder.as_deref().map(Some).ok_or_else(|| {
         let advice = "activate the environment, or name it with --prefix DIR";

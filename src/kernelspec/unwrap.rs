@@ -3,28 +3,41 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::find::Search;
+use super::find::{Place, Search};
 use super::journal::{Kept, Locked, RECORD, Record, keep};
 use super::wrap::{diff, is_as_made, last, original, parse, say};
-use super::{KERNEL_JSON, args, copy, journal};
+use super::{KERNEL_JSON, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 
-/// Unwraps the kernels that `arguments` name, wherever Jupyter looks for them; what was done goes to `out`.
+/// What to unwrap.
+#[derive(Debug)]
+pub struct Order {
+    /// The kernels' names.
+    pub kernels: Vec<String>,
+    /// Whether every kernel that was wrapped is meant.
+    pub all: bool,
+    /// Where to look first.
+    pub place: Place,
+    /// Whether to show the change alone.
+    pub dry_run: bool,
+}
+
+/// Unwraps the kernels that `order` names, wherever Jupyter looks for them; what was done goes to `out`.
 ///
 /// # Errors
 /// The last failure; the others were reported.
-pub fn run(arguments: &args::Unwrap, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+pub fn run(order: &Order, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
-    let search = Search::new(&arguments.place, &environment);
-    let mut names: Vec<_> = arguments.kernels.iter().map(|name| name.to_lowercase()).collect();
-    if arguments.all {
+    let search = Search::new(&order.place, &environment);
+    let mut names: Vec<_> = order.kernels.iter().map(|name| name.to_lowercase()).collect();
+    if order.all {
         names = search.names();
     }
     let mut failures = Vec::new();
     let mut healed = false;
-    for root in search.folders.iter().filter(|_| !arguments.dry_run) {
+    for root in search.folders.iter().filter(|_| !order.dry_run) {
         match copy::heal(root) {
             Ok(left) => healed |= left,
             Err(error) => failures.push(error),
@@ -36,7 +49,7 @@ pub fn run(arguments: &args::Unwrap, out: &mut dyn Write, report: &mut dyn FnMut
     for name in names {
         let mut met = healed;
         for folder in search.of_name(&name) {
-            match unwrap(&name, &folder, arguments.dry_run, out) {
+            match unwrap(&name, &folder, order.dry_run, out) {
                 Ok(wrapped) => met |= wrapped,
                 Err(error) => {
                     met = true;
@@ -44,7 +57,7 @@ pub fn run(arguments: &args::Unwrap, out: &mut dyn Write, report: &mut dyn FnMut
                 }
             }
         }
-        if !met && !arguments.all {
+        if !met && !order.all {
             failures.push(nothing(&name, &search));
         }
     }

@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args;
 use super::edit::Spec;
-use super::find::{Found, Search};
+use super::find::{Found, Place, Search};
 use super::journal::{Kept, Locked, RECORD, Record, busy, keep};
 use super::place::{Target, target};
 use super::settings::Settings;
@@ -24,18 +23,33 @@ const ATTEMPTS: u32 = 10;
 /// The provisioners and process proxies that start the kernel's command where they are asked to.
 const LOCAL: [&str; 4] = ["local-provisioner", "vault-provisioner", "LocalProcessProxy", "DistributedProcessProxy"];
 
-/// Wraps the kernels that `arguments` name; what was done goes to `out`, what was passed over to `report`.
+/// What to wrap.
+#[derive(Debug)]
+pub struct Order {
+    /// The kernels' names.
+    pub kernels: Vec<String>,
+    /// Whether every kernel that Jupyter finds is meant.
+    pub all: bool,
+    /// The vault.toml to copy.
+    pub config: Option<PathBuf>,
+    /// Where to write.
+    pub place: Place,
+    /// Whether to show the change alone.
+    pub dry_run: bool,
+}
+
+/// Wraps the kernels that `order` names; what was done goes to `out`, what was passed over to `report`.
 ///
 /// # Errors
 /// The last failure; the others were reported. With `--all`, a kernelspec that can't be wrapped is none.
-pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+pub fn run(order: &Order, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
     let environment = Environment::take();
-    let search = Search::new(&arguments.place, &environment);
+    let search = Search::new(&order.place, &environment);
     let all = search.all(&environment);
-    let config = arguments.config.clone().or_else(|| environment.path(CONFIG_VARIABLE));
+    let config = order.config.clone().or_else(|| environment.path(CONFIG_VARIABLE));
     let mut wrapper = Wrapper {
-        arguments,
+        order,
         environment: &environment,
         search: &search,
         settings: Settings::new(config.as_deref(), &environment),
@@ -44,14 +58,14 @@ pub fn run(arguments: &args::Wrap, out: &mut dyn Write, report: &mut dyn FnMut(&
         report,
     };
     let mut failures = Vec::new();
-    if !arguments.dry_run {
+    if !order.dry_run {
         for root in &search.folders {
             failures.extend(copy::heal(root).err());
         }
     }
-    for found in chosen(&arguments.kernels, &all, &search, &mut failures) {
+    for found in chosen(&order.kernels, &all, &search, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
-            if arguments.all && error.kind() != Kind::Os {
+            if order.all && error.kind() != Kind::Os {
                 (wrapper.report)(&error.remark("passed over"));
             } else {
                 failures.push(error);
@@ -103,7 +117,7 @@ pub(super) fn say(out: &mut dyn Write, line: &str) {
 }
 
 struct Wrapper<'a> {
-    arguments: &'a args::Wrap,
+    order: &'a Order,
     environment: &'a Environment,
     search: &'a Search,
     settings: Settings<'a>,
@@ -177,7 +191,7 @@ impl Wrapper<'_> {
             let what = format!("{} is started by {starter}, which does not start it on this machine", found.name);
             return Err(Error::new(Kind::Config, what, "put the launcher into its image or script instead"));
         }
-        let target = target(found, self.search, &self.arguments.place)?;
+        let target = target(found, self.search, &self.order.place)?;
         let before = original(&now, &spec, record.as_ref());
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
@@ -185,7 +199,7 @@ impl Wrapper<'_> {
         let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
         let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
         let wrapped = self.wrapped(found, &before, &seen, vault_toml)?;
-        if self.arguments.dry_run {
+        if self.order.dry_run {
             self.show(found, &seen.kernel_json, &wrapped, &target);
             return Ok(true);
         }
@@ -203,7 +217,7 @@ impl Wrapper<'_> {
         let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
         let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
         let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
-        if self.arguments.dry_run {
+        if self.order.dry_run {
             self.show(found, now, &wrapped, &Target::InPlace);
             return Ok(());
         }

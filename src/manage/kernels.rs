@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::report::SCHEMA;
-use crate::cli::manage::Kernels;
 use crate::config::env::Environment;
 use crate::config::plan::{jupyter_runtime_dir, runtime_dir};
 use crate::error::{Result, one_line};
@@ -71,9 +70,9 @@ pub struct Found {
 ///
 /// # Errors
 /// [`crate::error::Kind::Os`] when the system has no descriptors left.
-pub fn run(arguments: &Kernels) -> Result<Outcome> {
+pub fn run(json: bool) -> Result<Outcome> {
     let kernels = find(&Environment::take())?;
-    let text = if arguments.json { json_text(&kernels) } else { text(&kernels) };
+    let text = if json { json_text(&kernels) } else { text(&kernels) };
     Ok(Outcome { text, code: 0 })
 }
 

@@ -1,15 +1,11 @@
-//! The commands of whoever sets the launcher up: does it work, and if not, what is to be asked for.
+//! The commands for setting it up: does it work, and if not, what to ask for.
 //!
-//! Each gives its text back, and [`main`](../../src/main.rs) prints it: stdout is their result, stderr
-//! is for what keeps them from having one.
+//! Each gives its text back for stdout; an error is what keeps it from having one.
 
 pub mod doctor;
 pub mod kernels;
 pub mod report;
 pub mod setup;
-
-use crate::cli::manage::Manage;
-use crate::error::Result;
 
 /// What a command leaves: the text for stdout, and the code to exit with.
 #[derive(Debug)]
@@ -18,16 +14,4 @@ pub struct Outcome {
     pub text: String,
     /// 0, or the code of the first failure.
     pub code: u8,
-}
-
-/// Does what was asked for.
-///
-/// # Errors
-/// What keeps a command from having any result.
-pub fn run(command: &Manage) -> Result<Outcome> {
-    match command {
-        Manage::Setup(arguments) => setup::run(arguments),
-        Manage::Doctor(arguments) => doctor::run(arguments),
-        Manage::Kernels(arguments) => kernels::run(arguments),
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, one_line};
@@ -10,7 +9,7 @@ use crate::inject::Outcome;
 use crate::inject::target::Target;
 
 /// How lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Text,

@@ -22,7 +22,6 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use tokio::time::Instant;
 
 use self::log::{Format, Log};
@@ -31,7 +30,6 @@ use self::round::Watcher;
 use self::vault::Vault;
 use super::choose::{Places, Selection};
 use super::command::until_told;
-use crate::cli::duration;
 use crate::config::env::Environment;
 use crate::error::Result;
 use crate::launch::{Request, fetch};
@@ -39,57 +37,36 @@ use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, with_default_effect};
 
-/// `jupyter-vault watch`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Runs until SIGTERM, SIGINT or SIGHUP, and then exits with 0. Without --url it watches the kernels whose
-connection files are in the runtime folder. What is wrong from the beginning (configuration, a refused
-login, a missing path) ends it with the codes of exec; what goes wrong later is logged, and tried again.")]
-pub struct Watch {
+/// What to watch.
+#[derive(Debug)]
+pub struct Order {
     /// Which kernels; all of them when nothing is named.
-    #[command(flatten)]
     pub selection: Selection,
-    /// How often Vault is asked for new versions, and a server for its kernels, give or take a tenth
-    #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
+    /// Which secrets.
+    pub request: Request,
+    /// How often Vault is asked for new versions, and a server for its kernels, give or take a tenth.
     pub interval: Duration,
-    /// A file that is there once the first round went well, and is touched by each one after, also when
-    /// Vault or the server is not to be had
-    #[arg(long, value_name = "FILE")]
+    /// A file that exists once the first round went well, and that each later round touches.
     pub ready_file: Option<PathBuf>,
-    /// What lines on stderr look like
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    /// What lines look like.
     pub log: Format,
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Take these secrets in place of the configured sources: MOUNT/PATH, MOUNT/PATH#FIELD or
-    /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
-    #[arg(long, value_name = "SPEC")]
-    pub secrets: Vec<String>,
-    /// Time for one round of Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Accept a secret of this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    pub allow: Vec<String>,
 }
 
 /// Watches until a signal comes. Lines go to `line`.
 ///
 /// # Errors
 /// What is wrong from the beginning.
-pub fn run(arguments: Watch, line: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn run(order: Order, line: &mut dyn FnMut(&str)) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
-    let outcome = watch(arguments, &parent, line);
+    let outcome = watch(order, &parent, line);
     hardening.undo()?;
     outcome
 }
 
-fn watch(arguments: Watch, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
-    let Watch { selection, interval, ready_file, log, config, secrets, timeout, allow } = arguments;
+fn watch(order: Order, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
+    let Order { selection, request, interval, ready_file, log } = order;
     let interval = interval.max(Duration::from_millis(100));
-    let request = Request { config, secrets, timeout, allow, ..Request::default() };
     let mut vault = Vault::new(&request, parent)?;
     let places = Places::new(&selection, parent)?;
     let mut log = Log::new(log, line);

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use super::super::report::{Report, Status};
 use super::shown;
-use crate::cli::manage::Doctor;
 use crate::config::address::Address;
 use crate::config::credential::path_setting;
 use crate::config::env::Environment;
@@ -21,6 +20,7 @@ use crate::config::plan::{DEFAULT_BUDGET, Login, Plan, Server, login, no_source}
 use crate::config::source::SourceSpec;
 use crate::config::value::Value;
 use crate::error::{Error, Result};
+use crate::launch::Request;
 
 /// What is in force.
 pub(super) struct Configured {
@@ -33,19 +33,19 @@ pub(super) struct Configured {
 }
 
 /// Reads everything, reports it, and works the plan out as far as it goes.
-pub(super) fn look(arguments: &Doctor, parent: &Environment, report: &mut Report) -> Configured {
+pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report) -> Configured {
     report.section("configuration");
     let before = report.count(Status::Failed);
-    let mut layers = vec![flags(arguments, report)];
+    let mut layers = vec![flags(request, report)];
     layers.push(parent.layer_leniently(&mut |problem| {
         report.fail(&problem);
     }));
-    files(&Locations::new(arguments.config.as_deref(), parent), &mut layers, report);
+    files(&Locations::new(request.config.as_deref(), parent), &mut layers, report);
     report.section("settings");
     for key in KEYS {
         setting(key, &layers, report);
     }
-    let layer = merged(layers, &arguments.allow);
+    let layer = merged(layers, &request.allow);
     readable_by_others(&layer, parent, report);
     let server = kept(Server::new(&layer, parent), "vault", report);
     let login = server.as_ref().and_then(|server| kept(login(&layer, parent, &server.address), "auth", report));
@@ -65,14 +65,14 @@ fn kept<T>(outcome: Result<T>, table: &str, report: &mut Report) -> Option<T> {
 }
 
 /// The layer of the command line, as exec's.
-fn flags(arguments: &Doctor, report: &mut Report) -> Layer {
+fn flags(request: &Request, report: &mut Report) -> Layer {
     let mut layer = Layer::default();
-    if let Some(timeout) = arguments.timeout {
+    if let Some(timeout) = request.timeout {
         layer.set("vault.timeout", Value::Duration(timeout), Origin::Flag("--timeout"));
     }
-    if !arguments.secrets.is_empty() {
+    if !request.secrets.is_empty() {
         let mut sources = Vec::new();
-        for spec in &arguments.secrets {
+        for spec in &request.secrets {
             match SourceSpec::from_spec(spec, &Origin::Flag("--secrets")) {
                 Ok(source) => sources.push(source),
                 Err(error) => {

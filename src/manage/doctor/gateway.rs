@@ -6,21 +6,21 @@
 
 use super::super::report::{Report, Status};
 use super::configuration::Configured;
-use crate::cli::manage::Doctor;
 use crate::config::env::Environment;
 use crate::config::layer::{Layer, Origin};
 use crate::config::locations::Locations;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
 use crate::error::{Error, Result};
+use crate::launch::Request;
 
 /// Reports when this works here and would not there.
-pub(super) fn look(arguments: &Doctor, parent: &Environment, configured: &Configured, report: &mut Report) {
+pub(super) fn look(request: &Request, parent: &Environment, configured: &Configured, report: &mut Report) {
     if !configured.whole {
         return;
     }
     report.section("gateways");
-    match scrubbed(arguments, parent) {
+    match scrubbed(request, parent) {
         Ok(()) => {
             report.add(Status::Ok, "the files alone suffice, also where a gateway scrubs the environment");
         }
@@ -33,14 +33,14 @@ pub(super) fn look(arguments: &Doctor, parent: &Environment, configured: &Config
     }
 }
 
-fn scrubbed(arguments: &Doctor, parent: &Environment) -> Result<(), Error> {
+fn scrubbed(request: &Request, parent: &Environment) -> Result<(), Error> {
     let path = parent.entries().iter().filter(|entry| entry.as_bytes().starts_with(b"PATH="));
     let environment = Environment::from_entries(path.cloned());
     let mut flags = Layer::default();
-    if !arguments.secrets.is_empty() {
-        let sources = arguments.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
+    if !request.secrets.is_empty() {
+        let sources = request.secrets.iter().map(|spec| SourceSpec::from_spec(spec, &Origin::Flag("--secrets")));
         flags.set_sources(sources.collect::<Result<_>>()?);
     }
-    let layer = flags.over(Locations::new(arguments.config.as_deref(), &environment).read()?);
+    let layer = flags.over(Locations::new(request.config.as_deref(), &environment).read()?);
     Plan::new(&layer, &environment).map(drop)
 }

@@ -27,12 +27,11 @@ pub(super) fn look(parent: &Environment, report: &mut Report) {
 #[cfg(feature = "wrap")]
 pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
     use crate::kernelspec::KERNEL_JSON;
-    use crate::kernelspec::args::Place;
     use crate::kernelspec::edit::Spec;
-    use crate::kernelspec::find::Search;
+    use crate::kernelspec::find::{Place, Search};
 
     report.section("kernelspecs");
-    let search = Search::new(&Place { user: false, sys_prefix: false, prefix: None }, parent);
+    let search = Search::new(&Place::Usual, parent);
     for found in search.all(parent) {
         let file = found.folder.join(KERNEL_JSON);
         let text = std::fs::read_to_string(&file).unwrap_or_default();

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use super::Outcome;
 use super::report::{Report, Status};
-use crate::cli::manage::Doctor;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::Result;
+use crate::launch::Request;
 use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
@@ -33,21 +33,21 @@ use crate::vault::client::Client;
 ///
 /// # Errors
 /// Only what keeps a report from being made at all.
-pub fn run(arguments: &Doctor) -> Result<Outcome> {
+pub fn run(request: &Request, json: bool) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
-    examine(arguments, &Environment::take())
+    examine(request, json, &Environment::take())
 }
 
 /// As [`run`], in an environment that was taken before.
-pub(super) fn examine(arguments: &Doctor, parent: &Environment) -> Result<Outcome> {
+pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Result<Outcome> {
     let mut report = Report::default();
-    let configured = configuration::look(arguments, parent, &mut report);
+    let configured = configuration::look(request, parent, &mut report);
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
         found = ask_vault(plan, parent, configured.login_works, &mut report)?;
         environment::look(plan, parent, &found, &mut report);
     }
-    gateway::look(arguments, parent, &configured, &mut report);
+    gateway::look(request, parent, &configured, &mut report);
     #[cfg(feature = "wrap")]
     kernels::look_at_kernelspecs(parent, &mut report);
     kernels::look(parent, &mut report);
@@ -56,7 +56,7 @@ pub(super) fn examine(arguments: &Doctor, parent: &Environment) -> Result<Outcom
         1 => "a kernel that is started so gets 1 variable".to_owned(),
         number => format!("a kernel that is started so gets {number} variables"),
     };
-    let text = if arguments.json { report.json(&healthy) } else { report.text(&healthy) };
+    let text = if json { report.json(&healthy) } else { report.text(&healthy) };
     Ok(Outcome { text, code: report.exit_code() })
 }
 

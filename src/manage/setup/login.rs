@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Setup;
 use super::answers::{Answers, Typed, path};
-use crate::cli::manage::Setup as Flags;
+use super::{Flags, Setup};
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result};
 

@@ -8,6 +8,7 @@
 
 mod answers;
 mod ask;
+mod flags;
 mod login;
 mod write;
 
@@ -16,10 +17,10 @@ use std::path::PathBuf;
 
 use self::answers::{Answers, Chosen, path};
 use self::ask::Asked;
+pub use self::flags::Flags;
 use super::Outcome;
 use super::doctor::{ask_vault, examine, sources};
 use super::report::Report;
-use crate::cli::manage::{Doctor, Setup as Flags};
 use crate::config::env::Environment;
 use crate::config::file;
 use crate::config::layer::Origin;
@@ -28,6 +29,7 @@ use crate::config::plan::{Login, Plan, Server, login};
 use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Template;
 use crate::error::{Error, Kind, Result};
+use crate::launch::Request;
 use crate::sys::hardening::Hardening;
 
 /// How far a try goes.
@@ -225,8 +227,8 @@ impl Setup<'_> {
         write::write(&self.output, self.answers.text(true).as_bytes(), 0o644, self.force)?;
         let output = self.output.display().to_string();
         let _ = writeln!(text, "wrote {output}");
-        let doctor = Doctor { config: Some(self.output), ..Doctor::default() };
-        let checked = examine(&doctor, self.parent)?;
+        let request = Request { config: Some(self.output), ..Request::default() };
+        let checked = examine(&request, false, self.parent)?;
         if checked.code == 0 {
             text.push_str(checked.text.lines().last().unwrap_or_default());
             let _ = writeln!(text, "\nnext: jupyter-vault wrap --config {output}");

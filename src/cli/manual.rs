@@ -7,36 +7,33 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
+use super::Cli;
 use crate::error::{Error, Kind, Result};
 
 const NAME: &str = "jupyter-vault";
 
-/// Writes the completion script for `shell`.
-///
-/// # Errors
-/// [`Kind::Os`] when it can't be written.
-pub fn completions(shell: Shell, out: &mut dyn Write) -> Result<()> {
+/// Writes the completion script for `shell` to stdout.
+pub fn completions(shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut visible(), NAME, &mut script);
     // For bash, clap_complete 4.6 writes the name's hyphen in two ways, so that no subcommand is found.
     let script = String::from_utf8_lossy(&script).replace("jupyter__subcmd__vault", "jupyter__vault");
-    out.write_all(script.as_bytes()).map_err(|cause| refused(&cause))
+    io::stdout().write_all(script.as_bytes()).map(|()| 0).map_err(|cause| refused(&cause))
 }
 
-/// Writes the page of the program, or with a folder that of each subcommand too, into files there.
-///
-/// # Errors
-/// [`Kind::Os`] when it can't be written.
-pub fn man(folder: Option<&Path>, out: &mut dyn Write) -> Result<()> {
+/// Writes the program's page to stdout, or with a folder every command's page into files there.
+pub fn man(folder: Option<&Path>) -> Result<u8> {
     let mut whole = visible();
     whole.build();
     let Some(folder) = folder else {
-        return page(whole).and_then(|(_, text)| out.write_all(text.as_bytes())).map_err(|cause| refused(&cause));
+        return page(whole)
+            .and_then(|(_, text)| io::stdout().write_all(text.as_bytes()))
+            .map(|()| 0)
+            .map_err(|cause| refused(&cause));
     };
     let each = whole.get_subcommands().cloned().chain([whole.clone()]);
     let mut each = each.map(|command| page(command).and_then(|(name, text)| std::fs::write(folder.join(name), text)));
-    each.try_for_each(|written| written).map_err(|cause| refused(&cause))
+    each.try_for_each(|written| written).map(|()| 0).map_err(|cause| refused(&cause))
 }
 
 /// A command's page, and its file's name.
