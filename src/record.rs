@@ -7,9 +7,6 @@
 use std::collections::BTreeMap;
 #[cfg(feature = "inject")]
 use std::fs::File;
-use std::fs::Permissions;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "inject")]
 use std::time::Duration;
@@ -19,13 +16,14 @@ use humantime::format_rfc3339_seconds;
 #[cfg(feature = "inject")]
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
-use tempfile::Builder;
 #[cfg(feature = "inject")]
 use tokio::time::{Instant, sleep};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::sys::file::{self, Writers};
-use crate::sys::folder::{is_private, make_private, private};
+#[cfg(feature = "inject")]
+use crate::sys::folder::private;
+use crate::sys::folder::write_private;
 use crate::sys::process::{numbering, own, start_time};
 
 /// How long a record that another injection is about to write is waited for.
@@ -143,30 +141,12 @@ impl Record {
 
     /// Writes it, readable by this user alone, in place of an earlier one.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
-        write_for_us(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
+        write_private(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
         if fastrand::u32(..SWEEPS) == 0 {
             Self::all(runtime).for_each(drop);
         }
         Ok(())
     }
-}
-
-/// Writes `content` to `target`, in a folder of `runtime`, in place of an earlier one; only this user may read it.
-pub(crate) fn write_for_us(runtime: &Path, target: &Path, content: &[u8]) -> Result<()> {
-    let folder = target.parent().unwrap_or(runtime);
-    if !is_private(folder)? {
-        private(runtime)?;
-        make_private(folder)?;
-    }
-    let written = || -> std::io::Result<()> {
-        let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
-        file.write_all(content)?;
-        file.persist(target).map(drop).map_err(|refused| refused.error)
-    };
-    written().map_err(|cause| {
-        let what = format!("the record {} can't be written: {}", target.display(), cause.kind());
-        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
-    })
 }
 
 /// Waits until nobody else is between reading a record in `runtime` and writing it, which takes no time. A
@@ -204,6 +184,8 @@ fn path(runtime: &Path, kernel: &str) -> PathBuf {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn record() -> Record {

@@ -180,12 +180,13 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
 fn a_token_whose_uses_run_out_or_that_ends_on_the_way() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
-    server.policy("errors", "path \"secret/data/errors\" { capabilities = [\"read\"] }");
+    server.put("errors/other", &json!({"B": "1"}));
+    server.policy("errors", "path \"secret/data/errors*\" { capabilities = [\"read\"] }");
     let source = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
     let once = || server.token(&["errors"], &json!({"num_uses": 1}));
     assert_eq!(launch_with(&server.address(), &once(), source, "5", &[]).stdout, b"started\n");
-    launch_with(&server.address(), &once(), &source.repeat(2), "5", &[])
-        .is_error(77, &["ended during this launch", "num_uses"]);
+    let two = format!("{source}{}", source.replace("errors", "errors/other"));
+    launch_with(&server.address(), &once(), &two, "5", &[]).is_error(77, &["ended during this launch", "num_uses"]);
 }
 
 #[test]
@@ -351,9 +352,12 @@ fn a_redirect_from_tls_to_plain_http_is_refused() {
 #[test]
 fn a_rate_limit_of_the_real_server_is_waited_for() {
     let server = Server::start();
-    server.put("errors", &json!({"A": "1"}));
+    let source = |number: u32| {
+        server.put(&format!("errors/{number}"), &json!({"A": "1"}));
+        format!("[[source]]\nkv = \"secret/errors/{number}\"\nversion = 2\n")
+    };
+    let config: String = (0..3).map(source).collect();
     server.must("POST", "sys/quotas/rate-limit/slow", &json!({"path": "secret/", "rate": 1, "interval": "1s"}));
-    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n".repeat(3);
     let start = Instant::now();
     assert_eq!(launch_with(&server.address(), "root", &config, "20", &[]).stdout, b"started\n");
     assert!(start.elapsed() > Duration::from_secs(1), "there was something to wait for");
@@ -438,7 +442,8 @@ fn json_nested_beyond_reason_and_headers_beyond_number() {
 fn one_deadline_holds_for_all_requests_together() {
     let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
     let faults = answering(move |_, number| if number < 3 { Reply::json(200, body) } else { Reply::Hang(Vec::new()) });
-    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n".repeat(6);
+    let source = |number| format!("[[source]]\nkv = \"secret/errors/{number}\"\nversion = 2\n");
+    let config: String = (0..6).map(source).collect();
     let start = Instant::now();
     launch_with(&faults.address(), "root", &config, "1500ms", &[]).is_error(69, &["in time"]);
     assert!(start.elapsed() < Duration::from_secs(4));

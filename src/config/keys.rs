@@ -76,6 +76,7 @@ pub const KEYS: &[Key] = &[
     key("auth.username", Type::Text, &["JUPYTER_VAULT_USERNAME"]),
     key("auth.password_file", Type::Text, &["JUPYTER_VAULT_PASSWORD_FILE"]),
     key("auth.from_request", Type::Bool, &[]),
+    key("auth.refusal_window", Type::Duration, &[]),
     key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
     key("environment.override", Type::Bool, &["JUPYTER_VAULT_OVERRIDE"]),
 ];

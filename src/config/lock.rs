@@ -27,7 +27,7 @@ pub fn merge(layers: Vec<Layer>) -> Result<Layer> {
 fn beneath(mut locked: Layer, open: Layer) -> Result<Layer> {
     let has_login = locked.has_table("auth");
     let has_address = address(&locked).is_some();
-    if has_login && !has_address {
+    if has_credential(&locked) && !has_address {
         let what = "the login of a locked vault.toml has no address to go to";
         return Err(Error::new(Kind::Config, what, "set `address` under [vault] in the same file"));
     }

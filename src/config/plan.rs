@@ -13,6 +13,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The time for all of Vault when none was set: below every front end's start-up time-out.
 pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
+/// How long Vault locks a user for by default.
+const REFUSAL_WINDOW: Duration = Duration::from_secs(15 * 60);
+
 /// What one launch will do.
 #[derive(Debug)]
 pub struct Plan {
@@ -32,6 +35,10 @@ pub struct Plan {
     pub budget: Duration,
     /// Where a source's file form puts its files.
     pub runtime_dir: PathBuf,
+    /// How long a refused login is not sent again by itself.
+    pub refusal_window: Duration,
+    /// Whether a user asks for this login now, and no timer or restart.
+    pub by_user: bool,
     /// Whether `KERNEL_*` variables may fill a path: only with credentials of the same request.
     pub from_request: bool,
 }
@@ -56,6 +63,8 @@ impl Plan {
             override_inherited: layer.flag("environment.override").unwrap_or(true),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
+            refusal_window: layer.duration("auth.refusal_window").unwrap_or(REFUSAL_WINDOW),
+            by_user: false,
             from_request: from_request(layer),
         }
     }

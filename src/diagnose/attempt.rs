@@ -24,8 +24,8 @@ pub struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Starts one; it goes on while [`Attempt::outcome`] is waited for.
-    pub fn start(launch: &'a Launch<'a>) -> Self {
+    /// Starts one, for a cell or by itself; it goes on while [`Attempt::outcome`] is waited for.
+    pub fn start(launch: &'a Launch<'a>, by_user: bool) -> Self {
         let (stop, stopped) = oneshot::channel();
         let work = Box::pin(async move {
             let stopped = async {
@@ -34,7 +34,7 @@ impl<'a> Attempt<'a> {
                 }
             };
             // What a retry could not revoke, the first line of the log or the next retry tells of.
-            launch.attempt_until(stopped, &mut |_| {}).await
+            launch.attempt_until(stopped, by_user, &mut |_| {}).await
         });
         Self { work, stop: Some(stop), begun: Instant::now() }
     }

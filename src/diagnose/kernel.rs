@@ -125,7 +125,7 @@ impl<'a> Kernel<'a> {
         let mut attempt: Option<Attempt<'_>> = None;
         loop {
             if !self.running.is_empty() && attempt.is_none() {
-                attempt = Some(Attempt::start(launch));
+                attempt = Some(Attempt::start(launch, true));
             }
             let next = pace.next();
             let deaf = self.next_is_deaf_until().filter(|_| !self.is_busy());
@@ -141,7 +141,7 @@ impl<'a> Kernel<'a> {
                     Step::Continue
                 }
                 () = unconstrained(until(next)), if attempt.is_none() => {
-                    attempt = Some(Attempt::start(launch));
+                    attempt = Some(Attempt::start(launch, false));
                     Step::Continue
                 }
                 () = &mut unused, if !self.used => Step::Guard(Why::NobodyCame),

@@ -91,7 +91,7 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
 }
 
 fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
-    let plan = launch::plan(&job.request, parent)?;
+    let plan = Plan { by_user: true, ..launch::plan(&job.request, parent)? };
     let places = Places::new(&job.selection, parent)?;
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::info::KernelInfo;
 use super::target::{Target, Way};
 use crate::error::Result;
-use crate::record::{LARGEST, Variable, write_for_us};
+use crate::record::{LARGEST, Variable};
 use crate::sys::file::{self, Writers};
+use crate::sys::folder::write_private;
 
 /// How long one is kept that nobody writes anew.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -52,7 +53,7 @@ pub(super) fn keep(
     let place = place(target);
     let path = path(runtime, &place, &target.id);
     let known = Remembered { place, kernel: target.id.clone(), session, variables: variables.clone() };
-    write_for_us(runtime, &path, &serde_json::to_vec(&known).unwrap_or_default())?;
+    write_private(runtime, &path, &serde_json::to_vec(&known).unwrap_or_default())?;
     forget_the_old(&folder(runtime));
     Ok(())
 }

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::given::Given;
-use super::source;
+use super::{refusal, source};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -67,7 +67,7 @@ pub async fn fetch_until<T>(
     let mut leased = false;
     let outcome = {
         let reading = async {
-            session = Some(auth::login(&mut client, &plan.login).await?);
+            session = Some(refusal::login(&mut client, plan).await?);
             source::read_all(plan, parent, &client, session.as_mut(), &mut leased, report).await
         };
         futures_util::pin_mut!(reading, stop);

@@ -4,6 +4,7 @@
 //! writes the answer down.
 
 use super::fetch::REVOKE;
+use super::refusal;
 use super::source::{Reader, known};
 use crate::config::env::Environment;
 use crate::config::login::Login;
@@ -49,7 +50,7 @@ fn told(trouble: Error) -> Looked {
 
 async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
     let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
-    let mut session = auth::login(&mut client, &plan.login).await?;
+    let mut session = refusal::login(&mut client, plan).await?;
     let looked = look_up(plan, parent, &client, &mut session).await;
     if session.revocable {
         // It would end by itself; nothing depends on it.

@@ -15,6 +15,7 @@ pub(crate) mod given;
 #[cfg(feature = "wrap")]
 pub(crate) mod look_up;
 pub(crate) mod naming;
+pub(crate) mod refusal;
 #[cfg(feature = "inject")]
 mod remember;
 pub(crate) mod source;
@@ -168,13 +169,15 @@ impl<'a> Launch<'a> {
     }
 
     /// As [`Launch::attempt`], on a runtime that is there, and until `stop` at most: then its output is
-    /// the error. What is refused is not asked again within it; the caller tries again.
+    /// the error. What is refused is not asked again within it; the caller tries again. `by_user`: a
+    /// cell asks for it, and no timer.
     ///
     /// # Errors
     /// The output of `stop`, if that came first.
     pub async fn attempt_until<T>(
         &self,
         stop: impl Future<Output = T>,
+        by_user: bool,
         report: &mut dyn FnMut(&Error),
     ) -> Result<Result<Ready>, T> {
         let prepared = self.command().and_then(|command| Ok((command, self.plan()?)));
@@ -183,6 +186,7 @@ impl<'a> Launch<'a> {
             Err(error) => return Ok(Err(error)),
         };
         plan.server.max_retries = Some(0);
+        plan.by_user = by_user;
         let given = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
             Ok(given) => given,
             Err(error) => return Ok(Err(error)),

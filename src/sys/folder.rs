@@ -1,9 +1,11 @@
 //! A folder that only this user may enter: records and secrets' files lie there.
 
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::fs::{DirBuilder, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 
@@ -48,4 +50,22 @@ pub fn trouble(folder: &Path, what: &str) -> Error {
         format!("the folder for secrets' files, {}, {what}", folder.display()),
         "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder of this user's own, with room in it",
     )
+}
+
+/// Writes `content` to `target`, in a folder of `runtime`, in place of an earlier one; only this user may read it.
+pub fn write_private(runtime: &Path, target: &Path, content: &[u8]) -> Result<()> {
+    let folder = target.parent().unwrap_or(runtime);
+    if !is_private(folder)? {
+        private(runtime)?;
+        make_private(folder)?;
+    }
+    let written = || -> std::io::Result<()> {
+        let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+        file.write_all(content)?;
+        file.persist(target).map(drop).map_err(|refused| refused.error)
+    };
+    written().map_err(|cause| {
+        let what = format!("the file {} can't be written: {}", target.display(), cause.kind());
+        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
+    })
 }

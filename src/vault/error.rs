@@ -150,7 +150,8 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
         (400 | 401 | 403 | 412, Asked::Login(mount)) => new(
             Kind::LoginRefused,
             format!("Vault at {address} refused the login at auth/{mount}"),
-            "check the role and the credentials under [auth], that they have not expired, and the mount",
+            "check the role and the credentials under [auth], that they have not expired, and the mount; after several refusals \
+             Vault may have locked the user (by default for 15 minutes): an operator sees it in sys/locked-users",
         ),
         (404 | 405, Asked::Login(mount)) => new(
             Kind::MountMissing,

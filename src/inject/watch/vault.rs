@@ -15,6 +15,7 @@ use crate::config::plan::Plan;
 use crate::error::{Kind, Result};
 use crate::launch::fetch::{self, REVOKE};
 use crate::launch::given::Given;
+use crate::launch::refusal;
 use crate::launch::versions::{Digester, Seen, look};
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
@@ -120,7 +121,7 @@ impl<'a> Vault<'a> {
         let plan = launch::plan(self.request, self.parent)?;
         let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
         holding.set(plan.login.is_ours().then(|| Instant::now() + plan.budget));
-        let session = auth::login(&mut client, &plan.login).await;
+        let session = refusal::login(&mut client, &plan).await;
         holding.set(None);
         self.plan = plan;
         let open = self.open.insert(Open { client, session: session?, leased: Cell::new(false) });

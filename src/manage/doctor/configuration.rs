@@ -66,7 +66,10 @@ pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report)
     }
     Configured {
         login_works: login.is_some(),
-        plan: server.map(|server| Plan::with(&layer, parent, server, login.unwrap_or(Login::Agent))),
+        plan: server.map(|server| {
+            let plan = Plan::with(&layer, parent, server, login.unwrap_or(Login::Agent));
+            Plan { by_user: true, ..plan }
+        }),
         whole: report.count(Status::Failed) == before,
     }
 }

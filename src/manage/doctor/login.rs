@@ -13,6 +13,7 @@ use crate::config::credential::Credential;
 use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
+use crate::launch::refusal;
 use crate::vault::auth::{self, About, Identity, Session};
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
@@ -34,7 +35,7 @@ pub(super) async fn look(
         return None;
     }
     let start = Instant::now();
-    let outcome = match auth::login(client, &plan.login).await {
+    let outcome = match refusal::login(client, plan).await {
         Ok(new) => {
             let new = session.insert(new);
             match (new.identity.take(), new.about.take()) {

@@ -7,6 +7,7 @@ use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result};
 use crate::launch::fetch::{REVOKE, ending, runtime};
+use crate::launch::refusal;
 use crate::launch::source::Reader;
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
@@ -48,12 +49,13 @@ pub(super) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) 
         allow: common.allow.clone(),
         ..Request::default()
     };
-    let plan = launch::plan(&request, &environment)?;
+    let mut plan = launch::plan(&request, &environment)?;
+    plan.by_user = true;
     let runtime = runtime()?;
     let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(async {
         let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
-        let session = auth::login(&mut client, &plan.login).await?;
+        let session = refusal::login(&mut client, &plan).await?;
         let outcome = {
             let working = async {
                 let identity = match session.identity.clone() {

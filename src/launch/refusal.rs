@@ -1,0 +1,239 @@
+//! A refused login is not sent again by itself, by no process of its user.
+//!
+//! Vault locks a user after five refusals, a company's directory often after three: then mail and laptop are
+//! locked too. A restart, a watching sidecar or thirty cells that run without stopping would each send the wrong
+//! password once more. So what became of a login is kept in the runtime folder, for its user alone: which login,
+//! when, how often, and a keyed digest of the credential, never the credential. A changed credential is tried at
+//! once. What a user does (a cell, `doctor`, a command) is let through once a minute and twice in the window.
+//!
+//! Many launches begin at once, before any refusal is known. So a login that was not accepted lately is sent
+//! under a lock: the first of forty finds out, and the others read it.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::{Flock, FlockArg};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use crate::config::login::Login;
+use crate::config::plan::Plan;
+use crate::error::{Error, Kind, Result};
+use crate::sys::file::{self, Writers};
+use crate::sys::folder::{private, write_private};
+use crate::vault::auth::{self, Session};
+use crate::vault::client::Client;
+
+/// How long an accepted login is sent without the lock.
+const FRESH: Duration = Duration::from_secs(60);
+/// The least time between two tries of a user.
+const APART: Duration = Duration::from_secs(60);
+/// How many tries of a user are let through in the window.
+const TRIES: usize = 2;
+const PAUSE: Duration = Duration::from_millis(5);
+/// The largest file taken, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// What became of a login; times in seconds since 1970.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+struct Outcome {
+    /// What the digest is made with, in hexadecimal.
+    key: String,
+    /// The digest of the credential.
+    digest: String,
+    /// Whether it was accepted last.
+    accepted: bool,
+    /// The last time that it was sent.
+    last: u64,
+    /// The first refusal in a row.
+    since: u64,
+    /// How many there were in a row.
+    refusals: u32,
+    /// A user's own tries since then.
+    tries: Vec<u64>,
+}
+
+/// Logs in by the plan, unless this very credential was refused and is not due again.
+pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Session> {
+    let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
+    let known = kept.read();
+    if kept.is_fresh(known.as_ref()) {
+        let session = auth::login(client, &plan.login).await;
+        if session.as_ref().is_err_and(|error| error.kind() == Kind::LoginRefused) {
+            kept.refused(known);
+        }
+        return session;
+    }
+    let _lock = kept.lock(plan.budget).await;
+    let mut known = kept.read();
+    if kept.is_fresh(known.as_ref()) {
+        return auth::login(client, &plan.login).await;
+    }
+    if let Some(outcome) = known.as_mut().filter(|outcome| !outcome.accepted && kept.is_same(outcome)) {
+        kept.allow(outcome, plan)?;
+    }
+    let session = auth::login(client, &plan.login).await;
+    match &session {
+        Ok(_) => kept.accepted(),
+        Err(error) if error.kind() == Kind::LoginRefused => kept.refused(known),
+        Err(_) => {}
+    }
+    session
+}
+
+/// Where the outcome of one login is kept.
+struct Kept<'a> {
+    folder: PathBuf,
+    file: PathBuf,
+    who: String,
+    credential: Vec<&'a [u8]>,
+}
+
+impl<'a> Kept<'a> {
+    /// `None` for a login that no tries lock: a token, an agent, a certificate, a wrapped token.
+    fn of(plan: &'a Plan) -> Option<Self> {
+        let (mount, user, who, credential) = match &plan.login {
+            Login::Password { mount, username, password } => {
+                (mount, username.as_str(), format!("{username} at auth/{mount}"), vec![password.value.expose()])
+            }
+            Login::AppRole { mount, role_id, secret_id, .. } => {
+                let secret = secret_id.as_ref().map_or(&b""[..], |secret| secret.value.expose());
+                let who = format!("an AppRole at auth/{mount}");
+                (mount, role_id.value.expose_text().unwrap_or_default(), who, vec![role_id.value.expose(), secret])
+            }
+            Login::Jwt { mount, role, jwt, .. } => {
+                let role = role.as_deref().unwrap_or("the usual role");
+                (mount, role, format!("{role} at auth/{mount}"), vec![jwt.value.expose()])
+            }
+            Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Wrapped(_) => return None,
+        };
+        let mut name = DefaultHasher::new();
+        (plan.server.address.to_string(), &plan.server.namespace, mount, user).hash(&mut name);
+        let folder = plan.runtime_dir.join("logins");
+        let file = folder.join(format!("{:016x}.json", name.finish()));
+        Some(Self { folder, file, who, credential })
+    }
+
+    fn read(&self) -> Option<Outcome> {
+        serde_json::from_slice(&file::read(&self.file, LARGEST, Writers::UsOrRoot).ok()?).ok()
+    }
+
+    /// Whether this credential was accepted a moment ago.
+    fn is_fresh(&self, known: Option<&Outcome>) -> bool {
+        known.is_some_and(|known| {
+            known.accepted && seconds().saturating_sub(known.last) < FRESH.as_secs() && self.is_same(known)
+        })
+    }
+
+    fn digest(&self, key: &str) -> String {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()));
+        for part in &self.credential {
+            context.update(&part.len().to_le_bytes());
+            context.update(part);
+        }
+        let mut digest = String::new();
+        for byte in context.sign().as_ref() {
+            let _ = write!(digest, "{byte:02x}");
+        }
+        digest
+    }
+
+    fn is_same(&self, known: &Outcome) -> bool {
+        self.digest(&known.key) == known.digest
+    }
+
+    /// Lets a try through that is due, and says of any other when it is.
+    fn allow(&self, known: &mut Outcome, plan: &Plan) -> Result<()> {
+        let (now, window) = (seconds(), plan.refusal_window.as_secs());
+        let end = known.since.max(known.last.saturating_sub(window)) + window;
+        if now >= known.last + window {
+            known.since = now;
+            known.tries.clear();
+            return Ok(());
+        }
+        known.tries.retain(|tried| tried + window > now);
+        let is_due = known.tries.last().is_none_or(|last| last + APART.as_secs() <= now) && known.tries.len() < TRIES;
+        if plan.by_user && is_due {
+            known.tries.push(now);
+            return Ok(());
+        }
+        let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
+        let what = format!(
+            "Vault has refused the login of {} {times} since {}: it is not sent again now",
+            self.who,
+            clock(known.since)
+        );
+        let advice = format!(
+            "correct the credential, and it is tried at once; else from {} on. Vault may have locked the user (by default \
+             for 15 minutes after 5 refusals): an operator sees it in sys/locked-users",
+            clock(end.max(known.last + window))
+        );
+        Err(Error::new(Kind::LoginRefused, what, advice))
+    }
+
+    fn accepted(&self) {
+        let key = new_key();
+        let outcome = Outcome { digest: self.digest(&key), key, accepted: true, last: seconds(), ..Outcome::default() };
+        self.write(&outcome);
+    }
+
+    fn refused(&self, known: Option<Outcome>) {
+        let now = seconds();
+        let mut outcome = known.filter(|known| !known.accepted && self.is_same(known)).unwrap_or_else(|| {
+            let key = new_key();
+            Outcome { digest: self.digest(&key), key, since: now, ..Outcome::default() }
+        });
+        outcome.accepted = false;
+        outcome.refusals += 1;
+        outcome.last = now;
+        self.write(&outcome);
+    }
+
+    /// No login fails because its outcome can't be kept.
+    fn write(&self, outcome: &Outcome) {
+        let runtime = self.folder.parent().unwrap_or(&self.folder);
+        let _ = write_private(runtime, &self.file, &serde_json::to_vec(outcome).unwrap_or_default());
+    }
+
+    /// Waits for the lock, for `limit` at most; without a folder of this user's own there is none.
+    async fn lock(&self, limit: Duration) -> Option<Flock<File>> {
+        private(self.folder.parent()?).ok()?;
+        private(&self.folder).ok()?;
+        let path = self.file.with_extension("lock");
+        let end = Instant::now() + limit;
+        let mut file = open(&path)?;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => return Some(locked),
+                Err(_) if Instant::now() > end => return None,
+                Err((back, _)) => file = back,
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+fn open(path: &Path) -> Option<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).ok()
+}
+
+/// A new key for digests.
+fn new_key() -> String {
+    format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..))
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// A time of day as people read it, in UTC.
+fn clock(seconds: u64) -> String {
+    let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
+    whole.get(11..16).map_or(whole.clone(), |time| format!("{time} UTC"))
+}

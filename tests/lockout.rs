@@ -1,0 +1,183 @@
+//! A refused login locks no one out: how often one is sent, counted on the way to a real OpenBao.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "diagnose", feature = "inject", feature = "manage", target_os = "linux"))]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::faults::{Faults, relay_to};
+use support::front_end::{FrontEnd, ipykernel, kernelspec};
+use support::launcher::{Outcome, Scratch, finish, run};
+use support::openbao::Server;
+
+/// A user `ada` whose password file is wrong, and a relay that counts.
+struct Site {
+    scratch: Scratch,
+    relay: Faults,
+    config: PathBuf,
+}
+
+impl Site {
+    fn new(mount: &str, more: &str) -> Self {
+        let server = Server::shared();
+        server.enable_auth("userpass", mount);
+        server.policy("lockout", "path \"secret/data/lockout\" { capabilities = [\"read\"] }");
+        // The server's own lockout would hide what is counted.
+        server.must(
+            "POST",
+            &format!("sys/auth/{mount}/tune"),
+            &json!({"user_lockout_config": {"lockout_disable": true}}),
+        );
+        server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "right", "policies": "lockout"}));
+        server.put("lockout", &json!({"KEY": "canary"}));
+        let relay = Faults::start(relay_to(server.port()));
+        let scratch = Scratch::new();
+        scratch.file("password", "wrong");
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nmount = \"{mount}\"\nusername = \"ada\"\n\
+             password_file = {:?}\n{more}[[source]]\nkv = \"secret/lockout\"\nversion = 2\n",
+            relay.address(),
+            scratch.path("password")
+        );
+        let config = scratch.file("config/vault.toml", text);
+        Self { scratch, relay, config }
+    }
+
+    /// How many logins reached Vault.
+    fn logins(&self) -> usize {
+        self.relay.seen().iter().filter(|seen| seen.path.contains("/login/")).count()
+    }
+
+    fn exec(&self) -> std::process::Command {
+        let mut command = self.scratch.launcher();
+        command.args(["exec", "--", "/usr/bin/env", "-0"]);
+        command
+    }
+
+    fn launch(&self) -> Outcome {
+        run(&mut self.exec())
+    }
+
+    fn front_end(&self) -> FrontEnd {
+        let command = ipykernel();
+        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        kernelspec(&self.scratch, &std::fs::read_to_string(&self.config).unwrap(), &[], &command);
+        FrontEnd::new(&self.scratch)
+    }
+}
+
+#[test]
+fn a_start_after_a_refusal_sends_nothing_and_says_since_when_and_until_when() {
+    let site = Site::new("lock-starts", "");
+    site.launch().is_error(77, &["refused the login at auth/lock-starts", "sys/locked-users"]);
+    for _ in 0..5 {
+        site.launch()
+            .is_error(77, &["has refused the login of ada at auth/lock-starts once since", "correct the credential"]);
+    }
+    assert_eq!(site.logins(), 1);
+    let kept = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/logins")).unwrap();
+    for file in kept {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("wrong"), "{text}");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // A changed credential is tried at once.
+    site.scratch.file("password", "right");
+    assert_eq!(site.launch().environment()["KEY"], "canary");
+    assert_eq!(site.logins(), 2);
+}
+
+#[test]
+fn thirty_cells_and_five_restarts_send_a_refused_login_three_times_at_most() {
+    let site = Site::new("lock-cells", "");
+    let mut front_end = site.front_end();
+    front_end.start(json!({}));
+    assert_eq!(site.logins(), 1);
+    for _ in 0..30 {
+        let cell = front_end.cell("1");
+        assert_eq!(cell.status(), "error", "{cell:?}");
+    }
+    assert_eq!(site.logins(), 2, "a cell is let through once a minute");
+    for _ in 0..5 {
+        front_end.ask("restart", json!({"now": false}));
+        front_end.ask("ready", json!({}));
+    }
+    assert_eq!(site.logins(), 2);
+    // The password in the file is corrected: the next cell heals.
+    site.scratch.file("password", "right");
+    let begun = Instant::now();
+    while front_end.cell("import os; print(len(os.environ['KEY']))").printed() != "6" {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+    assert_eq!(site.logins(), 3);
+}
+
+#[test]
+fn forty_at_once_send_a_refused_login_once() {
+    let site = Site::new("lock-crowd", "");
+    let children: Vec<_> = (0..40)
+        .map(|_| {
+            let mut command = site.exec();
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        assert_eq!(finish(child).code(), Some(77));
+    }
+    assert_eq!(site.logins(), 1);
+    // Forty with the right one all get through.
+    site.scratch.file("password", "right");
+    let children: Vec<_> = (0..40)
+        .map(|_| {
+            let mut command = site.exec();
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in children {
+        assert_eq!(finish(child).environment()["KEY"], "canary");
+    }
+    assert_eq!(site.logins(), 41);
+}
+
+#[test]
+fn doctor_and_a_sidecar_know_of_the_refusal_too() {
+    let site = Site::new("lock-others", "");
+    site.launch().is_error(77, &["refused the login"]);
+    let mut watch = site.scratch.launcher();
+    run(watch.args(["watch", "--interval", "1"])).is_error(77, &["it is not sent again now"]);
+    assert_eq!(site.logins(), 1);
+    for _ in 0..4 {
+        let mut doctor = site.scratch.launcher();
+        assert_eq!(run(doctor.arg("doctor")).code(), Some(77));
+    }
+    assert_eq!(site.logins(), 2, "a user's own try is let through once a minute");
+}
+
+#[test]
+fn after_the_window_a_refused_login_is_sent_again() {
+    let site = Site::new("lock-window", "refusal_window = \"1s\"\n");
+    site.launch().is_error(77, &["refused the login"]);
+    let end = Instant::now() + Duration::from_secs(30);
+    while site.logins() == 1 && Instant::now() < end {
+        site.launch();
+    }
+    assert_eq!(site.logins(), 2);
+}
