@@ -368,3 +368,44 @@ fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     signal(kernel.pid, Signal::SIGCONT);
     is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
 }
+
+/// Runs `code`, which changes how the kernel answers, and waits until it has.
+fn changes(kernel: &mut Running, code: &str) {
+    let done = kernel.scratch.path("changed");
+    kernel.begin(&format!("{code}\nopen({done:?}, 'w').close()"));
+    eventually("the kernel has changed", || done.exists());
+}
+
+#[test]
+fn a_kernel_that_says_what_it_is_and_nothing_more_is_left_when_the_wait_is_over() {
+    let mut kernel = running();
+    let code = "kernel = get_ipython().kernel\nasync def nothing(*given): pass\nkernel.shell_handlers['execute_request'] = nothing\nsend = kernel.session.send\ndef little(socket, kind, *given, **more):\n    kind_of = kind if isinstance(kind, str) else kind['header']['msg_type']\n    if kind_of == 'kernel_info_reply': return send(socket, kind, *given, **more)\nkernel.session.send = little";
+    changes(&mut kernel, code);
+    // Its process is found by its own file alone; by the other one, the kernel is asked what it is.
+    let other = changed(&kernel, |_| ());
+    for file in [kernel.file.clone(), other] {
+        let mut outcome = inject_into(&kernel, &file, &["--wait", "1"]);
+        let said =
+            outcome.stderr.split("did not answer within ").nth(1).or(outcome.stderr.split("was busy for ").nth(1));
+        let seconds = said.and_then(|rest| rest.split(' ').next()).and_then(|number| number.parse().ok());
+        assert!(seconds.is_some_and(|seconds: u64| seconds < 5), "{}", outcome.stderr);
+        outcome.stderr.clear();
+        assert!(matches!(outcome.code(), Some(80 | 81)), "{:?}", outcome.code());
+    }
+}
+
+#[test]
+fn a_question_that_is_not_the_codes_gets_no_value_though_it_is_signed() {
+    for prompt in ["[not a list", "Password: "] {
+        let mut kernel = running();
+        let got = kernel.scratch.path("got");
+        let code = format!(
+            "session = get_ipython().kernel.session\nsend, recv = session.send, session.recv\ndef other(socket, kind, content=None, *given, **more):\n    if kind == 'input_request': content = dict(content, prompt={prompt:?})\n    return send(socket, kind, content, *given, **more)\nsession.send = other\ndef seen(*given, **more):\n    ident, reply = recv(*given, **more)\n    if reply and reply['header']['msg_type'] == 'input_reply': open({got:?}, 'a').write(str(reply['content']))\n    return ident, reply\nsession.recv = seen"
+        );
+        changes(&mut kernel, &code);
+        is_error(run(&mut inject(&kernel, &[])), 82, &["no value was sent"]);
+        let got = std::fs::read_to_string(got).unwrap_or_default();
+        assert!(!got.contains("canary"), "{prompt}: {got}");
+        assert_eq!(kernel.front_end.cell(LOOK).printed(), "None", "{prompt}");
+    }
+}

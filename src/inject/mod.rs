@@ -156,11 +156,11 @@ pub async fn inject(
     let (mut begin, mut grace) = if options.unasked { (BEGIN_UNASKED, GRACE_UNASKED) } else { (BEGIN, GRACE) };
     let mut patience = Wait::until(end, progress);
     loop {
-        let now = SystemTime::now();
-        change.until = whole_second(now + begin);
+        let (now, left) = (SystemTime::now(), end.saturating_duration_since(Instant::now()));
+        change.until = whole_second(now + begin.min(left));
         let begin_until = Instant::now() + change.until.duration_since(now).unwrap_or(begin);
         options.holding.set(Some(begin_until + GRACE_WHEN_STOPPED));
-        patience.extend(begin_until + grace);
+        patience.let_ask_until(begin_until + grace);
         let taken = match (expression, way) {
             (Some(code), _) => {
                 let code = Code::Expression(code(&change));

@@ -16,7 +16,6 @@ use super::code::Change;
 use super::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
-use crate::kernel::endpoint::Channel;
 use crate::launch::files::one_shot;
 use crate::secret::{SecretSet, SecretValue};
 
@@ -52,7 +51,7 @@ pub(super) async fn attempt(
         Error::new(Kind::KernelCannot, what, "set JUPYTER_RUNTIME_DIR to another folder")
     })?;
     let beside = Beside::of(path);
-    let id = link.send(Channel::Shell, "execute_request", None, &request(&code(path, change), &json!({}))).await?;
+    let id = patience.execute(link, &request(&code(path, change), &json!({}))).await?;
     let mut replies = |message: &crate::kernel::message::Arrived| message.is("execute_reply", &id);
     let mut reply = patience.next(link, &mut replies).await?;
     if reply.is_none() && !file.exists() {

@@ -26,6 +26,8 @@ const ANSWERED: Duration = Duration::from_secs(7);
 const DONE: &str = "done";
 /// The class of the error of an expression that nobody has answered.
 const UNHEARD: &str = "TimeoutError";
+/// The longest class of an error, in bytes.
+const LONGEST_CLASS: usize = 200;
 
 /// What is sent.
 pub(super) enum Code {
@@ -53,6 +55,49 @@ impl Code {
     }
 }
 
+/// What the code says by a question.
+enum Prompt {
+    /// It asks for the values, except for the names that it keeps: a JSON list.
+    Names(Vec<String>),
+    /// All is set.
+    Done,
+    /// Its questions went unanswered until it gave up.
+    Unheard,
+    /// It failed: the class of the error.
+    Failed(String),
+    /// Nothing that our code says. No value goes to such a question, whoever signed it.
+    Strange,
+}
+
+impl Prompt {
+    fn of(message: &Arrived) -> Self {
+        let is_class = |text: &str| {
+            !text.is_empty()
+                && text.len() <= LONGEST_CLASS
+                && text.chars().all(|c| c.is_alphanumeric() || "_.:".contains(c))
+        };
+        match message.content["prompt"].as_str() {
+            Some(DONE) => Self::Done,
+            Some(UNHEARD) => Self::Unheard,
+            Some(class) if is_class(class) => Self::Failed(class.to_owned()),
+            Some(list) => serde_json::from_str(list).map_or(Self::Strange, Self::Names),
+            None => Self::Strange,
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Failed(class) => failed(&class),
+            Self::Unheard => failed(UNHEARD),
+            Self::Names(_) | Self::Done | Self::Strange => Error::new(
+                Kind::KernelFailed,
+                "the kernel's question is not the one that the code asks, so no value was sent",
+                "restart the kernel; if it asks so again, report its name and version",
+            ),
+        }
+    }
+}
+
 /// Sends the code once, and answers what it asks.
 pub(super) async fn attempt(
     link: &mut Link,
@@ -67,7 +112,7 @@ pub(super) async fn attempt(
         link.open(Channel::Stdin).await?;
     }
     let sent = Instant::now();
-    let id = link.send(Channel::Shell, "execute_request", None, &code.request()).await?;
+    let id = patience.execute(link, &code.request()).await?;
     link.open(Channel::Stdin).await?;
     let mut concerns = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
     let mut kept = None;
@@ -83,26 +128,25 @@ pub(super) async fn attempt(
             }
             continue;
         }
-        match (message.content["prompt"].as_str().unwrap_or_default(), kept.take()) {
-            (DONE, Some(kept)) => return Ok(Taken::All { kept }),
-            (UNHEARD, None) => return Ok(Taken::Late),
-            (question, None) if question.starts_with('[') => {
-                // One who was stopped meanwhile comes too late: whoever asks next must not get it.
+        match (Prompt::of(&message), kept.take()) {
+            (Prompt::Done, Some(kept)) => return Ok(Taken::All { kept }),
+            (Prompt::Unheard, None) => return Ok(Taken::Late),
+            (Prompt::Names(names), None) => {
+                // After a stop in between it is too late: the next question may be another client's.
                 if asks_once || sent.elapsed() < ANSWERED {
-                    let names: Vec<String> = serde_json::from_str(question).unwrap_or_default();
                     let answer = json!({"value": answer(wanted, &names)});
                     link.send(Channel::Stdin, "input_reply", Some(&message), &answer).await?;
                     patience.extend(Instant::now() + ANSWER);
                     kept = Some(names);
                 }
             }
-            (question, answered) if question.starts_with('[') => kept = answered,
-            (class, _) => {
+            (Prompt::Names(_), answered) => kept = answered,
+            (prompt, _) => {
                 if asks_once {
                     link.send(Channel::Stdin, "input_reply", Some(&message), &json!({"value": ""})).await?;
                     patience.next(link, &mut |message| message.is("execute_reply", &id)).await?;
                 }
-                return Err(failed(class));
+                return Err(prompt.into_error());
             }
         }
     }

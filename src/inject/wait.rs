@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,17 @@ pub(super) struct Wait<'a> {
     on_control: bool,
     /// The kernel does something for another client.
     for_others: bool,
+    /// Code that may still ask after `end`, if it has begun.
+    code: Option<Code>,
+}
+
+/// Code that was sent.
+struct Code {
+    id: String,
+    /// Until when its question may be on its way.
+    until: Instant,
+    /// Whether the kernel was seen to begin it, or nobody looked.
+    may_run: bool,
 }
 
 impl<'a> Wait<'a> {
@@ -40,12 +52,41 @@ impl<'a> Wait<'a> {
     pub(super) fn until(end: Instant, progress: &'a mut dyn FnMut(&str)) -> Self {
         let now = Instant::now();
         let (look, tell) = (Some(now + QUIET), now + PROGRESS);
-        Self { progress, began: now, end, look, tell, on_control: false, for_others: false }
+        Self { progress, began: now, end, look, tell, on_control: false, for_others: false, code: None }
     }
 
     /// Waits until `end` at least.
     pub(super) fn extend(&mut self, end: Instant) {
         self.end = self.end.max(end);
+    }
+
+    /// Lets code that has begun in time ask until `end`, though the wait be over: else the kernel would wait for
+    /// an answer that does not come. Code that has not begun is not waited for.
+    pub(super) fn let_ask_until(&mut self, end: Instant) {
+        self.code = Some(Code { id: String::new(), until: end, may_run: true });
+    }
+
+    /// Sends a request to execute code; gives its id. Where the wait may be over before the code's question
+    /// comes, the kernel's status is listened to beforehand: it tells whether the code has begun.
+    pub(super) async fn execute(&mut self, link: &mut Link, content: &Value) -> Result<String> {
+        let is_short = self.code.as_ref().is_some_and(|code| code.until > self.end);
+        if is_short {
+            link.open(Channel::IoPub).await?;
+        }
+        let id = link.send(Channel::Shell, "execute_request", None, content).await?;
+        if let Some(code) = &mut self.code {
+            code.id.clone_from(&id);
+            code.may_run = false;
+        }
+        Ok(id)
+    }
+
+    /// When the wait is over.
+    fn over(&self, link: &Link) -> Instant {
+        match &self.code {
+            Some(code) if code.may_run || link.is_flooded() => self.end.max(code.until),
+            _ => self.end,
+        }
     }
 
     /// The next message that is `wanted`; `None` at the end. Others are passed over.
@@ -57,7 +98,8 @@ impl<'a> Wait<'a> {
         loop {
             // Time is looked at first: in a flood there is always a next message.
             let now = Instant::now();
-            if now >= self.end {
+            let end = self.over(link);
+            if now >= end {
                 return Ok(None);
             }
             if self.look.is_some_and(|look| look <= now) {
@@ -67,7 +109,7 @@ impl<'a> Wait<'a> {
             if self.tell <= now {
                 self.tell();
             }
-            let event = self.look.unwrap_or(self.tell).min(self.tell).min(self.end);
+            let event = self.look.unwrap_or(self.tell).min(self.tell).min(end);
             let Ok(message) = timeout_at(event, link.next()).await else { continue };
             let message = message?;
             self.learn(link, &message);
@@ -81,11 +123,15 @@ impl<'a> Wait<'a> {
         match message.channel {
             Channel::Control => self.on_control = true,
             Channel::IoPub => {
-                let parent = message.parent.as_ref();
-                if parent.is_some_and(|parent| parent.session != link.session_id()) {
+                let Some(parent) = &message.parent else { return };
+                if parent.session != link.session_id() {
                     self.for_others = true;
                     // That is all there is to learn, and it may be a flood.
-                    link.leave_iopub();
+                    if self.code.as_ref().is_none_or(|code| code.may_run || code.until <= self.end) {
+                        link.leave_iopub();
+                    }
+                } else if let Some(code) = self.code.as_mut().filter(|code| code.id == parent.msg_id) {
+                    code.may_run = true;
                 }
             }
             _ => {}
@@ -103,6 +149,7 @@ impl<'a> Wait<'a> {
     pub(super) async fn verdict(&mut self, link: &mut Link) -> Error {
         let waited = self.began.elapsed().as_secs();
         self.end = Instant::now() + LAST_LOOK;
+        self.code = None;
         if self.look.take().is_some()
             && let Err(error) = link.look_around().await
         {
