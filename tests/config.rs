@@ -248,11 +248,11 @@ fn the_time_for_vault_comes_from_the_flag_the_variable_or_the_file() {
 
 #[test]
 fn every_setting_of_the_documented_example_is_known() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")).unwrap();
     let examples: Vec<_> = readme.split("```toml").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!examples.is_empty());
     for example in examples {
-        if let Err(error) = parse_config(example, Path::new("README.md")) {
+        if let Err(error) = parse_config(example, Path::new("docs/configuration.md")) {
             panic!("{error}\n{example}");
         }
     }

@@ -60,6 +60,8 @@ pub fn is_credential(name: &[u8]) -> bool {
 /// The parent's environment, with the credentials apart. Debug output shows how many entries there are.
 pub struct Environment {
     entries: Vec<CString>,
+    /// Where each name stands among the entries and how long it is, by name: dozens of names are looked up.
+    index: Vec<(usize, usize)>,
     credentials: Vec<(String, SecretValue)>,
     /// Asked of the system once at most: its user database may be a directory server.
     home: OnceCell<Option<PathBuf>>,
@@ -75,7 +77,7 @@ impl Environment {
     /// Takes the process's own environment; credentials are wiped from where they stood.
     pub fn take() -> Self {
         let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
-        Self { entries, credentials, home: OnceCell::new() }
+        Self::new(entries, credentials)
     }
 
     /// An environment from entries of any origin, for other programs and for tests.
@@ -89,7 +91,23 @@ impl Environment {
                 _ => kept.push(entry),
             }
         }
-        Self { entries: kept, credentials, home: OnceCell::new() }
+        Self::new(kept, credentials)
+    }
+
+    fn new(entries: Vec<CString>, credentials: Vec<(String, SecretValue)>) -> Self {
+        let named = |(at, entry): (usize, &CString)| Some((at, name_and_value(entry.as_bytes())?.0.len()));
+        let mut index: Vec<_> = entries.iter().enumerate().filter_map(named).collect();
+        // Of a name that stands twice the first counts.
+        index.sort_by_key(|(at, length)| (&entries[*at].as_bytes()[..*length], *at));
+        Self { entries, index, credentials, home: OnceCell::new() }
+    }
+
+    /// The entry of `name`, and how long the name is.
+    fn find(&self, name: &str) -> Option<(&[u8], usize)> {
+        let of = |(at, length): &(usize, usize)| &self.entries[*at].as_bytes()[..*length];
+        let first = self.index.partition_point(|entry| of(entry) < name.as_bytes());
+        let found = self.index.get(first).filter(|entry| of(entry) == name.as_bytes())?;
+        Some((self.entries[found.0].as_bytes(), found.1))
     }
 
     /// Every entry that is no credential, as it came.
@@ -99,18 +117,13 @@ impl Environment {
 
     /// Whether there is a variable of that name, empty or not.
     pub fn has(&self, name: &str) -> bool {
-        let names = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
-        names.into_iter().any(|(candidate, _)| candidate == name.as_bytes())
+        self.find(name).is_some()
     }
 
     /// The value of `name` as bytes; an empty one is as if unset.
     pub fn bytes(&self, name: &str) -> Option<&OsStr> {
-        self.entries
-            .iter()
-            .filter_map(|entry| name_and_value(entry.as_bytes()))
-            .find(|(candidate, _)| *candidate == name.as_bytes())
-            .map(|(_, value)| OsStr::from_bytes(value))
-            .filter(|value| !value.is_empty())
+        let (entry, length) = self.find(name)?;
+        Some(OsStr::from_bytes(&entry[length + 1..])).filter(|value| !value.is_empty())
     }
 
     /// The value of `name` as text; an empty one is as if unset.

@@ -271,7 +271,7 @@ impl Setup<'_> {
         let checked = examine(&request, false, self.parent)?;
         if checked.code == 0 {
             text.push_str(checked.text.lines().last().unwrap_or_default());
-            let _ = writeln!(text, "\nnext: jupyter-vault wrap --config {output}");
+            let _ = writeln!(text, "\nnext: jupyter-vault wrap --all --config {output}");
         } else {
             text.push_str(&checked.text);
         }

@@ -1,0 +1,274 @@
+//! The documents: every link leads somewhere, every test that they name exists, every table that the program has
+//! too is the same, and every console block does what it shows, on a real server.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "manage", feature = "inject", feature = "wrap"))]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use support::front_end::{FrontEnd, ipykernel};
+use support::launcher::{Scratch, binary, run};
+use support::openbao::Server;
+
+/// The blocks that show commands and can't be run here, by their first line, each with its reason.
+const NOT_RUN: &[(&str, &str)] = &[
+    ("cargo run --release --example quickstart", "tests/quickstart.rs runs it"),
+    ("jupyter-vault setup                      #", "asks a person; tests/setup.rs runs it on a terminal"),
+    ("export JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner", "tests/wheel.rs starts kernels so"),
+    ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The documents, with their text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<_> = ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    paths.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// A text without its code blocks.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut links = 0;
+    for (path, text) in documents() {
+        for target in prose(&text).split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()) {
+            if target.starts_with("http") {
+                continue;
+            }
+            links += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(file.exists(), "{}: {target}", path.display());
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(&file).unwrap();
+                let mut headings = prose(&there)
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(anchor_of)
+                    .collect::<Vec<_>>()
+                    .into_iter();
+                assert!(headings.any(|known| known == heading), "{}: {target}", path.display());
+            }
+        }
+    }
+    assert!(links > 30, "{links}");
+}
+
+fn anchor_of(line: &str) -> String {
+    anchor(line.trim_start_matches('#'))
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let mut sources = String::new();
+    let mut waiting = vec![root().join("tests"), root().join("src")];
+    while let Some(folder) = waiting.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                waiting.push(entry);
+            } else if entry.extension().is_some_and(|end| end == "rs") {
+                sources.push_str(&std::fs::read_to_string(entry).unwrap());
+            }
+        }
+    }
+    let mut named = 0;
+    for (path, text) in documents() {
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_test = word.matches('_').count() >= 4
+                && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if is_test {
+                named += 1;
+                assert!(sources.contains(&format!("fn {word}(")), "{}: there is no test {word}", path.display());
+            }
+        }
+    }
+    assert!(named >= 15, "{named}");
+}
+
+/// Of `docs/names.md`: written by `JUPYTER_VAULT_WRITE_NAMES=1 cargo test --test docs`.
+fn names() -> String {
+    let mut text = String::from(
+        "# Names\n\nA secret may have any name that a variable can have: not empty, without `=` and control characters. `doctor`\n\
+         warns of names that a shell can't use.\n\n## Refused\n\nThese names take over a process, and are refused unless `--allow NAME` or `allow` under `[environment]` accepts one.\n\
+         `*` stands for any rest.\n\n| name | because |\n|---|---|\n",
+    );
+    for (name, why) in jupyter_vault::secret::PROTECTED {
+        let _ = writeln!(text, "| `{name}` | {why} |");
+    }
+    text.push_str("\n## Accepted with a warning\n\nThese may hold a password, so they are accepted; `doctor` warns of them.\n\n| name | because |\n|---|---|\n");
+    for (name, why) in jupyter_vault::secret::DOUBTFUL {
+        let _ = writeln!(text, "| `{name}` | {why} |");
+    }
+    text
+}
+
+#[test]
+fn the_table_of_names_is_the_programs_own() {
+    let path = root().join("docs/names.md");
+    if std::env::var_os("JUPYTER_VAULT_WRITE_NAMES").is_some() {
+        std::fs::write(&path, names()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), names());
+}
+
+#[test]
+fn every_subcommand_stands_in_the_readme() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    for command in jupyter_vault::internals::definition().get_subcommands().filter(|command| !command.is_hide_set()) {
+        assert!(readme.contains(&format!("`{}", command.get_name())), "{}", command.get_name());
+    }
+}
+
+/// Ada's home on a machine with a Vault, as the documents have it.
+struct Home {
+    scratch: Scratch,
+    kernel: FrontEnd,
+}
+
+impl Home {
+    fn new() -> Self {
+        let server = Server::start();
+        server.enable_auth("userpass", "userpass");
+        let own = ["data", "metadata", "undelete"].map(|part| {
+            format!("path \"secret/{part}/users/ada\" {{ capabilities = [\"create\", \"read\", \"update\", \"patch\", \"list\"] }}")
+        });
+        server.policy("ada", &own.join("\n"));
+        server.must("POST", "auth/userpass/users/ada", &json!({"password": "pw", "policies": "ada"}));
+        server.put("users/ada", &json!({"API_KEY": "canary", "DATABASE_URL": "canary"}));
+        server.put("users/bert", &json!({"OTHER": "canary"}));
+        let scratch = Scratch::new();
+        std::fs::create_dir_all(scratch.path("home/.jupyter")).unwrap();
+        let password = scratch.file("home/password", "pw");
+        std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = \"../password\"\n\
+             [[source]]\nkv = \"secret/users/{{metadata.username}}\"\n",
+            server.address()
+        );
+        scratch.file("home/.jupyter/vault.toml", text);
+        let spec = scratch.path("home/.local/share/jupyter/kernels/python3");
+        std::fs::create_dir_all(&spec).unwrap();
+        let argv = json!({"argv": ["/bin/cat"], "display_name": "Python 3", "language": "python"});
+        std::fs::write(spec.join("kernel.json"), argv.to_string()).unwrap();
+        support::front_end::plain_kernelspec(&scratch, &ipykernel());
+        let mut kernel = FrontEnd::new(&scratch);
+        kernel.ask("start", json!({"kernel": "plain", "name": "kernel-6a1f0c52-8c1a-4c0e-9d2f-000000000000.json"}));
+        kernel.ask("ready", json!({}));
+        scratch.file("address", server.address());
+        // The server lives as long as the home.
+        std::mem::forget(server);
+        Self { scratch, kernel }
+    }
+
+    /// Runs one command of a console block, as a shell would; gives what it printed.
+    fn runs(&self, command: &str) -> String {
+        let address = std::fs::read_to_string(self.scratch.path("address")).unwrap();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &command.replace("https://vault.example.org:8200", &address)]);
+        let program = binary().parent().unwrap().display();
+        shell.env_clear().env("HOME", self.scratch.path("home")).env("PATH", format!("{program}:/usr/bin:/bin"));
+        shell.env("JUPYTER_RUNTIME_DIR", self.scratch.path("runtime")).current_dir(self.scratch.path("home"));
+        let outcome = run(&mut shell);
+        let text = String::from_utf8(outcome.stdout).unwrap() + &outcome.stderr;
+        text.replace(self.scratch.path("home").to_str().unwrap(), "/home/ada")
+            .replace(&address, "https://vault.example.org:8200")
+    }
+}
+
+/// Whether `line` is what `pattern` shows, where `…` stands for anything.
+fn is_like(line: &str, pattern: &str) -> bool {
+    let mut rest = line;
+    let parts: Vec<_> = pattern.split('…').collect();
+    for (place, part) in parts.iter().enumerate() {
+        let part = part.trim();
+        let Some(at) = rest.find(part) else { return false };
+        if place == 0 && at > rest.len() - rest.trim_start().len() {
+            return false;
+        }
+        rest = &rest[at + part.len()..];
+    }
+    parts.last().is_some_and(|last| last.trim().is_empty() && parts.len() > 1) || rest.trim().is_empty()
+}
+
+#[test]
+fn every_console_block_does_what_it_shows() {
+    let mut ran = 0;
+    let mut home = Home::new();
+    for (path, text) in documents() {
+        for block in text.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            let block = block.replace("\\\n    ", " ");
+            let mut shown = Vec::new();
+            for line in block.lines() {
+                match line.strip_prefix("$ ") {
+                    Some(command) => shown.push((command.to_owned(), Vec::new())),
+                    None => shown.last_mut().expect("a command first").1.push(line.to_owned()),
+                }
+            }
+            for (command, lines) in shown {
+                ran += 1;
+                let said = home.runs(&command);
+                assert!(!said.contains("canary") && !said.contains("sk-123"), "{said}");
+                let mut left = said.lines().filter(|line| !line.trim().is_empty());
+                for pattern in lines.iter().filter(|pattern| pattern.trim() != "…") {
+                    let found = left.any(|line| is_like(line, pattern));
+                    assert!(found, "{}: $ {command}\nno line like {pattern:?} in\n{said}", path.display());
+                }
+            }
+        }
+    }
+    assert!(ran >= 8, "{ran}");
+    assert_eq!(home.kernel.cell("import os; print(len(os.environ['API_KEY']))").printed(), "6");
+}
+
+#[test]
+fn every_block_of_commands_that_is_not_run_has_its_reason() {
+    let mut found = BTreeSet::new();
+    for (path, text) in documents() {
+        if path.ends_with("CONTRIBUTING.md") {
+            continue;
+        }
+        for language in ["```sh\n", "```shell\n", "```bash\n"] {
+            for block in text.split(language).skip(1) {
+                let first = block.lines().next().unwrap();
+                let known = NOT_RUN.iter().find(|(begin, _)| first.starts_with(begin));
+                let (begin, _) =
+                    known.unwrap_or_else(|| panic!("{}: {first:?} is neither run nor excused", path.display()));
+                found.insert(*begin);
+            }
+        }
+    }
+    assert_eq!(found.len(), NOT_RUN.len(), "an excuse without a block");
+}
