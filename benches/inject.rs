@@ -140,14 +140,13 @@ async fn give(file: &Path, plan: &Plan, value: usize) {
         override_existing: true,
         wait: Duration::from_secs(10),
         now: false,
-        unasked: false,
         folder: &plan.runtime_dir,
         holding: &holding,
     };
     let turn = Turn::of(&target, plan, options);
     let known = turn.look(&mut |_| {}).await.unwrap();
     let done = turn.give(known, given, &mut |_| {}).await.unwrap();
-    assert_eq!(done.outcome.set, ["BENCH"]);
+    assert_eq!(done.changes.set, ["BENCH"]);
 }
 
 fn succeeds(command: &mut Command) {

@@ -84,7 +84,7 @@ fn reached_through_the_hub(
     assert_eq!(said("work/one.ipynb"), format!("{id}: set HUBBED\n"));
     assert_eq!(user.cell("import os; print(os.environ['HUBBED'])").printed(), format!("canary-of-{name}"));
     for kernel in [id, &id[..8], "one"] {
-        assert_eq!(said(kernel), format!("{id}: nothing to do, it has the same versions already\n"));
+        assert_eq!(said(kernel), format!("{id}: nothing to do, it already has the same versions\n"));
     }
     let other = if name == "ada" { "bert" } else { "ada" };
     inject(scratch, vault, hub, other, name, id).is_error(84, &["refuses the token"]);

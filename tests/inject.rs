@@ -57,7 +57,7 @@ fn the_same_version_again_does_nothing_and_what_is_gone_from_vault_is_unset() {
     let options = ["--secrets", "secret/inject-again"];
     assert_eq!(said(&run(&mut kernel.inject(&options))), "set ONE, TWO");
     kernel.front_end.cell("import os; os.environ['ONE'] = 'changed by the user'");
-    assert_eq!(said(&run(&mut kernel.inject(&options))), "nothing to do, it has the same versions already");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "nothing to do, it already has the same versions");
     assert!(kernel.front_end.cell(LOOK).printed().contains("changed by the user"));
     server.put("inject-again", &json!({"TWO": "canary-2", "THREE": "canary-3"}));
     assert_eq!(said(&run(&mut kernel.inject(&options))), "set THREE, TWO; unset ONE");

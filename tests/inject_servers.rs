@@ -286,7 +286,7 @@ fn nothing_said_is_the_only_kernel_and_several_are_listed() {
     // By notebook, though no server is named; by the beginning of an id; by a file's name in the folder.
     assert_eq!(
         succeeded(&run(&mut inject(&scratch, &["one.ipynb"]))),
-        format!("kernel-{one}: nothing to do, it has the same versions already\n")
+        format!("kernel-{one}: nothing to do, it already has the same versions\n")
     );
     succeeded(&run(&mut inject(&scratch, &[&two[..35]])));
     succeeded(&run(&mut inject(&scratch, &[&format!("kernel-{two}.json")])));
@@ -365,7 +365,7 @@ fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
         let id = launch(&mut user, kernel);
         let said = || from(folder, &server, "served-again", &id);
         assert_eq!(said(), "set MORE, SERVED", "{kernel}");
-        assert_eq!(said(), "nothing to do, it has the same versions already", "{kernel}");
+        assert_eq!(said(), "nothing to do, it already has the same versions", "{kernel}");
         vault.put("served-again", &json!({ "SERVED": CANARY }));
         assert_eq!(said(), "set SERVED; unset MORE", "{kernel}");
         let cell = Cell(user.ask("cell", json!({"code": look, "kernel": kernel})));
@@ -373,7 +373,7 @@ fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
         user.ask("restart", json!({"kernel": kernel}));
         user.ask("cell", json!({"code": "1", "kernel": kernel}));
         assert_eq!(said(), "set SERVED", "{kernel}: a restarted kernel has nothing of it, under the same id");
-        assert_eq!(said(), "nothing to do, it has the same versions already", "{kernel}");
+        assert_eq!(said(), "nothing to do, it already has the same versions", "{kernel}");
     }
     let kept = std::fs::read_dir(elsewhere.path("runtime/jupyter-vault/elsewhere")).unwrap().flatten();
     let kept: Vec<_> = kept.map(|entry| std::fs::read_to_string(entry.path()).unwrap()).collect();

@@ -1,5 +1,7 @@
-//! The runtime folders: ours, and Jupyter's own.
+//! Jupyter's folders: runtime, data and kernelspecs, and our own folder among them.
 
+#[cfg(any(feature = "diagnose", feature = "wrap"))]
+use std::path::Path;
 use std::path::PathBuf;
 
 use super::env::Environment;
@@ -21,13 +23,28 @@ pub fn runtime_dir(environment: &Environment) -> PathBuf {
 /// does not follow `XDG_RUNTIME_DIR` any more, while our own folder prefers that, which lies in memory.
 #[cfg(feature = "kernel-protocol")]
 pub fn jupyter_runtime_dir(environment: &Environment) -> PathBuf {
-    const DATA: &str = if cfg!(target_os = "macos") { "Library/Jupyter" } else { ".local/share/jupyter" };
-    let data = || {
-        let given = environment.path("JUPYTER_DATA_DIR");
-        let xdg = environment.path("XDG_DATA_HOME").filter(|_| cfg!(not(target_os = "macos")));
-        let home = || environment.home().map(|home| home.join(DATA));
-        given.or_else(|| xdg.map(|xdg| xdg.join("jupyter"))).or_else(home)
-    };
-    let runtime = environment.path("JUPYTER_RUNTIME_DIR").or_else(|| data().map(|data| data.join("runtime")));
+    let runtime =
+        environment.path("JUPYTER_RUNTIME_DIR").or_else(|| data_dir(environment).map(|data| data.join("runtime")));
     runtime.unwrap_or_else(|| PathBuf::from("/nonexistent"))
+}
+
+/// jupyter_core's `jupyter_data_dir`: the user's own.
+#[cfg(any(feature = "kernel-protocol", feature = "wrap"))]
+pub fn data_dir(environment: &Environment) -> Option<PathBuf> {
+    const DATA: &str = if cfg!(target_os = "macos") { "Library/Jupyter" } else { ".local/share/jupyter" };
+    let xdg = || environment.path("XDG_DATA_HOME").filter(|_| cfg!(not(target_os = "macos")));
+    environment
+        .path("JUPYTER_DATA_DIR")
+        .or_else(|| xdg().map(|xdg| xdg.join("jupyter")))
+        .or_else(|| environment.home().map(|home| home.join(DATA)))
+}
+
+/// jupyter_core's `jupyter_path("kernels")`, where kernelspecs are looked for, in its order: `JUPYTER_PATH`, the
+/// `user`'s data folder, the environment's at `prefix`, the system's.
+#[cfg(any(feature = "diagnose", feature = "wrap"))]
+pub fn kernelspec_folders(environment: &Environment, user: Option<PathBuf>, prefix: Option<&Path>) -> Vec<PathBuf> {
+    let listed = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten();
+    let prefix = prefix.map(|prefix| prefix.join("share/jupyter"));
+    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
+    listed.chain(user).chain(prefix).chain(system).map(|data| data.join("kernels")).collect()
 }

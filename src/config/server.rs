@@ -33,14 +33,6 @@ impl Server {
         let path = |key| path_setting(layer, environment, key);
         // A proxy sees what goes through it: a locked file names its own.
         let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
-        let proxy = |names: &[&str]| -> Result<Option<String>> {
-            for name in names.iter().filter(|_| takes_proxies) {
-                if let Some(text) = environment.text(name)? {
-                    return Ok(Some(text.to_owned()));
-                }
-            }
-            Ok(None)
-        };
         let owned = |key| layer.text(key).map(str::to_owned);
         Ok(Self {
             address: Address::parse(text, &layer.origin(key))?,
@@ -58,11 +50,27 @@ impl Server {
             },
             proxy: Proxy {
                 for_vault: owned("vault.proxy"),
-                http: proxy(&["http_proxy", "HTTP_PROXY"])?,
-                https: proxy(&["https_proxy", "HTTPS_PROXY"])?,
-                none: proxy(&["no_proxy", "NO_PROXY"])?,
+                ..if takes_proxies { proxy(environment)? } else { Proxy::default() }
             },
             max_retries: layer.count("vault.max_retries"),
         })
     }
+}
+
+/// The proxies that the usual variables name; a variable in lower case counts before the one in upper case.
+pub fn proxy(environment: &Environment) -> Result<Proxy> {
+    let first = |names: [&str; 2]| -> Result<Option<String>> {
+        for name in names {
+            if let Some(text) = environment.text(name)? {
+                return Ok(Some(text.to_owned()));
+            }
+        }
+        Ok(None)
+    };
+    Ok(Proxy {
+        for_vault: None,
+        http: first(["http_proxy", "HTTP_PROXY"])?,
+        https: first(["https_proxy", "HTTPS_PROXY"])?,
+        none: first(["no_proxy", "NO_PROXY"])?,
+    })
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::config::env::Environment;
+use crate::config::folders::{data_dir, kernelspec_folders};
 use crate::kernel::connection::ConnectionFile;
 use crate::launch::Request;
 use crate::sys::file::{self, Writers};
@@ -44,7 +45,9 @@ const TABLE: &[Row] = &[
 /// The name of the language of the kernel that was asked for.
 pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -> String {
     let beside = request.config.as_deref().and_then(Path::parent).and_then(declared);
-    let named = || file.kernel_name().and_then(|name| folders(name, request, environment).find_map(|at| declared(&at)));
+    let named = || {
+        file.kernel_name().and_then(|name| folders(name, request, environment).into_iter().find_map(|at| declared(&at)))
+    };
     beside.or_else(named).or_else(|| guessed(request)).unwrap_or_else(|| "python".to_owned())
 }
 
@@ -79,21 +82,14 @@ fn declared(folder: &Path) -> Option<String> {
     serde_json::from_slice::<KernelJson>(&text).ok().map(|spec| spec.language).filter(|name| !name.is_empty())
 }
 
-/// Where a kernelspec of that name may lie: `JUPYTER_PATH`, the user's folder, beside the command's
-/// program (its environment), the system's.
-fn folders(name: &str, request: &Request, environment: &Environment) -> impl Iterator<Item = PathBuf> {
-    let is_name = !name.is_empty() && !name.contains('/') && name != "..";
-    let listed: Vec<_> = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten().collect();
-    let user = environment
-        .path("JUPYTER_DATA_DIR")
-        .or_else(|| environment.path("XDG_DATA_HOME").map(|home| home.join("jupyter")))
-        .or_else(|| environment.home().map(|home| home.join(".local/share/jupyter")));
-    let program = request.command.first().map(PathBuf::from);
-    let prefix = program.and_then(|program| Some(program.parent()?.parent()?.join("share/jupyter")));
-    let system = ["/usr/local/share/jupyter", "/usr/share/jupyter"].map(PathBuf::from);
-    let roots = listed.into_iter().chain(user).chain(prefix).chain(system);
-    let name = name.to_owned();
-    roots.map(move |root| root.join("kernels").join(&name)).filter(move |_| is_name)
+/// Where a kernelspec of that name may be; the environment is that of the command's program.
+fn folders(name: &str, request: &Request, environment: &Environment) -> Vec<PathBuf> {
+    if name.is_empty() || name.contains('/') || name == ".." {
+        return Vec::new();
+    }
+    let prefix = request.command.first().map(Path::new).and_then(|program| program.parent()?.parent());
+    let roots = kernelspec_folders(environment, data_dir(environment), prefix);
+    roots.into_iter().map(|root| root.join(name)).collect()
 }
 
 /// What the words of a command say: `ipykernel_launcher`, `IRkernel::main()`, `xpython`.

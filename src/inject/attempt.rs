@@ -1,4 +1,4 @@
-//! One attempt to have code run in a kernel: what is sent, and what became of it.
+//! One request to execute code in a kernel, and its outcome.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind};
 use crate::kernel::message::Arrived;
 
-/// How long a kernel that has got the values may take to say so.
+/// How long a kernel that has received the values may take to confirm that.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
-/// What became of code that was sent.
+/// The outcome of code that was sent.
 pub(super) enum Taken {
-    /// It ran, and the kernel has the variables but those that it kept as they were.
+    /// It ran: the kernel has the variables, except for those that it kept as they were.
     All { kept: Vec<String> },
-    /// It began too late to do anything, or was thrown away.
+    /// It began too late to do anything, or was dropped from the queue.
     Late,
-    /// The kernel does not evaluate such code.
+    /// The kernel does not evaluate expressions.
     Unread,
 }
 
-/// The content of the request to execute `code`, and `expressions` after it.
+/// The content of a request to execute `code`, and then `expressions`.
 pub(super) fn request(code: &str, expressions: &Value) -> Value {
     json!({
         "code": code, "silent": true, "store_history": false, "user_expressions": expressions,
@@ -28,12 +28,12 @@ pub(super) fn request(code: &str, expressions: &Value) -> Value {
     })
 }
 
-/// Whether a reply says that the request was thrown away, as after another client's error.
+/// Whether the request was dropped from the queue, as after another client's error.
 pub(super) fn not_begun(reply: &Arrived) -> bool {
     matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
 }
 
-/// An error's text may quote anything; its class is one of a language's words.
+/// The error for code that failed. Its text may quote anything, so only its class is shown.
 pub(super) fn failed(class: &str) -> Error {
     let class: String = class.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     Error::new(

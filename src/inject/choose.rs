@@ -14,9 +14,10 @@ use super::target::{Target, Way, add, is_whole_id, matching};
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::folders::jupyter_runtime_dir;
+use crate::config::server::proxy;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
-use crate::net::options::{Proxy, Tls};
+use crate::net::options::Tls;
 use crate::secret::SecretValue;
 use crate::server::address::Base;
 use crate::server::discover::Found;
@@ -252,7 +253,7 @@ impl<'a> Places<'a> {
     fn server(&self, base: Base, own: Option<Credential>) -> Result<Server> {
         let token = self.token(own)?;
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        Server::new(base, token.as_ref(), &tls, &self.proxy()?)
+        Server::new(base, token.as_ref(), &tls, &proxy(self.environment)?)
     }
 
     /// What a server is shown whose own file says `own`.
@@ -270,23 +271,6 @@ impl<'a> Places<'a> {
             }
         }
         Ok(None)
-    }
-
-    fn proxy(&self) -> Result<Proxy> {
-        let first = |names: [&str; 2]| -> Result<Option<String>> {
-            for name in names {
-                if let Some(text) = self.environment.text(name)? {
-                    return Ok(Some(text.to_owned()));
-                }
-            }
-            Ok(None)
-        };
-        Ok(Proxy {
-            for_vault: None,
-            http: first(["http_proxy", "HTTP_PROXY"])?,
-            https: first(["https_proxy", "HTTPS_PROXY"])?,
-            none: first(["no_proxy", "NO_PROXY"])?,
-        })
     }
 }
 

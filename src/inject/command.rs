@@ -1,4 +1,4 @@
-//! `jupyter-vault inject`: plan and fetch as for a launch, while the kernel is asked what it is.
+//! `jupyter-vault inject`: plans and fetches as for a launch, while the kernel is asked what it is.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::choose::{Places, Selection};
-use super::signal::{MOMENT, until_told};
+use super::signal::{MOMENT, Stopping, until_signal};
 use super::target::Target;
 use super::turn::Turn;
-use super::{Options, Outcome, language};
+use super::{Options, language};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
@@ -25,12 +25,13 @@ use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 
-/// The time for servers' lists.
+/// The time to list the kernels of servers.
 const LISTS: Duration = Duration::from_secs(20);
 
-/// What `inject` is told.
+/// What to inject, and into which kernels.
 #[derive(Debug)]
 pub struct Job {
+    /// Which kernels.
     pub selection: Selection,
     /// Which secrets.
     pub request: Request,
@@ -44,13 +45,13 @@ pub struct Job {
     pub list_languages: bool,
 }
 
-/// What is said on the way.
+/// Where lines go on the way.
 pub struct Voice<'a> {
-    /// One line for each kernel that is done.
+    /// A result: one line a kernel.
     pub say: &'a mut dyn FnMut(&str),
-    /// An error that does not end the whole.
+    /// An error that does not end the command.
     pub report: &'a mut dyn FnMut(&Error),
-    /// Why it takes so long.
+    /// Progress while a kernel is waited for.
     pub progress: &'a mut dyn FnMut(&str),
 }
 
@@ -60,7 +61,7 @@ impl std::fmt::Debug for Voice<'_> {
     }
 }
 
-/// Does it.
+/// Runs the job; of several errors, gives the last, the others are reported.
 pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
     if job.list_languages {
         (voice.say)(language::list().trim_end());
@@ -95,13 +96,12 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
     let places = Places::new(&job.selection, parent)?;
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
-    let outcome = system.block_on(until_told(&caught, async |holding, stop| {
+    let outcome = system.block_on(until_signal(&caught, async |Stopping { holding, stopped: stop }: Stopping<'_>| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
         let options = Options {
             override_existing: plan.override_inherited,
             wait: job.wait,
             now: job.now,
-            unasked: false,
             folder: &plan.runtime_dir,
             holding,
         };
@@ -116,7 +116,7 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
     outcome.unwrap_or_else(|signal| end_by(signal))
 }
 
-/// What is to be fetched.
+/// How the secrets are fetched.
 struct Fetching<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
@@ -124,7 +124,7 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Fetches until `stop`; then never ends, since whoever stops it has the last word.
+    /// Fetches, and is abandoned at `stop`: then it stays pending, and the signal ends the process.
     async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Given> {
         // The revocation has a limit of its own.
         self.holding.set(self.plan.login.is_ours().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
@@ -137,7 +137,7 @@ impl Fetching<'_> {
     }
 }
 
-/// The only kernel: it is looked at, or asked, while Vault is asked.
+/// One kernel: it is asked what it is while the secrets are fetched.
 async fn one(
     turn: Turn<'_>,
     name: &str,
@@ -164,7 +164,7 @@ async fn one(
                 }
             }
         };
-        // A busy kernel need not be waited for when it has everything.
+        // A kernel that has everything need not be free.
         if turn.is_up_to_date(&given) {
             say(&unchanged(name));
             return Ok(());
@@ -179,12 +179,12 @@ async fn one(
         return Ok(());
     }
     let done = turn.give(asked, given, *progress).await?;
-    say(&line(name, &done.outcome));
+    say(&done.changes.line(name));
     Ok(())
 }
 
-/// Several kernels: all are asked at once, and each has its turn when it answers, so that a busy one
-/// holds up no other.
+/// Several kernels: all are asked at once, and each has its turn when it answers, so that a busy kernel does
+/// not delay the others.
 async fn each(
     targets: &[Target],
     options: Options<'_>,
@@ -222,7 +222,7 @@ async fn each(
             Err(error) => Err(error),
         };
         match done {
-            Ok(done) => say(&line(&target.name(), &done.outcome)),
+            Ok(done) => say(&done.changes.line(&target.name())),
             Err(error) => {
                 let error = error.remark(&format!("kernel {}", target.id));
                 if let Some(earlier) = failed.replace(error) {
@@ -235,19 +235,5 @@ async fn each(
 }
 
 fn unchanged(name: &str) -> String {
-    format!("{name}: nothing to do, it has the same versions already")
-}
-
-/// What was done, in one line.
-fn line(kernel: &str, outcome: &Outcome) -> String {
-    let listed = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
-    let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", listed(names)));
-    let parts = [
-        part("set", &outcome.set),
-        part("left as they were", &outcome.kept),
-        part("unset", &outcome.unset),
-        part("not possible in its language:", &outcome.impossible),
-    ];
-    let done: Vec<_> = parts.into_iter().flatten().collect();
-    format!("{}: {}", one_line(kernel), if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") })
+    format!("{name}: nothing to do, it already has the same versions")
 }

@@ -1,6 +1,19 @@
-//! What a kernel says of itself (`kernel_info_reply`).
+//! What a kernel says of itself (`kernel_info_reply`), which it does once it is free.
+
+use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::link::Link;
+use super::wait::Wait;
+use crate::error::{Error, Kind, Result};
+use crate::kernel::endpoint::Channel;
+use crate::kernel::message::Arrived;
+
+/// The least time that an idle kernel has to answer.
+pub(super) const LEAST: Duration = Duration::from_secs(1);
 
 /// What a kernel says of itself.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -8,13 +21,14 @@ pub struct KernelInfo {
     /// Such as `ipython`.
     #[serde(default)]
     pub implementation: String,
-    /// The language.
+    /// Its language.
     #[serde(default)]
     pub language_info: LanguageInfo,
-    /// What it can beyond the protocol's base, such as `kernel subshells`.
+    /// Its optional features, such as `kernel subshells`.
     #[serde(default)]
     pub supported_features: Vec<String>,
-    /// The session that it answers in, if that is its own: another one is another process.
+    /// Its own session, if it has one: another session is another process. Some kernels answer in the session
+    /// of the client.
     #[serde(skip)]
     pub session: Option<String>,
 }
@@ -25,4 +39,57 @@ pub struct LanguageInfo {
     /// Such as `python`.
     #[serde(default)]
     pub name: String,
+}
+
+impl KernelInfo {
+    /// Reads a reply; `asked_in` is the session of the request.
+    pub fn of(reply: Arrived, asked_in: &str) -> Result<Self> {
+        let info = Self::deserialize(reply.content).map_err(|_| {
+            Error::new(Kind::NotAKernel, "the kernel's description of itself is malformed", "restart it from Jupyter")
+        })?;
+        Ok(Self { session: Some(reply.header.session).filter(|own| own != asked_in), ..info })
+    }
+}
+
+/// Asks the kernel what it is.
+pub async fn request_info(link: &mut Link, channel: Channel) -> Result<String> {
+    link.send(channel, "kernel_info_request", None, &json!({})).await
+}
+
+/// Waits until the kernel is free and says what it is, for `wait` at most. On control it answers though a cell
+/// be running.
+pub(super) async fn kernel_info(
+    link: &mut Link,
+    channel: Channel,
+    wait: Duration,
+    progress: &mut dyn FnMut(&str),
+) -> Result<KernelInfo> {
+    request_info(link, channel).await?;
+    let session = link.session_id().to_owned();
+    let mut wait = Wait::until(Instant::now() + wait.max(LEAST), progress);
+    let mut answers = |message: &Arrived| {
+        message.channel == channel
+            && message.header.msg_type == "kernel_info_reply"
+            && message.parent.as_ref().is_some_and(|parent| parent.session == session)
+    };
+    match wait.next(link, &mut answers).await? {
+        Some(reply) => KernelInfo::of(reply, &session),
+        None => Err(wait.verdict(link).await),
+    }
+}
+
+/// The error for a kernel whose environment can't be set.
+pub(super) fn cannot(kernel: &str, why: &str) -> Error {
+    Error::new(
+        Kind::KernelCannot,
+        format!("there is no way to set the environment of a running {kernel} kernel: {why}"),
+        "restart the kernel to apply: a launch through jupyter-vault sets it before it starts",
+    )
+}
+
+/// The error for a kind of kernel that is not in the table.
+pub(super) fn unknown(info: &KernelInfo) -> Error {
+    let (kernel, language) = (&info.implementation, &info.language_info.name);
+    let kernel = if kernel.is_empty() { "nameless" } else { kernel };
+    cannot(&format!("{kernel} ({language})"), "this kind of kernel is not supported (--list-languages shows which are)")
 }

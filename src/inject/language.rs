@@ -11,7 +11,7 @@ use super::info::KernelInfo;
 
 /// How values get into a kernel.
 #[derive(Clone, Copy)]
-pub enum Way {
+pub enum Delivery {
     /// The code asks once, with the names that it keeps as the prompt, a JSON list. The answer is a JSON
     /// object of names and values.
     Stdin(fn(&Change<'_>) -> String),
@@ -34,11 +34,11 @@ pub struct Row {
     /// Or which module of Python its process runs, by its command line.
     modules: &'static [&'static str],
     /// How values get in.
-    pub way: Way,
-    /// The same as [`Way::Stdin`] as an expression that is asked for beside an empty cell, where the kernel
+    pub delivery: Delivery,
+    /// The same as [`Delivery::Stdin`] as an expression that is asked for beside an empty cell, where the kernel
     /// evaluates such: no cell runs, so nothing that a user has hung to cells sees it, and it costs less.
     pub expression: Option<fn(&Change<'_>) -> String>,
-    /// Code of the form of [`Way::File`] for a subshell, beside what the kernel does.
+    /// Code of the form of [`Delivery::File`] for a subshell, beside what the kernel does.
     pub beside: Option<fn(&str, &Change<'_>) -> String>,
     /// Whether the language can set a variable of this name.
     pub takes: fn(&str) -> bool,
@@ -61,7 +61,9 @@ pub const ROWS: &[Row] = &[
         implementations: &["jupyter-vault"],
         languages: &[],
         modules: &[],
-        way: Way::Cannot("its launch has failed, and no kernel runs yet; each cell that is run tries it again"),
+        delivery: Delivery::Cannot(
+            "its launch has failed, and no kernel runs yet; each cell that is run tries it again",
+        ),
         expression: None,
         beside: None,
         takes: ANY,
@@ -72,7 +74,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["ipython"],
         languages: &[],
         modules: &["ipykernel_launcher", "ipykernel"],
-        way: Way::Stdin(python),
+        delivery: Delivery::Stdin(python),
         expression: Some(python_expression),
         beside: Some(python_file),
         takes: ANY,
@@ -83,7 +85,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["xeus-python"],
         languages: &[],
         modules: &[],
-        way: Way::Stdin(python),
+        delivery: Delivery::Stdin(python),
         expression: None,
         beside: None,
         takes: ANY,
@@ -94,7 +96,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["IRkernel"],
         languages: &[],
         modules: &[],
-        way: Way::Stdin(r),
+        delivery: Delivery::Stdin(r),
         expression: None,
         beside: None,
         takes: ANY,
@@ -105,7 +107,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["Deno kernel"],
         languages: &[],
         modules: &[],
-        way: Way::Stdin(deno),
+        delivery: Delivery::Stdin(deno),
         expression: None,
         beside: None,
         takes: ANY,
@@ -116,7 +118,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["tslab", "jslab"],
         languages: &[],
         modules: &[],
-        way: Way::File(tslab),
+        delivery: Delivery::File(tslab),
         expression: None,
         beside: None,
         takes: ANY,
@@ -127,7 +129,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["bash_kernel"],
         languages: &[],
         modules: &[],
-        way: Way::File(bash),
+        delivery: Delivery::File(bash),
         expression: None,
         beside: None,
         takes: is_identifier,
@@ -138,7 +140,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["Octave Kernel"],
         languages: &[],
         modules: &[],
-        way: Way::File(octave),
+        delivery: Delivery::File(octave),
         expression: None,
         beside: None,
         takes: ANY,
@@ -149,7 +151,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["ILua"],
         languages: &["lua"],
         modules: &[],
-        way: Way::Cannot("Lua has no function that sets a variable of the environment"),
+        delivery: Delivery::Cannot("Lua has no function that sets a variable of the environment"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -160,7 +162,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
         modules: &[],
-        way: Way::Cannot("no code for it is known that asks, or leaves no trace"),
+        delivery: Delivery::Cannot("no code for it is known that asks, or leaves no trace"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -171,7 +173,7 @@ pub const ROWS: &[Row] = &[
         implementations: &[],
         languages: &["java", "scala", "kotlin", "groovy", "clojure"],
         modules: &[],
-        way: Way::Cannot("the JVM's environment is the one that it was started with"),
+        delivery: Delivery::Cannot("the JVM's environment is the one that it was started with"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -204,10 +206,10 @@ pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
 pub fn list() -> String {
     let mut text = String::new();
     for row in ROWS {
-        let (way, note) = match row.way {
-            Way::Stdin(_) => ("asked for on stdin", row.note),
-            Way::File(_) => ("one-shot file", row.note),
-            Way::Cannot(why) => ("restart it", why),
+        let (way, note) = match row.delivery {
+            Delivery::Stdin(_) => ("asked for on stdin", row.note),
+            Delivery::File(_) => ("one-shot file", row.note),
+            Delivery::Cannot(why) => ("restart it", why),
         };
         text.push_str(format!("{:<14} {way:<19} {note}", row.name).trim_end());
         text.push('\n');

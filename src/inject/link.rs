@@ -1,15 +1,14 @@
-//! A link to a running kernel, whichever way it is reached: messages out, messages in.
+//! A link to a running kernel, whichever way it is reached: sends and receives messages.
 
 use std::time::Duration;
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::kernel::client::Sockets;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
-use crate::server::websocket::Socket;
+use crate::server::websocket::Websocket;
 
 /// The ways to a running kernel. Each link has a session of its own.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub enum Link {
     /// Its own sockets.
     Sockets(Box<Sockets>),
     /// Its server's websocket.
-    Server(Box<Socket>),
+    Server(Box<Websocket>),
 }
 
 impl Link {
@@ -25,7 +24,7 @@ impl Link {
     pub async fn open(&mut self, channel: Channel) -> Result<()> {
         match self {
             Self::Sockets(sockets) => sockets.open(&[channel]).await,
-            // All are there from the beginning.
+            // All are open from the beginning.
             Self::Server(_) => Ok(()),
         }
     }
@@ -60,11 +59,12 @@ impl Link {
         }
     }
 
-    /// For a kernel that does not answer: opens what may tell why, and asks again on a new connection.
-    pub async fn look_around(&mut self) -> Result<()> {
+    /// For a kernel that does not answer: opens the channels that may show why, and requests kernel_info on
+    /// control and on a new shell connection.
+    pub async fn probe(&mut self) -> Result<()> {
         match self {
-            Self::Sockets(sockets) => sockets.look_around().await,
-            // All channels are there already, and the server's connections to the kernel are its own.
+            Self::Sockets(sockets) => sockets.probe().await,
+            // All channels are open already, and the connections to the kernel are the server's.
             Self::Server(socket) => {
                 for channel in [Channel::Control, Channel::Shell] {
                     socket.send(channel, "kernel_info_request", None, &json!({})).await?;
@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// Listens to iopub no more, where it can be chosen.
+    /// Unsubscribes from iopub, where that is possible.
     pub fn leave_iopub(&mut self) {
         match self {
             Self::Sockets(sockets) => sockets.leave_iopub(),
@@ -82,7 +82,7 @@ impl Link {
         }
     }
 
-    /// Whether iopub was closed because the kernel sent more there than anybody takes.
+    /// Whether iopub was closed because the kernel sent too much there.
     pub fn is_flooded(&self) -> bool {
         match self {
             Self::Sockets(sockets) => sockets.is_flooded(),
@@ -90,7 +90,7 @@ impl Link {
         }
     }
 
-    /// Whether the heartbeat comes back within `limit`; `None` where it can't be seen.
+    /// Whether the heartbeat comes back within `limit`; `None` where it can't be tried.
     pub async fn beats(&mut self, limit: Duration) -> Option<bool> {
         match self {
             Self::Sockets(sockets) => Some(sockets.beats(limit).await),
@@ -98,7 +98,7 @@ impl Link {
         }
     }
 
-    /// From now on messages are for that subshell of the kernel, or for its main shell.
+    /// Directs the messages that follow to that subshell, or to the main shell.
     pub fn set_subshell(&mut self, subshell: Option<String>) {
         match self {
             Self::Sockets(sockets) => sockets.session().set_subshell(subshell),
@@ -106,7 +106,7 @@ impl Link {
         }
     }
 
-    /// Ends it as whoever is at the other end expects.
+    /// Closes it, a websocket with its closing handshake.
     pub async fn close(self) {
         match self {
             Self::Sockets(sockets) => drop(sockets),

@@ -1,8 +1,8 @@
-//! Values by a file, for kernels whose code can't ask.
+//! Values in a file, for kernels whose code can't ask.
 //!
-//! The file lies in our own folder, which only this user may enter, and is removed by the code as soon as
-//! it is open. We remove it too, whatever happens; should we be killed before, the next launch or
-//! injection finds by its name that its process is gone.
+//! The file lies in our own folder, which only this user may enter, and the code removes it as soon as it is
+//! open. We remove it too, whatever happens; if we are killed before, the next launch or injection sees by its
+//! name that its process is gone, and removes it.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -19,7 +19,7 @@ use crate::inject::link::Link;
 use crate::launch::files::one_shot;
 use crate::secret::{SecretSet, SecretValue};
 
-/// What the code leaves beside the file, gone when this is dropped.
+/// The files that the code makes beside it; removed when dropped.
 struct Beside([PathBuf; 2]);
 
 impl Beside {
@@ -36,18 +36,26 @@ impl Drop for Beside {
     }
 }
 
-/// Sends the code once. The file is made in `folder`.
+/// The values, and the code that reads them.
+pub(super) struct Values<'a> {
+    /// Gives the code, for a file's path.
+    pub(super) code: fn(&str, &Change<'_>) -> String,
+    /// The variables.
+    pub(super) wanted: &'a SecretSet,
+    /// The folder in which the file is made.
+    pub(super) folder: &'a Path,
+}
+
+/// Sends the code once.
 pub(super) async fn attempt(
     link: &mut Link,
-    code: fn(&str, &Change<'_>) -> String,
+    &Values { code, wanted, folder }: &Values<'_>,
     change: &Change<'_>,
-    wanted: &SecretSet,
-    folder: &Path,
     patience: &mut Wait<'_>,
 ) -> Result<Taken> {
     let file = one_shot(&content(change, wanted), folder)?;
     let path = file.to_str().ok_or_else(|| {
-        let what = format!("the path of the folder {} is no text, so no code can name it", folder.display());
+        let what = format!("the path of the folder {} is not text, so no code can name it", folder.display());
         Error::new(Kind::KernelCannot, what, "set JUPYTER_RUNTIME_DIR to another folder")
     })?;
     let beside = Beside::of(path);

@@ -1,10 +1,10 @@
-//! Values as the answer to a question: the kernel's code asks on stdin, which nobody else hears.
+//! Values as the answer to a question: the kernel's code asks on stdin, which no other client receives.
 //!
-//! The code is a cell's, or an expression that is evaluated beside an empty cell (`user_expressions`), where
-//! the kernel is known to do that. A cell asks as the language has it: once, and waits for ever; what its second
-//! question says is the class of an error. The expression speaks to the client itself: it asks until it is
-//! answered, so it may be sent before there is a connection to stdin, and gives up after ten seconds, so a client
-//! that is killed leaves no kernel that waits. Then it says how it went, and nobody need wait for the reply.
+//! The code is a cell, or an expression that is evaluated beside an empty cell (`user_expressions`), where the
+//! kernel is known to do that. A cell asks by its language's own means: once, and it waits without limit; its
+//! second question is the class of an error. An expression sends the messages itself: it asks until it gets an
+//! answer, so it may be sent before stdin is connected, and gives up after ten seconds, so a client that is
+//! killed leaves no kernel waiting. Then it says how it went, so its reply need not be waited for.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +24,7 @@ use crate::secret::SecretSet;
 const ANSWERED: Duration = Duration::from_secs(7);
 /// What an expression says when all is set.
 const DONE: &str = "done";
-/// The class of the error of an expression that nobody has answered.
+/// The class of the error of an expression whose question got no answer.
 const UNHEARD: &str = "TimeoutError";
 /// The longest class of an error, in bytes.
 const LONGEST_CLASS: usize = 200;
@@ -45,7 +45,7 @@ impl Code {
         }
     }
 
-    /// The class of the error that it ended with, if it did.
+    /// The class of its error, if it failed.
     fn error<'a>(&self, reply: &'a Arrived) -> Option<&'a str> {
         let content = match self {
             Self::Cell(_) => &reply.content,
@@ -106,7 +106,7 @@ pub(super) async fn attempt(
     wanted: &SecretSet,
     patience: &mut Wait<'_>,
 ) -> Result<Taken> {
-    // A cell asks once, and waits for ever.
+    // A cell asks once, so stdin must be connected before.
     let asks_once = matches!(code, Code::Cell(_));
     if asks_once {
         link.open(Channel::Stdin).await?;
@@ -120,10 +120,10 @@ pub(super) async fn attempt(
         let Some(message) = patience.next(link, &mut concerns).await? else { return Err(patience.verdict(link).await) };
         if message.header.msg_type == "execute_reply" {
             match (code.error(&message), kept) {
-                (_, None) => return unasked(code, &message, change),
+                (_, None) => return without_question(code, &message, change),
                 (Some(class), _) => return Err(failed(class)),
                 (None, Some(kept)) if asks_once => return Ok(Taken::All { kept }),
-                // What the code has said before that is on its way, by another connection.
+                // What the code said before that is still on its way, by another connection.
                 (None, still) => kept = still,
             }
             continue;
@@ -152,8 +152,8 @@ pub(super) async fn attempt(
     }
 }
 
-/// What a reply to code means that did not ask.
-fn unasked(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result<Taken> {
+/// What the reply means of code that did not ask.
+fn without_question(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result<Taken> {
     if not_begun(reply) {
         return Ok(Taken::Late);
     }
@@ -168,7 +168,7 @@ fn unasked(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result<Taken> {
     }
 }
 
-/// The values that are not kept, as the text of a JSON object.
+/// The values, without those that are kept, as the text of a JSON object.
 fn answer(wanted: &SecretSet, kept: &[String]) -> String {
     let given = wanted.iter().filter(|(name, _)| !kept.iter().any(|kept| kept == name.as_str()));
     let given = given.map(|(name, value)| {

@@ -1,9 +1,8 @@
-//! What a kernel was given whose process can't be seen: behind a server elsewhere, in another container.
+//! What a kernel was given whose process can't be seen: behind a server elsewhere, or in another container.
 //!
-//! A record names a process. Where there is none to name, the kernel's session stands for it: every
-//! message of a kernel carries the session's id, and a process that starts makes a new one, so a kernel
-//! that has restarted under its old id is told from what it was. Some kernels answer in the session of
-//! whoever asks; of those nothing can be known, and nothing is kept.
+//! A record names a process. Here the kernel's session stands for it: every message carries the session's id,
+//! and each process makes a new one, so a kernel that has restarted under its old id is not taken for the one
+//! before. Some kernels answer in the session of the client; of those nothing is kept.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -20,7 +19,7 @@ use crate::record::{LARGEST, Variable};
 use crate::sys::file::{self, Writers};
 use crate::sys::folder::write_private;
 
-/// How long one is kept that nobody writes anew.
+/// How long one is kept after it was written.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The variables of one kernel process: names and versions.
@@ -33,7 +32,7 @@ struct Remembered {
     variables: BTreeMap<String, Variable>,
 }
 
-/// What the process that said `info` has by us, as far as that is known.
+/// The variables that we have set in the process that said `info`, as far as that is known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
     let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;
@@ -42,7 +41,7 @@ pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Opti
         .then_some(known.variables)
 }
 
-/// Keeps what that process has.
+/// Keeps which variables that process has.
 pub(super) fn keep(
     runtime: &Path,
     target: &Target,
@@ -54,11 +53,11 @@ pub(super) fn keep(
     let path = path(runtime, &place, &target.id);
     let known = Remembered { place, kernel: target.id.clone(), session, variables: variables.clone() };
     write_private(runtime, &path, &serde_json::to_vec(&known).unwrap_or_default())?;
-    forget_the_old(&folder(runtime));
+    remove_old(&folder(runtime));
     Ok(())
 }
 
-fn forget_the_old(folder: &Path) {
+fn remove_old(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
         let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > AGE) {
@@ -78,7 +77,7 @@ fn folder(runtime: &Path) -> PathBuf {
     runtime.join("elsewhere")
 }
 
-/// By the kernel's id for people, and by all that it is known by.
+/// The kernel's id for people, and a digest of place and id.
 fn path(runtime: &Path, place: &str, kernel: &str) -> PathBuf {
     let mut name = kernel.replace('/', "_") + "-";
     for byte in digest(&SHA256, format!("{place}\n{kernel}").as_bytes()).as_ref().iter().take(8) {
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_known_of_the_same_session_at_the_same_place_alone() {
+    fn only_the_same_session_at_the_same_place_is_recalled() {
         let scratch = tempfile::tempdir().unwrap();
         let runtime = scratch.path().join("jupyter-vault");
         let target = |path: &str| Target::of_file(Path::new(path));
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_writes_anew_is_forgotten() {
+    fn one_that_is_not_written_again_is_removed() {
         let scratch = tempfile::tempdir().unwrap();
         let file = |name: &str, age: Duration| {
             let path = scratch.path().join(name);
@@ -119,7 +118,7 @@ mod tests {
             path
         };
         let (old, young) = (file("old", AGE + AGE), file("young", AGE / 2));
-        forget_the_old(scratch.path());
+        remove_old(scratch.path());
         assert_eq!((old.exists(), young.exists()), (false, true));
     }
 }

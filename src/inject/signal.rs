@@ -1,4 +1,4 @@
-//! A signal ends an injection as soon as nothing is left half-done.
+//! A signal ends the work as soon as nothing is left half done.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,18 +11,26 @@ use crate::error::Result;
 use crate::launch::fetch;
 use crate::sys::signals::Caught;
 
-/// How often we look whether what was begun is over, once a signal came.
+/// How often it is checked, after a signal, whether the work may end.
 pub(super) const MOMENT: Duration = Duration::from_millis(20);
 
-/// Does `work` until one of the `caught` signals comes; then it ends as soon as nothing is left half-done:
-/// a token to be revoked, a kernel that may ask. The work gets the mark of that, and what tells it to stop.
-pub(super) async fn until_told(
+/// How work and the signal that ends it speak to each other.
+#[derive(Debug)]
+pub struct Stopping<'a> {
+    /// Until when the work must not be dropped: a token is to be revoked, or a kernel may ask.
+    pub holding: &'a Cell<Option<Instant>>,
+    /// Ready once the signal has come.
+    pub stopped: oneshot::Receiver<()>,
+}
+
+/// Does `work` until it is done, or until one of the `caught` signals comes and nothing is left half done.
+pub(super) async fn until_signal(
     caught: &Caught,
-    work: impl AsyncFnOnce(&Cell<Option<Instant>>, oneshot::Receiver<()>) -> Result<()>,
+    work: impl AsyncFnOnce(Stopping<'_>) -> Result<()>,
 ) -> Result<Result<()>, Signal> {
     let holding = Cell::new(None);
     let (stop, stopped) = oneshot::channel();
-    let work = work(&holding, stopped);
+    let work = work(Stopping { holding: &holding, stopped });
     tokio::pin!(work);
     let signal = tokio::select! {
         biased;

@@ -1,8 +1,8 @@
-//! Beside what runs: a subshell, which is a thread of the kernel with a queue of its own.
+//! Beside a running cell: a subshell, which is a thread of the kernel with its own queue.
 //!
-//! Where a kernel has subshells (ipykernel 7), one is made by control, gets the code, and is deleted. Its
-//! threads share one stdin, where a cell that waits for its user could take our answer for theirs; so the
-//! values go by a file.
+//! Where a kernel has subshells (ipykernel 7), one is created over control, gets the code, and is deleted. All
+//! threads share one stdin, where a cell that waits for its user could take our answer for theirs, so the
+//! values go in a file.
 //!
 //! Source: "Kernel subshells", Jupyter enhancement proposal 91.
 
@@ -11,40 +11,40 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Outcome;
 use super::info::KernelInfo;
+use super::injection::Changes;
 use super::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
 
-/// How long control may take to make or delete a subshell.
+/// How long the kernel may take to create or delete a subshell.
 const CONTROL: Duration = Duration::from_secs(10);
 
-/// Whether a kernel says that it has them.
+/// Whether a kernel has subshells.
 pub(super) fn are_supported(info: &KernelInfo) -> bool {
     info.supported_features.iter().any(|feature| feature == "kernel subshells")
 }
 
-/// Makes a subshell, to which the link's requests go from now on; gives its id.
+/// Creates a subshell, and directs the link's requests to it; gives its id.
 pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Result<String> {
     let reply = ask(link, "create_subshell", &json!({}), progress).await?;
     let id = reply["subshell_id"].as_str().filter(|_| reply["status"] == "ok").map(str::to_owned);
     let id = id.ok_or_else(|| {
-        let what = "the kernel says that it has subshells, and made none";
+        let what = "the kernel says that it has subshells, but created none";
         Error::new(Kind::KernelFailed, what, "leave --now out: the kernel is then waited for")
     })?;
     link.set_subshell(Some(id.clone()));
     Ok(id)
 }
 
-/// Deletes the subshell, whatever became of the work in it; the outcome of that is what counts.
+/// Deletes the subshell, also after a failure; gives the outcome of the work in it.
 pub(super) async fn leave(
     link: &mut Link,
     id: &str,
-    outcome: Result<Outcome>,
+    outcome: Result<Changes>,
     progress: &mut dyn FnMut(&str),
-) -> Result<Outcome> {
+) -> Result<Changes> {
     link.set_subshell(None);
     let deleted = ask(link, "delete_subshell", &json!({ "subshell_id": id }), progress).await;
     let outcome = outcome?;

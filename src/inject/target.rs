@@ -12,7 +12,7 @@ use crate::net::deadline::Deadline;
 use crate::record::stem;
 use crate::server::discover;
 use crate::server::rest::Server;
-use crate::server::websocket::Socket;
+use crate::server::websocket::Websocket;
 
 /// How a kernel is reached.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Target {
                 Sockets::connect(file, &[Channel::Shell]).await.map(|sockets| Link::Sockets(Box::new(sockets)))
             }
             Way::Server(server) => {
-                Socket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))
+                Websocket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))
             }
         }
     }

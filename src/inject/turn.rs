@@ -1,13 +1,13 @@
-//! One kernel's turn: from a link to its record.
+//! One kernel's turn: from the link to the record of what it has.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::language::Row;
+use super::info::{KernelInfo, cannot, kernel_info, unknown};
+use super::injection::{Changes, Injection, Options, inject};
+use super::language::{Delivery, Row};
 use super::target::{Target, Way};
-use super::{
-    KernelInfo, Options, Outcome, cannot, inject, kernel_info, kernel_info_on, language, remembered, subshell, unknown,
-};
+use super::{language, remembered, subshell};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
@@ -22,7 +22,7 @@ use crate::secret::SecretSet;
 use crate::sys::exec::Space;
 use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};
 
-/// A kernel, and how it is to get what.
+/// A kernel, and what it is to get.
 #[derive(Debug)]
 pub struct Turn<'a> {
     target: &'a Target,
@@ -35,18 +35,18 @@ pub struct Turn<'a> {
 /// What is known of a kernel.
 #[derive(Debug)]
 pub enum Known {
-    /// It answered, and so is free.
+    /// It has answered, so it is free.
     Said(KernelInfo),
-    /// Its process was started by a command that only one kind of kernel has, and waits for something to do.
-    /// It may also wait in a cell.
+    /// Its process was started by a command that only one kind of kernel has, and waits for an event. A cell
+    /// may wait as well.
     ByCommand(&'static Row),
 }
 
-/// What a turn came to.
+/// The result of a turn.
 #[derive(Debug)]
 pub struct Done {
     /// What was changed.
-    pub outcome: Outcome,
+    pub changes: Changes,
     /// The variables that are ours now.
     pub variables: Variables,
 }
@@ -54,13 +54,13 @@ pub struct Done {
 type Variables = BTreeMap<String, Variable>;
 
 impl<'a> Turn<'a> {
-    /// A turn of `target`, whose record is read.
+    /// The turn of `target`; reads its record.
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         Self { target, plan, options, before, process: OnceCell::new() }
     }
 
-    /// The same with what is remembered of the process that has said so much, if it has no record.
+    /// Adds what is remembered of a process that has no record, by its session.
     #[must_use]
     pub fn recalling(mut self, known: &Known) -> Self {
         let Known::Said(info) = known else { return self };
@@ -69,7 +69,7 @@ impl<'a> Turn<'a> {
         self
     }
 
-    /// The same with the variables that are known to be ours.
+    /// Adds the variables that are known to be ours, if there is no record.
     #[must_use]
     pub fn remembering(mut self, variables: Variables) -> Self {
         self.before.get_or_insert_with(|| Record::unwritten(variables));
@@ -82,8 +82,8 @@ impl<'a> Turn<'a> {
         self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given))
     }
 
-    /// What was set before, in two: what these sources give or may have given, and what came of others. The
-    /// latter is not gone from Vault, nobody has looked.
+    /// Splits what was set before: what these sources give or may have given, and what came of other sources.
+    /// These were not read now, so their variables stay.
     fn parted(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
         let may_be = |name: &str, path: &str| self.plan.sources.iter().any(|source| source.may_give(name, path));
         let (theirs, others) = std::mem::take(&mut record.variables)
@@ -93,7 +93,7 @@ impl<'a> Turn<'a> {
         (record, others)
     }
 
-    /// The record as it is now, after whatever others have done meanwhile.
+    /// The record as it is now: another injection may have written it meanwhile.
     fn latest(&self) -> Option<Record> {
         let read = |file| Record::read(&self.plan.runtime_dir, &stem(file));
         self.target.file.as_deref().and_then(read).or_else(|| self.before.clone())
@@ -105,11 +105,11 @@ impl<'a> Turn<'a> {
         self.ask_on(link, progress).await
     }
 
-    /// Connects, and looks at the kernel's process: what it is by its command line, and whether it does
-    /// something; asks where the answer is not plain.
+    /// Connects, and looks at the kernel's process: what it is by its command line, and whether it is idle. Asks
+    /// the kernel where the process does not show both.
     pub async fn look(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
-        // Once connected: were it a later process that is found, the connection would be of no use.
+        // After the connection: if a later process is found here, the connection has ended with the earlier one.
         let process = self.process()?.filter(|pid| waits_for_events(*pid));
         let row = process.and_then(|pid| language::by_command(&command_line(pid)));
         match row.filter(|_| !self.options.now && matches!(self.target.way, Way::File(_))) {
@@ -121,17 +121,17 @@ impl<'a> Turn<'a> {
     async fn ask_on(&self, mut link: Link, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let wait = self.options.wait;
         if self.options.now {
-            let info = kernel_info_on(&mut link, Channel::Control, wait, progress).await?;
+            let info = kernel_info(&mut link, Channel::Control, wait, progress).await?;
             if goes_beside(&info) {
                 return Ok((link, Known::Said(info)));
             }
-            progress("this kernel has no subshells: it is waited for");
+            progress("this kernel has no subshells: waiting for it");
         }
-        let info = kernel_info(&mut link, wait, progress).await?;
+        let info = kernel_info(&mut link, Channel::Shell, wait, progress).await?;
         Ok((link, Known::Said(info)))
     }
 
-    /// The kernel's process, where it is one of this machine's.
+    /// The kernel's process, if it runs on this machine.
     fn process(&self) -> Result<Option<u32>> {
         let Some(path) = &self.target.file else { return Ok(None) };
         if let Some(process) = self.process.get() {
@@ -146,7 +146,7 @@ impl<'a> Turn<'a> {
         Ok(*self.process.get_or_init(|| process))
     }
 
-    /// Gives the kernel its variables, and writes down which.
+    /// Gives the kernel its variables, and records which.
     pub async fn give(
         self,
         (mut link, known): (Link, Known),
@@ -155,34 +155,35 @@ impl<'a> Turn<'a> {
     ) -> Result<Done> {
         let process = self.process()?;
         let (target, plan, options) = (self.target, self.plan, self.options);
-        let (row, now, unasked) = match &known {
+        let (row, now, was_asked) = match &known {
             Known::Said(info) => {
                 let row = language::of(info).ok_or_else(|| unknown(info))?;
-                if let language::Way::Cannot(why) = row.way {
+                if let Delivery::Cannot(why) = row.delivery {
                     return Err(cannot(&info.implementation, why));
                 }
-                (row, options.now && goes_beside(info), false)
+                (row, options.now && goes_beside(info), true)
             }
-            Known::ByCommand(row) => (*row, false, true),
+            Known::ByCommand(row) => (*row, false, false),
         };
         let wanted = origins(&given);
         let before = self.before.clone().map(|record| self.parted(record, &wanted).0);
         let (secrets, files) = files_of(given, plan, process)?;
         fits(&secrets, Space::of_this_system())?;
-        let options = Options { now, unasked, ..options };
+        let options = Options { now, ..options };
         let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
-        let mut outcome = inject(&mut link, row, &secrets, before.as_ref(), options, progress).await;
+        let injection = Injection { row, wanted: &secrets, before: before.as_ref(), was_asked, options };
+        let mut outcome = inject(&mut link, injection, progress).await;
         if let Some(id) = subshell {
             outcome = subshell::leave(&mut link, &id, outcome, progress).await;
         }
         link.close().await;
-        let outcome = outcome?;
+        let changes = outcome?;
         files.keep();
-        // Of two injections at once, the second finds what the first has written.
+        // Of two injections at once, the second reads what the first has recorded.
         let _locked = lock(&plan.runtime_dir).await;
         let mut variables = self.latest().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
-        let is_ours = |name: &String| !outcome.kept.contains(name) && !outcome.impossible.contains(name);
-        variables.extend(wanted.into_iter().filter(|(name, _)| is_ours(name)));
+        let was_set = |name: &String| !changes.kept.contains(name) && !changes.impossible.contains(name);
+        variables.extend(wanted.into_iter().filter(|(name, _)| was_set(name)));
         let record = target
             .file
             .as_ref()
@@ -196,16 +197,16 @@ impl<'a> Turn<'a> {
                 }
             }
         }
-        Ok(Done { outcome, variables })
+        Ok(Done { changes, variables })
     }
 }
 
-/// Whether the kernel can be changed beside what it does.
+/// Whether the kernel can be changed while a cell is running.
 fn goes_beside(info: &KernelInfo) -> bool {
     subshell::are_supported(info) && language::of(info).is_some_and(|row| row.beside.is_some())
 }
 
-/// The secrets with those that are files written for the kernel's process.
+/// The secrets, with the files written that some of them are.
 fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
     let has_files = given.values().any(|fetched| matches!(fetched.form, Form::File(_)));
     match process {
@@ -213,7 +214,7 @@ fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSe
         None if !has_files => files::write(given, &plan.runtime_dir, 0),
         None => Err(Error::new(
             Kind::KernelCannot,
-            "a source is to be a file, and the kernel's process is not to be found on this machine",
+            "a source gives a file, and the kernel's process is not on this machine",
             "give the secret as a variable, or restart the kernel through jupyter-vault",
         )),
     }

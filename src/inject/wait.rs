@@ -1,10 +1,9 @@
-//! Waiting for a kernel: bounded, told of, and with an eye for why it does not answer.
+//! Waiting for a kernel: bounded, with a word of progress, and with an explanation when it does not answer.
 //!
-//! After a moment without an answer we look around: control is asked, which kernels with a thread for it
-//! answer while they are busy; iopub is listened to, where a kernel shows what it does for others and
-//! which key it signs with; and the question is asked again on a new connection, because a kernel may
-//! leave a request unread until one comes (ipykernel issue 1554). What was heard then decides whether
-//! the kernel is busy or silent.
+//! After a moment without an answer we probe: kernel_info is requested on control, where many kernels answer
+//! while they are busy; iopub is subscribed to, where a kernel shows what it does for other clients and which
+//! key it signs with; and kernel_info is requested on a new shell connection, because a kernel may leave a
+//! request unread until one comes (ipykernel issue 1554). What arrives decides between busy and silent.
 
 use std::time::Duration;
 
@@ -16,23 +15,23 @@ use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 
-/// How long an answer may take before we look around.
+/// How long an answer may take before we probe.
 const QUIET: Duration = Duration::from_secs(2);
-/// How often one is told that the kernel is waited for.
+/// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(5);
-/// How long a look around at the end may take, and how long a heartbeat.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+/// How long the probe at the end may take, and how long a heartbeat.
+const LAST_PROBE: Duration = Duration::from_secs(1);
 
 /// One wait.
 pub(super) struct Wait<'a> {
     progress: &'a mut dyn FnMut(&str),
     began: Instant,
     end: Instant,
-    look: Option<Instant>,
+    probe: Option<Instant>,
     tell: Instant,
     /// The kernel answered on control.
     on_control: bool,
-    /// The kernel does something for another client.
+    /// The kernel works for another client.
     for_others: bool,
     /// Code that may still ask after `end`, if it has begun.
     code: Option<Code>,
@@ -43,31 +42,31 @@ struct Code {
     id: String,
     /// Until when its question may be on its way.
     until: Instant,
-    /// Whether the kernel was seen to begin it, or nobody looked.
+    /// Whether the kernel was seen to begin it; before it is sent, that is assumed.
     may_run: bool,
 }
 
 impl<'a> Wait<'a> {
-    /// A wait until `end`, of which `progress` is told.
+    /// A wait until `end`; `progress` gets a line now and then.
     pub(super) fn until(end: Instant, progress: &'a mut dyn FnMut(&str)) -> Self {
         let now = Instant::now();
-        let (look, tell) = (Some(now + QUIET), now + PROGRESS);
-        Self { progress, began: now, end, look, tell, on_control: false, for_others: false, code: None }
+        let (probe, tell) = (Some(now + QUIET), now + PROGRESS);
+        Self { progress, began: now, end, probe, tell, on_control: false, for_others: false, code: None }
     }
 
-    /// Waits until `end` at least.
+    /// Extends the wait to `end` at least.
     pub(super) fn extend(&mut self, end: Instant) {
         self.end = self.end.max(end);
     }
 
-    /// Lets code that has begun in time ask until `end`, though the wait be over: else the kernel would wait for
-    /// an answer that does not come. Code that has not begun is not waited for.
+    /// Code that has begun in time may ask until `end`, even after the wait: otherwise the kernel would wait for
+    /// an answer that never comes. Code that has not begun is not waited for.
     pub(super) fn let_ask_until(&mut self, end: Instant) {
         self.code = Some(Code { id: String::new(), until: end, may_run: true });
     }
 
-    /// Sends a request to execute code; gives its id. Where the wait may be over before the code's question
-    /// comes, the kernel's status is listened to beforehand: it tells whether the code has begun.
+    /// Sends a request to execute code; gives its id. Where the wait may end before the code's question comes,
+    /// iopub is subscribed to first: the kernel's status shows whether the code has begun.
     pub(super) async fn execute(&mut self, link: &mut Link, content: &Value) -> Result<String> {
         let is_short = self.code.as_ref().is_some_and(|code| code.until > self.end);
         if is_short {
@@ -89,27 +88,27 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The next message that is `wanted`; `None` at the end. Others are passed over.
+    /// The next message that is `wanted`; `None` at the end. Others are skipped.
     pub(super) async fn next(
         &mut self,
         link: &mut Link,
         wanted: &mut dyn FnMut(&Arrived) -> bool,
     ) -> Result<Option<Arrived>> {
         loop {
-            // Time is looked at first: in a flood there is always a next message.
+            // The clock comes first: in a flood there is always a next message.
             let now = Instant::now();
             let end = self.over(link);
             if now >= end {
                 return Ok(None);
             }
-            if self.look.is_some_and(|look| look <= now) {
-                self.look = None;
-                link.look_around().await?;
+            if self.probe.is_some_and(|probe| probe <= now) {
+                self.probe = None;
+                link.probe().await?;
             }
             if self.tell <= now {
                 self.tell();
             }
-            let event = self.look.unwrap_or(self.tell).min(self.tell).min(end);
+            let event = self.probe.unwrap_or(self.tell).min(self.tell).min(end);
             let Ok(message) = timeout_at(event, link.next()).await else { continue };
             let message = message?;
             self.learn(link, &message);
@@ -126,7 +125,7 @@ impl<'a> Wait<'a> {
                 let Some(parent) = &message.parent else { return };
                 if parent.session != link.session_id() {
                     self.for_others = true;
-                    // That is all there is to learn, and it may be a flood.
+                    // There is no more to learn, and it may be a flood.
                     if self.code.as_ref().is_none_or(|code| code.may_run || code.until <= self.end) {
                         link.leave_iopub();
                     }
@@ -148,14 +147,14 @@ impl<'a> Wait<'a> {
     /// Why there was no answer.
     pub(super) async fn verdict(&mut self, link: &mut Link) -> Error {
         let waited = self.began.elapsed().as_secs();
-        self.end = Instant::now() + LAST_LOOK;
+        self.end = Instant::now() + LAST_PROBE;
         self.code = None;
-        if self.look.take().is_some()
-            && let Err(error) = link.look_around().await
+        if self.probe.take().is_some()
+            && let Err(error) = link.probe().await
         {
             return error;
         }
-        self.tell = self.end + LAST_LOOK;
+        self.tell = self.end + LAST_PROBE;
         if let Err(error) = self.next(link, &mut |message| message.channel == Channel::Control).await {
             return error;
         }
@@ -163,17 +162,17 @@ impl<'a> Wait<'a> {
             return Error::new(
                 Kind::KernelBusy,
                 format!("the kernel was busy for {waited} s, nothing was set"),
-                "try again when its cell has ended, or wait longer with --wait SECONDS",
+                "try again after its cell has ended, or wait longer with --wait SECONDS",
             );
         }
-        let (what, advice) = match link.beats(LAST_LOOK).await {
+        let (what, advice) = match link.beats(LAST_PROBE).await {
             Some(true) => (
                 "lives, its heartbeat comes back, but it did not answer",
-                "it may be busy, and does nothing beside that: wait longer with --wait SECONDS, or restart it",
+                "it may be busy and unable to answer meanwhile: wait longer with --wait SECONDS, or restart it",
             ),
             Some(false) => (
                 "has its ports open, but answers nothing, not even the heartbeat",
-                "it may be stopped (SIGSTOP, a debugger): let it go on, or restart it",
+                "it may be stopped (SIGSTOP, a debugger): let it continue, or restart it",
             ),
             None => ("did not answer", "wait longer with --wait SECONDS, or restart it"),
         };

@@ -105,7 +105,7 @@ impl Sockets {
 
     /// Opens control, iopub and a second connection to shell, and asks on control and on that one what
     /// the kernel is. Whatever shell had left unread is read when a connection comes.
-    pub async fn look_around(&mut self) -> Result<()> {
+    pub async fn probe(&mut self) -> Result<()> {
         self.open(&[Channel::Control, Channel::IoPub]).await?;
         self.send(Channel::Control, "kernel_info_request", None, &json!({})).await?;
         let identity = format!("{:032x}", fastrand::u128(..)).into_bytes();
@@ -155,9 +155,7 @@ impl Sockets {
                     if let (Ok((b"PING", rest)), Some(connection)) =
                         (command::split(&body), &mut self.open[channel as usize])
                     {
-                        // Two bytes of time to live, then what must come back.
-                        let pong = command::compose(b"PONG", rest.get(2..).unwrap_or_default());
-                        connection.writer.command(&pong).await.map_err(|_| died(&self.file))?;
+                        connection.writer.command(&command::pong(rest)).await.map_err(|_| died(&self.file))?;
                     }
                     continue;
                 }

@@ -215,9 +215,7 @@ impl Peers {
                 Received::Message(parts) => Some(Event::Message { channel: self.channel, from: origin.clone(), parts }),
                 Received::Command(body) => match command::split(&body) {
                     Ok((b"PING", rest)) => {
-                        // Two bytes of time to live, then what must come back.
-                        let pong = command::compose(b"PONG", rest.get(2..).unwrap_or_default());
-                        to.leave(Outgoing::Command(pong));
+                        to.leave(Outgoing::Command(command::pong(rest)));
                         None
                     }
                     Ok((b"SUBSCRIBE", topic)) if self.channel == Channel::IoPub => self.subscribe(origin, topic),

@@ -12,11 +12,10 @@ use super::journal::RECORD;
 use super::python::{Native, Python};
 use super::which::Place;
 use crate::config::env::Environment;
+use crate::config::folders::{data_dir, kernelspec_folders};
 
 /// The kernel that Jupyter makes up when there is none of this name.
 const NATIVE_NAME: &str = "python3";
-/// Where Jupyter looks last, and where it looks when there is no Python to ask.
-const SYSTEM: [&str; 2] = ["/usr/local/share/jupyter/kernels", "/usr/share/jupyter/kernels"];
 
 /// A kernelspec.
 #[derive(Debug)]
@@ -48,16 +47,17 @@ impl Search {
         let python = Python::find(place.prefix(), environment);
         let facts = python.as_ref().map(|python| &python.facts);
         let data = facts.and_then(|facts| facts.data.clone()).or_else(|| data_dir(environment));
-        let user = data.map(|data| data.join("kernels"));
+        let user = data.as_ref().map(|data| data.join("kernels"));
         let root = place.prefix().or(facts.map(|facts| facts.prefix.as_path()));
         let prefix = root.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.to_owned()));
-        let prefix = prefix.map(|root| root.join("share/jupyter/kernels"));
+        let usual = || kernelspec_folders(environment, data, prefix.as_deref());
+        let prefix = prefix.as_ref().map(|root| root.join("share/jupyter/kernels"));
         let mut folders = Vec::new();
         if place.prefix().is_some() {
             folders.extend(prefix.clone());
         }
         let said = facts.and_then(|facts| facts.folders.clone());
-        for folder in said.unwrap_or_else(|| usual(environment, user.as_deref(), prefix.as_deref())) {
+        for folder in said.unwrap_or_else(usual) {
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
@@ -164,22 +164,4 @@ fn ipython_dir(environment: &Environment) -> Option<PathBuf> {
         },
         None => home.map(|home| home.join(".ipython")),
     }
-}
-
-/// jupyter_core's `jupyter_data_dir`, for a host without Python.
-fn data_dir(environment: &Environment) -> Option<PathBuf> {
-    let below = |home: PathBuf| home.join("jupyter");
-    environment
-        .path("JUPYTER_DATA_DIR")
-        .or_else(|| environment.path("XDG_DATA_HOME").map(below))
-        .or_else(|| environment.home().map(|home| home.join(".local/share/jupyter")))
-}
-
-/// jupyter_core's `jupyter_path("kernels")`, likewise.
-fn usual(environment: &Environment, user: Option<&Path>, prefix: Option<&Path>) -> Vec<PathBuf> {
-    let listed = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten();
-    let mut folders: Vec<_> = listed.map(|folder| folder.join("kernels")).collect();
-    folders.extend(user.into_iter().chain(prefix).map(Path::to_owned));
-    folders.extend(SYSTEM.map(PathBuf::from));
-    folders
 }

@@ -7,15 +7,13 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use http::HeaderValue;
 use hyper_util::client::proxy::matcher::Intercept;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,47 +22,9 @@ use super::address::{Address, Tcp};
 use super::deadline::Deadline;
 use super::options::{Proxy, Tls};
 use super::proxy::{endpoint, find, tunnel};
+use super::stream::Connection;
 use super::{Peer, tls};
 use crate::error::{Error, Kind, Result};
-
-/// A stream to a server, of whatever kind.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A boxed [`Stream`].
-pub struct Connection(Box<dyn Stream>);
-
-impl Connection {
-    pub(super) fn new(stream: impl Stream + 'static) -> Self {
-        Self(Box::new(stream))
-    }
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Connection")
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_shutdown(cx)
-    }
-}
 
 /// Makes connections to one server.
 #[derive(Debug)]
@@ -107,7 +67,7 @@ impl Connector {
         let stream = self.stream(target, deadline).await?;
         match self.tls.as_ref().filter(|_| target.https) {
             None => Ok(stream),
-            Some(config) => Ok(Connection(Box::new(self.secure(stream, config, target).await?))),
+            Some(config) => Ok(Connection::new(self.secure(stream, config, target).await?)),
         }
     }
 
@@ -207,7 +167,7 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
             ),
         }
     })?;
-    Ok(Connection(Box::new(stream)))
+    Ok(Connection::new(stream))
 }
 
 async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<Connection> {
@@ -220,7 +180,7 @@ async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<C
         match share.bound(TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);
-                return Ok(Connection(Box::new(stream)));
+                return Ok(Connection::new(stream));
             }
             Ok(Err(cause)) => last = Some(broken(&cause, whom, &authority)),
             Err(_) => last = Some(silent(whom, &authority, "the attempt to connect was not answered")),

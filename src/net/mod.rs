@@ -8,6 +8,7 @@ pub mod deadline;
 mod no_proxy;
 pub mod options;
 mod proxy;
+mod stream;
 pub mod tls;
 
 /// Who is at the other end, for messages.

@@ -9,9 +9,9 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 
 use super::address::{Address, NoPlace, Tcp, has_bad_port};
-use super::connect::Connection;
 use super::no_proxy::NoProxy;
 use super::options::Proxy;
+use super::stream::Connection;
 use crate::error::{Error, Kind, Result};
 
 /// The proxy for `address`. One that was set for Vault is used for every address, as Vault's client does.

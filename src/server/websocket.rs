@@ -46,7 +46,7 @@ const CLOSE: Duration = Duration::from_secs(1);
 const LARGEST: usize = 64 << 20;
 
 /// A connection to one kernel.
-pub struct Socket {
+pub struct Websocket {
     stream: WebSocketStream<TokioIo<Upgraded>>,
     session: Session,
     v1: bool,
@@ -54,13 +54,13 @@ pub struct Socket {
     server: Base,
 }
 
-impl std::fmt::Debug for Socket {
+impl std::fmt::Debug for Websocket {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Socket({} at {})", self.kernel, self.server)
+        write!(out, "Websocket({} at {})", self.kernel, self.server)
     }
 }
 
-impl Socket {
+impl Websocket {
     /// Connects to the kernel called `id`. A server answers when the kernel does: for a busy one that
     /// may take a minute.
     pub async fn connect(server: &Server, id: &str, deadline: Deadline) -> Result<Self> {

@@ -1,29 +1,29 @@
-//! Who answered gets what it lacks: fetched once for all that are free, and wiped after.
+//! Kernels that answered get what they lack: one fetch serves all that are free, and is wiped afterwards.
 
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use super::kernel::{Answer, State, pulse};
-use super::round::{SETBACKS, VAULT, Watcher};
+use super::kernel::{Answer, Reason, pulse};
+use super::log::Subject;
+use super::round::{BACKOFF, Watcher};
 use super::vault::jittered;
 use crate::error::{Error, Kind, Result};
-use crate::inject::link::Link;
+use crate::inject::Options;
 use crate::inject::target::Way;
 use crate::inject::turn::{Known, Turn};
-use crate::inject::{KernelInfo, Options};
-use crate::launch::given;
+use crate::launch::given::{self, Given};
 use crate::net::deadline::Deadline;
 
-/// How long a kernel that was free a moment ago may be busy when it is to take its variables.
+/// How long a kernel that was just free may be busy when it is to take its variables.
 const TAKE: Duration = Duration::from_secs(10);
 /// The time to ask a server for one kernel.
 const ASK: Duration = Duration::from_secs(20);
 
 impl Watcher<'_, '_> {
-    /// Gives their variables to whoever answered and lacks some.
-    pub(super) async fn heed(&mut self, answered: Vec<(String, Result<Answer>)>) {
+    /// Gives their variables to the kernels that answered and lack some.
+    pub(super) async fn serve(&mut self, answered: Vec<(String, Result<Answer>)>) {
         let mut takers = Vec::new();
         for (name, answer) in answered {
             let Some(kernel) = self.kernels.get_mut(&name) else { continue };
@@ -35,14 +35,14 @@ impl Watcher<'_, '_> {
                     }
                     let same = session == kernel.session;
                     kernel.session = session;
-                    if kernel.only_looked_at && same && !kernel.is_doubtful() {
+                    if kernel.reason() == Reason::Check && same && !kernel.is_doubtful() {
                         link.close().await;
-                        self.satisfied(&name).await;
+                        self.is_up_to_date(&name).await;
                     } else {
                         takers.push((name, (link, info)));
                     }
                 }
-                Err(error) => self.complain(&name, &error),
+                Err(error) => self.report(&name, &error),
             }
         }
         if takers.is_empty() {
@@ -50,83 +50,86 @@ impl Watcher<'_, '_> {
         }
         let given = match self.vault.fetch(self.holding).await {
             Ok(given) => given,
-            Err(error) => return self.none_for(takers, &error).await,
+            Err(error) => return self.postpone(takers, &error).await,
         };
-        self.setback = SETBACKS.0;
-        for (name, asked) in takers {
+        self.backoff = BACKOFF.0;
+        for (name, answer) in takers {
             if self.is_stopped() {
                 return;
             }
-            let Some(kernel) = self.kernels.get(&name) else { continue };
-            let plan = self.vault.plan();
-            // One that can't be told from its next process gets what it lacks, and keeps what it has.
-            let doubtful = kernel.is_doubtful();
-            let options = Options {
-                override_existing: plan.override_inherited && !doubtful,
-                wait: TAKE,
-                now: false,
-                unasked: false,
-                folder: &plan.runtime_dir,
-                holding: self.holding,
-            };
-            let (link, known) = (asked.0, Known::Said(asked.1));
-            let turn = Turn::of(&kernel.target, plan, options).recalling(&known);
-            let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
-            if turn.is_up_to_date(&given) {
-                link.close().await;
-                self.satisfied(&name).await;
-                continue;
-            }
-            match turn.give((link, known), given::duplicate(&given), &mut |_| {}).await {
-                // It is the same: it lacks nothing.
-                Ok(done) if doubtful && done.outcome.set.is_empty() => self.satisfied(&name).await,
-                Ok(done) => {
-                    self.log.injected(&kernel.target, &done.outcome);
-                    let partly = doubtful && plan.override_inherited && !done.outcome.kept.is_empty();
-                    if let Some(kernel) = self.kernels.get_mut(&name) {
-                        let mut before = std::mem::replace(&mut kernel.variables, done.variables);
-                        // What it kept without being told which are ours may be ours.
-                        before.retain(|name, _| doubtful && done.outcome.kept.contains(name));
-                        kernel.variables.extend(before);
-                    }
-                    self.satisfied(&name).await;
-                    if let Some(kernel) = self.kernels.get_mut(&name).filter(|_| partly) {
-                        kernel.want();
-                    }
-                }
-                Err(error) => self.complain(&name, &error),
-            }
+            self.give(&name, answer, &given).await;
         }
     }
 
-    /// The secrets could not be had: those who were to take them are asked again later.
-    async fn none_for(&mut self, takers: Vec<(String, (Link, KernelInfo))>, error: &Error) {
-        let later = Instant::now() + jittered(self.setback);
-        self.setback = (self.setback * 2).min(SETBACKS.1.max(self.interval));
+    async fn give(&mut self, name: &str, (link, info): Answer, given: &Given) {
+        let Some(kernel) = self.kernels.get(name) else { return };
+        let plan = self.vault.plan();
+        // A kernel that can't be told from its next process gets what it lacks, and keeps what it has.
+        let doubtful = kernel.is_doubtful();
+        let options = Options {
+            override_existing: plan.override_inherited && !doubtful,
+            wait: TAKE,
+            now: false,
+            folder: &plan.runtime_dir,
+            holding: self.holding,
+        };
+        let known = Known::Said(info);
+        let turn = Turn::of(&kernel.target, plan, options).recalling(&known);
+        let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
+        if turn.is_up_to_date(given) {
+            link.close().await;
+            return self.is_up_to_date(name).await;
+        }
+        match turn.give((link, known), given::duplicate(given), &mut |_| {}).await {
+            // It is the same process: it lacks nothing.
+            Ok(done) if doubtful && done.changes.set.is_empty() => self.is_up_to_date(name).await,
+            Ok(done) => {
+                self.log.injected(&kernel.target, &done.changes);
+                let partly = doubtful && plan.override_inherited && !done.changes.kept.is_empty();
+                if let Some(kernel) = self.kernels.get_mut(name) {
+                    let mut before = std::mem::replace(&mut kernel.variables, done.variables);
+                    // The variables that it kept may be ours: it was not told which are.
+                    before.retain(|name, _| doubtful && done.changes.kept.contains(name));
+                    kernel.variables.extend(before);
+                }
+                self.is_up_to_date(name).await;
+                if let Some(kernel) = self.kernels.get_mut(name).filter(|_| partly) {
+                    kernel.ask(Reason::Lacks);
+                }
+            }
+            Err(error) => self.report(name, &error),
+        }
+    }
+
+    /// The secrets could not be fetched: the kernels that were to take them are asked again later.
+    async fn postpone(&mut self, takers: Vec<(String, Answer)>, error: &Error) {
+        let later = Instant::now() + jittered(self.backoff);
+        self.backoff = (self.backoff * 2).min(BACKOFF.1.max(self.interval));
         for (name, (link, _)) in takers {
             link.close().await;
             if let Some(kernel) = self.kernels.get_mut(&name) {
-                kernel.state = State::Wanting(Some(later));
+                kernel.postpone(Some(later));
             }
         }
-        if let Some(again) = self.vault.again() {
-            self.round = self.round.min(again);
+        if let Some(not_before) = self.vault.not_before() {
+            self.round = self.round.min(not_before);
         }
-        self.tell(VAULT, error);
+        self.log.failed(Subject::Vault, error);
     }
 
-    /// The kernel has everything: from now on its end is waited for, or its server's list looked at.
-    async fn satisfied(&mut self, name: &str) {
+    /// The kernel has everything: from now on its heartbeat tells of its end, or its server's list does.
+    async fn is_up_to_date(&mut self, name: &str) {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
-        kernel.satisfied();
+        kernel.is_up_to_date();
+        self.log.recovered(Subject::Kernel(&kernel.target));
         match &kernel.target.way {
-            Way::File(_) if !kernel.held => {
-                kernel.held = true;
+            Way::File(_) if !kernel.is_followed => {
+                kernel.is_followed = true;
                 let (target, name) = (kernel.target.clone(), name.to_owned());
                 self.ends.push(async move { (name, pulse(target).await) }.boxed_local());
             }
             Way::File(_) => {}
-            // What we did is activity too, and no reason to look again.
+            // What we did counts as activity, and is no reason to check again.
             Way::Server(server) => {
                 if let Ok(listed) = server.kernel(&kernel.target.id, Deadline::after(ASK)).await {
                     kernel.activity = listed.last_activity;
@@ -135,14 +138,14 @@ impl Watcher<'_, '_> {
         }
     }
 
-    fn complain(&mut self, name: &str, error: &Error) {
+    fn report(&mut self, name: &str, error: &Error) {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         let starting = kernel.failed(error);
-        // A file may be left of a kernel that has ended.
+        // The file of a kernel that has ended may be left.
         let usual = starting
             || matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::KernelBusy | Kind::NoSuchKernel);
-        if !usual && kernel.told.replace(error.kind()) != Some(error.kind()) {
-            self.log.failed(Some(&kernel.target), error);
+        if !usual {
+            self.log.failed(Subject::Kernel(&kernel.target), error);
         }
     }
 }

@@ -1,21 +1,19 @@
-//! One watched kernel: what it has, what it waits for, and how its end is noticed.
+//! One watched kernel: what it has, what it lacks, and how its end is noticed.
 //!
-//! A kernel of this machine is held by a connection to its heartbeat on which nothing is sent: it ends
-//! with the process, at a restart too, without a message or a timer. A kernel behind a server is known
-//! by the server's list alone: a connection would keep it from being culled, and a message would count
-//! as activity. What the list says of its last activity tells that there may be something new to see,
-//! and only then, and only while a front end is there, it is asked which session it is.
+//! The end of a local kernel shows by its heartbeat: a connection stays open, nothing is sent on it, and it
+//! closes when the process ends, also at a restart. A kernel behind a server is known by the server's list
+//! alone, because a connection would keep it from being culled and a message would count as activity. When
+//! the list shows new activity and a front end is connected, the kernel is asked which session it is.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::AbortHandle;
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Kind, Result};
-use crate::inject::KernelInfo;
+use crate::inject::info::{KernelInfo, request_info};
 use crate::inject::link::Link;
 use crate::inject::target::{Target, Way};
 use crate::kernel::client::{Pulse, Sockets};
@@ -29,56 +27,61 @@ use crate::server::rest::Listed;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How long a kernel counts as new: it may still be starting.
 const NEW: Duration = Duration::from_secs(120);
-/// After this without an answer it is asked once more, on a new connection (ipykernel issue 1554).
+/// After this time without an answer it is asked once more, on a new connection (ipykernel issue 1554).
 const QUIET: Duration = Duration::from_secs(5);
 /// How long a busy kernel is waited for before the connection is made anew; waiting costs nothing.
 const BUSY: Duration = Duration::from_secs(3600);
 /// The same through a server, whose list says when the kernel is idle again.
 const BUSY_THROUGH_SERVER: Duration = Duration::from_secs(20);
 
+/// Why a kernel is asked what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It lacks variables, or versions of them.
+    Lacks,
+    /// It may be another process than before.
+    Check,
+}
+
 /// Where a kernel stands.
 #[derive(Debug)]
 pub enum State {
-    /// It lacks something; asked from that moment on (`None`: at the next round).
-    Wanting(Option<Instant>),
-    /// It is being asked whether it is free.
-    Asked(AbortHandle),
+    /// It is asked at that time; `None`: when its server says that it is not busy, or in the next round.
+    Due(Option<Instant>, Reason),
+    /// It has been asked, and answers when it is free.
+    Asked(AbortHandle, Reason),
     /// It has everything, as far as we know.
-    Has,
+    UpToDate,
+    /// It lacks a new version, and is asked once a front end is connected.
+    Outdated,
 }
 
 /// A kernel that is watched.
 #[derive(Debug)]
 pub struct Kernel {
-    /// Which.
+    /// Which kernel.
     pub target: Target,
     /// Where it stands.
     pub state: State,
-    /// The variables that we have set, by the process that runs now.
+    /// The variables that we have set in the process that runs now.
     pub variables: BTreeMap<String, Variable>,
-    /// The session that it answered with: another one is another process.
+    /// The session that it answered with: another session is another process.
     pub session: Option<String>,
-    /// Whether its heartbeat is held.
-    pub held: bool,
-    /// What the list said of its last activity when all was well.
+    /// Whether its heartbeat is connected.
+    pub is_followed: bool,
+    /// Its last activity in the server's list when it was up to date.
     pub activity: String,
-    /// It lacks a new version, and waits for a front end.
-    pub outdated: bool,
-    /// It is asked only to see whether it is still the same process.
-    pub only_looked_at: bool,
-    /// The error that was told last.
-    pub told: Option<Kind>,
-    /// What tells its connection file from a later one.
+    /// Tells its connection file from a later one.
     mark: Option<(SystemTime, u64)>,
     since: Instant,
     pause: Duration,
 }
 
-/// What a free kernel said.
+/// What a free kernel answered.
 pub type Answer = (Link, KernelInfo);
 
 impl Kernel {
-    /// One that has just been seen.
+    /// A kernel that has just been seen.
     pub fn new(target: Target) -> Self {
         let now = Instant::now();
         let age = match &target.way {
@@ -88,118 +91,123 @@ impl Kernel {
         Self {
             mark: if let Way::File(path) = &target.way { mark(path) } else { None },
             target,
-            state: State::Wanting(Some(now)),
+            state: State::Due(Some(now), Reason::Lacks),
             variables: BTreeMap::new(),
             session: None,
-            held: false,
+            is_followed: false,
             activity: String::new(),
-            outdated: false,
-            only_looked_at: false,
-            told: None,
             since: now.checked_sub(age).unwrap_or(now),
             pause: PAUSES.0,
         }
     }
 
-    /// Whether it may be another process than before, and can't say so.
-    pub const fn is_doubtful(&self) -> bool {
-        self.only_looked_at && self.session.is_none()
+    /// Why it is asked; a kernel that is not asked lacks nothing to check.
+    pub const fn reason(&self) -> Reason {
+        match self.state {
+            State::Due(_, reason) | State::Asked(_, reason) => reason,
+            State::UpToDate | State::Outdated => Reason::Lacks,
+        }
     }
 
-    /// Whether it is to be asked now.
-    pub fn is_due(&self, now: Instant) -> bool {
-        matches!(self.state, State::Wanting(Some(due)) if due <= now)
+    /// Whether it may be another process than before, and can't tell.
+    pub fn is_doubtful(&self) -> bool {
+        self.reason() == Reason::Check && self.session.is_none()
     }
 
-    /// When it is to be asked, if a moment is set.
+    /// When it is to be asked, if a time is set.
     pub const fn due(&self) -> Option<Instant> {
-        if let State::Wanting(due) = self.state { due } else { None }
+        if let State::Due(due, _) = self.state { due } else { None }
     }
 
-    /// Its process has ended: nothing of what it had is left.
+    /// Its process has ended, and with it all that it had.
     pub fn restarted(&mut self) {
         self.variables.clear();
         self.session = None;
-        self.told = None;
         self.since = Instant::now();
         self.pause = PAUSES.0;
-        self.want();
+        self.ask(Reason::Lacks);
     }
 
-    /// It lacks something.
-    pub fn want(&mut self) {
-        self.halt();
-        self.only_looked_at = false;
-        self.state = State::Wanting(Some(Instant::now()));
+    /// Asks it as soon as possible.
+    pub fn ask(&mut self, reason: Reason) {
+        self.abort();
+        self.state = State::Due(Some(Instant::now()), reason);
     }
 
-    /// It did not answer, or did not take it. Whether that is what a kernel does that starts: its file is
-    /// half written, its ports are closed.
+    /// Asks it at a later time; the reason stays.
+    pub fn postpone(&mut self, until: Option<Instant>) {
+        self.state = State::Due(until, self.reason());
+    }
+
+    /// It did not answer, or did not take its variables. Gives whether it may just be starting: its file is
+    /// half written, or its ports are closed.
     pub fn failed(&mut self, error: &Error) -> bool {
         if matches!(error.kind(), Kind::KernelCannot | Kind::KernelFailed) {
-            self.give_up();
+            // It fails again until it is another process, or until the secrets change.
+            self.state = State::UpToDate;
             return false;
         }
         let starting =
             matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::NotAKernel | Kind::ConnectionFile);
         let soon = starting && matches!(self.target.way, Way::File(_)) && self.since.elapsed() < NEW;
-        self.state = State::Wanting(soon.then(|| Instant::now() + self.pause));
+        self.postpone(soon.then(|| Instant::now() + self.pause));
         self.pause = (self.pause * 2).min(PAUSES.1);
         soon
     }
 
-    /// It can't be given what it lacks: not before it is another process, or that has changed.
-    pub fn give_up(&mut self) {
-        self.state = State::Has;
-        (self.outdated, self.only_looked_at) = (false, false);
-    }
-
     /// It has everything.
-    pub fn satisfied(&mut self) {
-        self.state = State::Has;
-        (self.outdated, self.only_looked_at, self.told, self.pause) = (false, false, None, PAUSES.0);
+    pub fn is_up_to_date(&mut self) {
+        self.state = State::UpToDate;
+        self.pause = PAUSES.0;
     }
 
-    /// Ends what is under way.
-    pub fn halt(&self) {
-        if let State::Asked(asking) = &self.state {
+    /// The secrets have changed in Vault.
+    pub fn secrets_changed(&mut self) {
+        match (&mut self.state, &self.target.way) {
+            (State::UpToDate, Way::File(_)) => self.ask(Reason::Lacks),
+            // The server keeps output for a front end that is away; a connection of ours would take it.
+            (State::UpToDate, Way::Server(_)) => self.state = State::Outdated,
+            (State::Due(_, reason) | State::Asked(_, reason), Way::Server(_)) => *reason = Reason::Lacks,
+            _ => {}
+        }
+    }
+
+    fn abort(&self) {
+        if let State::Asked(asking, _) = &self.state {
             asking.abort();
         }
     }
 
-    /// Heeds its connection file: one that was written anew may be another kernel's.
-    pub fn look_at_file(&mut self) {
+    /// Looks whether its connection file was written anew: it may be another kernel's.
+    pub fn check_file(&mut self) {
         let Way::File(path) = &self.target.way else { return };
         let now = mark(path);
         if now == self.mark {
             return;
         }
         self.mark = now;
-        // One that is only completed by the kernel itself names the same process; its record tells.
-        if matches!(self.state, State::Wanting(_)) {
+        // A file that the kernel itself completes names the same process; the process's record shows that.
+        if matches!(self.state, State::Due(..)) {
             self.since = Instant::now();
             self.pause = PAUSES.0;
-            self.want();
+            self.ask(Reason::Lacks);
         }
     }
 
-    /// Heeds what its server says of it.
-    pub fn look_at(&mut self, listed: &Listed) {
+    /// Takes in what its server says of it.
+    pub fn check_listed(&mut self, listed: &Listed) {
         let state = listed.execution_state.as_deref().unwrap_or_default();
         let deserted = listed.connections.is_some_and(|count| count <= 0);
         match &self.state {
-            State::Wanting(Some(_)) if state == "busy" => self.state = State::Wanting(None),
-            State::Wanting(None) if state != "busy" => self.want(),
-            State::Has if matches!(state, "starting" | "restarting") => {
+            State::Due(Some(_), _) if state == "busy" => self.postpone(None),
+            State::Due(None, _) if state != "busy" => self.ask(Reason::Lacks),
+            State::UpToDate | State::Outdated if matches!(state, "starting" | "restarting") => {
                 self.restarted();
-                self.state = State::Wanting(None);
+                self.postpone(None);
             }
-            State::Has if state == "busy" || deserted => {}
-            State::Has if self.outdated => self.want(),
-            State::Has if self.activity != listed.last_activity => {
-                self.want();
-                self.only_looked_at = true;
-            }
+            State::UpToDate | State::Outdated if state == "busy" || deserted => {}
+            State::Outdated => self.ask(Reason::Lacks),
+            State::UpToDate if self.activity != listed.last_activity => self.ask(Reason::Check),
             _ => {}
         }
     }
@@ -207,7 +215,7 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        self.halt();
+        self.abort();
     }
 }
 
@@ -217,21 +225,19 @@ fn mark(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.ino()))
 }
 
-/// Waits until the kernel says what it is: until it is free.
-pub async fn free(target: Target) -> Result<Answer> {
+/// Waits until the kernel is free and says what it is.
+pub async fn until_free(target: Target) -> Result<Answer> {
     let through_server = matches!(target.way, Way::Server(_));
-    let patience: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };
-    for &limit in patience {
+    let limits: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };
+    for &limit in limits {
         let end = Instant::now() + limit;
         let mut link = target.link(Deadline::after(limit)).await?;
-        link.send(Channel::Shell, "kernel_info_request", None, &json!({})).await?;
+        request_info(&mut link, Channel::Shell).await?;
         while let Ok(message) = timeout_at(end, link.next()).await {
             let message = message?;
             if message.channel == Channel::Shell && message.header.msg_type == "kernel_info_reply" {
-                let info: KernelInfo = serde_json::from_value(message.content).unwrap_or_default();
-                // Some kernels answer in the name of whoever asks.
-                let session = Some(message.header.session).filter(|own| own != link.session_id());
-                return Ok((link, KernelInfo { session, ..info }));
+                let info = KernelInfo::of(message, link.session_id()).unwrap_or_default();
+                return Ok((link, info));
             }
         }
         link.close().await;
@@ -239,7 +245,7 @@ pub async fn free(target: Target) -> Result<Answer> {
     Err(Error::new(Kind::KernelBusy, "the kernel is busy, or does not answer", "it is asked again"))
 }
 
-/// Connects to the kernel's heartbeat, by which its end shows; `None` when it has ended already.
+/// Connects to the kernel's heartbeat, which closes when the kernel ends; `None` when it has ended already.
 pub async fn pulse(target: Target) -> Option<Pulse> {
     let Way::File(path) = &target.way else { return None };
     let file = ConnectionFile::read_ours(path).ok()?;

@@ -1,11 +1,14 @@
 //! What a sidecar says: one line an event, for people or as JSON; names and numbers, never a value.
+//!
+//! An error that comes again and again is logged once, until its subject has recovered.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, one_line};
-use crate::inject::Outcome;
+use crate::error::{Error, Kind, one_line};
+use crate::inject::injection::Changes;
 use crate::inject::target::Target;
 
 /// How lines look.
@@ -17,10 +20,36 @@ pub enum Format {
     Json,
 }
 
+/// What an error is about.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// Vault.
+    Vault,
+    /// The Jupyter server.
+    Server,
+    /// The ready file.
+    ReadyFile,
+    /// A kernel.
+    Kernel(&'a Target),
+}
+
+impl Subject<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::Vault => "Vault".to_owned(),
+            Self::Server => "server".to_owned(),
+            Self::ReadyFile => "ready file".to_owned(),
+            Self::Kernel(target) => format!("kernel {}", target.name()),
+        }
+    }
+}
+
 /// Writes lines.
 pub struct Log<'a> {
     format: Format,
     line: &'a mut dyn FnMut(&str),
+    /// The error of each subject that has not recovered.
+    failing: HashMap<String, Kind>,
 }
 
 impl std::fmt::Debug for Log<'_> {
@@ -32,35 +61,35 @@ impl std::fmt::Debug for Log<'_> {
 impl<'a> Log<'a> {
     /// A log whose lines go to `line`.
     pub fn new(format: Format, line: &'a mut dyn FnMut(&str)) -> Self {
-        Self { format, line }
+        Self { format, line, failing: HashMap::new() }
     }
 
-    /// A kernel got what it was to get.
-    pub fn injected(&mut self, target: &Target, outcome: &Outcome) {
-        let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")));
-        let parts = [
-            part("set", &outcome.set),
-            part("left as they were", &outcome.kept),
-            part("unset", &outcome.unset),
-            part("not possible in its language:", &outcome.impossible),
-        ];
-        let done: Vec<_> = parts.into_iter().flatten().collect();
-        let done = if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") };
+    /// A kernel got its variables.
+    pub fn injected(&mut self, target: &Target, changes: &Changes) {
         let more =
-            json!({"set": outcome.set, "left": outcome.kept, "unset": outcome.unset, "impossible": outcome.impossible});
-        self.event("injected", Some(target), &one_line(&format!("{}: {done}", target.name())), more);
+            json!({"set": changes.set, "left": changes.kept, "unset": changes.unset, "impossible": changes.impossible});
+        self.event("injected", Some(target), &changes.line(&target.name()), more);
     }
 
-    /// Something that is no error.
+    /// An event that is no error.
     pub fn note(&mut self, event: &str, target: Option<&Target>, text: &str) {
         self.event(event, target, text, json!({}));
     }
 
-    /// An error that ends nothing.
-    pub fn failed(&mut self, target: Option<&Target>, error: &Error) {
+    /// An error that does not end the process.
+    pub fn failed(&mut self, subject: Subject<'_>, error: &Error) {
+        if self.failing.insert(subject.name(), error.kind()) == Some(error.kind()) {
+            return;
+        }
+        let target = if let Subject::Kernel(target) = subject { Some(target) } else { None };
         let more = json!({"error": error.what(), "advice": error.advice(), "code": error.kind().exit_code()});
         let whose = target.map_or_else(String::new, |target| one_line(&format!("{}: ", target.name())));
         self.event("failed", target, &format!("{whose}{error}"), more);
+    }
+
+    /// All is well again: the next error of the subject is logged.
+    pub fn recovered(&mut self, subject: Subject<'_>) {
+        self.failing.remove(&subject.name());
     }
 
     fn event(&mut self, event: &str, target: Option<&Target>, text: &str, more: Value) {

@@ -1,14 +1,14 @@
 //! `jupyter-vault watch`: a sidecar that gives secrets to every kernel that appears, again after a restart,
 //! and again when they change in Vault.
 //!
-//! It sleeps until something happens: a file in the runtime folder (inotify), the end of a kernel's
-//! heartbeat, an answer of a kernel that was busy. A timer is left for what tells nothing by itself: the
-//! versions in Vault, and a server's list of kernels. The secrets are fetched when a kernel is free to take
-//! them, and wiped when all that were free have them; between rounds there is none in memory.
+//! It sleeps until something happens: a file appears in the runtime folder (inotify), a kernel's heartbeat
+//! closes, a busy kernel answers. A timer remains for what sends no event: the versions in Vault, and a
+//! server's list of kernels. The secrets are fetched when a kernel is free to take them, and wiped once all
+//! free kernels have them, so that between rounds none is in memory.
 //!
 //! - [`kernel`]: one kernel
 //! - [`vault`]: the session with Vault
-//! - [`round`]: who is asked when; `give`: who gets what
+//! - [`round`]: which kernels are asked, and when; `give`: their variables
 //! - [`log`], [`ready`]: what others see of it
 
 mod give;
@@ -18,18 +18,15 @@ pub mod ready;
 pub mod round;
 pub mod vault;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use self::log::{Format, Log};
 use self::ready::ReadyFile;
-use self::round::Watcher;
+use self::round::{Means, Watcher};
 use self::vault::Vault;
 use super::choose::{Places, Selection};
-use super::signal::until_told;
+use super::signal::{Stopping, until_signal};
 use crate::config::env::Environment;
 use crate::error::Result;
 use crate::launch::{Request, fetch};
@@ -37,21 +34,22 @@ use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, with_default_effect};
 
-/// What `watch` is told.
+/// What to watch.
 #[derive(Debug)]
 pub struct Job {
+    /// Which kernels; all of them when none is named.
     pub selection: Selection,
     /// Which secrets.
     pub request: Request,
     /// How often Vault and a server are asked.
     pub interval: Duration,
-    /// The file that says that rounds go well.
+    /// The ready file.
     pub ready_file: Option<PathBuf>,
     /// What a line of the log looks like.
     pub format: Format,
 }
 
-/// Watches until a signal comes. Lines go to `line`.
+/// Watches until a signal comes; `line` gets the log, line by line.
 pub fn run(job: Job, line: &mut dyn FnMut(&str)) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
@@ -71,9 +69,9 @@ fn watch(job: Job, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<(
     let system = fetch::runtime()?;
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(async {
-        let stopped = until_told(&caught, async |holding: &Cell<Option<Instant>>, stop| {
-            let watcher = Watcher::new(&places, &mut vault, &mut log, &ready, interval, holding, stop)?;
-            Box::pin(watcher.run()).await
+        let stopped = until_signal(&caught, async |stopping: Stopping<'_>| {
+            let means = Means { places: &places, vault: &mut vault, log: &mut log, ready: &ready, interval };
+            Box::pin(Watcher::new(means, stopping)?.run()).await
         })
         .await;
         vault.close().await;

@@ -1,19 +1,19 @@
-//! How whoever runs a sidecar sees that it is ready, and that it lives: a file.
+//! The ready file, for the probes of a sidecar.
 //!
-//! It comes with the first round that went well, is touched by each one after, however that went, and goes
-//! with the process. So that it is there means ready, and that it is young means alive: whoever kills a
-//! sidecar for an outage of Vault gets another that has forgotten what it knew.
+//! The first round that goes well creates it, each later round touches it, and it is removed at the end. So a
+//! file that exists means ready, and a recent one means alive. Rounds that fail touch it too: to kill a sidecar
+//! during an outage of Vault would only replace it by one that knows less.
 
 use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 
-/// The file, if one is wanted; removed when dropped.
+/// The file, if one was asked for; removed when dropped.
 #[derive(Debug)]
 pub struct ReadyFile(Option<PathBuf>);
 
 impl ReadyFile {
-    /// Takes the path; one that an earlier process has left is removed.
+    /// Takes the path, and removes the file of an earlier process.
     pub fn new(path: Option<PathBuf>) -> Self {
         if let Some(path) = &path {
             let _ = std::fs::remove_file(path);
@@ -26,7 +26,7 @@ impl ReadyFile {
         let Some(path) = &self.0 else { return Ok(()) };
         std::fs::write(path, format!("{}\n", std::process::id())).map_err(|cause| {
             let what = format!("the file of --ready-file, {}, can't be written: {}", path.display(), cause.kind());
-            Error::new(Kind::Os, what, "name a path in a folder that is there and that this user may write")
+            Error::new(Kind::Os, what, "name a path in an existing folder that this user may write")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The rounds of a sidecar: which kernels there are, who is asked, who gets what.
+//! The rounds of a sidecar: which kernels there are, which of them are asked, and which get variables.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -13,12 +13,13 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::kernel::{Answer, Kernel, State, free};
-use super::log::Log;
+use super::kernel::{Answer, Kernel, Reason, State, until_free};
+use super::log::{Log, Subject};
 use super::ready::ReadyFile;
 use super::vault::{Vault, jittered};
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::Places;
+use crate::inject::signal::Stopping;
 use crate::inject::target::{Target, Way};
 use crate::kernel::client::Pulse;
 use crate::launch::versions::Seen;
@@ -28,10 +29,10 @@ use crate::server::rest::Listed;
 use crate::sys::alloc::give_back;
 use crate::sys::readable::{FolderWatch, readable};
 
-/// How long answers are gathered, so that kernels which appear together share one fetch.
+/// How long answers are collected, so that kernels which appear together share one fetch.
 const GATHER: Duration = Duration::from_millis(50);
 /// The first pause after secrets could not be fetched, and the longest.
-pub(super) const SETBACKS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+pub(super) const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The time for a server's lists.
 const LISTS: Duration = Duration::from_secs(20);
 
@@ -43,11 +44,25 @@ enum Event {
     Due,
 }
 
-/// Gives the kernel's name and what it said; nothing, when it was given up.
+/// Gives the kernel's name and its answer; nothing when it is not asked any more.
 type Asking = LocalBoxFuture<'static, Option<(String, Result<Answer>)>>;
 
-/// Gives the kernel's name, and what its end will be waited for with; nothing, when it has ended.
+/// Gives the kernel's name, and its heartbeat; no heartbeat when it has ended.
 type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
+
+/// What a sidecar works with.
+pub struct Means<'a, 'b> {
+    /// Where kernels are looked for.
+    pub places: &'a Places<'a>,
+    /// The session with Vault.
+    pub vault: &'a mut Vault<'b>,
+    /// What is said.
+    pub log: &'a mut Log<'b>,
+    /// The file that says that it is ready.
+    pub ready: &'a ReadyFile,
+    /// How often Vault and a server are asked.
+    pub interval: Duration,
+}
 
 /// A sidecar.
 pub struct Watcher<'a, 'b> {
@@ -64,12 +79,10 @@ pub struct Watcher<'a, 'b> {
     pub(super) ends: FuturesUnordered<Watching>,
     seen: Option<Seen>,
     pub(super) round: Instant,
-    /// No round has gone well yet.
-    first: bool,
-    /// What was told of Vault, of the server, and of the ready file.
-    told: [Option<Kind>; 3],
+    /// Whether a round has gone well.
+    is_ready: bool,
     /// The pause after a fetch that failed.
-    pub(super) setback: Duration,
+    pub(super) backoff: Duration,
 }
 
 impl std::fmt::Debug for Watcher<'_, '_> {
@@ -80,15 +93,8 @@ impl std::fmt::Debug for Watcher<'_, '_> {
 
 impl<'a, 'b> Watcher<'a, 'b> {
     /// Sets up; must be called in a runtime.
-    pub fn new(
-        places: &'a Places<'a>,
-        vault: &'a mut Vault<'b>,
-        log: &'a mut Log<'b>,
-        ready: &'a ReadyFile,
-        interval: Duration,
-        holding: &'a Cell<Option<Instant>>,
-        stop: oneshot::Receiver<()>,
-    ) -> Result<Self> {
+    pub fn new(means: Means<'a, 'b>, Stopping { holding, stopped: stop }: Stopping<'a>) -> Result<Self> {
+        let Means { places, vault, log, ready, interval } = means;
         let folder = if places.named_server().is_some() { None } else { Some(folder(places)?) };
         Ok(Self {
             places,
@@ -104,22 +110,21 @@ impl<'a, 'b> Watcher<'a, 'b> {
             ends: FuturesUnordered::new(),
             seen: None,
             round: Instant::now(),
-            first: true,
-            told: [None; 3],
-            setback: SETBACKS.0,
+            is_ready: false,
+            backoff: BACKOFF.0,
         })
     }
 
-    /// Watches until it is told to stop.
+    /// Watches until it is stopped.
     pub async fn run(mut self) -> Result<()> {
         loop {
             if Instant::now() >= self.round {
-                self.turn_of_all().await?;
+                self.run_round().await?;
             }
-            self.ask();
+            self.ask_due_kernels();
             let mut answered = Vec::new();
             match self.next().await {
-                Event::Folder => self.look_at_folder().await,
+                Event::Folder => self.list_folder().await,
                 Event::Ended(name) => self.has_ended(&name),
                 Event::Answered(name, answer) => answered.push((name, answer)),
                 Event::Due => {}
@@ -128,8 +133,8 @@ impl<'a, 'b> Watcher<'a, 'b> {
                 while let Ok(Some(more)) = timeout(GATHER, self.asking.next()).await {
                     answered.extend(more);
                 }
-                self.heed(answered).await;
-                // It is idle from now on, and was busy with all of them.
+                self.serve(answered).await;
+                // Memory for many kernels at once is not needed while idle.
                 give_back();
             }
             if self.is_stopped() {
@@ -138,85 +143,78 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Whether nothing new is to be begun.
+    /// Whether nothing new may begin.
     pub(super) fn is_stopped(&mut self) -> bool {
         !matches!(self.stop.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
-    /// The timer's round: the list of kernels, and the versions in Vault.
-    async fn turn_of_all(&mut self) -> Result<()> {
+    /// The timer's round: lists the kernels, and looks at the versions in Vault.
+    async fn run_round(&mut self) -> Result<()> {
         self.round = Instant::now() + jittered(self.interval);
         let mut well = self.list().await?;
-        if self.vault.again().is_none_or(|again| again <= Instant::now()) {
+        if self.vault.not_before().is_none_or(|moment| moment <= Instant::now()) {
             match self.vault.look(self.holding).await {
                 Ok(seen) => {
-                    self.told[VAULT] = None;
+                    self.log.recovered(Subject::Vault);
                     if self.seen.as_ref().is_some_and(|before| *before != seen) {
                         self.log.note("changed", None, "the secrets have changed in Vault");
-                        self.everybody_is_outdated();
+                        self.kernels.values_mut().for_each(Kernel::secrets_changed);
                     }
                     self.seen = Some(seen);
                 }
                 Err(error) => {
                     well = false;
-                    self.trouble(VAULT, &error)?;
+                    self.end_or_report(Subject::Vault, &error)?;
                 }
             }
         } else {
             well = false;
         }
-        if let Some(again) = self.vault.again() {
-            self.round = self.round.min(again);
+        if let Some(not_before) = self.vault.not_before() {
+            self.round = self.round.min(not_before);
         }
         for kernel in self.kernels.values_mut() {
-            if matches!(kernel.state, State::Wanting(None)) && matches!(kernel.target.way, Way::File(_)) {
-                kernel.want();
+            if matches!(kernel.state, State::Due(None, _)) && matches!(kernel.target.way, Way::File(_)) {
+                kernel.ask(Reason::Lacks);
             }
         }
-        if well && self.first {
+        if well && !self.is_ready {
             self.ready.touch()?;
-            self.first = false;
+            self.is_ready = true;
             self.log.note("ready", None, &format!("ready, {} kernels are watched", self.kernels.len()));
-        } else if !self.first {
-            // An outage of others is no reason to be called dead; nor is a file that can't be written.
+        } else if self.is_ready {
+            // Neither an outage of Vault nor a file that can't be written means that the sidecar is dead.
             match self.ready.touch() {
-                Ok(()) => self.told[READY] = None,
-                Err(error) => self.tell(READY, &error),
+                Ok(()) => self.log.recovered(Subject::ReadyFile),
+                Err(error) => self.log.failed(Subject::ReadyFile, &error),
             }
         }
         Ok(())
     }
 
-    fn everybody_is_outdated(&mut self) {
-        for kernel in self.kernels.values_mut() {
-            match (&kernel.state, &kernel.target.way) {
-                (State::Has, Way::File(_)) => kernel.want(),
-                // Whoever is away would lose what the server keeps for it: when a front end is back.
-                (_, Way::Server(_)) => (kernel.outdated, kernel.only_looked_at) = (true, false),
-                _ => {}
-            }
-        }
-    }
-
-    /// Asks whoever is to be asked, unless Vault is not to be had.
-    fn ask(&mut self) {
-        if self.seen.is_none() || self.vault.again().is_some() {
+    /// Asks every due kernel whether it is free, unless Vault is unavailable.
+    fn ask_due_kernels(&mut self) {
+        if self.is_vault_unavailable() {
             return;
         }
         let now = Instant::now();
         for (name, kernel) in &mut self.kernels {
-            if kernel.is_due(now) {
-                let (asking, handle) = abortable(free(kernel.target.clone()));
-                kernel.state = State::Asked(handle);
+            if kernel.due().is_some_and(|due| due <= now) {
+                let (asking, handle) = abortable(until_free(kernel.target.clone()));
+                kernel.state = State::Asked(handle, kernel.reason());
                 let name = name.clone();
                 self.asking.push(asking.map(|answer| answer.ok().map(|answer| (name, answer))).boxed_local());
             }
         }
     }
 
+    fn is_vault_unavailable(&self) -> bool {
+        self.seen.is_none() || self.vault.not_before().is_some()
+    }
+
     async fn next(&mut self) -> Event {
-        let halted = self.seen.is_none() || self.vault.again().is_some();
-        let due = self.kernels.values().filter_map(Kernel::due).filter(|_| !halted).min();
+        let unavailable = self.is_vault_unavailable();
+        let due = self.kernels.values().filter_map(Kernel::due).filter(|_| !unavailable).min();
         let until = due.map_or(self.round, |due| due.min(self.round));
         let folder = self.folder.as_ref();
         loop {
@@ -237,13 +235,13 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Brings the kernels up to date with the folder or the server's list; whether that went well.
+    /// Lists the kernels of the folder or of the server; gives whether that went well.
     async fn list(&mut self) -> Result<bool> {
         let deadline = Deadline::after(LISTS);
         let listed = match self.places.named_server() {
             None => {
                 return Ok({
-                    self.look_at_folder().await;
+                    self.list_folder().await;
                     true
                 });
             }
@@ -259,81 +257,73 @@ impl<'a, 'b> Watcher<'a, 'b> {
         match listed {
             Ok(listed) => {
                 let (targets, models): (Vec<Target>, Vec<Listed>) = listed.into_iter().unzip();
-                self.told[SERVER] = None;
-                self.take_stock(targets);
+                self.log.recovered(Subject::Server);
+                self.update(targets);
                 for model in models {
                     if let Some(kernel) = self.kernels.get_mut(&model.id) {
-                        kernel.look_at(&model);
+                        kernel.check_listed(&model);
                     }
                 }
                 Ok(true)
             }
-            Err(error) => self.trouble(SERVER, &error).map(|()| false),
+            Err(error) => self.end_or_report(Subject::Server, &error).map(|()| false),
         }
     }
 
-    async fn look_at_folder(&mut self) {
+    async fn list_folder(&mut self) {
         if let Some(folder) = &self.folder {
-            // It may have been removed, and made anew.
+            // The folder may have been removed and made anew.
             let _ = folder.get_ref().renew(self.places.runtime());
         }
         let targets = self.places.files_that_fit(Deadline::after(LISTS)).await;
-        self.take_stock(targets);
+        self.update(targets);
         for kernel in self.kernels.values_mut() {
-            kernel.look_at_file();
+            kernel.check_file();
         }
     }
 
-    /// Adds whoever is new, and forgets whoever is gone.
-    fn take_stock(&mut self, targets: Vec<Target>) {
+    /// Adds new kernels, and forgets those that are gone.
+    fn update(&mut self, targets: Vec<Target>) {
         let mut before = std::mem::take(&mut self.kernels);
         for target in targets {
             let name = target.name();
             let kernel = before.remove(&name).unwrap_or_else(|| Kernel::new(target));
             self.kernels.insert(name, kernel);
         }
+        for gone in before.values() {
+            self.log.recovered(Subject::Kernel(&gone.target));
+        }
         for file in before.values().filter_map(|gone| gone.target.file.as_ref()) {
-            // A record goes with its connection file, once somebody looks.
+            // Reading the record of a kernel that has ended removes it.
             let _ = Record::read(&self.vault.plan().runtime_dir, &stem(file));
         }
     }
 
     fn has_ended(&mut self, name: &str) {
         if let Some(kernel) = self.kernels.get_mut(name) {
-            kernel.held = false;
+            kernel.is_followed = false;
             kernel.restarted();
+            self.log.recovered(Subject::Kernel(&kernel.target));
         }
     }
 
-    /// As [`Self::tell`]; what was wrong from the beginning, and will not pass, ends the process.
-    fn trouble(&mut self, whose: usize, error: &Error) -> Result<()> {
+    /// Reports an error; one that stood in the way from the beginning and will not pass ends the process.
+    fn end_or_report(&mut self, subject: Subject<'_>, error: &Error) -> Result<()> {
         let passing = matches!(error.kind().exit_code(), 69 | 75) || error.kind() == Kind::ServerDown;
-        if self.first && !passing {
+        if !self.is_ready && !passing {
             return Err(error.clone());
         }
-        self.tell(whose, error);
+        self.log.failed(subject, error);
         Ok(())
     }
-
-    /// Tells an error once, until all is well again.
-    pub(super) fn tell(&mut self, whose: usize, error: &Error) {
-        if self.told[whose].replace(error.kind()) != Some(error.kind()) {
-            self.log.failed(None, error);
-        }
-    }
 }
-
-/// Places in [`Watcher::told`].
-pub(super) const VAULT: usize = 0;
-const SERVER: usize = 1;
-const READY: usize = 2;
 
 async fn changed(folder: Option<&AsyncFd<FolderWatch>>) {
     let Some(folder) = folder else { return pending().await };
     while let Ok(false) = folder.async_io(Interest::READABLE, |watch| watch.take("kernel-")).await {}
 }
 
-/// Watches the runtime folder, which is made if nobody has done so yet.
+/// Watches the runtime folder, and makes it if need be.
 fn folder(places: &Places<'_>) -> Result<AsyncFd<FolderWatch>> {
     use std::os::unix::fs::DirBuilderExt;
     let path = places.runtime();

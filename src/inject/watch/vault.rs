@@ -1,9 +1,9 @@
-//! A session with Vault that outlasts its token: asked now and again, for as long as kernels run.
+//! A session with Vault that outlasts its token, for as long as kernels run.
 //!
-//! A token that was logged in for is kept between rounds, so that a round costs one request a source. No
-//! connection is: its buffers would hold the last answer until the next. When Vault does not know the token
-//! any more, everything is read anew from the configuration on, and logged in again. A refused login is not
-//! hurried: Vault locks users out.
+//! The token of a login is kept between rounds, so that a round costs one request a source. No connection is
+//! kept: its buffers would hold the last answer until the next round. When Vault no longer accepts the token,
+//! the configuration is read again and a new login follows. A refused login is repeated slowly, because Vault
+//! locks users out.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The first pause after a refused login, and the longest.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(600));
 
-/// Vault, as one configuration has it.
+/// Vault, as one request configures it.
 #[derive(Debug)]
 pub struct Vault<'a> {
     request: &'a Request,
@@ -38,7 +38,7 @@ pub struct Vault<'a> {
     plan: Plan,
     open: Option<Open>,
     pause: Duration,
-    again: Option<Instant>,
+    not_before: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Open {
 }
 
 impl<'a> Vault<'a> {
-    /// Reads the configuration; asks nothing yet.
+    /// Reads the configuration; sends nothing yet.
     pub fn new(request: &'a Request, parent: &'a Environment) -> Result<Self> {
         Ok(Self {
             request,
@@ -58,7 +58,7 @@ impl<'a> Vault<'a> {
             plan: launch::plan(request, parent)?,
             open: None,
             pause: FIRST_PAUSE,
-            again: None,
+            not_before: None,
         })
     }
 
@@ -67,12 +67,12 @@ impl<'a> Vault<'a> {
         &self.plan
     }
 
-    /// When it may be asked again; `None`: at any time.
-    pub const fn again(&self) -> Option<Instant> {
-        self.again
+    /// When it may be asked again after a failure; `None`: at any time.
+    pub const fn not_before(&self) -> Option<Instant> {
+        self.not_before
     }
 
-    /// Which versions the sources have. `holding` says until when a login must not be left.
+    /// Looks which versions the sources have. `holding` is set while a login is under way.
     pub async fn look(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
         let looked = self
             .attempt(holding, async |plan, parent, digester, open| {
@@ -80,10 +80,10 @@ impl<'a> Vault<'a> {
                 look(plan, parent, &open.client, identity, digester).await
             })
             .await;
-        self.heed(looked)
+        self.pace(looked)
     }
 
-    /// The secrets.
+    /// Fetches the secrets.
     pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<Given> {
         let fetched = self
             .attempt(holding, async |plan, parent, _, open| {
@@ -92,10 +92,10 @@ impl<'a> Vault<'a> {
                 Ok(given)
             })
             .await;
-        self.heed(fetched)
+        self.pace(fetched)
     }
 
-    /// Revokes the token if it is ours and no lease hangs on it.
+    /// Revokes the token if we logged in for it and no lease depends on it.
     pub async fn close(&mut self) {
         if let Some(mut open) = self.open.take().filter(|open| open.session.revocable && !open.leased.get()) {
             open.client.renew(Deadline::after(REVOKE));
@@ -113,7 +113,7 @@ impl<'a> Vault<'a> {
             let outcome = work(&self.plan, self.parent, &self.digester, open).await;
             open.client.hang_up();
             match outcome {
-                // Expired or revoked since: from the beginning.
+                // It has expired or was revoked: log in again.
                 Err(error) if matches!(error.kind(), Kind::BadToken | Kind::TokenSpent) => self.open = None,
                 outcome => return outcome,
             }
@@ -130,14 +130,15 @@ impl<'a> Vault<'a> {
         outcome
     }
 
-    fn heed<T>(&mut self, outcome: Result<T>) -> Result<T> {
+    /// Sets when Vault may be asked next.
+    fn pace<T>(&mut self, outcome: Result<T>) -> Result<T> {
         match &outcome {
-            Ok(_) => (self.pause, self.again) = (FIRST_PAUSE, None),
+            Ok(_) => (self.pause, self.not_before) = (FIRST_PAUSE, None),
             Err(error) => {
                 let refused = matches!(error.kind(), Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed);
                 let (least, most) = if refused { REFUSED } else { (FIRST_PAUSE, LONGEST_PAUSE) };
                 let pause = self.pause.clamp(least, most);
-                self.again = Some(Instant::now() + jittered(pause));
+                self.not_before = Some(Instant::now() + jittered(pause));
                 self.pause = pause * 2;
             }
         }
@@ -153,7 +154,7 @@ async fn identity(plan: &Plan, open: &Open) -> Result<Identity> {
     }
 }
 
-/// The pause, up to a tenth more or less, lest a thousand sidecars ask at once.
+/// The pause, up to a tenth longer or shorter, so that a thousand sidecars do not ask at once.
 pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

@@ -8,6 +8,11 @@ pub fn split(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     rest.split_at_checked(usize::from(*length)).ok_or(Violation("a command's name is cut short"))
 }
 
+/// The body of the PONG for what follows a PING's name: two bytes of time to live, then what must come back.
+pub fn pong(ping: &[u8]) -> Vec<u8> {
+    compose(b"PONG", ping.get(2..).unwrap_or_default())
+}
+
 /// A command's body.
 pub fn compose(name: &[u8], rest: &[u8]) -> Vec<u8> {
     let length = u8::try_from(name.len()).unwrap_or(u8::MAX);

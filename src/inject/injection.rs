@@ -1,0 +1,156 @@
+//! One injection: the code is sent, again if need be, until the kernel has the values.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::attempt::Taken;
+use super::code::Change;
+use super::info::{LEAST, cannot, kernel_info, unknown};
+use super::language::{Delivery, Row};
+use super::link::Link;
+use super::question::Code;
+use super::wait::Wait;
+use super::{language, one_shot, question};
+use crate::error::{Result, one_line};
+use crate::kernel::endpoint::Channel;
+use crate::record::Record;
+use crate::secret::{SecretName, SecretSet};
+
+/// How long after it was sent the code may begin.
+const BEGIN: Duration = Duration::from_secs(5);
+/// The same where the kernel was not asked first whether it is free: a process of this machine, with its clock.
+const BEGIN_AT_ONCE: Duration = Duration::from_secs(1);
+/// How long after that the code's question may still be on its way: ipykernel flushes its output first, and
+/// gives up after ten seconds.
+const GRACE: Duration = Duration::from_secs(15);
+/// The same where the kernel was not asked first.
+const GRACE_AT_ONCE: Duration = Duration::from_secs(5);
+/// The same after a signal to stop.
+const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
+
+/// How an injection is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// Whether a secret wins over a variable that the kernel already has.
+    pub override_existing: bool,
+    /// How long the kernel may be busy.
+    pub wait: Duration,
+    /// Whether a busy kernel is not waited for, where it has subshells.
+    pub now: bool,
+    /// Our own folder in Jupyter's runtime folder.
+    pub folder: &'a Path,
+    /// Until when the kernel may ask: an injection that is dropped before leaves a kernel that waits.
+    pub holding: &'a Cell<Option<Instant>>,
+}
+
+/// What a kernel is to get.
+#[derive(Debug, Clone, Copy)]
+pub struct Injection<'a> {
+    /// Its kind.
+    pub row: &'a Row,
+    /// The variables.
+    pub wanted: &'a SecretSet,
+    /// What it has from us already.
+    pub before: Option<&'a Record>,
+    /// Whether the kernel has just said what it is; else its process shows that, and that it is idle.
+    pub was_asked: bool,
+    /// How it is done.
+    pub options: Options<'a>,
+}
+
+/// What was changed: names, never values.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Set.
+    pub set: Vec<String>,
+    /// Left as the kernel had them.
+    pub kept: Vec<String>,
+    /// Removed.
+    pub unset: Vec<String>,
+    /// Not possible: the kernel's language has no variable of such a name.
+    pub impossible: Vec<String>,
+}
+
+impl Changes {
+    /// The changes in one line, for people.
+    pub fn line(&self, kernel: &str) -> String {
+        let listed = |names: &[String]| names.iter().map(|name| one_line(name)).collect::<Vec<_>>().join(", ");
+        let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", listed(names)));
+        let parts = [
+            part("set", &self.set),
+            part("left as they were", &self.kept),
+            part("unset", &self.unset),
+            part("not possible in its language:", &self.impossible),
+        ];
+        let done: Vec<_> = parts.into_iter().flatten().collect();
+        let done = if done.is_empty() { "nothing to set".to_owned() } else { done.join("; ") };
+        format!("{}: {done}", one_line(kernel))
+    }
+}
+
+/// Sets the wanted variables, and removes those that were set before and are no longer wanted.
+pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dyn FnMut(&str)) -> Result<Changes> {
+    let Injection { row, wanted, before, was_asked, options } = injection;
+    let end = Instant::now() + options.wait.max(LEAST);
+    let ours = |name: &str| before.is_some_and(|record| record.variables.contains_key(name));
+    let (names, impossible): (Vec<&str>, Vec<&str>) =
+        wanted.names().map(SecretName::as_str).partition(|name| (row.takes)(name));
+    let known = before.into_iter().flat_map(|record| record.variables.keys());
+    let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
+    let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
+    let mut change = Change { set: names.clone(), keep, unset: gone.clone(), until: SystemTime::now() };
+    let mut expression = row.expression.filter(|_| !options.now);
+    let delivery = row.beside.filter(|_| options.now).map_or(row.delivery, Delivery::File);
+    let (mut begin, mut grace) = if was_asked { (BEGIN, GRACE) } else { (BEGIN_AT_ONCE, GRACE_AT_ONCE) };
+    let mut patience = Wait::until(end, progress);
+    loop {
+        let (now, left) = (SystemTime::now(), end.saturating_duration_since(Instant::now()));
+        change.until = whole_second(now + begin.min(left));
+        let begin_until = Instant::now() + change.until.duration_since(now).unwrap_or(begin);
+        options.holding.set(Some(begin_until + GRACE_WHEN_STOPPED));
+        patience.let_ask_until(begin_until + grace);
+        let taken = match (expression, delivery) {
+            (Some(code), _) => {
+                let code = Code::Expression(code(&change));
+                question::attempt(link, &code, &change, wanted, &mut patience).await
+            }
+            (None, Delivery::Stdin(code)) => {
+                let code = Code::Cell(code(&change));
+                question::attempt(link, &code, &change, wanted, &mut patience).await
+            }
+            (None, Delivery::File(code)) => {
+                let file = one_shot::Values { code, wanted, folder: options.folder };
+                one_shot::attempt(link, &file, &change, &mut patience).await
+            }
+            (None, Delivery::Cannot(why)) => Err(cannot(row.name, why)),
+        };
+        options.holding.set(None);
+        match taken? {
+            Taken::All { kept } => {
+                let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+                let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
+                return Ok(Changes { set: owned(set), unset: owned(gone), kept, impossible: owned(impossible) });
+            }
+            Taken::Unread if !was_asked => {
+                let left = end.saturating_duration_since(Instant::now());
+                let info = kernel_info(link, Channel::Shell, left, progress).await?;
+                let row = language::of(&info).ok_or_else(|| unknown(&info))?;
+                let injection = Injection { row, was_asked: true, ..injection };
+                return Box::pin(inject(link, injection, progress)).await;
+            }
+            Taken::Unread => expression = None,
+            Taken::Late if Instant::now() >= end => return Err(patience.verdict(link).await),
+            Taken::Late => {}
+        }
+        (begin, grace) = (BEGIN, GRACE);
+    }
+}
+
+/// The next whole second: some languages have no finer clock.
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs() + u64::from(since.subsec_nanos() > 0))
+}
