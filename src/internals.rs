@@ -5,6 +5,7 @@ pub use crate::config::file::{parse as parse_config, read as read_config};
 pub use crate::config::locations::Locations;
 pub use crate::config::lock::merge as merge_layers;
 pub use crate::config::login::Login;
+pub use crate::config::method::METHODS;
 pub use crate::config::origin::Origin;
 pub use crate::config::plan::Plan;
 pub use crate::config::source::SourceSpec;

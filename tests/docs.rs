@@ -145,6 +145,16 @@ fn the_table_of_names_is_the_programs_own() {
 }
 
 #[test]
+fn the_table_of_login_methods_is_the_programs_own() {
+    let text = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let rows = jupyter_vault::internals::METHODS.iter().map(|method| {
+        format!("| `{}` | {} | {} |\n", method.name, method.settings, method.credential).replace("|  |", "| |")
+    });
+    let table: String = rows.collect();
+    assert!(text.contains(&table), "docs/configuration.md should have\n{table}");
+}
+
+#[test]
 fn every_subcommand_stands_in_the_readme() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for command in jupyter_vault::internals::definition().get_subcommands().filter(|command| !command.is_hide_set()) {

@@ -6,6 +6,7 @@
 //! [`keys`] is the one table of all settings: the file reader, the environment reader and the
 //! documentation follow it.
 
+pub mod auth;
 pub mod credential;
 pub mod env;
 pub mod file;
@@ -15,6 +16,7 @@ pub mod layer;
 pub mod locations;
 pub mod lock;
 pub mod login;
+pub mod method;
 pub mod origin;
 pub mod plan;
 pub mod server;

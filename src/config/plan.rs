@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::{from_request, login};
 use super::env::Environment;
 use super::folders::runtime_dir;
 use super::layer::Layer;
-use super::login::{Login, from_request, login};
+use super::login::Login;
 use super::server::Server;
 use super::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};

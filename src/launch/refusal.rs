@@ -99,7 +99,7 @@ impl<'a> Kept<'a> {
     /// `None` for a login that no tries lock: a token, an agent, a certificate, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
         let (mount, user, who, credential) = match &plan.login {
-            Login::Password { mount, username, password } => {
+            Login::Password { mount, username, password, .. } => {
                 (mount, username.as_str(), format!("{username} at auth/{mount}"), vec![password.value.expose()])
             }
             Login::AppRole { mount, role_id, secret_id, .. } => {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::report::{Report, Status};
 use super::shown;
+use crate::config::auth::login;
 use crate::config::credential::path_setting;
 use crate::config::env::Environment;
 use crate::config::file;
@@ -16,7 +17,7 @@ use crate::config::keys::{KEYS, Key};
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
 use crate::config::lock;
-use crate::config::login::{Login, login};
+use crate::config::login::Login;
 use crate::config::origin::Origin;
 use crate::config::plan::{DEFAULT_BUDGET, Plan, no_source};
 use crate::config::server::Server;

@@ -84,13 +84,11 @@ fn parts(login: &Login) -> (&'static str, Option<&str>, Option<&str>) {
     match login {
         Login::Token(token) => ("token", None, Some(&token.origin)),
         Login::Wrapped(token) => ("wrapped", None, Some(&token.origin)),
-        Login::Jwt { mount, jwt, kubernetes, .. } => {
-            (if *kubernetes { "kubernetes" } else { "jwt" }, Some(mount), Some(&jwt.origin))
-        }
+        Login::Jwt { method, mount, jwt, .. } => (method, Some(mount), Some(&jwt.origin)),
         Login::AppRole { mount, secret_id, role_id, .. } => {
             ("approle", Some(mount), Some(&secret_id.as_ref().unwrap_or(role_id).origin))
         }
-        Login::Password { mount, password, .. } => ("password", Some(mount), Some(&password.origin)),
+        Login::Password { method, mount, password, .. } => (method, Some(mount), Some(&password.origin)),
         Login::Cert { mount, .. } => ("cert", Some(mount), None),
         Login::Agent => ("agent", None, None),
     }

@@ -1,55 +1,12 @@
 //! The questions about the login: which method, where, and whose credential.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Flags;
 use super::Setup;
 use super::answers::{Answers, Typed, path};
-use crate::config::keys::nearest;
+use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
 use crate::error::{Error, Kind, Result};
-
-/// The methods that can be set up here.
-const METHODS: &[&str] = &["token", "wrapped", "userpass", "ldap", "approle", "jwt", "kubernetes", "cert", "agent"];
-/// Where Kubernetes puts a pod's token.
-const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
-/// A credential: the setting that names its file, its question, where it is kept when it is typed.
-struct Wanted {
-    key: &'static str,
-    what: &'static str,
-    flag: &'static str,
-    file: &'static str,
-    variable: &'static str,
-}
-
-const TOKEN: Wanted = Wanted {
-    key: "token_file",
-    what: "token",
-    flag: "--token-file",
-    file: "vault-token",
-    variable: "JUPYTER_VAULT_TOKEN",
-};
-const PASSWORD: Wanted = Wanted {
-    key: "password_file",
-    what: "password",
-    flag: "--password-file",
-    file: "vault-password",
-    variable: "JUPYTER_VAULT_PASSWORD",
-};
-const ROLE_ID: Wanted = Wanted {
-    key: "role_id_file",
-    what: "role id",
-    flag: "--role-id-file",
-    file: "vault-role-id",
-    variable: "JUPYTER_VAULT_ROLE_ID",
-};
-const SECRET_ID: Wanted = Wanted {
-    key: "secret_id_file",
-    what: "secret id",
-    flag: "--secret-id-file",
-    file: "vault-secret-id",
-    variable: "JUPYTER_VAULT_SECRET_ID",
-};
 
 impl Setup<'_> {
     /// Asks for all that a login needs; `flags` are what was said before, and count once.
@@ -57,127 +14,99 @@ impl Setup<'_> {
         let method = self.method(flags)?;
         self.answers.auth.clear();
         self.answers.typed.clear();
-        self.say_auth("method", &method);
-        match method.as_str() {
-            "agent" => return Ok(()),
-            "token" => return self.token(flags),
-            "wrapped" => return self.wrapped_token(flags),
-            _ => {}
-        }
-        let mount = match &flags.auth_mount {
-            Some(mount) => mount.clone(),
-            None => self.asked.text("Where it is mounted, under auth/", Some(&method), "--auth-mount")?,
-        };
-        self.say_auth("mount", if mount == method { "" } else { &mount });
-        match method.as_str() {
-            "userpass" | "ldap" => {
-                let user = self.parent.text("USER").ok().flatten().map(str::to_owned);
-                let username = match &flags.username {
-                    Some(name) => name.clone(),
-                    // Without anybody to confirm it, the name of this machine's user is a guess too far.
-                    None if self.asked.is_there() => self.asked.text("Your user name in Vault", user.as_deref(), "")?,
-                    None => self.asked.text("", None, "--username")?,
-                };
-                self.say_auth("username", &username);
-                self.credential(&PASSWORD, flags.password_file.as_deref())
+        self.say_auth("method", method.name);
+        for ask in method.asks {
+            if !self.ask(method, ask, flags)? {
+                break;
             }
-            "approle" => {
-                self.credential(&ROLE_ID, flags.role_id_file.as_deref())?;
-                if flags.secret_id_file.is_none()
-                    && (!self.asked.is_there() || !self.asked.agrees("Does the role have a secret id?", true)?)
-                {
-                    return Ok(());
-                }
-                self.credential(&SECRET_ID, flags.secret_id_file.as_deref())
-            }
-            "jwt" | "kubernetes" => self.jwt(&method, flags),
-            _ => self.certificate(flags),
         }
+        Ok(())
     }
 
-    fn method(&self, flags: &Flags) -> Result<String> {
+    /// Asks one thing; `false` when the rest need not be asked.
+    fn ask(&mut self, method: &Method, ask: &Ask, flags: &Flags) -> Result<bool> {
+        match *ask {
+            Ask::LeftToken => return Ok(!self.takes_left_token(flags)?),
+            Ask::Mount => {
+                let mount = match &flags.auth_mount {
+                    Some(mount) => mount.clone(),
+                    None => self.asked.text("Where it is mounted, under auth/", Some(method.name), "--auth-mount")?,
+                };
+                self.say_auth("mount", if mount == method.name { "" } else { &mount });
+            }
+            Ask::Username => self.username(flags)?,
+            Ask::Text { key, question, usual } => {
+                let text = match flags.text(key) {
+                    Some(text) => text.to_owned(),
+                    None => self.asked.text(question, usual, &flag(key))?,
+                };
+                self.say_auth(key, &text);
+            }
+            Ask::File { key, question, usual } => self.file(key, question, usual, flags)?,
+            Ask::Credential(wanted) => self.credential(wanted, flags.file(wanted.key))?,
+            Ask::CredentialIfAny(wanted, question) => {
+                let said = flags.file(wanted.key);
+                if said.is_some() || (self.asked.is_there() && self.asked.agrees(question, true)?) {
+                    self.credential(wanted, said)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn username(&mut self, flags: &Flags) -> Result<()> {
+        let user = self.parent.text("USER").ok().flatten().map(str::to_owned);
+        let username = match &flags.username {
+            Some(name) => name.clone(),
+            // Without a person to confirm it, the name of this machine's user is a guess too far.
+            None if self.asked.is_there() => self.asked.text("Your user name in Vault", user.as_deref(), "")?,
+            None => self.asked.text("", None, "--username")?,
+        };
+        self.say_auth("username", &username);
+        Ok(())
+    }
+
+    /// A file that the settings name; an empty answer is none.
+    fn file(&mut self, key: &'static str, question: &str, usual: Option<&str>, flags: &Flags) -> Result<()> {
+        let file = match flags.file(key) {
+            Some(file) => path(file),
+            None => self.asked.text(question, usual, &flag(key))?,
+        };
+        let file = if file.is_empty() { file } else { path(Path::new(&file)) };
+        if key.starts_with("client_") {
+            Answers::set(&mut self.answers.vault, key, &file);
+        } else {
+            self.say_auth(key, &file);
+        }
+        Ok(())
+    }
+
+    fn method(&self, flags: &Flags) -> Result<&'static Method> {
         let mut said = flags.auth_method.clone();
         loop {
             let usual = if Path::new(SERVICE_ACCOUNT_TOKEN).exists() { "kubernetes" } else { "token" };
-            let method = match said.take() {
-                Some(method) => method,
+            let name = match said.take() {
+                Some(name) => name,
                 None if self.asked.is_there() => {
-                    self.asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "")?
+                    self.asked.text(&format!("How to log in ({})", method::names()), Some(usual), "")?
                 }
                 None => self.asked.text("", None, "--auth-method")?,
             };
-            if METHODS.contains(&method.as_str()) {
-                return Ok(method);
+            match method::named(&name) {
+                Ok(method) => return Ok(method),
+                Err(advice) => {
+                    let what = format!("there is no login method {name} to set up");
+                    self.unless_asked(Error::new(Kind::Usage, what, advice))?;
+                }
             }
-            let known = METHODS.join(", ");
-            let near = nearest(&method, METHODS.iter().copied());
-            let advice =
-                near.map_or_else(|| format!("known: {known}"), |near| format!("did you mean {near}? known: {known}"));
-            self.unless_asked(Error::new(Kind::Usage, format!("there is no login method {method} to set up"), advice))?;
         }
     }
 
-    /// The token of `vault login` needs no setting: it is found where that leaves it.
-    fn token(&mut self, flags: &Flags) -> Result<()> {
+    /// Whether the token that `vault login` left is taken: it needs no setting, and is found where it is.
+    fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
         let left = self.parent.home().map(|home| home.join(".vault-token")).filter(|path| path.is_file());
-        if flags.token_file.is_none()
-            && let Some(left) = left
-        {
-            let question = format!("Use the token that `vault login` left in {}?", left.display());
-            if self.asked.agrees(&question, true)? {
-                return Ok(());
-            }
-        }
-        self.credential(&TOKEN, flags.token_file.as_deref())
-    }
-
-    /// It serves one start, so what is set up is where each start finds its own. None is typed.
-    fn wrapped_token(&mut self, flags: &Flags) -> Result<()> {
-        let file = match &flags.wrapped_token_file {
-            Some(file) => file.clone(),
-            None => PathBuf::from(self.asked.text("The file with the wrapping token", None, "--wrapped-token-file")?),
-        };
-        self.say_auth("wrapped_token_file", &path(&file));
-        Ok(())
-    }
-
-    fn jwt(&mut self, method: &str, flags: &Flags) -> Result<()> {
-        let role = match &flags.role {
-            Some(role) => role.clone(),
-            None if method == "jwt" => self.asked.text("The role (empty: the mount's default)", Some(""), "--role")?,
-            None => self.asked.text("The role", None, "--role")?,
-        };
-        self.say_auth("role", &role);
-        let file = match &flags.jwt_file {
-            Some(file) => path(file),
-            None if method == "kubernetes" => {
-                self.asked.text("The file with the JWT (empty: the pod's own)", Some(""), "--jwt-file")?
-            }
-            None => self.asked.text("The file with the JWT", None, "--jwt-file")?,
-        };
-        let file = if file.is_empty() { file } else { path(Path::new(&file)) };
-        self.say_auth("jwt_file", &file);
-        Ok(())
-    }
-
-    fn certificate(&mut self, flags: &Flags) -> Result<()> {
-        let files = [
-            ("client_cert", "The file with the client certificate", "--client-cert", &flags.client_cert),
-            ("client_key", "The file with its key", "--client-key", &flags.client_key),
-        ];
-        for (key, question, flag, said) in files {
-            let file = match said {
-                Some(file) => file.clone(),
-                None => PathBuf::from(self.asked.text(question, None, flag)?),
-            };
-            Answers::set(&mut self.answers.vault, key, &path(&file));
-        }
-        let role = match &flags.role {
-            Some(role) => role.clone(),
-            None => self.asked.text("The certificate role (empty: any that fits)", Some(""), "--role")?,
-        };
-        self.say_auth("role", &role);
-        Ok(())
+        let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
+        self.asked.agrees(&format!("Use the token that `vault login` left in {}?", left.display()), true)
     }
 
     /// A file that holds the credential, or the credential itself, to be kept in one.
@@ -188,10 +117,10 @@ impl Setup<'_> {
         }
         let question = format!("The file with the {} (empty: type the {0})", wanted.what);
         if !self.asked.is_there() {
-            return self.asked.text("", None, wanted.flag).map(drop);
+            return self.asked.text("", None, &flag(wanted.key)).map(drop);
         }
         loop {
-            let file = self.asked.text(&question, Some(""), wanted.flag)?;
+            let file = self.asked.text(&question, Some(""), &flag(wanted.key))?;
             if !file.is_empty() {
                 self.say_auth(wanted.key, &path(Path::new(&file)));
                 return Ok(());
@@ -218,4 +147,9 @@ impl Setup<'_> {
     fn say_auth(&mut self, key: &'static str, value: &str) {
         Answers::set(&mut self.answers.auth, key, value);
     }
+}
+
+/// The flag that stands for a setting.
+fn flag(key: &str) -> String {
+    format!("--{}", key.replace('_', "-"))
 }

@@ -12,17 +12,18 @@ mod login;
 mod write;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::answers::{Answers, Chosen, path};
 use self::ask::Asked;
 use super::Outcome;
 use super::doctor::{ask_vault, examine, sources};
 use super::report::Report;
+use crate::config::auth::login;
 use crate::config::env::Environment;
 use crate::config::file;
 use crate::config::locations::Locations;
-use crate::config::login::{Login, login};
+use crate::config::login::Login;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
@@ -91,6 +92,29 @@ pub struct Flags {
     pub force: bool,
     /// Ask nothing
     pub yes: bool,
+}
+
+impl Flags {
+    /// The file that a flag names for the setting `key`.
+    pub(super) fn file(&self, key: &str) -> Option<&Path> {
+        let said = match key {
+            "token_file" => &self.token_file,
+            "wrapped_token_file" => &self.wrapped_token_file,
+            "password_file" => &self.password_file,
+            "role_id_file" => &self.role_id_file,
+            "secret_id_file" => &self.secret_id_file,
+            "jwt_file" => &self.jwt_file,
+            "client_cert" => &self.client_cert,
+            "client_key" => &self.client_key,
+            _ => return None,
+        };
+        said.as_deref()
+    }
+
+    /// The text that a flag gives for the setting `key`.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        if key == "role" { self.role.as_deref() } else { None }
+    }
 }
 
 /// Asks, tries, writes, checks.

@@ -90,13 +90,13 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Session> {
         Login::Token(token) => client.use_token(token).map(|()| Session::given()),
         Login::Agent => Ok(Session::given()),
         Login::Wrapped(token) => wrapped::login(client, token).await,
-        Login::Jwt { mount, role, jwt, kubernetes } => {
-            jwt::login(client, mount, role.as_deref(), jwt, *kubernetes).await
+        Login::Jwt { method, mount, role, jwt } => {
+            jwt::login(client, mount, role.as_deref(), jwt, *method == "kubernetes").await
         }
         Login::AppRole { mount, role_id, secret_id, wrapped } => {
             approle::login(client, mount, role_id, secret_id.as_ref(), *wrapped).await
         }
-        Login::Password { mount, username, password } => password::login(client, mount, username, password).await,
+        Login::Password { mount, username, password, .. } => password::login(client, mount, username, password).await,
         Login::Cert { mount, role } => cert::login(client, mount, role.as_deref()).await,
     }
 }

@@ -1,0 +1,63 @@
+//! Which login a plan takes: the configured method's, the kernel request's, or what is there.
+
+use super::credential::find;
+use super::env::Environment;
+use super::layer::Layer;
+use super::login::Login;
+use super::method::{self, Settings, TOKENS, WRAPPED};
+use crate::error::{Error, Kind, Result};
+use crate::net::address::Address;
+
+/// Whether the credential is the kernel request's.
+pub(super) fn from_request(layer: &Layer) -> bool {
+    layer.flag("auth.from_request").unwrap_or(false)
+}
+
+/// With a gateway's own credential every user would get the same secrets, so only the request's count.
+fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
+    let Settings { layer, environment } = *settings;
+    let given = |name: &str| find(layer, environment, None, &[name]);
+    if let Some(jwt) = given("KERNEL_VAULT_JWT")? {
+        let name = if layer.text("auth.method") == Some("kubernetes") { "kubernetes" } else { "jwt" };
+        return Ok(Login::Jwt { method: name, mount: settings.mount(name)?, role: settings.role(), jwt });
+    }
+    if let Some(token) = given("KERNEL_VAULT_WRAPPED_TOKEN")? {
+        return Ok(Login::Wrapped(token));
+    }
+    if let Some(token) = given("KERNEL_VAULT_TOKEN")? {
+        return Ok(Login::Token(token));
+    }
+    Err(Error::new(
+        Kind::Credential,
+        "the kernel request brings no credential, and [auth] from_request takes no other",
+        "set KERNEL_VAULT_TOKEN, KERNEL_VAULT_WRAPPED_TOKEN or KERNEL_VAULT_JWT in the client that asks for the kernel",
+    ))
+}
+
+/// The part of a plan that says how to get a token; reads the credential's file. `address` is Vault's,
+/// because behind a socket there is an agent that needs none.
+pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
+    let settings = Settings { layer, environment };
+    if from_request(layer) {
+        return from_the_request(&settings);
+    }
+    if let Some(name) = layer.text("auth.method") {
+        let unknown = |advice| {
+            let what = format!("{} names the unknown login method \"{name}\"", layer.origin("auth.method"));
+            Error::new(Kind::Config, what, advice)
+        };
+        return method::named(name).map_err(unknown)?.login(&settings);
+    }
+    if let Some(token) = settings.credential("auth.token_file", TOKENS)? {
+        return Ok(Login::Token(token));
+    }
+    if let Some(token) = settings.credential("auth.wrapped_token_file", WRAPPED)? {
+        return Ok(Login::Wrapped(token));
+    }
+    if matches!(address, Address::Unix(_)) || layer.get("vault.agent_address").is_some() {
+        return Ok(Login::Agent);
+    }
+    let advice = "set [auth] in vault.toml, set VAULT_TOKEN, or log in with `vault login` (or `bao login`)";
+    let none = || Error::new(Kind::Credential, "there is no credential to log in to Vault with", advice);
+    settings.left_token()?.map(Login::Token).ok_or_else(none)
+}

@@ -1,0 +1,301 @@
+//! The login methods: one descriptor each.
+//!
+//! A plan takes its login from here, `setup` its questions, `doctor` the method's name, and
+//! docs/configuration.md its table. To add a method: a row of [`METHODS`], its function below, a variant of
+//! [`Login`] if no variant fits, and a file in `vault/auth` that sends it; the compiler names every place that
+//! matches on the variants.
+
+use std::path::Path;
+
+use super::credential::{Credential, find, find_password};
+use super::env::Environment;
+use super::keys::nearest;
+use super::layer::Layer;
+use super::login::Login;
+use crate::error::{Error, Kind, Result};
+use crate::secret::SecretValue;
+
+/// Where Kubernetes puts a pod's service-account token.
+pub const SERVICE_ACCOUNT_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+pub(super) const TOKENS: &[&str] = &["JUPYTER_VAULT_TOKEN", "BAO_TOKEN", "VAULT_TOKEN"];
+pub(super) const WRAPPED: &[&str] = &["JUPYTER_VAULT_WRAPPED_TOKEN", "BAO_WRAPPED_TOKEN", "VAULT_WRAPPED_TOKEN"];
+
+/// A login method.
+pub struct Method {
+    /// Its name in `method` under `[auth]`.
+    pub name: &'static str,
+    /// Its settings under `[auth]`, for the documents.
+    pub settings: &'static str,
+    /// Where its credential comes from, for the documents.
+    pub credential: &'static str,
+    /// What `setup` asks for, in order.
+    pub asks: &'static [Ask],
+    /// Makes the login of the settings.
+    login: fn(&'static Method, &Settings<'_>) -> Result<Login>,
+}
+
+impl std::fmt::Debug for Method {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name)
+    }
+}
+
+/// Something that `setup` asks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Ask {
+    /// Where the method is mounted.
+    Mount,
+    /// The user's name.
+    Username,
+    /// A text under `[auth]`; `usual` is the answer to an empty line.
+    Text { key: &'static str, question: &'static str, usual: Option<&'static str> },
+    /// A file that is not typed, under `[auth]` or `[vault]`.
+    File { key: &'static str, question: &'static str, usual: Option<&'static str> },
+    /// A credential, in a file or typed.
+    Credential(&'static Wanted),
+    /// The same, where the role has one.
+    CredentialIfAny(&'static Wanted, &'static str),
+    /// The token that `vault login` left, before another one is asked for.
+    LeftToken,
+}
+
+/// A credential: the setting that names its file, its question, where it is kept when it is typed.
+#[derive(Debug)]
+pub struct Wanted {
+    pub key: &'static str,
+    pub what: &'static str,
+    pub file: &'static str,
+    pub variable: &'static str,
+}
+
+const TOKEN: Wanted = Wanted { key: "token_file", what: "token", file: "vault-token", variable: "JUPYTER_VAULT_TOKEN" };
+const PASSWORD: Wanted =
+    Wanted { key: "password_file", what: "password", file: "vault-password", variable: "JUPYTER_VAULT_PASSWORD" };
+const ROLE_ID: Wanted =
+    Wanted { key: "role_id_file", what: "role id", file: "vault-role-id", variable: "JUPYTER_VAULT_ROLE_ID" };
+const SECRET_ID: Wanted =
+    Wanted { key: "secret_id_file", what: "secret id", file: "vault-secret-id", variable: "JUPYTER_VAULT_SECRET_ID" };
+
+/// The methods, in the order of the documents.
+pub static METHODS: &[Method] = &[
+    Method {
+        name: "token",
+        settings: "",
+        credential: "`token_file`, else `BAO_TOKEN` or `VAULT_TOKEN`, else `~/.vault-token`",
+        asks: &[Ask::LeftToken, Ask::Credential(&TOKEN)],
+        login: token,
+    },
+    Method {
+        name: "wrapped",
+        settings: "",
+        credential: "`wrapped_token_file`, else `VAULT_WRAPPED_TOKEN`. Serves one start: a restart needs a new one",
+        asks: &[Ask::File { key: "wrapped_token_file", question: "The file with the wrapping token", usual: None }],
+        login: wrapped,
+    },
+    Method {
+        name: "userpass",
+        settings: "`username`",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`)",
+        asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
+        login: password,
+    },
+    Method {
+        name: "ldap",
+        settings: "`username`",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`)",
+        asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
+        login: password,
+    },
+    Method {
+        name: "approle",
+        settings: "`role_id` or `role_id_file` (`VAULT_ROLE_ID`)",
+        credential: "`secret_id_file` (`VAULT_SECRET_ID`); `secret_id_wrapped = true` when it is a wrapping token",
+        asks: &[
+            Ask::Mount,
+            Ask::Credential(&ROLE_ID),
+            Ask::CredentialIfAny(&SECRET_ID, "Does the role have a secret id?"),
+        ],
+        login: approle,
+    },
+    Method {
+        name: "jwt",
+        settings: "`role`, unless the mount has a default",
+        credential: "`jwt_file`",
+        asks: &[
+            Ask::Mount,
+            Ask::Text { key: "role", question: "The role (empty: the mount's default)", usual: Some("") },
+            Ask::File { key: "jwt_file", question: "The file with the JWT", usual: None },
+        ],
+        login: jwt,
+    },
+    Method {
+        name: "kubernetes",
+        settings: "`role`",
+        credential: "`jwt_file`, else the pod's service-account token",
+        asks: &[
+            Ask::Mount,
+            Ask::Text { key: "role", question: "The role", usual: None },
+            Ask::File { key: "jwt_file", question: "The file with the JWT (empty: the pod's own)", usual: Some("") },
+        ],
+        login: kubernetes,
+    },
+    Method {
+        name: "cert",
+        settings: "`role`",
+        credential: "`client_cert` and `client_key` under `[vault]`",
+        asks: &[
+            Ask::Mount,
+            Ask::File { key: "client_cert", question: "The file with the client certificate", usual: None },
+            Ask::File { key: "client_key", question: "The file with its key", usual: None },
+            Ask::Text { key: "role", question: "The certificate role (empty: any that fits)", usual: Some("") },
+        ],
+        login: cert,
+    },
+    Method {
+        name: "agent",
+        settings: "",
+        credential: "none: the agent at the address adds it",
+        asks: &[],
+        login: |_, _| Ok(Login::Agent),
+    },
+];
+
+/// The methods' names, for messages.
+pub fn names() -> String {
+    METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The method of that name, or what is near it.
+pub fn named(name: &str) -> Result<&'static Method, String> {
+    METHODS.iter().find(|method| method.name == name).ok_or_else(|| {
+        let near = nearest(name, METHODS.iter().map(|method| method.name));
+        near.map_or_else(|| format!("known: {}", names()), |near| format!("did you mean \"{near}\"?"))
+    })
+}
+
+impl Method {
+    /// The login that the settings say.
+    pub(super) fn login(&'static self, settings: &Settings<'_>) -> Result<Login> {
+        (self.login)(self, settings)
+    }
+}
+
+/// What a method reads.
+pub(super) struct Settings<'a> {
+    pub layer: &'a Layer,
+    pub environment: &'a Environment,
+}
+
+impl Settings<'_> {
+    pub fn credential(&self, file: &str, variables: &[&str]) -> Result<Option<Credential>> {
+        find(self.layer, self.environment, Some(file), variables)
+    }
+
+    /// The token of a file or variable, or the one that `vault login` and `bao login` leave in the home folder.
+    pub fn token(&self) -> Result<Option<Credential>> {
+        match self.credential("auth.token_file", TOKENS)? {
+            Some(token) => Ok(Some(token)),
+            None => self.left_token(),
+        }
+    }
+
+    pub fn left_token(&self) -> Result<Option<Credential>> {
+        let path = self.environment.home().map(|home| home.join(".vault-token")).filter(|path| path.exists());
+        path.map(|path| Credential::read(&path)).transpose()
+    }
+
+    pub fn role(&self) -> Option<String> {
+        self.layer.text("auth.role").map(str::to_owned)
+    }
+
+    pub fn mount(&self, usual: &str) -> Result<String> {
+        let mount = self.layer.text("auth.mount").unwrap_or(usual).trim().trim_matches('/');
+        let mount = mount.strip_prefix("auth/").unwrap_or(mount);
+        if mount.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
+            let what = format!("{} is not a mount's path", self.layer.origin("auth.mount"));
+            return Err(Error::new(Kind::Config, what, "write the path below auth/, as in kubernetes or team/approle"));
+        }
+        Ok(mount.to_owned())
+    }
+}
+
+fn required(found: Option<Credential>, what: &str, advice: &str) -> Result<Credential> {
+    let needs = || Error::new(Kind::Credential, format!("the login method needs {what}, and there is none"), advice);
+    found.ok_or_else(needs)
+}
+
+fn missing_setting(method: &str, key: &str) -> Error {
+    Error::new(
+        Kind::Config,
+        format!("the login method {method} needs `{key}`, and it is not set"),
+        format!("set `{key}` under [auth] in vault.toml"),
+    )
+}
+
+fn token(_: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let advice = "set `token_file` under [auth] or VAULT_TOKEN, or log in with `vault login` (or `bao login`)";
+    required(settings.token()?, "a token", advice).map(Login::Token)
+}
+
+fn wrapped(_: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let found = settings.credential("auth.wrapped_token_file", WRAPPED)?;
+    required(found, "a wrapping token", "set `wrapped_token_file` under [auth]").map(Login::Wrapped)
+}
+
+fn jwt(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let jwt = settings.credential("auth.jwt_file", &["JUPYTER_VAULT_JWT"])?;
+    let jwt = required(jwt, "a JWT", "set `jwt_file` under [auth]")?;
+    Ok(Login::Jwt { method: method.name, mount: settings.mount(method.name)?, role: settings.role(), jwt })
+}
+
+fn kubernetes(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let jwt = match settings.credential("auth.jwt_file", &["JUPYTER_VAULT_JWT"])? {
+        Some(jwt) => jwt,
+        None => Credential::read(Path::new(SERVICE_ACCOUNT_TOKEN))?,
+    };
+    let role = settings.role().ok_or_else(|| missing_setting(method.name, "role"))?;
+    Ok(Login::Jwt { method: method.name, mount: settings.mount(method.name)?, role: Some(role), jwt })
+}
+
+fn approle(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let said = settings.layer.text("auth.role_id").map(|id| Credential {
+        value: SecretValue::new(id.trim().as_bytes().to_vec()),
+        origin: settings.layer.origin("auth.role_id"),
+    });
+    let ids = ["JUPYTER_VAULT_ROLE_ID", "BAO_ROLE_ID", "VAULT_ROLE_ID"];
+    let role_id = match said {
+        Some(role_id) => Some(role_id),
+        None => settings.credential("auth.role_id_file", &ids)?,
+    };
+    let secret_ids = ["JUPYTER_VAULT_SECRET_ID", "BAO_SECRET_ID", "VAULT_SECRET_ID"];
+    Ok(Login::AppRole {
+        mount: settings.mount(method.name)?,
+        role_id: required(role_id, "a role id", "set `role_id` or `role_id_file` under [auth]")?,
+        secret_id: settings.credential("auth.secret_id_file", &secret_ids)?,
+        wrapped: settings.layer.flag("auth.secret_id_wrapped").unwrap_or(false),
+    })
+}
+
+fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let Settings { layer, environment } = *settings;
+    let username = layer.text("auth.username").ok_or_else(|| missing_setting(method.name, "username"))?;
+    let password = find_password(layer, environment, "auth.password_file", &["JUPYTER_VAULT_PASSWORD"])?;
+    Ok(Login::Password {
+        method: method.name,
+        mount: settings.mount(method.name)?,
+        username: username.to_owned(),
+        password: required(password, "a password", "set `password_file` under [auth]")?,
+    })
+}
+
+fn cert(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let is_set = |key| settings.layer.get(key).is_some();
+    if !is_set("vault.client_cert") || !is_set("vault.client_key") {
+        return Err(Error::new(
+            Kind::Credential,
+            "the login method cert needs a client certificate, and there is none",
+            "set `client_cert` and `client_key` under [vault] (or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)",
+        ));
+    }
+    Ok(Login::Cert { mount: settings.mount(method.name)?, role: settings.role() })
+}
