@@ -220,7 +220,7 @@ impl Kind {
         }
     }
 
-    /// Whether the same request may succeed a moment later (DESIGN section 6).
+    /// Whether the same request may succeed a moment later.
     #[must_use]
     pub const fn may_heal(self) -> bool {
         matches!(self, Self::Refused | Self::Reset | Self::Sealed | Self::Standby | Self::RateLimited)

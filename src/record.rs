@@ -1,8 +1,8 @@
-//! What a kernel was given: names, where from and which version, never a value.
+//! What a kernel was given: names, paths in Vault and versions, never a value.
 //!
-//! A kernel can't be asked which of its variables are ours, and a launch is over before an inject begins.
-//! So each leaves a record in Jupyter's runtime folder, for the process that it names and no longer:
-//! another process with the same connection file is the kernel after a restart, and knows nothing.
+//! A kernel can't be asked which of its variables came from us, and a launch is over before an inject begins.
+//! So both leave a record in Jupyter's runtime folder. It is valid for the process that it names: another
+//! process with the same connection file is the kernel after a restart, without those variables.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "inject")]
@@ -26,19 +26,19 @@ use crate::sys::folder::private;
 use crate::sys::folder::write_private;
 use crate::sys::process::{numbering, own, start_time};
 
-/// How long a record that another injection is about to write is waited for.
+/// How long to wait for the lock of another injection.
 #[cfg(feature = "inject")]
 const LOCK: Duration = Duration::from_secs(10);
 #[cfg(feature = "inject")]
 const PAUSE: Duration = Duration::from_millis(5);
-/// Of how many records one is written with a look at all: nobody else is there when a kernel ends, and a launch
-/// is not to wait for it.
+/// One write in so many also sweeps stale records: no process of ours sees a kernel end, and a launch must not
+/// wait for a sweep.
 const SWEEPS: u32 = 32;
 
 /// The largest record taken, in bytes.
 pub(crate) const LARGEST: u64 = 16 << 20;
 
-/// How a kernel came by its variables.
+/// How a kernel got its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
@@ -48,7 +48,7 @@ pub enum How {
     Inject,
 }
 
-/// Where a variable's value is from.
+/// Where a variable's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
     /// The path in Vault.
@@ -64,26 +64,26 @@ pub struct Record {
     pub connection_file: PathBuf,
     /// The kernel's process.
     pub pid: u32,
-    /// When that started, in clock ticks since the system's start.
+    /// When the process started, in clock ticks since boot.
     pub start_time: u64,
-    /// Where that number counts: the boot and the pid namespace.
+    /// Where that pid is valid: the boot and the pid namespace.
     #[serde(default)]
     pub numbering: String,
-    /// How it was done last.
+    /// How the variables were last set.
     pub how: How,
-    /// When, as RFC 3339.
+    /// When they were last set, as RFC 3339.
     pub at: String,
-    /// The variables that are ours.
+    /// The variables that we have set.
     pub variables: BTreeMap<String, Variable>,
 }
 
 impl Record {
-    /// A record of now; `None` when there is no such process to be told from others.
+    /// A record made now; `None` when the process can't be seen.
     pub fn new(connection_file: &Path, pid: u32, how: How, variables: BTreeMap<String, Variable>) -> Option<Self> {
         Some(Self::of((pid, start_time(pid)?), connection_file, how, variables))
     }
 
-    /// A record of now for this process, which is about to become a kernel.
+    /// A record made now for this process, which is about to become a kernel.
     pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>) -> Option<Self> {
         Some(Self::of(own()?, connection_file, How::Launch, variables))
     }
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// What somebody remembers of a kernel whose process can't be seen.
+    /// The variables of a kernel whose process can't be seen; never written.
     pub fn unwritten(variables: BTreeMap<String, Variable>) -> Self {
         let how = How::Inject;
         Self {
@@ -118,11 +118,11 @@ impl Record {
     }
 
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
-    /// folder `runtime`. One whose process is gone is none.
+    /// folder `runtime`; `None` when its process is gone.
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
         let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
-        // The number of another container's or machine's process says nothing here.
+        // A pid of another container or machine means nothing here.
         let is_judged = record.numbering.is_empty() || Some(record.numbering.as_str()) == numbering();
         if is_judged && start_time(record.pid) == Some(record.start_time) {
             return Some(record);
@@ -139,7 +139,7 @@ impl Record {
         files_in(&runtime.join("kernels")).filter_map(|file| Self::read(runtime, &stem(&file)))
     }
 
-    /// Writes it, readable by this user alone, in place of an earlier one.
+    /// Writes it in place of an earlier one, readable only by this user.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         write_private(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
         if fastrand::u32(..SWEEPS) == 0 {
@@ -149,9 +149,8 @@ impl Record {
     }
 }
 
-/// Waits until nobody else is between reading a record in `runtime` and writing it, which takes no time. A
-/// process that was stopped there is not waited for without end, and a folder that is not ours is for
-/// whoever writes to say: `None`.
+/// Locks the records in `runtime` between reading and writing one, which takes no time. `None` when a stopped
+/// process holds the lock for too long, or when the folder is not private: writing then reports that.
 #[cfg(feature = "inject")]
 pub(crate) async fn lock(runtime: &Path) -> Option<Flock<File>> {
     private(runtime).ok()?;
@@ -177,7 +176,7 @@ pub(crate) fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 fn path(runtime: &Path, kernel: &str) -> PathBuf {
-    // An id is one segment of a path, whoever chose it.
+    // An id is chosen by others, and must be one segment of a path.
     runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
 }
 
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written_and_by_nobody_else() {
+    fn a_record_is_read_as_it_was_written_and_only_by_its_user() {
         let folder = tempfile::tempdir().unwrap();
         let runtime = folder.path().join("jupyter-vault");
         let record = record();

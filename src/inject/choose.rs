@@ -1,9 +1,9 @@
-//! Which kernels are meant: a connection file, an id or its beginning, a notebook, all, or the only one.
+//! Chooses kernels: by a connection file, an id or its beginning, a notebook, all of them, or the only one.
 //!
-//! A kernel may be known in two ways, by its connection file in the runtime folder and by a server's
-//! list. Its own sockets are preferred: no server stands between, and none throws away what it has kept
-//! for a front end that is gone. A server knows which notebook a kernel belongs to, so the servers of
-//! this user are asked where the files alone do not say.
+//! A kernel may be known by its connection file in the runtime folder and by a server's list. Its own sockets
+//! are preferred: a server drops the output that it keeps for an absent front end when another client connects.
+//! Only a server knows the notebook of a kernel, so this user's servers are asked where the files do not
+//! decide.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -24,21 +24,21 @@ use crate::server::discover::Found;
 use crate::server::rest::{Listed, Server, Session};
 use crate::server::{address, discover};
 
-/// Variables that hold a server's token, after --token-file and the server's own file.
+/// Variables that may hold a server's token; --token-file and the server's own file come first.
 const TOKENS: &[&str] = &["JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "EG_AUTH_TOKEN", "KG_AUTH_TOKEN"];
 /// How many kernels an error lists.
 const SHOWN: usize = 12;
 /// How many ports are tried at once.
 const AT_ONCE: usize = 64;
 
-/// Which kernels are meant.
+/// The kernels that a command names.
 #[derive(Debug, Default, Clone)]
 pub struct Selection {
     /// A kernel's id or its beginning, a notebook's path or name, or a connection file.
     pub kernel: Option<String>,
     /// Every kernel of the runtime folder, or of the server at `url`.
     pub all: bool,
-    /// The Jupyter server or gateway that alone is asked.
+    /// The only Jupyter server or gateway to ask.
     pub url: Option<String>,
     /// The file with that server's token.
     pub token_file: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Selection {
     pub ca_cert: Option<PathBuf>,
 }
 
-/// Where kernels are looked for.
+/// Where kernels are searched for.
 #[derive(Debug)]
 pub struct Places<'a> {
     selection: &'a Selection,
@@ -57,7 +57,7 @@ pub struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Reads the token and the CA, and sets up for the server, if one is named.
+    /// Reads the token and the CA for the server of `--url`, if one is named.
     pub fn new(selection: &'a Selection, environment: &'a Environment) -> Result<Self> {
         let runtime = jupyter_runtime_dir(environment);
         let mut places = Self { selection, environment, runtime, server: None };
@@ -67,21 +67,21 @@ impl<'a> Places<'a> {
             let (base, token) = found.map_or((named, None), |found| (found.base, found.token));
             places.server = Some(Rc::new(places.server(base, token)?));
         } else if let Some(file) = &selection.token_file {
-            // One that can't be read is an error, also where no server comes to be asked.
+            // A file that can't be read is an error, even if no server is asked in the end.
             Credential::read(file)?;
         }
         Ok(places)
     }
 
-    /// Reads again what token the server of `--url` takes: it may have been started again with another, or the
-    /// file may hold the next. Whether it is another one.
+    /// Reads the token of the server of `--url` again: after a restart it may have another one, or the file may
+    /// have a new one. Gives whether the token has changed.
     pub fn renew_token(&self) -> Result<bool> {
         let Some(server) = &self.server else { return Ok(false) };
         let own = self.found(server.address()).and_then(|found| found.token);
         server.show(self.token(own)?.as_ref())
     }
 
-    /// The server of this user that has that address.
+    /// This user's server with that address.
     fn found(&self, base: &Base) -> Option<Found> {
         discover::servers(&self.runtime).into_iter().find(|found| base.names(&found.base))
     }
@@ -96,12 +96,12 @@ impl<'a> Places<'a> {
         &self.runtime
     }
 
-    /// The kernels that are meant, at least one.
+    /// The kernels that the command names, at least one.
     pub async fn choose(&self, deadline: Deadline) -> Result<Vec<Target>> {
         let said = self.selection.kernel.as_deref();
         if let Some(server) = &self.server {
             let targets = match said {
-                // A gateway may answer this and no list.
+                // A gateway may answer this and refuse the list.
                 Some(id) if is_whole_id(id) => {
                     let kernel = server.kernel(id, deadline).await?;
                     return Ok(vec![self.through(server, kernel.id, None)]);
@@ -127,7 +127,7 @@ impl<'a> Places<'a> {
         self.meant(self.with_servers(alive(files).await, deadline).await)
     }
 
-    /// Every kernel that could be meant, and nothing said of it is no error.
+    /// Lists the kernels that the command may name; an empty list is no error.
     pub async fn list(&self, deadline: Deadline) -> Result<Vec<Target>> {
         let found = if let Some(server) = &self.server {
             self.of_server(server, deadline).await?
@@ -142,7 +142,7 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// The connection files of the kernels that are meant, whether these run or not; for who watches.
+    /// For `watch`: the connection files of the kernels that the command names, also of those that have ended.
     pub async fn files_that_fit(&self, deadline: Deadline) -> Vec<Target> {
         let all = || discover::connection_files(&self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
         let Some(said) = &self.selection.kernel else { return all() };
@@ -157,7 +157,7 @@ impl<'a> Places<'a> {
             .collect()
     }
 
-    /// The kernels of the server of `--url` that are meant, and what it says of each; for who watches.
+    /// For `watch`: the kernels of the server of `--url` that the command names, with their entries in its list.
     pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
         let Some(server) = &self.server else { return Ok(Vec::new()) };
         let target = |kernel: &Listed, notebook| self.through(server, kernel.id.clone(), notebook);
@@ -177,7 +177,7 @@ impl<'a> Places<'a> {
         Ok(targets.into_iter().zip(kernels).filter(|(target, _)| is_meant(&target.id)).collect())
     }
 
-    /// Of `targets` those that are meant.
+    /// Those of `targets` that the command names.
     fn meant(&self, targets: Vec<Target>) -> Result<Vec<Target>> {
         let place = match &self.server {
             Some(server) => format!("at {}", server.address()),
@@ -218,12 +218,12 @@ impl<'a> Places<'a> {
         Error::new(Kind::NoSuchKernel, what, advice)
     }
 
-    /// `files` with their notebooks' names, and the kernels that only a server of this user knows.
+    /// Adds the notebooks' names to `files`, and the kernels that only a server of this user knows.
     async fn with_servers(&self, files: Vec<Target>, deadline: Deadline) -> Vec<Target> {
         let mut targets = files;
         for found in discover::servers(&self.runtime) {
             let Ok(server) = self.server(found.base, found.token) else { continue };
-            // A server that does not answer hides no kernel whose file is there.
+            // A server that does not answer must not hide kernels whose files exist.
             let Ok(listed) = self.of_server(&Rc::new(server), deadline).await else { continue };
             for kernel in listed {
                 add(&mut targets, kernel);
@@ -243,7 +243,7 @@ impl<'a> Places<'a> {
         Ok(kernels.into_iter().map(target).collect())
     }
 
-    /// The kernel `id` of a server. One on this machine has its connection file in the runtime folder.
+    /// The kernel `id` of a server. A kernel of this machine has its connection file in the runtime folder.
     fn through(&self, server: &Rc<Server>, id: String, notebook: Option<String>) -> Target {
         let file = self.runtime.join(format!("kernel-{id}.json"));
         let file = Some(file).filter(|file| is_whole_id(&id) && file.is_file());
@@ -256,7 +256,7 @@ impl<'a> Places<'a> {
         Server::new(base, token.as_ref(), &tls, &proxy(self.environment)?)
     }
 
-    /// What a server is shown whose own file says `own`.
+    /// The token for a server whose own file holds `own`.
     fn token(&self, own: Option<Credential>) -> Result<Option<Credential>> {
         if let Some(file) = &self.selection.token_file {
             return Credential::read(file).map(Some);
@@ -274,7 +274,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Those whose ports are open, in their order; a folder may hold thousands that are left of others.
+/// Those whose ports are open, in their order. A folder may hold thousands of files of kernels that have ended.
 async fn alive(files: Vec<Target>) -> Vec<Target> {
     let asked = futures_util::stream::iter(files).map(|target| async {
         let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);

@@ -2,11 +2,11 @@
 //!
 //! Whatever the language, the code
 //! - does nothing after [`Change::until`]: what a busy kernel has queued can't be taken back;
-//! - leaves no name behind, prints nothing, and is not counted where a kernel has a way not to;
-//! - catches every error itself, because a traceback is seen by all and may show a value. Code that asks
-//!   tells of an error by asking again; code that reads a file, by not writing the file `FILE.done`.
+//! - leaves no name behind, prints nothing, and does not count as a cell where the kernel allows that;
+//! - catches every error itself, because every client sees a traceback, and it may show a value. Code that asks
+//!   reports an error by asking again; code that reads a file, by not writing the file `FILE.done`.
 //!
-//! The code is in `code/`, one file a language, with words in capitals where a request differs.
+//! The code is in `code/`, one file a language, with words in capitals for what differs between requests.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,13 +16,13 @@ use serde_json::json;
 /// What the code is to do.
 #[derive(Debug, Clone)]
 pub struct Change<'a> {
-    /// The names whose values will be given.
+    /// The names whose values will be sent.
     pub set: Vec<&'a str>,
-    /// Those of them that stay as they are where the kernel has them already.
+    /// Those of them that stay as they are where the kernel has them.
     pub keep: Vec<&'a str>,
     /// The names to remove.
     pub unset: Vec<&'a str>,
-    /// Until when it may begin: a whole second.
+    /// The code may begin until then: a whole second.
     pub until: SystemTime,
 }
 
@@ -33,19 +33,19 @@ impl Change<'_> {
     }
 }
 
-/// In a cell, `getpass` is the kernel's.
+/// In a cell, `getpass` asks the client.
 pub(super) fn python(change: &Change<'_>) -> String {
     format!("__import__{}", python_that(include_str!("code/python_getpass.py"), change))
 }
 
-/// Beside a cell, `getpass` is the terminal's: the code speaks to the client itself. IPython has Python's own
-/// names where no name of the user's hides them.
+/// Beside a cell, `getpass` asks the terminal, so the code sends the messages itself. IPython evaluates it in a
+/// namespace where no name of the user hides Python's own.
 pub(super) fn python_expression(change: &Change<'_>) -> String {
     format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
 }
 
-/// Runs in a dictionary of its own, so that no name of the user's is read or left behind. `asks` is how it
-/// asks for the values, and tells of an error.
+/// Runs in a namespace of its own, so that it reads no name of the user and leaves none behind. `asks` is the
+/// code that asks for the values and reports an error.
 fn python_that(asks: &str, change: &Change<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
@@ -59,7 +59,7 @@ pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {
     format!("__import__('builtins').exec({code}, {})", ascii(&names.to_string()))
 }
 
-/// The function sees R's own names, whatever the user calls `c`.
+/// The function sees R's own names, even if the user has redefined `c`.
 pub(super) fn r(change: &Change<'_>) -> String {
     let names = |of: &[&str]| {
         let literals: Vec<_> = of.iter().map(|name| r_text(name)).collect();
@@ -96,7 +96,7 @@ pub(super) fn tslab(file: &str, change: &Change<'_>) -> String {
     fill(include_str!("code/tslab.js"), &ascii(&json!(file).to_string()), change)
 }
 
-/// One line, because a shell keeps a history of lines; the code takes its own out of it.
+/// One line, because a shell keeps a history of lines; the code removes its own.
 pub(super) fn bash(file: &str, change: &Change<'_>) -> String {
     let lines = include_str!("code/bash.sh").trim_end().replace('\n', " ");
     fill(&lines, &format!("'{}'", file.replace('\'', r"'\''")), change)
@@ -114,8 +114,8 @@ pub(super) fn octave(file: &str, change: &Change<'_>) -> String {
     fill(include_str!("code/octave.m").trim_end(), &(literal + "\""), change)
 }
 
-/// Puts a file's path, as a literal of the language, and the last moment in their places. The path may
-/// hold any word, so it comes last.
+/// Fills in the file's path, as a literal of the language, and the time limit. The path may hold any word, so it
+/// is filled in last.
 fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
     code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
 }

@@ -1,8 +1,8 @@
-//! The table of languages: how each kernel is known, and the way in which values get into it.
+//! The table of languages: how each kernel is recognized, and how values get into it.
 //!
-//! Code can be read by every client of a kernel, so it holds names and never a value. Where a kernel's
-//! code can ask, the values are the answer, on a channel that nobody else hears. Where it can't, they lie
-//! in a file that only this user may read, and the code removes it as soon as it has it open.
+//! Every client of a kernel can read the code, so it holds names and never a value. Where the code can ask, the
+//! values are the answer, on a channel that no other client receives. Where it can't, they are in a file that
+//! only this user may read, and the code removes the file as soon as it is open.
 
 use std::fmt::Write;
 
@@ -12,14 +12,14 @@ use super::info::KernelInfo;
 /// How values get into a kernel.
 #[derive(Clone, Copy)]
 pub enum Delivery {
-    /// The code asks once, with the names that it keeps as the prompt, a JSON list. The answer is a JSON
-    /// object of names and values.
+    /// The code asks once; the prompt is a JSON list of the names that it keeps. The answer is a JSON object of
+    /// names and values.
     Stdin(fn(&Change<'_>) -> String),
-    /// The code reads a file and removes it, then writes the names that it keeps to `FILE.done`. Both
-    /// are texts that end with a NUL; the first has three for each variable: `=` (set), `?` (set unless
-    /// it is there) or `-` (remove), the name, the value. The function takes the file's path.
+    /// The code reads a file and removes it, then writes the names that it keeps to `FILE.done`. Both files are
+    /// sequences of texts, each ended by a NUL. The first has three texts for each variable: `=` (set), `?` (set
+    /// unless it exists) or `-` (remove), the name, the value. The function takes the file's path.
     File(fn(&str, &Change<'_>) -> String),
-    /// Nothing does, and why.
+    /// There is no way, and why.
     Cannot(&'static str),
 }
 
@@ -29,16 +29,16 @@ pub struct Row {
     pub name: &'static str,
     /// What it says of itself: `implementation` in `kernel_info_reply`.
     implementations: &'static [&'static str],
-    /// Or which language it says it speaks, in lower case, for rows that stand for several kernels.
+    /// Or its language as it names it, in lower case, for rows that cover several kernels.
     languages: &'static [&'static str],
-    /// Or which module of Python its process runs, by its command line.
+    /// Or the Python module in its process's command line.
     modules: &'static [&'static str],
     /// How values get in.
     pub delivery: Delivery,
-    /// The same as [`Delivery::Stdin`] as an expression that is asked for beside an empty cell, where the kernel
-    /// evaluates such: no cell runs, so nothing that a user has hung to cells sees it, and it costs less.
+    /// The code of [`Delivery::Stdin`] as an expression beside an empty cell, where the kernel evaluates those. No
+    /// cell runs, so no hook that a user has registered for cells sees it, and it costs less.
     pub expression: Option<fn(&Change<'_>) -> String>,
-    /// Code of the form of [`Delivery::File`] for a subshell, beside what the kernel does.
+    /// Code as for [`Delivery::File`], for a subshell, beside a running cell.
     pub beside: Option<fn(&str, &Change<'_>) -> String>,
     /// Whether the language can set a variable of this name.
     pub takes: fn(&str) -> bool,
@@ -189,12 +189,12 @@ pub fn of(info: &KernelInfo) -> Option<&'static Row> {
     })
 }
 
-/// The row of a kernel whose process was started by `command`, where that leaves no doubt.
+/// The row of a kernel whose process was started by `command`, where the command names one kind of kernel.
 pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
     let [program, arguments @ ..] = command else { return None };
     let name = program.rsplit(|byte| *byte == b'/').next()?;
     let module = arguments.iter().skip_while(|argument| *argument != b"-m").nth(1)?;
-    // A class of somebody's own may speak another language.
+    // A custom kernel class may speak another language.
     let own_class = |argument: &Vec<u8>| argument.windows(12).any(|part| part == b"kernel_class");
     if !name.starts_with(b"python") || arguments.iter().any(own_class) {
         return None;
@@ -238,7 +238,7 @@ mod tests {
     fn a_kernel_is_known_by_what_it_says_of_itself() {
         assert_eq!(row("ipython", "python"), Some("ipykernel"));
         assert_eq!(row("almond", "Scala"), Some("JVM kernels"));
-        assert_eq!(row("somebody's", "python"), None, "another Python kernel may not ask as ipykernel does");
+        assert_eq!(row("another", "python"), None, "another Python kernel may not ask as ipykernel does");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A kernel that is meant, and the way to it.
+//! A kernel that was chosen, and the way to it.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -32,7 +32,7 @@ impl std::fmt::Display for Way {
     }
 }
 
-/// A kernel that is meant.
+/// A kernel that was chosen.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Its id, or its connection file's stem.
@@ -52,7 +52,7 @@ impl Target {
         Self { id, notebook: None, way: Way::File(path.to_owned()), file: Some(path.to_owned()) }
     }
 
-    /// What its record and its messages call it: its connection file's stem, or its id on the server.
+    /// Its name in its record and in messages: its connection file's stem, or its id on the server.
     pub fn name(&self) -> String {
         match &self.way {
             Way::File(path) => stem(path),
@@ -79,7 +79,7 @@ impl Target {
     }
 }
 
-/// Adds what a server says of a kernel. Another server may list it too, and know no notebook.
+/// Adds a kernel from a server's list. Another server may list it as well, without its notebook.
 pub(super) fn add(targets: &mut Vec<Target>, kernel: Target) {
     match targets.iter_mut().find(|target| target.id == kernel.id) {
         Some(target) => target.notebook = target.notebook.take().or(kernel.notebook),
@@ -87,8 +87,8 @@ pub(super) fn add(targets: &mut Vec<Target>, kernel: Target) {
     }
 }
 
-/// The targets that `said` may mean: the id itself, else the notebook's path, else its name, else the
-/// beginning of an id.
+/// The targets that `said` names: by id, else by the notebook's path, else by its name, else by the beginning of
+/// an id.
 pub(super) fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
     let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(said);
     let rules: [&dyn Fn(&Target) -> bool; 5] = [

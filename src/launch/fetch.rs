@@ -1,4 +1,4 @@
-//! Steps 3, 4 and 6: log in, read each source, revoke the token.
+//! Logs in, reads each source, revokes the token.
 //!
 //! One thread, one connection (a folder takes a few), one deadline. SIGINT, SIGTERM and SIGHUP end a
 //! launch at once; a token that was logged in for is revoked even then, because nobody else would. All

@@ -1,4 +1,4 @@
-//! One launch, from a plan to the kernel: the seven steps of the way.
+//! One launch, from a plan to the kernel: the seven steps of docs/architecture.md.
 //!
 //! The order is the point. The process is hardened before anything secret is read; the credentials
 //! leave the environment block as they are read; the command is looked up before Vault is asked, so
@@ -121,7 +121,7 @@ pub(crate) struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// Step 1, and the environment's part of step 2.
+    /// Hardens the process and takes the environment: steps 1 and 2.
     ///
     /// # Errors
     /// [`Kind::Os`] when the process can't be protected; [`Kind::Config`] for a word that `on_error` is not.
@@ -146,7 +146,7 @@ impl<'a> Launch<'a> {
         self.watched.take().unwrap_or(Parent::Unknown)
     }
 
-    /// Steps 2 to 6: everything before execve.
+    /// Everything before execve: steps 3 to 6.
     ///
     /// # Errors
     /// The [`Kind`] of whatever went wrong.
@@ -239,7 +239,7 @@ impl<'a> Launch<'a> {
 }
 
 impl Ready {
-    /// Step 7: gives back what was changed, and executes; returns only with an error.
+    /// Step 7: restores limits, signals and descriptors, and executes; returns only with an error.
     #[must_use]
     pub fn execute(self) -> Error {
         if let Err(error) = self.hardening.undo() {
@@ -253,7 +253,7 @@ impl Ready {
     }
 }
 
-/// The rest of step 2: what a launch with that request and environment will do.
+/// Step 4: what a launch with that request and environment will do.
 ///
 /// # Errors
 /// [`Kind::Config`] and its kin.

@@ -1,4 +1,4 @@
-//! Step 4: from sources to named values.
+//! Reads sources: from paths in Vault to named values.
 
 use std::rc::Rc;
 

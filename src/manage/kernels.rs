@@ -1,8 +1,8 @@
-//! `kernels`: which kernels run here, and which of them were given their secrets.
+//! `kernels`: the running kernels, and which of them have their secrets.
 //!
-//! A connection file says that a kernel was started. That it runs is told by its process or its
-//! heartbeat, which comes back however busy it is; what it was given, by the record that a launch or an
-//! inject left for that process.
+//! A connection file says that a kernel was started. Its process shows that it is running, or its heartbeat,
+//! which comes back even when it is busy. Its variables are in the record that a launch or an inject left for
+//! that process.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -24,56 +24,56 @@ use crate::launch::fetch::runtime;
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
-/// The longest that a heartbeat may take, on a machine that is busy.
+/// How long a heartbeat may take on a busy machine.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// A kernel that runs.
+/// A running kernel.
 #[derive(Debug)]
 pub struct Running {
     /// Its connection file.
     pub file: PathBuf,
-    /// Its kernelspec, if the file tells.
+    /// Its kernelspec, if the file names one.
     pub kernelspec: Option<String>,
-    /// Its process, if it is one that we may look at.
+    /// Its process, if we may see it.
     pub pid: Option<u32>,
     /// Whether its heartbeat came back.
     pub answers: bool,
-    /// What it was given by us.
+    /// The variables that it got from us.
     pub record: Option<Record>,
-    /// The server that started it, if one of this user's says so, and what that calls its state.
+    /// The server of this user that lists it, and its state there.
     pub server: Option<(String, String)>,
 }
 
-/// A kernel that runs where we can't look.
+/// A kernel that runs on another machine.
 #[derive(Debug)]
 pub struct Remote {
     /// Its id at the server.
     pub id: String,
     /// Its kernelspec.
     pub kernelspec: String,
-    /// As for one that runs here.
+    /// The server that lists it, and its state there.
     pub server: Option<(String, String)>,
 }
 
 /// All kernels of this user's runtime folder.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Those that run, by file.
+    /// Those that run here, by file.
     pub running: Vec<Running>,
-    /// Those that a server of this user's has started elsewhere.
+    /// Those that a server of this user has started elsewhere.
     pub remote: Vec<Remote>,
-    /// The files of those that do not.
+    /// The files of kernels that have ended.
     pub gone: Vec<PathBuf>,
 }
 
-/// Lists them.
+/// Lists the kernels.
 pub fn run(json: bool) -> Result<Outcome> {
     let kernels = find(&Environment::take())?;
     let text = if json { json_text(&kernels) } else { text(&kernels) };
     Ok(Outcome { text, code: 0 })
 }
 
-/// Looks at each connection file in Jupyter's runtime folder, and at those that records name.
+/// Finds the kernels of the connection files in Jupyter's runtime folder, and of those that records name.
 pub fn find(environment: &Environment) -> Result<Found> {
     let runtime = runtime()?;
     let kernels = runtime.block_on(search(environment));
@@ -87,7 +87,7 @@ pub(super) async fn search(environment: &Environment) -> Found {
     let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
     files.extend(Record::all(&ours).map(|record| record.connection_file).filter(|file| {
-        // The same file, by another name of the runtime folder.
+        // The record may name the same file through another path to the runtime folder.
         file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
     }));
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
@@ -103,14 +103,14 @@ pub(super) async fn search(environment: &Environment) -> Found {
         let server = Some((address, state));
         match kernels.running.iter_mut().find(|kernel| stem(&kernel.file) == format!("kernel-{id}")) {
             Some(local) => local.server = server,
-            // Behind a gateway: its file is on another machine, and so is what its launch has left.
+            // Behind a gateway: its connection file and its record are on another machine.
             None => kernels.remote.push(Remote { id, kernelspec: name, server }),
         }
     }
     kernels
 }
 
-/// The kernel of a file, or the file again when there is none.
+/// The running kernel of a file; the file as the error when there is none.
 async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
     let record = Record::read(ours, &stem(&path));
@@ -128,15 +128,15 @@ async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     Ok(Running { file: path, kernelspec, pid, answers, record, server: None })
 }
 
-/// Whether the process's command line names the whole path: a name alone may be another folder's.
+/// Whether the process's command line names the whole path: the name alone may be in another folder.
 fn is_named_by(path: &Path, pid: u32) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.split(|byte| *byte == 0).any(|argument| argument.ends_with(path))
 }
 
-/// What this user's servers say of their kernels: address, id, kernelspec, state. A server that does not
-/// answer hides nothing: its kernels have files here.
+/// The kernels in the lists of this user's servers: address, id, kernelspec, state. A server that does not answer
+/// is skipped: its local kernels have files here.
 #[cfg(feature = "inject")]
 async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
     use crate::net::deadline::Deadline;

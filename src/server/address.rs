@@ -1,4 +1,4 @@
-//! The URL of a Jupyter server, as Jupyter prints it, a hub links to it, or its server file has it.
+//! The URL of a Jupyter server, as Jupyter prints it, as a hub links to it, or as its server file holds it.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use crate::error::{Error, Kind, Result};
 use crate::net::address::{Address, NoPlace, Tcp, has_bad_port};
 
-/// Where a server is: its address, and what the paths of its URLs begin with.
+/// Where a server is: its address, and the prefix of its URLs' paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
     /// Where it listens.
     pub address: Address,
-    /// The prefix of one on a socket, whose address has no room for it.
+    /// The prefix of a server on a socket, whose address holds none.
     below: String,
 }
 
 impl Base {
-    /// The server at `address`, which has its prefix if it can have one; on a socket it is `base_url`.
+    /// The server at `address`, which includes the prefix; on a socket the prefix is `base_url`.
     pub fn new(address: Address, base_url: &str) -> Self {
         let on_socket = matches!(address, Address::Unix(_));
         let below = base_url.trim_matches('/');
@@ -34,7 +34,7 @@ impl Base {
         }
     }
 
-    /// Whether `found` is the server that this names: a socket is one server's, whatever its prefix.
+    /// Whether this names the server `found`: a socket belongs to one server, whatever its prefix.
     pub fn names(&self, found: &Self) -> bool {
         self.address == found.address && (self.below.is_empty() || self.below == found.below)
     }
@@ -53,7 +53,7 @@ impl std::fmt::Display for Base {
 }
 
 /// Parses the URL of a server: `http://`, `https://`, `http+unix://` with an encoded path, `unix:///path`.
-/// What its path begins with is kept: `/user/NAME` behind a hub.
+/// The path's prefix is kept: `/user/NAME` behind a hub.
 pub fn parse(text: &str) -> Result<Base> {
     let wrong = |what: &str, advice: &str| Error::new(Kind::Usage, format!("the URL of --url {what}"), advice);
     let example = "write it as https://hub.example.org/user/ada/ or unix:///run/jupyter.sock";

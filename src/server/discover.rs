@@ -1,9 +1,9 @@
-//! Servers and kernels of this user on this machine, by the files that they leave in the runtime folder.
+//! Servers and kernels of this user on this machine, found by their files in the runtime folder.
 //!
-//! A server that runs has `jpserver-PID.json` there, with its address and its token; a kernel has
-//! `kernel-ID.json`. Both stay behind when a process is killed. So a server counts while its process
-//! lives, and a kernel while something listens where its file says. And since they say where secrets go,
-//! only those count that the user, or root, has written.
+//! A running server has a `jpserver-PID.json` there, with its address and token; a kernel has a
+//! `kernel-ID.json`. Both remain when a process is killed. So a server counts while its process lives, and a
+//! kernel while something listens on its file's port. These files decide where secrets go, so only files
+//! written by this user or by root count.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,15 +26,15 @@ use crate::sys::file::{self, Writers};
 
 /// The largest server file taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
-/// How long a kernel's port may take to be connected to.
+/// How long connecting to a kernel's port may take.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// A server that runs, as its file tells.
+/// A running server, by its file.
 #[derive(Debug)]
 pub struct Found {
     /// Where it listens.
     pub base: Base,
-    /// What it wants to be shown, if anything.
+    /// Its token, if it has one.
     pub token: Option<Credential>,
 }
 
@@ -55,7 +55,7 @@ struct ServerFile {
     token: Zeroizing<String>,
 }
 
-/// What a server's file says; `None` for what is none. `origin` is its path, for messages.
+/// Parses a server's file; `None` when it is none. `origin` is its path, for messages.
 pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     let file: ServerFile = serde_json::from_slice(text).ok()?;
     let address = if file.sock.is_empty() {
@@ -73,7 +73,7 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     Some((Found { base: Base::new(address, &file.base_url), token }, file.pid))
 }
 
-/// The servers whose files are in `runtime` and whose processes live.
+/// The servers with a file in `runtime` and a living process.
 pub fn servers(runtime: &Path) -> Vec<Found> {
     let read = |path: &PathBuf| {
         let (text, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).ok()?;
@@ -85,12 +85,12 @@ pub fn servers(runtime: &Path) -> Vec<Found> {
     files(runtime, "jpserver-").iter().filter_map(|(_, path)| read(path)).collect()
 }
 
-/// The connection files in `runtime`, with their kernels' ids, whether these run or not.
+/// The connection files in `runtime` with their kernels' ids, also of kernels that have ended.
 pub fn connection_files(runtime: &Path) -> Vec<(String, PathBuf)> {
     files(runtime, "kernel-")
 }
 
-/// The id in the name of a connection file; the stem, if it is named otherwise.
+/// The id in the name of a connection file, or else the file's stem.
 pub fn id_of(file: &Path) -> Option<&str> {
     let stem = file.file_stem()?.to_str()?;
     Some(stem.strip_prefix("kernel-").filter(|id| is_id(id)).unwrap_or(stem))
@@ -109,7 +109,7 @@ fn files(runtime: &Path, prefix: &str) -> Vec<(String, PathBuf)> {
     found
 }
 
-/// Whether something listens where the connection file at `path` says. No byte is sent.
+/// Whether something listens on the port of the connection file at `path`. Nothing is sent.
 pub async fn listens(path: &Path) -> bool {
     let Ok(file) = ConnectionFile::read_ours(path) else { return false };
     let endpoint = file.endpoint(Channel::Heartbeat);

@@ -1,10 +1,10 @@
 //! Kernel messages as a websocket of a Jupyter server carries them.
 //!
-//! With the subprotocol `v1.kernel.websocket.jupyter.org` each is one binary frame: how many offsets,
-//! the offsets, then the channel's name and the parts of the message, as on a kernel's socket less
-//! routing and signature. Without it each is one JSON object with the parts under their names, or, when
-//! it has buffers, a binary frame of offsets in which the JSON comes first. The server signs what it
-//! hands on, so there is no signature here; who may write is the token's matter.
+//! With the subprotocol `v1.kernel.websocket.jupyter.org` each message is one binary frame: the number of
+//! offsets, the offsets, then the channel's name and the parts of the message, as on a kernel's socket but
+//! without routing and signature. Without the subprotocol it is one JSON object with the parts under their
+//! names or, when it has buffers, a binary frame of offsets with the JSON first. There is no signature: the
+//! server authorizes clients by its token, and signs what it passes to the kernel.
 //!
 //! Source: "WebSocket kernel wire protocols" in jupyter_server's documentation.
 
@@ -19,14 +19,14 @@ pub const V1: &str = "v1.kernel.websocket.jupyter.org";
 /// The most parts taken: five, and buffers.
 const PARTS: usize = 1024;
 
-/// A message, its parts as they came.
+/// A message, with its parts as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parts<'a> {
     /// The channel.
     pub channel: Channel,
     /// The header.
     pub header: &'a [u8],
-    /// The header of what it answers; `{}` or `null` without one.
+    /// The header of the message that it answers; `{}` or `null` if there is none.
     pub parent: &'a [u8],
     /// The content.
     pub content: &'a [u8],
@@ -47,7 +47,7 @@ fn channel(name: &[u8]) -> Option<Channel> {
     Channel::ALL.into_iter().find(|channel| self::name(*channel).as_bytes() == name)
 }
 
-/// Takes a frame of the subprotocol apart. `None`: it is none.
+/// Parses a frame of the subprotocol; `None` when it is none.
 pub fn parse_v1(frame: &[u8]) -> Option<Parts<'_>> {
     let word = |place: usize| {
         let bytes = frame.get(place * 8..)?.first_chunk::<8>()?;
@@ -91,7 +91,7 @@ struct Whole<'a> {
     content: &'a RawValue,
 }
 
-/// Takes a message of the JSON protocol apart. `None`: it is none.
+/// Parses a message of the JSON protocol; `None` when it is none.
 pub fn parse_json(text: &[u8]) -> Option<Parts<'_>> {
     let whole: Whole<'_> = serde_json::from_slice(text).ok()?;
     Some(Parts {
@@ -102,7 +102,7 @@ pub fn parse_json(text: &[u8]) -> Option<Parts<'_>> {
     })
 }
 
-/// Takes a binary frame of the JSON protocol apart: a message with buffers.
+/// Parses a binary frame of the JSON protocol: a message with buffers.
 pub fn parse_json_with_buffers(frame: &[u8]) -> Option<Parts<'_>> {
     let word = |place: usize| {
         let bytes = frame.get(place * 4..)?.first_chunk::<4>()?;

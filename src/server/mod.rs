@@ -1,7 +1,7 @@
-//! Jupyter servers and gateways: which kernels they have, and the way to a kernel through its server.
+//! Jupyter servers and gateways: their kernels, and messages to a kernel through its server.
 //!
-//! A kernel's own sockets are the shorter way, but they may be on another machine (a gateway, a pod), or
-//! its connection file out of reach; then whoever has the server's token can still talk to the kernel.
+//! A kernel's own sockets are the shorter way, but they may be on another machine (a gateway, a pod), or its
+//! connection file may be unreadable. The server's token is then enough to talk to the kernel.
 //!
 //! - [`address`]: the URL of a server, as Jupyter prints it
 //! - [`rest`]: its lists of kernels and sessions

@@ -1,7 +1,7 @@
-//! A server's lists: kernels, and the notebooks whose kernels they are.
+//! A server's lists: its kernels, and the notebooks that they belong to.
 //!
-//! Each request says `no_track_activity`, or a server that is looked at every minute would never be
-//! called idle: JupyterHub stops a user's server by the time of its last request.
+//! Each request sets `no_track_activity`. Otherwise a server that is queried every minute would never become
+//! idle, and JupyterHub stops a user's server by the time of its last request.
 //!
 //! Source: <https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html>.
 
@@ -28,7 +28,7 @@ use crate::net::options::{Proxy, Tls};
 
 /// The largest list taken, in bytes.
 const LARGEST: usize = 4 << 20;
-/// The time for one request, however long the caller would wait.
+/// The most time for one request, whatever the caller's deadline.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kernel, as a server lists it.
@@ -39,19 +39,19 @@ pub struct Listed {
     /// The kernelspec's name.
     #[serde(default)]
     pub name: String,
-    /// When it last did something, as the server words it.
+    /// The time of its last activity, in the server's own format.
     #[serde(default)]
     pub last_activity: String,
     /// `idle`, `busy`, `starting`, `restarting`, `dead`.
     #[serde(default)]
     pub execution_state: Option<String>,
-    /// How many front ends are connected, where the server counts them; one that left early may be taken
-    /// from jupyter_server's count without having been added.
+    /// How many front ends are connected, where the server counts them. jupyter_server may subtract one that
+    /// left early without having added it.
     #[serde(default)]
     pub connections: Option<i64>,
 }
 
-/// What a front end opened: a notebook or a console, and its kernel.
+/// A session of a front end: a notebook or a console, and its kernel.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Session {
     /// The notebook's path below the server's root folder.
@@ -62,7 +62,7 @@ pub struct Session {
     pub kernel: Option<Listed>,
 }
 
-/// A Jupyter server, and what to show it.
+/// A Jupyter server, and the token for it.
 #[derive(Debug)]
 pub struct Server {
     base: Base,
@@ -85,7 +85,7 @@ impl Token {
 }
 
 impl Server {
-    /// Sets up for the server at `base`; nothing is sent yet.
+    /// Prepares requests to the server at `base`; sends nothing yet.
     pub fn new(base: Base, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
         let connector =
             Connector::new(Peer::Jupyter, &base.address, tls, proxy).map_err(|error| match &tls.ca_cert {
@@ -98,7 +98,7 @@ impl Server {
         Ok(Self { base, connector, token })
     }
 
-    /// Shows it this token from now on; whether that is another one than before.
+    /// Uses this token from now on; gives whether it differs from the one before.
     pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
         let before = self.token.replace(Token::of(token)?);
         Ok(before.header != self.token.borrow().header)
@@ -109,13 +109,13 @@ impl Server {
         &self.base
     }
 
-    /// Every kernel.
+    /// Lists the kernels.
     pub async fn kernels(&self, deadline: Deadline) -> Result<Vec<Listed>> {
         let listed: Vec<Listed> = self.list("/api/kernels", deadline).await?;
         Ok(listed.into_iter().filter(|kernel| is_id(&kernel.id)).collect())
     }
 
-    /// One kernel: a gateway may refuse the list and answer this.
+    /// One kernel. A gateway may answer this and refuse the list.
     pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<Listed> {
         if !is_id(id) {
             return Err(self.unknown(id));
@@ -127,7 +127,7 @@ impl Server {
         self.read(reply, deadline).await
     }
 
-    /// Nothing is there: has the server no such kernel, or is it no Jupyter server?
+    /// Tells a missing kernel from an address that is no Jupyter server's.
     pub(super) async fn not_found(&self, id: &str, deadline: Deadline) -> Error {
         match self.get("/api", deadline).await {
             Ok(reply) if reply.status() == StatusCode::OK => self.unknown(id),
@@ -136,7 +136,7 @@ impl Server {
         }
     }
 
-    /// Every open notebook and console; none where the server has no such list.
+    /// Lists the open notebooks and consoles; empty where the server has no such list.
     pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<Session>> {
         let reply = self.get("/api/sessions", deadline).await?;
         if matches!(reply.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
@@ -155,7 +155,7 @@ impl Server {
         asked.map_err(down)
     }
 
-    /// Sends a GET of `path` with `headers` on a connection of its own, which may be upgraded.
+    /// Sends a GET of `path` with `headers` on a new connection, which may be upgraded.
     pub(super) async fn request(
         &self,
         path: &str,
@@ -219,7 +219,7 @@ impl Server {
         serde_json::from_slice(&body.to_bytes()).map_err(|_| self.not_jupyter("answers with other than its API's JSON"))
     }
 
-    /// What an answer other than success means.
+    /// The error for an answer that is no success.
     pub(super) fn refusal(&self, reply: &Response<Incoming>) -> Error {
         let (at, status) = (&self.base, reply.status());
         if status.is_redirection() {
@@ -232,7 +232,7 @@ impl Server {
                 self.not_jupyter(&format!("answers otherwise than its API ({})", status.as_u16()))
             }
             StatusCode::NOT_FOUND => self.not_jupyter("has no Jupyter API there"),
-            // What a hub's proxy says for a server that is not started.
+            // The answer of a hub's proxy for a server that is not started.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::FAILED_DEPENDENCY => {
                 self.not_started(status)
             }
@@ -244,7 +244,7 @@ impl Server {
         }
     }
 
-    /// A hub takes what is for a server that does not run to itself; a login page is somewhere else.
+    /// A hub redirects requests for a stopped server to itself, and a login page elsewhere.
     fn redirected(&self, target: &str, status: StatusCode) -> Error {
         let plain = matches!(&self.base.address, Address::Tcp(tcp) if !tcp.https);
         if target.contains("/hub/user/") {
@@ -300,13 +300,13 @@ impl Server {
     }
 }
 
-/// The error of a connection to a server, told from Vault's by its kind.
+/// The error of a connection to a Jupyter server, with a kind of its own.
 pub(super) fn down(error: Error) -> Error {
     let class = error.kind().exit_code();
     if class == Kind::Refused.exit_code() { error.with_kind(Kind::ServerDown) } else { error }
 }
 
-/// Whether a text may be a kernel's id: it goes into paths of URLs and of files.
+/// Whether a text may be a kernel's id, which becomes part of URLs and of file names.
 pub fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && !text.starts_with('.')

@@ -1,11 +1,11 @@
 //! The connection to one kernel through its server: a websocket that carries all channels.
 //!
-//! The upgrade is hyper's, so that a refusal is read like any other answer; the frames are
-//! tungstenite's. A server speaks the subprotocol of [`super::frames`] or, an older one or a gateway,
-//! JSON; its answer to the upgrade says which.
+//! hyper does the upgrade, so that a refusal is read like any other answer; tungstenite does the frames. A
+//! server speaks the subprotocol of [`super::frames`]; an older server or a gateway speaks JSON. Its answer to
+//! the upgrade says which.
 //!
-//! While the connection stands, the server counts it: a kernel is not culled then, unless the server
-//! culls connected ones. So it is closed as soon as it has served.
+//! While the connection is open, the server counts it and does not cull the kernel, unless it culls connected
+//! kernels too. So it is closed as soon as it is no longer needed.
 
 use std::time::Duration;
 
@@ -36,11 +36,11 @@ use crate::kernel::message::{Request, Session};
 use crate::kernel::signature::{Scheme, Signer};
 use crate::net::deadline::Deadline;
 
-/// What a server appends to the key, by RFC 6455.
+/// The text that a server appends to the key (RFC 6455).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The time to ask a server whether it lives, when it does not connect to a kernel.
+/// The time to check that a server lives which does not connect to a kernel.
 const AFTERWARDS: Duration = Duration::from_secs(5);
-/// The time for the server's part in closing.
+/// The time for the server to close its side.
 const CLOSE: Duration = Duration::from_secs(1);
 /// The largest message taken, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -89,7 +89,7 @@ impl Websocket {
         match reply.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::NOT_FOUND => return Err(server.not_found(id, deadline).await),
-            // What answers so has not heard the request to upgrade, or does not know what it is.
+            // Such an answer ignores the upgrade: something on the way does not pass it on, or does not know it.
             StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::UPGRADE_REQUIRED => {
                 return Err(server.not_jupyter("opens no websocket, perhaps because a proxy on the way hands none on"));
             }
@@ -139,7 +139,7 @@ impl Websocket {
         Ok(id)
     }
 
-    /// The next message of any channel. Nothing is lost when this is dropped half-way.
+    /// The next message of any channel. Dropping the future loses no message.
     pub async fn next(&mut self) -> Result<Arrived> {
         loop {
             let message = match self.stream.next().await {
@@ -159,7 +159,7 @@ impl Websocket {
                 Message::Close(_) => return Err(self.gone()),
                 _ => continue,
             };
-            // What can't be read belongs to somebody who speaks more than we do.
+            // A message that can't be parsed belongs to an extension that we do not speak.
             let Some(arrived) = parts.as_ref().and_then(arrived) else { continue };
             if is_an_obituary(&arrived) {
                 return Err(self.gone());
@@ -168,7 +168,7 @@ impl Websocket {
         }
     }
 
-    /// Closes the connection as a server expects it: what it is still writing is taken.
+    /// Closes the connection with a closing handshake; what the server is still sending is read.
     pub async fn close(mut self) {
         let closing = async {
             let _ = self.stream.close(None).await;
@@ -215,7 +215,7 @@ fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
     message.content.is_object().then(|| Arrived::new(parts.channel, message))
 }
 
-/// A server tells its clients in the kernel's name that it died or restarts.
+/// Whether the server says, in the kernel's name, that the kernel died or restarts.
 fn is_an_obituary(message: &Arrived) -> bool {
     message.channel == Channel::IoPub
         && message.header.msg_type == "status"

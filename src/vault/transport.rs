@@ -2,7 +2,7 @@
 //!
 //! Connections are kept and used again. A body is read into a wiping buffer of bounded size. A redirect
 //! is followed once, when it is a 307 or 308 to the same scheme and host, because the token goes with
-//! it. Only what may heal is tried again (DESIGN section 6), with a jittered back-off, until the
+//! it. Only what may heal is tried again ([`crate::error::Kind::may_heal`]), with a jittered back-off, until the
 //! deadline; a request that is not a read is never sent twice once it may have arrived.
 
 use std::error::Error as _;
