@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValue;
 use clap::{Args, FromArgMatches, ValueEnum};
 
 use super::report;
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::launch::{self, Launch, Request};
+use crate::launch::{Launch, OnError, Request};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -36,14 +37,19 @@ pub(super) struct Exec {
     command: Vec<OsString>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OnError {
-    /// Print the error and answer as a kernel until the launch succeeds.
-    Diagnose,
-    /// Print the error and exit with its code.
-    Exit,
-    /// Print the error and start the command without secrets.
-    StartWithout,
+impl ValueEnum for OnError {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Diagnose, Self::Exit, Self::StartWithout]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Diagnose => ("diagnose", "Print the error and answer as a kernel until the launch succeeds"),
+            Self::Exit => ("exit", "Print the error and exit with its code"),
+            Self::StartWithout => ("start-without", "Print the error and start the command without secrets"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
 /// Parses the arguments of `exec` alone. `None` when they are another command's, or need the whole command
@@ -60,11 +66,6 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
 /// Becomes the command, or its diagnostic kernel; returns when neither goes on.
 pub(super) fn run(exec: Exec) -> Result<u8> {
     let Exec { settings, on_error, command } = exec;
-    let on_error = on_error.map(|what| match what {
-        OnError::Diagnose => launch::OnError::Diagnose,
-        OnError::Exit => launch::OnError::Exit,
-        OnError::StartWithout => launch::OnError::StartWithout,
-    });
     let request = Request { on_error, command, ..settings.into() };
     let launch = Launch::begin(&request)?;
     match launch.attempt(&mut report) {
@@ -79,8 +80,8 @@ pub(super) fn run(exec: Exec) -> Result<u8> {
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 fn stand_in(launch: Launch<'_>, error: Error) -> Result<u8> {
     match launch.on_error() {
-        launch::OnError::Diagnose => crate::diagnose::stand_in(launch, error, &mut report),
-        launch::OnError::Exit | launch::OnError::StartWithout => Err(error),
+        OnError::Diagnose => crate::diagnose::stand_in(launch, error, &mut report),
+        OnError::Exit | OnError::StartWithout => Err(error),
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Login {
 
 impl Login {
     /// Whether the token will be one that we logged in for, and so ours to revoke.
-    pub const fn is_ours(&self) -> bool {
+    pub const fn makes_token(&self) -> bool {
         !matches!(self, Self::Token(_) | Self::Agent)
     }
 }

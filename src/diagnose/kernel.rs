@@ -49,7 +49,7 @@ const GIVE_BACK: Duration = Duration::from_millis(500);
 
 /// How it ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Ending {
     /// The launch succeeded, the sockets are closed: become the kernel, and keep the pipe until then.
     Healed(Ready, Option<PipeWriter>),
     /// A client asked for the end.
@@ -67,7 +67,7 @@ enum Step {
 }
 
 /// The kernel.
-pub struct Kernel<'a> {
+pub struct StandIn<'a> {
     launch: &'a Launch<'a>,
     sockets: Vec<Socket>,
     iopub: Endpoint,
@@ -87,7 +87,7 @@ pub struct Kernel<'a> {
     give_back: Option<Instant>,
 }
 
-impl<'a> Kernel<'a> {
+impl<'a> StandIn<'a> {
     /// Binds all sockets of `file`; `error` is what cells will say.
     pub async fn bind(launch: &'a Launch<'a>, file: &ConnectionFile, error: Error) -> Result<Self> {
         let security = Rc::new(file.curve().map_or(Security::Null, |keys| Security::Curve((*keys.secret).into())));
@@ -116,7 +116,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// Answers until it is over.
-    pub async fn run(&mut self, guards: Guards) -> Result<Outcome> {
+    pub async fn run(&mut self, guards: Guards) -> Result<Ending> {
         let launch = self.launch;
         let limit = launch.parent().text(UNUSED_VARIABLE).ok().flatten().and_then(parse_duration);
         let unused = sleep(limit.unwrap_or(UNUSED));
@@ -152,7 +152,7 @@ impl<'a> Kernel<'a> {
                     match outcome {
                         Ok(Ok(ready)) => {
                             let outcome = self.hand_over(ready).await?;
-                            return Ok(guards.last_word().map_or(outcome, Outcome::Over));
+                            return Ok(guards.last_word().map_or(outcome, Ending::Over));
                         }
                         Ok(Err(error)) => {
                             pace.failed(error.kind());
@@ -175,13 +175,13 @@ impl<'a> Kernel<'a> {
                     Attempt::end(attempt).await;
                     // An interrupt that came with it must not have the last word.
                     let _ = guards.last_word();
-                    return Ok(Outcome::Over(why));
+                    return Ok(Ending::Over(why));
                 }
                 Step::ShutDown => {
                     self.let_go();
                     Attempt::end(attempt).await;
                     self.close().await;
-                    return Ok(Outcome::ShutDown);
+                    return Ok(Ending::ShutDown);
                 }
                 Step::Continue | Step::Attempted(_) => {}
             }

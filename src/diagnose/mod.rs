@@ -30,7 +30,7 @@ pub mod pace;
 use tokio::task::LocalSet;
 
 use self::guards::{Guards, Why};
-use self::kernel::{Kernel, Outcome};
+use self::kernel::{Ending, StandIn};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::argument;
 use crate::kernel::connection::ConnectionFile;
@@ -50,14 +50,14 @@ pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&E
     };
     let code = failed.kind().exit_code();
     match serve(&mut launch, &file, failed, report) {
-        Ok(Outcome::Healed(ready, _until_then)) => {
+        Ok(Ending::Healed(ready, _until_then)) => {
             // What they hold is wiped: the credentials of the environment, the connection file's keys.
             drop((launch, file));
             Err(ready.execute())
         }
-        Ok(Outcome::ShutDown) => Ok(0),
-        Ok(Outcome::Over(Why::Signal(signal))) => end_by(signal),
-        Ok(Outcome::Over(_)) => Ok(code),
+        Ok(Ending::ShutDown) => Ok(0),
+        Ok(Ending::Over(Why::Signal(signal))) => end_by(signal),
+        Ok(Ending::Over(_)) => Ok(code),
         Err(error) => Err(error),
     }
 }
@@ -67,7 +67,7 @@ fn serve(
     file: &ConnectionFile,
     failed: Error,
     report: &mut dyn FnMut(&Error),
-) -> Result<Outcome> {
+) -> Result<Ending> {
     let no_means = |cause: &str| {
         let what = format!("the system did not give what a diagnostic kernel needs: {cause}");
         Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
@@ -80,7 +80,7 @@ fn serve(
     let tasks = LocalSet::new();
     let outcome = runtime.block_on(tasks.run_until(async {
         let guards = Guards::new(watched, file.path()).map_err(|cause| no_means(cause.desc()))?;
-        let mut kernel = match Kernel::bind(launch, file, failed.clone()).await {
+        let mut kernel = match StandIn::bind(launch, file, failed.clone()).await {
             Ok(kernel) => kernel,
             Err(error) => {
                 report(&failed);

@@ -20,8 +20,8 @@ use crate::net::deadline::Deadline;
 use crate::net::options::Tls;
 use crate::secret::SecretValue;
 use crate::server::address::Base;
-use crate::server::discover::Found;
-use crate::server::rest::{Listed, Server, Session};
+use crate::server::discover::RunningServer;
+use crate::server::rest::{JupyterServer, Listed, NotebookSession};
 use crate::server::{address, discover};
 
 /// Variables that may hold a server's token; --token-file and the server's own file come first.
@@ -53,7 +53,7 @@ pub struct Places<'a> {
     environment: &'a Environment,
     runtime: PathBuf,
     /// The server of `--url`.
-    server: Option<Rc<Server>>,
+    server: Option<Rc<JupyterServer>>,
 }
 
 impl<'a> Places<'a> {
@@ -82,12 +82,12 @@ impl<'a> Places<'a> {
     }
 
     /// This user's server with that address.
-    fn found(&self, base: &Base) -> Option<Found> {
+    fn found(&self, base: &Base) -> Option<RunningServer> {
         discover::servers(&self.runtime).into_iter().find(|found| base.names(&found.base))
     }
 
     /// The server of `--url`, if one is named.
-    pub const fn named_server(&self) -> Option<&Rc<Server>> {
+    pub const fn named_server(&self) -> Option<&Rc<JupyterServer>> {
         self.server.as_ref()
     }
 
@@ -233,7 +233,7 @@ impl<'a> Places<'a> {
     }
 
     /// The kernels of a server, with their notebooks.
-    async fn of_server(&self, server: &Rc<Server>, deadline: Deadline) -> Result<Vec<Target>> {
+    async fn of_server(&self, server: &Rc<JupyterServer>, deadline: Deadline) -> Result<Vec<Target>> {
         let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
         let (kernels, sessions) = (kernels?, sessions?);
         let target = |kernel: Listed| {
@@ -244,16 +244,16 @@ impl<'a> Places<'a> {
     }
 
     /// The kernel `id` of a server. A kernel of this machine has its connection file in the runtime folder.
-    fn through(&self, server: &Rc<Server>, id: String, notebook: Option<String>) -> Target {
+    fn through(&self, server: &Rc<JupyterServer>, id: String, notebook: Option<String>) -> Target {
         let file = self.runtime.join(format!("kernel-{id}.json"));
         let file = Some(file).filter(|file| is_whole_id(&id) && file.is_file());
         Target { id, notebook, way: Way::Server(Rc::clone(server)), file }
     }
 
-    fn server(&self, base: Base, own: Option<Credential>) -> Result<Server> {
+    fn server(&self, base: Base, own: Option<Credential>) -> Result<JupyterServer> {
         let token = self.token(own)?;
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        Server::new(base, token.as_ref(), &tls, &proxy(self.environment)?)
+        JupyterServer::new(base, token.as_ref(), &tls, &proxy(self.environment)?)
     }
 
     /// The token for a server whose own file holds `own`.
@@ -283,7 +283,7 @@ async fn alive(files: Vec<Target>) -> Vec<Target> {
     asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
-fn notebook_of(sessions: &[Session], id: &str) -> Option<String> {
+fn notebook_of(sessions: &[NotebookSession], id: &str) -> Option<String> {
     let session = sessions.iter().find(|session| session.kernel.as_ref().is_some_and(|kernel| kernel.id == id))?;
     Some(session.path.clone()).filter(|path| !path.is_empty())
 }

@@ -127,7 +127,7 @@ impl Fetching<'_> {
     /// Fetches, and is abandoned at `stop`: then it stays pending, and the signal ends the process.
     async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Given> {
         // The revocation has a limit of its own.
-        self.holding.set(self.plan.login.is_ours().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
+        self.holding.set(self.plan.login.makes_token().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
         self.holding.set(None);
         match fetched {

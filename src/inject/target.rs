@@ -11,7 +11,7 @@ use crate::kernel::endpoint::Channel;
 use crate::net::deadline::Deadline;
 use crate::record::stem;
 use crate::server::discover;
-use crate::server::rest::Server;
+use crate::server::rest::JupyterServer;
 use crate::server::websocket::Websocket;
 
 /// How a kernel is reached.
@@ -20,7 +20,7 @@ pub enum Way {
     /// By the sockets that a connection file names.
     File(PathBuf),
     /// Through its server.
-    Server(Rc<Server>),
+    Server(Rc<JupyterServer>),
 }
 
 impl std::fmt::Display for Way {

@@ -86,7 +86,7 @@ impl ConnectionFile {
 
     /// Reads the file at `path`, if it is one of ours: it says where secrets go.
     pub fn read_ours(path: &Path) -> Result<Self> {
-        let text = content(path, |metadata| is_ours(metadata, path)).map_err(|why| malformed(path, &why))?;
+        let text = content(path, |metadata| check_owner(metadata, path)).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
     }
 
@@ -169,7 +169,7 @@ impl ConnectionFile {
 
 /// Whether a file of the runtime folder was written by whom that may be: the user or root, and for root the
 /// folder's owner. Somebody else's would lead secrets to somebody else.
-pub fn is_ours(metadata: &Metadata, path: &Path) -> Result<(), String> {
+pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     let us = nix::unistd::geteuid().as_raw();
     let folders_owner = || {
         let folder = std::fs::metadata(path.parent()?).ok()?;

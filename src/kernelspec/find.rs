@@ -19,7 +19,7 @@ const NATIVE_NAME: &str = "python3";
 
 /// A kernelspec.
 #[derive(Debug)]
-pub struct Found {
+pub struct Kernelspec {
     /// The kernel's name, in lower case.
     pub name: String,
     /// The folder with its kernel.json.
@@ -69,12 +69,12 @@ impl Search {
     }
 
     /// Every kernel, as `jupyter kernelspec list` shows them, by name.
-    pub fn all(&self, environment: &Environment) -> Vec<Found> {
-        let mut found: Vec<Found> = Vec::new();
+    pub fn all(&self, environment: &Environment) -> Vec<Kernelspec> {
+        let mut found: Vec<Kernelspec> = Vec::new();
         for folder in &self.folders {
             for (name, folder) in kernels_in(folder) {
                 if found.iter().all(|known| known.name != name) {
-                    found.push(Found { name, folder, native: None });
+                    found.push(Kernelspec { name, folder, native: None });
                 }
             }
         }
@@ -107,7 +107,7 @@ impl Search {
 
     /// The other folders beside a kernelspec's whose names are the same but for case. Jupyter lists one of them,
     /// and may start another.
-    pub fn doubles(found: &Found) -> Vec<PathBuf> {
+    pub fn doubles(found: &Kernelspec) -> Vec<PathBuf> {
         let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
         let same = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).map(str::to_lowercase);
@@ -125,11 +125,11 @@ impl Search {
         names
     }
 
-    fn native(&self, environment: &Environment) -> Option<Found> {
+    fn native(&self, environment: &Environment) -> Option<Kernelspec> {
         let wanted = |python: &&Python| python.facts.ipykernel && python.facts.native.unwrap_or(true);
         let python = self.python.as_ref().filter(wanted)?;
         let native = python.native(environment)?;
-        Some(Found { name: NATIVE_NAME.to_owned(), folder: native.folder.clone(), native: Some(native) })
+        Some(Kernelspec { name: NATIVE_NAME.to_owned(), folder: native.folder.clone(), native: Some(native) })
     }
 }
 

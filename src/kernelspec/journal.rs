@@ -51,7 +51,7 @@ pub struct Kept {
 
 /// What `unwrap` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct WrapRecord {
     /// For somebody who opens the file.
     pub note: String,
     /// The folder that was copied, when this one is a copy.
@@ -200,7 +200,7 @@ pub fn keep(path: &Path) -> Result<Option<Kept>> {
     Ok(Some(Kept { text, mode, link: std::fs::read_link(path).ok() }))
 }
 
-impl Record {
+impl WrapRecord {
     /// Reads the record in `folder`; `None` when there is none, so that nothing there is ours.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(RECORD);
@@ -216,7 +216,7 @@ impl Record {
     }
 
     /// Whether a vault.toml is as we wrote it, or as it was before.
-    pub fn is_ours(&self, there: &Kept) -> bool {
+    pub fn is_unchanged(&self, there: &Kept) -> bool {
         self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
     }
 

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access};
 
 use super::KERNEL_JSON;
-use super::find::{Found, Search};
+use super::find::{Kernelspec, Search};
 use super::which::Place;
 use crate::error::{Error, Kind, Result};
 
 /// Where a wrapped kernelspec goes.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Destination {
     /// Where it is.
     InPlace,
     /// To this folder, which is not there yet.
@@ -23,13 +23,13 @@ pub enum Target {
 }
 
 /// Decides where `found` is wrapped.
-pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
+pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Destination> {
     if found.native.is_none() {
         trusted(&found.folder)?;
     }
     let root = asked(place, search)?;
     match root {
-        Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Target::InPlace),
+        Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Destination::InPlace),
         Some(root) if !may_create(root) => {
             let what = format!("{} can't be written: no kernelspec can be put there", root.display());
             Err(Error::new(
@@ -39,7 +39,7 @@ pub fn target(found: &Found, search: &Search, place: &Place) -> Result<Target> {
             ))
         }
         Some(root) => vacant(root, found),
-        None if found.native.is_none() && may_write(&found.folder) => Ok(Target::InPlace),
+        None if found.native.is_none() && may_write(&found.folder) => Ok(Destination::InPlace),
         None => {
             let before = search.folders.iter().take_while(|root| found.folder.parent() != Some(root));
             let mut before: Vec<_> = before.filter(|root| may_create(root)).collect();
@@ -69,7 +69,7 @@ fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
     })
 }
 
-fn vacant(root: &Path, found: &Found) -> Result<Target> {
+fn vacant(root: &Path, found: &Kernelspec) -> Result<Destination> {
     let folder = root.join(&found.name);
     if folder.join(KERNEL_JSON).exists() {
         let what = format!("another kernelspec is at {} already", folder.display());
@@ -79,7 +79,7 @@ fn vacant(root: &Path, found: &Found) -> Result<Target> {
             "remove that one, or write elsewhere: --user, --sys-prefix, --prefix DIR",
         ));
     }
-    Ok(Target::Copy(folder))
+    Ok(Destination::Copy(folder))
 }
 
 /// Whoever may write the kernelspec chooses what runs with the secrets.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::find::Search;
-use super::journal::{Kept, Locked, RECORD, Record, keep};
+use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
 use super::wrap::{diff, is_as_made, last, lost, original, parse, say};
 use super::{KERNEL_JSON, Which, copy, journal};
 use crate::config::env::Environment;
@@ -70,7 +70,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         return Ok(false);
     }
     let locked = if dry_run { None } else { Some(Locked::new(folder)?) };
-    let Some(record) = Record::read(folder)? else { return Ok(begun) };
+    let Some(record) = WrapRecord::read(folder)? else { return Ok(begun) };
     let path = folder.join(KERNEL_JSON);
     let Some(now) = keep(&path)? else {
         let Some(locked) = locked else {
@@ -85,7 +85,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         Err(_) => record.kernel_json.clone(),
     };
     let settings = keep(&folder.join(FILE_NAME))?;
-    let edited = settings.as_ref().is_some_and(|there| !record.is_ours(there));
+    let edited = settings.as_ref().is_some_and(|there| !record.is_unchanged(there));
     if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {
         if locked.is_none() {
             let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), None));
@@ -124,7 +124,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
 }
 
 /// Puts back what the record holds, when kernel.json itself is gone.
-fn restore(name: &str, folder: &Path, locked: &Locked, record: &Record, out: &mut dyn Write) -> Result<()> {
+fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out: &mut dyn Write) -> Result<()> {
     if let Some(source) = &record.copy_of {
         copy::remove(folder)?;
         let (folder, source) = (folder.display(), source.display());
@@ -137,7 +137,7 @@ fn restore(name: &str, folder: &Path, locked: &Locked, record: &Record, out: &mu
     locked.restore(KERNEL_JSON, &record.kernel_json)?;
     let settings = keep(&folder.join(FILE_NAME))?;
     match (&record.vault_toml, settings) {
-        (_, Some(there)) if !record.is_ours(&there) => {
+        (_, Some(there)) if !record.is_unchanged(&there) => {
             say(out, &format!("{name}: {FILE_NAME} was edited since, and stays"));
         }
         (Some(kept), _) => locked.restore(FILE_NAME, kept)?,

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::edit::{Spec, Starter};
-use super::find::{Found, Search};
-use super::journal::{Kept, Locked, RECORD, Record, busy, keep};
-use super::place::{Target, target};
+use super::find::{Kernelspec, Search};
+use super::journal::{Kept, Locked, RECORD, WrapRecord, busy, keep};
+use super::place::{Destination, target};
 use super::settings::Settings;
 use super::{KERNEL_JSON, Which, copy};
 use crate::config::env::Environment;
@@ -60,7 +60,12 @@ pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &m
 }
 
 /// The kernels of those names, or all; a name that there is not becomes a failure.
-fn chosen<'a>(names: &[String], all: &'a [Found], search: &Search, failures: &mut Vec<Error>) -> Vec<&'a Found> {
+fn chosen<'a>(
+    names: &[String],
+    all: &'a [Kernelspec],
+    search: &Search,
+    failures: &mut Vec<Error>,
+) -> Vec<&'a Kernelspec> {
     if names.is_empty() {
         return all.iter().collect();
     }
@@ -75,7 +80,7 @@ fn chosen<'a>(names: &[String], all: &'a [Found], search: &Search, failures: &mu
     chosen
 }
 
-fn unknown(name: &str, all: &[Found], search: &Search) -> Error {
+fn unknown(name: &str, all: &[Kernelspec], search: &Search) -> Error {
     if !search.is_allowed(&name.to_lowercase()) && !search.of_name(name).is_empty() {
         let what = format!("Jupyter leaves {name} out: its configuration names the kernels that count");
         return Error::new(Kind::Usage, what, "add it to KernelSpecManager.allowed_kernelspecs in jupyter_config");
@@ -114,21 +119,21 @@ struct Wrapper<'a> {
 struct Wrapped {
     kernel_json: Kept,
     vault_toml: Kept,
-    record: Record,
+    record: WrapRecord,
 }
 
 /// What a kernelspec's files were when it was worked out what becomes of them.
 struct Seen {
     kernel_json: Kept,
     vault_toml: Option<Kept>,
-    record: Option<Record>,
+    record: Option<WrapRecord>,
 }
 
 impl Seen {
     fn is_there(&self, folder: &Path) -> Result<bool> {
         Ok(keep(&folder.join(KERNEL_JSON))?.as_ref() == Some(&self.kernel_json)
             && keep(&folder.join(FILE_NAME))? == self.vault_toml
-            && Record::read(folder)? == self.record)
+            && WrapRecord::read(folder)? == self.record)
     }
 }
 
@@ -141,7 +146,7 @@ impl Wrapped {
 }
 
 impl Wrapper<'_> {
-    fn wrap(&mut self, found: &Found) -> Result<()> {
+    fn wrap(&mut self, found: &Kernelspec) -> Result<()> {
         for _ in 0..ATTEMPTS {
             if self.attempt(found)? {
                 return Ok(());
@@ -152,7 +157,7 @@ impl Wrapper<'_> {
 
     /// Whether it came to an end: nobody waits for Vault's answer but this run, and another one may have
     /// changed the kernelspec meanwhile.
-    fn attempt(&mut self, found: &Found) -> Result<bool> {
+    fn attempt(&mut self, found: &Kernelspec) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {
             Some(native) => Kept { text: native.kernel_json.clone(), mode: 0o644, link: None },
@@ -163,7 +168,7 @@ impl Wrapper<'_> {
             let what = format!("{} and {} have one name for Jupyter", found.folder.display(), double.display());
             (self.report)(&Error::new(Kind::Config, what, "it lists one and may start the other: rename one of them"));
         }
-        let record = if found.native.is_some() { None } else { Record::read(&found.folder)? };
+        let record = if found.native.is_some() { None } else { WrapRecord::read(&found.folder)? };
         let shared = if record.is_none() { shared(&path, &now, &spec)? } else { None };
         if record.is_none() && shared.is_none() && spec.has_launcher() {
             say(
@@ -196,8 +201,10 @@ impl Wrapper<'_> {
             return Ok(true);
         }
         match target {
-            Target::InPlace => self.in_place(found, &seen, &wrapped),
-            Target::Copy(to) => self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]).map(|()| true),
+            Destination::InPlace => self.in_place(found, &seen, &wrapped),
+            Destination::Copy(to) => {
+                self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]).map(|()| true)
+            }
         }
     }
 
@@ -231,24 +238,24 @@ impl Wrapper<'_> {
     }
 
     /// A copy made anew, of a kernelspec that has changed since; its vault.toml stays.
-    fn renew(&mut self, found: &Found, source: &Path, now: &Kept) -> Result<()> {
+    fn renew(&mut self, found: &Kernelspec, source: &Path, now: &Kept) -> Result<()> {
         let path = source.join(KERNEL_JSON);
         let Some(before) = keep(&path)? else { return Ok(()) };
         let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
-        let anew = Found { name: found.name.clone(), folder: source.to_owned(), native: None };
+        let anew = Kernelspec { name: found.name.clone(), folder: source.to_owned(), native: None };
         let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
         let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
         if self.which.dry_run {
-            self.show(found, now, &wrapped, &Target::InPlace);
+            self.show(found, now, &wrapped, &Destination::InPlace);
             return Ok(());
         }
         // One that a user has made their own stays theirs.
-        let ours = Record::read(&found.folder)?.map(|record| record.ours);
+        let ours = WrapRecord::read(&found.folder)?.map(|record| record.ours);
         self.copy(&anew, &wrapped, &found.folder, ours.unwrap_or_default())
     }
 
     /// Works out the new files.
-    fn wrapped(&self, found: &Found, before: &Kept, seen: &Seen, vault_toml: Kept) -> Result<Wrapped> {
+    fn wrapped(&self, found: &Kernelspec, before: &Kept, seen: &Seen, vault_toml: Kept) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
@@ -259,7 +266,7 @@ impl Wrapper<'_> {
         };
         let text = spec.wrapped(&words, &program);
         let edited = match (&seen.record, &seen.vault_toml) {
-            (Some(record), Some(there)) => !self.settings.is_given() && !record.is_ours(there),
+            (Some(record), Some(there)) => !self.settings.is_given() && !record.is_unchanged(there),
             _ => false,
         };
         let (copy_of, copied, first, mut ours) = match seen.record.clone() {
@@ -276,7 +283,7 @@ impl Wrapper<'_> {
         Ok(Wrapped {
             kernel_json: Kept { text, mode: before.mode, link: None },
             vault_toml,
-            record: Record {
+            record: WrapRecord {
                 note: NOTE.to_owned(),
                 copy_of,
                 copied,
@@ -306,7 +313,7 @@ impl Wrapper<'_> {
         absolute.and_then(|program| program.into_os_string().into_string().ok()).unwrap_or_else(|| word.clone())
     }
 
-    fn in_place(&mut self, found: &Found, seen: &Seen, wrapped: &Wrapped) -> Result<bool> {
+    fn in_place(&mut self, found: &Kernelspec, seen: &Seen, wrapped: &Wrapped) -> Result<bool> {
         let locked = Locked::new(&found.folder)?;
         if !seen.is_there(&found.folder)? {
             return Ok(false);
@@ -322,8 +329,8 @@ impl Wrapper<'_> {
         Ok(true)
     }
 
-    fn copy(&mut self, found: &Found, wrapped: &Wrapped, to: &Path, ours: Vec<String>) -> Result<()> {
-        let record = Record {
+    fn copy(&mut self, found: &Kernelspec, wrapped: &Wrapped, to: &Path, ours: Vec<String>) -> Result<()> {
+        let record = WrapRecord {
             copy_of: Some(found.folder.clone()),
             copied: copy::files(&found.folder),
             vault_toml: None,
@@ -345,10 +352,10 @@ impl Wrapper<'_> {
         Ok(())
     }
 
-    fn show(&mut self, found: &Found, now: &Kept, wrapped: &Wrapped, target: &Target) {
+    fn show(&mut self, found: &Kernelspec, now: &Kept, wrapped: &Wrapped, target: &Destination) {
         let (old, new) = match target {
-            Target::InPlace => (&found.folder, &found.folder),
-            Target::Copy(to) => (&found.folder, to),
+            Destination::InPlace => (&found.folder, &found.folder),
+            Destination::Copy(to) => (&found.folder, to),
         };
         let settings = keep(&new.join(FILE_NAME)).ok().flatten().map(|kept| kept.text);
         let files = [
@@ -382,7 +389,7 @@ pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
 
 /// kernel.json as it would be without us: what is there, less the launcher. `None` when there is a record, and the
 /// launcher that it tells of is not in argv: then only a person knows what was edited.
-pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&Record>) -> Option<Kept> {
+pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>) -> Option<Kept> {
     let Some(record) = record else { return Some(now.clone()) };
     if now.text == record.kernel_json.text {
         return Some(record.kernel_json.clone());
@@ -407,7 +414,7 @@ fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
         return Ok(None);
     }
     let behind = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
-    let Some(record) = behind.map(|folder| Record::read(&folder)).transpose()?.flatten() else { return Ok(None) };
+    let Some(record) = behind.map(|folder| WrapRecord::read(&folder)).transpose()?.flatten() else { return Ok(None) };
     let is_its = spec.own_command(&record.launcher).is_some();
     Ok(is_its.then(|| Kept { text: record.kernel_json.text, mode: now.mode, link: now.link.clone() }))
 }
@@ -424,7 +431,7 @@ pub(super) fn lost(folder: &Path) -> Error {
 }
 
 /// Where a copy is from, if that has changed since and the copy has not.
-fn upgraded(folder: &Path, before: &Kept, record: &Record) -> Option<PathBuf> {
+fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Option<PathBuf> {
     let source = record.copy_of.as_ref()?;
     let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
     let bare = Spec::parse(&text).is_ok_and(|spec| !spec.has_launcher());
@@ -432,7 +439,7 @@ fn upgraded(folder: &Path, before: &Kept, record: &Record) -> Option<PathBuf> {
 }
 
 /// Whether a copy holds what we put into it, and nothing else.
-pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &Record) -> bool {
+pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
     let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
     let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
     before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))

@@ -18,7 +18,7 @@ use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
-use crate::vault::auth::{self, Session};
+use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
 /// The longest that a launch waits for its token's revocation.
@@ -32,7 +32,7 @@ pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<Given> {
     let runtime = runtime()?;
     // Without a login there is nothing to revoke, and the default effect is the quickest end.
-    let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
+    let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(fetch_until(plan, parent, ending(&caught), report));
     // A name server may still keep a thread waiting; it holds nothing of ours.
     runtime.shutdown_background();
@@ -77,7 +77,7 @@ pub async fn fetch_until<T>(
             outcome = &mut reading => Ok(outcome),
         }
     };
-    let ours = session.is_some_and(|session: Session| session.revocable);
+    let ours = session.is_some_and(|session: Authenticated| session.revocable);
     let keep = leased && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
@@ -92,9 +92,14 @@ pub async fn fetch_until<T>(
 
 /// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own. Whether a
 /// lease hangs on the token is told beside.
-pub async fn read(plan: &Plan, parent: &Environment, client: &Client, session: &Session) -> Result<(Given, bool)> {
+pub async fn read(
+    plan: &Plan,
+    parent: &Environment,
+    client: &Client,
+    session: &Authenticated,
+) -> Result<(Given, bool)> {
     let mut leased = false;
-    let mut session = Session { identity: session.identity.clone(), about: None, revocable: session.revocable };
+    let mut session = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
     let given = source::read_all(plan, parent, client, Some(&mut session), &mut leased, &mut |_| {}).await?;
     Ok((given, leased))
 }

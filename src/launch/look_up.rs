@@ -12,7 +12,7 @@ use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
-use crate::vault::auth::{self, Identity, Session};
+use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
 use crate::vault::mount::Mount;
 
@@ -66,7 +66,7 @@ fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
 }
 
 /// Asks for the mounts of all sources that are open; what can't be asked does not hold up the others.
-async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &mut Session) -> Result<Looked> {
+async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &mut Authenticated) -> Result<Looked> {
     let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
     let identity = match session.identity.take() {
         Some(identity) => identity,

@@ -27,7 +27,7 @@ use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Writers};
 use crate::sys::folder::{private, write_private};
-use crate::vault::auth::{self, Session};
+use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
 /// How long an accepted login is sent without the lock.
@@ -60,7 +60,7 @@ struct Outcome {
 }
 
 /// Logs in by the plan, unless this very credential was refused and is not due again.
-pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Session> {
+pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
     let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
     let known = kept.read();
     if kept.is_fresh(known.as_ref()) {

@@ -10,7 +10,7 @@ use crate::config::source::{KnownMount, SourceKind, SourceSpec};
 use crate::config::template::{Place, name_of};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretName;
-use crate::vault::auth::{self, Identity, Session};
+use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
 use crate::vault::generic::{self, Generic};
 use crate::vault::kv::{self, Secret};
@@ -21,7 +21,7 @@ pub(super) async fn read_all(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
-    session: Option<&mut Session>,
+    session: Option<&mut Authenticated>,
     leased: &mut bool,
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {

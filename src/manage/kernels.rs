@@ -57,7 +57,7 @@ pub struct Remote {
 
 /// All kernels of this user's runtime folder.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Kernels {
     /// Those that run here, by file.
     pub running: Vec<Running>,
     /// Those that a server of this user has started elsewhere.
@@ -74,7 +74,7 @@ pub fn run(json: bool) -> Result<Outcome> {
 }
 
 /// Finds the kernels of the connection files in Jupyter's runtime folder, and of those that records name.
-pub fn find(environment: &Environment) -> Result<Found> {
+pub fn find(environment: &Environment) -> Result<Kernels> {
     let runtime = runtime()?;
     let kernels = runtime.block_on(search(environment));
     runtime.shutdown_background();
@@ -82,7 +82,7 @@ pub fn find(environment: &Environment) -> Result<Found> {
 }
 
 /// As [`find`], on a runtime that is there.
-pub(super) async fn search(environment: &Environment) -> Found {
+pub(super) async fn search(environment: &Environment) -> Kernels {
     let ours = runtime_dir(environment);
     let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
@@ -92,7 +92,7 @@ pub(super) async fn search(environment: &Environment) -> Found {
     }));
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
     let served = served(jupyter).await;
-    let mut kernels = Found::default();
+    let mut kernels = Kernels::default();
     for outcome in looked {
         match outcome {
             Ok(running) => kernels.running.push(running),
@@ -142,11 +142,11 @@ async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
     use crate::net::deadline::Deadline;
     use crate::net::options::{Proxy, Tls};
     use crate::server::discover::servers;
-    use crate::server::rest::Server;
+    use crate::server::rest::JupyterServer;
 
     let asking = servers(jupyter).into_iter().map(|found| async move {
         let address = found.base.to_string();
-        let server = Server::new(found.base, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
+        let server = JupyterServer::new(found.base, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
         let listed = server.kernels(Deadline::after(BEAT)).await.ok()?;
         let told = listed
             .into_iter()
@@ -165,7 +165,7 @@ fn at(server: Option<&(String, String)>) -> String {
     server.map_or_else(String::new, |(address, state)| format!(", {} at {}", one_line(state), one_line(address)))
 }
 
-fn text(kernels: &Found) -> String {
+fn text(kernels: &Kernels) -> String {
     let mut text = String::new();
     for kernel in &kernels.running {
         let name = one_line(&stem(&kernel.file));
@@ -209,7 +209,7 @@ const fn how(how: How) -> &'static str {
     }
 }
 
-fn json_text(kernels: &Found) -> String {
+fn json_text(kernels: &Kernels) -> String {
     let running: Vec<_> = kernels.running.iter().map(object).collect();
     let remote: Vec<_> = kernels.remote.iter().map(|kernel| {
         json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })

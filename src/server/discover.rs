@@ -18,7 +18,7 @@ use super::address::Base;
 use super::rest::is_id;
 use crate::config::credential::Credential;
 use crate::kernel::client::stream;
-use crate::kernel::connection::{ConnectionFile, is_ours};
+use crate::kernel::connection::{ConnectionFile, check_owner};
 use crate::kernel::endpoint::{Channel, reached_at};
 use crate::net::address::{Address, Tcp};
 use crate::secret::SecretValue;
@@ -31,7 +31,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 
 /// A running server, by its file.
 #[derive(Debug)]
-pub struct Found {
+pub struct RunningServer {
     /// Where it listens.
     pub base: Base,
     /// Its token, if it has one.
@@ -56,7 +56,7 @@ struct ServerFile {
 }
 
 /// Parses a server's file; `None` when it is none. `origin` is its path, for messages.
-pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
+pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(RunningServer, i32)> {
     let file: ServerFile = serde_json::from_slice(text).ok()?;
     let address = if file.sock.is_empty() {
         let host = reached_at(&file.hostname);
@@ -70,15 +70,15 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(Found, i32)> {
     };
     let token = (!file.token.is_empty())
         .then(|| Credential { value: SecretValue::new(file.token.as_bytes().to_vec()), origin: origin.to_owned() });
-    Some((Found { base: Base::new(address, &file.base_url), token }, file.pid))
+    Some((RunningServer { base: Base::new(address, &file.base_url), token }, file.pid))
 }
 
 /// The servers with a file in `runtime` and a living process.
-pub fn servers(runtime: &Path) -> Vec<Found> {
+pub fn servers(runtime: &Path) -> Vec<RunningServer> {
     let read = |path: &PathBuf| {
         let (text, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).ok()?;
         let text = Zeroizing::new(text);
-        is_ours(&metadata, path).ok()?;
+        check_owner(&metadata, path).ok()?;
         let (found, pid) = parse_server_file(&text, &path.display().to_string())?;
         (pid > 0 && kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)).then_some(found)
     };

@@ -53,7 +53,7 @@ pub struct Listed {
 
 /// A session of a front end: a notebook or a console, and its kernel.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Session {
+pub struct NotebookSession {
     /// The notebook's path below the server's root folder.
     #[serde(default)]
     pub path: String,
@@ -64,7 +64,7 @@ pub struct Session {
 
 /// A Jupyter server, and the token for it.
 #[derive(Debug)]
-pub struct Server {
+pub struct JupyterServer {
     base: Base,
     connector: Connector,
     token: RefCell<Token>,
@@ -84,7 +84,7 @@ impl Token {
     }
 }
 
-impl Server {
+impl JupyterServer {
     /// Prepares requests to the server at `base`; sends nothing yet.
     pub fn new(base: Base, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
         let connector =
@@ -137,7 +137,7 @@ impl Server {
     }
 
     /// Lists the open notebooks and consoles; empty where the server has no such list.
-    pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<Session>> {
+    pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<NotebookSession>> {
         let reply = self.get("/api/sessions", deadline).await?;
         if matches!(reply.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
             return Ok(Vec::new());

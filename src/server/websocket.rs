@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::address::Base;
 use super::frames::{self, Parts, V1};
-use super::rest::{Server, down, is_id};
+use super::rest::{JupyterServer, down, is_id};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
@@ -63,7 +63,7 @@ impl std::fmt::Debug for Websocket {
 impl Websocket {
     /// Connects to the kernel called `id`. A server answers when the kernel does: for a busy one that
     /// may take a minute.
-    pub async fn connect(server: &Server, id: &str, deadline: Deadline) -> Result<Self> {
+    pub async fn connect(server: &JupyterServer, id: &str, deadline: Deadline) -> Result<Self> {
         if !is_id(id) {
             return Err(server.unknown(id));
         }

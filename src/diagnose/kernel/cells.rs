@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::queue::{Running, Waiting};
-use super::{Kernel, Step};
+use super::{StandIn, Step};
 use crate::diagnose::answer;
 use crate::error::Result;
 use crate::kernel::endpoint::Channel;
@@ -15,7 +15,7 @@ use crate::kernel::endpoint::Channel;
 const SETTLE: Duration = Duration::from_millis(50);
 const ALL_SETTLE: Duration = Duration::from_secs(1);
 
-impl Kernel<'_> {
+impl StandIn<'_> {
     /// Tells the cells that wait, and aborts those behind the one of shell; then answers the rest. The
     /// failure of an attempt that had `begun` before a cell came is not that cell's: it gets its own.
     pub(super) async fn fail_cells(&mut self, begun: Option<Instant>) -> Result<Step> {

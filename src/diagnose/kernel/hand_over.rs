@@ -11,7 +11,7 @@ use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
 use super::queue::{ENDING, LATE, Waiting};
-use super::{Kernel, Outcome, Step};
+use super::{Ending, StandIn, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
 use crate::kernel::endpoint::Channel;
@@ -37,15 +37,15 @@ const ALL_ROUNDS: Duration = Duration::from_secs(10);
 /// an idle machine). Only a client that has left meanwhile makes it that long.
 const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 
-impl Kernel<'_> {
+impl StandIn<'_> {
     /// Says that the secrets are there, and closes every connection without losing a request.
     ///
     /// Iopub is the last: whoever is told there to run it again, or that a cell has ended, and goes on at
     /// once, reaches no socket of ours any more, and so the real kernel.
-    pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Outcome> {
+    pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Ending> {
         if matches!(self.settle().await?, Step::ShutDown) || matches!(self.listen().await?, Step::ShutDown) {
             self.close().await;
-            return Ok(Outcome::ShutDown);
+            return Ok(Ending::ShutDown);
         }
         let (mut askers, begun) = ([0; 2], Instant::now());
         for round in 1.. {
@@ -61,7 +61,7 @@ impl Kernel<'_> {
             }
             if matches!(step, Step::ShutDown) {
                 self.close().await;
-                return Ok(Outcome::ShutDown);
+                return Ok(Ending::ShutDown);
             }
             if late.is_empty() || round == ROUNDS || begun.elapsed() > ALL_ROUNDS {
                 break;
@@ -81,7 +81,7 @@ impl Kernel<'_> {
         let (mut held, more) =
             tokio::join!(shell.hold_back(askers[0], BACK_AT_ONCE), control.hold_back(askers[1], BACK_AT_ONCE));
         held.extend(more);
-        Ok(Outcome::Healed(ready, hold::start(&held, &self.iopub, listeners)))
+        Ok(Ending::Healed(ready, hold::start(&held, &self.iopub, listeners)))
     }
 
     /// Waits until new clients can hear what they are answered.

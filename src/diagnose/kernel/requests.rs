@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::queue::{LATE, Running, Waiting};
-use super::{GIVE_BACK, Kernel, Step};
+use super::{GIVE_BACK, StandIn, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
@@ -17,7 +17,7 @@ const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 /// From this size on, in bytes, a request leaves more memory behind than is kept.
 const LARGE: usize = 128 * 1024;
 
-impl Kernel<'_> {
+impl StandIn<'_> {
     pub(super) fn take(&mut self, event: Event) -> Result<Step> {
         match event {
             Event::Joined => self.used = true,

@@ -19,7 +19,7 @@ use crate::launch::refusal;
 use crate::launch::versions::{Digester, Seen, look};
 use crate::launch::{self, Request};
 use crate::net::deadline::Deadline;
-use crate::vault::auth::{self, Identity, Session};
+use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
 
 /// The first pause after a failure; it doubles each time.
@@ -44,7 +44,7 @@ pub struct Vault<'a> {
 #[derive(Debug)]
 struct Open {
     client: Client,
-    session: Session,
+    session: Authenticated,
     leased: Cell<bool>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Vault<'a> {
         }
         let plan = launch::plan(self.request, self.parent)?;
         let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
-        holding.set(plan.login.is_ours().then(|| Instant::now() + plan.budget));
+        holding.set(plan.login.makes_token().then(|| Instant::now() + plan.budget));
         let session = refusal::login(&mut client, &plan).await;
         holding.set(None);
         self.plan = plan;

@@ -64,6 +64,6 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
 /// Whether the launcher of the record beside a kernelspec stands in it, whatever it is called.
 #[cfg(feature = "wrap")]
 fn is_wrapped(folder: &std::path::Path, spec: &crate::kernelspec::edit::Spec<'_>) -> bool {
-    let record = crate::kernelspec::journal::Record::read(folder).ok().flatten();
+    let record = crate::kernelspec::journal::WrapRecord::read(folder).ok().flatten();
     record.is_some_and(|record| spec.own_command(&record.launcher).is_some())
 }

@@ -14,7 +14,7 @@ use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::launch::refusal;
-use crate::vault::auth::{self, About, Identity, Session};
+use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(3600);
 pub(super) async fn look(
     plan: &Plan,
     client: &mut Client,
-    session: &mut Option<Session>,
+    session: &mut Option<Authenticated>,
     report: &mut Report,
 ) -> Option<Identity> {
     report.section("login");
@@ -122,7 +122,7 @@ fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) ->
             .add(Status::Warning, "it is a root token: whoever gets it owns Vault")
             .advise("use a login whose policies read the user's own paths and no more");
     }
-    lifetime(about, plan.login.is_ours(), report);
+    lifetime(about, plan.login.makes_token(), report);
     let Some(uses) = about.uses else { return Some(identity.clone()) };
     let needed = plan.sources.len() as u64;
     if uses < needed {
@@ -131,7 +131,7 @@ fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) ->
     } else {
         report.add(Status::Note, format!("the token serves {uses} more requests")).fact("uses", uses);
     }
-    if plan.login.is_ours() {
+    if plan.login.makes_token() {
         return Some(identity.clone());
     }
     report.section("sources");

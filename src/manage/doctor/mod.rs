@@ -26,7 +26,7 @@ use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
-use crate::vault::auth::{self, Session};
+use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
 /// Looks at everything, and reports.
@@ -115,7 +115,7 @@ async fn ask_until<T>(
     asked
 }
 
-async fn give_back(client: &Client, session: &Session, stopped: bool, report: &mut Report) {
+async fn give_back(client: &Client, session: &Authenticated, stopped: bool, report: &mut Report) {
     report.section("traces");
     if !session.revocable {
         return;

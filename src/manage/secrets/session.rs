@@ -52,7 +52,7 @@ pub(super) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) 
     let mut plan = launch::plan(&request, &environment)?;
     plan.by_user = true;
     let runtime = runtime()?;
-    let caught = Caught::new(if plan.login.is_ours() { with_default_effect() } else { Vec::new() });
+    let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(async {
         let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
         let session = refusal::login(&mut client, &plan).await?;

@@ -4,7 +4,7 @@
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 
 use super::super::client::{Client, encode};
-use super::{Session, exchange, text, wrapped};
+use super::{Authenticated, exchange, text, wrapped};
 use crate::config::credential::Credential;
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ pub(super) async fn login(
     role_id: &Credential,
     secret_id: Option<&Credential>,
     is_wrapped: bool,
-) -> Result<Session> {
+) -> Result<Authenticated> {
     let secret_id = match secret_id {
         Some(wrapping) if is_wrapped => std::mem::take(&mut *wrapped::secret_id(client, wrapping).await?),
         Some(plain) => text(plain)?,

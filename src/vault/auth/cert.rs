@@ -5,10 +5,10 @@
 //! tries every role. So the request is written here.
 
 use super::super::client::{Client, Raw};
-use super::{Session, exchange};
+use super::{Authenticated, exchange};
 use crate::error::Result;
 
-pub(super) async fn login(client: &mut Client, mount: &str, role: Option<&str>) -> Result<Session> {
+pub(super) async fn login(client: &mut Client, mount: &str, role: Option<&str>) -> Result<Authenticated> {
     let body = role.map_or_else(|| serde_json::json!({}), |role| serde_json::json!({ "name": role }));
     exchange(client, &Raw::post(&format!("auth/{mount}/login"), body.to_string().into_bytes()), mount).await
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 
 use super::super::client::{Client, Raw, encode};
-use super::{Session, exchange, text};
+use super::{Authenticated, exchange, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 
@@ -23,7 +23,7 @@ pub(super) async fn login(
     role: Option<&str>,
     jwt: &Credential,
     kubernetes: bool,
-) -> Result<Session> {
+) -> Result<Authenticated> {
     if let (true, Some(role)) = (kubernetes, role) {
         let endpoint = LoginWithKubernetesRequest { mount: encode(mount), role: role.to_owned(), jwt: text(jwt)? };
         return exchange(client, &endpoint, mount).await;

@@ -1,6 +1,6 @@
 //! Logging in. One file a method, one line in [`login`] for each.
 //!
-//! A method turns credentials into a [`Session`]: a token in the client, what it says of its user, and
+//! A method turns credentials into a [`Authenticated`]: a token in the client, what it says of its user, and
 //! whether it is ours to revoke. A token that was given is never revoked; one that we logged in for is,
 //! unless a lease hangs on it.
 
@@ -69,7 +69,7 @@ impl About {
 
 /// What a login gave.
 #[derive(Debug)]
-pub struct Session {
+pub struct Authenticated {
     /// Whom it is for; `None` when nobody said (a given token, an agent).
     pub identity: Option<Identity>,
     /// What the login says of the token; `None` likewise.
@@ -78,17 +78,17 @@ pub struct Session {
     pub revocable: bool,
 }
 
-impl Session {
+impl Authenticated {
     const fn given() -> Self {
         Self { identity: None, about: None, revocable: false }
     }
 }
 
 /// Gets a token by `login`, and has `client` use it.
-pub async fn login(client: &mut Client, login: &Login) -> Result<Session> {
+pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> {
     match login {
-        Login::Token(token) => client.use_token(token).map(|()| Session::given()),
-        Login::Agent => Ok(Session::given()),
+        Login::Token(token) => client.use_token(token).map(|()| Authenticated::given()),
+        Login::Agent => Ok(Authenticated::given()),
         Login::Wrapped(token) => wrapped::login(client, token).await,
         Login::Jwt { method, mount, role, jwt } => {
             jwt::login(client, mount, role.as_deref(), jwt, *method == "kubernetes").await
@@ -102,14 +102,14 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Session> {
 }
 
 /// Sends a login request of any method, and takes its answer's token into use.
-async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Session> {
+async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Authenticated> {
     let reply = client.call(endpoint, Asked::Login(mount)).await?;
     let what = format!("logging in at auth/{mount}");
     let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
     take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
 }
 
-fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Session> {
+fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
     let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
     if auth.mfa_requirement.is_some() {
         return Err(Error::new(
@@ -125,7 +125,7 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
     let identity = Identity::new(auth.entity_id, auth.metadata);
     let about = About::new(auth.policies, auth.lease_duration, auth.renewable, auth.num_uses);
     client.use_token(&Credential { value: SecretValue::from(auth.client_token), origin: origin.to_owned() })?;
-    Ok(Session { identity: Some(identity), about: Some(about), revocable: !batch })
+    Ok(Authenticated { identity: Some(identity), about: Some(about), revocable: !batch })
 }
 
 /// Asks Vault whom a given token is for.

@@ -4,11 +4,16 @@
 use vaultrs::api::auth::userpass::requests::LoginRequest;
 
 use super::super::client::{Client, encode};
-use super::{Session, exchange, text};
+use super::{Authenticated, exchange, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 
-pub(super) async fn login(client: &mut Client, mount: &str, username: &str, password: &Credential) -> Result<Session> {
+pub(super) async fn login(
+    client: &mut Client,
+    mount: &str,
+    username: &str,
+    password: &Credential,
+) -> Result<Authenticated> {
     if username.contains('/') || matches!(username, "." | "..") {
         return Err(Error::new(
             Kind::Config,

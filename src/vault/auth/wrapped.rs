@@ -8,7 +8,7 @@ use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Asked;
 use super::super::reply::Reply;
-use super::{Session, take_into_use};
+use super::{Authenticated, take_into_use};
 use crate::config::credential::Credential;
 use crate::error::Result;
 use crate::secret::SecretValue;
@@ -24,7 +24,7 @@ struct Data {
     secret_id: Option<Zeroizing<String>>,
 }
 
-pub(super) async fn login(client: &mut Client, wrapping: &Credential) -> Result<Session> {
+pub(super) async fn login(client: &mut Client, wrapping: &Credential) -> Result<Authenticated> {
     let reply = unwrap(client, wrapping).await?;
     let answer = Answer::parse(&reply, WHAT)?;
     let origin = format!("the wrapped token in {}", wrapping.origin);
@@ -34,7 +34,7 @@ pub(super) async fn login(client: &mut Client, wrapping: &Credential) -> Result<
     let data: Data = serde_json::from_str(answer.data(WHAT)?.get()).map_err(|_| malformed(WHAT))?;
     let token = data.token.ok_or_else(|| malformed(WHAT))?;
     client.use_token(&Credential { value: SecretValue::from(token), origin })?;
-    Ok(Session::given())
+    Ok(Authenticated::given())
 }
 
 /// The secret id that an AppRole's wrapping token holds.
