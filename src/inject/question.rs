@@ -65,7 +65,7 @@ enum Prompt {
     Unheard,
     /// It failed: the class of the error.
     Failed(String),
-    /// Nothing that our code says. No value goes to such a question, whoever signed it.
+    /// Nothing that our code says. Such a question gets no value, though it is signed.
     Strange,
 }
 

@@ -17,7 +17,7 @@ pub(super) const MOMENT: Duration = Duration::from_millis(20);
 /// How work and the signal that ends it speak to each other.
 #[derive(Debug)]
 pub struct Stopping<'a> {
-    /// Until when the work must not be dropped: a token is to be revoked, or a kernel may ask.
+    /// Until when the work must not be dropped: a token waits for its revocation, or a kernel may ask.
     pub holding: &'a Cell<Option<Instant>>,
     /// Ready once the signal has come.
     pub stopped: oneshot::Receiver<()>,

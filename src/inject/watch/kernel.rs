@@ -114,7 +114,7 @@ impl Kernel {
         self.reason() == Reason::Check && self.session.is_none()
     }
 
-    /// When it is to be asked, if a time is set.
+    /// When it is due to be asked, if a time is set.
     pub const fn due(&self) -> Option<Instant> {
         if let State::Due(due, _) = self.state { due } else { None }
     }

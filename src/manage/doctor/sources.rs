@@ -73,7 +73,8 @@ pub(in super::super) async fn look(
             },
             SourceKind::Database | SourceKind::Read => (None, dynamic(client, source, &path, &mut taking).await),
         };
-        tell(number, source, &path, mount.as_ref(), outcome, &taking, report);
+        let read = Read { number, source, path: &path, mount: mount.as_ref(), outcome };
+        tell(read, &taking, report);
         found.mounts.push(mount);
         for problem in &taking.problems {
             about(report.fail(problem), number, source, &path);
@@ -137,15 +138,19 @@ const fn kind(source: &SourceSpec) -> &'static str {
     }
 }
 
-fn tell(
+/// How reading one source went.
+struct Read<'a> {
+    /// Its place in the configuration.
     number: usize,
-    source: &SourceSpec,
-    path: &str,
-    mount: Option<&Mount>,
-    was_read: Result<bool>,
-    taking: &Taking<'_>,
-    report: &mut Report,
-) {
+    source: &'a SourceSpec,
+    path: &'a str,
+    mount: Option<&'a Mount>,
+    /// Whether it was read, or only whether it may be.
+    outcome: Result<bool>,
+}
+
+fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
+    let Read { number, source, path, mount, outcome: was_read } = read;
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let place = format!("{} {path} ({})", kind(source), source.origin);
     match was_read {
