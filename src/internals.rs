@@ -26,6 +26,8 @@ pub use crate::kernel::{
 #[cfg(feature = "wrap")]
 pub use crate::kernelspec::edit::Spec;
 pub use crate::launch::given::{Fetched, Form, Given};
+#[cfg(feature = "manage")]
+pub use crate::manage::secrets::parse::{Format, parse as parse_secrets};
 pub use crate::net::address::Address;
 pub use crate::net::deadline::Deadline;
 #[cfg(feature = "inject")]

@@ -100,11 +100,11 @@ fn a_flag_that_a_locked_vault_toml_makes_void_is_refused() {
 #[test]
 fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
     let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
-    server.put("hostile", &json!({"SERVICE": "canary-of-21-letters!"}));
+    server.put("hostile-gateway", &json!({"SERVICE": "canary-of-21-letters!"}));
     let command = ipykernel();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
     let text = format!(
-        "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile\"\n",
+        "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile-gateway\"\n",
         server.address()
     );
     let spec = kernelspec(&scratch, &text, &[], &command);
@@ -271,4 +271,159 @@ fn a_launch_in_another_pid_namespace_leaves_the_files_of_kernels_that_live() {
     lives(&apart, &[]);
     lives(&apart, &apart);
     lives(&[], &[]);
+}
+
+#[test]
+fn sources_of_one_path_are_read_once_and_are_of_one_version() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    server.put("hostile-pair", &json!({"USER": "u", "PASSWORD": "canary"}));
+    let relay = Faults::start(support::faults::relay_to(server.port()));
+    let source = |field: &str| format!("[[source]]\nkv = \"secret/hostile-pair\"\nversion = 2\nfield = \"{field}\"\n");
+    let text = format!("[vault]\naddress = \"{}\"\n{}{}", relay.address(), source("USER"), source("PASSWORD"));
+    let config = scratch.file("config.toml", text);
+    let environment = launch(&scratch, &config, &[("VAULT_TOKEN", "root")]).environment();
+    assert_eq!((environment["USER"].as_str(), environment["PASSWORD"].as_str()), ("u", "canary"));
+    let reads = relay.seen().iter().filter(|seen| seen.path.contains("hostile-pair")).count();
+    assert_eq!(reads, 1, "{:?}", relay.seen());
+}
+
+#[test]
+fn what_is_no_socket_is_told_at_once() {
+    let scratch = Scratch::new();
+    let file = scratch.file("plain", "");
+    for place in [file, scratch.path("home")] {
+        let text =
+            format!("[vault]\naddress = \"unix://{}\"\n[[source]]\nkv = \"secret/x\"\nversion = 2\n", place.display());
+        let config = scratch.file("config.toml", text);
+        let mut command = scratch.launcher();
+        command.arg("exec").arg("--config").arg(&config).args(["--timeout", "60", "--", "/bin/true"]);
+        let begun = Instant::now();
+        run(&mut command).is_error(69, &["is not a socket"]);
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is not tried again");
+    }
+}
+
+#[test]
+fn a_socket_whose_backlog_is_full_is_tried_again() {
+    use std::os::unix::net::UnixStream;
+
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    server.put("hostile", &json!({"SERVICE": "canary"}));
+    let path = scratch.path("agent.sock");
+    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    // Connections that no one accepts, until there is no room.
+    let mut waiting = Vec::new();
+    loop {
+        let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        if stream.connect(&socket2::SockAddr::unix(&path).unwrap()).is_err() {
+            break;
+        }
+        waiting.push(stream);
+    }
+    let text = format!(
+        "[vault]\naddress = \"unix://{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile\"\nversion = 2\n",
+        path.display()
+    );
+    scratch.file("token", "root");
+    let config = scratch.file("config.toml", text);
+    let port = server.port();
+    let mut command = scratch.launcher();
+    command.arg("exec").arg("--config").arg(&config).args(["--timeout", "20", "--", "/usr/bin/env", "-0"]);
+    let child = command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The launcher has met a full backlog by the time it is asleep between two tries.
+    support::launcher::eventually("the launcher waits", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    });
+    drop(waiting);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let agent = UnixStream::from(std::os::fd::OwnedFd::from(stream));
+            let Ok(upstream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { continue };
+            let (mut from, mut to) = (agent.try_clone().unwrap(), upstream.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let (mut back, mut out) = (upstream, agent);
+            std::thread::spawn(move || std::io::copy(&mut back, &mut out));
+        }
+    });
+    assert_eq!(support::launcher::finish(child).environment()["SERVICE"], "canary");
+}
+
+#[test]
+fn a_name_of_any_length_floods_no_log() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    server.put("hostile-long", &json!({format!("LD_{}", "x".repeat(100_000)): "canary"}));
+    let text =
+        format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/hostile-long\"\nversion = 2\n", server.address());
+    let config = scratch.file("config.toml", text);
+    let refused = launch(&scratch, &config, &[("VAULT_TOKEN", "root")]);
+    refused.is_error(65, &["takes over the process", "characters) …"]);
+    assert!(refused.stderr.len() < 5_000, "{}", refused.stderr.len());
+}
+
+#[test]
+fn a_secret_that_is_removed_while_its_folder_is_read_is_left_out_with_a_word() {
+    let scratch = Scratch::new();
+    let gone = Faults::start(|request, _| match request.path.split('?').next().unwrap() {
+        "/v1/secret/metadata/folder" => Reply::json(200, r#"{"data":{"keys":["KEPT","GONE","below/"]}}"#),
+        "/v1/secret/data/folder/KEPT" => {
+            Reply::json(200, r#"{"data":{"data":{"value":"canary"},"metadata":{"version":1}}}"#)
+        }
+        _ => Reply::json(404, r#"{"errors":[]}"#),
+    });
+    let text =
+        format!("[vault]\naddress = \"{}\"\n[[source]]\nkv_folder = \"secret/folder\"\nversion = 2\n", gone.address());
+    let config = scratch.file("config.toml", text);
+    let outcome = launch(&scratch, &config, &[("VAULT_TOKEN", "root")]);
+    assert_eq!(outcome.environment()["KEPT"], "canary");
+    assert!(
+        outcome.stderr.contains("GONE in secret/folder was removed while the folder was read"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(outcome.stderr.contains("the folders in secret/folder are not read: below"), "{}", outcome.stderr);
+    let lists = gone.seen().iter().filter(|seen| seen.path.contains("metadata")).count();
+    assert_eq!(lists, 2, "listed and read once more");
+}
+
+#[test]
+fn names_that_load_code_or_redirect_trust_are_refused_and_a_proxy_is_doubted() {
+    let (server, scratch) = (Server::shared(), Scratch::new());
+    let config = |path: &str| {
+        let text =
+            format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/{path}\"\nversion = 2\n", server.address());
+        scratch.file("config.toml", text)
+    };
+    for name in [
+        "JULIA_LOAD_PATH",
+        "JULIA_DEPOT_PATH",
+        "DOTNET_STARTUP_HOOKS",
+        "CLASSPATH",
+        "LUA_INIT_5_4",
+        "GIT_SSH_COMMAND",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "OPENBAO_TOKEN",
+        "A\nB",
+    ] {
+        server.put("hostile-name", &json!({name: "canary"}));
+        let refused = launch(&scratch, &config("hostile-name"), &[("VAULT_TOKEN", "root")]);
+        assert_eq!(refused.code(), Some(65), "{name}: {}", refused.stderr);
+    }
+    server.put("hostile-name", &json!({"HTTPS_PROXY": "canary"}));
+    let path = config("hostile-name");
+    assert!(launch(&scratch, &path, &[("VAULT_TOKEN", "root")]).environment().contains_key("HTTPS_PROXY"));
+    let mut doctor = scratch.launcher();
+    let checked = run(doctor.env("VAULT_TOKEN", "root").arg("doctor").arg("--config").arg(&path));
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(text.contains("HTTPS_PROXY") && text.contains("goes through it"), "{text}");
 }

@@ -101,7 +101,8 @@ fn needed() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let below = ["src", "python", "benches"].into_iter().flat_map(|folder| files_below(&root.join(folder)));
     let below = below.map(|file| file.strip_prefix(root).unwrap().display().to_string());
-    let single = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+    let single =
+        ["Cargo.toml", "Cargo.lock", "build.rs", "pyproject.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
     below.filter(|file| !file.contains("__pycache__")).chain(single.map(str::to_owned)).collect()
 }
 
@@ -299,4 +300,114 @@ fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_the
     assert_eq!(user.ask("delete", json!({}))["status"], 204);
     eventually("the kernel is gone", || !Path::new("/proc").join(pid).exists());
     assert!(!server.log().contains("canary"), "{}", server.log());
+}
+
+#[test]
+fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process() {
+    let site = Site::new("signal");
+    let folder = site.venv.join("share/jupyter/kernels/module");
+    std::fs::create_dir_all(&folder).unwrap();
+    let python = site.venv.join("bin/python");
+    let spec = json!({"argv": [&python, "-c", LOOK], "display_name": "Module", "language": "python"});
+    std::fs::write(folder.join("kernel.json"), spec.to_string()).unwrap();
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "module"]));
+    let read = || -> Vec<String> {
+        let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+        serde_json::from_value(serde_json::from_str::<Value>(&text).unwrap()["argv"].clone()).unwrap()
+    };
+    let argv = read();
+    assert_eq!(argv[1..4], ["-m", "jupyter_vault", "exec"], "{argv:?}");
+    // As VS Code does it: its own Python, with the words after the first.
+    let words = argv[1..].iter().map(|word| word.replace("{resource_dir}", folder.to_str().unwrap()));
+    let mut command = Command::new(&python);
+    environment(&mut command, &site.scratch).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.stdin(Stdio::null()).spawn().unwrap();
+    let pid = child.id();
+    let outcome = finish(child);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(String::from_utf8(outcome.stdout).unwrap().trim(), format!("21 {pid}"));
+    succeed(&mut site.program("jupyter", &["vault", "unwrap", "module"]));
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), spec.to_string());
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told_at_once_as_without_us() {
+    let site = Site::new("signal");
+    for (program, error) in [
+        ("/no/such/program", "FileNotFoundError"),
+        ("no-such-program", "FileNotFoundError"),
+        ("/etc", "PermissionError"),
+    ] {
+        site.spec(&json!({"argv": [program, "{connection_file}"], "display_name": "Gone", "language": "python"}));
+        let mut script = site.program(
+            "python",
+            &[
+                "-c",
+                "
+from jupyter_client.manager import KernelManager
+manager = KernelManager(kernel_name='vaulted')
+try:
+    manager.start_kernel()
+except Exception as error:
+    print(type(error).__name__)
+",
+            ],
+        );
+        let outcome = succeed(&mut script);
+        assert_eq!(String::from_utf8(outcome.stdout).unwrap().trim(), error, "{program}");
+    }
+    assert!(site.relay.seen().is_empty(), "Vault is not asked for a program that is not there");
+}
+
+#[test]
+fn a_kernelspec_with_a_provisioner_of_its_own_is_wrapped_or_delegated_to() {
+    let site = Site::new("signal");
+    let libraries = std::fs::read_dir(site.venv.join("lib")).unwrap().map(|entry| entry.unwrap().path());
+    let packages = libraries.map(|folder| folder.join("site-packages")).find(|folder| folder.is_dir()).unwrap();
+    let module = "
+from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
+
+class Own(LocalProvisioner):
+    async def pre_launch(self, **kwargs):
+        kwargs = await super().pre_launch(**kwargs)
+        kwargs['env']['OWN'] = 'yes'
+        return kwargs
+
+class Elsewhere(KernelProvisionerBase):
+    pass
+";
+    std::fs::write(packages.join("own_provisioner.py"), module).unwrap();
+    let info = packages.join("own_provisioner-1.0.dist-info");
+    std::fs::create_dir(&info).unwrap();
+    std::fs::write(info.join("METADATA"), "Metadata-Version: 2.1\nName: own-provisioner\nVersion: 1.0\n").unwrap();
+    let entries =
+        "[jupyter_client.kernel_provisioners]\nown = own_provisioner:Own\nelsewhere = own_provisioner:Elsewhere\n";
+    std::fs::write(info.join("entry_points.txt"), entries).unwrap();
+    let spec = |name: &str, config: Value| {
+        let mut spec = plain("signal");
+        spec["metadata"] = json!({"kernel_provisioner": {"provisioner_name": name, "config": config}});
+        site.spec(&spec);
+    };
+    let look = "import os; print(len(os.environ.get('KERNEL_SECRET', '')), os.environ.get('OWN'))";
+    let starts = |expected: &str| {
+        let mut front_end = site.front_end();
+        front_end.ask("start", json!({"kernel": "vaulted"}));
+        front_end.ask("ready", json!({}));
+        assert_eq!(cell(&mut front_end, look).printed(), expected);
+    };
+    // Its own provisioner and no launcher: no secrets, which wrap mends.
+    spec("own", json!({}));
+    starts("0 yes");
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
+    starts("21 yes");
+    succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
+    // Ours, which does the other's work as well.
+    spec("vault-provisioner", json!({"delegate": "own"}));
+    starts("21 yes");
+    // One that starts no local process, and one that is not installed.
+    for (name, says) in [("elsewhere", "runs no local command"), ("unknown", "does not have")] {
+        spec(name, json!({}));
+        let refused = support::launcher::run(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
+        refused.is_error(78, &[name, says]);
+    }
 }

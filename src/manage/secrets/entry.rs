@@ -3,7 +3,7 @@
 use crate::secret::SecretValue;
 
 /// A name and its value, as the file has them.
-pub(crate) type Entry = (String, SecretValue);
+pub type Entry = (String, SecretValue);
 
 /// Why a file can't be read: a line, counted from 1 where it is known, and what is wrong there.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,9 +15,12 @@ use crate::vault::body::{Fields, value};
 
 /// The form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// `NAME=value` lines.
     Dotenv,
+    /// One object.
     Json,
+    /// One mapping.
     Yaml,
 }
 
@@ -34,7 +37,7 @@ impl Format {
 }
 
 /// Parses `text`; `file` is for messages. A name that stands twice is an error.
-pub(crate) fn parse(text: &str, format: Format, file: &str) -> Result<Vec<Entry>> {
+pub fn parse(text: &str, format: Format, file: &str) -> Result<Vec<Entry>> {
     let wrong = |wrong: Wrong| {
         let what = format!("{file}, line {}: {}; nothing was written", wrong.line, wrong.why);
         Error::new(Kind::Usage, what, "correct the line, or name the format with --format")

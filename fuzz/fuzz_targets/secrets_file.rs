@@ -1,0 +1,10 @@
+//! Files of names and values: no text makes the parsers fail in another way than by an error.
+#![no_main]
+use jupyter_vault::internals::{Format, parse_secrets};
+
+libfuzzer_sys::fuzz_target!(|input: (u8, &str)| {
+    let format = [Format::Dotenv, Format::Json, Format::Yaml][usize::from(input.0 % 3)];
+    if let Ok(entries) = parse_secrets(input.1, format, "file") {
+        assert!(entries.iter().all(|(_, value)| value.expose_text().is_some()));
+    }
+});
