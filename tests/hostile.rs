@@ -427,3 +427,84 @@ fn names_that_load_code_or_redirect_trust_are_refused_and_a_proxy_is_doubted() {
     let text = String::from_utf8(checked.stdout).unwrap();
     assert!(text.contains("HTTPS_PROXY") && text.contains("goes through it"), "{text}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_launcher_that_crashes_leaves_no_core() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+
+    let hanging = Faults::start(|_, _| Reply::Hang(Vec::new()));
+    let scratch = Scratch::new();
+    let text = format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/x\"\nversion = 2\n", hanging.address());
+    let config = scratch.file("config.toml", text);
+    let unlimited = || {
+        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, u64::MAX, u64::MAX).map_err(Into::into)
+    };
+    let crashes = |command: &mut std::process::Command, ready: &dyn Fn() -> bool| {
+        // SAFETY: setrlimit is safe between fork and exec.
+        #[allow(unsafe_code, reason = "the limit must be the child's alone")]
+        unsafe {
+            command.pre_exec(unlimited);
+        }
+        let mut child = command
+            .current_dir(scratch.path("home"))
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        support::launcher::eventually("it runs", ready);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        // The first one only ends the standard library's own handling of it.
+        let mut ended = None;
+        support::launcher::eventually("it crashes", || {
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSEGV);
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    };
+    let mut launcher = scratch.launcher();
+    launcher.env("VAULT_TOKEN", "canary").arg("exec").arg("--config").arg(&config).args([
+        "--timeout",
+        "60",
+        "--",
+        "/bin/true",
+    ]);
+    let ended = crashes(&mut launcher, &|| !hanging.seen().is_empty());
+    assert_eq!(ended.signal(), Some(11));
+    assert!(!ended.core_dumped(), "a core was dumped");
+    assert_eq!(std::fs::read_dir(scratch.path("home")).unwrap().count(), 0);
+    // What this machine does with another program, to know that the test says something.
+    let sleeping = crashes(std::process::Command::new("/bin/sleep").arg("60"), &|| true);
+    if !sleeping.core_dumped() {
+        eprintln!("this machine dumps no core of any program");
+    }
+}
+
+#[test]
+fn through_an_enterprise_gateway_forged_variables_change_nothing() {
+    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+    server.put("hostile-gateway", &json!({"SERVICE": "canary-of-21-letters!"}));
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    let text = format!(
+        "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile-gateway\"\n",
+        server.address()
+    );
+    let spec = kernelspec(&scratch, &text, &[], &command);
+    std::fs::write(spec.join("token"), "root\n").unwrap();
+    let passed = "VAULT_ADDR,BAO_ADDR,JUPYTER_VAULT_ADDRESS,http_proxy,JUPYTER_VAULT_SECRETS";
+    let variables = [("EG_CLIENT_ENVS", passed), ("EG_ENV_WHITELIST", passed)];
+    let gateway = JupyterServer::start(Kind::EnterpriseGateway, &scratch, &variables);
+    let mut user = User::of(&gateway);
+    let forged = json!({
+        "KERNEL_USERNAME": "ada", "VAULT_ADDR": thief.address(), "BAO_ADDR": thief.address(),
+        "http_proxy": thief.address(), "JUPYTER_VAULT_SECRETS": "secret/hostile-other",
+    });
+    user.ask("launch", json!({"env": forged}));
+    let look = "import os; print(len(os.environ.get('SERVICE', '')), 'OTHER' in os.environ, os.environ.get('VAULT_ADDR', '')[:4])";
+    let cell = user.shown(look);
+    assert_eq!(cell.printed().split_whitespace().collect::<Vec<_>>(), ["21", "False", "http"], "{cell:?}");
+    assert_eq!(thief.connections(), 0);
+    user.ask("delete", json!({}));
+}

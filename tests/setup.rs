@@ -207,7 +207,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
         (&["--address", &tls], 69, "unknown issuer"),
         (&["--address", &good, "--namespace", "nowhere"], 78, "namespace"),
         (&["--address", &good], 64, "--auth-method"),
-        (&["--address", &good, "--auth-method", "tokn"], 64, "did you mean token"),
+        (&["--address", &good, "--auth-method", "tokn"], 64, "did you mean \"token\""),
         (&["--address", &good, "--auth-method", "userpass"], 64, "--username"),
         (&["--address", &good, "--auth-method", "token"], 64, "--token-file"),
         (&["--address", &good, "--auth-method", "token", "--token-file", &token], 64, "--secrets"),
@@ -455,7 +455,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("namespace is missing");
     terminal.answer("The namespace", "");
     terminal.answer("How to log in", "userpas");
-    terminal.expect("did you mean userpass");
+    terminal.expect("did you mean \"userpass\"");
     for (password, outcome) in [(&wrong, "refused the login"), (&right, "accepted")] {
         terminal.answer("How to log in", "userpass");
         terminal.answer("Where it is mounted", "setup-again");

@@ -117,6 +117,9 @@ pub(super) struct Setup {
     /// The file to write [default: vault.toml in Jupyter's configuration folder]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// For all users of this machine: /etc/jupyter/vault.toml, which no variable changes
+    #[arg(long, conflicts_with = "output")]
+    system: bool,
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
@@ -145,6 +148,7 @@ impl From<Setup> for setup::Flags {
             jwt_file,
             secrets,
             output,
+            system,
             force,
             yes,
         } = setup;
@@ -166,6 +170,7 @@ impl From<Setup> for setup::Flags {
             jwt_file,
             secrets,
             output,
+            system,
             force,
             yes,
         }

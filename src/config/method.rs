@@ -25,8 +25,10 @@ pub struct Method {
     /// Its name in `method` under `[auth]`.
     pub name: &'static str,
     /// Its settings under `[auth]`, for the documents.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a test compares the documents with it"))]
     pub settings: &'static str,
     /// Where its credential comes from, for the documents.
+    #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a test compares the documents with it"))]
     pub credential: &'static str,
     /// What `setup` asks for, in order.
     pub asks: &'static [Ask],

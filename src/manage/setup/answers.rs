@@ -32,6 +32,8 @@ pub(super) struct Chosen {
 /// The answers.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
+    /// Whether no variable may change what the file says.
+    pub(super) locked: bool,
     /// Settings under `[vault]`, in order.
     pub(super) vault: Vec<(&'static str, String)>,
     /// Settings under `[auth]`, in order.
@@ -55,6 +57,9 @@ impl Answers {
     pub(super) fn text(&self, kept: bool) -> String {
         let mut text = String::from("# Written by `jupyter-vault setup`; `jupyter-vault doctor` checks it.\n");
         table(&mut text, "vault", self.vault.iter().map(|(key, value)| (*key, value.as_str())));
+        if self.locked {
+            text.push_str("locked = true\n");
+        }
         let files = self.typed.iter().filter(|_| kept).map(|typed| (typed.key, typed.file));
         table(&mut text, "auth", self.auth.iter().map(|(key, value)| (*key, value.as_str())).chain(files));
         for chosen in &self.sources {
@@ -139,5 +144,7 @@ mod tests {
         assert_eq!((source.mount.as_deref(), source.version), (Some("team/kv"), Some(KvVersion::V1)));
         assert_eq!((source.field.as_deref(), source.name.as_deref()), (Some("F"), Some("N")));
         assert!(!answers.text(false).contains("token_file"));
+        answers.locked = true;
+        assert!(parse(&answers.text(true), Path::new("/x/vault.toml")).unwrap().is_locked());
     }
 }

@@ -88,6 +88,8 @@ pub struct Flags {
     pub secrets: Vec<String>,
     /// The file to write [default: vault.toml in Jupyter's configuration folder]
     pub output: Option<PathBuf>,
+    /// Whether the file is for all users of this machine: in /etc/jupyter, and locked.
+    pub system: bool,
     /// Replace the file if it is there
     pub force: bool,
     /// Ask nothing
@@ -126,7 +128,13 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
         return Err(write::is_there(&output));
     }
     let asked = Asked::new(flags.yes);
-    let mut setup = Setup { asked, parent: &mut parent, output, force: flags.force, answers: Answers::default() };
+    let mut setup = Setup {
+        asked,
+        parent: &mut parent,
+        output,
+        force: flags.force,
+        answers: Answers { locked: flags.system, ..Answers::default() },
+    };
     setup.address(flags)?;
     setup.namespace(flags)?;
     setup.login(flags)?;
@@ -135,7 +143,9 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
 }
 
 fn output(flags: &Flags, parent: &Environment) -> Result<PathBuf> {
-    let said = flags.output.clone().or_else(|| Locations::new(None, parent).usual.into_iter().next());
+    let usual = Locations::new(None, parent).usual;
+    let place = if flags.system { usual.into_iter().next_back() } else { usual.into_iter().next() };
+    let said = flags.output.clone().or(place);
     let output = said.and_then(|path| std::path::absolute(path).ok()).filter(|path| path.file_name().is_some());
     output.ok_or_else(|| Error::new(Kind::Usage, "there is no file to write", "name one with --output"))
 }

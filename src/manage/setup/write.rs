@@ -2,9 +2,13 @@
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::linkat;
 use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
@@ -31,15 +35,32 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Resu
         let what = format!("{} can't be written: {}", path.display(), cause.kind());
         Error::new(Kind::Os, what, "check the folder's rights and room, or name another file with --output")
     };
+    if !force {
+        // Without a name until it is whole: killed half-way, nothing is left.
+        let folder = folder_of(path)?;
+        return match nameless(folder, content, mode, path) {
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Err(is_there(path)),
+            outcome => outcome.map_err(|cause| failed(&cause)),
+        };
+    }
     let mut file = Builder::new()
         .prefix(".vault-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder_of(path)?)
         .map_err(|cause| failed(&cause))?;
     file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(|cause| failed(&cause))?;
-    let placed = if force { file.persist(path) } else { file.persist_noclobber(path) };
-    placed.map(drop).map_err(|refused| match refused.error.kind() {
-        ErrorKind::AlreadyExists => is_there(path),
-        _ => failed(&refused.error),
-    })
+    file.persist(path).map(drop).map_err(|refused| failed(&refused.error))
+}
+
+/// Writes a file that has no name, and then gives it one that is free.
+fn nameless(folder: &Path, content: &[u8], mode: u32, path: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(content)?;
+    let mask = umask(Mode::empty());
+    umask(mask);
+    file.set_permissions(Permissions::from_mode(mode & !mask.bits()))?;
+    file.sync_all()?;
+    let named = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(AT_FDCWD, named.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
+    Ok(())
 }
