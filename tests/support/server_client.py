@@ -236,7 +236,23 @@ def interrupt(kernel="one", **_):
 def restart(kernel="one", **_):
     status, _ = rest("POST", f"kernels/{kernels[kernel]['id']}/restart", {})
     connect(kernel)
+    settle(kernel)
     return {"status": status}
+
+
+def settle(kernel):
+    """Asks what the kernel is until the answer comes on iopub too.
+
+    A gateway passes requests to a restarted kernel on before its own subscription has reached the kernel: what is
+    said on iopub until then is lost.
+    """
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        try:
+            return request(kernel, "kernel_info_request", {}, timeout=3)
+        except TimeoutError:
+            pass
+    return None
 
 
 def delete(kernel="one", **_):

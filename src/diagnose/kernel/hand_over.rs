@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::queue::{ENDING, LATE, Waiting};
+use super::queue::{ENDING, LARGEST_WAITING, LATE, Waiting};
 use super::{Ending, StandIn, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
@@ -128,9 +128,9 @@ impl StandIn<'_> {
     }
 
     /// Closes all connections but iopub's. What comes before that is answered; gives the requests that come
-    /// when it is too late.
+    /// when it is too late, up to [`LARGEST_WAITING`] bytes of them.
     async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
-        let mut late = Vec::new();
+        let (mut late, mut size) = (Vec::new(), 0);
         let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
         let closing = unconstrained(closing);
         futures_util::pin_mut!(closing);
@@ -150,7 +150,11 @@ impl StandIn<'_> {
                 Some(Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts })
                     if !self.socket(channel).is_open() =>
                 {
-                    if let Ok(request) = Request::parse(parts, self.session.signer()) {
+                    // A client that sends without a pause sends 100,000 requests until its side is closed.
+                    if let Ok(request) = Request::parse(parts, self.session.signer())
+                        && size + request.size <= LARGEST_WAITING
+                    {
+                        size += request.size;
                         late.push(Waiting { channel, from, request });
                     }
                 }

@@ -14,6 +14,9 @@ pub(super) const LATE: Duration = Duration::from_secs(2);
 /// The same when nothing that they send matters any more.
 pub(super) const ENDING: Duration = Duration::from_millis(500);
 
+/// The most bytes of requests that wait: behind a cell, and while connections close.
+pub(super) const LARGEST_WAITING: usize = 16 * 1024 * 1024;
+
 /// A request that waits for its turn.
 pub(super) struct Waiting {
     pub(super) channel: Channel,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::queue::{LATE, Running, Waiting};
+use super::queue::{LARGEST_WAITING, LATE, Running, Waiting};
 use super::{GIVE_BACK, StandIn, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
@@ -11,9 +11,8 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::{Refused, Request};
 use crate::kernel::socket::{Event, Origin};
 
-/// The most requests that wait behind a cell, and the most bytes of them.
+/// The most requests that wait behind a cell.
 const MOST_WAITING: usize = 4096;
-const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 /// From this size on, in bytes, a request leaves more memory behind than is kept.
 const LARGE: usize = 128 * 1024;
 
