@@ -375,7 +375,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     let said = outcome.stderr.clone();
     for word in [
         "broken/kernel.json is no valid kernelspec: line",
-        "open/kernel.json can be written by everybody",
+        "open/kernel.json can be written by every user",
         "KubernetesProcessProxy, which does not start it on this machine",
     ] {
         assert!(said.contains(word), "{word}: {said}");
@@ -557,6 +557,13 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     assert!(copy.join("notes").exists() && !copy.join("vault.toml").exists());
     // And where Jupyter looks nowhere earlier, that is said.
     let path = scratch.path("site/jupyter").display().to_string();
+    let home = user(&scratch);
+    std::fs::remove_dir_all(&copy).unwrap();
+    std::fs::set_permissions(&home, Permissions::from_mode(0o555)).unwrap();
+    let refused = run(&mut unprivileged(&scratch, &["wrap", "systems", "--user"]));
+    refused.is_error(71, &["can't be written: no kernelspec can be put there", "make it writable", "--sys-prefix"]);
+    assert!(!refused.stderr.contains("--user"), "advice that fails too: {}", refused.stderr);
+    std::fs::set_permissions(&home, Permissions::from_mode(0o755)).unwrap();
     let outcome = run(unprivileged(&scratch, &["wrap", "systems"]).env("JUPYTER_PATH", path));
     outcome.is_error(71, &["can't be written, and neither can any folder that Jupyter looks into before it"]);
     close(0o755);

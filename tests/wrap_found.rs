@@ -339,6 +339,97 @@ fn a_kernel_that_runs_elsewhere_is_wrapped_with_a_hint() {
     assert!(outcome.stderr.contains("runs elsewhere, by ssh"), "{}", outcome.stderr);
 }
 
+/// A Python environment's own kernelspec, its Python, and whether our package is installed there.
+fn environments_own(scratch: &Scratch, has_package: bool) -> (PathBuf, String) {
+    let prefix = scratch.path("venv");
+    std::fs::create_dir_all(prefix.join("bin")).unwrap();
+    let python = prefix.join("bin/python3");
+    std::os::unix::fs::symlink(python_of_the_tests(), &python).unwrap();
+    let package = prefix.join("lib/python3.11/site-packages/jupyter_vault");
+    if has_package {
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::write(package.join("__main__.py"), "").unwrap();
+    }
+    let folder = prefix.join("share/jupyter/kernels/own");
+    std::fs::create_dir_all(&folder).unwrap();
+    let python = python.display().to_string();
+    let text =
+        SPEC.replace("\"/bin/cat\", \"-u\"", &format!("\"{python}\", \"-m\", \"tool\", \"exec\", \"--\", \"kern\""));
+    std::fs::write(folder.join("kernel.json"), text).unwrap();
+    (folder, python)
+}
+
+fn python_of_the_tests() -> PathBuf {
+    support::python::python()
+}
+
+fn in_environment(scratch: &Scratch, arguments: &[&str]) -> Command {
+    let mut command = renamed(scratch, arguments);
+    command.env("JUPYTER_PATH", scratch.path("venv/share/jupyter"));
+    command
+}
+
+#[test]
+fn a_kernels_own_exec_and_dashes_are_not_taken_for_the_launchers() {
+    let scratch = Scratch::new();
+    let (folder, python) = environments_own(&scratch, true);
+    let before = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
+    assert_eq!(argv_of(&folder)[..4], [python.as_str(), "-m", "jupyter_vault", "exec"]);
+    // Restored by hand, and edited besides.
+    let restored = before.replace("\"K\"", "\"Mine\"");
+    std::fs::write(folder.join("kernel.json"), &restored).unwrap();
+    succeed(&mut in_environment(&scratch, &["unwrap", "own"]));
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), restored);
+    // Wrapped with other options, it comes back whole.
+    succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
+    let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    std::fs::write(folder.join("kernel.json"), text.replace("\"--config\"", "\"--timeout\", \"5\", \"--config\""))
+        .unwrap();
+    succeed(&mut in_environment(&scratch, &["unwrap", "own"]));
+    assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), restored);
+}
+
+#[test]
+fn wrap_and_doctor_say_when_an_editor_would_drop_the_launcher() {
+    for has_package in [false, true] {
+        let scratch = Scratch::new();
+        let (folder, python) = environments_own(&scratch, has_package);
+        let config = config_of(&scratch);
+        let wrapped = succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config]));
+        let doctor = run(&mut in_environment(&scratch, &["doctor", "--config", &config]));
+        let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        for text in [&wrapped.stderr, &doctor] {
+            assert_eq!(text.contains(&format!("own: VS Code runs {python}")), !has_package, "{text}");
+            assert_eq!(text.contains("-m pip install jupyter-vault"), !has_package, "{text}");
+        }
+        assert_eq!(argv_of(&folder)[0] == python, has_package);
+        // In the user's own folder, every front end keeps the words.
+        own_spec(
+            &scratch,
+            "mine",
+            &format!("{{\"argv\": [\"{python}\", \"-m\", \"k\"], \"display_name\": \"M\", \"language\": \"x\"}}\n"),
+        );
+        let wrapped = succeed(&mut in_environment(&scratch, &["wrap", "mine", "--config", &config]));
+        assert!(!wrapped.stderr.contains("VS Code"), "{}", wrapped.stderr);
+    }
+}
+
+#[test]
+fn doctor_says_what_starts_a_kernel_otherwise() {
+    let scratch = Scratch::new();
+    let own = ", \"metadata\": {\"kernel_provisioner\": {\"provisioner_name\": \"slurm\"}}}";
+    own_spec(&scratch, "batch", &SPEC.replace('}', own));
+    own_spec(&scratch, "far", &SPEC.replace("\"/bin/cat\", \"-u\"", "\"env\", \"A=1\", \"ssh\", \"host\""));
+    own_spec(&scratch, "plain", SPEC);
+    let doctor = run(&mut renamed(&scratch, &["doctor", "--config", &config_of(&scratch)]));
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    for word in ["batch names a provisioner of its own, slurm", "far runs elsewhere, by ssh"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!said.contains("plain names") && !said.contains("plain runs"), "{said}");
+}
+
 #[test]
 fn a_byte_order_mark_is_called_one() {
     let scratch = Scratch::new();

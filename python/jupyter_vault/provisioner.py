@@ -26,8 +26,11 @@ RECORD = "jupyter-vault.json"
 def _has_launcher(command, launcher, folder):
     """As `wrap` recognises it: by what it wrote down, by the program itself, by name, or in a shell's line."""
     written = _written(folder)
-    if written and any(command[at : at + 2] == written[:2] for at in range(len(command))):
-        return True
+    if "exec" in written:
+        # The words up to `exec` tell it from a command of the kernel's own.
+        call = written[: written.index("exec") + 1]
+        if any(command[at : at + len(call)] == call for at in range(len(command))):
+            return True
     words = [word for argument in command for word in _words(argument)]
     return any(
         words[at] == "exec"

@@ -1,17 +1,17 @@
 //! kernel.json, its text changed in one place: the words of its argv.
 //!
-//! The file is somebody's: its order, its indentation, its keys that we have never heard of. So it is not
-//! written anew from what was understood of it. The JSON library tells where the first word of argv
+//! The file belongs to a package or a user: its order, its indentation, its unknown keys. So it is not written
+//! anew from what was understood of it. The JSON library tells where the first word of argv
 //! stands in the text, and only that word is replaced, in the way the words beside it are set apart.
 
-use std::ffi::OsStr;
 use std::ops::Range;
-use std::path::Path;
 
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::words;
 
 /// What `wrap` must know of a kernel.json.
 #[derive(Debug)]
@@ -117,33 +117,19 @@ impl<'a> Spec<'a> {
     /// as this very program under another name.
     pub fn has_launcher(&self) -> bool {
         let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
-        launcher_in(&words).is_some()
+        words::launcher_in(&words).is_some()
     }
 
     /// The place of the first word of the kernel's own command, if a launcher stands before it. `written` is what
     /// `wrap` put there, as its record says: that decides, whatever the program is called.
     pub fn own_command(&self, written: &[String]) -> Option<usize> {
         let words: Vec<_> = self.words.iter().map(String::as_str).collect();
-        let whole = (!written.is_empty())
-            .then(|| words.windows(written.len()).position(|window| window == written))
-            .flatten()
-            .map(|at| at + written.len());
-        // Its options may have been edited since.
-        let program = written.first().and_then(|program| words.iter().position(|word| word == program));
-        let exec = program.and_then(|at| Some(at + words[at..].iter().position(|word| *word == "exec")?));
-        let end = |exec: usize| Some(exec + words[exec..].iter().position(|word| *word == "--")? + 1);
-        whole.or_else(|| end(exec.or_else(|| launcher_in(&words))?)).filter(|own| *own < words.len())
+        words::own_command(&words, written)
     }
 
     /// The program that its kernel runs on another host or in a container by, if argv shows one.
-    pub fn carrier(&self) -> Option<&str> {
-        const CARRIERS: [&str; 12] =
-            ["ssh", "sshpass", "mosh", "docker", "podman", "nerdctl", "kubectl", "oc", "srun", "qrsh", "qlogin", "wsl"];
-        let is_module = |word: &&String| word.split('.').next().is_some_and(|name| name == "remote_ikernel");
-        let is_carrier =
-            |word: &&String| named(word, |name| CARRIERS.contains(&name) || name.starts_with("remote_ikernel"));
-        let found = self.words.first().filter(|word| is_carrier(word)).or_else(|| self.words.iter().find(is_module));
-        found.map(String::as_str)
+    pub fn carrier(&self) -> Option<String> {
+        words::carrier(&self.words)
     }
 
     /// The text with `words` before the command, whose program becomes `program`.
@@ -161,30 +147,6 @@ impl<'a> Spec<'a> {
         let program = &before.text[before.spans[0].clone()];
         Some(format!("{}{program}{}", &self.text[..self.spans[0].start], &self.text[own.end..]))
     }
-}
-
-/// The place of a launcher's `exec` among `words`.
-fn launcher_in(words: &[&str]) -> Option<usize> {
-    let own = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok());
-    let is_own =
-        |word: &str| word.contains('/') && own.is_some() && Path::new(unquoted(word)).canonicalize().ok() == own;
-    (1..words.len()).find(|at| {
-        words[*at] == "exec"
-            && (named(words[at - 1], |name| name.starts_with("jupyter-vault"))
-                || is_own(words[at - 1])
-                || (*at >= 2 && words[at - 1] == "vault" && named(words[at - 2], |name| name == "jupyter"))
-                || (*at >= 2 && words[at - 1] == "jupyter_vault" && words[at - 2] == "-m"))
-    })
-}
-
-/// A word without a shell's quotes.
-fn unquoted(word: &str) -> &str {
-    word.trim_matches(['"', '\''])
-}
-
-/// Whether a word's last part, without a shell's quotes, is a name that counts.
-fn named(word: &str, counts: impl Fn(&str) -> bool) -> bool {
-    Path::new(unquoted(word)).file_name().and_then(OsStr::to_str).is_some_and(counts)
 }
 
 fn said(cause: &serde_json::Error) -> String {
@@ -255,47 +217,6 @@ mod tests {
             let spec = Spec::parse(&text).unwrap();
             assert_eq!((spec.sets_path, spec.starter), (false, None), "{none}");
         }
-    }
-
-    #[test]
-    fn a_launcher_is_seen_wherever_somebody_has_put_it() {
-        let has = |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().has_launcher();
-        for argv in [
-            r#""env", "A=1", "jupyter-vault", "exec", "--", "k""#,
-            r#""/opt/bin/jupyter", "vault", "exec", "--", "k""#,
-            r#""sh", "-c", "cd /srv; exec '/opt/bin/jupyter-vault' exec -- k -f {connection_file}""#,
-            r#""/opt/bin/python", "-m", "jupyter_vault", "exec", "--", "k""#,
-        ] {
-            assert!(has(argv), "{argv}");
-        }
-        for argv in [r#""k""#, r#""k", "PROJECT=/srv/jupyter-vault", "exe""#, r#""jupyter", "console""#] {
-            assert!(!has(argv), "{argv}");
-        }
-    }
-
-    #[test]
-    fn the_launcher_that_wrap_wrote_is_known_by_its_words_whatever_it_is_called() {
-        let written: Vec<_> = ["/opt/jv", "exec", "--config", "x", "--"].map(str::to_owned).into();
-        let own = |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().own_command(&written);
-        assert_eq!(own(r#""/opt/jv", "exec", "--config", "x", "--", "k""#), Some(5));
-        assert_eq!(own(r#""env", "/opt/jv", "exec", "--timeout", "5", "--", "k", "--", "x""#), Some(6), "edited since");
-        assert_eq!(own(r#""/opt/jupyter-vault", "exec", "--", "k""#), Some(3), "moved since");
-        assert_eq!(own(r#""/opt/other", "exec", "--", "k""#), None);
-        assert_eq!(own(r#""k", "exec", "--""#), None);
-    }
-
-    #[test]
-    fn a_kernel_that_runs_elsewhere_is_known_by_what_carries_it() {
-        let carrier =
-            |argv: &str| Spec::parse(&format!("{{\"argv\": [{argv}]}}")).unwrap().carrier().map(str::to_owned);
-        for (argv, word) in [
-            (r#""ssh", "host", "python""#, "ssh"),
-            (r#""/usr/bin/docker", "run", "image""#, "/usr/bin/docker"),
-            (r#""python", "-m", "remote_ikernel", "--interface", "ssh""#, "remote_ikernel"),
-        ] {
-            assert_eq!(carrier(argv).as_deref(), Some(word));
-        }
-        assert_eq!(carrier(r#""python", "-m", "ipykernel_launcher", "ssh""#), None);
     }
 
     #[test]

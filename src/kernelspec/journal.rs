@@ -207,7 +207,7 @@ impl WrapRecord {
         let Some(kept) = keep(&path)? else { return Ok(None) };
         if kept.mode & 0o002 != 0 {
             let advice = "check that it is what wrap wrote, then take that right away: chmod o-w";
-            return Err(Error::new(Kind::Config, format!("{} can be written by everyone", path.display()), advice));
+            return Err(Error::new(Kind::Config, format!("{} can be written by every user", path.display()), advice));
         }
         serde_json::from_str(&kept.text).map(Some).map_err(|_| {
             let advice = "restore that file, or restore kernel.json by hand and remove it";

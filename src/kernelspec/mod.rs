@@ -1,27 +1,34 @@
 //! Kernelspecs: found where Jupyter finds them, changed so that the launcher stands first, and changed back.
 //!
-//! A kernelspec belongs to somebody: a package that upgrades it, an administrator, a user who edits it,
-//! other programs that read it. So no more of it is changed than the words of its `argv`, what was there
-//! before is kept beside it until it is wanted back, and each change is one rename: a program that reads
-//! the folder at any moment, or after a crash at any moment, finds the old kernelspec or the new one.
+//! A kernelspec has other owners: a package that upgrades it, an administrator, a user who edits it, programs
+//! that read it. So only the words of its `argv` change, the earlier text is kept beside it for `unwrap`, and each
+//! change is one rename: a program that reads the folder at any moment, or after a crash, finds the old kernelspec
+//! or the new one.
 //!
 //! - [`python`]: which Python runs Jupyter, and what it says of itself
 //! - [`find`]: the folders in Jupyter's order, and the kernelspecs in them
 //! - [`edit`]: kernel.json, its text changed in one place
+//! - `words`: where a launcher stands in an argv
+//! - `origin`: kernel.json as it would be without us
+//! - `starter`: whether the kernel's command runs on this machine
 //! - [`settings`]: the vault.toml beside it
 //! - [`journal`]: what was there before, and writing that survives a crash
 //! - [`place`]: in place, or a copy that Jupyter finds first
 //! - [`wrap`] and [`unwrap`]: the two subcommands
 
 mod copy;
+mod diff;
 pub mod edit;
 pub mod find;
 pub mod journal;
+mod origin;
 pub mod place;
 pub mod python;
 pub mod settings;
+pub mod starter;
 pub mod unwrap;
 mod which;
+mod words;
 pub mod wrap;
 
 pub use self::which::{Place, Which};

@@ -1,7 +1,7 @@
 //! In place, or a copy that Jupyter finds first.
 //!
-//! Whoever may write a kernelspec's folder wants it changed for all who use it; whoever may not can still
-//! have a kernelspec of the same name in a folder that Jupyter looks into earlier: the user's own, mostly.
+//! A user who may write a kernelspec's folder wants it changed for all its users. A user who may not can still have a
+//! kernelspec of the same name in a folder that Jupyter looks into earlier: mostly the user's own.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -32,13 +32,9 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
         Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Destination::InPlace),
         Some(root) if !may_create(root) => {
             let what = format!("{} can't be written: no kernelspec can be put there", root.display());
-            Err(Error::new(
-                Kind::Os,
-                what,
-                "make it writable, or name another place: --user, --sys-prefix, --prefix DIR",
-            ))
+            Err(Error::new(Kind::Os, what, format!("make it writable, or name another place: {}", others(place))))
         }
-        Some(root) => vacant(root, found),
+        Some(root) => vacant(root, found, place),
         None if found.native.is_none() && may_write(&found.folder) => Ok(Destination::InPlace),
         None => {
             let before = search.folders.iter().take_while(|root| found.folder.parent() != Some(root));
@@ -51,8 +47,18 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
                 );
                 Error::new(Kind::Os, what, "ask its owner to wrap it, or set JUPYTER_DATA_DIR to a folder of your own")
             })?;
-            vacant(root, found)
+            vacant(root, found, place)
         }
+    }
+}
+
+/// The options that name another place than `place`.
+const fn others(place: &Place) -> &'static str {
+    match place {
+        Place::AsFound => "--user, --sys-prefix, --prefix DIR",
+        Place::User => "--sys-prefix, --prefix DIR",
+        Place::SysPrefix => "--user, --prefix DIR",
+        Place::Prefix(_) => "--user, another --prefix DIR",
     }
 }
 
@@ -69,26 +75,23 @@ fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
     })
 }
 
-fn vacant(root: &Path, found: &Kernelspec) -> Result<Destination> {
+fn vacant(root: &Path, found: &Kernelspec, place: &Place) -> Result<Destination> {
     let folder = root.join(&found.name);
     if folder.join(KERNEL_JSON).exists() {
         let what = format!("another kernelspec is at {} already", folder.display());
-        return Err(Error::new(
-            Kind::Config,
-            what,
-            "remove that one, or write elsewhere: --user, --sys-prefix, --prefix DIR",
-        ));
+        let advice = format!("remove that one, or write elsewhere: {}", others(place));
+        return Err(Error::new(Kind::Config, what, advice));
     }
     Ok(Destination::Copy(folder))
 }
 
-/// Whoever may write the kernelspec chooses what runs with the secrets.
+/// A user who may write the kernelspec chooses what runs with the secrets.
 fn trusted(folder: &Path) -> Result<()> {
     for path in [folder.to_owned(), folder.join(KERNEL_JSON)] {
         let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o002 != 0 {
-            let what = format!("{} can be written by everybody", path.display());
-            return Err(Error::new(Kind::Config, what, "whoever writes it gets the secrets: chmod o-w, then wrap"));
+            let what = format!("{} can be written by every user", path.display());
+            return Err(Error::new(Kind::Config, what, "a user who writes it gets the secrets: chmod o-w, then wrap"));
         }
     }
     Ok(())

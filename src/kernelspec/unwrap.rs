@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::diff;
 use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
-use super::wrap::{diff, is_as_made, last, lost, original, parse, say};
+use super::origin::{is_as_made, lost, original, parse};
+use super::wrap::{last, say};
 use super::{KERNEL_JSON, Which, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
@@ -74,7 +76,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     let path = folder.join(KERNEL_JSON);
     let Some(now) = keep(&path)? else {
         let Some(locked) = locked else {
-            let _ = write!(out, "{}", diff(&path, &path, None, Some(&record.kernel_json.text)));
+            let _ = write!(out, "{}", diff::unified(&path, &path, None, Some(&record.kernel_json.text)));
             return Ok(true);
         };
         return restore(name, folder, &locked, &record, out).map(|()| true);
@@ -88,7 +90,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     let edited = settings.as_ref().is_some_and(|there| !record.is_unchanged(there));
     if let Some(source) = record.copy_of.as_ref().filter(|_| !edited && is_as_made(folder, &before, &record)) {
         if locked.is_none() {
-            let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), None));
+            let _ = write!(out, "{}", diff::unified(&path, &path, Some(&now.text), None));
         } else {
             copy::remove(folder)?;
             say(out, &format!("{name}: the copy {} is removed; {} counts again", folder.display(), source.display()));
@@ -100,8 +102,8 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         let path_of_settings = folder.join(FILE_NAME);
         let text = |kept: Option<&Kept>| kept.map(|kept| kept.text.clone());
         let (from, to) = (text(settings.as_ref()), text(after));
-        let _ = write!(out, "{}", diff(&path, &path, Some(&now.text), Some(&before.text)));
-        let _ = write!(out, "{}", diff(&path_of_settings, &path_of_settings, from.as_deref(), to.as_deref()));
+        let _ = write!(out, "{}", diff::unified(&path, &path, Some(&now.text), Some(&before.text)));
+        let _ = write!(out, "{}", diff::unified(&path_of_settings, &path_of_settings, from.as_deref(), to.as_deref()));
         return Ok(true);
     };
     if now != before {

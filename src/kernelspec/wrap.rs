@@ -4,12 +4,14 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::edit::{Spec, Starter};
+use super::edit::Spec;
 use super::find::{Kernelspec, Search};
 use super::journal::{Kept, Locked, RECORD, WrapRecord, busy, keep};
+use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
-use super::{KERNEL_JSON, Which, copy};
+use super::starter::{self, Form};
+use super::{KERNEL_JSON, Which, copy, diff};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::FILE_NAME;
@@ -20,10 +22,6 @@ use crate::sys::hardening::Hardening;
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
 /// How often a kernelspec is worked out that others change meanwhile.
 const ATTEMPTS: u32 = 10;
-/// The provisioners that start the kernel's command on this machine; others are looked up in Jupyter's Python.
-const LOCAL_PROVISIONERS: [&str; 2] = ["local-provisioner", "vault-provisioner"];
-/// The process proxies that start the kernel's command where it is.
-const LOCAL_PROXIES: [&str; 2] = ["LocalProcessProxy", "DistributedProcessProxy"];
 
 /// Wraps the kernels that `which` names; what was done goes to `out`, what was passed over to `report`.
 pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
@@ -178,18 +176,20 @@ impl Wrapper<'_> {
             return Ok(true);
         }
         if let Some(starter) = &spec.starter {
-            self.check_starter(&found.name, starter)?;
+            starter::check(&found.name, starter, self.search, self.environment)?;
         }
         if let Some(carrier) = spec.carrier() {
-            let what = format!("{} runs elsewhere, by {carrier}: the environment may not travel there", found.name);
-            let advice = "if its variables do not arrive, put the launcher on the other side, before the kernel itself";
-            (self.report)(&Error::new(Kind::Config, what, advice));
+            (self.report)(&starter::elsewhere(&found.name, &carrier));
         }
         let target = target(found, self.search, &self.which.place)?;
         let before = match shared {
             Some(shared) => shared,
             None => original(&now, &spec, record.as_ref()).ok_or_else(|| lost(&found.folder))?,
         };
+        let program = self.program(&parse(&before.text, &path)?);
+        if let (Destination::InPlace, Form::NoPackage(python)) = (&target, starter::form(&program, &found.folder)) {
+            (self.report)(&starter::dropped_word(&found.name, python));
+        }
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
         }
@@ -206,35 +206,6 @@ impl Wrapper<'_> {
                 self.copy(found, &wrapped, &to, vec![wrapped.vault_toml.text.clone()]).map(|()| true)
             }
         }
-    }
-
-    /// Refuses a kernel that something else than Jupyter itself starts, unless that runs argv on this machine.
-    fn check_starter(&self, kernel: &str, starter: &Starter) -> Result<()> {
-        let (what, advice) = match starter {
-            Starter::ProcessProxy(class) if LOCAL_PROXIES.iter().any(|local| class.ends_with(local)) => return Ok(()),
-            Starter::ProcessProxy(class) => (
-                format!("{kernel} is started by {class}, which does not start it on this machine"),
-                "put the launcher into its image or script instead",
-            ),
-            Starter::Provisioner(name) if LOCAL_PROVISIONERS.contains(&name.as_str()) => return Ok(()),
-            Starter::Provisioner(name) => {
-                let python = self.search.python.as_ref();
-                match python.and_then(|python| python.starter(name, self.environment)).as_deref() {
-                    Some("local") => return Ok(()),
-                    Some("other") => (
-                        format!("{kernel} is started by its own provisioner {name}, which runs no local command"),
-                        "put the launcher where that provisioner starts the kernel: its image or script",
-                    ),
-                    _ => (
-                        format!(
-                            "{kernel} is started by its own provisioner {name}, which Jupyter's Python does not have"
-                        ),
-                        "install it, then wrap: only it tells whether the kernel runs on this machine",
-                    ),
-                }
-            }
-        };
-        Err(Error::new(Kind::Config, what, advice))
     }
 
     /// A copy made anew, of a kernelspec that has changed since; its vault.toml stays.
@@ -259,10 +230,13 @@ impl Wrapper<'_> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
-        let words = match module_python(&program, &found.folder) {
-            // A front end may start its own Python with the words after the first (VS Code does).
-            Some(python) => vec![python, "-m", "jupyter_vault", "exec", "--config", "{resource_dir}/vault.toml", "--"],
-            None => vec![self.launcher.as_str(), "exec", "--config", "{resource_dir}/vault.toml", "--"],
+        let words = match starter::form(&program, &found.folder) {
+            Form::Module(python) => {
+                vec![python, "-m", "jupyter_vault", "exec", "--config", "{resource_dir}/vault.toml", "--"]
+            }
+            Form::Plain | Form::NoPackage(_) => {
+                vec![self.launcher.as_str(), "exec", "--config", "{resource_dir}/vault.toml", "--"]
+            }
         };
         let text = spec.wrapped(&words, &program);
         let edited = match (&seen.record, &seen.vault_toml) {
@@ -363,104 +337,9 @@ impl Wrapper<'_> {
             (FILE_NAME, settings.as_deref(), &wrapped.vault_toml.text),
         ];
         for (name, before, after) in files {
-            let _ = write!(self.out, "{}", diff(&old.join(name), &new.join(name), before, Some(after)));
+            let _ = write!(self.out, "{}", diff::unified(&old.join(name), &new.join(name), before, Some(after)));
         }
     }
-}
-
-/// The Python `program` of a kernelspec in its own environment's folder, if our package is installed there.
-fn module_python<'p>(program: &'p str, folder: &Path) -> Option<&'p str> {
-    let prefix = Path::new(program).parent()?.parent().filter(|_| program.starts_with('/'))?;
-    let name = Path::new(program).file_name()?.to_str()?;
-    if !name.starts_with("python") || !folder.starts_with(prefix.join("share/jupyter/kernels")) {
-        return None;
-    }
-    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
-    let mut packages = libraries.map(|library| library.path().join("site-packages/jupyter_vault/__main__.py"));
-    packages.any(|module| module.is_file()).then_some(program)
-}
-
-pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
-    Spec::parse(text).map_err(|why| {
-        let what = format!("{} is no valid kernelspec: {why}", path.display());
-        Error::new(Kind::Config, what, "correct it; Jupyter can't start it as it is")
-    })
-}
-
-/// kernel.json as it would be without us: what is there, less the launcher. `None` when there is a record, and the
-/// launcher that it tells of is not in argv: then only a person knows what was edited.
-pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>) -> Option<Kept> {
-    let Some(record) = record else { return Some(now.clone()) };
-    if now.text == record.kernel_json.text {
-        return Some(record.kernel_json.clone());
-    }
-    let before = Spec::parse(&record.kernel_json.text).ok()?;
-    let text = match spec.unwrapped(&before, &record.launcher) {
-        Some(text) => text,
-        // A package has put its own kernel.json in the place of ours.
-        None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
-        None => return None,
-    };
-    if text == record.kernel_json.text {
-        Some(record.kernel_json.clone())
-    } else {
-        Some(Kept { text, mode: now.mode, link: None })
-    }
-}
-
-/// kernel.json as it was, where it is a link to another kernel's that is wrapped already: this one gets its own.
-fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
-    if now.link.is_none() {
-        return Ok(None);
-    }
-    let behind = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
-    let Some(record) = behind.map(|folder| WrapRecord::read(&folder)).transpose()?.flatten() else { return Ok(None) };
-    let is_its = spec.own_command(&record.launcher).is_some();
-    Ok(is_its.then(|| Kept { text: record.kernel_json.text, mode: now.mode, link: now.link.clone() }))
-}
-
-/// The error for a record whose launcher is not in argv any more.
-pub(super) fn lost(folder: &Path) -> Error {
-    let what = format!(
-        "the launcher that wrap put into {} is not in its argv any more; nothing was changed",
-        folder.join(KERNEL_JSON).display()
-    );
-    let advice =
-        format!("what was there before stands in {} (kernel_json): restore it by hand", folder.join(RECORD).display());
-    Error::new(Kind::Config, what, advice)
-}
-
-/// Where a copy is from, if that has changed since and the copy has not.
-fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Option<PathBuf> {
-    let source = record.copy_of.as_ref()?;
-    let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
-    let bare = Spec::parse(&text).is_ok_and(|spec| !spec.has_launcher());
-    (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
-}
-
-/// Whether a copy holds what we put into it, and nothing else.
-pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
-    let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
-    let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
-    before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
-}
-
-/// The difference as `diff -u` shows it; nothing when there is none.
-pub(super) fn diff(old: &Path, new: &Path, before: Option<&str>, after: Option<&str>) -> String {
-    let (from, to) = (before.unwrap_or_default(), after.unwrap_or_default());
-    // `patch` takes a name with spaces up to the tab.
-    let name = |path: &Path, text: Option<&str>| match text {
-        Some(_) if path.to_string_lossy().contains(' ') => format!("{}\t", path.display()),
-        Some(_) => path.display().to_string(),
-        None => "/dev/null".to_owned(),
-    };
-    if from == to {
-        return String::new();
-    }
-    // A carriage return ends no line, for `patch`.
-    let (from, to): (Vec<_>, Vec<_>) = (from.split_inclusive('\n').collect(), to.split_inclusive('\n').collect());
-    let difference = similar::TextDiff::configure().newline_terminated(true).diff_slices(&from, &to);
-    difference.unified_diff().header(&name(old, before), &name(new, after)).to_string()
 }
 
 fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> Result<bool> {

@@ -30,7 +30,8 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
     use crate::kernelspec::Place;
     use crate::kernelspec::edit::Spec;
     use crate::kernelspec::find::Search;
-    use crate::kernelspec::journal::keep;
+    use crate::kernelspec::journal::{WrapRecord, keep};
+    use crate::kernelspec::starter;
 
     report.section("kernelspecs");
     let search = Search::new(&Place::AsFound, parent);
@@ -39,11 +40,19 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
         let text = keep(&file).ok().flatten().map(|kept| kept.text).unwrap_or_default();
         let shown = file.display();
         let name = &found.name;
-        let finding = match (Spec::parse(&text), &found.native) {
+        let spec = Spec::parse(&text);
+        let record = WrapRecord::read(&found.folder).ok().flatten();
+        let remarks = spec
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |spec| starter::remarks(name, spec, &found.folder, record.as_ref()));
+        let is_wrapped = |spec: &Spec<'_>| {
+            spec.has_launcher() || record.as_ref().is_some_and(|record| spec.own_command(&record.launcher).is_some())
+        };
+        let finding = match (spec, &found.native) {
             (_, Some(_)) => {
                 report.add(Status::Note, format!("{name} is not wrapped (it has no file yet)")).fact("wrapped", false)
             }
-            (Ok(spec), None) if spec.has_launcher() || is_wrapped(&found.folder, &spec) => {
+            (Ok(spec), None) if is_wrapped(&spec) => {
                 report.add(Status::Ok, format!("{name} is wrapped ({shown})")).fact("wrapped", true)
             }
             (Ok(_), None) => {
@@ -52,6 +61,9 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
             (Err(why), None) => report.add(Status::Warning, format!("{name} can't be started: {why} ({shown})")),
         };
         finding.fact("kernelspec", name.clone()).fact("file", file.display().to_string());
+        for remark in remarks {
+            report.add(Status::Note, remark.what()).advise(remark.advice());
+        }
     }
     if parent.bytes("JUPYTER_DEFAULT_PROVISIONER_NAME").is_some() {
         report.add(
@@ -59,11 +71,4 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
             "JUPYTER_DEFAULT_PROVISIONER_NAME is set: kernels that name no provisioner are started by it",
         );
     }
-}
-
-/// Whether the launcher of the record beside a kernelspec stands in it, whatever it is called.
-#[cfg(feature = "wrap")]
-fn is_wrapped(folder: &std::path::Path, spec: &crate::kernelspec::edit::Spec<'_>) -> bool {
-    let record = crate::kernelspec::journal::WrapRecord::read(folder).ok().flatten();
-    record.is_some_and(|record| spec.own_command(&record.launcher).is_some())
 }

@@ -1,0 +1,77 @@
+//! kernel.json as it would be without us, worked out of what is there and what `wrap` wrote down.
+//!
+//! A package upgrades its kernelspec, a user edits a wrapped one, one kernel.json is linked to from two folders. Where
+//! the record and the file contradict each other, nothing is changed: a person decides.
+
+use std::path::{Path, PathBuf};
+
+use super::edit::Spec;
+use super::journal::{Kept, RECORD, WrapRecord, keep};
+use super::{KERNEL_JSON, copy};
+use crate::config::locations::FILE_NAME;
+use crate::error::{Error, Kind, Result};
+
+pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
+    Spec::parse(text).map_err(|why| {
+        let what = format!("{} is no valid kernelspec: {why}", path.display());
+        Error::new(Kind::Config, what, "correct it; Jupyter can't start it as it is")
+    })
+}
+
+/// kernel.json as it would be without us: what is there, less the launcher. `None` when there is a record, and the
+/// launcher that it tells of is not in argv: then only a person knows what was edited.
+pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>) -> Option<Kept> {
+    let Some(record) = record else { return Some(now.clone()) };
+    if now.text == record.kernel_json.text {
+        return Some(record.kernel_json.clone());
+    }
+    let before = Spec::parse(&record.kernel_json.text).ok()?;
+    let text = match spec.unwrapped(&before, &record.launcher) {
+        Some(text) => text,
+        // A package has put its own kernel.json in the place of ours.
+        None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
+        None => return None,
+    };
+    if text == record.kernel_json.text {
+        Some(record.kernel_json.clone())
+    } else {
+        Some(Kept { text, mode: now.mode, link: None })
+    }
+}
+
+/// kernel.json as it was, where it is a link to another kernel's that is wrapped already: this one gets its own.
+pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
+    if now.link.is_none() {
+        return Ok(None);
+    }
+    let behind = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let Some(record) = behind.map(|folder| WrapRecord::read(&folder)).transpose()?.flatten() else { return Ok(None) };
+    let is_its = spec.own_command(&record.launcher).is_some();
+    Ok(is_its.then(|| Kept { text: record.kernel_json.text, mode: now.mode, link: now.link.clone() }))
+}
+
+/// The error for a record whose launcher is not in argv any more.
+pub(super) fn lost(folder: &Path) -> Error {
+    let what = format!(
+        "the launcher that wrap put into {} is not in its argv any more; nothing was changed",
+        folder.join(KERNEL_JSON).display()
+    );
+    let advice =
+        format!("what was there before stands in {} (kernel_json): restore it by hand", folder.join(RECORD).display());
+    Error::new(Kind::Config, what, advice)
+}
+
+/// Where a copy is from, if that has changed since and the copy has not.
+pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Option<PathBuf> {
+    let source = record.copy_of.as_ref()?;
+    let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
+    let bare = Spec::parse(&text).is_ok_and(|spec| !spec.has_launcher());
+    (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
+}
+
+/// Whether a copy holds what we put into it, and nothing else.
+pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
+    let ours = [KERNEL_JSON, FILE_NAME, RECORD].map(Path::new);
+    let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
+    before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
+}

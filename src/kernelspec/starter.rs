@@ -1,0 +1,98 @@
+//! What starts a kernel: whether its command runs on this machine, and whether each front end keeps its words.
+
+use std::path::Path;
+
+use super::edit::{Spec, Starter};
+use super::find::Search;
+use super::journal::WrapRecord;
+use crate::config::env::Environment;
+use crate::error::{Error, Kind, Result};
+
+/// The provisioners that start the kernel's command on this machine; others are looked up in Jupyter's Python.
+const LOCAL_PROVISIONERS: [&str; 2] = ["local-provisioner", "vault-provisioner"];
+/// The process proxies that start the kernel's command where it is.
+const LOCAL_PROXIES: [&str; 2] = ["LocalProcessProxy", "DistributedProcessProxy"];
+
+/// Refuses a kernel that something else than Jupyter itself starts, unless that runs argv on this machine.
+pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environment: &Environment) -> Result<()> {
+    let (what, advice) = match starter {
+        Starter::ProcessProxy(class) if LOCAL_PROXIES.iter().any(|local| class.ends_with(local)) => return Ok(()),
+        Starter::ProcessProxy(class) => (
+            format!("{kernel} is started by {class}, which does not start it on this machine"),
+            "put the launcher into its image or script instead",
+        ),
+        Starter::Provisioner(name) if LOCAL_PROVISIONERS.contains(&name.as_str()) => return Ok(()),
+        Starter::Provisioner(name) => {
+            let python = search.python.as_ref();
+            match python.and_then(|python| python.starter(name, environment)).as_deref() {
+                Some("local") => return Ok(()),
+                Some("other") => (
+                    format!("{kernel} is started by its own provisioner {name}, which runs no local command"),
+                    "put the launcher where that provisioner starts the kernel: its image or script",
+                ),
+                _ => (
+                    format!("{kernel} is started by its own provisioner {name}, which Jupyter's Python does not have"),
+                    "install it, then wrap: only it tells whether the kernel runs on this machine",
+                ),
+            }
+        }
+    };
+    Err(Error::new(Kind::Config, what, advice))
+}
+
+/// How an editor that starts its own Python treats a kernelspec.
+pub(super) enum Form<'p> {
+    /// Its words as they are.
+    Plain,
+    /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
+    /// a Python environment's own folder): this Python runs the launcher as a module.
+    Module(&'p str),
+    /// The same, and this Python does not have our package.
+    NoPackage(&'p str),
+}
+
+/// The form that the kernelspec in `folder` needs, whose kernel's program is `program`.
+pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
+    let prefix = Path::new(program).parent().and_then(Path::parent).filter(|_| program.starts_with('/'));
+    let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(prefix) = prefix.filter(|_| name.starts_with("python")) else { return Form::Plain };
+    if !folder.starts_with(prefix.join("share/jupyter/kernels")) {
+        return Form::Plain;
+    }
+    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
+    let mut packages = libraries.map(|library| library.path().join("site-packages/jupyter_vault/__main__.py"));
+    if packages.any(|module| module.is_file()) { Form::Module(program) } else { Form::NoPackage(program) }
+}
+
+/// What `wrap` and `doctor` say of the last form.
+pub(super) fn dropped_word(kernel: &str, python: &str) -> Error {
+    let what = format!("{kernel}: VS Code runs {python} with the words after the launcher, and the kernel can't start");
+    let advice = format!("install the package there (`{python} -m pip install jupyter-vault`) and wrap again");
+    Error::new(Kind::Config, what, advice)
+}
+
+/// What `wrap` and `doctor` say of a kernel that `carrier` runs on another host.
+pub(super) fn elsewhere(kernel: &str, carrier: &str) -> Error {
+    let what = format!("{kernel} runs elsewhere, by {carrier}: the environment may not travel there");
+    let advice = "if its variables do not arrive, put the launcher on the other side, before the kernel itself";
+    Error::new(Kind::Config, what, advice)
+}
+
+/// What a user should know of how a kernelspec's kernel is started, for `doctor`.
+pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&WrapRecord>) -> Vec<Error> {
+    let mut remarks = Vec::new();
+    if let (Some(Starter::Provisioner(name)), None) = (&spec.starter, record)
+        && !LOCAL_PROVISIONERS.contains(&name.as_str())
+    {
+        let what = format!("{kernel} names a provisioner of its own, {name}: the default one does not start it");
+        let advice = "`jupyter-vault wrap` says whether its command runs on this machine; docs/kernelspecs.md has the \
+                      form that delegates to it";
+        remarks.push(Error::new(Kind::Config, what, advice));
+    }
+    remarks.extend(spec.carrier().map(|carrier| elsewhere(kernel, &carrier)));
+    let before = record.and_then(|record| Spec::parse(&record.kernel_json.text).ok());
+    if let Some(Form::NoPackage(python)) = before.as_ref().map(|before| form(&before.words[0], folder)) {
+        remarks.push(dropped_word(kernel, python));
+    }
+    remarks
+}
