@@ -89,6 +89,35 @@ fn a_login_of_a_file_is_not_sent_to_an_address_that_a_variable_names() {
 }
 
 #[test]
+fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_it() {
+    let (thief, scratch) = (thief(), Scratch::new());
+    let proxy = thief.address();
+    scratch.file("token", "root");
+    let config = |address: &str, more: &str| {
+        let text = format!(
+            "[vault]\naddress = \"{address}\"\n{more}[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/x\"\n"
+        );
+        scratch.file("v.toml", text)
+    };
+    let plain = config("http://vault.example.org:8200", "");
+    for name in ["http_proxy", "HTTP_PROXY", "JUPYTER_VAULT_PROXY", "VAULT_PROXY_ADDR"] {
+        let refused = launch(&scratch, &plain, &[(name, &proxy)]);
+        refused.is_error(78, &["would go through the proxy that", "in plain HTTP; nothing was sent", "write `proxy`"]);
+    }
+    let encrypted = config("https://vault.example.org:8200", "");
+    for (name, value) in [("VAULT_SKIP_VERIFY", "1"), ("VAULT_CACERT", "/dev/null"), ("VAULT_TLS_SERVER_NAME", "x")] {
+        let refused = launch(&scratch, &encrypted, &[("https_proxy", &proxy), (name, value)]);
+        refused.is_error(78, &[&format!("({name}) decides whom to trust; nothing was sent")]);
+    }
+    assert_eq!(thief.connections(), 0, "nothing reached the proxy");
+    // What nobody can read may pass, and what the file itself says.
+    launch(&scratch, &encrypted, &[("https_proxy", &proxy)]).is_error(69, &["proxy"]);
+    let own = config("http://vault.example.org:8200", &format!("proxy = \"{proxy}\"\n"));
+    assert_ne!(launch(&scratch, &own, &[("http_proxy", "http://127.0.0.1:1")]).code(), Some(78));
+    assert!(thief.connections() >= 2);
+}
+
+#[test]
 fn a_flag_that_a_locked_vault_toml_makes_void_is_refused() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = service(&scratch, server, "locked = true\n");

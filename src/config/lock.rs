@@ -67,6 +67,11 @@ fn check_address(layers: &[Layer]) -> Result<()> {
 
 /// Whether `layer` says what to log in with.
 fn has_credential(layer: &Layer) -> bool {
+    credentials(layer).next().is_some()
+}
+
+/// The keys by which `layer` says what to log in with.
+pub(super) fn credentials(layer: &Layer) -> impl Iterator<Item = &'static str> {
     const CREDENTIALS: [&str; 7] = [
         "auth.token_file",
         "auth.wrapped_token_file",
@@ -78,7 +83,8 @@ fn has_credential(layer: &Layer) -> bool {
     ];
     // These two find theirs by themselves.
     let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert"));
-    finds_its_own || CREDENTIALS.iter().any(|key| layer.get(key).is_some())
+    let own = finds_its_own.then_some("auth.method");
+    own.into_iter().chain(CREDENTIALS.into_iter().filter(|key| layer.get(key).is_some()))
 }
 
 /// The address of Vault or an agent that `layer` says, and where.

@@ -1,11 +1,15 @@
 //! How to reach Vault, as a plan says it.
 
+use std::path::Path;
+
 use super::credential::path_setting;
 use super::env::Environment;
 use super::layer::Layer;
+use super::lock;
 use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
 use crate::net::options::{Proxy, Tls};
+use crate::net::proxy;
 
 /// How to reach Vault.
 #[derive(Debug, Clone)]
@@ -34,7 +38,7 @@ impl Server {
         // A proxy sees what goes through it: a locked file names its own.
         let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
         let owned = |key| layer.text(key).map(str::to_owned);
-        Ok(Self {
+        let server = Self {
             address: Address::parse(text, &layer.origin(key))?,
             namespace: owned("vault.namespace")
                 .map(|name| name.trim().trim_matches('/').to_owned())
@@ -50,15 +54,44 @@ impl Server {
             },
             proxy: Proxy {
                 for_vault: owned("vault.proxy"),
-                ..if takes_proxies { proxy(environment)? } else { Proxy::default() }
+                ..if takes_proxies { proxies(environment)? } else { Proxy::default() }
             },
             max_retries: layer.count("vault.max_retries"),
-        })
+        };
+        server.check_proxy(layer, key).map(|()| server)
+    }
+
+    /// Refuses a proxy that a variable names where it could read the login of a file: in plain HTTP, or by a
+    /// certificate that a variable makes trusted.
+    fn check_proxy(&self, layer: &Layer, address: &str) -> Result<()> {
+        const TRUST: [&str; 5] =
+            ["vault.ca_cert", "vault.ca_cert_bytes", "vault.ca_path", "vault.tls_server_name", "vault.skip_verify"];
+        let is_of_file = |key: &str| layer.get(key).is_some_and(|set| set.origin.file().is_some());
+        let is_of_variable = |key: &&&str| layer.get(key).is_some_and(|set| set.origin.is_variable());
+        if !is_of_file(address) || is_of_file("vault.proxy") || !lock::credentials(layer).any(is_of_file) {
+            return Ok(());
+        }
+        if layer.is_locked() || !proxy::is_used(&self.address, &self.proxy) {
+            return Ok(());
+        }
+        let why = match (&self.address, TRUST.iter().find(is_of_variable)) {
+            (Address::Tcp(tcp), _) if !tcp.https => "in plain HTTP".to_owned(),
+            (_, Some(trust)) => format!("and {} decides whom to trust", layer.origin(trust)),
+            _ => return Ok(()),
+        };
+        let file = layer.get(address).and_then(|set| set.origin.file()).unwrap_or_else(|| Path::new("vault.toml"));
+        let proxy =
+            if layer.get("vault.proxy").is_some() { layer.origin("vault.proxy") } else { "a variable".to_owned() };
+        let what = format!(
+            "the login of {} would go through the proxy that {proxy} names, {why}; nothing was sent",
+            file.display()
+        );
+        Err(Error::new(Kind::Config, what, "write `proxy` (and `ca_cert`) into that file, or unset the variables"))
     }
 }
 
 /// The proxies that the usual variables name; a variable in lower case counts before the one in upper case.
-pub fn proxy(environment: &Environment) -> Result<Proxy> {
+pub fn proxies(environment: &Environment) -> Result<Proxy> {
     let first = |names: [&str; 2]| -> Result<Option<String>> {
         for name in names {
             if let Some(text) = environment.text(name)? {

@@ -14,7 +14,7 @@ use super::target::{Target, Way, add, is_whole_id, matching};
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::folders::jupyter_runtime_dir;
-use crate::config::server::proxy;
+use crate::config::server::proxies;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
 use crate::net::options::Tls;
@@ -253,7 +253,7 @@ impl<'a> Places<'a> {
     fn server(&self, base: Base, own: Option<Credential>) -> Result<JupyterServer> {
         let token = self.token(own)?;
         let tls = Tls { ca_cert: self.selection.ca_cert.clone(), ..Tls::default() };
-        JupyterServer::new(base, token.as_ref(), &tls, &proxy(self.environment)?)
+        JupyterServer::new(base, token.as_ref(), &tls, &proxies(self.environment)?)
     }
 
     /// The token for a server whose own file holds `own`.

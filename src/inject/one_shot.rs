@@ -18,6 +18,10 @@ use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
 use crate::launch::files::one_shot;
 use crate::secret::{SecretSet, SecretValue};
+use crate::sys::file::{self, Writers};
+
+/// The longest list of kept names that is read, in bytes.
+const LARGEST_KEPT: u64 = 4 * 1024 * 1024;
 
 /// The files that the code makes beside it; removed when dropped.
 struct Beside([PathBuf; 2]);
@@ -67,7 +71,8 @@ pub(super) async fn attempt(
         reply = patience.next(link, &mut replies).await?;
     }
     let Some(reply) = reply else { return Err(patience.verdict(link).await) };
-    if let Ok(kept) = std::fs::read_to_string(&beside.0[0]) {
+    if let Ok(kept) = file::read(&beside.0[0], LARGEST_KEPT, Writers::Anyone) {
+        let kept = String::from_utf8_lossy(&kept);
         return Ok(Taken::All { kept: kept.split_terminator('\0').map(str::to_owned).collect() });
     }
     if !file.exists() {

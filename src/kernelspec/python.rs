@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::config::env::Environment;
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::find_program;
+use crate::sys::file;
 
 const QUESTION: &str = include_str!("question.py");
 const NATIVE: &str = include_str!("native.py");
@@ -113,9 +114,7 @@ fn in_environment(prefix: &Path) -> Option<PathBuf> {
 /// The Python that a script names in its first line, or, where that line would be too long for the
 /// system, in the shell's line that installers write in its place: `'''exec' "/long/python" "$0" "$@"`.
 fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
-    let mut head = Vec::new();
-    std::fs::File::open(script).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    let head = String::from_utf8(head).ok()?;
+    let head = String::from_utf8(file::beginning(script, HEAD)?).ok()?;
     let mut lines = head.lines();
     let first = lines.next()?.strip_prefix("#!")?.trim();
     let is_python = |program: &Path| program.file_name().is_some_and(|name| name.as_bytes().starts_with(b"py"));

@@ -7,7 +7,7 @@ pub mod connect;
 pub mod deadline;
 mod no_proxy;
 pub mod options;
-mod proxy;
+pub mod proxy;
 mod stream;
 pub mod tls;
 

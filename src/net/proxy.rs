@@ -32,6 +32,11 @@ pub(super) fn find(address: &Address, wanted: &Proxy) -> Result<Option<Intercept
     Ok(Some(found))
 }
 
+/// Whether requests to `address` go through a proxy; a setting that is no proxy's address counts as one.
+pub fn is_used(address: &Address, wanted: &Proxy) -> bool {
+    !matches!(find(address, wanted), Ok(None))
+}
+
 /// Whether `target` needs no proxy: this machine itself, or what `NO_PROXY` says.
 fn is_excepted(target: &Tcp, wanted: &Proxy) -> bool {
     let is_loopback = target.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());

@@ -7,7 +7,6 @@
 //! 127 when there is no such file, 126 when there is one and it can't be executed.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, SysconfVar, access, execve, sysconf};
 
+use super::file::beginning;
 use crate::error::{Error, Kind, Result};
 
 /// The search path of a process without `PATH`, as the C library has it.
@@ -143,24 +143,20 @@ fn no_interpreter(file: &Path, interpreter: &Path, cause: Errno) -> Error {
     )
 }
 
+/// As far as the system looks for the name of an interpreter, in bytes.
+const HEAD: u64 = 256;
+
 /// What the first line of a script names; execve(2), "Interpreter scripts".
 fn interpreter(file: &Path) -> Option<PathBuf> {
-    let line = beginning(file)?;
+    let line = beginning(file, HEAD)?;
     let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
     words.next().map(|word| PathBuf::from(OsStr::from_bytes(word)))
 }
 
-/// The first 256 bytes, which is as far as the system looks.
-fn beginning(file: &Path) -> Option<Vec<u8>> {
-    let mut start = Vec::with_capacity(256);
-    std::fs::File::open(file).and_then(|file| file.take(256).read_to_end(&mut start)).ok()?;
-    Some(start)
-}
-
 /// A shell takes a file without a known format for a script, unless its beginning holds a NUL.
 fn looks_like_text(file: &Path) -> bool {
-    beginning(file).is_some_and(|start| !start.contains(&0))
+    beginning(file, HEAD).is_some_and(|start| !start.contains(&0))
 }
 
 /// How many bytes execve takes: of one string with its NUL, and of everything together.

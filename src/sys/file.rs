@@ -75,6 +75,17 @@ pub fn read_with_metadata(path: &Path, largest: u64, writers: Writers) -> Result
     if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok((content, metadata)) }
 }
 
+/// The first `most` bytes of the plain file at `path`; `None` for anything else, which could block or never end.
+pub fn beginning(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut start = Vec::new();
+    file.take(most).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
 fn check(metadata: &Metadata, largest: u64, writers: Writers) -> Result<(), Unread> {
     if !metadata.is_file() {
         return Err(Unread::NotPlain);
