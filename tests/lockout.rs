@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::faults::{Faults, relay_to};
 use support::front_end::{FrontEnd, ipykernel, kernelspec};
-use support::launcher::{Outcome, Scratch, finish, run};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::Server;
 
 /// A user `ada` whose password file is wrong, and a relay that counts.
@@ -72,6 +72,16 @@ impl Site {
 
     fn launch(&self) -> Outcome {
         run(&mut self.exec())
+    }
+
+    /// Forty launches that begin at once.
+    fn forty(&self) -> Vec<Outcome> {
+        let start = |_| {
+            let mut command = self.exec();
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let children: Vec<_> = (0..40).map(start).collect();
+        children.into_iter().map(finish).collect()
     }
 
     fn front_end(&self) -> FrontEnd {
@@ -133,28 +143,99 @@ fn thirty_cells_and_five_restarts_send_a_refused_login_three_times_at_most() {
 #[test]
 fn forty_at_once_send_a_refused_login_once() {
     let site = Site::new("lock-crowd", "");
-    let children: Vec<_> = (0..40)
-        .map(|_| {
-            let mut command = site.exec();
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    for child in children {
-        assert_eq!(finish(child).code(), Some(77));
+    for outcome in site.forty() {
+        assert_eq!(outcome.code(), Some(77));
     }
     assert_eq!(site.logins(), 1);
     // Forty with the right one all get through.
     site.scratch.file("password", "right");
-    let children: Vec<_> = (0..40)
-        .map(|_| {
-            let mut command = site.exec();
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    for child in children {
-        assert_eq!(finish(child).environment()["KEY"], "canary");
+    for outcome in site.forty() {
+        assert_eq!(outcome.environment()["KEY"], "canary");
     }
     assert_eq!(site.logins(), 41);
+}
+
+#[test]
+fn forty_at_once_after_a_success_send_a_changed_password_twice_at_most() {
+    let site = Site::new("lock-changed", "");
+    site.scratch.file("password", "right");
+    assert_eq!(site.launch().environment()["KEY"], "canary");
+    // At the server, and not in the file.
+    Server::shared().must("POST", "auth/lock-changed/users/ada/password", &json!({"password": "another"}));
+    for outcome in site.forty() {
+        outcome.is_error(77, &["refused the login"]);
+    }
+    let logins = site.logins() - 1;
+    assert!((1..=2).contains(&logins), "{logins}");
+}
+
+#[test]
+fn a_launch_that_waits_in_vain_for_others_sends_nothing() {
+    let site = Site::new("lock-wait", "");
+    site.scratch.file("password", "right");
+    assert_eq!(site.launch().environment()["KEY"], "canary");
+    let folder = site.scratch.path("runtime/jupyter-vault/logins");
+    let locks = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let locks = locks.filter(|path| path.extension().is_some_and(|end| end == "lock"));
+    let held: Vec<_> = locks.map(|path| std::fs::File::open(path).unwrap()).collect();
+    assert!(held.iter().all(|lock| lock.try_lock().is_ok()) && held.len() == 2);
+    let mut command = site.exec();
+    command.env("JUPYTER_VAULT_TIMEOUT", "1s");
+    run(&mut command).is_error(69, &["other launches are logging in as ada at auth/lock-wait", "Nothing was sent"]);
+    assert_eq!(site.logins(), 1);
+    drop(held);
+    assert_eq!(site.launch().environment()["KEY"], "canary");
+}
+
+#[test]
+fn a_users_own_tries_are_two_in_the_window() {
+    let site = Site::new("lock-tries", "");
+    site.launch().is_error(77, &["refused the login"]);
+    let doctor = || assert_eq!(run(site.scratch.launcher().arg("doctor")).code(), Some(77));
+    let ago = |seconds: u64| {
+        // As if the last try were that long ago.
+        let file = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/logins")).unwrap();
+        let file = file.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "json"));
+        let file = file.unwrap();
+        let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        for tried in kept["tries"].as_array_mut().unwrap() {
+            *tried = json!(tried.as_u64().unwrap() - seconds);
+        }
+        std::fs::write(&file, kept.to_string()).unwrap();
+    };
+    for (tries, logins) in [(1, 2), (2, 3), (3, 3), (4, 3)] {
+        doctor();
+        assert_eq!(site.logins(), logins, "after {tries}");
+        ago(61);
+    }
+}
+
+#[test]
+fn a_sidecar_whose_login_is_refused_meanwhile_sends_it_once() {
+    let site = Site::new("lock-watch", "");
+    site.scratch.file("password", "right");
+    let mut front_end = site.front_end();
+    front_end.start(json!({"name": "kernel-one.json"}));
+    assert_eq!(site.logins(), 1);
+    let log = site.scratch.path("watch.log");
+    let mut watch = site.scratch.launcher();
+    watch.args(["watch", "--interval", "1"]).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut watch = watch.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    eventually("it has logged in and read", || std::fs::read_to_string(&log).unwrap().contains("ready, 1 kernel"));
+    let server = Server::shared();
+    server.must("POST", "auth/lock-watch/users/ada/password", &json!({"password": "another"}));
+    // Its token ends, so that it has to log in again.
+    server.must("POST", "sys/leases/revoke-prefix/auth/lock-watch/login/ada", &json!({}));
+    let begun = Instant::now();
+    while site.logins() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", std::fs::read_to_string(&log).unwrap());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_secs(8));
+    let logins = site.logins();
+    let _ = watch.kill();
+    let _ = watch.wait();
+    assert_eq!(logins, 3, "{}", std::fs::read_to_string(&log).unwrap());
 }
 
 #[test]

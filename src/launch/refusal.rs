@@ -6,8 +6,10 @@
 //! when, how often, and a keyed digest of the credential, never the credential. A changed credential is tried at
 //! once. What a user does (a cell, `doctor`, a command) is let through once a minute and twice in the window.
 //!
-//! Many launches begin at once, before any refusal is known. So a login that was not accepted lately is sent
-//! under a lock: the first of forty finds out, and the others read it.
+//! Many launches begin at once, before any refusal is known. So a login that was not accepted lately is sent by
+//! one process at a time, which holds both locks of it: the first of forty finds out, and the others read it. One
+//! that was accepted a moment ago is sent by two at a time, each with one of the locks: the password may have
+//! been changed meanwhile.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
@@ -30,13 +32,16 @@ use crate::sys::folder::{private, write_private};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
-/// How long an accepted login is sent without the lock.
+/// How long an accepted login is sent with one of the locks.
 const FRESH: Duration = Duration::from_secs(60);
 /// The least time between two tries of a user.
 const APART: Duration = Duration::from_secs(60);
 /// How many tries of a user are let through in the window.
 const TRIES: usize = 2;
+/// How often a lock is tried.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The ends of the names of a login's locks.
+const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -62,29 +67,25 @@ struct Outcome {
 /// Logs in by the plan, unless this very credential was refused and is not due again.
 pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
     let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
-    let known = kept.read();
-    if kept.is_fresh(known.as_ref()) {
+    loop {
+        let is_fresh = kept.is_fresh(kept.read().as_ref());
+        let _held = kept.hold(is_fresh, plan.budget).await?;
+        // Another process may have learned more meanwhile.
+        let mut known = kept.read();
+        if kept.is_fresh(known.as_ref()) != is_fresh {
+            continue;
+        }
+        if let Some(outcome) = known.as_mut().filter(|outcome| !outcome.accepted && kept.is_same(outcome)) {
+            kept.allow(outcome, plan)?;
+        }
         let session = auth::login(client, &plan.login).await;
-        if session.as_ref().is_err_and(|error| error.kind() == Kind::LoginRefused) {
-            kept.refused(known);
+        match &session {
+            Ok(_) if !is_fresh => kept.accepted(),
+            Err(error) if error.kind() == Kind::LoginRefused => kept.refused(known),
+            _ => {}
         }
         return session;
     }
-    let _lock = kept.lock(plan.budget).await;
-    let mut known = kept.read();
-    if kept.is_fresh(known.as_ref()) {
-        return auth::login(client, &plan.login).await;
-    }
-    if let Some(outcome) = known.as_mut().filter(|outcome| !outcome.accepted && kept.is_same(outcome)) {
-        kept.allow(outcome, plan)?;
-    }
-    let session = auth::login(client, &plan.login).await;
-    match &session {
-        Ok(_) => kept.accepted(),
-        Err(error) if error.kind() == Kind::LoginRefused => kept.refused(known),
-        Err(_) => {}
-    }
-    session
 }
 
 /// Where the outcome of one login is kept.
@@ -201,18 +202,38 @@ impl<'a> Kept<'a> {
         let _ = write_private(runtime, &self.file, &serde_json::to_vec(outcome).unwrap_or_default());
     }
 
-    /// Waits for the lock, for `limit` at most; without a folder of this user's own there is none.
-    async fn lock(&self, limit: Duration) -> Option<Flock<File>> {
-        private(self.folder.parent()?).ok()?;
-        private(&self.folder).ok()?;
-        let path = self.file.with_extension("lock");
+    /// Waits for one of the locks, or for both, for `limit` at most; without a folder of this user's own there are
+    /// none. Both are taken in their order, so that no two processes wait for each other.
+    async fn hold(&self, one: bool, limit: Duration) -> Result<Vec<Flock<File>>> {
+        let runtime = self.folder.parent().unwrap_or(&self.folder);
+        if private(runtime).is_err() || private(&self.folder).is_err() {
+            return Ok(Vec::new());
+        }
         let end = Instant::now() + limit;
-        let mut file = open(&path)?;
+        let mut held = Vec::new();
+        while held.len() < if one { 1 } else { LOCKS.len() } {
+            let wanted = if one { &LOCKS[..] } else { &LOCKS[held.len()..=held.len()] };
+            let Some(mut files) = wanted.iter().map(|lock| open(&self.file.with_extension(lock))).collect() else {
+                return Ok(Vec::new());
+            };
+            held.push(self.any(&mut files, end).await?);
+        }
+        Ok(held)
+    }
+
+    /// Waits until one of `files` can be locked.
+    async fn any(&self, files: &mut Vec<File>, end: Instant) -> Result<Flock<File>> {
         loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(locked) => return Some(locked),
-                Err(_) if Instant::now() > end => return None,
-                Err((back, _)) => file = back,
+            for file in std::mem::take(files) {
+                match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                    Ok(locked) => return Ok(locked),
+                    Err((back, _)) => files.push(back),
+                }
+            }
+            if Instant::now() > end {
+                let what = format!("other launches are logging in as {}, and took all the time for it", self.who);
+                let advice = "try again; `timeout` under [vault] gives a launch more time. Nothing was sent";
+                return Err(Error::new(Kind::TimedOut, what, advice));
             }
             sleep(PAUSE).await;
         }
