@@ -228,6 +228,36 @@ fn a_jwt_from_a_file_logs_in_and_its_user_fills_the_path() {
 }
 
 #[test]
+fn a_name_with_capitals_fills_a_path_in_lower_case_where_that_is_asked_for() {
+    let server = prepared();
+    let times = json!({"sub": "ADA.L", "aud": "vault", "iat": 1_700_000_000_u64, "exp": 4_000_000_000_u64});
+    let (public, jwt) = signed_jwt(server, &times);
+    server.enable_auth("jwt", "jwt-capitals");
+    server.must("POST", "auth/jwt-capitals/config", &json!({"jwt_validation_pubkeys": [public]}));
+    server.policy("capitals", "path \"secret/data/capitals/ada.l\" { capabilities = [\"read\"] }");
+    let role = json!({"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"],
+        "token_policies": "capitals", "claim_mappings": {"sub": "username"}});
+    server.must("POST", "auth/jwt-capitals/role/jupyter", &role);
+    server.put("capitals/ada.l", &json!({"LOWER": "yes"}));
+    let scratch = Scratch::new();
+    let file = scratch.file("jwt", format!("{jwt}\n"));
+    let start = |path: &str| {
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"jwt\"\nmount = \"jwt-capitals\"\nrole = \"jupyter\"\n\
+             jwt_file = {file:?}\n[[source]]\nkv = \"{path}\"\nversion = 2\n",
+            server.address()
+        );
+        let config = scratch.file("capitals.toml", text);
+        let mut command = scratch.launcher();
+        run(command.args(["exec", "--config"]).arg(config).args(["--", "/usr/bin/env", "-0"]))
+    };
+    assert_eq!(start("secret/capitals/{metadata.username|lower}").environment()["LOWER"], "yes");
+    let refused = start("secret/capitals/{metadata.username}");
+    refused.is_error(77, &["secret/capitals/ADA.L", "{metadata.username|lower} writes", "with capitals"]);
+    start("secret/capitals/{metadata.username|upper}").is_error(78, &["|lower"]);
+}
+
+#[test]
 fn a_kubernetes_service_account_logs_in() {
     // OpenBao's kubernetes method asks a Kubernetes API server to review the token; that one is by hand.
     let server = prepared();

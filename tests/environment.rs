@@ -48,6 +48,78 @@ fn a_secret_wins_over_an_inherited_variable_unless_it_is_told_not_to() {
 }
 
 #[test]
+fn two_variables_of_one_name_can_be_an_error() {
+    Server::shared().put("double", &json!({"SAME": "canary", "OTHER": "canary"}));
+    for how in [("JUPYTER_VAULT_OVERRIDE", "error"), ("JUPYTER_VAULT_OVERRIDE", "Error")] {
+        let double = launch("double", &[], |command| _ = command.env("SAME", "inherited").env(how.0, how.1));
+        if how.1 == "error" {
+            double.is_error(78, &["the secret SAME and an inherited variable have one name", "`override`"]);
+        } else {
+            double.is_error(78, &["JUPYTER_VAULT_OVERRIDE", "true, false or error"]);
+        }
+    }
+    let single = launch("double", &[], |command| _ = command.env("JUPYTER_VAULT_OVERRIDE", "error"));
+    assert_eq!(single.environment()["SAME"], "canary");
+    // One that does not stay is none.
+    let dropped = launch("double", &[], |command| {
+        command.env("JUPYTER_VAULT_OVERRIDE", "error").env("JUPYTER_VAULT_DROP", "SAME").env("SAME", "inherited");
+    });
+    assert_eq!(dropped.environment()["SAME"], "canary");
+}
+
+#[test]
+fn what_a_kernel_inherits_is_all_or_the_least_without_what_is_dropped() {
+    let server = Server::shared();
+    server.put("inherits", &json!({"OWN": "canary"}));
+    let scratch = Scratch::new();
+    let start = |table: &str| {
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/inherits\"\nversion = 2\n[environment]\n{table}",
+            server.address()
+        );
+        let config = scratch.file("inherits.toml", text);
+        let mut command = scratch.launcher();
+        for name in ["SERVICE_KEY", "SERVICE_URL", "OTHER", "LC_TIME", "JPY_PARENT_PID", "LD_X", "TERM", "KERNEL_ID"] {
+            command.env(name, "x");
+        }
+        command.env("VAULT_TOKEN", "root").arg("exec").arg("--config").arg(config).arg("--").args(ENV);
+        run(&mut command).environment().into_keys().collect::<std::collections::BTreeSet<_>>()
+    };
+    let all = start("");
+    let names =
+        |wanted: &[&str]| wanted.iter().map(|name| (*name).to_owned()).collect::<std::collections::BTreeSet<_>>();
+    assert!(all.is_superset(&names(&["SERVICE_KEY", "SERVICE_URL", "OTHER", "LD_X", "OWN", "PATH"])), "{all:?}");
+    let least = names(&[
+        "PATH",
+        "HOME",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "LC_TIME",
+        "JPY_PARENT_PID",
+        "TERM",
+        "KERNEL_ID",
+        "OWN",
+    ]);
+    assert_eq!(start("inherit = false\n"), least);
+    let dropped = start("drop = [\"SERVICE_*\", \"OTHER\"]\n");
+    assert_eq!(dropped, all.difference(&names(&["SERVICE_KEY", "SERVICE_URL", "OTHER"])).cloned().collect());
+    let both = start("inherit = false\ndrop = [\"JPY_*\", \"OWN\"]\n");
+    assert_eq!(both, least.difference(&names(&["JPY_PARENT_PID"])).cloned().collect(), "a secret is not inherited");
+    // Without secrets, what is not inherited stays away too.
+    let text = "[vault]\naddress = \"http://127.0.0.1:1\"\ntimeout = 1\n[[source]]\nkv = \"secret/x\"\n[environment]\ninherit = false\n";
+    let config = scratch.file("inherits.toml", text);
+    let mut command = scratch.launcher();
+    command.env("SERVICE_KEY", "x").env("VAULT_TOKEN", "root").args([
+        "exec",
+        "--on-error",
+        "start-without",
+        "--config",
+    ]);
+    let started = run(command.arg(config).arg("--").args(ENV)).environment();
+    assert!(started.contains_key("HOME") && !started.contains_key("SERVICE_KEY"), "{started:?}");
+}
+
+#[test]
 fn no_vault_credential_is_passed_on_and_settings_are() {
     Server::shared().put("passed", &json!({"A": "1"}));
     let credentials = [

@@ -336,6 +336,24 @@ fn a_redirect_to_the_same_host_is_followed_once_and_no_other_is() {
 }
 
 #[test]
+fn a_standby_that_sends_on_to_a_dead_leader_is_named_with_it_and_asked_anew() {
+    let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
+    let [port] = free_ports();
+    let dead = format!("http://127.0.0.1:{port}");
+    let location = format!("Location: {dead}/v1/secret/data/errors\r\n");
+    let on = location.clone();
+    let standby = answering(move |_, _| Reply::with(307, &on, ""));
+    let refused = launch(&standby.address(), "root");
+    refused.is_error(69, &[&format!("Vault at {} sends requests on to {dead}", standby.address()), "api_addr"]);
+    assert!(standby.seen().len() > 1, "each new try begins at the address that was configured");
+    // Once the cluster has a leader again, the same launch goes through.
+    let healing =
+        answering(move |_, number| if number < 2 { Reply::with(307, &location, "") } else { Reply::json(200, body) });
+    assert_eq!(launch(&healing.address(), "root").stdout, b"started\n");
+    assert_eq!(healing.seen().len(), 3);
+}
+
+#[test]
 fn a_redirect_from_tls_to_plain_http_is_refused() {
     let server = Server::shared();
     let certificates = &server.certificates;

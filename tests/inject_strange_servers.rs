@@ -100,6 +100,16 @@ fn what_answers_in_a_servers_place_is_told_apart() {
 }
 
 #[test]
+fn vault_in_the_place_of_a_server_is_called_no_jupyter_server() {
+    // OpenBao answers unknown paths with 404, HashiCorp Vault with 403.
+    inject(&Server::shared().address(), &[]).is_error(86, &["check that the address is a Jupyter server's"]);
+    let hashicorps = answering(|| Reply::json(403, r#"{"errors":["permission denied"]}"#));
+    inject(&hashicorps.address(), &[]).is_error(86, &["is Vault, by its answer", "a Jupyter server's"]);
+    let jupyters = answering(|| Reply::json(403, r#"{"message":"Forbidden","reason":null,"errors":[]}"#));
+    inject(&jupyters.address(), &[]).is_error(84, &["refuses the token"]);
+}
+
+#[test]
 fn a_servers_tls_that_fails_is_told_from_vaults() {
     let scratch = Scratch::new();
     let certificates = Certificates::make(&scratch.path("tls"));

@@ -247,7 +247,12 @@ fn doctor_and_a_sidecar_know_of_the_refusal_too() {
     assert_eq!(site.logins(), 1);
     for _ in 0..4 {
         let mut doctor = site.scratch.launcher();
-        assert_eq!(run(doctor.arg("doctor")).code(), Some(77));
+        let outcome = run(doctor.arg("doctor"));
+        assert_eq!(outcome.code(), Some(77));
+        let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        let first = said.lines().take(4).collect::<String>();
+        assert!(first.contains("has refused the login of ada at auth/lock-others"), "said first: {said}");
+        assert!(first.contains("15 minutes after 5 refusals") && first.contains("sys/locked-users"), "{said}");
     }
     assert_eq!(site.logins(), 2, "a user's own try is let through once a minute");
 }

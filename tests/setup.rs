@@ -605,3 +605,43 @@ fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
     let text = std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap();
     assert!(text.contains("kv = \"secret/setup/kept\"\n") && !text.contains("version"), "{text}");
 }
+
+/// The real server as HashiCorp Vault without a licence would be: its health says so, and it ignores namespaces.
+fn without_namespaces(server: &'static Server) -> Faults {
+    let pass = relay_to(server.port());
+    Faults::start(move |request, number| {
+        if request.path.starts_with("/v1/sys/health") {
+            let health = json!({"initialized": true, "sealed": false, "standby": false, "version": "1.21.4", "enterprise": false});
+            return Reply::json(200, &health.to_string());
+        }
+        let mut request = request.clone();
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("x-vault-namespace"));
+        pass(&request, number)
+    })
+}
+
+#[test]
+fn a_namespace_of_a_server_that_has_none_is_said_to_do_nothing_and_is_not_written() {
+    let server = Server::shared();
+    server.put("setup-plain", &json!({"PLAIN": "canary"}));
+    let relay = without_namespaces(server);
+    let scratch = Scratch::new();
+    let token = private(&scratch, "token", "root");
+    let output = scratch.path("config/vault.toml");
+    let mut setup = scratch.launcher();
+    setup.args(["setup", "--yes", "--address", &relay.address(), "--namespace", "team-a", "--auth-method", "token"]);
+    let outcome =
+        run(setup.args(["--token-file", &token, "--secrets", "secret/setup-plain"]).arg("--output").arg(&output));
+    assert_eq!(outcome.code(), Some(0), "{outcome:?}");
+    let said = format!("{}{}", String::from_utf8_lossy(&outcome.stdout), outcome.stderr);
+    assert!(said.contains("this server has no namespaces: none is written"), "{said}");
+    let text = std::fs::read_to_string(&output).unwrap();
+    assert!(!text.contains("team-a"), "{text}");
+    // doctor says the same of a file that has one.
+    std::fs::write(&output, text.replace("[vault]\n", "[vault]\nnamespace = \"team-a\"\n")).unwrap();
+    let mut doctor = scratch.launcher();
+    let outcome = run(doctor.args(["doctor", "--json", "--config"]).arg(&output));
+    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert!(said.contains("the setting team-a does nothing") && !said.contains("team-a is there"), "{said}");
+    assert!(said.contains("\"namespaces\": false") || said.contains("\"namespaces\":false"), "{said}");
+}

@@ -219,7 +219,8 @@ impl Environment {
 fn parse(of: Type, text: &str) -> Option<Value> {
     Some(match of {
         Type::Text => Value::Text(text.to_owned()),
-        Type::Bool => Value::Bool(parse_bool(text)?),
+        Type::BoolOrError if text == "error" => Value::Text(text.to_owned()),
+        Type::Bool | Type::BoolOrError => Value::Bool(parse_bool(text)?),
         Type::Duration => Value::Duration(parse_duration(text)?),
         Type::Count => Value::Count(text.parse().ok()?),
         Type::Names => {
@@ -231,6 +232,7 @@ fn parse(of: Type, text: &str) -> Option<Value> {
 fn wrong_type(variable: &str, of: Type) -> Error {
     let expected = match of {
         Type::Bool => "true or false",
+        Type::BoolOrError => "true, false or error",
         Type::Duration => "a time like 10, 500ms or 1m30s, at most a day",
         Type::Count => "a whole number",
         Type::Text | Type::Names => "text",

@@ -198,7 +198,8 @@ impl Reader<'_> {
         let typed = match (row.of, value.get_ref()) {
             (Type::Text, DeValue::String(text)) if text.is_empty() => return Ok(()),
             (Type::Text, DeValue::String(text)) => Some(Value::Text(text.to_string())),
-            (Type::Bool, DeValue::Boolean(flag)) => Some(Value::Bool(*flag)),
+            (Type::Bool | Type::BoolOrError, DeValue::Boolean(flag)) => Some(Value::Bool(*flag)),
+            (Type::BoolOrError, DeValue::String(text)) if text == "error" => Some(Value::Text(text.to_string())),
             (Type::Duration, DeValue::String(text)) => parse_duration(text).map(Value::Duration),
             (Type::Duration, DeValue::Integer(number)) => parse_duration(number.as_str()).map(Value::Duration),
             (Type::Duration, DeValue::Float(number)) => parse_duration(number.as_str()).map(Value::Duration),
@@ -214,6 +215,7 @@ impl Reader<'_> {
             let expected = match row.of {
                 Type::Text => "text in quotes",
                 Type::Bool => "true or false",
+                Type::BoolOrError => "true, false or \"error\"",
                 Type::Duration => "a time: seconds, or text like \"1m30s\", at most a day",
                 Type::Count => "a whole number",
                 Type::Names => "a list of names in quotes",

@@ -15,6 +15,8 @@ pub enum Type {
     Count,
     /// A list of names; in a variable separated by commas.
     Names,
+    /// `true`, `false` or `error`.
+    BoolOrError,
 }
 
 /// One setting.
@@ -78,7 +80,9 @@ pub const KEYS: &[Key] = &[
     key("auth.from_request", Type::Bool, &[]),
     key("auth.refusal_window", Type::Duration, &[]),
     key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
-    key("environment.override", Type::Bool, &["JUPYTER_VAULT_OVERRIDE"]),
+    key("environment.override", Type::BoolOrError, &["JUPYTER_VAULT_OVERRIDE"]),
+    key("environment.inherit", Type::Bool, &["JUPYTER_VAULT_INHERIT"]),
+    key("environment.drop", Type::Names, &["JUPYTER_VAULT_DROP"]),
 ];
 
 /// The variable whose value names a configuration file, like `--config`.

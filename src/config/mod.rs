@@ -11,6 +11,7 @@ pub mod credential;
 pub mod env;
 pub mod file;
 pub mod folders;
+pub mod inheritance;
 pub mod keys;
 pub mod layer;
 pub mod locations;

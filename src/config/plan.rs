@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::auth::{from_request, login};
 use super::env::Environment;
 use super::folders::runtime_dir;
+use super::inheritance::Inheritance;
 use super::layer::Layer;
 use super::login::Login;
 use super::server::Server;
@@ -30,8 +31,8 @@ pub struct Plan {
     pub mounts: Vec<KnownMount>,
     /// The protected names that are accepted.
     pub allow: Vec<String>,
-    /// Whether a secret wins over an inherited variable of its name.
-    pub override_inherited: bool,
+    /// What the kernel inherits.
+    pub inheritance: Inheritance,
     /// The time for all of Vault.
     pub budget: Duration,
     /// Where a source's file form puts its files.
@@ -61,7 +62,7 @@ impl Plan {
             mounts: layer.mounts().to_vec(),
             sources: layer.sources().unwrap_or_default().to_vec(),
             allow: layer.names("environment.allow").unwrap_or_default().to_vec(),
-            override_inherited: layer.flag("environment.override").unwrap_or(true),
+            inheritance: Inheritance::of(layer),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
             refusal_window: layer.duration("auth.refusal_window").unwrap_or(REFUSAL_WINDOW),

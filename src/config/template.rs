@@ -2,7 +2,8 @@
 //!
 //! What fills a place comes from outside (the login's answer, a variable, a notebook's name), and the
 //! path decides whose secrets are read. So a filled place is exactly one segment: not empty, no `/`, no
-//! `.` or `..`, no control characters. And `KERNEL_*` variables, which any client of a gateway may set,
+//! `.` or `..`, no control characters. `|lower` writes a place in lower case: a directory takes `ADA.L` for
+//! `ada.l`, and policies have the lower case. And `KERNEL_*` variables, which any client of a gateway may set,
 //! fill no place unless the configuration takes credentials from the request too.
 
 use crate::error::{Error, Kind, Result};
@@ -23,7 +24,11 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Place(Place),
+    Place {
+        place: Place,
+        /// Whether its value is written in lower case: `{metadata.username|lower}`.
+        lower: bool,
+    },
 }
 
 /// A path, parsed; none of its segments is empty, `.` or `..`.
@@ -48,7 +53,12 @@ impl Template {
         while let Some(open) = rest.find('{') {
             let close = rest[open..].find('}').ok_or("has a `{` without `}`")? + open;
             parts.push(Part::Text(rest[..open].to_owned()));
-            parts.push(Part::Place(place(&rest[open + 1..close])?));
+            let (name, lower) = match rest[open + 1..close].split_once('|') {
+                None => (&rest[open + 1..close], false),
+                Some((name, "lower")) => (name, true),
+                Some((_, other)) => return Err(format!("has the unknown form |{other} in a place: there is |lower")),
+            };
+            parts.push(Part::Place { place: place(name)?, lower });
             rest = &rest[close + 1..];
         }
         parts.push(Part::Text(rest.to_owned()));
@@ -69,7 +79,7 @@ impl Template {
     /// What the places ask for.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Place(place) => Some(place),
+            Part::Place { place, .. } => Some(place),
             Part::Text(_) => None,
         })
     }
@@ -77,6 +87,14 @@ impl Template {
     /// Whether `path` may be this one, filled in.
     pub fn fits(&self, path: &str) -> bool {
         fits(&self.parts, path)
+    }
+
+    /// The places that are filled as the login gives them, in capitals too.
+    pub fn as_given(&self) -> impl Iterator<Item = &Place> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Place { place, lower: false } => Some(place),
+            _ => None,
+        })
     }
 
     /// Whether a place asks for what only the login (or a look-up of the token) tells.
@@ -90,8 +108,9 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Text(text) => path.push_str(text),
-                Part::Place(place) => {
+                Part::Place { place, lower } => {
                     let value = value_of(place)?;
+                    let value = if *lower { value.to_lowercase() } else { value };
                     if !is_segment(&value) {
                         return Err(Error::new(
                             Kind::Config,
@@ -119,7 +138,7 @@ fn fits(parts: &[Part], text: &str) -> bool {
     match parts.split_first() {
         None => text.is_empty(),
         Some((Part::Text(part), rest)) => text.strip_prefix(part.as_str()).is_some_and(|text| fits(rest, text)),
-        Some((Part::Place(_), rest)) => {
+        Some((Part::Place { .. }, rest)) => {
             let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
             ends.take_while(|(_, letter)| *letter != '/').any(|(end, _)| fits(rest, &text[end..]))
         }
@@ -169,6 +188,9 @@ mod tests {
 
     #[test]
     fn a_place_is_filled_with_one_segment() {
+        let lower = Template::parse("secret/{metadata.name|lower}/{metadata.name}").unwrap();
+        assert_eq!(lower.fill(&mut |_| Ok("ADA.L".to_owned())).unwrap(), "secret/ada.l/ADA.L");
+        assert!(Template::parse("secret/{metadata.name|upper}").unwrap_err().contains("|lower"));
         let template = Template::parse("secret/users/{metadata.username}/x").unwrap();
         assert_eq!(template.fill(&mut |_| Ok("ada".to_owned())).unwrap(), "secret/users/ada/x");
         assert!(template.needs_identity());

@@ -15,6 +15,7 @@ use super::target::Target;
 use super::turn::Turn;
 use super::{Options, language};
 use crate::config::env::Environment;
+use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
 use crate::launch::fetch;
@@ -99,7 +100,7 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
     let outcome = system.block_on(until_signal(&caught, async |Stopping { holding, stopped: stop }: Stopping<'_>| {
         let targets = places.choose(Deadline::after(plan.budget)).await?;
         let options = Options {
-            override_existing: plan.override_inherited,
+            override_existing: plan.inheritance.winner == Winner::Secret,
             wait: job.wait,
             now: job.now,
             folder: &plan.runtime_dir,

@@ -10,17 +10,18 @@ use std::ffi::CString;
 use zeroize::Zeroize;
 
 use crate::config::env::is_credential;
+use crate::config::inheritance::{Inheritance, Winner};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretName, SecretSet, SecretValue};
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::Space;
 
-/// Builds the entries for execve from the `parent`'s and the `secrets`, which win over inherited ones
-/// of the same name if `override_inherited`. `taken` is what the arguments use of `space`, in bytes.
+/// Builds the entries for execve from those of the `parent` that stay, and the `secrets`; which of two of one name
+/// wins is a setting. `taken` is what the arguments use of `space`, in bytes.
 pub fn build(
     parent: &[CString],
     secrets: SecretSet,
-    override_inherited: bool,
+    inheritance: &Inheritance,
     space: Space,
     taken: usize,
 ) -> Result<Vec<CString>> {
@@ -28,10 +29,12 @@ pub fn build(
     let mut entries = Vec::with_capacity(parent.len() + secrets.len());
     for entry in parent {
         if let Some((name, _)) = name_and_value(entry.as_bytes()) {
-            let replaced = override_inherited && secrets.contains(name);
-            if is_credential(name) || replaced || !seen.insert(name) {
+            let replaced = inheritance.winner == Winner::Secret && secrets.contains(name);
+            if is_credential(name) || replaced || !inheritance.keeps(name) || !seen.insert(name) {
                 continue;
             }
+        } else if !inheritance.keeps_nameless() {
+            continue;
         }
         entries.push(entry.clone());
     }
@@ -40,6 +43,9 @@ pub fn build(
     let mut largest: Option<(usize, SecretName)> = None;
     for (name, value) in secrets {
         if seen.contains(name.as_str().as_bytes()) {
+            if inheritance.winner == Winner::Error {
+                return Err(double(&name));
+            }
             continue;
         }
         let length = name.as_str().len() + 1 + value.expose().len();
@@ -91,6 +97,14 @@ fn join(name: &SecretName, value: SecretValue) -> Result<CString> {
     })
 }
 
+fn double(name: &SecretName) -> Error {
+    Error::new(
+        Kind::Config,
+        format!("the secret {0} and an inherited variable have one name, {0}", name.as_str()),
+        "rename one of them, or choose with `override` under [environment]: true for the secret, false for the other",
+    )
+}
+
 fn too_large(name: &SecretName, size: usize, what: &str, limit: usize) -> Error {
     Error::new(
         Kind::EnvironmentTooLarge,
@@ -101,7 +115,7 @@ fn too_large(name: &SecretName, size: usize, what: &str, limit: usize) -> Error 
 
 #[cfg(test)]
 mod tests {
-    use super::{CString, SecretName, SecretSet, SecretValue, Space, build};
+    use super::{CString, Inheritance, SecretName, SecretSet, SecretValue, Space, Winner, build};
     use crate::error::Kind;
 
     const SPACE: Space = Space { one: 131_071, all: 2 << 20 };
@@ -117,7 +131,10 @@ mod tests {
 
     fn built(parent: &[&[u8]], pairs: &[(&str, &str)], override_inherited: bool) -> Vec<Vec<u8>> {
         let parent: Vec<_> = parent.iter().map(|entry| CString::new(*entry).unwrap()).collect();
-        let entries = build(&parent, secrets(pairs), override_inherited, SPACE, 0).unwrap();
+        let winner = if override_inherited { Winner::Secret } else { Winner::Inherited };
+        let mut inheritance = Inheritance::default();
+        inheritance.winner = winner;
+        let entries = build(&parent, secrets(pairs), &inheritance, SPACE, 0).unwrap();
         entries.into_iter().map(CString::into_bytes).collect()
     }
 
@@ -143,15 +160,16 @@ mod tests {
     #[test]
     fn what_is_too_large_is_named() {
         let long = "x".repeat(SPACE.one);
-        let refused = build(&[], secrets(&[("BIG", &long), ("S", "1")]), true, SPACE, 0).unwrap_err();
+        let refused =
+            build(&[], secrets(&[("BIG", &long), ("S", "1")]), &Inheritance::default(), SPACE, 0).unwrap_err();
         assert_eq!(refused.kind(), Kind::EnvironmentTooLarge);
         assert!(refused.what().contains("BIG") && !refused.what().contains("xxx"));
         let fits = "x".repeat(SPACE.one - "BIG=".len());
-        assert!(build(&[], secrets(&[("BIG", &fits)]), true, SPACE, 0).is_ok());
+        assert!(build(&[], secrets(&[("BIG", &fits)]), &Inheritance::default(), SPACE, 0).is_ok());
         let many: Vec<_> = (0..20).map(|number| (format!("N{number:02}"), fits[..120_000].to_owned())).collect();
         let mut pairs: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         pairs.push(("LARGEST", &fits[..130_000]));
-        let refused = build(&[], secrets(&pairs), true, SPACE, 0).unwrap_err();
+        let refused = build(&[], secrets(&pairs), &Inheritance::default(), SPACE, 0).unwrap_err();
         assert!(refused.what().contains("LARGEST"));
     }
 }

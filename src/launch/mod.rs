@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::env::Environment;
+use crate::config::inheritance::Inheritance;
 use crate::config::keys::ON_ERROR_VARIABLE;
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
@@ -160,7 +161,11 @@ impl<'a> Launch<'a> {
             Err(error) if self.on_error == OnError::StartWithout => {
                 report(&error.remark("the command is started without secrets"));
                 let (size, space) = (command.size(), Space::of_this_system());
-                let environment = environment::build(self.parent.entries(), SecretSet::default(), true, space, size)?;
+                // What is not to be inherited stays away all the same, as far as the configuration can be read.
+                let settings = settings(self.request, &self.parent);
+                let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
+                let inherited = self.parent.entries();
+                let environment = environment::build(inherited, SecretSet::default(), &inheritance, space, size)?;
                 Ok(Ready { command, environment, files: files::Written::default(), hardening: self.hardening })
             }
             Err(error) => Err(error),
@@ -231,7 +236,7 @@ impl<'a> Launch<'a> {
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
         let space = Space::of_this_system();
         let inherited = self.parent.entries();
-        let environment = environment::build(inherited, secrets, plan.override_inherited, space, command.size())?;
+        let environment = environment::build(inherited, secrets, &plan.inheritance, space, command.size())?;
         #[cfg(feature = "inject")]
         remember::remember(self.request, plan, ours);
         Ok((environment, files))

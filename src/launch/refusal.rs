@@ -88,6 +88,14 @@ pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authentica
     }
 }
 
+/// What is known of a refusal of the plan's login with this very credential, before anything is sent.
+pub(crate) fn standing(plan: &Plan) -> Option<Error> {
+    let kept = Kept::of(plan)?;
+    let known = kept.read().filter(|known| !known.accepted && kept.is_same(known))?;
+    let now = seconds();
+    (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
+}
+
 /// Where the outcome of one login is kept.
 struct Kept<'a> {
     folder: PathBuf,
@@ -152,7 +160,6 @@ impl<'a> Kept<'a> {
     /// Lets a try through that is due, and says of any other when it is.
     fn allow(&self, known: &mut Outcome, plan: &Plan) -> Result<()> {
         let (now, window) = (seconds(), plan.refusal_window.as_secs());
-        let end = known.since.max(known.last.saturating_sub(window)) + window;
         if now >= known.last + window {
             known.since = now;
             known.tries.clear();
@@ -164,6 +171,11 @@ impl<'a> Kept<'a> {
             known.tries.push(now);
             return Ok(());
         }
+        Err(self.stands(known, plan))
+    }
+
+    /// A refusal that stands: since when, until when, and what ends it.
+    fn stands(&self, known: &Outcome, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
         let what = format!(
             "Vault has refused the login of {} {times} since {}: it is not sent again now",
@@ -172,10 +184,10 @@ impl<'a> Kept<'a> {
         );
         let advice = format!(
             "correct the credential, and it is tried at once; else from {} on. Vault may have locked the user (by default \
-             for 15 minutes after 5 refusals): an operator sees it in sys/locked-users",
-            clock(end.max(known.last + window))
+             for 15 minutes after 5 refusals): an operator sees it in sys/locked-users, and can end it there",
+            clock(known.last + plan.refusal_window.as_secs())
         );
-        Err(Error::new(Kind::LoginRefused, what, advice))
+        Error::new(Kind::LoginRefused, what, advice)
     }
 
     fn accepted(&self) {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::Request;
 use super::given::{Given, origins};
 use crate::config::env::Environment;
+use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;
 use crate::kernel::argument;
 use crate::record::{Record, Variable};
@@ -16,7 +17,9 @@ use crate::record::{Record, Variable};
 /// The variables of `given` that the command gets from us: an inherited one may stay as it is.
 pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {
     let mut ours = origins(given);
-    ours.retain(|name, _| plan.override_inherited || !parent.has(name));
+    let inheritance = &plan.inheritance;
+    let is_inherited = |name: &str| parent.has(name) && inheritance.keeps(name.as_bytes());
+    ours.retain(|name, _| inheritance.winner == Winner::Secret || !is_inherited(name));
     ours
 }
 

@@ -120,6 +120,17 @@ impl<'a> Reader<'a> {
         leased: &mut bool,
         taker: &mut dyn Taker,
     ) -> Result<()> {
+        let outcome = self.read_kind(source, path, leased, taker).await;
+        outcome.map_err(|error| self.with_capitals(source, error))
+    }
+
+    async fn read_kind(
+        &mut self,
+        source: &SourceSpec,
+        path: &str,
+        leased: &mut bool,
+        taker: &mut dyn Taker,
+    ) -> Result<()> {
         match source.kind {
             SourceKind::Kv => {
                 let secret = self.secret(source, path).await?;
@@ -178,6 +189,25 @@ impl<'a> Reader<'a> {
         let answer = Rc::new(generic::read(self.client, path).await?);
         self.answers.push((path.to_owned(), Rc::clone(&answer)));
         Ok(answer)
+    }
+
+    /// Says of a refused path that a name in it has capitals, which a policy may have in lower case.
+    fn with_capitals(&self, source: &SourceSpec, error: Error) -> Error {
+        let has_capitals = |place: &&Place| match place {
+            Place::Metadata(_) => self.value_of(place, source).is_ok_and(|value| value != value.to_lowercase()),
+            _ => false,
+        };
+        if !matches!(error.kind(), Kind::PolicyDenied | Kind::PathMissing) {
+            return error;
+        }
+        let Some(place) = source.path.as_given().find(has_capitals) else { return error };
+        let name = name_of(place);
+        let advice = format!(
+            "{{{name}}} is filled in with capitals, as it was typed at the login: a policy may have it in lower case, \
+             which {{{name}|lower}} writes; else {}",
+            error.advice()
+        );
+        Error::new(error.kind(), error.what(), advice)
     }
 
     /// What was left out, and is no failure.

@@ -104,6 +104,13 @@ impl Report {
         })
     }
 
+    /// Adds a finding before all others.
+    pub fn lead(&mut self, section: &'static str, status: Status, what: impl AsRef<str>) -> &mut Finding {
+        let what = one_line(what.as_ref());
+        self.findings.insert(0, Finding { section, status, what, advice: None, exit_code: None, facts: Map::new() });
+        &mut self.findings[0]
+    }
+
     /// Adds a failure; a launch that meets it exits with its code.
     pub fn fail(&mut self, error: &Error) -> &mut Finding {
         self.first.get_or_insert_with(|| error.clone());
@@ -127,6 +134,12 @@ impl Report {
     pub fn into_error(self) -> Option<Error> {
         let found = self.first_failure().and_then(|finding| finding.advice.clone());
         self.first.map(|error| Error::new(error.kind(), error.what(), found.as_deref().unwrap_or(error.advice())))
+    }
+
+    /// Whether a finding has this fact.
+    pub fn has_fact(&self, key: &str, value: impl Into<Value>) -> bool {
+        let value = value.into();
+        self.findings.iter().any(|finding| finding.facts.get(key) == Some(&value))
     }
 
     /// How many findings have `status`.

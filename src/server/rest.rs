@@ -206,7 +206,9 @@ impl JupyterServer {
 
     async fn read<T: DeserializeOwned>(&self, reply: Response<Incoming>, deadline: Deadline) -> Result<T> {
         if reply.status() != StatusCode::OK {
-            return Err(self.refusal(&reply));
+            let refusal = self.refusal(&reply);
+            let is_vaults = refusal.kind() == Kind::ServerDenied && is_vaults(reply.into_body(), deadline).await;
+            return Err(if is_vaults { self.not_jupyter("is Vault, by its answer") } else { refusal });
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect();
         let late = |_| down(silent(Peer::Jupyter.name(), &self.base.to_string(), "the answer did not end"));
@@ -325,6 +327,20 @@ fn header(token: &Credential) -> Result<HeaderValue> {
     })?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+/// Whether a refusal has the shape of Vault's: a list of errors and no message.
+async fn is_vaults(body: Incoming, deadline: Deadline) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        #[serde(rename = "errors")]
+        _errors: Vec<serde::de::IgnoredAny>,
+        message: Option<serde::de::IgnoredAny>,
+    }
+    let Ok(Ok(body)) = deadline.at_most(PATIENCE).bound(Limited::new(body, 64 << 10).collect()).await else {
+        return false;
+    };
+    serde_json::from_slice::<Refusal>(&body.to_bytes()).is_ok_and(|refusal| refusal.message.is_none())
 }
 
 #[cfg(test)]

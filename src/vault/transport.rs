@@ -138,7 +138,8 @@ impl Transport {
         let reply = self.exchange(call, &call.path, &self.address, true, deadline).await?;
         let Some((target, path)) = self.redirect(&reply)? else { return Ok(reply) };
         let same = target == self.address;
-        let reply = self.exchange(call, &path, &target, same, deadline).await?;
+        let reply = self.exchange(call, &path, &target, same, deadline).await;
+        let reply = reply.map_err(|failure| if same { failure } else { failure.behind(&self.address, &target) })?;
         if reply.status.is_redirection() {
             return Err(Failure::sent(Error::new(
                 Kind::RedirectLoop,
@@ -356,5 +357,14 @@ impl Failure {
 
     const fn unsent(error: Error) -> Self {
         Self { error, unsent: true }
+    }
+
+    /// The same at `target`, where `configured` has sent the request on to: only one of them was configured.
+    fn behind(self, configured: &Address, target: &Address) -> Self {
+        let what =
+            format!("Vault at {configured} sends requests on to {target}, where this failed: {}", self.error.what());
+        let advice =
+            "its cluster may be choosing a leader: try again; else check that node, and api_addr in its configuration";
+        Self { error: Error::new(self.error.kind(), what, advice), ..self }
     }
 }

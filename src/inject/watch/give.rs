@@ -9,6 +9,7 @@ use super::kernel::{Answer, Reason, pulse};
 use super::log::Subject;
 use super::round::{BACKOFF, Watcher};
 use super::vault::jittered;
+use crate::config::inheritance::Winner;
 use crate::error::{Error, Kind, Result};
 use crate::inject::Options;
 use crate::inject::target::Way;
@@ -67,7 +68,7 @@ impl Watcher<'_, '_> {
         // A kernel that can't be told from its next process gets what it lacks, and keeps what it has.
         let doubtful = kernel.is_doubtful();
         let options = Options {
-            override_existing: plan.override_inherited && !doubtful,
+            override_existing: plan.inheritance.winner == Winner::Secret && !doubtful,
             wait: TAKE,
             now: false,
             folder: &plan.runtime_dir,
@@ -85,7 +86,7 @@ impl Watcher<'_, '_> {
             Ok(done) if doubtful && done.changes.set.is_empty() => self.is_up_to_date(name).await,
             Ok(done) => {
                 self.log.injected(&kernel.target, &done.changes);
-                let partly = doubtful && plan.override_inherited && !done.changes.kept.is_empty();
+                let partly = doubtful && plan.inheritance.winner == Winner::Secret && !done.changes.kept.is_empty();
                 if let Some(kernel) = self.kernels.get_mut(name) {
                     let mut before = std::mem::replace(&mut kernel.variables, done.variables);
                     // The variables that it kept may be ours: it was not told which are.

@@ -3,6 +3,7 @@
 use super::super::report::{Report, Status};
 use super::sources::Found;
 use crate::config::env::Environment;
+use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;
 use crate::launch::environment::build;
 use crate::secret::{SecretSet, SecretValue, doubt};
@@ -32,23 +33,28 @@ pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mu
                 .advise("check that this is what is meant")
                 .fact("name", text);
         }
-        if parent.bytes(text).is_some() {
-            if plan.override_inherited {
-                let what = format!("{text} replaces the inherited variable of that name");
-                report.add(Status::Note, what).fact("name", text).fact("wins", "secret");
-            } else {
-                report
-                    .add(Status::Warning, format!("{text} is shadowed: the inherited variable of that name wins"))
-                    .advise("unset it where the kernel is started, or let `override` under [environment] be true")
-                    .fact("name", text)
-                    .fact("wins", "inherited");
+        if parent.bytes(text).is_some() && plan.inheritance.keeps(text.as_bytes()) {
+            match plan.inheritance.winner {
+                Winner::Secret => {
+                    let what = format!("{text} replaces the inherited variable of that name");
+                    report.add(Status::Note, what).fact("name", text).fact("wins", "secret");
+                }
+                Winner::Inherited => {
+                    report
+                        .add(Status::Warning, format!("{text} is shadowed: the inherited variable of that name wins"))
+                        .advise("unset it where the kernel is started, or let `override` under [environment] be true")
+                        .fact("name", text)
+                        .fact("wins", "inherited");
+                }
+                // Told below, as a launch tells it.
+                Winner::Error => {}
             }
         }
         let length = named.length.unwrap_or_else(|| plan.runtime_dir.as_os_str().len() + FILE_NAME);
         stand_ins.insert(name.clone(), SecretValue::new(vec![b'x'; length]));
     }
     let space = Space::of_this_system();
-    match build(parent.entries(), stand_ins, plan.override_inherited, space, 0) {
+    match build(parent.entries(), stand_ins, &plan.inheritance, space, 0) {
         Ok(entries) => {
             let used: usize = entries.iter().map(|entry| entry.as_bytes_with_nul().len() + size_of::<usize>()).sum();
             let what = format!("{} entries in {used} bytes; the system takes {}", entries.len(), space.all);

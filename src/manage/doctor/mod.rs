@@ -23,6 +23,7 @@ use crate::config::plan::Plan;
 use crate::error::Result;
 use crate::launch::Request;
 use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
+use crate::launch::refusal;
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
@@ -41,6 +42,11 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     let configured = configuration::look(request, parent, &mut report);
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
+        // What explains all that follows comes first.
+        if let Some(refused) = refusal::standing(plan) {
+            let what = refused.what().replace(": it is not sent again now", "");
+            report.lead("login", Status::Warning, what).advise(refused.advice()).fact("refused_before", true);
+        }
         found = ask_vault(plan, parent, configured.login_works, &mut report)?;
         environment::look(plan, parent, &found, &mut report);
     }

@@ -53,13 +53,40 @@ pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
             return false;
         }
     }
-    state(server, deadline, report).await && namespace(server, deadline, report).await
+    match state(server, deadline, report).await {
+        State::Unusable => false,
+        State::Usable { namespaces: true } => namespace(server, deadline, report).await,
+        State::Usable { namespaces: false } => {
+            without_namespaces(server, report);
+            true
+        }
+    }
+}
+
+/// What the state says of the rest.
+enum State {
+    Unusable,
+    Usable {
+        /// Whether it may have namespaces.
+        namespaces: bool,
+    },
+}
+
+/// Says that a namespace was set for a server that reads the root's secrets whatever is set.
+fn without_namespaces(server: &Server, report: &mut Report) {
+    let Some(name) = &server.namespace else { return };
+    let what = format!(
+        "this server has no namespaces (HashiCorp Vault without a licence): the setting {name} does nothing, and what \
+         is read is the root's"
+    );
+    let finding = report.add(Status::Warning, what).advise("take `namespace` away, and VAULT_NAMESPACE");
+    finding.fact("namespace", name.clone()).fact("namespaces", false);
 }
 
 fn warn(server: &Server, report: &mut Report) {
     if server.tls.skip_verify {
         report
-            .add(Status::Warning, "TLS IS NOT VERIFIED (skip_verify): whoever answers at the address gets the token")
+            .add(Status::Warning, "TLS IS NOT VERIFIED (skip_verify): any server at the address gets the token")
             .advise("name the CA with `ca_cert` under [vault] (or VAULT_CACERT), and take skip_verify away")
             .fact("skip_verify", true);
     }
@@ -140,6 +167,8 @@ struct Health {
     server_time_utc: u64,
     #[serde(default)]
     version: String,
+    /// HashiCorp Vault's alone: without a licence it ignores the header that names a namespace.
+    enterprise: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -148,7 +177,7 @@ struct Seal {
     progress: u64,
 }
 
-async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
+async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> State {
     // Namespaces have no state of their own, and a check does not wait for better times.
     let plain = Server { namespace: None, max_retries: Some(0), ..server.clone() };
     let start = Instant::now();
@@ -164,7 +193,7 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> bool
                     .fail(&sealed(&health, &client).await)
                     .fact("sealed", health.sealed)
                     .fact("version", health.version);
-                return false;
+                return State::Unusable;
             }
             let standby = if health.standby { "a standby" } else { "active" };
             let what = format!("version {}, unsealed, {standby}; it answers in {}", health.version, shown(time));
@@ -175,16 +204,16 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> bool
                 .fact("standby", health.standby)
                 .fact("answer_ms", millis(time));
             clocks(health.server_time_utc, report);
-            true
+            State::Usable { namespaces: health.enterprise != Some(false) }
         }
         // What stands between may keep this path to itself; the rest can be tried all the same.
         Err(error) if matches!(error.kind().exit_code(), 66 | 77) || error.kind() == Kind::BadRequest => {
             report.add(Status::Note, "its state can't be asked here").advise(error.what());
-            true
+            State::Usable { namespaces: true }
         }
         Err(error) => {
             report.fail(&error);
-            false
+            State::Unusable
         }
     }
 }
@@ -213,7 +242,7 @@ async fn sealed(health: &Health, client: &Client) -> Error {
     Error::new(Kind::Sealed, format!("Vault at {address} is sealed{keys}"), advice)
 }
 
-/// Any namespace tells its open mounts to anybody, and one that does not exist says so.
+/// Any namespace shows its open mounts to every client, and one that does not exist says so.
 async fn namespace(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
     let Some(name) = &server.namespace else { return true };
     let once = Server { max_retries: Some(0), ..server.clone() };

@@ -47,6 +47,8 @@ struct Setup<'a> {
     parent: &'a mut Environment,
     output: PathBuf,
     force: bool,
+    /// What is said beside the files that were written.
+    notes: Vec<&'static str>,
     answers: Answers,
 }
 
@@ -133,6 +135,7 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
         parent: &mut parent,
         output,
         force: flags.force,
+        notes: Vec::new(),
         answers: Answers { locked: flags.system, ..Answers::default() },
     };
     setup.address(flags)?;
@@ -287,12 +290,19 @@ impl Setup<'_> {
             chosen.mount = mount.or(chosen.mount.take());
         }
         self.asked.say(&report.progress());
+        if report.has_fact("namespaces", false) {
+            Answers::set(&mut self.answers.vault, "namespace", "");
+            self.notes.push("this server has no namespaces: none is written");
+        }
         report.into_error().map_or(Ok(()), Err)
     }
 
     /// Writes the files, then checks the whole as `doctor` does.
     fn write(self) -> Result<Outcome> {
         let mut text = String::new();
+        for note in &self.notes {
+            let _ = writeln!(text, "{note}");
+        }
         for typed in &self.answers.typed {
             let path = self.output.with_file_name(typed.file);
             write::write(&path, typed.value.expose(), 0o600, self.force)?;
