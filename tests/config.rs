@@ -110,7 +110,7 @@ fn a_mistake_in_a_file_is_named_with_its_line_and_advice() {
         ("[vault]\n\nadress = \"x\"\n", &["vault.toml:3", "unknown key `adress`", "did you mean `address`"]),
         ("[vautl]\naddress = \"x\"\n", &["vault.toml:1", "`vautl`", "did you mean `vault`"]),
         ("[vault]\nzzz = 1\n", &["vault.toml:2", "`zzz`", "known here: address"]),
-        ("[vault]\naddress = 7\n", &["vault.toml:2", "`address` is not text"]),
+        ("[vault]\naddress = 7\n", &["vault.toml:2", "`address` is not an address"]),
         ("[vault]\nskip_verify = \"yes\"\n", &["vault.toml:2", "true or false"]),
         ("[vault]\ntimeout = \"soon\"\n", &["vault.toml:2", "a time"]),
         ("[vault]\nmax_retries = -1\n", &["vault.toml:2", "whole number"]),

@@ -218,7 +218,7 @@ impl Environment {
 
 fn parse(of: Type, text: &str) -> Option<Value> {
     Some(match of {
-        Type::Text => Value::Text(text.to_owned()),
+        Type::Text | Type::Addresses => Value::Text(text.to_owned()),
         Type::BoolOrError if text == "error" => Value::Text(text.to_owned()),
         Type::Bool | Type::BoolOrError => Value::Bool(parse_bool(text)?),
         Type::Duration => Value::Duration(parse_duration(text)?),
@@ -235,7 +235,7 @@ fn wrong_type(variable: &str, of: Type) -> Error {
         Type::BoolOrError => "true, false or error",
         Type::Duration => "a time like 10, 500ms or 1m30s, at most a day",
         Type::Count => "a whole number",
-        Type::Text | Type::Names => "text",
+        Type::Text | Type::Addresses | Type::Names => "text",
     };
     Error::new(Kind::Config, format!("the variable {variable} is not {expected}"), "correct it, or unset it")
 }

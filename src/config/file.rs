@@ -196,8 +196,12 @@ impl Reader<'_> {
             return Err(self.unknown(&key.span(), short, known));
         };
         let typed = match (row.of, value.get_ref()) {
-            (Type::Text, DeValue::String(text)) if text.is_empty() => return Ok(()),
-            (Type::Text, DeValue::String(text)) => Some(Value::Text(text.to_string())),
+            (Type::Text | Type::Addresses, DeValue::String(text)) if text.is_empty() => return Ok(()),
+            (Type::Text | Type::Addresses, DeValue::String(text)) => Some(Value::Text(text.to_string())),
+            (Type::Addresses, DeValue::Array(addresses)) if !addresses.is_empty() => {
+                let all = addresses.iter().map(|address| address.get_ref().as_str());
+                all.collect::<Option<Vec<_>>>().map(|all| Value::Text(all.join(",")))
+            }
             (Type::Bool | Type::BoolOrError, DeValue::Boolean(flag)) => Some(Value::Bool(*flag)),
             (Type::BoolOrError, DeValue::String(text)) if text == "error" => Some(Value::Text(text.to_string())),
             (Type::Duration, DeValue::String(text)) => parse_duration(text).map(Value::Duration),
@@ -214,6 +218,7 @@ impl Reader<'_> {
         let typed = typed.ok_or_else(|| {
             let expected = match row.of {
                 Type::Text => "text in quotes",
+                Type::Addresses => "an address in quotes, or a list of them",
                 Type::Bool => "true or false",
                 Type::BoolOrError => "true, false or \"error\"",
                 Type::Duration => "a time: seconds, or text like \"1m30s\", at most a day",

@@ -7,6 +7,8 @@
 pub enum Type {
     /// Text, as it is.
     Text,
+    /// One address, or several in their order; in a variable separated by commas.
+    Addresses,
     /// `true` or `false`; in a variable whatever Go's `ParseBool` takes.
     Bool,
     /// A time: a number of seconds, or text as Go's `ParseDuration` takes it (`1m30s`).
@@ -38,7 +40,7 @@ const fn key(name: &'static str, of: Type, variables: &'static [&'static str]) -
 
 /// The table.
 pub const KEYS: &[Key] = &[
-    key("vault.address", Type::Text, &["JUPYTER_VAULT_ADDRESS", "BAO_ADDR", "VAULT_ADDR"]),
+    key("vault.address", Type::Addresses, &["JUPYTER_VAULT_ADDRESS", "BAO_ADDR", "VAULT_ADDR"]),
     key("vault.agent_address", Type::Text, &["JUPYTER_VAULT_AGENT_ADDRESS", "BAO_AGENT_ADDR", "VAULT_AGENT_ADDR"]),
     key("vault.namespace", Type::Text, &["JUPYTER_VAULT_NAMESPACE", "BAO_NAMESPACE", "VAULT_NAMESPACE"]),
     key("vault.ca_cert", Type::Text, &["JUPYTER_VAULT_CA_CERT", "BAO_CACERT", "VAULT_CACERT"]),

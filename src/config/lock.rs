@@ -52,7 +52,10 @@ fn check_address(layers: &[Layer]) -> Result<()> {
     let Some(winner) = layers.iter().find_map(address) else { return Ok(()) };
     let Origin::Variable(variable) = &winner.1 else { return Ok(()) };
     let Some(login) = layers.iter().find(|layer| has_credential(layer)) else { return Ok(()) };
-    let other = address(login).filter(|(text, origin)| !origin.is_variable() && text != &winner.0);
+    let other = address(login).filter(|(text, origin)| {
+        let is_one_of_them = text.split(',').any(|address| address.trim().trim_end_matches('/') == winner.0);
+        !origin.is_variable() && text != &winner.0 && !is_one_of_them
+    });
     match other {
         Some((_, origin)) if !login.is_locked() => Err(Error::new(
             Kind::Config,

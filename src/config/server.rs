@@ -16,6 +16,8 @@ use crate::net::proxy;
 pub struct Server {
     /// Vault's address, or the agent's.
     pub address: Address,
+    /// Vault's further addresses, which are tried when that one does not answer.
+    pub others: Vec<Address>,
     /// The namespace that every request names.
     pub namespace: Option<String>,
     /// Trust and identity.
@@ -38,8 +40,14 @@ impl Server {
         // A proxy sees what goes through it: a locked file names its own.
         let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
         let owned = |key| layer.text(key).map(str::to_owned);
+        let (first, others) = match text.split_once(',') {
+            Some((first, others)) if key == "vault.address" => (first, Some(others)),
+            _ => (text, None),
+        };
+        let others = others.into_iter().flat_map(|others| others.split(','));
         let server = Self {
-            address: Address::parse(text, &layer.origin(key))?,
+            address: Address::parse(first, &layer.origin(key))?,
+            others: others.map(|text| Address::parse(text, &layer.origin(key))).collect::<Result<_>>()?,
             namespace: owned("vault.namespace")
                 .map(|name| name.trim().trim_matches('/').to_owned())
                 .filter(|name| !name.is_empty()),
@@ -61,6 +69,11 @@ impl Server {
         server.check_proxy(layer, key).map(|()| server)
     }
 
+    /// All addresses, in their order.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.address).chain(&self.others)
+    }
+
     /// Refuses a proxy that a variable names where it could read the login of a file: in plain HTTP, or by a
     /// certificate that a variable makes trusted.
     fn check_proxy(&self, layer: &Layer, address: &str) -> Result<()> {
@@ -71,14 +84,17 @@ impl Server {
         if !is_of_file(address) || is_of_file("vault.proxy") || !lock::credentials(layer).any(is_of_file) {
             return Ok(());
         }
-        if layer.is_locked() || !proxy::is_used(&self.address, &self.proxy) {
+        if layer.is_locked() {
             return Ok(());
         }
-        let why = match (&self.address, TRUST.iter().find(is_of_variable)) {
-            (Address::Tcp(tcp), _) if !tcp.https => "in plain HTTP".to_owned(),
-            (_, Some(trust)) => format!("and {} decides whom to trust", layer.origin(trust)),
-            _ => return Ok(()),
+        let trust = TRUST.iter().find(is_of_variable).map(|trust| layer.origin(trust));
+        let why = |address: &Address| match (address, &trust) {
+            (Address::Tcp(tcp), _) if !tcp.https => Some("in plain HTTP".to_owned()),
+            (_, Some(trust)) => Some(format!("and {trust} decides whom to trust")),
+            _ => None,
         };
+        let mut proxied = self.addresses().filter(|address| proxy::is_used(address, &self.proxy));
+        let Some(why) = proxied.find_map(why) else { return Ok(()) };
         let file = layer.get(address).and_then(|set| set.origin.file()).unwrap_or_else(|| Path::new("vault.toml"));
         let proxy =
             if layer.get("vault.proxy").is_some() { layer.origin("vault.proxy") } else { "a variable".to_owned() };

@@ -116,7 +116,7 @@ impl Client {
     }
 
     /// Vault's address, for messages.
-    pub const fn address(&self) -> &Address {
+    pub fn address(&self) -> &Address {
         self.transport.address()
     }
 
@@ -148,12 +148,8 @@ impl Client {
 
     fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {
         let internal = |_| Error::new(Kind::Internal, "a request can't be written", "report this as a defect");
-        let prefix = match self.address() {
-            Address::Tcp(tcp) => tcp.prefix.as_str(),
-            Address::Unix(_) => "",
-        };
         // vaultrs writes some paths with white space or a slash before them.
-        let mut path = format!("{prefix}/v1/{}", endpoint.path().trim().trim_start_matches('/'));
+        let mut path = format!("/v1/{}", endpoint.path().trim().trim_start_matches('/'));
         if let Some(query) = endpoint.query().map_err(internal)?.filter(|query| !query.is_empty()) {
             path = format!("{path}?{query}");
         }

@@ -14,5 +14,6 @@ pub mod kv;
 #[cfg(feature = "manage")]
 pub(crate) mod kv_store;
 pub mod mount;
+mod nodes;
 pub mod reply;
 pub mod transport;

@@ -19,11 +19,12 @@ use hyper_util::rt::TokioIo;
 use zeroize::Zeroizing;
 
 use super::error;
+use super::nodes::Nodes;
 use super::reply::Reply;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::net::address::{Address, Tcp};
-use crate::net::connect::{Connector, broken, silent};
+use crate::net::connect::{broken, silent};
 use crate::net::deadline::Deadline;
 use crate::net::{Peer, tls};
 
@@ -31,6 +32,10 @@ use crate::net::{Peer, tls};
 pub const LARGEST_BODY: usize = 16 << 20;
 /// The first pause before a retry; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Into how many shares the time is divided where there are several addresses.
+const SHARES: u32 = 4;
+/// What each of several addresses is asked first; a standby is as good as the active node.
+const HEALTH: &str = "/v1/sys/health?standbyok=true&perfstandbyok=true";
 /// The longest pause that we choose ourselves.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -38,7 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub struct Call {
     /// GET, LIST, POST …
     pub method: Method,
-    /// Path and query, from `/v1/` on, encoded.
+    /// Path and query, from `/v1/` on, encoded; the prefix of an address comes before it.
     pub path: String,
     /// Headers, with the token marked sensitive.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -58,12 +63,13 @@ impl Call {
     }
 }
 
-/// Connections to one server, and the time left for all of them.
+/// Connections to one Vault, and the time left for all of them.
 #[derive(Debug)]
 pub struct Transport {
-    connector: Connector,
-    address: Address,
+    nodes: Nodes,
     deadline: Deadline,
+    /// The most time that one address may take to answer at all, where there are others.
+    share: Duration,
     max_retries: u64,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
@@ -72,9 +78,9 @@ impl Transport {
     /// Sets up for `server`; nothing is sent yet.
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
         Ok(Self {
-            connector: Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy)?,
-            address: server.address.clone(),
+            nodes: Nodes::of(server)?,
             deadline,
+            share: deadline.remaining() / SHARES,
             max_retries: server.max_retries.unwrap_or(u64::MAX),
             idle: Mutex::new(Vec::new()),
         })
@@ -83,11 +89,12 @@ impl Transport {
     /// Gives what comes from here on until `deadline`.
     pub fn renew(&mut self, deadline: Deadline) {
         self.deadline = deadline;
+        self.share = deadline.remaining() / SHARES;
     }
 
     /// The address, for messages.
-    pub const fn address(&self) -> &Address {
-        &self.address
+    pub fn address(&self) -> &Address {
+        &self.nodes.current().address
     }
 
     /// Sends `call` and gives the reply, whatever its status, after retries and a redirect.
@@ -105,17 +112,21 @@ impl Transport {
         let mut attempts = 1_u64;
         let mut told = None;
         loop {
-            let (error, wanted, again) = match self.attempt(call, deadline).await {
-                Ok(reply) => match error::to_try_again(reply.status, &self.address) {
-                    None => return Ok(reply),
-                    Some(error) => (told.insert(error).clone(), reply.retry_after, true),
+            let settled = self.settle(deadline).await;
+            let (error, wanted, again) = match settled {
+                Err((error, heals)) => (error, None, heals),
+                Ok(()) => match self.attempt(call, deadline).await {
+                    Ok(reply) => match error::to_try_again(reply.status, self.address()) {
+                        None => return Ok(reply),
+                        Some(error) => (told.insert(error).clone(), reply.retry_after, true),
+                    },
+                    Err(failure) => {
+                        let again = failure.error.kind().may_heal() && (failure.unsent || call.only_reads());
+                        // When the time ends within an attempt, what Vault has said before is why it did.
+                        let ended = failure.error.kind() == Kind::TimedOut;
+                        (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
+                    }
                 },
-                Err(failure) => {
-                    let again = failure.error.kind().may_heal() && (failure.unsent || call.only_reads());
-                    // When the time ends within an attempt, what Vault has said before is why it did.
-                    let ended = failure.error.kind() == Kind::TimedOut;
-                    (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
-                }
             };
             let gave_up = |error: Error| {
                 if attempts > 1 { error.remark(&format!("gave up after {attempts} attempts")) } else { error }
@@ -130,20 +141,64 @@ impl Transport {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempts += 1;
+            self.nodes.unsettle();
+        }
+    }
+
+    /// Chooses the first address that answers, where there are several and none is chosen.
+    /// Otherwise tells why not, and whether that may heal.
+    async fn settle(&self, deadline: Deadline) -> Result<(), (Error, bool)> {
+        if self.nodes.is_settled() {
+            return Ok(());
+        }
+        let call = Call { method: Method::GET, path: HEALTH.to_owned(), headers: Vec::new(), body: Bytes::new() };
+        let mut failed = Vec::new();
+        let (mut kind, mut heals) = (Kind::Unreachable, false);
+        for place in 0..self.nodes.count() {
+            self.nodes.choose(place);
+            self.hang_up();
+            let here = self.address();
+            match self.exchange(&call, &self.path(&call), here, true, deadline.at_most(self.share)).await {
+                // A sealed one, or a gateway without a Vault behind it, is passed over.
+                Ok(reply) if reply.status.is_server_error() => {
+                    (kind, heals) = (Kind::Sealed, true);
+                    failed.push(format!("{here} answers with {}", reply.status.as_u16()));
+                }
+                Ok(_) => return Ok(()),
+                Err(failure) => {
+                    kind = failure.error.kind();
+                    // Of another one, its share of the time has ended, and not all of it.
+                    heals |= kind.may_heal() || kind == Kind::TimedOut;
+                    failed.push(failure.error.what().to_owned());
+                }
+            }
+        }
+        self.nodes.unsettle();
+        let what = format!("none of Vault's {} addresses can be used: {}", failed.len(), failed.join("; "));
+        let advice = "check `address` under [vault], and that one of these nodes is up and unsealed";
+        Err((Error::new(kind, what, advice), heals))
+    }
+
+    /// The path of `call` at the address that is chosen.
+    fn path(&self, call: &Call) -> String {
+        match self.address() {
+            Address::Tcp(tcp) => format!("{}{}", tcp.prefix, call.path),
+            Address::Unix(_) => call.path.clone(),
         }
     }
 
     /// One attempt, with one redirect.
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Reply, Failure> {
-        let reply = self.exchange(call, &call.path, &self.address, true, deadline).await?;
+        let here = self.address();
+        let reply = self.exchange(call, &self.path(call), here, true, deadline).await?;
         let Some((target, path)) = self.redirect(&reply)? else { return Ok(reply) };
-        let same = target == self.address;
+        let same = target == *here;
         let reply = self.exchange(call, &path, &target, same, deadline).await;
-        let reply = reply.map_err(|failure| if same { failure } else { failure.behind(&self.address, &target) })?;
+        let reply = reply.map_err(|failure| if same { failure } else { failure.behind(here, &target) })?;
         if reply.status.is_redirection() {
             return Err(Failure::sent(Error::new(
                 Kind::RedirectLoop,
-                format!("Vault at {} redirects more than once", self.address),
+                format!("Vault at {} redirects more than once", self.address()),
                 "use the address of the active node, and check api_addr in Vault's configuration",
             )));
         }
@@ -163,7 +218,7 @@ impl Transport {
             None => self.open(target, deadline).await?,
         };
         let request = self.request(call, path, target).map_err(Failure::unsent)?;
-        let late = |what: &str| Failure::sent(silent(Peer::Vault.name(), &self.address.to_string(), what));
+        let late = |what: &str| Failure::sent(silent(Peer::Vault.name(), &self.address().to_string(), what));
         let mut unsent = false;
         let response = match deadline.bound(sender.send_request(request)).await {
             Err(_) => return Err(late("the request was not answered")),
@@ -197,7 +252,7 @@ impl Transport {
 
     async fn open(&self, target: &Address, deadline: Deadline) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let connecting = async {
-            let stream = self.connector.connect(target, deadline).await?;
+            let stream = self.nodes.current().connector.connect(target, deadline).await?;
             let mut builder = Builder::new();
             builder.max_buf_size(64 << 10).max_headers(64);
             let (sender, connection) =
@@ -216,9 +271,9 @@ impl Transport {
             Address::Tcp(tcp) => tcp.authority(),
             Address::Unix(_) => "localhost".to_owned(),
         };
-        if self.connector.is_forwarded() {
+        if self.nodes.current().connector.is_forwarded() {
             uri = format!("http://{host}{path}");
-            if let Some(credentials) = self.connector.proxy_credentials() {
+            if let Some(credentials) = self.nodes.current().connector.proxy_credentials() {
                 request = request.header(PROXY_AUTHORIZATION, credentials);
             }
         }
@@ -248,7 +303,7 @@ impl Transport {
             let frame = frame.map_err(|_| {
                 Error::new(
                     Kind::Truncated,
-                    format!("the answer of Vault at {} stopped before its end", self.address),
+                    format!("the answer of Vault at {} stopped before its end", self.address()),
                     "try again; if it stays so, look at what stands between here and Vault",
                 )
             })?;
@@ -264,7 +319,7 @@ impl Transport {
     fn oversized(&self) -> Error {
         Error::new(
             Kind::Oversized,
-            format!("the answer of Vault at {} is larger than {} MiB", self.address, LARGEST_BODY >> 20),
+            format!("the answer of Vault at {} is larger than {} MiB", self.address(), LARGEST_BODY >> 20),
             "check that the address is Vault's, and read fewer or smaller secrets",
         )
     }
@@ -275,7 +330,7 @@ impl Transport {
             return Ok(None);
         }
         let refuse = |kind, what: String, advice: &str| Err(Failure::sent(Error::new(kind, what, advice)));
-        let here = &self.address;
+        let here = self.address();
         if !matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
             let what = format!("Vault at {here} answers with an unexpected redirect ({})", reply.status.as_u16());
             return refuse(Kind::RedirectUnexpected, what, "check that the address is Vault's API, not a web page's");
@@ -311,7 +366,7 @@ impl Transport {
 
     /// What a failure of hyper means; its own text is not used, because it may quote.
     fn failure(&self, cause: &hyper::Error) -> Error {
-        let authority = match &self.address {
+        let authority = match self.address() {
             Address::Tcp(tcp) => tcp.authority(),
             Address::Unix(path) => path.display().to_string(),
         };
@@ -327,7 +382,7 @@ impl Transport {
             inner = error.source();
         }
         if cause.is_parse() {
-            let plain = matches!(&self.address, Address::Tcp(tcp) if !tcp.https);
+            let plain = matches!(self.address(), Address::Tcp(tcp) if !tcp.https);
             let advice = if plain {
                 "if that port speaks TLS, write the address with https://"
             } else {

@@ -26,7 +26,9 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
     report.section("vault");
     let deadline = Deadline::after(plan.budget);
-    let server = &plan.server;
+    let chosen =
+        if plan.server.others.is_empty() { None } else { first_that_answers(&plan.server, plan.budget, report).await };
+    let server = chosen.as_ref().unwrap_or(&plan.server);
     warn(server, report);
     let connector = match Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy) {
         Ok(connector) => connector,
@@ -81,6 +83,28 @@ fn without_namespaces(server: &Server, report: &mut Report) {
     );
     let finding = report.add(Status::Warning, what).advise("take `namespace` away, and VAULT_NAMESPACE");
     finding.fact("namespace", name.clone()).fact("namespaces", false);
+}
+
+/// Of several addresses the first one that takes a connection, as a launch chooses it.
+async fn first_that_answers(server: &Server, budget: Duration, report: &mut Report) -> Option<Server> {
+    let share = budget / 4;
+    for address in server.addresses() {
+        let one = Server { address: address.clone(), others: Vec::new(), ..server.clone() };
+        let asked =
+            match Client::new(&Server { max_retries: Some(0), namespace: None, ..one.clone() }, Deadline::after(share))
+            {
+                Ok(client) => health(&client).await.map(drop),
+                Err(error) => Err(error),
+            };
+        match asked {
+            Err(error) if error.kind().exit_code() == 69 => {
+                let finding = report.add(Status::Warning, format!("passed over: {}", error.what()));
+                finding.advise(error.advice()).fact("passed_over", address.to_string());
+            }
+            _ => return Some(one),
+        }
+    }
+    None
 }
 
 fn warn(server: &Server, report: &mut Report) {

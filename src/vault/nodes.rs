@@ -1,0 +1,70 @@
+//! The addresses of one Vault: a cluster without a load balancer has several.
+//!
+//! They are tried in the order of the configuration, and the first one that answers serves all requests of a launch.
+//! Nothing of that is kept: the next launch begins at the first one again. One address costs nothing more.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::config::server::Server;
+use crate::error::Result;
+use crate::net::Peer;
+use crate::net::address::Address;
+use crate::net::connect::Connector;
+
+/// No address is chosen yet.
+const NONE: usize = usize::MAX;
+
+/// One address, and the way there.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) address: Address,
+    pub(super) connector: Connector,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    all: Vec<Node>,
+    chosen: AtomicUsize,
+}
+
+impl Nodes {
+    /// Those of `server`, the first one first.
+    pub(super) fn of(server: &Server) -> Result<Self> {
+        let node = |address: &Address| {
+            let connector = Connector::new(Peer::Vault, address, &server.tls, &server.proxy)?;
+            Ok(Node { address: address.clone(), connector })
+        };
+        let all: Vec<_> = server.addresses().map(node).collect::<Result<_>>()?;
+        let chosen = AtomicUsize::new(if all.len() == 1 { 0 } else { NONE });
+        Ok(Self { all, chosen })
+    }
+
+    /// The one that is chosen; the first, where none is.
+    pub(super) fn current(&self) -> &Node {
+        let chosen = self.chosen.load(Ordering::Relaxed);
+        self.all.get(chosen).unwrap_or(&self.all[0])
+    }
+
+    /// Whether one is chosen.
+    pub(super) fn is_settled(&self) -> bool {
+        self.chosen.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Chooses the one at `place`.
+    pub(super) fn choose(&self, place: usize) {
+        self.chosen.store(place, Ordering::Relaxed);
+    }
+
+    /// Lets the next request choose anew, where there is a choice.
+    pub(super) fn unsettle(&self) {
+        if self.all.len() > 1 {
+            self.choose(NONE);
+        }
+    }
+
+    /// How many there are.
+    pub(super) const fn count(&self) -> usize {
+        self.all.len()
+    }
+}

@@ -1,0 +1,153 @@
+//! Several addresses of one Vault: a dead, sealed or hanging node costs a launch little, and no address but those of
+//! the list gets a credential.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::faults::{Faults, Reply, relay_to};
+use support::launcher::{Outcome, Scratch, run};
+use support::openbao::{Server, free_ports};
+
+/// A launch with that list of addresses, by a token, within `timeout` seconds.
+fn launch(addresses: &[&str], login: &str, timeout: u32) -> Outcome {
+    let server = Server::shared();
+    server.put("addresses", &json!({"REACHED": "canary"}));
+    let scratch = Scratch::new();
+    scratch.file("token", "root");
+    scratch.file("password", "right");
+    let text = format!(
+        "[vault]\naddress = {addresses:?}\ntimeout = {timeout}\n{login}[[source]]\nkv = \"secret/addresses\"\nversion = 2\n"
+    );
+    let config = scratch.file("addresses.toml", text);
+    run(scratch.launcher().args(["exec", "--config"]).arg(config).args(["--", "/usr/bin/env", "-0"]))
+}
+
+const TOKEN: &str = "[auth]\ntoken_file = \"token\"\n";
+
+fn nowhere() -> String {
+    let [port] = free_ports();
+    format!("http://127.0.0.1:{port}")
+}
+
+#[test]
+fn the_first_address_that_answers_serves_the_whole_launch() {
+    let server = Server::shared();
+    let (first, second) = (Faults::start(relay_to(server.port())), Faults::start(relay_to(server.port())));
+    let both = [first.address(), second.address()];
+    let both: Vec<_> = both.iter().map(String::as_str).collect();
+    assert_eq!(launch(&both, TOKEN, 5).environment()["REACHED"], "canary");
+    assert!(!first.seen().is_empty() && second.seen().is_empty());
+    let dead = nowhere();
+    assert_eq!(launch(&[&dead, both[1]], TOKEN, 5).environment()["REACHED"], "canary");
+    assert_eq!(second.seen().len(), 2, "asked whether it answers, then for the secret");
+    assert!(second.seen()[0].header("x-vault-token").is_none(), "no token before it is chosen");
+}
+
+#[test]
+fn a_sealed_or_failing_node_is_passed_over() {
+    let server = Server::shared();
+    for status in [500, 501, 503] {
+        let failing = Faults::start(move |_, _| Reply::json(status, "{}"));
+        let outcome = launch(&[&failing.address(), &server.address()], TOKEN, 5);
+        assert_eq!(outcome.environment()["REACHED"], "canary", "{status}");
+        assert!(failing.seen().iter().all(|seen| seen.header("x-vault-token").is_none()));
+    }
+}
+
+#[test]
+fn a_hanging_first_node_costs_a_quarter_of_the_time() {
+    let server = Server::shared();
+    server.enable_auth("userpass", "addresses");
+    server.policy("addresses", "path \"secret/data/addresses\" { capabilities = [\"read\"] }");
+    server.must("POST", "auth/addresses/users/ada", &json!({"password": "right", "policies": "addresses"}));
+    let login =
+        "[auth]\nmethod = \"userpass\"\nmount = \"addresses\"\nusername = \"ada\"\npassword_file = \"password\"\n";
+    let hanging = Faults::start(|_, _| Reply::Hang(Vec::new()));
+    for login in [TOKEN, login] {
+        let begun = Instant::now();
+        let outcome = launch(&[&hanging.address(), &server.address()], login, 12);
+        assert_eq!(outcome.environment()["REACHED"], "canary");
+        // A quarter of twelve seconds, and not all of them.
+        assert!(begun.elapsed() >= Duration::from_secs(3) && begun.elapsed() < Duration::from_secs(11));
+    }
+    let sent = hanging.seen();
+    assert!(sent.iter().all(|seen| seen.body.is_empty() && seen.header("x-vault-token").is_none()), "{sent:?}");
+}
+
+#[test]
+fn when_none_answers_each_is_named_and_one_that_comes_back_serves() {
+    let (one, two) = (nowhere(), nowhere());
+    let outcome = launch(&[&one, &two], TOKEN, 1);
+    let (one_at, two_at) = (one.trim_start_matches("http://"), two.trim_start_matches("http://"));
+    outcome.is_error(69, &["none of Vault's 2 addresses can be used", one_at, two_at]);
+    let server = Server::shared();
+    let pass = relay_to(server.port());
+    let healing =
+        Faults::start(move |request, number| if number < 2 { Reply::json(503, "{}") } else { pass(request, number) });
+    assert_eq!(launch(&[&one, &healing.address()], TOKEN, 8).environment()["REACHED"], "canary");
+}
+
+#[test]
+fn a_node_that_dies_in_the_middle_of_a_launch_is_left_for_the_next() {
+    let server = Server::shared();
+    // It answers that it is there, and then nothing more.
+    let dying = Faults::start(|_, number| if number == 0 { Reply::json(200, "{}") } else { Reply::Close(Vec::new()) });
+    let outcome = launch(&[&dying.address(), &server.address()], TOKEN, 8);
+    assert_eq!(outcome.environment()["REACHED"], "canary");
+    assert!(dying.seen().len() > 1, "it was chosen first");
+}
+
+#[test]
+fn a_variable_may_choose_one_of_the_list_and_no_other() {
+    let server = Server::shared();
+    server.put("addresses", &json!({"REACHED": "canary"}));
+    let scratch = Scratch::new();
+    scratch.file("token", "root");
+    let (dead, thief) = (nowhere(), Faults::start(|_, _| Reply::json(404, "{}")));
+    let text = format!(
+        "[vault]\naddress = [{dead:?}, {:?}]\n{TOKEN}[[source]]\nkv = \"secret/addresses\"\nversion = 2\n",
+        server.address()
+    );
+    let config = scratch.file("addresses.toml", text);
+    let start = |address: &str| {
+        let mut command = scratch.launcher();
+        command.env("VAULT_ADDR", address).args(["exec", "--config"]).arg(&config);
+        run(command.args(["--", "/usr/bin/env", "-0"]))
+    };
+    assert_eq!(start(&server.address()).environment()["REACHED"], "canary");
+    start(&thief.address()).is_error(78, &["another address than", "nothing was sent"]);
+    assert_eq!(thief.connections(), 0);
+}
+
+#[cfg(feature = "manage")]
+#[test]
+fn doctor_names_the_address_that_is_passed_over() {
+    let (server, scratch, dead) = (Server::shared(), Scratch::new(), nowhere());
+    server.put("addresses", &json!({"REACHED": "canary"}));
+    scratch.file("token", "root");
+    let text = format!(
+        "[vault]\naddress = [{dead:?}, {:?}]\n{TOKEN}[[source]]\nkv = \"secret/addresses\"\nversion = 2\n",
+        server.address()
+    );
+    let config = scratch.file("addresses.toml", text);
+    let outcome = run(scratch.launcher().args(["doctor", "--config"]).arg(config));
+    let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
+    assert_eq!(outcome.code(), Some(0), "{said}");
+    assert!(said.contains("passed over: Vault at") && said.contains(dead.trim_start_matches("http://")), "{said}");
+    assert!(said.contains(&format!("{} takes the connection", server.address())), "{said}");
+}
