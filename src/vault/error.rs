@@ -56,8 +56,14 @@ pub struct Asker<'a> {
 }
 
 /// The error behind a status that may heal by itself.
-pub fn to_try_again(status: StatusCode, address: &Address) -> Option<Error> {
-    let (kind, what, advice) = match status.as_u16() {
+pub fn to_try_again(reply: &Reply, address: &Address) -> Option<Error> {
+    let (kind, what, advice) = match reply.status.as_u16() {
+        // A new KV version 2 mount, or one whose standby has not heard that it is ready.
+        400 if contains(&reply.body, "unavailable for a brief period") => (
+            Kind::Standby,
+            "is still upgrading the mount to version 2 (400)",
+            "try again in a moment; a standby waits for the active node",
+        ),
         412 => (Kind::Standby, "has not caught up with an earlier write (412)", "try again in a moment"),
         429 => (
             Kind::RateLimited,
@@ -106,7 +112,7 @@ struct VersionState {
 pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     let address = asker.address;
     let new = |kind, what: String, advice: &str| Error::new(kind, what, advice);
-    if let Some(error) = to_try_again(reply.status, address) {
+    if let Some(error) = to_try_again(reply, address) {
         return error;
     }
     let says = |phrase: &str| contains(&reply.body, phrase);

@@ -116,7 +116,7 @@ impl Transport {
             let (error, wanted, again) = match settled {
                 Err((error, heals)) => (error, None, heals),
                 Ok(()) => match self.attempt(call, deadline).await {
-                    Ok(reply) => match error::to_try_again(reply.status, self.address()) {
+                    Ok(reply) => match error::to_try_again(&reply, self.address()) {
                         None => return Ok(reply),
                         Some(error) => (told.insert(error).clone(), reply.retry_after, true),
                     },
