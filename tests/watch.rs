@@ -20,10 +20,13 @@ mod support;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use support::faults::{Faults, Reply, relay_to};
 use support::front_end::{Cell, FrontEnd, ipykernel, plain_kernelspec};
 use support::launcher::{Scratch, eventually, run, wait};
 use support::openbao::{Server, free_ports};
@@ -438,7 +441,17 @@ fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
         server
     };
     let server = vault("canary-1");
+    // It is out of reach until it is set up: a user who is not there yet would be a refused login.
+    let is_up = Arc::new(AtomicBool::new(true));
+    let (gate, pass) = (Arc::clone(&is_up), relay_to(port));
+    let relay =
+        Faults::start(
+            move |request, number| {
+                if gate.load(Ordering::SeqCst) { pass(request, number) } else { Reply::Close(Vec::new()) }
+            },
+        );
     let mut command = Sidecar::command(&scratch, &server, &["--interval", "1", "--timeout", "2"]);
+    command.env("VAULT_ADDR", relay.address());
     command.env_remove("VAULT_TOKEN").env("JUPYTER_VAULT_AUTH_METHOD", "userpass").env("JUPYTER_VAULT_USERNAME", "ada");
     let sidecar = Sidecar::run(&scratch, command.env("JUPYTER_VAULT_PASSWORD", "canary-password"));
     let mut one = kernel(&scratch, "kernel-one.json");
@@ -449,11 +462,13 @@ fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
     put(&server, "canary-2");
     injected(&sidecar, &mut one, 2, "canary-2");
     assert!(sidecar.events("failed").is_empty(), "{}", sidecar.log());
+    is_up.store(false, Ordering::SeqCst);
     drop(server);
     sidecar.has("failed", 1);
     let mut two = kernel(&scratch, "kernel-two.json");
     two.ask("ready", json!({}));
     let server = vault("canary-3");
+    is_up.store(true, Ordering::SeqCst);
     eventually("both have it", || one.cell(LOOK).printed() == "canary-3" && two.cell(LOOK).printed() == "canary-3");
     assert_eq!(logins(&server).len(), 1, "one login serves all rounds");
     sidecar.ends();

@@ -333,30 +333,55 @@ fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process()
 #[test]
 fn a_program_that_is_not_there_is_told_at_once_as_without_us() {
     let site = Site::new("signal");
-    for (program, error) in [
-        ("/no/such/program", "FileNotFoundError"),
-        ("no-such-program", "FileNotFoundError"),
-        ("/etc", "PermissionError"),
+    // A script whose interpreter is gone, and a program beside the notebook.
+    let folder = site.scratch.path("beside");
+    std::fs::create_dir_all(folder.join("bin")).unwrap();
+    for (name, text) in
+        [("orphan", "#!/no/such/interpreter\n"), ("here", "#!/bin/sh\nexit 0\n"), ("bin/below", "#!/bin/sh\nexit 0\n")]
+    {
+        std::fs::write(folder.join(name), text).unwrap();
+        std::fs::set_permissions(folder.join(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    std::fs::write(folder.join("plain"), "").unwrap();
+    let orphan = folder.join("orphan").display().to_string();
+    for (program, path, expected) in [
+        ("/no/such/program", None, "FileNotFoundError"),
+        ("no-such-program", None, "FileNotFoundError"),
+        ("/etc", None, "PermissionError"),
+        (orphan.as_str(), None, "FileNotFoundError"),
+        ("orphan", Some(""), "FileNotFoundError"),
+        ("plain", Some(":/usr/bin"), "PermissionError"),
+        ("here", Some("/usr/bin:"), "started"),
+        ("below", Some("bin:/usr/bin"), "started"),
+        ("./bin/below", Some("/usr/bin"), "started"),
     ] {
-        site.spec(&json!({"argv": [program, "{connection_file}"], "display_name": "Gone", "language": "python"}));
-        let mut script = site.program(
-            "python",
-            &[
-                "-c",
-                "
+        let mut spec = json!({"argv": [program, "{connection_file}"], "display_name": "Gone", "language": "python"});
+        if let Some(path) = path {
+            spec["env"] = json!({ "PATH": path });
+        }
+        site.spec(&spec);
+        let ended = |provisioner: &str| {
+            let script = "
+import sys
 from jupyter_client.manager import KernelManager
 manager = KernelManager(kernel_name='vaulted')
 try:
-    manager.start_kernel()
+    manager.start_kernel(cwd=sys.argv[1])
+    print('started')
+    manager.shutdown_kernel(now=True)
 except Exception as error:
     print(type(error).__name__)
-",
-            ],
-        );
-        let outcome = succeed(&mut script);
-        assert_eq!(String::from_utf8(outcome.stdout).unwrap().trim(), error, "{program}");
+";
+            let mut command = site.program("python", &["-c", script, folder.to_str().unwrap()]);
+            command.env("JUPYTER_DEFAULT_PROVISIONER_NAME", provisioner);
+            String::from_utf8(succeed(&mut command).stdout).unwrap().trim().to_owned()
+        };
+        assert_eq!(ended("local-provisioner"), expected, "without us: {program} in {path:?}");
+        assert_eq!(ended("vault-provisioner"), expected, "{program} in {path:?}");
+        if expected != "started" {
+            assert!(site.relay.seen().is_empty(), "Vault is not asked for a program that is not there: {program}");
+        }
     }
-    assert!(site.relay.seen().is_empty(), "Vault is not asked for a program that is not there");
 }
 
 #[test]

@@ -13,7 +13,6 @@ LocalProvisioner too, its kernelspec can name this one, which does the other's w
 import json
 import os
 import shlex
-import shutil
 
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Unicode
@@ -89,18 +88,32 @@ class _Launching:
 def _check_program(program, kwargs):
     """Raises what Popen raises for a program that is not there, or may not be executed: Jupyter then answers at
     once, where the launcher would end with a code and be started again and again."""
-    path = (kwargs.get("env") or os.environ).get("PATH", os.defpath)
-    if os.path.dirname(program):
-        whole = os.path.join(kwargs.get("cwd") or ".", program)
-    else:
-        if shutil.which(program, path=path):
+    folder = kwargs.get("cwd") or os.curdir
+    places = [""] if os.path.dirname(program) else os.get_exec_path(kwargs.get("env") or os.environ)
+    refused = False
+    for place in places:
+        # The child searches from its own working directory, where an empty entry of PATH leads too.
+        whole = os.path.join(folder, place, program)
+        if not os.path.exists(whole):
+            continue
+        if os.path.isdir(whole) or not os.access(whole, os.X_OK):
+            refused = True
+        elif (interpreter := _interpreter(whole)) is None or os.path.exists(os.path.join(folder, interpreter)):
             return
-        candidates = (os.path.join(folder, program) for folder in path.split(os.pathsep) if folder)
-        whole = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
-    if whole is None or not os.path.exists(whole):
-        raise FileNotFoundError(2, "No such file or directory", program)
-    if os.path.isdir(whole) or not os.access(whole, os.X_OK):
+    if refused:
         raise PermissionError(13, "Permission denied", program)
+    raise FileNotFoundError(2, "No such file or directory", program)
+
+
+def _interpreter(script):
+    """The interpreter that a script's first line names."""
+    try:
+        with open(script, "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        return None
+    words = line[2:].split()
+    return os.fsdecode(words[0]) if line.startswith(b"#!") and words else None
 
 
 class VaultProvisioner(_Launching, LocalProvisioner):
