@@ -57,24 +57,8 @@ pub fn remote_kernel() -> PathBuf {
 /// Enterprise Gateway's own kernelspecs and launchers, which its source package holds and its wheel does not.
 #[allow(dead_code, reason = "the quickstart needs no gateway")]
 pub fn enterprise_gateway_files() -> PathBuf {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let python = enterprise_gateway().join("bin/python");
-        let name = "jupyter_enterprise_gateway-3.3.0";
-        let lock = File::create(target().join(format!("{name}.lock"))).expect("the lock can be made");
-        lock.lock().expect("the lock can be taken");
-        let folder = target().join(name);
-        if !folder.join("complete").exists() {
-            let mut pip = Command::new(python);
-            pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]);
-            pip.arg("-d").arg(target()).arg(name.replacen('-', "==", 1));
-            step(&mut pip, "pip download");
-            let mut tar = Command::new("tar");
-            tar.arg("-xzf").arg(target().join(format!("{name}.tar.gz"))).arg("-C").arg(target());
-            step(&mut tar, "tar");
-            write(folder.join("complete"), "").expect("the mark can be written");
-        }
-        folder.join("etc")
-    });
+    static FOLDER: LazyLock<PathBuf> =
+        LazyLock::new(|| source_package("jupyter_enterprise_gateway", "3.3.0").join("etc"));
     FOLDER.clone()
 }
 
@@ -96,6 +80,32 @@ pub fn jupyterhub() -> &'static Path {
 #[allow(dead_code, reason = "the quickstart needs no manifests")]
 pub fn manifests() -> PathBuf {
     build("python-manifests", "requirements-manifests.txt").join("bin/python")
+}
+
+/// What Jupyter's own suites need beside Jupyter.
+#[allow(dead_code, reason = "for the suites alone")]
+pub fn suites() -> &'static Path {
+    static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-suites", "requirements-suites.txt"));
+    &ENVIRONMENT
+}
+
+/// A source package, unpacked; it holds the tests that a wheel does not.
+#[allow(dead_code, reason = "for the suites alone")]
+pub fn source_package(name: &str, version: &str) -> PathBuf {
+    let whole = format!("{name}-{version}");
+    let lock = File::create(target().join(format!("{whole}.lock"))).expect("the lock can be made");
+    lock.lock().expect("the lock can be taken");
+    let folder = target().join(&whole);
+    if !folder.join("complete").exists() {
+        let mut pip = Command::new(python());
+        pip.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]);
+        step(pip.arg("-d").arg(target()).arg(format!("{name}=={version}")), "pip download");
+        let mut tar = Command::new("tar");
+        tar.arg("-xzf").arg(target().join(format!("{whole}.tar.gz"))).arg("-C").arg(target());
+        step(&mut tar, "tar");
+        write(folder.join("complete"), "").expect("the mark can be written");
+    }
+    folder
 }
 
 /// Playwright drives a browser, which must be there.

@@ -37,6 +37,17 @@ pub fn install(scratch: &Scratch) -> PathBuf {
     venv
 }
 
+/// Lets an environment see the packages of another one.
+#[allow(dead_code, reason = "for the suites alone")]
+pub fn add_packages(venv: &Path, other: &Path) {
+    let packages = |venv: &Path| {
+        let below = read_dir(venv.join("lib")).expect("lib").map(|folder| folder.expect("an entry").path());
+        below.map(|folder| folder.join("site-packages")).find(|folder| folder.exists()).expect("packages")
+    };
+    let file = packages(venv).join("zz-suites.pth");
+    std::fs::write(file, packages(other).display().to_string()).expect("a file");
+}
+
 /// Takes away what cargo tells a test of its package: a cargo below would build anew what looks at that.
 pub fn without_our_package(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
