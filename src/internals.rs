@@ -61,3 +61,9 @@ pub mod zmtp {
 pub fn definition() -> clap::Command {
     crate::cli::definition()
 }
+
+/// Whether these bytes are what a launch tells the process that holds leases.
+#[must_use]
+pub fn is_hand_over(message: &[u8]) -> bool {
+    crate::keeper::is_message(message)
+}

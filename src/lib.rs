@@ -33,6 +33,7 @@ mod diagnose;
 pub mod error;
 #[cfg(feature = "inject")]
 mod inject;
+mod keeper;
 #[cfg(feature = "kernel-protocol")]
 mod kernel;
 #[cfg(feature = "wrap")]

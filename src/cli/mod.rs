@@ -72,6 +72,13 @@ enum Command {
     #[cfg(feature = "manage")]
     #[command(flatten)]
     Manage(manage::Manage),
+    /// Holds leases until a kernel ends; started by a launch alone
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Keep {
+        /// Which step.
+        step: String,
+    },
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]
@@ -117,6 +124,8 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Man { folder } => manual::man(&Cli::command(), folder.as_deref(), &mut std::io::stdout()).map(|()| 0),
         #[cfg(feature = "manage")]
         Command::Manage(command) => manage::run(command),
+        #[cfg(target_os = "linux")]
+        Command::Keep { step } => crate::keeper::run(&step).map(|()| 0),
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Command::Hold { arguments } => {
             crate::diagnose::hold::hold(&arguments);

@@ -164,19 +164,19 @@ impl Reader<'_> {
                 ("mount", _) => {
                     problem(self.wrong(&value.span(), "`mount` is not an array of tables", "write [[mount]]"));
                 }
-                ("vault" | "auth" | "environment", DeValue::Table(table)) => {
+                ("vault" | "auth" | "environment" | "keeper", DeValue::Table(table)) => {
                     for entry in table {
                         if let Err(error) = self.setting(name, entry, &mut layer) {
                             problem(error);
                         }
                     }
                 }
-                ("vault" | "auth" | "environment", _) => {
+                ("vault" | "auth" | "environment" | "keeper", _) => {
                     let what = format!("`{name}` is not a table");
                     problem(self.wrong(&value.span(), &what, &format!("write [{name}]")));
                 }
                 _ => {
-                    let known = ["vault", "auth", "environment", "source", "mount"];
+                    let known = ["vault", "auth", "environment", "keeper", "source", "mount"];
                     problem(self.unknown(&key.span(), name, known.into_iter()));
                 }
             }

@@ -81,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("auth.password_file", Type::Text, &["JUPYTER_VAULT_PASSWORD_FILE"]),
     key("auth.from_request", Type::Bool, &[]),
     key("auth.refusal_window", Type::Duration, &[]),
+    key("keeper.window", Type::Duration, &[]),
     key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
     key("environment.override", Type::BoolOrError, &["JUPYTER_VAULT_OVERRIDE"]),
     key("environment.inherit", Type::Bool, &["JUPYTER_VAULT_INHERIT"]),

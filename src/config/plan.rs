@@ -15,6 +15,8 @@ use crate::error::{Error, Kind, Result};
 
 /// The time for all of Vault when none was set: below every front end's start-up time-out.
 pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
+/// How long leases live without a keeper, where nothing else is set.
+const KEEPER_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long Vault locks a user for by default.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(15 * 60);
 
@@ -37,6 +39,8 @@ pub struct Plan {
     pub budget: Duration,
     /// Where a source's file form puts its files.
     pub runtime_dir: PathBuf,
+    /// How long leases live without a keeper.
+    pub keeper_window: Duration,
     /// How long a refused login is not sent again by itself.
     pub refusal_window: Duration,
     /// Whether a user asks for this login now, and no timer or restart.
@@ -65,6 +69,7 @@ impl Plan {
             inheritance: Inheritance::of(layer),
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
+            keeper_window: layer.duration("keeper.window").unwrap_or(KEEPER_WINDOW),
             refusal_window: layer.duration("auth.refusal_window").unwrap_or(REFUSAL_WINDOW),
             by_user: false,
             from_request: from_request(layer),

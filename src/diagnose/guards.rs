@@ -12,8 +12,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys::parent::Parent;
-use crate::sys::readable::{FileWatch, readable};
+use crate::sys::readable::readable;
 use crate::sys::signals::Held;
+use crate::sys::watches::FileWatch;
 
 /// Why it is over, or what came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

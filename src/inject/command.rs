@@ -132,7 +132,8 @@ impl Fetching<'_> {
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
         self.holding.set(None);
         match fetched {
-            Ok(given) => given,
+            // An injected lease lives as long as its token does.
+            Ok(fetched) => fetched.map(|(given, _)| given),
             Err(()) => pending().await,
         }
     }

@@ -15,7 +15,9 @@ use super::given::Given;
 use super::{refusal, source};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
+use crate::config::source::SourceKind;
 use crate::error::{Error, Kind, Result};
+use crate::keeper::Leases;
 use crate::net::deadline::Deadline;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Authenticated};
@@ -29,7 +31,7 @@ pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 /// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
 ///
 /// Does not return when SIGINT, SIGTERM or SIGHUP comes meanwhile: the process ends by that signal.
-pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<Given> {
+pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<(Given, Option<Leases>)> {
     let runtime = runtime()?;
     // Without a login there is nothing to revoke, and the default effect is the quickest end.
     let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
@@ -58,17 +60,19 @@ pub async fn fetch_until<T>(
     parent: &Environment,
     stop: impl Future<Output = T>,
     report: &mut dyn FnMut(&Error),
-) -> Result<Result<Given>, T> {
+) -> Result<Result<(Given, Option<Leases>)>, T> {
     let mut client = match Client::new(&plan.server, Deadline::after(plan.budget)) {
         Ok(client) => client,
         Err(error) => return Ok(Err(error)),
     };
     let mut session = None;
-    let mut leased = false;
+    let mut ids = Vec::new();
     let outcome = {
         let reading = async {
             session = Some(refusal::login(&mut client, plan).await?);
-            source::read_all(plan, parent, &client, session.as_mut(), &mut leased, report).await
+            // Of these it is known before one is made.
+            can_hold(session.as_ref(), plan.sources.iter().any(|source| source.kind == SourceKind::Database))?;
+            source::read_all(plan, parent, &client, session.as_mut(), &mut ids, report).await
         };
         futures_util::pin_mut!(reading, stop);
         tokio::select! {
@@ -77,8 +81,10 @@ pub async fn fetch_until<T>(
             outcome = &mut reading => Ok(outcome),
         }
     };
-    let ours = session.is_some_and(|session: Authenticated| session.revocable);
-    let keep = leased && matches!(outcome, Ok(Ok(_)));
+    let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
+    let outcome =
+        outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), !ids.is_empty()).map(|()| given)));
+    let keep = !ids.is_empty() && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
         let revoked = auth::revoke(&client, limit).await;
@@ -87,7 +93,25 @@ pub async fn fetch_until<T>(
             report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
         }
     }
-    outcome
+    let leases = keep.then(|| Leases { token: client.token(), is_ours: ours, ids });
+    outcome.map(|given| given.map(|given| (given, leases)))
+}
+
+/// Refuses leases that end with nothing we can renew.
+fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
+    let Some(about) = session.and_then(|session| session.about.as_ref()).filter(|_| has_leases) else {
+        return Ok(());
+    };
+    let why = match session {
+        Some(Authenticated { revocable: false, .. }) => "gives batch tokens, which can't be renewed or revoked",
+        _ if about.uses.is_some() => "gives tokens with a number of uses, which none are left of for their leases",
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        Kind::Config,
+        format!("the login {why}, and a source gives a lease that depends on its token"),
+        "set token_type=service and token_num_uses=0 for the login's role",
+    ))
 }
 
 /// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own. Whether a
@@ -98,10 +122,10 @@ pub async fn read(
     client: &Client,
     session: &Authenticated,
 ) -> Result<(Given, bool)> {
-    let mut leased = false;
+    let mut leases = Vec::new();
     let mut session = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
-    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leased, &mut |_| {}).await?;
-    Ok((given, leased))
+    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leases, &mut |_| {}).await?;
+    Ok((given, !leases.is_empty()))
 }
 
 /// The first of `caught` that comes; never, if there is none.

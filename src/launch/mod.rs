@@ -38,6 +38,7 @@ use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
 use crate::config::value::Value;
 use crate::error::{Error, Kind, Result};
+use crate::keeper::{Keeper, Leases};
 use crate::secret::SecretSet;
 use crate::sys::exec::{Command, Space};
 use crate::sys::hardening::Hardening;
@@ -97,14 +98,13 @@ pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
 /// A launch with nothing left to do but to execute. Its environment holds the secrets.
 pub(crate) struct Ready {
     command: Command,
-    environment: Vec<CString>,
-    files: files::Written,
+    assembled: Assembled,
     hardening: Hardening,
 }
 
 impl std::fmt::Debug for Ready {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Ready({}, {} variables)", self.command.file().display(), self.environment.len())
+        write!(out, "Ready({}, {} variables)", self.command.file().display(), self.assembled.environment.len())
     }
 }
 
@@ -154,8 +154,8 @@ impl<'a> Launch<'a> {
     pub fn attempt(&self, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         let command = self.command()?;
         let fetched = self.plan().and_then(|plan| {
-            let given = fetch::fetch(&plan, &self.parent, report)?;
-            self.assemble(&plan, given, &command)
+            let (given, leases) = fetch::fetch(&plan, &self.parent, report)?;
+            self.assemble(&plan, given, leases, &command)
         });
         match fetched {
             Err(error) if self.on_error == OnError::StartWithout => {
@@ -166,10 +166,14 @@ impl<'a> Launch<'a> {
                 let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
                 let inherited = self.parent.entries();
                 let environment = environment::build(inherited, SecretSet::default(), &inheritance, space, size)?;
-                Ok(Ready { command, environment, files: files::Written::default(), hardening: self.hardening })
+                Ok(Ready {
+                    command,
+                    assembled: Assembled { environment, ..Assembled::default() },
+                    hardening: self.hardening,
+                })
             }
             Err(error) => Err(error),
-            Ok((environment, files)) => Ok(Ready { command, environment, files, hardening: self.hardening }),
+            Ok(assembled) => Ok(Ready { command, assembled, hardening: self.hardening }),
         }
     }
 
@@ -192,16 +196,12 @@ impl<'a> Launch<'a> {
         };
         plan.server.max_retries = Some(0);
         plan.by_user = by_user;
-        let given = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
-            Ok(given) => given,
+        let (given, leases) = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
+            Ok(fetched) => fetched,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(self.assemble(&plan, given, &command).map(|(environment, files)| Ready {
-            command,
-            environment,
-            files,
-            hardening: self.hardening,
-        }))
+        let assembled = self.assemble(&plan, given, leases, &command);
+        Ok(assembled.map(|assembled| Ready { command, assembled, hardening: self.hardening }))
     }
 
     /// What was asked for.
@@ -230,7 +230,15 @@ impl<'a> Launch<'a> {
         plan(self.request, &self.parent)
     }
 
-    fn assemble(&self, plan: &Plan, given: given::Given, command: &Command) -> Result<(Vec<CString>, files::Written)> {
+    fn assemble(
+        &self,
+        plan: &Plan,
+        given: given::Given,
+        leases: Option<Leases>,
+        command: &Command,
+    ) -> Result<Assembled> {
+        // First of all: whatever fails from here on ends the leases.
+        let keeper = keep(plan, leases)?;
         #[cfg(feature = "inject")]
         let ours = remember::ours(plan, &given, &self.parent);
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
@@ -239,8 +247,29 @@ impl<'a> Launch<'a> {
         let environment = environment::build(inherited, secrets, &plan.inheritance, space, command.size())?;
         #[cfg(feature = "inject")]
         remember::remember(self.request, plan, ours);
-        Ok((environment, files))
+        Ok(Assembled { environment, files, keeper })
     }
+}
+
+/// Starts the process that holds the leases, if there are any.
+#[cfg(target_os = "linux")]
+fn keep(plan: &Plan, leases: Option<Leases>) -> Result<Option<Keeper>> {
+    leases.map(|leases| Keeper::start(plan, &leases)).transpose()
+}
+
+/// Elsewhere nothing tells when a process ends without a thread that waits: leases live as long as Vault lets them.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps, reason = "the same on each system")]
+fn keep(_: &Plan, _: Option<Leases>) -> Result<Option<Keeper>> {
+    Ok(None)
+}
+
+/// What a kernel is given, and what must outlive everything but execve.
+#[derive(Default)]
+struct Assembled {
+    environment: Vec<CString>,
+    files: files::Written,
+    keeper: Option<Keeper>,
 }
 
 impl Ready {
@@ -251,9 +280,10 @@ impl Ready {
             return error;
         }
         inherited::restore();
-        let error = self.command.execute(&self.environment);
-        // No kernel will read them: the files go, and the environment is wiped as it is freed.
-        drop(self.files);
+        let Assembled { environment, files, keeper } = self.assembled;
+        let error = self.command.execute(&environment);
+        // No kernel comes: the files go, the leases end, and the environment is wiped as it is freed.
+        drop((files, keeper));
         error
     }
 }

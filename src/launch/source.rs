@@ -16,13 +16,13 @@ use crate::vault::generic::{self, Generic};
 use crate::vault::kv::{self, Secret};
 use crate::vault::mount::{Mount, Mounts};
 
-/// Reads every source of `plan` in order; `leased` becomes true when a lease hangs on the token.
+/// Reads every source of `plan` in order; `leases` takes the leases that hang on the token.
 pub(super) async fn read_all(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
     session: Option<&mut Authenticated>,
-    leased: &mut bool,
+    leases: &mut Vec<String>,
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
     let known = session.and_then(|session| session.identity.take());
@@ -36,7 +36,7 @@ pub(super) async fn read_all(
     let mut taking = Taking { allow: &plan.allow, given: Given::new() };
     for source in &plan.sources {
         let path = reader.path(source)?;
-        match reader.read(source, &path, leased, &mut taking).await {
+        match reader.read(source, &path, leases, &mut taking).await {
             Err(error) if source.optional && is_absence(error.kind()) => {}
             outcome => outcome?,
         }
@@ -112,15 +112,15 @@ impl<'a> Reader<'a> {
         source.path.fill(&mut |place| self.value_of(place, source))
     }
 
-    /// Reads `source` at `path`; `leased` becomes true when a lease hangs on the token.
+    /// Reads `source` at `path`; `leases` takes the leases that hang on the token.
     pub(crate) async fn read(
         &mut self,
         source: &SourceSpec,
         path: &str,
-        leased: &mut bool,
+        leases: &mut Vec<String>,
         taker: &mut dyn Taker,
     ) -> Result<()> {
-        let outcome = self.read_kind(source, path, leased, taker).await;
+        let outcome = self.read_kind(source, path, leases, taker).await;
         outcome.map_err(|error| self.with_capitals(source, error))
     }
 
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         &mut self,
         source: &SourceSpec,
         path: &str,
-        leased: &mut bool,
+        leases: &mut Vec<String>,
         taker: &mut dyn Taker,
     ) -> Result<()> {
         match source.kind {
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
             }
             SourceKind::Database | SourceKind::Read => {
                 let answer = self.answer(path).await?;
-                *leased |= answer.is_leased()?;
+                leases.extend(answer.lease()?.filter(|id| !leases.contains(id)));
                 take_fields(source, &answer.fields()?, path, None, taker)
             }
         }

@@ -18,8 +18,10 @@ pub mod parent;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
 pub mod process;
-#[cfg(all(any(feature = "diagnose", feature = "inject"), target_os = "linux"))]
+#[cfg(target_os = "linux")]
 pub mod readable;
 pub mod signals;
 #[cfg(all(feature = "manage", target_os = "linux"))]
 pub mod terminal;
+#[cfg(all(any(feature = "diagnose", feature = "inject"), target_os = "linux"))]
+pub mod watches;

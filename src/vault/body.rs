@@ -62,11 +62,6 @@ impl<'a> Answer<'a> {
     pub fn data(&self, what: &str) -> Result<&'a RawValue> {
         self.data.ok_or_else(|| malformed(what))
     }
-
-    /// Whether the data ends with a lease.
-    pub fn is_leased(&self) -> bool {
-        self.lease_id.as_deref().is_some_and(|id| !id.is_empty())
-    }
 }
 
 /// The error for JSON of the wrong shape.

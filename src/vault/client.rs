@@ -20,6 +20,7 @@ use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
 use crate::net::deadline::Deadline;
+use crate::secret::SecretValue;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -107,6 +108,12 @@ impl Client {
     /// Ends the connections that wait for the next request: their buffers hold what came last.
     pub fn hang_up(&self) {
         self.transport.hang_up();
+    }
+
+    /// The token that is sent, if there is one.
+    pub fn token(&self) -> Option<Credential> {
+        let value = SecretValue::new(self.token.as_ref()?.as_bytes().to_vec());
+        Some(Credential { value, origin: self.token_origin.clone() })
     }
 
     /// Sends no token from here on.

@@ -1,5 +1,7 @@
 //! Any other path that can be read: database roles, cloud credentials, cubbyhole.
 
+use std::borrow::Cow;
+
 use super::body::{Answer, Fields};
 use super::client::{Client, Raw};
 use super::error::Asked;
@@ -20,9 +22,10 @@ impl Generic {
         Fields::parse(Answer::parse(&self.reply, &what)?.data(&what)?, &self.path)
     }
 
-    /// Whether it ends with a lease: then its token must not be revoked.
-    pub fn is_leased(&self) -> Result<bool> {
-        Answer::parse(&self.reply, &format!("reading {}", self.path)).map(|answer| answer.is_leased())
+    /// The lease that it ends with, if there is one: then its token must not be revoked.
+    pub fn lease(&self) -> Result<Option<String>> {
+        let answer = Answer::parse(&self.reply, &format!("reading {}", self.path))?;
+        Ok(answer.lease_id.filter(|id| !id.is_empty()).map(Cow::into_owned))
     }
 }
 

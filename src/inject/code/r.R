@@ -6,7 +6,8 @@ function(put, keep, unset, until) {
     text
   }
   failed <- tryCatch({
-    kept <- keep[!is.na(Sys.getenv(bytes(keep), NA, names = FALSE))]
+    # Sys.getenv of no name at all gives every variable.
+    kept <- Filter(function(name) !is.na(Sys.getenv(bytes(name), NA)), keep)
     given <- jsonlite::fromJSON(readline(as.character(jsonlite::toJSON(kept))), simplifyVector = FALSE)
     if (length(unset)) Sys.unsetenv(bytes(unset))
     given <- given[setdiff(put, kept)]

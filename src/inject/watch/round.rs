@@ -27,7 +27,8 @@ use crate::net::deadline::Deadline;
 use crate::record::{Record, stem};
 use crate::server::rest::Listed;
 use crate::sys::alloc::give_back;
-use crate::sys::readable::{FolderWatch, readable};
+use crate::sys::readable::readable;
+use crate::sys::watches::FolderWatch;
 
 /// How long answers are collected, so that kernels which appear together share one fetch.
 const GATHER: Duration = Duration::from_millis(50);

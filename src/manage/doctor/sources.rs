@@ -66,7 +66,7 @@ pub(in super::super) async fn look(
         let (mount, outcome) = match source.kind {
             SourceKind::Kv | SourceKind::KvFolder => match reader.mount(source, &path).await {
                 Ok(mount) => {
-                    let outcome = reader.read(source, &path, &mut false, &mut taking).await;
+                    let outcome = reader.read(source, &path, &mut Vec::new(), &mut taking).await;
                     (Some(mount), outcome.map(|()| true))
                 }
                 Err(error) => (None, Err(error)),

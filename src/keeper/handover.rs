@@ -1,0 +1,174 @@
+//! What the launcher tells the keeper: where Vault is, the token, the leases, and which process they belong to.
+//!
+//! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end says nothing, and one
+//! further byte says that there will be no kernel, so that everything ends now.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::config::credential::Credential;
+use crate::config::server::Server;
+use crate::error::{Error, Kind, Result};
+use crate::net::address::Address;
+use crate::net::options::{Proxy, Tls};
+use crate::secret::SecretValue;
+
+/// The longest message, in bytes: a pipe takes it at once.
+const LARGEST: usize = 60_000;
+
+/// What a fetch has left at Vault.
+pub(crate) struct Leases {
+    /// The token that they hang on; `None` where an agent adds it.
+    pub(crate) token: Option<Credential>,
+    /// Whether we logged in for it.
+    pub(crate) is_ours: bool,
+    /// Their ids.
+    pub(crate) ids: Vec<String>,
+}
+
+/// The message. Its text holds the token: it is wiped with its buffer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HandOver {
+    addresses: Vec<String>,
+    namespace: Option<String>,
+    ca_cert: Option<PathBuf>,
+    ca_cert_bytes: Option<String>,
+    ca_path: Option<PathBuf>,
+    client_cert: Option<PathBuf>,
+    client_key: Option<PathBuf>,
+    server_name: Option<String>,
+    skip_verify: bool,
+    proxies: [Option<String>; 4],
+    token: Option<String>,
+    is_ours: bool,
+    leases: Vec<String>,
+    window_ms: u64,
+    pid: u32,
+    start_time: u64,
+}
+
+impl HandOver {
+    /// For the process `owner`: its number, and when it started.
+    pub(super) fn new(server: &Server, leases: &Leases, window: Duration, owner: (u32, u64)) -> Result<Self> {
+        let Tls { ca_cert, ca_cert_bytes, ca_path, client_cert, client_key, server_name, skip_verify } =
+            server.tls.clone();
+        let absolute = |path: Option<PathBuf>| path.map(|path| std::path::absolute(&path).unwrap_or(path));
+        let Proxy { for_vault, http, https, none } = server.proxy.clone();
+        Ok(Self {
+            addresses: server.addresses().map(ToString::to_string).collect(),
+            namespace: server.namespace.clone(),
+            ca_cert: absolute(ca_cert),
+            ca_cert_bytes,
+            ca_path: absolute(ca_path),
+            client_cert: absolute(client_cert),
+            client_key: absolute(client_key),
+            server_name,
+            skip_verify,
+            proxies: [for_vault, http, https, none],
+            token: leases.token.as_ref().map(|token| token.text().map(str::to_owned)).transpose()?,
+            is_ours: leases.is_ours,
+            leases: leases.ids.clone(),
+            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            pid: owner.0,
+            start_time: owner.1,
+        })
+    }
+
+    /// The message with its length before it.
+    pub(super) fn message(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let mut message = Zeroizing::new(vec![0; 4]);
+        serde_json::to_writer(&mut *message, self).map_err(|_| unusable("can't be written"))?;
+        let length = message.len() - 4;
+        if length > LARGEST {
+            return Err(unusable("is too long"));
+        }
+        let length = u32::try_from(length).map_err(|_| unusable("is too long"))?;
+        message[..4].copy_from_slice(&length.to_le_bytes());
+        Ok(message)
+    }
+
+    /// Reads a message from the beginning of a pipe.
+    pub(super) fn read(pipe: &mut impl std::io::Read) -> Result<Self> {
+        let mut length = [0; 4];
+        pipe.read_exact(&mut length).map_err(|_| unusable("did not come"))?;
+        let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+        if length > LARGEST {
+            return Err(unusable("is too long"));
+        }
+        let mut message = Zeroizing::new(vec![0; length]);
+        pipe.read_exact(&mut message).map_err(|_| unusable("stopped before its end"))?;
+        parse(&message)
+    }
+
+    /// How Vault is reached.
+    pub(super) fn server(&self) -> Result<Server> {
+        let mut addresses = self.addresses.iter().map(|text| Address::parse(text, "the launcher"));
+        let [for_vault, http, https, none] = self.proxies.clone();
+        Ok(Server {
+            address: addresses.next().ok_or_else(|| unusable("names no address"))??,
+            others: addresses.collect::<Result<_>>()?,
+            namespace: self.namespace.clone(),
+            tls: Tls {
+                ca_cert: self.ca_cert.clone(),
+                ca_cert_bytes: self.ca_cert_bytes.clone(),
+                ca_path: self.ca_path.clone(),
+                client_cert: self.client_cert.clone(),
+                client_key: self.client_key.clone(),
+                server_name: self.server_name.clone(),
+                skip_verify: self.skip_verify,
+            },
+            proxy: Proxy { for_vault, http, https, none },
+            // The keeper has a rhythm of its own.
+            max_retries: Some(0),
+        })
+    }
+
+    /// What is held there.
+    pub(super) fn leases(&self) -> Leases {
+        let token = self.token.as_ref().map(|token| Credential {
+            value: SecretValue::new(token.clone().into_bytes()),
+            origin: "the launcher".to_owned(),
+        });
+        Leases { token, is_ours: self.is_ours, ids: self.leases.clone() }
+    }
+
+    /// How long they live without a keeper.
+    pub(super) const fn window(&self) -> Duration {
+        Duration::from_millis(self.window_ms)
+    }
+
+    /// The process that they belong to: its number, and when it started.
+    pub(super) const fn owner(&self) -> (u32, u64) {
+        (self.pid, self.start_time)
+    }
+}
+
+/// Whether these bytes are the JSON of a message.
+#[cfg(feature = "internals")]
+pub fn is_message(message: &[u8]) -> bool {
+    parse(message).is_ok_and(|told| told.server().is_ok())
+}
+
+fn parse(message: &[u8]) -> Result<HandOver> {
+    serde_json::from_slice(message).map_err(|_| unusable("is not the launcher's"))
+}
+
+fn unusable(why: &str) -> Error {
+    Error::new(Kind::Internal, format!("the keeper's message {why}"), "report this as a defect")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_cut_or_too_long_is_refused() {
+        assert!(HandOver::read(&mut &[][..]).is_err());
+        assert!(HandOver::read(&mut &[9, 0, 0, 0, b'{'][..]).is_err());
+        assert!(HandOver::read(&mut &u32::MAX.to_le_bytes()[..]).is_err());
+        assert!(HandOver::read(&mut &[2, 0, 0, 0, b'{', b'}'][..]).is_err());
+    }
+}

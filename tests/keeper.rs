@@ -1,0 +1,283 @@
+//! Leases live as long as the kernel: real roles of a real PostgreSQL, made by a real server. The tests look into both,
+//! and at the processes, not at log lines.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use support::launcher::{Scratch, binary, eventually, finish, run};
+use support::openbao::Server;
+use support::postgres::Postgres;
+
+/// A database of one's own, its engine, and a launch that gets a role there by userpass.
+struct Site {
+    postgres: Postgres,
+    server: &'static Server,
+    scratch: Scratch,
+    name: String,
+}
+
+impl Site {
+    fn new(name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
+        let (server, postgres) = (Server::shared(), Postgres::start());
+        let mount = format!("db-{name}");
+        postgres.serve(server, &mount, ttl, max);
+        server.enable_auth("userpass", &mount);
+        server.policy(&mount, &format!("path \"{mount}/creds/kernel\" {{ capabilities = [\"read\"] }}"));
+        server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "right", "token_policies": mount}));
+        let scratch = Scratch::new();
+        scratch.file("password", "right");
+        let site = Self { postgres, server, scratch, name: mount };
+        site.configure(
+            &format!(
+                "[auth]\nmethod = \"userpass\"\nmount = \"{}\"\nusername = \"ada\"\npassword_file = \"password\"\n",
+                site.name
+            ),
+            keeper,
+        );
+        site
+    }
+
+    fn configure(&self, login: &str, keeper: &str) {
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n{login}[keeper]\n{keeper}[[source]]\ndatabase = \"{}/creds/kernel\"\n\
+             name = \"DATABASE_URL\"\nurl = \"postgresql://{{username}}:{{password}}@127.0.0.1/postgres\"\n",
+            self.server.address(),
+            self.name
+        );
+        self.scratch.file("keeper.toml", text);
+    }
+
+    fn command(&self, argv: &[&str]) -> Command {
+        let mut command = self.scratch.launcher();
+        command.args(["exec", "--config"]).arg(self.scratch.path("keeper.toml")).arg("--").args(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A kernel that sleeps, in a group of its own, with its role in the database.
+    fn kernel(&self) -> Kernel {
+        use std::os::unix::process::CommandExt;
+        let before = self.postgres.roles();
+        let child = self.command(&["/bin/sleep", "600"]).process_group(0).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        eventually("the kernel runs", || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap() != binary());
+        assert_eq!(self.postgres.roles().len(), before.len() + 1);
+        Kernel { child, pid: Pid::from_raw(pid) }
+    }
+
+    fn ends(&self, when: &str) {
+        eventually(&format!("the role is gone: {when}"), || self.postgres.roles().is_empty());
+        eventually(&format!("the keeper is gone: {when}"), || keepers().is_empty());
+    }
+}
+
+struct Kernel {
+    child: Child,
+    pid: Pid,
+}
+
+impl Kernel {
+    fn end(mut self, signal: Signal) {
+        kill(self.pid, signal).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The processes of this program that hold leases.
+fn keepers() -> Vec<i32> {
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_one = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_ours = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary());
+        is_ours && line.split(|byte| *byte == 0).any(|word| word == b"keep")
+    };
+    pids.filter(is_one).collect()
+}
+
+/// One at a time: the keepers of another test are not to be counted.
+static ALONE: LazyLock<std::sync::Mutex<()>> = LazyLock::new(std::sync::Mutex::default);
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[test]
+fn a_role_lives_as_long_as_its_kernel_however_that_ends() {
+    let _alone = alone();
+    let site = Site::new("ends", "", "1h", "24h");
+    for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGINT] {
+        let kernel = site.kernel();
+        assert_eq!(keepers().len(), 1);
+        kernel.end(signal);
+        site.ends(signal.as_str());
+    }
+    // The whole group is signalled, as a server does that shuts a kernel down.
+    let mut kernel = site.kernel();
+    killpg(kernel.pid, Signal::SIGKILL).unwrap();
+    kernel.child.wait().unwrap();
+    site.ends("the group");
+    // Two at once: what ends with one leaves the other alone.
+    let (first, second) = (site.kernel(), site.kernel());
+    first.end(Signal::SIGKILL);
+    eventually("one role is left", || site.postgres.roles().len() == 1);
+    assert_eq!(keepers().len(), 1);
+    second.end(Signal::SIGKILL);
+    site.ends("both");
+    // A kernel that ends by itself, before the keeper has begun.
+    let outcome = finish(site.command(&["/usr/bin/env", "-0"]).spawn().unwrap());
+    assert!(outcome.environment()["DATABASE_URL"].starts_with("postgresql://v-"));
+    site.ends("by itself");
+}
+
+#[test]
+fn a_launch_without_a_lease_starts_no_keeper_and_one_that_fails_ends_its_lease() {
+    let _alone = alone();
+    let site = Site::new("fails", "", "1h", "24h");
+    site.server.put("keeper", &json!({"PLAIN": "canary"}));
+    let mut plain =
+        site.scratch.exec(&site.server.address(), "root", &["--secrets", "secret/keeper"], &["/bin/sleep", "600"]);
+    let mut child = plain.spawn().unwrap();
+    let pid = child.id();
+    eventually("it runs", || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap() != binary());
+    assert!(keepers().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What fails after the fetch: a name that is inherited too, where that is an error.
+    let mut command = site.command(&["/usr/bin/env"]);
+    command.env("DATABASE_URL", "inherited").env("JUPYTER_VAULT_OVERRIDE", "error");
+    run(&mut command).is_error(78, &["the secret DATABASE_URL and an inherited variable have one name"]);
+    site.ends("the launch failed");
+}
+
+#[test]
+fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper() {
+    let _alone = alone();
+    let site = Site::new("window", "window = \"3s\"\n", "1h", "24h");
+    let mut kernel = site.kernel();
+    let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
+    // Three windows long.
+    std::thread::sleep(std::time::Duration::from_secs(9));
+    assert_eq!(site.postgres.roles().len(), 1, "it is renewed");
+    kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
+    eventually("the window is over", || site.postgres.roles().is_empty());
+    assert!(kernel.child.try_wait().unwrap().is_none(), "the kernel runs on");
+    kernel.end(Signal::SIGKILL);
+}
+
+#[test]
+fn a_token_that_was_given_lives_on_and_its_leases_end() {
+    let _alone = alone();
+    let site = Site::new("given", "window = \"30s\"\n", "1h", "24h");
+    let token = site.server.token(&[&site.name, "default"], &json!({}));
+    let ttl = |token: &str| {
+        let (_, answer) = site.server.api_with(&[("X-Vault-Token", token)], "GET", "auth/token/lookup-self", None);
+        answer["data"]["ttl"].as_u64()
+    };
+    let before = ttl(&token).unwrap();
+    site.scratch.file("token", &token);
+    site.configure("[auth]\ntoken_file = \"token\"\n", "window = \"30s\"\n");
+    let kernel = site.kernel();
+    let leases = || {
+        let path = format!("sys/leases/lookup/{}/creds/kernel", site.name);
+        site.server.api("LIST", &path, None).1["data"]["keys"].as_array().cloned().unwrap_or_default()
+    };
+    let of = |lease: &Value| {
+        let id = format!("{}/creds/kernel/{}", site.name, lease.as_str().unwrap());
+        site.server.must("POST", "sys/leases/lookup", &json!({"lease_id": id}))["data"]["ttl"].as_u64().unwrap()
+    };
+    let [lease] = &leases()[..] else { panic!("one lease: {:?}", leases()) };
+    eventually("it is shortened to the window", || of(lease) <= 30);
+    kernel.end(Signal::SIGKILL);
+    site.ends("its kernel ended");
+    let after = ttl(&token).expect("the token lives");
+    assert!(before - after < 60, "it is not shortened: {before} {after}");
+}
+
+#[test]
+fn an_outage_of_vault_is_outlasted_in_a_leases_life_and_at_its_end() {
+    let _alone = alone();
+    let server = Server::shared();
+    let site = Site::new("outage", "window = \"20s\"\n", "1h", "24h");
+    let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (gate, pass) = (up.clone(), support::faults::relay_to(server.port()));
+    let relay = support::faults::Faults::start(move |request, number| {
+        if gate.load(std::sync::atomic::Ordering::SeqCst) {
+            pass(request, number)
+        } else {
+            support::faults::Reply::json(503, "{}")
+        }
+    });
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let kernel = site.kernel();
+    eventually("the first renewal", || relay.seen().iter().any(|seen| seen.path.ends_with("renew-self")));
+    // Sealed as the kernel ends: it is tried again until it is open.
+    up.store(false, std::sync::atomic::Ordering::SeqCst);
+    kernel.end(Signal::SIGKILL);
+    eventually("it is tried in vain", || {
+        relay.seen().iter().filter(|seen| seen.path.ends_with("revoke-self")).count() > 1
+    });
+    assert_eq!(site.postgres.roles().len(), 1);
+    up.store(true, std::sync::atomic::Ordering::SeqCst);
+    site.ends("Vault is back");
+}
+
+#[test]
+fn the_keeper_has_nothing_of_the_kernels_and_no_other_process_reads_it() {
+    let _alone = alone();
+    let site = Site::new("hygiene", "", "1h", "24h");
+    let kernel = site.kernel();
+    let [keeper] = keepers()[..] else { panic!("one keeper") };
+    let of = |name: &str| std::fs::read(format!("/proc/{keeper}/{name}")).unwrap_or_default();
+    assert!(of("environ").is_empty(), "no variable");
+    let line = String::from_utf8_lossy(&of("cmdline")).into_owned();
+    assert!(line.ends_with("keep\0alone\0"), "{line:?}");
+    let stat = String::from_utf8_lossy(&of("stat")).into_owned();
+    let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned();
+    assert_eq!(session, keeper.to_string(), "a session of its own");
+    let open = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().map(|entry| {
+        std::fs::read_link(entry.unwrap().path()).map(|link| link.display().to_string()).unwrap_or_default()
+    });
+    let open: Vec<_> = open.collect();
+    let is_known =
+        |link: &String| ["pipe:", "/dev/null", "anon_inode:", "socket:"].iter().any(|kind| link.starts_with(kind));
+    assert!(open.iter().all(is_known), "{open:?}");
+    let status = String::from_utf8_lossy(&of("status")).into_owned();
+    let dumpable = std::fs::metadata(format!("/proc/{keeper}/status")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&dumpable), 0, "what is not dumpable belongs to root: {status}");
+    kernel.end(Signal::SIGKILL);
+    site.ends("hygiene");
+}
+
+#[test]
+fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
+    let _alone = alone();
+    let site = Site::new("batch", "", "1h", "24h");
+    let user = format!("auth/{}/users/ada", site.name);
+    site.server.must("POST", &user, &json!({"token_type": "batch", "token_policies": site.name, "password": "right"}));
+    run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["gives batch tokens", "token_type=service"]);
+    let several =
+        json!({"token_type": "service", "token_num_uses": 9, "token_policies": site.name, "password": "right"});
+    site.server.must("POST", &user, &several);
+    run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["number of uses", "token_num_uses=0"]);
+    eventually("what was read is gone", || site.postgres.roles().is_empty());
+}
