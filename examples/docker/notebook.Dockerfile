@@ -1,6 +1,6 @@
 # A notebook image whose kernels all get their user's secrets: the kernelspecs are wrapped inside it.
 #   docker build -f notebook.Dockerfile -t registry.example.org/notebook-vault .
-# Beside this file: jupyter-vault (cargo build --release), and vault.toml. Neither holds a credential: whoever runs the
+# Beside this file: jupyter-vault (cargo build --release), and vault.toml. Neither holds a credential: the user who runs the
 # image brings one, as Kubernetes does with a service account (../kubernetes/notebook.yaml).
 FROM quay.io/jupyter/minimal-notebook:2026-10-05
 

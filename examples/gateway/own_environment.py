@@ -1,7 +1,7 @@
 """For a gateway whose users send credentials of their own: each request has an environment of its own.
 
 Kernel Gateway 3.0.1 and Enterprise Gateway 3.3.0 keep the variables of one request for a later one that brings no
-`env`, when two starts overlapped. Whoever sends it gets a kernel with somebody else's credential. This gives every
+`env`, when two starts overlapped. That client gets a kernel with another user's credential. This gives every
 request an `env`, if only an empty one.
 
 Put it into jupyter_kernel_gateway_config.py or jupyter_enterprise_gateway_config.py (`jupyter --paths` says where).

@@ -1,4 +1,4 @@
-# Each user reads what is theirs, and nothing of anybody else's.
+# Each user reads what is theirs, and nothing of another user's.
 #
 # For logins with a name: userpass, LDAP, OIDC, JWT. ACCESSOR is the login mount's, as `vault auth list` shows it:
 #   vault auth list -format=json | jq -r '.["userpass/"].accessor'

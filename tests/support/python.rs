@@ -20,9 +20,16 @@ pub fn python() -> PathBuf {
     environment().join("bin/python")
 }
 
-/// OpenBao's program.
+/// The server's program: OpenBao's, or the one that `JUPYTER_VAULT_TEST_SERVER` names (HashiCorp Vault's), which has
+/// the same `server -dev` flags.
 pub fn bao() -> PathBuf {
-    environment().join("bin/bao")
+    static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
+        let Some(named) = std::env::var_os("JUPYTER_VAULT_TEST_SERVER") else { return environment().join("bin/bao") };
+        let version = Command::new(&named).arg("version").output().expect("the server that is named");
+        eprintln!("the server is {}", String::from_utf8_lossy(&version.stdout).trim());
+        named.into()
+    });
+    SERVER.clone()
 }
 
 /// Enterprise Gateway needs a jupyter_client of its own.
