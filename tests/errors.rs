@@ -133,6 +133,28 @@ fn tls_from_an_unknown_issuer_for_another_host_or_expired() {
 }
 
 #[test]
+fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_checked() {
+    let server = Server::shared();
+    server.put("errors", &json!({"A": "1"}));
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    let start = |listener: &str, given: &str| {
+        let given = server.certificates.cert(given);
+        launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
+    };
+    // Self-signed, a CA by its own word; and one that a CA has signed which is not given.
+    for name in ["own", "good"] {
+        assert_eq!(start(name, name).stdout, b"started\n", "{name}");
+    }
+    start("own-expired", "own-expired").is_error(69, &["expired"]);
+    start("expired", "expired").is_error(69, &["expired"]);
+    start("own-elsewhere", "own-elsewhere").is_error(69, &["another host name"]);
+    start("elsewhere", "elsewhere").is_error(69, &["another host name"]);
+    start("own", "own-elsewhere").is_error(69, &["unknown issuer"]);
+    start("good", "own").is_error(69, &["unknown issuer"]);
+    assert_eq!(start("own", "good").code(), Some(69));
+}
+
+#[test]
 fn plain_http_on_a_tls_port_and_tls_on_a_plain_one() {
     let server = Server::shared();
     let plain = server.tls_address("good").replace("https", "http");

@@ -340,6 +340,57 @@ fn a_database_role_gives_a_url_with_what_is_filled_in_encoded() {
 }
 
 #[test]
+fn names_may_be_written_as_a_shell_takes_them_and_two_that_become_one_are_an_error() {
+    let server = Server::shared();
+    server.put("shell", &json!({"api-key": "1", "db.user": "2", "3rd": "3", "PLAIN": "4", "é/x": "5"}));
+    let start = |more: &str| with_config(server, &format!("[[source]]\nkv = \"secret/shell\"\nversion = 2\n{more}"));
+    let environment = start("names = \"shell\"\n").environment();
+    for (name, value) in [("API_KEY", "1"), ("DB_USER", "2"), ("_3RD", "3"), ("PLAIN", "4"), ("__X", "5")] {
+        assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    assert!(!environment.contains_key("api-key"));
+    assert_eq!(start("names = \"verbatim\"\n").environment()["api-key"], "1");
+    assert_eq!(start("names = \"shell\"\nfield = \"api-key\"\n").environment()["API_KEY"], "1");
+    assert_eq!(start("names = \"shell\"\nfield = \"api-key\"\nname = \"own\"\n").environment()["own"], "1");
+    // doctor shows both.
+    let scratch = Scratch::new();
+    let text = "[[source]]\nkv = \"secret/shell\"\nversion = 2\nnames = \"shell\"\n";
+    scratch.file("config/vault.toml", text);
+    let mut doctor = scratch.launcher();
+    doctor.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").args(["doctor", "--json"]);
+    let said = String::from_utf8_lossy(&run(&mut doctor).stdout).into_owned();
+    assert!(said.contains("API_KEY (from api-key)") && said.contains("PLAIN,"), "{said}");
+    start("names = \"upper\"\n").is_error(78, &["`names` is not \"verbatim\" or \"shell\""]);
+    server.put("shell-two", &json!({"api-key": "1", "api.key": "2"}));
+    let two = with_config(server, "[[source]]\nkv = \"secret/shell-two\"\nversion = 2\nnames = \"shell\"\n");
+    two.is_error(78, &["api-key and api.key in secret/shell-two would both be the variable API_KEY"]);
+    for name in ["a-b", "c"] {
+        server.put(&format!("shell-folder/{name}"), &json!({"value": name}));
+    }
+    let folder = "[[source]]\nkv_folder = \"secret/shell-folder\"\nversion = 2\nnames = \"shell\"\nprefix = \"P_\"\n";
+    let environment = with_config(server, folder).environment();
+    assert_eq!((environment["P_A_B"].as_str(), environment["P_C"].as_str()), ("a-b", "c"));
+}
+
+#[test]
+fn a_value_in_base64_is_decoded_to_a_variable_or_a_file() {
+    let server = Server::shared();
+    server.put("decode", &json!({"TEXT": "aGVsbG8=\n", "BARE": "aGVsbG8", "KEY": "AAEC/w=="}));
+    let start = |more: &str| {
+        with_config(server, &format!("[[source]]\nkv = \"secret/decode\"\nversion = 2\ndecode = \"base64\"\n{more}"))
+    };
+    for field in ["TEXT", "BARE"] {
+        assert_eq!(start(&format!("field = \"{field}\"\n")).environment()[field], "hello");
+    }
+    server.put("decode-bad", &json!({"TEXT": "not base64!-canary"}));
+    let bad = with_config(server, "[[source]]\nkv = \"secret/decode-bad\"\nversion = 2\ndecode = \"base64\"\n");
+    bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "take `decode` away"]);
+    // Bytes that no variable can hold go to a file.
+    let shown = start("field = \"KEY\"\nfile = \"KEY_FILE\"\n").environment();
+    assert!(shown.contains_key("KEY_FILE") && !shown.contains_key("KEY"));
+}
+
+#[test]
 fn any_engine_can_be_read_with_its_fields_named() {
     let server = Server::shared();
     server.must("POST", "cubbyhole/mine", &json!({"access_key": "AK", "secret_key": "SK", "unused": "x"}));

@@ -39,6 +39,8 @@ const SOURCE_KEYS: &[&str] = &[
     "url",
     "fields",
     "file",
+    "names",
+    "decode",
 ];
 
 /// Reads the file at `path`; `None` when there is none.
@@ -284,6 +286,8 @@ impl Reader<'_> {
         spec.prefix = text("prefix")?;
         spec.url = text("url")?;
         spec.file = text("file")?;
+        spec.shell_names = self.choice("names", get("names"), "verbatim", "shell")?;
+        spec.is_base64 = self.choice("decode", get("decode"), "none", "base64")?;
         spec.fields = get("fields").map(|value| self.fields(value)).transpose()?;
         spec.optional = match get("optional") {
             None => false,
@@ -305,6 +309,19 @@ impl Reader<'_> {
         }
         spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
         Ok(spec)
+    }
+
+    /// Whether `value` is the second of two words; nothing is the first.
+    fn choice(&self, key: &str, value: Option<&Spanned<DeValue<'_>>>, usual: &str, other: &str) -> Result<bool> {
+        let Some(value) = value else { return Ok(false) };
+        match value.get_ref().as_str() {
+            Some(word) if word == usual => Ok(false),
+            Some(word) if word == other => Ok(true),
+            _ => {
+                let what = format!("`{key}` is not \"{usual}\" or \"{other}\"");
+                Err(self.wrong(&value.span(), &what, "correct the value"))
+            }
+        }
     }
 
     fn mount(&self, mount: &Spanned<DeValue<'_>>) -> Result<KnownMount> {

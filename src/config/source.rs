@@ -1,5 +1,6 @@
 //! A source as it was written: one `[[source]]` of vault.toml, or one SPEC of the command line.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::origin::Origin;
@@ -69,6 +70,10 @@ pub struct SourceSpec {
     pub fields: Option<BTreeMap<String, String>>,
     /// The variable that names a file which holds the value.
     pub file: Option<String>,
+    /// Whether names that nobody chose are written as a shell takes them.
+    pub shell_names: bool,
+    /// Whether values are stored in base64.
+    pub is_base64: bool,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -88,6 +93,8 @@ impl SourceSpec {
             url: None,
             fields: None,
             file: None,
+            shell_names: false,
+            is_base64: false,
             origin,
         }
     }
@@ -96,7 +103,8 @@ impl SourceSpec {
     pub fn may_give(&self, name: &str, path: &str) -> bool {
         let Some(name) = name.strip_prefix(self.prefix.as_deref().unwrap_or_default()) else { return false };
         if self.kind == SourceKind::KvFolder {
-            return path.rsplit_once('/').is_some_and(|(folder, last)| last == name && self.path.fits(folder));
+            let is_its = |last: &str| self.called(last) == name;
+            return path.rsplit_once('/').is_some_and(|(folder, last)| is_its(last) && self.path.fits(folder));
         }
         let names = match (&self.fields, self.file.as_ref().or(self.name.as_ref()).or(self.field.as_ref())) {
             (Some(renamed), _) => renamed.values().any(|renamed| renamed == name),
@@ -104,6 +112,11 @@ impl SourceSpec {
             (None, None) => true,
         };
         names && self.path.fits(path)
+    }
+
+    /// What the variable of a key or secret is called where no name was chosen.
+    pub fn called<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.shell_names { Cow::Owned(shell_name(name)) } else { Cow::Borrowed(name) }
     }
 
     /// Reads a SPEC: `MOUNT/PATH`, `MOUNT/PATH#FIELD` or `MOUNT/PATH#FIELD=NAME`.
@@ -173,6 +186,13 @@ impl SourceSpec {
         }
         Ok(())
     }
+}
+
+/// A name as a shell takes it: capitals, digits and `_`, no digit first.
+fn shell_name(name: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+    let first = name.starts_with(|first: char| first.is_ascii_digit()).then_some('_');
+    first.into_iter().chain(name.chars().map(letter)).collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,18 @@
 //!
 //! What can't be had is handed on as the error that it is: a launch stops at the first, a check tells all.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::given::{Fetched, Form};
 use crate::config::source::SourceSpec;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::body::Fields;
+use zeroize::Zeroizing;
 
 /// What need not be encoded in a URL's user information (RFC 3986, unreserved).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -28,6 +33,7 @@ pub(super) fn take_fields(
     taker: &mut dyn Taker,
 ) -> Result<()> {
     let mut hand = |name: &str, value: Result<SecretValue>, form: fn(SecretValue) -> Form| {
+        let value = value.and_then(|value| decoded(source, name, path, value));
         let fetched = value.map(|value| Fetched { form: form(value), path: path.to_owned(), version });
         give(source, name, path, fetched, taker)
     };
@@ -40,13 +46,59 @@ pub(super) fn take_fields(
         let value = fields.get(field, path);
         return match &source.file {
             Some(file) => hand(file, value, Form::File),
-            None => hand(source.name.as_ref().unwrap_or(field), value, Form::Variable),
+            None => hand(source.name.as_ref().unwrap_or(&source.called(field).into_owned()), value, Form::Variable),
         };
     }
     if let Some(renamed) = &source.fields {
         return renamed.iter().try_for_each(|(field, name)| hand(name, fields.get(field, path), Form::Variable));
     }
-    fields.names().try_for_each(|name| hand(name, fields.get(name, path), Form::Variable))
+    let mut names = Names::default();
+    fields.names().try_for_each(|key| {
+        let name = names.of(source, key, path)?;
+        let value = fields.get(key, path).and_then(|value| decoded(source, key, path, value));
+        let form = value.map(|value| Fetched { form: Form::Variable(value), path: path.to_owned(), version });
+        // The key too, where the variable is called otherwise.
+        let shown = if name == key { path.to_owned() } else { format!("{path}#{key}") };
+        give(source, &name, &shown, form, taker)
+    })
+}
+
+/// The variables of one source, by the keys or secrets that they come from.
+#[derive(Default)]
+pub(super) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// What the variable of `key` is called; an error where another one is called so already.
+    pub(super) fn of(&mut self, source: &SourceSpec, key: &str, path: &str) -> Result<String> {
+        let name = source.called(key).into_owned();
+        match self.0.insert(name.clone(), key.to_owned()) {
+            Some(other) if other != key => Err(Error::new(
+                Kind::Config,
+                format!("{other} and {key} in {path} would both be the variable {name}"),
+                "rename one of them, or take names = \"shell\" away and choose names with `field` and `name`",
+            )),
+            _ => Ok(name),
+        }
+    }
+}
+
+/// The value as it is wanted: what is stored in base64 is decoded.
+pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: SecretValue) -> Result<SecretValue> {
+    if !source.is_base64 {
+        return Ok(value);
+    }
+    // As tools write it: with line ends, with or without padding.
+    let text: Zeroizing<Vec<u8>> = value
+        .expose()
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
+        .collect::<Vec<_>>()
+        .into();
+    STANDARD_NO_PAD.decode(&*text).map(SecretValue::new).map_err(|_| {
+        let what = format!("{name} in {path} is not base64, as `decode` says");
+        Error::new(Kind::BadValue, what, "store it encoded, or take `decode` away")
+    })
 }
 
 /// Hands one variable on, with the source's prefix.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given};
-use super::naming::{Taker, give, take_fields};
+use super::naming::{Names, Taker, decoded, give, take_fields};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec};
@@ -147,11 +147,13 @@ impl<'a> Reader<'a> {
                 }
                 let folder = folder?;
                 self.notices.extend(left_out(path, &folder));
+                let mut names = Names::default();
                 for (name, secret) in folder.secrets {
                     let path = format!("{path}/{name}");
+                    let name = names.of(source, &name, &path)?;
                     let fetched = secret.fields().and_then(|(fields, version)| {
-                        let form = Form::Variable(fields.get(field, &path)?);
-                        Ok(Fetched { form, path: path.clone(), version })
+                        let value = decoded(source, &name, &path, fields.get(field, &path)?)?;
+                        Ok(Fetched { form: Form::Variable(value), path: path.clone(), version })
                     });
                     give(source, &name, &path, fetched, taker)?;
                 }

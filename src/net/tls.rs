@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::Peer;
@@ -31,11 +32,19 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let builder = if tls.skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
     } else {
-        let roots = Arc::new(roots(tls)?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        let given = given(tls)?;
+        let roots = Arc::new(roots(given.as_ref())?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|_| unusable("the CA certificates", "hold no usable certificate"))?;
-        builder.with_webpki_verifier(verifier)
+        match given {
+            // A server's own certificate may be among them.
+            Some((given, _)) => {
+                let pinned = Pinned { given, usual: verifier, provider };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
+            }
+            None => builder.with_webpki_verifier(verifier),
+        }
     };
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
@@ -53,29 +62,36 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-fn roots(tls: &Tls) -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    let mut add = |found: Vec<CertificateDer<'static>>, origin: &str| -> Result<()> {
-        if roots.add_parsable_certificates(found).0 == 0 {
-            return Err(unusable(origin, "holds no usable certificate in PEM form"));
-        }
-        Ok(())
-    };
+/// Certificates, and where they came from.
+type Given = (Vec<CertificateDer<'static>>, String);
+
+/// The certificates that are trusted in place of the system's, if any are named.
+fn given(tls: &Tls) -> Result<Option<Given>> {
     if let Some(text) = &tls.ca_cert_bytes {
         let found = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok).collect();
-        add(found, "VAULT_CACERT_BYTES")?;
-    } else if let Some(path) = &tls.ca_cert {
-        add(certificates(path)?, &path.display().to_string())?;
-    } else if let Some(folder) = &tls.ca_path {
-        let entries = std::fs::read_dir(folder)
-            .map_err(|cause| unusable(&folder.display().to_string(), &format!("can't be read: {}", cause.kind())))?;
-        let mut paths: Vec<_> =
-            entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
-        paths.sort();
-        let found = paths.iter().filter_map(|path| certificates(path).ok()).flatten().collect();
-        add(found, &folder.display().to_string())?;
-    } else {
-        add(rustls_native_certs::load_native_certs().certs, "the system's store of CA certificates")?;
+        return Ok(Some((found, "VAULT_CACERT_BYTES".to_owned())));
+    }
+    if let Some(path) = &tls.ca_cert {
+        return Ok(Some((certificates(path)?, path.display().to_string())));
+    }
+    let Some(folder) = &tls.ca_path else { return Ok(None) };
+    let entries = std::fs::read_dir(folder)
+        .map_err(|cause| unusable(&folder.display().to_string(), &format!("can't be read: {}", cause.kind())))?;
+    let mut paths: Vec<_> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
+    paths.sort();
+    let found = paths.iter().filter_map(|path| certificates(path).ok()).flatten().collect();
+    Ok(Some((found, folder.display().to_string())))
+}
+
+fn roots(given: Option<&Given>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let (found, origin) = match given {
+        Some((found, origin)) => (found.clone(), origin.as_str()),
+        None => (rustls_native_certs::load_native_certs().certs, "the system's store of CA certificates"),
+    };
+    if roots.add_parsable_certificates(found).0 == 0 {
+        return Err(unusable(origin, "holds no usable certificate in PEM form"));
     }
     Ok(roots)
 }
@@ -117,7 +133,7 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
     use rustls::{AlertDescription as Alert, Error as Tls};
     let settings = peer.settings();
     let (kind, what, advice) = match cause {
-        Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+        Tls::InvalidCertificate(why) if lacks_an_issuer(why) || *why == CertificateError::BadSignature => {
             (Kind::TlsUnknownIssuer, "its certificate comes from an unknown issuer", settings.ca)
         }
         Tls::InvalidCertificate(
@@ -134,7 +150,12 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
             "have the certificate renewed, and check this machine's clock",
         ),
         Tls::InvalidCertificate(_) => {
-            (Kind::Tls, "its certificate is not acceptable", "inspect it: openssl s_client -connect")
+            let inspect = format!("inspect it: openssl s_client -connect {authority}");
+            return Error::new(
+                Kind::Tls,
+                format!("no TLS connection to {} at {authority}: its certificate is not acceptable", peer.name()),
+                inspect,
+            );
         }
         Tls::InvalidMessage(_) => (
             Kind::TlsToPlainHttp,
@@ -185,5 +206,77 @@ impl ServerCertVerifier for AcceptAny {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Whether only who has issued it is wrong with a certificate. Its dates come before that: they are right then.
+fn lacks_an_issuer(why: &CertificateError) -> bool {
+    match why {
+        CertificateError::UnknownIssuer => true,
+        // webpki's own error, for which rustls has no name.
+        CertificateError::Other(other) => format!("{other:?}").contains("CaUsedAsEndEntity"),
+        _ => false,
+    }
+}
+
+/// Certificates that were given: as issuers, and as what they are. A server that shows one of them, byte for byte, is
+/// trusted though it calls itself a CA (`openssl req -x509`) or its issuer is not given; name and dates are checked.
+#[derive(Debug)]
+struct Pinned {
+    given: Vec<CertificateDer<'static>>,
+    usual: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let usual = self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let is_given = || self.given.iter().any(|given| given.as_ref() == end_entity.as_ref());
+        match &usual {
+            Err(rustls::Error::InvalidCertificate(why)) if lacks_an_issuer(why) && is_given() => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => usual,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

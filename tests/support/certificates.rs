@@ -24,6 +24,24 @@ impl Certificates {
         this.sign(&issuer, "good", &["127.0.0.1", "localhost"], false, ExtendedKeyUsagePurpose::ServerAuth);
         this.sign(&issuer, "expired", &["127.0.0.1"], true, ExtendedKeyUsagePurpose::ServerAuth);
         this.sign(&issuer, "elsewhere", &["vault.example.org"], false, ExtendedKeyUsagePurpose::ServerAuth);
+        // As `openssl req -x509` makes them: CAs of their own.
+        for (name, host, expired) in [
+            ("own", "127.0.0.1", false),
+            ("own-expired", "127.0.0.1", true),
+            ("own-elsewhere", "vault.example.org", false),
+        ] {
+            let mut params = CertificateParams::new(vec![host.to_owned()]).expect("the name is valid");
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            if expired {
+                params.not_before = date_time_ymd(2001, 1, 1);
+                params.not_after = date_time_ymd(2002, 1, 1);
+            }
+            let key = key();
+            let cert = params.self_signed(&key).expect("it signs itself");
+            write(this.cert(name), cert.pem()).expect("a certificate's file");
+            write(this.key(name), key.serialize_pem()).expect("a key's file");
+        }
         this.sign(&issuer, "client", &["ada"], false, ExtendedKeyUsagePurpose::ClientAuth);
         this
     }

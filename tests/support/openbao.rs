@@ -24,11 +24,14 @@ const WATCH: &str = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; w
 /// A running server. Its root token is `root`.
 pub struct Server {
     port: u16,
-    tls: [u16; 3],
+    tls: [u16; LISTENERS.len()],
     child: Child,
     folder: TempDir,
     pub certificates: Certificates,
 }
+
+/// The TLS listeners, by the name of their certificate.
+const LISTENERS: [&str; 6] = ["good", "expired", "elsewhere", "own", "own-expired", "own-elsewhere"];
 
 impl Server {
     /// The server that the tests of one process share.
@@ -52,7 +55,7 @@ impl Server {
     pub fn at(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let certificates = Certificates::make(&folder.path().join("tls"));
-        let [good, expired, elsewhere] = free_ports();
+        let tls = free_ports::<{ LISTENERS.len() }>();
         let listener = |port: u16, name: &str| {
             format!(
                 "listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_cert_file = {:?} tls_key_file = {:?} tls_client_ca_file = {:?} }}\n",
@@ -62,7 +65,7 @@ impl Server {
             )
         };
         let config = folder.path().join("server.hcl");
-        let text = listener(good, "good") + &listener(expired, "expired") + &listener(elsewhere, "elsewhere");
+        let text: String = LISTENERS.iter().zip(tls).map(|(name, port)| listener(port, name)).collect();
         write(&config, text).expect("the configuration is written");
         let log = File::create(folder.path().join("log")).expect("the log");
         let mut command = Command::new("sh");
@@ -70,7 +73,7 @@ impl Server {
         command.arg(format!("-dev-listen-address=127.0.0.1:{port}")).arg("-config").arg(&config);
         command.env("HOME", folder.path()).stdin(Stdio::piped()).stderr(log.try_clone().expect("the log")).stdout(log);
         let child = command.spawn().expect("a shell");
-        let mut server = Self { port, tls: [good, expired, elsewhere], child, folder, certificates };
+        let mut server = Self { port, tls, child, folder, certificates };
         server.wait_until_ready().then_some(server)
     }
 
@@ -101,7 +104,7 @@ impl Server {
 
     /// The address of a TLS listener with a good, an expired or another host's certificate.
     pub fn tls_address(&self, which: &str) -> String {
-        let place = ["good", "expired", "elsewhere"].iter().position(|name| *name == which).expect("a listener");
+        let place = LISTENERS.iter().position(|name| *name == which).expect("a listener");
         format!("https://127.0.0.1:{}", self.tls[place])
     }
 

@@ -106,12 +106,12 @@ struct Taking<'a> {
 
 impl Taker for Taking<'_> {
     fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()> {
-        let named = fetched.map(|Fetched { form, path, version }| {
+        let named = fetched.map(|Fetched { form, version, .. }| {
             let length = match form {
                 Form::Variable(value) => Some(value.expose().len()),
                 Form::File(_) => None,
             };
-            Named { path, version, length }
+            Named { path: path.to_owned(), version, length }
         });
         match (SecretName::new(name, self.allow, path), named) {
             (Ok(name), Ok(named)) => self.taken.push((name, named)),
@@ -152,6 +152,13 @@ struct Read<'a> {
 fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     let Read { number, source, path, mount, outcome: was_read } = read;
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+    let both = |(name, named): &(SecretName, Named)| {
+        // What it is called in Vault too, where that is another name.
+        let own = named.path.rsplit_once(if source.kind == SourceKind::KvFolder { '/' } else { '#' });
+        let renamed = own.filter(|(_, own)| source.shell_names && *own != name.as_str());
+        renamed.map_or_else(|| name.as_str().to_owned(), |(_, own)| format!("{} (from {own})", name.as_str()))
+    };
+    let shown: Vec<_> = taking.taken.iter().map(both).collect();
     let place = format!("{} {path} ({})", kind(source), source.origin);
     match was_read {
         Ok(was_read) => {
@@ -161,7 +168,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
                 number => format!("{number} variables: "),
             };
             let what = if was_read {
-                format!("{place} may be read, and gives {counted}{}", names.join(", "))
+                format!("{place} may be read, and gives {counted}{}", shown.join(", "))
             } else {
                 format!("{place} may be read; it was not, because that makes a lease")
             };
