@@ -216,17 +216,38 @@ fn an_encrypted_client_key_is_called_encrypted() {
 
 #[test]
 fn a_port_that_is_none_sends_the_token_nowhere() {
+    // Where a scheme's own port would lead; only root may listen there.
+    let host = "127.0.0.9";
+    let listeners = [80, 443].map(|port| std::net::TcpListener::bind((host, port)).ok());
+    for listener in listeners.iter().flatten() {
+        listener.set_nonblocking(true).unwrap();
+    }
+    assert!(listeners.iter().all(Option::is_some) || !nix::unistd::geteuid().is_root(), "root listens");
     let scratch = Scratch::new();
     let config = scratch.file("config.toml", "[[source]]\nkv = \"secret/x\"\n");
     for port in ["82000", "65536", "82x0", "-1", "", "0"] {
-        for (name, rest) in [("VAULT_ADDR", ""), ("VAULT_PROXY_ADDR", "")] {
-            let address = format!("http://127.0.0.1:{port}{rest}");
-            let mut variables = vec![("VAULT_TOKEN", "root"), (name, address.as_str())];
-            if name == "VAULT_PROXY_ADDR" {
-                variables.push(("VAULT_ADDR", "http://192.0.2.1:8200"));
+        for scheme in ["http", "https"] {
+            let address = format!("{scheme}://{host}:{port}");
+            for name in ["VAULT_ADDR", "BAO_ADDR", "JUPYTER_VAULT_ADDRESS", "VAULT_AGENT_ADDR"] {
+                launch(&scratch, &config, &[("VAULT_TOKEN", "root"), (name, &address)])
+                    .is_error(78, &["port that is not 1–65535"]);
             }
+            let text = format!("[vault]\naddress = \"{address}\"\n[[source]]\nkv = \"secret/x\"\n");
+            let file = scratch.file("address.toml", text);
+            launch(&scratch, &file, &[("VAULT_TOKEN", "root")]).is_error(78, &["port that is not 1–65535"]);
+        }
+        let proxy = format!("http://{host}:{port}");
+        for name in ["VAULT_PROXY_ADDR", "http_proxy"] {
+            let variables = [("VAULT_TOKEN", "root"), ("VAULT_ADDR", "http://192.0.2.1:8200"), (name, proxy.as_str())];
             launch(&scratch, &config, &variables).is_error(78, &["port that is not 1–65535"]);
         }
+        let mut inject = scratch.launcher();
+        inject.env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "root").env("JUPYTER_TOKEN", "canary");
+        inject.args(["inject", "--secrets", "secret/x", "--url", &proxy]);
+        assert_ne!(run(&mut inject).code(), Some(0));
+    }
+    for listener in listeners.iter().flatten() {
+        assert!(listener.accept().is_err(), "nothing was sent to {:?}", listener.local_addr());
     }
 }
 
