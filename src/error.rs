@@ -235,6 +235,14 @@ pub struct Error {
     advice: String,
 }
 
+/// Why the system refused something, as its users know it.
+pub(crate) fn why(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

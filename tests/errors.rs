@@ -504,6 +504,32 @@ fn started_without_secrets_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_first_look_shows_the_commands_and_an_unknown_one_gets_the_nearest() {
+    let ran = |arguments: &[&str]| run(Scratch::new().launcher().args(arguments));
+    let bare = ran(&[]);
+    let text = String::from_utf8_lossy(&bare.stdout).into_owned();
+    assert!(text.contains("exec") && text.contains("Usage"), "{text}");
+    assert!(bare.code() == Some(64) && bare.stderr.contains("no command is named"), "{}", bare.stderr);
+    for (word, meant) in [
+        ("warp", "`jupyter-vault wrap`"),
+        ("put", "`jupyter-vault secrets set NAME`"),
+        ("add", "`jupyter-vault secrets set NAME`"),
+        ("ls", "`jupyter-vault secrets list`"),
+        ("exce", "`jupyter-vault exec`"),
+    ] {
+        ran(&[word]).is_error(64, &[&format!("unrecognized subcommand '{word}'"), &format!("did you mean {meant}?")]);
+    }
+    ran(&["frobnicate"]).is_error(64, &["see jupyter-vault --help"]);
+    // A file that is not there is called so.
+    let scratch = Scratch::new();
+    let missing = run(scratch.launcher().args(["exec", "--config", "/no/such/file.toml", "--", "/bin/true"]));
+    assert!(!missing.stderr.contains("entity not found"), "{}", missing.stderr);
+    let folder = scratch.path("new/folder");
+    assert_eq!(run(scratch.launcher().arg("man").arg(&folder)).code(), Some(0));
+    assert!(folder.join("jupyter-vault.1").exists());
+}
+
+#[test]
 fn a_wrong_command_line_is_64_and_shows_no_value() {
     for arguments in [
         &["exec"][..],

@@ -27,6 +27,7 @@ pub(super) fn man(whole: &Command, folder: Option<&Path>, out: &mut dyn Write) -
     let Some(folder) = folder else {
         return page(whole).and_then(|(_, text)| out.write_all(text.as_bytes())).map_err(|cause| refused(&cause));
     };
+    std::fs::create_dir_all(folder).map_err(|cause| refused(&cause))?;
     let each = whole.get_subcommands().cloned().chain([whole.clone()]);
     let mut each = each.map(|command| page(command).and_then(|(name, text)| std::fs::write(folder.join(name), text)));
     each.try_for_each(|written| written).map_err(|cause| refused(&cause))
@@ -81,5 +82,9 @@ fn visible(whole: &Command) -> Command {
 }
 
 fn refused(cause: &io::Error) -> Error {
-    Error::new(Kind::Os, format!("the text can't be written: {}", cause.kind()), "name a folder that is there")
+    Error::new(
+        Kind::Os,
+        format!("the text can't be written: {}", crate::error::why(cause.kind())),
+        "name a folder that you may write, or one that can be made",
+    )
 }

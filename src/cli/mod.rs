@@ -21,11 +21,11 @@ use std::io::Write;
 #[cfg(feature = "wrap")]
 use std::path::PathBuf;
 
-#[cfg(any(feature = "wrap", feature = "internals"))]
 use clap::CommandFactory;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result};
 
 /// Secrets from HashiCorp Vault or OpenBao, in the environment of a Jupyter kernel.
@@ -91,6 +91,15 @@ enum Command {
 /// Runs the command of the process's own arguments; gives the code to exit with.
 pub fn run() -> Result<u8> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.len() < 2 {
+        // A first look: what there is.
+        let _ = Cli::command().print_help();
+        return Err(Error::new(
+            Kind::Usage,
+            "no command is named",
+            "begin with jupyter-vault setup, or see the list above",
+        ));
+    }
     // A launch pays for no other command's definition.
     if let Some(exec) = exec::parse(&arguments) {
         return exec::run(exec);
@@ -142,7 +151,32 @@ fn usage(wrong: &clap::Error) -> Error {
     if first.ends_with(':') {
         first = format!("{first} {}", lines.next().unwrap_or_default());
     }
-    Error::new(Kind::Usage, first, "see jupyter-vault --help and jupyter-vault exec --help")
+    Error::new(Kind::Usage, first, advice(wrong))
+}
+
+/// Words of other tools, and of ours below a group, with what they are called here.
+const OTHERS: [(&[&str], &str); 4] = [
+    (&["put", "add", "set", "write", "new", "create"], "secrets set NAME"),
+    (&["get", "ls", "read", "show"], "secrets list"),
+    (&["run", "start", "launch", "shell"], "exec -- COMMAND"),
+    (&["delete", "remove", "rm"], "secrets rm NAME"),
+];
+
+/// What was most likely meant.
+fn advice(wrong: &clap::Error) -> String {
+    let usual = "see jupyter-vault --help and jupyter-vault exec --help";
+    let Some(ContextValue::String(word)) = wrong.get(ContextKind::InvalidSubcommand) else { return usual.to_owned() };
+    let is_here = |command: &str| cfg!(feature = "manage") || !command.starts_with("secrets");
+    let other = OTHERS.iter().find(|(words, command)| words.contains(&word.as_str()) && is_here(command));
+    let near = match wrong.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(near)) => nearest(word, near.iter().map(String::as_str)),
+        Some(ContextValue::String(near)) => Some(near.as_str()),
+        _ => None,
+    };
+    match other.map(|(_, command)| *command).or(near) {
+        Some(command) => format!("did you mean `jupyter-vault {command}`? See jupyter-vault --help"),
+        None => usual.to_owned(),
+    }
 }
 
 /// Prints an error on stderr in one write, so that the lines of fifty launches at once do not mix.

@@ -75,7 +75,7 @@ fn serve(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|cause| no_means(&cause.kind().to_string()))?;
+        .map_err(|cause| no_means(&crate::error::why(cause.kind())))?;
     let watched = launch.watched();
     let tasks = LocalSet::new();
     let outcome = runtime.block_on(tasks.run_until(async {

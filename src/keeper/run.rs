@@ -23,17 +23,18 @@ pub(crate) fn run(step: &str) -> Result<()> {
     if step != ALONE {
         let mut command = Command::new("/proc/self/exe");
         command.env_clear().args(["keep", ALONE]).stdout(Stdio::null()).stderr(Stdio::null());
-        return command.spawn().map(drop).map_err(|cause| unable(&cause.kind().to_string()));
+        return command.spawn().map(drop).map_err(|cause| unable(&crate::error::why(cause.kind())));
     }
     let _hardening = Hardening::apply()?;
     // What signals the kernel's group or its terminal is not for us.
     setsid().map_err(|cause| unable(cause.desc()))?;
     // Not the standard library's own reader, which would take what comes after the message too.
-    let pipe = std::io::stdin().as_fd().try_clone_to_owned().map_err(|cause| unable(&cause.kind().to_string()))?;
+    let pipe =
+        std::io::stdin().as_fd().try_clone_to_owned().map_err(|cause| unable(&crate::error::why(cause.kind())))?;
     let mut pipe = File::from(pipe);
     let told = HandOver::read(&mut pipe)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|cause| unable(&cause.kind().to_string()))?.block_on(keep(&told, pipe.into()))
+    runtime.map_err(|cause| unable(&crate::error::why(cause.kind())))?.block_on(keep(&told, pipe.into()))
 }
 
 async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {

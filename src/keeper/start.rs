@@ -22,16 +22,16 @@ impl Keeper {
     pub(crate) fn start(plan: &Plan, leases: &Leases) -> Result<Self> {
         let owner = process::own().ok_or_else(|| refused("the system does not tell when this process started"))?;
         let message = HandOver::new(&plan.server, leases, plan.keeper_window, owner)?.message()?;
-        let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&cause.kind().to_string()))?;
+        let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         // Two steps (a child that starts a child) make it nobody's zombie. It is executed anew, without a variable.
         let mut command = Command::new("/proc/self/exe");
         command.env_clear().args([SUBCOMMAND, "first"]);
         command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
-        let status = command.status().map_err(|cause| refused(&cause.kind().to_string()))?;
+        let status = command.status().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         if !status.success() {
             return Err(refused("its first step failed"));
         }
-        pipe.write_all(&message).map_err(|cause| refused(&cause.kind().to_string()))?;
+        pipe.write_all(&message).map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         Ok(Self { pipe })
     }
 }

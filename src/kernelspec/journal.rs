@@ -80,7 +80,7 @@ pub struct Locked {
 /// The error of an operation on a file.
 pub(super) fn refused(path: &Path, what: &str, cause: &std::io::Error) -> Error {
     let advice = "check the right to write there; nothing is half done: wrap or unwrap again goes on";
-    Error::new(Kind::Os, format!("{} can't be {what}: {}", path.display(), cause.kind()), advice)
+    Error::new(Kind::Os, format!("{} can't be {what}: {}", path.display(), crate::error::why(cause.kind())), advice)
 }
 
 impl Locked {

@@ -48,7 +48,7 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
 /// What a network client runs on: this thread, and one more only while a name server is asked.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let what = format!("the system did not give what a network client needs: {}", cause.kind());
+        let what = format!("the system did not give what a network client needs: {}", crate::error::why(cause.kind()));
         Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
     })
 }

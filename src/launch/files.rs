@@ -74,7 +74,9 @@ pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
 }
 
 fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPath> {
-    let unwritable = |cause: std::io::Error| trouble(folder, &format!("can't take a secret's file: {}", cause.kind()));
+    let unwritable = |cause: std::io::Error| {
+        trouble(folder, &format!("can't take a secret's file: {}", crate::error::why(cause.kind())))
+    };
     let mut file = Builder::new()
         .prefix(&format!("{owner}-"))
         .rand_bytes(12)

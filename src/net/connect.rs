@@ -162,7 +162,7 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
             ),
             _ => Error::new(
                 Kind::Unreachable,
-                format!("the socket {shown} can't be used: {}", cause.kind()),
+                format!("the socket {shown} can't be used: {}", crate::error::why(cause.kind())),
                 format!("check the path in the address, that the {owner} is started and its socket open to this user"),
             ),
         }
@@ -235,7 +235,7 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
         ErrorKind::TimedOut => silent(whom, authority, "the system gave up on the connection"),
         _ => Error::new(
             Kind::Unreachable,
-            format!("{whom} at {authority} can't be reached: {}", cause.kind()),
+            format!("{whom} at {authority} can't be reached: {}", crate::error::why(cause.kind())),
             "check the address, the network and its routes",
         ),
     }

@@ -75,8 +75,9 @@ fn given(tls: &Tls) -> Result<Option<Given>> {
         return Ok(Some((certificates(path)?, path.display().to_string())));
     }
     let Some(folder) = &tls.ca_path else { return Ok(None) };
-    let entries = std::fs::read_dir(folder)
-        .map_err(|cause| unusable(&folder.display().to_string(), &format!("can't be read: {}", cause.kind())))?;
+    let entries = std::fs::read_dir(folder).map_err(|cause| {
+        unusable(&folder.display().to_string(), &format!("can't be read: {}", crate::error::why(cause.kind())))
+    })?;
     let mut paths: Vec<_> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_file()).collect();
     paths.sort();

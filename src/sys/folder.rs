@@ -41,7 +41,7 @@ pub fn make_private(folder: &Path) -> Result<()> {
 }
 
 pub fn unusable(folder: &Path, cause: &std::io::Error) -> Error {
-    trouble(folder, &format!("can't be used: {}", cause.kind()))
+    trouble(folder, &format!("can't be used: {}", crate::error::why(cause.kind())))
 }
 
 pub fn trouble(folder: &Path, what: &str) -> Error {
@@ -65,7 +65,7 @@ pub fn write_private(runtime: &Path, target: &Path, content: &[u8]) -> Result<()
         file.persist(target).map(drop).map_err(|refused| refused.error)
     };
     written().map_err(|cause| {
-        let what = format!("the file {} can't be written: {}", target.display(), cause.kind());
+        let what = format!("the file {} can't be written: {}", target.display(), crate::error::why(cause.kind()));
         Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
     })
 }

@@ -25,7 +25,11 @@ impl ReadyFile {
     pub fn touch(&self) -> Result<()> {
         let Some(path) = &self.0 else { return Ok(()) };
         std::fs::write(path, format!("{}\n", std::process::id())).map_err(|cause| {
-            let what = format!("the file of --ready-file, {}, can't be written: {}", path.display(), cause.kind());
+            let what = format!(
+                "the file of --ready-file, {}, can't be written: {}",
+                path.display(),
+                crate::error::why(cause.kind())
+            );
             Error::new(Kind::Os, what, "name a path in an existing folder that this user may write")
         })
     }

@@ -334,5 +334,5 @@ fn folder(places: &Places<'_>) -> Result<AsyncFd<FolderWatch>> {
         Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR as the server has it; check fs.inotify.max_user_instances")
     };
     let watch = FolderWatch::new(path).map_err(|cause| cannot(cause.desc()))?;
-    readable(watch).map_err(|cause| cannot(&cause.kind().to_string()))
+    readable(watch).map_err(|cause| cannot(&crate::error::why(cause.kind())))
 }

@@ -90,7 +90,7 @@ fn read(file: &Path) -> Result<zeroize::Zeroizing<String>> {
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     if file == Path::new("-") {
         std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), LARGEST + 1), &mut bytes)
-            .map_err(|cause| wrong(&format!("can't be read: {}", cause.kind())))?;
+            .map_err(|cause| wrong(&format!("can't be read: {}", crate::error::why(cause.kind()))))?;
         if bytes.len() as u64 > LARGEST {
             return Err(wrong("is larger than 2 MiB"));
         }

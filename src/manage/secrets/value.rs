@@ -53,7 +53,11 @@ fn from_file(path: &Path) -> Result<SecretValue> {
 pub(super) fn bounded(input: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     input.take(LARGEST as u64 + 3).read_to_end(&mut bytes).map_err(|cause| {
-        Error::new(Kind::Usage, format!("{what} can't be read: {}", cause.kind()), "give the value in another way")
+        Error::new(
+            Kind::Usage,
+            format!("{what} can't be read: {}", crate::error::why(cause.kind())),
+            "give the value in another way",
+        )
     })?;
     Ok(bytes)
 }

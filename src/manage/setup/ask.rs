@@ -107,7 +107,11 @@ fn unseen_line(_: &str) -> Result<Vec<u8>> {
 
 #[cfg(target_os = "linux")]
 fn broken(cause: &std::io::Error) -> Error {
-    Error::new(Kind::Os, format!("the terminal can't be used: {}", cause.kind()), "give the answers as flags")
+    Error::new(
+        Kind::Os,
+        format!("the terminal can't be used: {}", crate::error::why(cause.kind())),
+        "give the answers as flags",
+    )
 }
 
 fn ended() -> Error {

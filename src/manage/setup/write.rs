@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 pub(super) fn folder_of(path: &Path) -> Result<&Path> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| {
-        let what = format!("the folder {} can't be made: {}", folder.display(), cause.kind());
+        let what = format!("the folder {} can't be made: {}", folder.display(), crate::error::why(cause.kind()));
         Error::new(Kind::Os, what, "name another file with --output")
     })?;
     Ok(folder)
@@ -32,7 +32,7 @@ pub(super) fn is_there(path: &Path) -> Error {
 /// Writes `content` to `path` with `mode` (less the umask); in place of another only with `force`.
 pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Result<()> {
     let failed = |cause: &std::io::Error| {
-        let what = format!("{} can't be written: {}", path.display(), cause.kind());
+        let what = format!("{} can't be written: {}", path.display(), crate::error::why(cause.kind()));
         Error::new(Kind::Os, what, "check the folder's rights and room, or name another file with --output")
     };
     if !force {
