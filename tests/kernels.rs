@@ -168,6 +168,19 @@ fn a_kernel_behind_a_gateway_is_said_to_run_elsewhere() {
 }
 
 #[test]
+fn a_kernel_without_a_name_is_listed_with_a_dash() {
+    let scratch = Scratch::new();
+    let kernel = start(&scratch, "kernel-nameless.json");
+    for name in [json!(""), Value::Null] {
+        let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
+        file["kernel_name"] = name;
+        std::fs::write(&kernel.file, file.to_string()).unwrap();
+        let (text, _) = listed(&scratch);
+        assert!(text.contains(&format!("nameless (-, pid {})", kernel.pid)), "{text}");
+    }
+}
+
+#[test]
 fn a_kernel_that_was_launched_with_secrets_is_listed_with_them() {
     let server = Server::shared();
     server.put("kernels-launched", &json!({"API_KEY": "canary-1"}));
