@@ -110,7 +110,12 @@ fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_i
         refused.is_error(78, &[&format!("({name}) decides whom to trust; nothing was sent")]);
     }
     assert_eq!(thief.connections(), 0, "nothing reached the proxy");
-    // What nobody can read may pass, and what the file itself says.
+    // As for Go, one in upper case comes first, and an empty one is none.
+    for (upper, lower) in [(proxy.as_str(), "http://127.0.0.1:1"), ("", proxy.as_str())] {
+        launch(&scratch, &encrypted, &[("HTTPS_PROXY", upper), ("https_proxy", lower)]).is_error(69, &["proxy"]);
+        assert!(thief.connections() > 0, "{upper:?}");
+    }
+    // What no proxy can read may pass, and what the file itself says.
     launch(&scratch, &encrypted, &[("https_proxy", &proxy)]).is_error(69, &["proxy"]);
     let own = config("http://vault.example.org:8200", &format!("proxy = \"{proxy}\"\n"));
     assert_ne!(launch(&scratch, &own, &[("http_proxy", "http://127.0.0.1:1")]).code(), Some(78));

@@ -106,11 +106,11 @@ impl Server {
     }
 }
 
-/// The proxies that the usual variables name; a variable in lower case counts before the one in upper case.
+/// The proxies that the usual variables name; one in upper case counts before the one in lower case, as for Go.
 pub fn proxies(environment: &Environment) -> Result<Proxy> {
     let first = |names: [&str; 2]| -> Result<Option<String>> {
         for name in names {
-            if let Some(text) = environment.text(name)? {
+            if let Some(text) = environment.text(name)?.filter(|text| !text.is_empty()) {
                 return Ok(Some(text.to_owned()));
             }
         }
@@ -118,8 +118,8 @@ pub fn proxies(environment: &Environment) -> Result<Proxy> {
     };
     Ok(Proxy {
         for_vault: None,
-        http: first(["http_proxy", "HTTP_PROXY"])?,
-        https: first(["https_proxy", "HTTPS_PROXY"])?,
-        none: first(["no_proxy", "NO_PROXY"])?,
+        http: first(["HTTP_PROXY", "http_proxy"])?,
+        https: first(["HTTPS_PROXY", "https_proxy"])?,
+        none: first(["NO_PROXY", "no_proxy"])?,
     })
 }

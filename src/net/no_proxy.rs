@@ -32,7 +32,7 @@ impl NoProxy {
 
     /// Whether `host` needs no proxy.
     pub fn excepts(&self, host: &str, port: u16) -> bool {
-        let host = host.trim_end_matches('.').to_lowercase();
+        let host = host.to_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         let is_port = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| *wanted == port.to_string());
         self.0.iter().any(|entry| match entry {
@@ -55,10 +55,11 @@ fn parse(entry: &str) -> Option<Entry> {
     }
     let (host, port) = match split_port(entry) {
         Some(("", _)) => return None,
-        Some((host, port)) => (host, Some(port.to_owned())),
+        // A colon with nothing after it is any port.
+        Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
         None => (entry, None),
     };
-    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+    if let Ok(address) = host.parse::<IpAddr>() {
         return Some(Entry::Address(address.to_canonical(), port));
     }
     let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
@@ -72,8 +73,11 @@ fn parse(entry: &str) -> Option<Entry> {
 /// Host and port of `host:port` or `[address]:port`. An IPv6 address without brackets has no port.
 fn split_port(entry: &str) -> Option<(&str, &str)> {
     let (host, port) = entry.rsplit_once(':')?;
-    let is_one = !host.contains(':') || host.starts_with('[') && host.ends_with(']');
-    is_one.then_some((host, port))
+    // Go knows brackets with a port alone: an address in brackets without one is a domain that no host has.
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(host) => Some((host, port)),
+        None => (!host.contains([':', '['])).then_some((host, port)),
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +122,11 @@ mod tests {
         ("192.0.2.0/24", "vault.example.org", 8200, false),
         ("192.0.2", "192.0.2.1", 8200, false),
         ("2001:db8::1", "2001:db8::1", 8200, true),
-        ("[2001:db8::1]", "2001:db8::1", 8200, true),
+        ("[2001:db8::1]", "2001:db8::1", 8200, false),
+        ("[2001:db8::1]:", "2001:db8::1", 8200, true),
+        ("example.org:", "vault.example.org", 8200, true),
+        ("192.0.2.1:", "192.0.2.1", 443, true),
+        ("example.org", "vault.example.org.", 8200, false),
         ("[2001:db8::1]:8200", "2001:db8::1", 8200, true),
         ("[2001:db8::1]:8200", "2001:db8::1", 443, false),
         ("2001:db8::/32", "2001:db8:1::5", 8200, true),
