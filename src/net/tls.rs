@@ -34,13 +34,13 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     } else {
         let given = given(tls)?;
         let roots = Arc::new(roots(given.as_ref())?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
             .map_err(|_| unusable("the CA certificates", "hold no usable certificate"))?;
         match given {
             // A server's own certificate may be among them.
             Some((given, _)) => {
-                let pinned = Pinned { given, usual: verifier, provider };
+                let pinned = Pinned { given, usual: verifier };
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
             }
             None => builder.with_webpki_verifier(verifier),
@@ -226,7 +226,6 @@ fn lacks_an_issuer(why: &CertificateError) -> bool {
 struct Pinned {
     given: Vec<CertificateDer<'static>>,
     usual: Arc<WebPkiServerVerifier>,
-    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Pinned {
@@ -255,12 +254,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.usual.verify_tls12_signature(message, cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -269,15 +263,10 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.usual.verify_tls13_signature(message, cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.usual.supported_verify_schemes()
     }
 }
