@@ -5,8 +5,7 @@
 //! that a typing error costs no single-use token; the network, its threads' absence and its buffers are
 //! over and wiped before the environment is built; and nothing runs between the last check and execve.
 //!
-//! Other programs may use the parts: [`fetch`] gives the secrets of a [`Plan`], [`environment::build`]
-//! an environment, [`Launch`] makes attempts, [`run`] does it all and becomes the command.
+//! Another program launches in the same way by [`run`].
 
 pub(crate) mod environment;
 pub(crate) mod fetch;
