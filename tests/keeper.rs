@@ -171,10 +171,10 @@ fn a_launch_without_a_lease_starts_no_keeper_and_one_that_fails_ends_its_lease()
 #[test]
 fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper() {
     let _alone = alone();
-    let site = Site::new("window", "window = \"3s\"\n", "1h", "24h");
+    let site = Site::new("window", "window = \"3s\"\n", "4s", "24h");
     let mut kernel = site.kernel();
     let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
-    // Three windows long.
+    // Longer than its role's time, and than three windows.
     std::thread::sleep(std::time::Duration::from_secs(9));
     assert_eq!(site.postgres.roles().len(), 1, "it is renewed");
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
@@ -242,7 +242,7 @@ fn an_outage_of_vault_is_outlasted_in_a_leases_life_and_at_its_end() {
 }
 
 #[test]
-fn the_keeper_has_nothing_of_the_kernels_and_no_other_process_reads_it() {
+fn the_keeper_has_nothing_of_the_kernels() {
     let _alone = alone();
     let site = Site::new("hygiene", "", "1h", "24h");
     let kernel = site.kernel();
@@ -261,9 +261,6 @@ fn the_keeper_has_nothing_of_the_kernels_and_no_other_process_reads_it() {
     let is_known =
         |link: &String| ["pipe:", "/dev/null", "anon_inode:", "socket:"].iter().any(|kind| link.starts_with(kind));
     assert!(open.iter().all(is_known), "{open:?}");
-    let status = String::from_utf8_lossy(&of("status")).into_owned();
-    let dumpable = std::fs::metadata(format!("/proc/{keeper}/status")).unwrap();
-    assert_eq!(std::os::unix::fs::MetadataExt::uid(&dumpable), 0, "what is not dumpable belongs to root: {status}");
     kernel.end(Signal::SIGKILL);
     site.ends("hygiene");
 }

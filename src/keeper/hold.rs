@@ -1,4 +1,5 @@
-//! Renewing and ending: one request for all leases of our own login, one a lease for a token that was given.
+//! Renewing and ending. A token of our own login is renewed with its leases, as a lease that is not renewed ends before
+//! its token, and revoked at the end, which ends them all. Of a token that was given, the leases alone.
 //!
 //! An increment shortens as well as it lengthens. The first renewal, at once, makes a token or lease that may live for
 //! hours end with the window; each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
@@ -27,6 +28,14 @@ const MOST: Duration = Duration::from_secs(60);
 /// Within this time before the end nothing is lengthened any more.
 const LAST: Duration = Duration::from_secs(1);
 
+/// How long what is held may live, as long as Vault has not said.
+const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether a request that failed so is worth another one.
+const fn heals(kind: Kind) -> bool {
+    kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
+}
+
 /// What is held, and until when.
 pub(super) struct Hold {
     client: Client,
@@ -47,7 +56,7 @@ impl Hold {
             client.use_token(token)?;
         }
         let (window, now) = (told.window(), Instant::now());
-        Ok(Self { client, leases, window, due: Some(now), ends: now + window, failures: 0 })
+        Ok(Self { client, leases, window, due: Some(now), ends: now + UNKNOWN, failures: 0 })
     }
 
     /// Waits until a renewal is due.
@@ -61,7 +70,7 @@ impl Hold {
     /// Renews, and works out when the next one is due.
     pub(super) async fn renew(&mut self) {
         self.client.renew(Deadline::after(PATIENCE));
-        let given = if self.leases.is_ours { self.renew_token().await } else { self.renew_leases().await };
+        let given = self.renew_all().await;
         self.client.hang_up();
         let now = Instant::now();
         self.due = match given {
@@ -96,14 +105,21 @@ impl Hold {
         Ok(Duration::from_secs(renewed.lease_duration))
     }
 
-    /// Renews each lease; gives the shortest time that is left of one.
-    async fn renew_leases(&self) -> Result<Duration, Kind> {
-        let mut shortest = self.window;
+    /// Renews all that is held; gives the shortest time that is left of one. A lease that can't be renewed ends by
+    /// itself, and takes nothing else with it.
+    async fn renew_all(&self) -> Result<Duration, Kind> {
+        let mut shortest = if self.leases.is_ours { self.renew_token().await? } else { self.window };
+        let mut is_held = self.leases.is_ours;
         for id in &self.leases.ids {
-            let given = self.renew_lease(id, self.window).await?;
-            shortest = shortest.min(given);
+            match self.renew_lease(id, self.window).await {
+                // Within its last second nothing lengthens it.
+                Ok(given) if given <= LAST => {}
+                Ok(given) => (shortest, is_held) = (shortest.min(given), true),
+                Err(kind) if heals(kind) => return Err(kind),
+                Err(_) => {}
+            }
         }
-        Ok(shortest)
+        if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
     }
 
     async fn renew_lease(&self, id: &str, increment: Duration) -> Result<Duration, Kind> {
@@ -128,10 +144,8 @@ impl Hold {
             } else {
                 self.end_leases().await
             };
-            match ended {
-                Err(kind)
-                    if kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable) => {}
-                _ => return,
+            if !ended.is_err_and(heals) {
+                return;
             }
             if Instant::now() + pause > self.ends {
                 return;
@@ -143,15 +157,20 @@ impl Hold {
 
     /// Revokes each lease where that is allowed, and shortens it to a second where it is not.
     async fn end_leases(&self) -> Result<(), Kind> {
+        let mut ended = Ok(());
         for id in &self.leases.ids {
             let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
             let revoked = self.client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Asked::Revoke).await;
-            match revoked {
-                Ok(_) => {}
-                Err(error) if error.kind().may_heal() => return Err(error.kind()),
-                Err(_) => _ = self.renew_lease(id, Duration::from_secs(1)).await?,
+            let one = match revoked.map_err(|error| error.kind()) {
+                Err(kind) if heals(kind) => Err(kind),
+                Err(_) => self.renew_lease(id, Duration::from_secs(1)).await.map(drop),
+                Ok(_) => Ok(()),
+            };
+            // What can't be ended now is tried again, after the others.
+            if one.is_err_and(heals) {
+                ended = one;
             }
         }
-        Ok(())
+        ended
     }
 }
