@@ -70,7 +70,7 @@ pub struct SourceSpec {
     pub fields: Option<BTreeMap<String, String>>,
     /// The variable that names a file which holds the value.
     pub file: Option<String>,
-    /// Whether names that nobody chose are written as a shell takes them.
+    /// Whether names that the configuration does not choose are written as a shell takes them.
     pub shell_names: bool,
     /// Whether values are stored in base64.
     pub is_base64: bool,

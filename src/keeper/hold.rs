@@ -36,6 +36,12 @@ const fn heals(kind: Kind) -> bool {
     kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
 }
 
+/// What a renewal answers, of a token as of a lease: the time that is left, in seconds.
+#[derive(Deserialize)]
+struct Renewed {
+    lease_duration: u64,
+}
+
 /// What is held, and until when.
 pub(super) struct Hold {
     client: Client,
@@ -92,10 +98,6 @@ impl Hold {
     }
 
     async fn renew_token(&self) -> Result<Duration, Kind> {
-        #[derive(Deserialize)]
-        struct Renewed {
-            lease_duration: u64,
-        }
         let body = format!("{{\"increment\":\"{}s\"}}", self.window.as_secs().max(1));
         let reply = self.client.call(&Raw::post("auth/token/renew-self", body.into_bytes()), Asked::Revoke).await;
         let reply = reply.map_err(|error| error.kind())?;
@@ -123,10 +125,6 @@ impl Hold {
     }
 
     async fn renew_lease(&self, id: &str, increment: Duration) -> Result<Duration, Kind> {
-        #[derive(Deserialize)]
-        struct Renewed {
-            lease_duration: u64,
-        }
         let body = serde_json::json!({"lease_id": id, "increment": increment.as_secs().max(1)}).to_string();
         let reply = self.client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Asked::Revoke).await;
         let reply = reply.map_err(|error| error.kind())?;
