@@ -25,6 +25,8 @@
     allow(dead_code, reason = "a build with some of the features leaves parts of the lower modules unused")
 )]
 
+#[cfg(any(feature = "manage", feature = "wrap"))]
+mod ask;
 #[doc(hidden)]
 pub mod cli;
 mod config;
@@ -47,6 +49,8 @@ mod record;
 pub mod secret;
 #[cfg(feature = "inject")]
 mod server;
+#[cfg(any(feature = "diagnose", feature = "manage"))]
+mod shell;
 mod sys;
 mod vault;
 

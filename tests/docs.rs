@@ -162,6 +162,65 @@ fn every_subcommand_stands_in_the_readme() {
     }
 }
 
+/// The command lines that begin at `jupyter-vault` in `text`, between back ticks or in an example of help.
+fn printed(text: &str) -> Vec<Vec<String>> {
+    let ticked = text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("jupyter-vault "));
+    let shown = text.lines().filter_map(|line| line.trim().strip_prefix("next: ").or_else(|| line.strip_prefix("  ")));
+    let shown = shown.filter(|line| line.starts_with("jupyter-vault ") || line.contains(" | jupyter-vault "));
+    let commands = ticked.chain(shown).map(|line| &line[line.find("jupyter-vault").unwrap()..]);
+    let ends = |word: &&str| !word.starts_with(['#', '>', '|']) && *word != "…";
+    let words = |line: &str| {
+        let line = line.split("  ").next().unwrap();
+        let words = line
+            .split_whitespace()
+            .take_while(ends)
+            .map(|word| word.trim_end_matches(['"', ',', ';', ')']))
+            .map(|word| word.strip_suffix("{config}").unwrap_or(word));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    commands.map(words).filter(|words| words.len() > 1).collect()
+}
+
+#[test]
+fn every_command_that_is_named_can_be_typed() {
+    let mut texts = documents();
+    let mut waiting = vec![root().join("src")];
+    while let Some(folder) = waiting.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap().replace("\\\\\n", " ").replace("\\n", "\n");
+                texts.push((path, text));
+            }
+        }
+    }
+    let mut typed = 0;
+    for (path, text) in texts {
+        for words in printed(&text).into_iter().filter(|words| !words[1].starts_with(['-', '{'])) {
+            typed += 1;
+            let mut known = jupyter_vault::internals::definition();
+            let mut names =
+                words[1..].iter().take_while(|word| word.chars().all(|c| c.is_ascii_lowercase())).peekable();
+            assert!(names.peek().is_some(), "{}: {words:?}", path.display());
+            let mut depth = 1;
+            for name in names {
+                let Some(below) = known.find_subcommand(name) else { break };
+                known = below.clone();
+                depth += 1;
+            }
+            assert!(depth > 1, "{}: there is no such command: {words:?}", path.display());
+            // A command that is named without what it takes is a name, and no line to type.
+            if words.len() > depth {
+                let outcome = jupyter_vault::internals::definition().try_get_matches_from(&words);
+                let help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
+                assert!(outcome.as_ref().map_or_else(help, |_| true), "{}: {words:?} {outcome:?}", path.display());
+            }
+        }
+    }
+    assert!(typed > 30, "{typed}");
+}
+
 /// Ada's home on a machine with a Vault, as the documents have it.
 struct Home {
     scratch: Scratch,

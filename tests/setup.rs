@@ -18,15 +18,13 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 use support::agent::Agent;
-use support::dialogue::Dialogue;
 use support::faults::{Faults, Reply, relay_to};
-use support::launcher::{Outcome, Scratch, binary, run};
+use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
-use support::python::python;
+use support::terminal::Terminal;
 
 /// A login method, ready in the shared server, with the files that hold its credentials.
 struct Method {
@@ -276,52 +274,9 @@ fn the_mount_and_version_are_found_out_and_written_and_a_folder_too() {
     assert_eq!(launched.environment()["API_KEY"], "canary-1");
 }
 
-/// The program on a terminal, and who types there.
-struct Terminal(Dialogue);
-
-impl Terminal {
-    fn start(scratch: &Scratch, flags: &[&str]) -> Self {
-        let mut command = Command::new(python());
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/terminal.py"));
-        let mut terminal = Self(Dialogue::with(&mut command));
-        let mut argv = vec![binary().to_str().unwrap(), "setup"];
-        argv.extend(flags);
-        let env = json!({
-            "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": scratch.path("home"),
-            "JUPYTER_CONFIG_DIR": scratch.path("config"), "JUPYTER_RUNTIME_DIR": scratch.path("runtime"),
-        });
-        terminal.0.ask("start", json!({"argv": argv, "env": env}));
-        terminal
-    }
-
-    /// Waits for a question and answers it.
-    #[track_caller]
-    fn answer(&mut self, question: &str, answer: &str) {
-        self.expect(question);
-        self.0.ask("send", json!({"text": format!("{answer}\n")}));
-    }
-
-    #[track_caller]
-    fn expect(&mut self, text: &str) {
-        self.0.ask("expect", json!({ "text": text }));
-    }
-
-    /// Answers one that must not be seen: the terminal does not echo.
-    #[track_caller]
-    fn answer_unseen(&mut self, question: &str, answer: &str) {
-        self.expect(question);
-        assert_eq!(self.0.ask("echo", json!({}))["on"], false);
-        self.0.ask("send", json!({"text": format!("{answer}\n")}));
-    }
-
-    /// Its end: exit code, stdout, and all that the terminal showed. The terminal echoes again.
-    #[track_caller]
-    fn end(mut self) -> (i64, String, String) {
-        let end = self.0.ask("end", json!({}));
-        assert_eq!(self.0.ask("echo", json!({}))["on"], true);
-        let text = |key: &str| end[key].as_str().unwrap().to_owned();
-        (end["code"].as_i64().unwrap(), text("stdout"), text("shown"))
-    }
+/// `setup` on a terminal.
+fn asked(scratch: &Scratch, flags: &[&str]) -> Terminal {
+    Terminal::start(scratch.launcher().arg("setup").args(flags))
 }
 
 /// What is asked for each method after its name and mount, with what to answer.
@@ -343,7 +298,7 @@ fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
     let ca = server.certificates.cert("ca").display().to_string();
     for method in methods(server, &scratch, "asked") {
         let output = scratch.path(&format!("asked-{}.toml", method.name));
-        let mut terminal = Terminal::start(&scratch, &["--output", output.to_str().unwrap()]);
+        let mut terminal = asked(&scratch, &["--output", output.to_str().unwrap()]);
         terminal.answer("Vault's address: ", &server.tls_address("good"));
         terminal.expect("unknown issuer");
         terminal.answer("The CA certificate that signed it", &ca);
@@ -386,7 +341,7 @@ fn an_agent_is_set_up_by_its_socket_and_by_its_port() {
         assert_eq!(outcome.code(), Some(0), "{} {:?}", outcome.stderr, outcome.stdout);
         works(&scratch, &output, &[]);
         std::fs::remove_file(&output).unwrap();
-        let mut terminal = Terminal::start(&scratch, &["--output", to]);
+        let mut terminal = asked(&scratch, &["--output", to]);
         terminal.answer("Vault's address: ", address);
         terminal.answer("The namespace", "");
         terminal.answer("How to log in", "agent");
@@ -421,7 +376,7 @@ fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
     std::fs::remove_file(&output).unwrap();
     let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
     outcome.is_error(77, &["used already"]);
-    let mut terminal = Terminal::start(&scratch, &["--address", &address, "--namespace", ""]);
+    let mut terminal = asked(&scratch, &["--address", &address, "--namespace", ""]);
     terminal.answer("How to log in", "wrapped");
     terminal.answer("The file with the wrapping token", &file);
     terminal.expect("used already");
@@ -445,7 +400,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     let [port] = free_ports();
     let wrong = private(&scratch, "wrong", "wrong-canary");
     let right = private(&scratch, "right", "pw-canary");
-    let mut terminal = Terminal::start(&scratch, &[]);
+    let mut terminal = asked(&scratch, &[]);
     terminal.answer("Vault's address: ", &format!("http://127.0.0.1:{port}"));
     terminal.expect("refused the connection");
     terminal.answer("Vault's address: ", "vault:8200");
@@ -496,7 +451,7 @@ fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
             "--output",
             output.to_str().unwrap(),
         ]);
-        let mut terminal = Terminal::start(&scratch, &flags);
+        let mut terminal = asked(&scratch, &flags);
         let mut typed = Vec::new();
         for (question, answer) in answers(method) {
             if question.contains("user name") {
@@ -535,7 +490,7 @@ fn the_terminal_echoes_again_after_a_signal_and_nothing_is_written() {
         let address = server.address();
         let flags =
             ["--address", &address, "--namespace", "", "--auth-method", "token", "--secrets", "secret/setup/ada"];
-        let mut terminal = Terminal::start(&scratch, &flags);
+        let mut terminal = asked(&scratch, &flags);
         terminal.answer("The file with the token", "");
         terminal.expect("(not shown): ");
         assert_eq!(terminal.0.ask("echo", json!({}))["on"], false);
@@ -594,7 +549,7 @@ fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
     let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
     let address = server.address();
     let flags = ["--address", &address, "--namespace", "", "--auth-method", "token", "--token-file", &token];
-    let mut terminal = Terminal::start(&scratch, &flags);
+    let mut terminal = asked(&scratch, &flags);
     terminal.answer("Where the secrets are", "secret/setup/kept");
     terminal.answer("Keep it all the same", "y");
     terminal.answer("More secrets", "");

@@ -14,8 +14,8 @@ A kernelspec that this user may not write is copied to the user's folder, where 
 are changed in place. Beside each stands a vault.toml: a copy of --config FILE, or what the environment says and no
 configuration file does. `jupyter-vault unwrap` brings back what was there, byte for byte.")]
 pub(super) struct Wrap {
-    /// The kernels, by the names that `jupyter kernelspec list` shows
-    #[arg(value_name = "KERNEL", required_unless_present = "all")]
+    /// The kernels, by the names that `jupyter kernelspec list` shows; asked on a terminal if none is named
+    #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
     /// Every kernel that Jupyter finds
     #[arg(long, conflicts_with = "kernels")]
@@ -23,6 +23,9 @@ pub(super) struct Wrap {
     /// Put a copy of this vault.toml beside each kernel.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Ask nothing, and wrap though nothing says yet where Vault is
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     place: Place,
     /// Show what would change, as a unified diff, and change nothing
@@ -32,8 +35,8 @@ pub(super) struct Wrap {
 
 #[derive(Debug, Args)]
 pub(super) struct Unwrap {
-    /// The kernels, by name
-    #[arg(value_name = "KERNEL", required_unless_present = "all")]
+    /// The kernels, by name; asked on a terminal if none is named
+    #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
     /// Every kernel that was wrapped
     #[arg(long, conflicts_with = "kernels")]
@@ -71,12 +74,12 @@ impl From<Place> for kernelspec::Place {
     }
 }
 
-pub(super) fn wrap(Wrap { kernels, all: _, config, place, dry_run }: Wrap) -> Result<u8> {
-    let which = Which { kernels, place: place.into(), dry_run };
+pub(super) fn wrap(Wrap { kernels, all, config, yes, place, dry_run }: Wrap) -> Result<u8> {
+    let which = Which { kernels, all, yes, place: place.into(), dry_run };
     kernelspec::wrap::run(&which, config.as_deref(), &mut std::io::stdout(), &mut report).map(|()| 0)
 }
 
-pub(super) fn unwrap(Unwrap { kernels, all: _, place, dry_run }: Unwrap) -> Result<u8> {
-    let which = Which { kernels, place: place.into(), dry_run };
+pub(super) fn unwrap(Unwrap { kernels, all, place, dry_run }: Unwrap) -> Result<u8> {
+    let which = Which { kernels, all, yes: false, place: place.into(), dry_run };
     kernelspec::unwrap::run(&which, &mut std::io::stdout(), &mut report).map(|()| 0)
 }

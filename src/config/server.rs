@@ -33,7 +33,7 @@ impl Server {
     pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
         let key = if layer.get("vault.agent_address").is_some() { "vault.agent_address" } else { "vault.address" };
         let text = layer.text(key).ok_or_else(|| {
-            let advice = "set VAULT_ADDR, or `address` under [vault] in vault.toml";
+            let advice = "run `jupyter-vault setup`, or set VAULT_ADDR, or `address` under [vault] in vault.toml";
             Error::new(Kind::Config, "no address of Vault is configured", advice)
         })?;
         let path = |key| path_setting(layer, environment, key);

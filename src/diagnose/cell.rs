@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Kind, one_line};
+use crate::error::{Error, Kind};
 use crate::launch::Request;
+use crate::shell::shell_word;
 
 /// The name of the error that a cell ends with.
 pub const UNAVAILABLE: &str = "SecretsUnavailable";
@@ -103,15 +104,16 @@ pub fn ready() -> Value {
     json!({"data": {"text/plain": RUN_AGAIN, "text/html": html}, "metadata": {}, "transient": {}})
 }
 
-/// The command line that fails in a terminal as the launch did, and does nothing where it succeeds.
+/// The command line that says in a terminal why the launch failed, or that it would succeed now.
 pub fn by_hand(request: &Request, error: &Error) -> String {
     if !lacks_secrets(error) {
         let program = request.command.first().map(|program| program.to_string_lossy());
-        return format!("command -v {}", quoted(&program.unwrap_or_default()));
+        return format!("command -v {}", shell_word(&program.unwrap_or_default()));
     }
-    let mut line = "jupyter-vault exec".to_owned();
+    let has_doctor = cfg!(feature = "manage");
+    let mut line = format!("jupyter-vault {}", if has_doctor { "doctor" } else { "exec" });
     let mut add = |option: &str, value: &str| {
-        let _ = write!(line, " {option} {}", quoted(value));
+        let _ = write!(line, " {option} {}", shell_word(value));
     };
     if let Some(config) = &request.config {
         add("--config", &config.to_string_lossy());
@@ -127,26 +129,10 @@ pub fn by_hand(request: &Request, error: &Error) -> String {
     for name in &request.allow {
         add("--allow", name);
     }
-    line.push_str(" -- true");
+    if !has_doctor {
+        line.push_str(" -- true");
+    }
     line
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |character: char| character.is_alphanumeric() || "-_./=:,@+%".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    if one_line(word) != word {
-        // A console shows it as it is.
-        let byte = |byte: u8| match byte {
-            b'\'' | b'\\' => format!("\\{}", char::from(byte)),
-            b' '..=b'~' => char::from(byte).to_string(),
-            other => format!("\\{other:03o}"),
-        };
-        return format!("$'{}'", word.bytes().map(byte).collect::<String>());
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn escaped(text: &str) -> String {
@@ -185,7 +171,11 @@ mod tests {
             secrets: vec!["secret/it's#x=Y".to_owned()],
             ..Request::default()
         };
-        let expected = r"jupyter-vault exec --config '/a b/vault.toml' --secrets 'secret/it'\''s#x=Y' -- true";
+        let expected = if cfg!(feature = "manage") {
+            r"jupyter-vault doctor --config '/a b/vault.toml' --secrets 'secret/it'\''s#x=Y'"
+        } else {
+            r"jupyter-vault exec --config '/a b/vault.toml' --secrets 'secret/it'\''s#x=Y' -- true"
+        };
         let error = |kind| Error::new(kind, "what", "advice");
         assert_eq!(by_hand(&request, &error(Kind::Refused)), expected);
         let request = Request { command: vec!["no such".into()], ..request };

@@ -99,6 +99,17 @@ impl Search {
         all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
     }
 
+    /// The folders that `wrap` has left a record in, by name; of one name the first.
+    pub fn wrapped(&self) -> Vec<(String, PathBuf)> {
+        let mut found: Vec<(String, PathBuf)> = Vec::new();
+        for (name, folder) in self.folders.iter().flat_map(|folder| folders_with(RECORD, folder)) {
+            if found.iter().all(|(known, _)| *known != name) {
+                found.push((name, folder));
+            }
+        }
+        found
+    }
+
     /// The folders that `wrap` has left a record in and whose kernel.json is gone, by name.
     pub fn bereft(&self) -> Vec<(String, PathBuf)> {
         let all = self.folders.iter().flat_map(|folder| folders_with(RECORD, folder));

@@ -7,6 +7,7 @@
 //!
 //! - [`python`]: which Python runs Jupyter, and what it says of itself
 //! - [`find`]: the folders in Jupyter's order, and the kernelspecs in them
+//! - `choose`: which of them a command means
 //! - [`edit`]: kernel.json, its text changed in one place
 //! - `words`: where a launcher stands in an argv
 //! - `origin`: kernel.json as it would be without us
@@ -16,6 +17,7 @@
 //! - [`place`]: in place, or a copy that Jupyter finds first
 //! - [`wrap`] and [`unwrap`]: the two subcommands
 
+mod choose;
 mod copy;
 mod diff;
 pub mod edit;

@@ -8,7 +8,7 @@ use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
 use super::origin::{is_as_made, lost, original, parse};
 use super::wrap::{last, say};
-use super::{KERNEL_JSON, Which, copy, journal};
+use super::{KERNEL_JSON, Which, choose, copy, journal};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
@@ -17,13 +17,17 @@ use crate::error::{Error, Kind, Result};
 pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
     let search = Search::new(&which.place, &environment);
-    let mut names: Vec<_> = which.kernels.iter().map(|name| name.to_lowercase()).collect();
     let bereft = search.bereft();
-    if which.all() {
+    let mut names: Vec<_> = which.kernels.iter().map(|name| name.to_lowercase()).collect();
+    if which.all {
         names = search.names();
         names.extend(bereft.iter().map(|(name, _)| name.clone()));
         names.sort();
         names.dedup();
+    } else if names.is_empty() {
+        let mut wrapped = search.wrapped();
+        wrapped.sort();
+        names = choose::names(which, wrapped.iter().map(|(name, folder)| (name.as_str(), folder.as_path())), "unwrap")?;
     }
     let mut failures = Vec::new();
     let mut healed = false;
@@ -48,7 +52,7 @@ pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -
                 }
             }
         }
-        if !met && !which.all() {
+        if !met && !which.all {
             failures.push(nothing(&name, &search));
         }
     }

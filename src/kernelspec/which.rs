@@ -27,18 +27,15 @@ impl Place {
 }
 
 /// What `wrap` and `unwrap` are told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Which {
-    /// The kernels' names; none for all.
+    /// The kernels' names.
     pub kernels: Vec<String>,
+    /// Whether every kernel is meant; without this and without names it is asked.
+    pub all: bool,
+    /// Whether nothing is asked, and the lack of a configuration is no error.
+    pub yes: bool,
     pub place: Place,
     /// Whether changes are shown and not made.
     pub dry_run: bool,
-}
-
-impl Which {
-    /// Whether every kernelspec is meant.
-    pub fn all(&self) -> bool {
-        self.kernels.is_empty()
-    }
 }

@@ -11,10 +11,10 @@ use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
 use super::starter::{self, Form};
-use super::{KERNEL_JSON, Which, copy, diff};
+use super::{KERNEL_JSON, Which, choose, copy, diff};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
-use crate::config::locations::FILE_NAME;
+use crate::config::locations::{FILE_NAME, Locations};
 use crate::error::{Error, Kind, Result, one_line};
 use crate::sys::exec::find_program;
 use crate::sys::hardening::Hardening;
@@ -26,16 +26,33 @@ const ATTEMPTS: u32 = 10;
 /// Wraps the kernels that `which` names; what was done goes to `out`, what was passed over to `report`.
 pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
-    let environment = Environment::take();
-    let search = Search::new(&which.place, &environment);
-    let all = search.all(&environment);
+    wrap_in(which, config, &Environment::take(), out, report)
+}
+
+/// As [`run`], in an environment that was taken before.
+pub fn wrap_in(
+    which: &Which,
+    config: Option<&Path>,
+    environment: &Environment,
+    out: &mut dyn Write,
+    report: &mut dyn FnMut(&Error),
+) -> Result<()> {
+    let search = Search::new(&which.place, environment);
+    let all = search.all(environment);
     let config = config.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE));
+    if which.kernels.is_empty() && !which.yes && config.is_none() && !is_configured(&all, environment) {
+        let what = "nothing says yet where Vault is: there is no vault.toml and no VAULT_ADDR";
+        let advice = "run jupyter-vault setup first; with --yes the kernels are wrapped all the same";
+        return Err(Error::new(Kind::Config, what, advice));
+    }
+    let known = all.iter().map(|found| (found.name.as_str(), found.folder.as_path()));
+    let names = choose::names(which, known, "wrap")?;
     let mut wrapper = Wrapper {
         which,
-        environment: &environment,
+        environment,
         search: &search,
-        settings: Settings::new(config.as_deref(), &environment),
-        launcher: launcher(&environment)?,
+        settings: Settings::new(config.as_deref(), environment),
+        launcher: launcher(environment)?,
         out,
         report,
     };
@@ -45,9 +62,9 @@ pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &m
             failures.extend(copy::heal(root).err());
         }
     }
-    for found in chosen(&which.kernels, &all, &search, &mut failures) {
+    for found in chosen(&names, &all, &search, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
-            if which.all() && error.kind() != Kind::Os {
+            if which.kernels.is_empty() && error.kind() != Kind::Os {
                 (wrapper.report)(&error.remark("passed over"));
             } else {
                 failures.push(error);
@@ -57,16 +74,22 @@ pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &m
     last(failures, report)
 }
 
-/// The kernels of those names, or all; a name that there is not becomes a failure.
+/// Whether a variable, a usual file or one beside a kernel.json says where Vault is.
+fn is_configured(all: &[Kernelspec], environment: &Environment) -> bool {
+    let layer = environment.layer_leniently(&mut |_| {});
+    layer.get("vault.address").is_some()
+        || layer.get("vault.agent_address").is_some()
+        || Locations::new(None, environment).usual.iter().any(|path| path.exists())
+        || all.iter().any(|found| found.folder.join(FILE_NAME).exists())
+}
+
+/// The kernels of those names; a name that there is not becomes a failure.
 fn chosen<'a>(
     names: &[String],
     all: &'a [Kernelspec],
     search: &Search,
     failures: &mut Vec<Error>,
 ) -> Vec<&'a Kernelspec> {
-    if names.is_empty() {
-        return all.iter().collect();
-    }
     let mut chosen = Vec::new();
     for name in names {
         let wanted = name.to_lowercase();

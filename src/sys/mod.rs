@@ -21,7 +21,7 @@ pub mod process;
 #[cfg(target_os = "linux")]
 pub mod readable;
 pub mod signals;
-#[cfg(all(feature = "manage", target_os = "linux"))]
+#[cfg(all(any(feature = "manage", feature = "wrap"), target_os = "linux"))]
 pub mod terminal;
 #[cfg(all(any(feature = "diagnose", feature = "inject"), target_os = "linux"))]
 pub mod watches;

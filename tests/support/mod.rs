@@ -20,5 +20,6 @@ pub mod ready;
 pub mod remote;
 pub mod running;
 pub mod server;
+pub mod terminal;
 pub mod wheel;
 pub mod wire;

@@ -20,12 +20,13 @@ def own_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def start(argv, env, **_):
+def start(argv, env, cwd=None, **_):
     global program, terminal, slave
     master, slave = pty.openpty()
     program = subprocess.Popen(
         argv,
         env=env,
+        cwd=cwd,
         stdin=slave,
         stderr=slave,
         stdout=subprocess.PIPE,

@@ -8,9 +8,9 @@ use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use super::value;
+use crate::ask::Asked;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
-use crate::manage::setup::ask::Asked;
 use crate::secret::SecretValue;
 use crate::vault::kv_store::{Keys, json_value};
 

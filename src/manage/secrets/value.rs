@@ -9,8 +9,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::common::Input;
+use crate::ask::Asked;
 use crate::error::{Error, Kind, Result};
-use crate::manage::setup::ask::Asked;
 use crate::secret::SecretValue;
 use crate::sys::file::{self, Writers};
 

@@ -7,7 +7,6 @@
 //! everybody's; those files are for their user alone (0600).
 
 mod answers;
-pub(super) mod ask;
 mod login;
 mod write;
 
@@ -15,10 +14,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use self::answers::{Answers, Chosen, path};
-use self::ask::Asked;
 use super::Outcome;
 use super::doctor::{ask_vault, examine, sources};
 use super::report::Report;
+use crate::ask::Asked;
 use crate::config::auth::login;
 use crate::config::env::Environment;
 use crate::config::file;
@@ -31,6 +30,7 @@ use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Template;
 use crate::error::{Error, Kind, Result};
 use crate::launch::Request;
+use crate::shell::shell_word;
 use crate::sys::hardening::Hardening;
 
 /// How far a try goes.
@@ -311,11 +311,14 @@ impl Setup<'_> {
         write::write(&self.output, self.answers.text(true).as_bytes(), 0o644, self.force)?;
         let output = self.output.display().to_string();
         let _ = writeln!(text, "wrote {output}");
+        // A file of the usual places counts without being named.
+        let is_usual = Locations::new(None, self.parent).usual.contains(&self.output);
         let request = Request { config: Some(self.output), ..Request::default() };
         let checked = examine(&request, false, self.parent)?;
         if checked.code == 0 {
             text.push_str(checked.text.lines().last().unwrap_or_default());
-            let _ = writeln!(text, "\nnext: jupyter-vault wrap --all --config {output}");
+            let config = if is_usual { String::new() } else { format!(" --config {}", shell_word(&output)) };
+            let _ = writeln!(text, "\nnext: jupyter-vault wrap --all{config}");
         } else {
             text.push_str(&checked.text);
         }

@@ -1,4 +1,4 @@
-//! Somebody to ask, or nobody: then what no flag says is an error.
+//! A user on a terminal who is asked. Without one, what no flag says is an error.
 
 use std::io::Write;
 
@@ -7,15 +7,15 @@ use crate::secret::SecretValue;
 #[cfg(target_os = "linux")]
 use crate::sys::terminal;
 
-/// The one who answers.
+/// The user at the terminal, if there is one.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::manage) struct Asked {
+pub struct Asked {
     there: bool,
 }
 
 impl Asked {
     /// On a terminal, unless `yes` says not to ask.
-    pub(in crate::manage) fn new(yes: bool) -> Self {
+    pub fn new(yes: bool) -> Self {
         #[cfg(target_os = "linux")]
         let there = !yes && terminal::is_there();
         #[cfg(not(target_os = "linux"))]
@@ -23,24 +23,24 @@ impl Asked {
         Self { there }
     }
 
-    /// Whether there is somebody.
-    pub(in crate::manage) const fn is_there(self) -> bool {
+    /// Whether there is a terminal to ask on.
+    pub const fn is_there(self) -> bool {
         self.there
     }
 
-    /// Says something to whoever is there.
-    pub(in crate::manage) fn say(self, text: &str) {
+    /// Says something on the terminal, if there is one.
+    pub fn say(self, text: &str) {
         if self.there {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
 
-    /// Asks for text; an empty answer is the `usual` one. Without anybody the usual one is the answer, and
+    /// Asks for text; an empty answer is the `usual` one. Without a terminal the usual one is the answer, and
     /// when there is none, what `flag` would have said is missing.
-    pub(in crate::manage) fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
+    pub fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
         if !self.there {
             let missing = || {
-                let what = format!("there is nobody to ask, and {flag} is not given");
+                let what = format!("there is no terminal to ask on, and {flag} is not given");
                 Error::new(Kind::Usage, what, "give it, or run `jupyter-vault setup` on a terminal")
             };
             return usual.map(str::to_owned).ok_or_else(missing);
@@ -57,7 +57,7 @@ impl Asked {
     }
 
     /// Asks yes or no.
-    pub(in crate::manage) fn agrees(self, question: &str, usual: bool) -> Result<bool> {
+    pub fn agrees(self, question: &str, usual: bool) -> Result<bool> {
         if !self.there {
             return Ok(usual);
         }
@@ -73,7 +73,7 @@ impl Asked {
     }
 
     /// Asks for a credential, which is not shown.
-    pub(in crate::manage) fn unseen(self, question: &str) -> Result<SecretValue> {
+    pub fn unseen(self, question: &str) -> Result<SecretValue> {
         loop {
             let typed = SecretValue::new(unseen_line(&format!("{question}: "))?).trimmed();
             if !typed.expose().is_empty() {
