@@ -97,6 +97,11 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Whether it has namespaces: HashiCorp Vault without a licence ignores the header that names one, and says so.
+    pub fn has_namespaces(&self) -> bool {
+        self.api("GET", "sys/health", None).1["enterprise"] != json!(false)
+    }
+
     /// The port of the plain listener.
     pub fn port(&self) -> u16 {
         self.port

@@ -17,6 +17,8 @@ use crate::net::options::Tls;
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
 
+/// The servers that the tests ran against.
+const TRIED: &str = "OpenBao 2.7.2, HashiCorp Vault 1.21.4";
 /// How far clocks may be apart before a login by JWT or a certificate suffers.
 const APART: u64 = 30;
 /// A certificate that ends within this time is worth a word.
@@ -220,10 +222,15 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> Stat
                 return State::Unusable;
             }
             let standby = if health.standby { "a standby" } else { "active" };
-            let what = format!("version {}, unsealed, {standby}; it answers in {}", health.version, shown(time));
+            let what = format!(
+                "version {}, unsealed, {standby}; it answers in {} (tried with {TRIED})",
+                health.version,
+                shown(time)
+            );
             report
                 .add(Status::Ok, what)
                 .fact("version", health.version.clone())
+                .fact("tried_with", TRIED)
                 .fact("sealed", false)
                 .fact("standby", health.standby)
                 .fact("answer_ms", millis(time));
