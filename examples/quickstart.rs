@@ -19,6 +19,8 @@
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod certificates;
+#[path = "../tests/support/inner_cargo.rs"]
+mod inner_cargo;
 #[path = "../tests/support/openbao.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod openbao;
@@ -27,7 +29,8 @@ mod python;
 
 use std::error::Error;
 use std::fs::{create_dir_all, write};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -44,10 +47,23 @@ const LAUNCHES: usize = 21;
 /// Said to this program by itself: a download runs in a process that a signal can end.
 const ENVIRONMENT_ONLY: &str = "--environment-only";
 
-const CELLS: [&str; 2] = [
-    "import os; print({name: len(os.environ[name]) for name in ('API_KEY', 'DB_PASSWORD')}, 'VAULT_TOKEN' in os.environ)",
-    "import os; print(os.getpid())",
+/// How often a step that takes long says that it goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
+
+/// The notebook, as a user would write it; API stands for the address.
+const CELLS: [&str; 3] = [
+    r#"import os, urllib.request
+request = urllib.request.Request("API/forecast", headers={"Authorization": "Bearer " + os.environ["API_KEY"]})
+print(urllib.request.urlopen(request).read().decode())"#,
+    r#"print({name: len(os.environ[name]) for name in ("API_KEY", "DB_PASSWORD")}, "VAULT_TOKEN" in os.environ)"#,
+    "print(os.getpid())",
 ];
+
+const NEXT: &str = "\
+what next, with a Vault of your own:
+  cargo install --path .        the program, on PATH
+  jupyter-vault setup           asks where your Vault is, tries each answer, and offers to wrap your kernels
+  jupyter lab                   a new notebook has os.environ[\"API_KEY\"]; README.md says the rest";
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(ENVIRONMENT_ONLY) {
@@ -76,28 +92,33 @@ fn run(ending: SigSet) -> Result<(), Box<dyn Error>> {
     stopper.run(Command::new(std::env::current_exe()?).arg(ENVIRONMENT_ONLY))?;
     step("OpenBao, in memory, on a loopback port");
     let server = openbao::Server::start();
-    server.put("users/ada", &json!({"API_KEY": random(32), "DB_PASSWORD": random(20)}));
+    let key = random(32);
+    server.put("users/ada", &json!({"API_KEY": key, "DB_PASSWORD": random(20)}));
+    let api = api(key)?;
     server.policy("ada", "path \"secret/data/users/ada\" { capabilities = [\"read\"] }");
     let token = server.token(&["ada"], &json!({}));
 
     let folder = tempfile::tempdir()?;
     let config = kernelspec(folder.path(), &launcher, &server.address(), &token)?;
     step("a notebook, run by nbclient on the kernelspec");
+    let cells = CELLS.map(|cell| cell.replace("API/", &format!("{api}/")));
     let mut notebook = Command::new(python::python());
-    notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(json!(CELLS).to_string());
+    notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(json!(cells).to_string());
     notebook.env("JUPYTER_PATH", folder.path()).env("JUPYTER_RUNTIME_DIR", folder.path().join("runtime"));
     let seen: Value = serde_json::from_slice(&stopper.run(&mut notebook)?)?;
 
-    println!(
-        "names and lengths, and whether the kernel has a Vault token: {}",
-        seen["outputs"][0].as_str().unwrap_or("?")
-    );
-    let (kernel, spawned) = (seen["outputs"][1].as_str().unwrap_or("?"), seen["spawned"].to_string());
+    for (number, cell) in cells.iter().enumerate() {
+        println!("In [{}]: {}", number + 1, cell.replace('\n', "\n        "));
+        println!("        → {}", seen["outputs"][number].as_str().unwrap_or("?"));
+    }
+    println!("(the second cell: names and lengths, and whether the kernel has a Vault token)");
+    let (kernel, spawned) = (seen["outputs"][2].as_str().unwrap_or("?"), seen["spawned"].to_string());
     let verdict = if kernel == spawned { "the same" } else { "NOT the same" };
     println!("pid of the launcher {spawned}, pid of the kernel {kernel}: {verdict}");
     let (bare, launched) = (median(&stopper, None)?, median(&stopper, Some((&launcher, &config)))?);
     let cost = launched.saturating_sub(bare).as_secs_f64() * 1e3;
     println!("the launcher costs {cost:.1} ms (median of {LAUNCHES} launches of `true`, over a bare one)");
+    println!("{NEXT}");
     if kernel == spawned { Ok(()) } else { Err("the kernel is not the process that Jupyter started".into()) }
 }
 
@@ -106,7 +127,7 @@ fn build_launcher(stopper: &Stopper) -> Result<PathBuf, Box<dyn Error>> {
     let examples = std::env::current_exe()?;
     let target = examples.parent().and_then(Path::parent).ok_or("an example outside of target/")?;
     step("the launcher");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = inner_cargo::inner_cargo(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--locked", "--bin", "jupyter-vault"]).current_dir(env!("CARGO_MANIFEST_DIR"));
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
@@ -188,10 +209,18 @@ impl Stopper {
     fn run(&self, command: &mut Command) -> Result<Vec<u8>, Box<dyn Error>> {
         let mut child = self.spawn(command)?;
         let mut output = Vec::new();
-        if let Some(stdout) = &mut child.stdout {
-            stdout.read_to_end(&mut output)?;
-        }
-        let status = child.wait()?;
+        let (over, goes_on) = std::sync::mpsc::channel::<()>();
+        let telling = std::thread::spawn(move || {
+            let start = Instant::now();
+            while goes_on.recv_timeout(SIGN_OF_LIFE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("  … {} s", start.elapsed().as_secs());
+            }
+        });
+        let read = child.stdout.as_mut().map_or(Ok(0), |stdout| stdout.read_to_end(&mut output));
+        let status = child.wait();
+        drop(over);
+        let _ = telling.join();
+        let (_, status) = (read?, status?);
         let mut current = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         current.1 = None;
         match status {
@@ -211,6 +240,27 @@ impl Stopper {
         current.1 = Some(i32::try_from(child.id())?);
         Ok(child)
     }
+}
+
+/// A service on loopback that wants its key, and gives the address of it.
+fn api(key: String) -> Result<String, Box<dyn Error>> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines: Vec<_> =
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let is_known = lines.iter().any(|line| *line == format!("Authorization: Bearer {key}"));
+            let (status, body) =
+                if is_known { ("200 OK", "sunny, 21 degrees") } else { ("401 Unauthorized", "who are you?") };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    Ok(address)
 }
 
 fn step(what: &str) {

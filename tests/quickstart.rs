@@ -19,22 +19,27 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use support::inner_cargo::inner_cargo;
 use support::launcher::{binary, eventually, run, wait};
 
 /// The example as it is now: `cargo test --test quickstart` builds no examples by itself.
 fn example() -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = binary().parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--example", "quickstart"]).stdin(Stdio::null());
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
+        // The launcher too, as the example itself would build it.
+        for what in [["--example", "quickstart"], ["--bin", "jupyter-vault"]] {
+            let mut cargo = inner_cargo(env!("CARGO"));
+            cargo.args(["build", "--quiet", "--locked"]).args(what).stdin(Stdio::null());
+            cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--target-dir").arg(profile.parent().unwrap());
+            if profile.ends_with("release") {
+                cargo.arg("--release");
+            }
+            assert!(cargo.status().unwrap().success(), "{what:?} builds");
         }
-        assert!(cargo.status().unwrap().success(), "the example builds");
         profile.join("examples/quickstart")
     });
     let mut command = Command::new(BUILT.as_path());
@@ -48,7 +53,59 @@ fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let shown = String::from_utf8(outcome.stdout).unwrap();
     assert!(shown.contains("{'API_KEY': 32, 'DB_PASSWORD': 20} False"), "{shown}");
+    assert!(shown.contains("os.environ[\"API_KEY\"]") && shown.contains("→ sunny, 21 degrees"), "{shown}");
+    assert!(shown.contains("what next") && shown.contains("jupyter-vault setup"), "{shown}");
+    assert!(outcome.stderr.lines().count() < 20, "{}", outcome.stderr);
     assert!(shown.contains(": the same") && shown.contains("ms (median of 21 launches"), "{shown}");
+}
+
+#[test]
+fn a_second_run_builds_nothing_and_is_over_soon() {
+    let ran = |variables: &[(&str, &str)]| {
+        let start = Instant::now();
+        let outcome = run(example().envs(variables.iter().copied()));
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        start.elapsed()
+    };
+    // As cargo itself starts it, from one place and then from another.
+    let built = || std::fs::metadata(binary()).unwrap().modified().unwrap();
+    ran(&[]);
+    let before = built();
+    let here = env!("CARGO_MANIFEST_DIR");
+    let own = format!("{here}/Cargo.toml");
+    let took = ran(&[("CARGO_MANIFEST_DIR", "/elsewhere"), ("CARGO_MANIFEST_PATH", &own), ("CARGO_PKG_NAME", "x")]);
+    assert_eq!(built(), before, "the launcher was built anew");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+#[test]
+fn a_step_that_takes_long_gives_a_sign_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slow, go_on) = (folder.path().join("cargo"), folder.path().join("go-on"));
+    let script = "#!/bin/sh\nread -r _ <\"$GO_ON\"\nexec \"$REAL_CARGO\" \"$@\"\n";
+    std::fs::write(&slow, script).unwrap();
+    std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    nix::unistd::mkfifo(&go_on, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = example();
+    command.env("CARGO", &slow).env("REAL_CARGO", env!("CARGO")).env("GO_ON", &go_on);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let (mut signs, mut last) = (0, Instant::now());
+    for line in lines.by_ref() {
+        assert!(last.elapsed() < Duration::from_secs(5), "silent before {line:?}");
+        last = Instant::now();
+        signs += usize::from(line.starts_with("  … "));
+        if signs == 2 {
+            std::fs::write(&go_on, "\n").unwrap();
+            break;
+        }
+    }
+    assert_eq!(signs, 2);
+    for _ in lines {
+        assert!(last.elapsed() < Duration::from_secs(5));
+        last = Instant::now();
+    }
+    assert!(wait(&mut child).success());
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod dialogue;
 pub mod faults;
 pub mod front_end;
+pub mod inner_cargo;
 pub mod jwt;
 pub mod kernels;
 pub mod kernelspecs;

@@ -160,7 +160,7 @@ fn build(name: &str, list: &str) -> PathBuf {
     let _ = remove_dir_all(&folder);
     step(Command::new("python3").args(["-m", "venv"]).arg(&folder), "python3 -m venv (Debian: python3-venv)");
     let mut pip = Command::new(folder.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "on", "-r"]).arg(&list);
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r"]).arg(&list);
     step(&mut pip, "pip install");
     write(&mark, requirements).expect("the mark can be written");
     folder

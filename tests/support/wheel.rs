@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use super::inner_cargo::inner_cargo;
 use super::kernelspecs::bare_venv;
 use super::launcher::Scratch;
 use super::python::{maturin, python, target};
@@ -18,8 +19,8 @@ pub fn wheel() -> &'static Path {
         let lock = File::create(target().join("wheel.lock")).expect("the lock can be made");
         lock.lock().expect("the lock can be taken");
         let _ = remove_dir_all(&folder);
-        let mut build = Command::new(maturin());
-        without_our_package(build.args(["build", "--locked", "--profile", "dev", "--out"]).arg(&folder));
+        let mut build = inner_cargo(maturin());
+        build.args(["build", "--locked", "--profile", "dev", "--out"]).arg(&folder);
         step(build.current_dir(env!("CARGO_MANIFEST_DIR")), "maturin build");
         let mut files = read_dir(&folder).expect("the folder").map(|file| file.expect("an entry").path());
         files.find(|file| file.extension().is_some_and(|end| end == "whl")).expect("a wheel")
@@ -46,16 +47,6 @@ pub fn add_packages(venv: &Path, other: &Path) {
     };
     let file = packages(venv).join("zz-suites.pth");
     std::fs::write(file, packages(other).display().to_string()).expect("a file");
-}
-
-/// Takes away what cargo tells a test of its package: a cargo below would build anew what looks at that.
-pub fn without_our_package(command: &mut Command) -> &mut Command {
-    for (name, _) in std::env::vars_os() {
-        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 fn step(command: &mut Command, what: &str) {
