@@ -75,12 +75,23 @@ impl Asked {
     /// Asks for a credential, which is not shown.
     pub fn unseen(self, question: &str) -> Result<SecretValue> {
         loop {
-            let typed = SecretValue::new(unseen_line(&format!("{question}: "))?).trimmed();
-            if !typed.expose().is_empty() {
+            if let Some(typed) = self.unseen_if_any(question)? {
                 return Ok(typed);
+            }
+            if !self.there {
+                return Err(ended());
             }
             self.say("  an answer is needed\n");
         }
+    }
+
+    /// As [`Asked::unseen`]; `None` for an empty answer, and without a terminal.
+    pub fn unseen_if_any(self, question: &str) -> Result<Option<SecretValue>> {
+        if !self.there {
+            return Ok(None);
+        }
+        let typed = SecretValue::new(unseen_line(&format!("{question}: "))?).trimmed();
+        Ok(Some(typed).filter(|typed| !typed.expose().is_empty()))
     }
 }
 

@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::mask::masked;
+
 /// One cause of failure. [`Kind::exit_code`] gives its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -298,9 +300,10 @@ impl std::error::Error for Error {}
 /// The most characters of a text that others chose: half of a longer one is left out in its middle.
 const LONGEST: usize = 1000;
 
-/// Escapes what would break the line, move the cursor or turn the reading direction, and shortens the text in
+/// Hides what looks like a credential, escapes what would break the line, move the cursor or turn the reading direction, and shortens the text in
 /// its middle: a name in Vault, or what a kernel says, may be of any length.
 pub(crate) fn one_line(text: &str) -> String {
+    let text = &*masked(text);
     let text = &*shortened(text);
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {

@@ -43,6 +43,7 @@ mod kernelspec;
 pub mod launch;
 #[cfg(feature = "manage")]
 mod manage;
+mod mask;
 mod net;
 #[cfg(any(feature = "inject", feature = "manage"))]
 mod record;

@@ -195,7 +195,10 @@ fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
     );
     assert!(!server.is_alive(&token_used(server, &scratch, &ldap)));
     scratch.file("password", "wrong-canary");
-    launch(server, &scratch, &userpass).is_error(77, &["refused the login at auth/userpass"]);
+    // Whose login it was, which file to correct, and how else.
+    let from = format!("of ada with the password in {}", password.display());
+    let how = "have `jupyter-vault setup --force` ask for it";
+    launch(server, &scratch, &userpass).is_error(77, &["refused the login at auth/userpass", &from, how]);
     launch(server, &scratch, "[auth]\nmethod = \"userpass\"\n").is_error(78, &["username"]);
     launch(server, &scratch, &userpass.replace("userpass", "userpas"))
         .is_error(78, &["userpas", "did you mean", "vault.toml:2"]);

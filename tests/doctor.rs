@@ -347,7 +347,7 @@ fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
         "vault.proxy is set, and not shown here (VAULT_PROXY_ADDR)",
         "auth.role_id is set, and not shown here",
         &format!("through the proxy 127.0.0.1:{}", proxy.port()),
-        "vault.timeout = 10 s (nobody set it)",
+        "vault.timeout = 10 s (the default)",
         "`version = 2` saves that request",
     ]);
     let secretive = [("VAULT_ADDR", "https://ada:canary@vault.example.org"), ("VAULT_TOKEN", "root")];
@@ -594,7 +594,12 @@ fn settings_from_variables_alone_are_warned_of_for_gateways() {
     std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
     let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "root")];
     let options = ["--secrets", "secret/doctor/ada"];
-    doctor(&scratch, &options, &variables).says(&["variables are needed that a gateway does not pass on: no address"]);
+    // It is worth knowing, and no warning where no gateway is in sight.
+    let checked = doctor(&scratch, &options, &variables);
+    checked.says(&["note     a gateway passes none of this shell's variables on; without them: no address"]);
+    assert!(!checked.text.contains("WARNING  a gateway"), "{}", checked.text);
+    let of_a_gateway = [&variables[..], &[("KG_PORT", "8888")]].concat();
+    doctor(&scratch, &options, &of_a_gateway).says(&["WARNING  a gateway passes none of this shell's variables on"]);
     let config = format!(
         "[vault]\naddress = \"{address}\"\n[auth]\ntoken_file = {token:?}\n[[source]]\nkv = \"secret/doctor/ada\"\n"
     );

@@ -195,6 +195,18 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     launch(&server.address(), &short).is_error(77, &["does not accept the token"]);
     let poor = server.token(&["default"], &json!({}));
     launch(&server.address(), &poor).is_error(77, &["policies", "path \"secret/data/errors\"", "\"read\""]);
+    // A typing error is likelier, and data/ is none of the path.
+    launch(&server.address(), &poor).is_error(77, &["\n  check the path for a typing error; if it is right, ask for"]);
+    for path in ["secret/data/errors", "secret/metadata/errors", "secret/data/users/ada"] {
+        let scratch = Scratch::new();
+        let outcome = run(&mut scratch.exec(&server.address(), &poor, &["--secrets", path], &["/bin/true"]));
+        outcome.is_error(77, &["\n  leave data/ out: write the mount and the secret's own path"]);
+        assert!(!outcome.stderr.contains("data/data"), "{}", outcome.stderr);
+        let mut doctor = scratch.launcher();
+        doctor.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", &poor).args(["doctor", "--secrets", path]);
+        let said = String::from_utf8(run(&mut doctor).stdout).unwrap();
+        assert!(said.contains("leave data/ out") && !said.contains("data/data"), "{said}");
+    }
     let config = "[[source]]\nkv_folder = \"secret/errors\"\nversion = 2\n";
     let listing = launch_with(&server.address(), &poor, config, "5", &[]);
     listing.is_error(77, &["path \"secret/metadata/errors/\"", "\"list\""]);

@@ -124,3 +124,94 @@ fn the_command_that_setup_names_next_wraps_the_kernels() {
     let settings = std::fs::read_to_string(folder.join("vault.toml")).unwrap();
     assert!(settings.contains("kv = \"secret/hour/ada\""), "{settings}");
 }
+
+/// A user `ada` of a userpass mount of that name, whose own path holds two secrets.
+fn ada(mount: &str) -> &'static Server {
+    let server = Server::shared();
+    server.enable_auth("userpass", mount);
+    server.policy(mount, &format!("path \"secret/data/{mount}/ada\" {{ capabilities = [\"read\"] }}"));
+    server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "pw-canary", "policies": mount}));
+    server.put(&format!("{mount}/ada"), &json!({"API_KEY": "canary-of-21-letters!", "DB_URL": "canary"}));
+    server
+}
+
+#[test]
+fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kernels() {
+    let server = ada("hour-whole");
+    let scratch = Scratch::new();
+    only(&scratch, &["vaulted"]);
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    let mut terminal = Terminal::start(&vault(&scratch, &["setup"]));
+    terminal.answer("Vault's address: ", &server.address());
+    terminal.answer("The namespace", "");
+    terminal.answer("How to log in", "userpass");
+    terminal.answer("Where it is mounted", "hour-whole");
+    terminal.answer("Your user name", "ada");
+    terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "wrong-canary");
+    terminal.expect("of ada with the password in your answer");
+    terminal.answer("Your user name in Vault [ada]", "");
+    terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
+    terminal.expect("policies: default, hour-whole");
+    terminal.answer("Keep it in ", "");
+    terminal.answer("Where the secrets are", "secret/hour-whole/{metadata.username}");
+    terminal.answer("More secrets", "");
+    terminal.answer("Put the launcher into your kernels now? [Y/n]: ", "");
+    terminal.expect("1  vaulted  (Python 3 (ipykernel))");
+    terminal.answer("Which, by number or name (empty: all of them): ", "");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 0, "{stdout}{shown}");
+    assert!(stdout.contains("a kernel that is started so gets 2 variables: API_KEY, DB_URL"), "{stdout}");
+    assert!(stdout.ends_with("next: jupyter lab, and a new notebook\n"), "{stdout}");
+    for once in ["unsealed", "policies: ", "accepted ("] {
+        assert_eq!(shown.matches(once).count(), 1, "{once:?} in {shown}");
+    }
+    for never in ["canary", "JUPYTER_VAULT_", "vault.toml:"] {
+        assert!(!shown.contains(never) && !stdout.contains(never), "{never:?} in {shown}{stdout}");
+    }
+    assert!(is_wrapped(&folder));
+    let mut launch = Command::new(binary());
+    launch.args(["exec", "--config"]).arg(folder.join("vault.toml")).args(["--", "/usr/bin/env", "-0"]);
+    let environment = run(jupyter(&mut launch, &scratch)).environment();
+    assert_eq!(environment["API_KEY"].len(), 21);
+}
+
+#[test]
+fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
+    let server = ada("hour-pasted");
+    let scratch = Scratch::new();
+    let token = server.token(&["hour-pasted"], &json!({}));
+    let flags = ["setup", "--address", &server.address(), "--namespace", "", "--auth-method", "token"];
+    // The hidden question comes first, and what is typed at it is shown nowhere.
+    let mut terminal = Terminal::start(scratch.launcher().args(flags));
+    terminal.answer_unseen("The token (not shown; empty: it is in a file): ", "hvs.CAESIJx3rQnVbT0aM4zqUnknown");
+    terminal.expect("does not accept the token from your answer");
+    terminal.answer_unseen("The token (not shown; empty: it is in a file): ", &token);
+    terminal.answer("Keep it in ", "");
+    terminal.answer("Where the secrets are", "secret/hour-pasted/ada");
+    terminal.answer("More secrets", "");
+    terminal.answer("Put the launcher into your kernels now?", "n");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 0, "{stdout}{shown}");
+    assert!(!shown.contains(&token) && !stdout.contains(&token) && !shown.contains("hvs."), "{shown}{stdout}");
+    // Where it is a path, a name, an address or a word, the error has it not.
+    for words in [
+        &["exec", "--config", &token, "--", "/bin/true"][..],
+        &["exec", "--secrets", &token, "--", "/bin/true"],
+        &["exec", &format!("--{token}"), "--", "/bin/true"],
+        &["exec", "--", &token],
+        &[&token],
+        &["wrap", &token],
+        &["setup", "--yes", "--address", &token],
+        &["setup", "--yes", "--address", &server.address(), "--auth-method", &token],
+        &["secrets", "set", &token],
+        &["inject", &token],
+    ] {
+        let outcome = run(vault(&scratch, words).env("VAULT_ADDR", server.address()));
+        assert_ne!(outcome.code(), Some(0), "{words:?}");
+        assert!(!outcome.stderr.contains(&token), "{words:?}: {}", outcome.stderr);
+    }
+    let mut exec = scratch.launcher();
+    let outcome = run(exec.env("JUPYTER_VAULT_TOKEN_FILE", &token).args(["doctor", "--json"]));
+    let said = String::from_utf8_lossy(&outcome.stdout);
+    assert!(said.contains("(a credential, not shown)") && !said.contains(&token), "{said}");
+}

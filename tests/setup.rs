@@ -203,7 +203,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&[], 64, "--address"),
         (&["--address", &nobody], 69, "refused the connection"),
-        (&["--address", "vault:8200"], 78, "the address in"),
+        (&["--address", "vault:port"], 78, "the address in vault.address (--address)"),
         (&["--address", &tls], 69, "unknown issuer"),
         (&["--address", &good, "--namespace", "nowhere"], namespace.0, namespace.1),
         (&["--address", &good], 64, "--auth-method"),
@@ -292,6 +292,25 @@ fn answers(method: &Method) -> Vec<(&'static str, String)> {
     questions.iter().copied().zip(method.flags.iter().map(|(_, value)| value.clone())).collect()
 }
 
+/// A credential is asked for unseen first; an empty answer says that it is in a file.
+fn hides(terminal: &mut Terminal, question: &str) {
+    if let Some(what) = question.strip_prefix("The file with the ").filter(|what| TYPED.contains(what)) {
+        terminal.answer_unseen(&format!("The {what} (not shown; empty: it is in a file): "), "");
+    }
+}
+
+/// What may be typed.
+const TYPED: [&str; 4] = ["token", "password", "role id", "secret id"];
+
+/// The end of a set-up that works: no kernel is wrapped here.
+#[track_caller]
+fn without_wrapping(mut terminal: Terminal) -> (i64, String, String) {
+    terminal.answer("Put the launcher into your kernels now?", "n");
+    let (code, stdout, shown) = terminal.end();
+    assert!(stdout.contains("\nnext: jupyter-vault wrap --all"), "{stdout}");
+    (code, stdout, shown)
+}
+
 #[test]
 fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
     let server = prepared();
@@ -314,6 +333,7 @@ fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
             if question.contains("secret id") {
                 terminal.answer("Does the role have a secret id?", "y");
             }
+            hides(&mut terminal, question);
             terminal.answer(question, &answer);
         }
         if method.name == "cert" {
@@ -323,7 +343,7 @@ fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
         terminal.answer("Where the secrets are", "secret/setup/ada");
         terminal.expect("gives 1 variable: API_KEY");
         terminal.answer("More secrets", "");
-        let (code, stdout, shown) = terminal.end();
+        let (code, stdout, shown) = without_wrapping(terminal);
         assert_eq!(code, 0, "{}: {stdout}\n{shown}", method.name);
         assert!(stdout.contains("healthy") && !shown.contains("canary"), "{stdout}{shown}");
         works(&scratch, &output, &[]);
@@ -350,7 +370,7 @@ fn an_agent_is_set_up_by_its_socket_and_by_its_port() {
         terminal.expect("policies: default, setup");
         terminal.answer("Where the secrets are", "secret/setup/ada");
         terminal.answer("More secrets", "");
-        let (code, stdout, shown) = terminal.end();
+        let (code, stdout, shown) = without_wrapping(terminal);
         assert_eq!(code, 0, "{stdout}\n{shown}");
         works(&scratch, &output, &[]);
     }
@@ -388,7 +408,7 @@ fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
     terminal.expect("left for the kernel");
     terminal.answer("Where the secrets are", "secret/setup/ada");
     terminal.answer("More secrets", "");
-    let (code, stdout, shown) = terminal.end();
+    let (code, stdout, shown) = without_wrapping(terminal);
     assert_eq!(code, 0, "{stdout}\n{shown}");
     assert_eq!(launched().environment()["API_KEY"], "canary-1");
 }
@@ -405,8 +425,12 @@ fn wrong_answers_are_explained_and_asked_again() {
     let mut terminal = asked(&scratch, &[]);
     terminal.answer("Vault's address: ", &format!("http://127.0.0.1:{port}"));
     terminal.expect("refused the connection");
-    terminal.answer("Vault's address: ", "vault:8200");
-    terminal.expect("the address in");
+    terminal.answer("Vault's address: ", "vault:port");
+    terminal.expect("the address in vault.address (your answer)");
+    // Without a scheme it is https; http is asked for.
+    terminal.answer("Vault's address: ", &server.address().replace("http://", ""));
+    terminal.expect("does not speak TLS");
+    terminal.answer(&format!("Use {}, where everything can be read on the way? [y/N]: ", server.address()), "");
     terminal.answer("Vault's address: ", &server.address());
     terminal.answer("The namespace", "nowhere");
     if server.has_namespaces() {
@@ -417,10 +441,14 @@ fn wrong_answers_are_explained_and_asked_again() {
     }
     terminal.answer("How to log in", "userpas");
     terminal.expect("did you mean \"userpass\"");
-    for (password, outcome) in [(&wrong, "refused the login"), (&right, "accepted")] {
-        terminal.answer("How to log in", "userpass");
-        terminal.answer("Where it is mounted", "setup-again");
-        terminal.answer("Your user name", "ada");
+    terminal.answer("How to log in", "userpass");
+    terminal.answer("Where it is mounted", "setup-again");
+    // What is refused is asked again, and no more: the name is a line feed away.
+    for (name, password, outcome) in [("ada", &wrong, "refused the login"), ("", &right, "accepted")] {
+        terminal.answer(if name.is_empty() { "Your user name in Vault [ada]" } else { "Your user name" }, name);
+        hides(&mut terminal, "The file with the password");
+        terminal.answer("The file with the password", "/no/such/file");
+        terminal.expect("there is no such file");
         terminal.answer("The file with the password", password);
         terminal.expect(outcome);
     }
@@ -432,7 +460,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.answer("Where the secrets are", "secret/setup/{metadata.username}");
     terminal.expect("1 variable: API_KEY");
     terminal.answer("More secrets", "");
-    let (code, stdout, shown) = terminal.end();
+    let (code, stdout, shown) = without_wrapping(terminal);
     assert_eq!(code, 0, "{stdout}\n{shown}");
     works(&scratch, &scratch.path("config/vault.toml"), &[]);
     assert!(!std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap().contains("bob"));
@@ -468,12 +496,14 @@ fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
                 terminal.answer("Does the role have a secret id?", "");
             }
             let secret = read(&answer);
-            terminal.answer(question, "");
-            terminal.answer_unseen("(not shown): ", &secret);
-            terminal.answer("readable by you alone?", "");
+            terminal.answer_unseen("(not shown; empty: it is in a file): ", &secret);
             typed.push(secret);
         }
-        let (code, stdout, shown) = terminal.end();
+        // They are kept once they work.
+        for _ in &typed {
+            terminal.answer("readable by you alone?", "");
+        }
+        let (code, stdout, shown) = without_wrapping(terminal);
         assert_eq!(code, 0, "{}: {stdout}\n{shown}", method.name);
         for secret in &typed {
             assert!(!shown.contains(secret.as_str()) && !stdout.contains(secret.as_str()), "{shown}{stdout}");
@@ -497,8 +527,7 @@ fn the_terminal_echoes_again_after_a_signal_and_nothing_is_written() {
         let flags =
             ["--address", &address, "--namespace", "", "--auth-method", "token", "--secrets", "secret/setup/ada"];
         let mut terminal = asked(&scratch, &flags);
-        terminal.answer("The file with the token", "");
-        terminal.expect("(not shown): ");
+        terminal.expect("(not shown; empty: it is in a file): ");
         assert_eq!(terminal.0.ask("echo", json!({}))["on"], false);
         match way {
             "TERM" => terminal.0.ask("kill", json!({})),

@@ -91,7 +91,7 @@ fn of_variables(
     variables: &[&str],
     trim: fn(&SecretValue) -> SecretValue,
 ) -> Option<Credential> {
-    let found = |name: &&str| Credential::of(environment.credential(name)?, (*name).to_owned(), trim);
+    let found = |name: &&str| Credential::of(environment.credential(name)?, environment.origin_of(name), trim);
     variables.iter().find_map(found)
 }
 

@@ -63,6 +63,8 @@ pub struct Environment {
     /// Where each name stands among the entries and how long it is, by name: dozens of names are looked up.
     index: Vec<(usize, usize)>,
     credentials: Vec<(String, SecretValue)>,
+    /// The variables that stand for what was typed.
+    typed: Vec<&'static str>,
     /// Asked of the system once at most: its user database may be a directory server.
     home: OnceCell<Option<PathBuf>>,
 }
@@ -99,7 +101,7 @@ impl Environment {
         let mut index: Vec<_> = entries.iter().enumerate().filter_map(named).collect();
         // Of a name that stands twice the first counts.
         index.sort_by_key(|(at, length)| (&entries[*at].as_bytes()[..*length], *at));
-        Self { entries, index, credentials, home: OnceCell::new() }
+        Self { entries, index, credentials, typed: Vec::new(), home: OnceCell::new() }
     }
 
     /// The entry of `name`, and how long the name is.
@@ -152,10 +154,17 @@ impl Environment {
         self.home.get_or_init(|| self.path("HOME").or_else(of_the_user)).clone()
     }
 
-    /// Puts a credential in the place of the variable `name`.
-    pub fn set_credential(&mut self, name: &str, value: SecretValue) {
+    /// Puts a credential that was typed in the place of the variable `name`.
+    #[cfg(feature = "manage")]
+    pub fn set_typed_credential(&mut self, name: &'static str, value: SecretValue) {
+        self.typed.push(name);
         self.credentials.retain(|(candidate, _)| candidate != name);
         self.credentials.push((name.to_owned(), value));
+    }
+
+    /// Where the credential of the variable `name` came from, for a message.
+    pub fn origin_of(&self, name: &str) -> String {
+        if self.typed.contains(&name) { "your answer".to_owned() } else { name.to_owned() }
     }
 
     /// The credential in the variable `name`; an empty one is as if unset.

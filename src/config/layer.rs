@@ -38,6 +38,15 @@ impl Layer {
         self.settings.insert(key, Setting { value, origin });
     }
 
+    /// Says anew where each setting was made: `origin` is told its key and its text.
+    #[cfg(feature = "manage")]
+    pub fn relabel(&mut self, origin: impl Fn(&str, Option<&str>) -> Origin) {
+        for (key, setting) in &mut self.settings {
+            let text = if let Value::Text(text) = &setting.value { Some(text.as_str()) } else { None };
+            setting.origin = origin(key, text);
+        }
+    }
+
     /// Sets the sources; they are one setting, so they replace a lower layer's as a whole.
     pub fn set_sources(&mut self, sources: Vec<SourceSpec>) {
         self.sources = Some(sources);

@@ -10,6 +10,8 @@ pub enum Origin {
     Flag(&'static str),
     /// An environment variable.
     Variable(String),
+    /// What was answered to a question.
+    Answer,
     /// A line of a file.
     File {
         /// The file.
@@ -34,7 +36,7 @@ impl Origin {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => Some(path),
-            Self::Flag(_) | Self::Variable(_) => None,
+            Self::Flag(_) | Self::Variable(_) | Self::Answer => None,
         }
     }
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => write!(out, "{flag}"),
             Self::Variable(name) => write!(out, "{name}"),
+            Self::Answer => write!(out, "your answer"),
             Self::File { path, line } => write!(out, "{}:{line}", path.display()),
         }
     }

@@ -42,6 +42,8 @@ const TRIES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(5);
 /// The ends of the names of a login's locks.
 const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
+/// How an error ends that says what became of an earlier login.
+pub(crate) const STANDS: &str = ": it is not sent again now";
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -67,6 +69,13 @@ struct Outcome {
 /// Logs in by the plan, unless this very credential was refused and is not due again.
 pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
     let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
+    login_once_at_a_time(client, plan, &kept).await.map_err(|error| {
+        let is_new = error.kind() == Kind::LoginRefused && !error.what().contains(STANDS);
+        if is_new { kept.named(&error) } else { error }
+    })
+}
+
+async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>) -> Result<Authenticated> {
     loop {
         let is_fresh = kept.is_fresh(kept.read().as_ref());
         let _held = kept.hold(is_fresh, plan.budget).await?;
@@ -101,24 +110,44 @@ struct Kept<'a> {
     folder: PathBuf,
     file: PathBuf,
     who: String,
+    /// What is refused, and where it came from.
+    what: String,
     credential: Vec<&'a [u8]>,
 }
 
 impl<'a> Kept<'a> {
     /// `None` for a login that no tries lock: a token, an agent, a certificate, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
-        let (mount, user, who, credential) = match &plan.login {
-            Login::Password { mount, username, password, .. } => {
-                (mount, username.as_str(), format!("{username} at auth/{mount}"), vec![password.value.expose()])
-            }
+        let (mount, user, who, what, credential) = match &plan.login {
+            Login::Password { mount, username, password, .. } => (
+                mount,
+                username.as_str(),
+                format!("{username} at auth/{mount}"),
+                format!("password in {}", password.origin),
+                vec![password.value.expose()],
+            ),
             Login::AppRole { mount, role_id, secret_id, .. } => {
                 let secret = secret_id.as_ref().map_or(&b""[..], |secret| secret.value.expose());
                 let who = format!("an AppRole at auth/{mount}");
-                (mount, role_id.value.expose_text().unwrap_or_default(), who, vec![role_id.value.expose(), secret])
+                let origin = &secret_id.as_ref().unwrap_or(role_id).origin;
+                let what = format!("secret id in {origin}");
+                (
+                    mount,
+                    role_id.value.expose_text().unwrap_or_default(),
+                    who,
+                    what,
+                    vec![role_id.value.expose(), secret],
+                )
             }
             Login::Jwt { mount, role, jwt, .. } => {
                 let role = role.as_deref().unwrap_or("the usual role");
-                (mount, role, format!("{role} at auth/{mount}"), vec![jwt.value.expose()])
+                (
+                    mount,
+                    role,
+                    format!("{role} at auth/{mount}"),
+                    format!("JWT in {}", jwt.origin),
+                    vec![jwt.value.expose()],
+                )
             }
             Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Wrapped(_) => return None,
         };
@@ -126,7 +155,7 @@ impl<'a> Kept<'a> {
         (plan.server.address.to_string(), &plan.server.namespace, mount, user).hash(&mut name);
         let folder = plan.runtime_dir.join("logins");
         let file = folder.join(format!("{:016x}.json", name.finish()));
-        Some(Self { folder, file, who, credential })
+        Some(Self { folder, file, who, what, credential })
     }
 
     fn read(&self) -> Option<Outcome> {
@@ -174,17 +203,23 @@ impl<'a> Kept<'a> {
         Err(self.stands(known, plan))
     }
 
+    /// A refusal of now, with whose login it was and what to correct.
+    fn named(&self, error: &Error) -> Error {
+        let whose = self.who.split(" at auth/").next().unwrap_or_default();
+        let what = format!("{}, of {whose} with the {}", error.what(), self.what);
+        let advice =
+            format!("correct the {}, or have `jupyter-vault setup --force` ask for it; {}", self.what, error.advice());
+        Error::new(error.kind(), what, advice)
+    }
+
     /// A refusal that stands: since when, until when, and what ends it.
     fn stands(&self, known: &Outcome, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
-        let what = format!(
-            "Vault has refused the login of {} {times} since {}: it is not sent again now",
-            self.who,
-            clock(known.since)
-        );
+        let what = format!("Vault has refused the login of {} {times} since {}{STANDS}", self.who, clock(known.since));
         let advice = format!(
-            "correct the credential, and it is tried at once; else from {} on. Vault may have locked the user (by default \
+            "correct the credential ({}), and it is tried at once; else from {} on. Vault may have locked the user (by default \
              for 15 minutes after 5 refusals): an operator sees it in sys/locked-users, and can end it there",
+            self.what,
             clock(known.last + plan.refusal_window.as_secs())
         );
         Error::new(Kind::LoginRefused, what, advice)

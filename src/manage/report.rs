@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, one_line};
+use crate::mask::masked;
 
 /// The version of the JSON's form; it goes up when something in it is renamed or taken away.
 pub const SCHEMA: u32 = 1;
@@ -73,8 +74,17 @@ impl Finding {
 
     /// A fact for programs: a path, a name, a number.
     pub fn fact(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
-        self.facts.insert(key.to_owned(), value.into());
+        self.facts.insert(key.to_owned(), shown(value.into()));
         self
+    }
+}
+
+/// A fact without what looks like a credential: a path may be a token that was pasted.
+fn shown(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(masked(&text).into_owned()),
+        Value::Array(values) => Value::Array(values.into_iter().map(shown).collect()),
+        other => other,
     }
 }
 
@@ -187,10 +197,10 @@ impl Report {
         text
     }
 
-    /// What works, and what is worth knowing, without headings.
-    pub fn progress(&self) -> String {
+    /// What works, and what is worth knowing: each with its section.
+    pub fn progress(&self) -> impl Iterator<Item = (&'static str, String)> {
         let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
-        told.map(Finding::lines).collect()
+        told.map(|finding| (finding.section, finding.lines()))
     }
 
     /// The report for programs: one object.

@@ -211,6 +211,18 @@ fn no_token(asker: Asker<'_>, asked: Asked<'_>) -> Error {
     )
 }
 
+/// What is said of a path with data/ in it; the API has that, and adds it by itself.
+pub const LEAVE_DATA_OUT: &str = "leave data/ out: write the mount and the secret's own path";
+/// A typing error is likelier than a policy that lacks a line, and Vault tells neither.
+pub const IF_RIGHT: &str = "check the path for a typing error; if it is right, ";
+
+/// Whether the path of a request to KV version 2 has the API's `data/` twice.
+fn has_needless_data(path: &str) -> bool {
+    let rest = |middle: &str| path.split_once(middle).map(|(_, rest)| rest.to_owned());
+    let below = rest("/data/").or_else(|| rest("/metadata/"));
+    below.is_some_and(|below| ["data/", "metadata/"].iter().any(|part| below.starts_with(part)))
+}
+
 fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     let texts = body.errors.as_deref().unwrap_or_default();
     let unknown = texts.iter().any(|text| text.contains("invalid token") || text.contains("bad token"))
@@ -239,12 +251,15 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
         Asked::Patch(_, policy_path) => (policy_path, "patch"),
         Asked::Delete(_, policy_path) => (policy_path, "delete"),
         Asked::Mount(path) => {
+            let has_data = matches!(path.split('/').nth(1), Some("data" | "metadata"));
+            let right = format!(
+                "check the path for a typing error, its mount first; if it is right, ask for a policy that allows to read \
+                 below {path}, or say `version` in vault.toml"
+            );
             return Error::new(
                 Kind::PolicyDenied,
                 format!("the token may not see what is mounted at {path}, or nothing is"),
-                format!(
-                    "ask for a policy that allows to read below {path}, or say `version` in vault.toml; check the mount"
-                ),
+                if has_data { LEAVE_DATA_OUT } else { &right },
             );
         }
         Asked::Capabilities(_) => ("sys/capabilities-self", "update"),
@@ -253,7 +268,11 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     Error::new(
         Kind::PolicyDenied,
         format!("the policies of the token from {} forbid {}", asker.token_origin, doing(asked)),
-        format!("ask for this policy line: path \"{path}\" {{ capabilities = [\"{capability}\"] }}"),
+        if has_needless_data(path) {
+            LEAVE_DATA_OUT.to_owned()
+        } else {
+            format!("{IF_RIGHT}ask for this policy line: path \"{path}\" {{ capabilities = [\"{capability}\"] }}")
+        },
     )
 }
 
@@ -299,7 +318,7 @@ fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&s
 pub fn path_missing(path: &str, address: &Address) -> Error {
     let below_data = path.split('/').nth(1) == Some("data");
     let advice = if below_data {
-        "leave data/ out: write the mount and the secret's own path"
+        LEAVE_DATA_OUT
     } else {
         "check the path for a typing error, write the secret, or say `optional = true`"
     };

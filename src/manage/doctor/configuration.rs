@@ -163,7 +163,7 @@ fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
             "environment.override" => "true".to_owned(),
             _ => return,
         };
-        let what = format!("{} = {default} (nobody set it)", key.name);
+        let what = format!("{} = {default} (the default)", key.name);
         report.add(Status::Note, what).fact("key", key.name).fact("value", default);
         return;
     };

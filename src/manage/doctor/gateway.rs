@@ -27,12 +27,22 @@ pub(super) fn look(request: &Request, parent: &Environment, configured: &Configu
             report.add(Status::Ok, "the files alone suffice, also where a gateway scrubs the environment");
         }
         Err(error) => {
+            let status = if is_in_sight(parent) { Status::Warning } else { Status::Note };
+            let what = format!("a gateway passes none of this shell's variables on; without them: {}", error.what());
             report
-                .add(Status::Warning, format!("variables are needed that a gateway does not pass on: {}", error.what()))
+                .add(status, what)
                 .advise("Kernel Gateway and Enterprise Gateway pass PATH and an allow-list: put it in a vault.toml that --config names")
                 .fact("missing", error.what());
         }
     }
+}
+
+/// Whether this is the environment of a gateway: its settings are variables that begin so.
+fn is_in_sight(parent: &Environment) -> bool {
+    parent
+        .entries()
+        .iter()
+        .any(|entry| ["KG_", "EG_"].iter().any(|begin| entry.as_bytes().starts_with(begin.as_bytes())))
 }
 
 fn scrubbed(request: &Request, parent: &Environment) -> Result<(), Error> {

@@ -20,7 +20,7 @@ use super::Outcome;
 use super::report::{Report, Status};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::error::Result;
+use crate::error::{Result, one_line};
 use crate::launch::Request;
 use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
 use crate::launch::refusal;
@@ -29,6 +29,9 @@ use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
+
+/// How many names the verdict shows.
+const SHOWN: usize = 10;
 
 /// Looks at everything, and reports.
 pub fn run(request: &Request, json: bool) -> Result<Outcome> {
@@ -44,7 +47,7 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     if let Some(plan) = &configured.plan {
         // What explains all that follows comes first.
         if let Some(refused) = refusal::standing(plan) {
-            let what = refused.what().replace(": it is not sent again now", "");
+            let what = refused.what().replace(refusal::STANDS, "");
             report.lead("login", Status::Warning, what).advise(refused.advice()).fact("refused_before", true);
         }
         found = ask_vault(plan, parent, configured.login_works, &mut report)?;
@@ -56,8 +59,13 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     kernels::look(parent, &mut report);
     let healthy = match found.names.len() {
         _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
-        1 => "a kernel that is started so gets 1 variable".to_owned(),
-        number => format!("a kernel that is started so gets {number} variables"),
+        0 => "a kernel that is started so gets 0 variables".to_owned(),
+        number => {
+            let names: Vec<_> = found.names.iter().take(SHOWN).map(|(name, _)| one_line(name.as_str())).collect();
+            let more = if number > SHOWN { format!(" and {} more", number - SHOWN) } else { String::new() };
+            let plural = if number == 1 { "" } else { "s" };
+            format!("a kernel that is started so gets {number} variable{plural}: {}{more}", names.join(", "))
+        }
     };
     let text = if json { report.json(&healthy) } else { report.text(&healthy) };
     Ok(Outcome { text, code: report.exit_code() })

@@ -20,7 +20,7 @@ use crate::secret::SecretName;
 use crate::vault::auth::Identity;
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::error::{Asked, IF_RIGHT, LEAVE_DATA_OUT};
 use crate::vault::mount::Mount;
 
 /// What one name will hold.
@@ -196,9 +196,11 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
         Err(error) => {
             let denied = error.kind() == Kind::PolicyDenied;
             let finding = about(report.fail(&error), number, source, path);
-            if denied {
+            if denied && error.advice() != LEAVE_DATA_OUT {
                 let lines = policy(source, path, mount);
-                finding.advise(format!("ask for this in a policy: {}", lines.join(" "))).fact("policy", lines);
+                finding
+                    .advise(format!("{IF_RIGHT}ask for this in a policy: {}", lines.join(" ")))
+                    .fact("policy", lines);
             }
         }
     }

@@ -5,28 +5,114 @@ use std::path::Path;
 use super::Flags;
 use super::Setup;
 use super::answers::{Answers, Typed, path};
+use super::attempt::Depth;
 use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
 use crate::error::{Error, Kind, Result};
 
+/// How the questions go on.
+enum Asking {
+    GoesOn,
+    /// The rest need not be asked.
+    IsOver,
+    /// Another login is wanted.
+    GivenUp,
+}
+
 impl Setup<'_> {
-    /// Asks for all that a login needs; `flags` are what was said before, and count once.
-    pub(super) fn ask_for_login(&mut self, flags: &Flags) -> Result<()> {
-        let method = self.method(flags)?;
-        self.answers.auth.clear();
-        self.answers.typed.clear();
-        self.say_auth("method", method.name);
-        for ask in method.asks {
-            if !self.ask(method, ask, flags)? {
-                break;
+    /// Asks for the login, and again for what is refused of it.
+    pub(super) fn login(&mut self, flags: &Flags) -> Result<()> {
+        let mut method = self.ask_for_login(flags)?;
+        // The sources' try logs in as well; a secret id may have few uses.
+        if !self.asked.is_there() {
+            return Ok(());
+        }
+        loop {
+            let Err(error) = self.attempt(Depth::Login) else {
+                if self.keeps_typed()? {
+                    return Ok(());
+                }
+                continue;
+            };
+            let is_refused = matches!(error.kind(), Kind::LoginRefused | Kind::BadToken);
+            self.unless_asked(error)?;
+            if !(is_refused && self.ask_for_credential(method)?) {
+                method = self.ask_for_login(&Flags::default())?;
             }
         }
-        Ok(())
     }
 
-    /// Asks one thing; `false` when the rest need not be asked.
-    fn ask(&mut self, method: &Method, ask: &Ask, flags: &Flags) -> Result<bool> {
+    /// Asks for all that a login needs; `flags` are what was said before, and count once.
+    fn ask_for_login(&mut self, flags: &Flags) -> Result<&'static Method> {
+        loop {
+            let method = self.method(flags)?;
+            self.answers.auth.clear();
+            self.answers.typed.clear();
+            self.say_auth("method", method.name);
+            let mut is_whole = true;
+            for ask in method.asks {
+                match self.ask(method, ask, flags)? {
+                    Asking::GoesOn => {}
+                    Asking::IsOver => break,
+                    Asking::GivenUp => {
+                        is_whole = false;
+                        break;
+                    }
+                }
+            }
+            if is_whole {
+                return Ok(method);
+            }
+        }
+    }
+
+    /// Asks anew for who logs in and with what; `false` for another login.
+    fn ask_for_credential(&mut self, method: &'static Method) -> Result<bool> {
+        let credentials = |ask: &&Ask| matches!(ask, Ask::Username | Ask::Credential(_) | Ask::CredentialIfAny(..));
+        if !method.asks.iter().any(|ask| matches!(ask, Ask::Credential(_))) {
+            return Ok(false);
+        }
+        self.answers.typed.clear();
+        for ask in method.asks.iter().filter(credentials) {
+            if let Ask::Credential(wanted) | Ask::CredentialIfAny(wanted, _) = ask {
+                self.say_auth(wanted.key, "");
+            }
+            if matches!(self.ask(method, ask, &Flags::default())?, Asking::GivenUp) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks whether what was typed, and works, is to be kept; what is not is asked for as a file.
+    fn keeps_typed(&mut self) -> Result<bool> {
+        for place in 0..self.answers.typed.len() {
+            let Typed { key, file, .. } = self.answers.typed[place];
+            let keep = self.output.with_file_name(file);
+            if !self.force && keep.exists() {
+                let shown = keep.display();
+                self.asked.say(&format!("  {shown} is there already, and is not replaced without --force\n"));
+            } else if self.asked.agrees(&format!("Keep it in {}, readable by you alone?", keep.display()), true)? {
+                continue;
+            }
+            self.asked.say("  a kernel needs a file to take it from\n");
+            let what = file.trim_start_matches("vault-").replace('-', " ");
+            let path = loop {
+                if let Some(path) = self.credential_file(&what, key, None)? {
+                    break path;
+                }
+            };
+            self.answers.typed.remove(place);
+            self.say_auth(key, &path);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Asks one thing.
+    fn ask(&mut self, method: &Method, ask: &Ask, flags: &Flags) -> Result<Asking> {
         match *ask {
-            Ask::LeftToken => return Ok(!self.takes_left_token(flags)?),
+            Ask::LeftToken if self.takes_left_token(flags)? => return Ok(Asking::IsOver),
+            Ask::LeftToken => {}
             Ask::Mount => {
                 let mount = match &flags.auth_mount {
                     Some(mount) => mount.clone(),
@@ -43,19 +129,20 @@ impl Setup<'_> {
                 self.say_auth(key, &text);
             }
             Ask::File { key, question, usual } => self.file(key, question, usual, flags)?,
-            Ask::Credential(wanted) => self.credential(wanted, flags.file(wanted.key))?,
+            Ask::Credential(wanted) => return self.credential(wanted, flags.file(wanted.key)),
             Ask::CredentialIfAny(wanted, question) => {
                 let said = flags.file(wanted.key);
                 if said.is_some() || (self.asked.is_there() && self.asked.agrees(question, true)?) {
-                    self.credential(wanted, said)?;
+                    return self.credential(wanted, said);
                 }
             }
         }
-        Ok(true)
+        Ok(Asking::GoesOn)
     }
 
     fn username(&mut self, flags: &Flags) -> Result<()> {
-        let user = self.parent.text("USER").ok().flatten().map(str::to_owned);
+        let before = self.answers.auth.iter().find(|(key, _)| *key == "username").map(|(_, name)| name.clone());
+        let user = before.or_else(|| self.parent.text("USER").ok().flatten().map(str::to_owned));
         let username = match &flags.username {
             Some(name) => name.clone(),
             // Without a person to confirm it, the name of this machine's user is a guess too far.
@@ -109,38 +196,45 @@ impl Setup<'_> {
         self.asked.agrees(&format!("Use the token that `vault login` left in {}?", left.display()), true)
     }
 
-    /// A file that holds the credential, or the credential itself, to be kept in one.
-    fn credential(&mut self, wanted: &Wanted, said: Option<&Path>) -> Result<()> {
-        if let Some(file) = said {
-            self.say_auth(wanted.key, &path(file));
-            return Ok(());
+    /// The credential itself, to be kept in a file, or a file that holds it.
+    fn credential(&mut self, wanted: &Wanted, said: Option<&Path>) -> Result<Asking> {
+        if said.is_none() && !self.asked.is_there() {
+            return self.asked.text("", None, &flag(wanted.key)).map(|_| Asking::GoesOn);
         }
-        let question = format!("The file with the {} (empty: type the {0})", wanted.what);
-        if !self.asked.is_there() {
-            return self.asked.text("", None, &flag(wanted.key)).map(drop);
-        }
-        loop {
-            let file = self.asked.text(&question, Some(""), &flag(wanted.key))?;
-            if !file.is_empty() {
-                self.say_auth(wanted.key, &path(Path::new(&file)));
-                return Ok(());
-            }
-            let value = self.asked.unseen(&format!("The {} (not shown)", wanted.what))?;
-            let keep = self.output.with_file_name(wanted.file);
-            if !self.force && keep.exists() {
-                self.asked.say(&format!(
-                    "  {} is there already, and is not replaced without --force: name a file\n",
-                    keep.display()
-                ));
-                continue;
-            }
-            let kept = format!("Keep it in {}, readable by you alone?", keep.display());
-            if self.asked.agrees(&kept, true)? {
+        // It comes first: what is pasted at a question that shows it stays on the screen.
+        if said.is_none() {
+            let question = format!("The {} (not shown; empty: it is in a file)", wanted.what);
+            if let Some(value) = self.asked.unseen_if_any(&question)? {
                 let Wanted { key, file, variable, .. } = *wanted;
                 self.answers.typed.push(Typed { key, file, variable, value });
-                return Ok(());
+                return Ok(Asking::GoesOn);
             }
-            self.asked.say("  a kernel needs a file to take it from: name one\n");
+        }
+        match self.credential_file(wanted.what, wanted.key, said)? {
+            Some(path) => self.say_auth(wanted.key, &path),
+            None => return Ok(Asking::GivenUp),
+        }
+        Ok(Asking::GoesOn)
+    }
+
+    /// The path of a file with a credential; none for an empty answer. One that is not there is not repeated: it may
+    /// be the credential itself.
+    fn credential_file(&self, what: &str, key: &str, said: Option<&Path>) -> Result<Option<String>> {
+        if let Some(file) = said {
+            return Ok(Some(path(file)));
+        }
+        loop {
+            let question = format!("The file with the {what} (empty: another login)");
+            let answer = self.asked.text(&question, Some(""), &flag(key))?;
+            if answer.is_empty() {
+                return Ok(None);
+            }
+            let home = self.parent.home();
+            let below = answer.strip_prefix("~/").zip(home).map(|(rest, home)| home.join(rest));
+            if below.as_deref().unwrap_or(Path::new(&answer)).exists() {
+                return Ok(Some(path(Path::new(&answer))));
+            }
+            self.asked.say("  there is no such file\n");
         }
     }
 

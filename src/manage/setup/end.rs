@@ -1,0 +1,75 @@
+//! The end: the files written, the whole checked as `doctor` does, and kernels wrapped if that is wanted.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use super::{Setup, write};
+use crate::config::locations::Locations;
+use crate::error::Result;
+use crate::launch::Request;
+use crate::manage::Outcome;
+use crate::manage::doctor::examine;
+use crate::shell::shell_word;
+
+impl Setup<'_> {
+    /// Writes the files, checks them, and goes on to the kernels.
+    pub(super) fn end(self) -> Result<Outcome> {
+        let mut text = String::new();
+        for note in &self.notes {
+            let _ = writeln!(text, "{note}");
+        }
+        for typed in &self.answers.typed {
+            let path = self.output.with_file_name(typed.file);
+            write::write(&path, typed.value.expose(), 0o600, self.force)?;
+            let _ = writeln!(text, "wrote {} (0600)", path.display());
+        }
+        write::write(&self.output, self.answers.text(true).as_bytes(), 0o644, self.force)?;
+        let _ = writeln!(text, "wrote {}", self.output.display());
+        let request = Request { config: Some(self.output.clone()), ..Request::default() };
+        let checked = examine(&request, false, self.parent)?;
+        if checked.code != 0 {
+            text.push_str(&checked.text);
+            return Ok(Outcome { text, code: checked.code });
+        }
+        let _ = writeln!(text, "{}", checked.text.lines().last().unwrap_or_default());
+        // A file of the usual places counts without being named.
+        let is_usual = Locations::new(None, self.parent).usual.contains(&self.output);
+        let config = Some(self.output.as_path()).filter(|_| !is_usual);
+        let mut by_hand = "jupyter-vault wrap --all".to_owned();
+        if let Some(config) = config {
+            let _ = write!(by_hand, " --config {}", shell_word(&config.to_string_lossy()));
+        }
+        if !self.asked.is_there() {
+            let _ = writeln!(text, "next: {by_hand}");
+            return Ok(Outcome { text, code: 0 });
+        }
+        // What is asked next stands below what was done.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        self.wrap(config, &by_hand)
+    }
+
+    #[cfg(feature = "wrap")]
+    fn wrap(&self, config: Option<&Path>, by_hand: &str) -> Result<Outcome> {
+        use crate::kernelspec::{Which, wrap::wrap_in};
+
+        if !self.asked.agrees("Put the launcher into your kernels now?", true)? {
+            return Ok(Outcome { text: format!("next: {by_hand}\n"), code: 0 });
+        }
+        let mut done = Vec::new();
+        let mut report = |error: &crate::error::Error| self.asked.say(&format!("  {error}\n"));
+        let outcome = wrap_in(&Which::default(), config, self.parent, &mut done, &mut report);
+        let text = String::from_utf8_lossy(&done).into_owned();
+        // The vault.toml is there and works, whatever becomes of the kernels.
+        if let Err(error) = outcome {
+            report(&error);
+            return Ok(Outcome { text: format!("{text}next: {by_hand}\n"), code: 0 });
+        }
+        Ok(Outcome { text: text + "next: jupyter lab, and a new notebook\n", code: 0 })
+    }
+
+    #[cfg(not(feature = "wrap"))]
+    fn wrap(&self, _: Option<&Path>, by_hand: &str) -> Result<Outcome> {
+        Ok(Outcome { text: format!("next: {by_hand}\n"), code: 0 })
+    }
+}

@@ -1,0 +1,89 @@
+//! The questions about Vault: its address, its certificate's issuer, the namespace.
+
+use std::path::PathBuf;
+
+use super::Setup;
+use super::answers::{Answers, path};
+use super::attempt::Depth;
+use crate::error::{Kind, Result};
+
+impl Setup<'_> {
+    pub(super) fn address(&mut self) -> Result<()> {
+        if let Some(ca) = self.flags.ca_cert.clone().or_else(|| self.known("vault.ca_cert").map(PathBuf::from)) {
+            Answers::set(&mut self.answers.vault, "ca_cert", &path(&ca));
+        }
+        let known = self.known("vault.address");
+        let mut said = self.flags.address.clone();
+        loop {
+            let address = match said.take() {
+                Some(address) => address,
+                None => self.asked.text("Vault's address", known.as_deref(), "--address (or VAULT_ADDR)")?,
+            };
+            let (address, plain) = with_scheme(&address);
+            Answers::set(&mut self.answers.vault, "address", &address);
+            let Err(error) = self.attempt(Depth::Server) else { return Ok(()) };
+            let kind = error.kind();
+            self.unless_asked(error)?;
+            match (kind, plain) {
+                (Kind::TlsToPlainHttp, Some(plain)) => {
+                    let question = format!("Use {plain}, where everything can be read on the way?");
+                    said = self.asked.agrees(&question, false)?.then_some(plain);
+                }
+                (Kind::TlsUnknownIssuer, _) => {
+                    let question = "The CA certificate that signed it, a PEM file (empty: another address)";
+                    let file = self.asked.text(question, Some(""), "")?;
+                    let file = if file.is_empty() { file } else { path(file.as_ref()) };
+                    said = Some(address).filter(|_| !file.is_empty());
+                    Answers::set(&mut self.answers.vault, "ca_cert", &file);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the variables of this shell say already.
+    fn known(&self, key: &str) -> Option<String> {
+        self.parent.layer_leniently(&mut |_| {}).text(key).map(str::to_owned)
+    }
+
+    pub(super) fn namespace(&mut self) -> Result<()> {
+        let known = self.known("vault.namespace").unwrap_or_default();
+        let mut said = self.flags.namespace.clone();
+        loop {
+            let namespace = match said.take() {
+                Some(namespace) => namespace,
+                None => self.asked.text("The namespace (empty: none)", Some(&known), "--namespace")?,
+            };
+            Answers::set(&mut self.answers.vault, "namespace", &namespace);
+            if namespace.is_empty() {
+                return Ok(());
+            }
+            match self.attempt(Depth::Server) {
+                Ok(()) => return Ok(()),
+                Err(error) => self.unless_asked(error)?,
+            }
+        }
+    }
+}
+
+/// An address without a scheme is https, and perhaps the http that comes second.
+pub(super) fn with_scheme(said: &str) -> (String, Option<String>) {
+    let said = said.trim();
+    if said.is_empty() || said.contains("://") || said.contains(',') || said.starts_with('/') {
+        return (said.to_owned(), None);
+    }
+    (format!("https://{said}"), Some(format!("http://{said}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_scheme;
+
+    #[test]
+    fn a_host_alone_is_tried_by_https() {
+        for whole in ["https://vault", "http://vault:8200", "unix:///run/x", "/run/x", "a:1,b:1", ""] {
+            assert_eq!(with_scheme(whole), (whole.to_owned(), None));
+        }
+        assert_eq!(with_scheme("vault:8200"), ("https://vault:8200".to_owned(), Some("http://vault:8200".to_owned())));
+    }
+}

@@ -1,0 +1,57 @@
+//! The questions about where the secrets are.
+
+use super::answers::Chosen;
+use super::attempt::Depth;
+use super::{Flags, Setup};
+use crate::config::origin::Origin;
+use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::template::Template;
+use crate::error::{Error, Kind, Result};
+
+impl Setup<'_> {
+    pub(super) fn sources(&mut self, flags: &Flags) -> Result<()> {
+        for spec in &flags.secrets {
+            let source = source(spec, Origin::Flag("--secrets"))?;
+            self.answers.sources.push(Chosen { source, mount: None });
+        }
+        if !self.answers.sources.is_empty() {
+            return self.attempt(Depth::Sources(0));
+        }
+        if !self.asked.is_there() {
+            return self.asked.text("", None, "--secrets").map(drop);
+        }
+        loop {
+            let first = self.answers.sources.is_empty();
+            let question = if first {
+                "Where the secrets are (MOUNT/PATH, MOUNT/PATH#FIELD=NAME, MOUNT/FOLDER/)"
+            } else {
+                "More secrets (empty: that is all)"
+            };
+            let spec = self.asked.text(question, Some("").filter(|_| !first), "--secrets")?;
+            if spec.is_empty() {
+                return Ok(());
+            }
+            let before = self.answers.sources.len();
+            let outcome = source(&spec, Origin::Answer).and_then(|source| {
+                self.answers.sources.push(Chosen { source, mount: None });
+                self.attempt(Depth::Sources(before))
+            });
+            if let Err(error) = outcome {
+                let denied = error.kind() == Kind::PolicyDenied;
+                self.unless_asked(error)?;
+                if !denied || !self.asked.agrees("Keep it all the same, for when it is allowed?", false)? {
+                    self.answers.sources.truncate(before);
+                }
+            }
+        }
+    }
+}
+
+/// A SPEC as exec takes it, or a folder, which ends with a slash.
+fn source(spec: &str, origin: Origin) -> Result<SourceSpec> {
+    let Some(folder) = spec.strip_suffix('/') else { return SourceSpec::from_spec(spec, &origin) };
+    let path = Template::parse_folder(folder).map_err(|why| {
+        Error::new(Kind::Usage, format!("the folder \"{spec}\" {why}"), "write MOUNT/FOLDER/, as in secret/team/")
+    })?;
+    Ok(SourceSpec::new(SourceKind::KvFolder, path, origin))
+}
