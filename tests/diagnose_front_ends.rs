@@ -95,7 +95,7 @@ fn papermill_fails_at_the_first_cell_and_keeps_the_message_in_its_output() {
     let arguments = [file.to_str().unwrap(), "out.ipynb", "--no-progress-bar"];
     says_why(&run(&mut tool(&scratch, "papermill", &arguments)));
     let out = std::fs::read_to_string(scratch.path("home/out.ipynb")).unwrap();
-    assert!(out.contains(REFUSED) && out.contains("jupyter-vault exec --config"), "{out}");
+    assert!(out.contains(REFUSED) && out.contains("jupyter-vault doctor --config"), "{out}");
     // The notebook is still one in the language that it was written in.
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(out["metadata"]["language_info"]["name"], "python");

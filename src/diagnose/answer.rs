@@ -122,7 +122,8 @@ pub fn failed(count: u64, failure: &Value) -> Value {
     reply
 }
 
-/// The reply to a cell that was not run, because one before it failed.
-pub fn aborted(count: u64) -> Value {
-    json!({"status": "aborted", "execution_count": count, "user_expressions": {}, "payload": []})
+/// The reply to a cell that was not run, because one before it failed: as ipykernel's, without a number, so that
+/// the cell has none.
+pub fn aborted() -> Value {
+    json!({"status": "aborted"})
 }

@@ -30,7 +30,7 @@ impl StandIn<'_> {
         let shown = self.shown();
         let (display, failure) = (shown.display(), shown.failure());
         for cell in cells {
-            self.end_cell(&cell, &display, &failure);
+            self.end_cell(&cell, &[("display_data", &display), ("error", &failure)], &failure);
             self.status("idle", &cell.request.raw_header);
             self.last = cell.request.raw_header;
             if cell.stop_on_error && cell.channel == Channel::Shell {
@@ -39,11 +39,11 @@ impl StandIn<'_> {
         }
     }
 
-    /// Shows and tells a cell how it ended; whoever calls says `idle` then.
-    pub(super) fn end_cell(&mut self, cell: &Running, display: &Value, failure: &Value) {
-        let parent = &cell.request.raw_header;
-        self.publish("display_data", parent, display);
-        self.publish("error", parent, failure);
+    /// Shows and tells a cell how it ended; `idle` is still to be said.
+    pub(super) fn end_cell(&mut self, cell: &Running, shown: &[(&str, &Value)], failure: &Value) {
+        for (kind, content) in shown {
+            self.publish(kind, &cell.request.raw_header, content);
+        }
         let reply = answer::failed(self.count, failure);
         self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
     }

@@ -113,7 +113,8 @@ impl StandIn<'_> {
         let (display, failure) = (cell::ready(), cell::run_again());
         loop {
             for cell in std::mem::take(&mut self.running) {
-                self.end_cell(&cell, &display, &failure);
+                // To the eye it is good news. The reply is an error, which ends a run of the whole notebook.
+                self.end_cell(&cell, &[("display_data", &display)], &failure);
                 self.last.clear();
                 ended.push(cell.request.raw_header);
                 if cell.stop_on_error && cell.channel == Channel::Shell {

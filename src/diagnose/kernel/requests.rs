@@ -142,7 +142,7 @@ impl StandIn<'_> {
     pub(super) fn abort(&mut self, asked: &Waiting) {
         let Waiting { channel, from, request } = asked;
         self.status("busy", &request.raw_header);
-        let reply = answer::aborted(self.count);
+        let reply = answer::aborted();
         self.reply(*channel, from, request, "execute_reply", &reply);
         self.status("idle", &request.raw_header);
     }

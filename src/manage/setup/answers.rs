@@ -102,6 +102,15 @@ pub(super) fn path(path: &Path) -> String {
     absolute.as_deref().unwrap_or(path).display().to_string()
 }
 
+/// An address without a scheme is https, and perhaps the http that comes second.
+pub(super) fn with_scheme(said: &str) -> (String, Option<String>) {
+    let said = said.trim();
+    if said.is_empty() || said.contains("://") || said.contains(',') || said.starts_with('/') {
+        return (said.to_owned(), None);
+    }
+    (format!("https://{said}"), Some(format!("http://{said}")))
+}
+
 /// A basic string of TOML.
 fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
@@ -146,5 +155,13 @@ mod tests {
         assert!(!answers.text(false).contains("token_file"));
         answers.locked = true;
         assert!(parse(&answers.text(true), Path::new("/x/vault.toml")).unwrap().is_locked());
+    }
+
+    #[test]
+    fn a_host_alone_is_tried_by_https() {
+        for whole in ["https://vault", "http://vault:8200", "unix:///run/x", "/run/x", "a:1,b:1", ""] {
+            assert_eq!(with_scheme(whole), (whole.to_owned(), None));
+        }
+        assert_eq!(with_scheme("vault:8200"), ("https://vault:8200".to_owned(), Some("http://vault:8200".to_owned())));
     }
 }

@@ -1,8 +1,7 @@
 //! A try of the answers so far, read as a launch will read them.
 
 use super::Setup;
-use super::answers::Answers;
-use super::server::with_scheme;
+use super::answers::{Answers, with_scheme};
 use crate::config::auth::login;
 use crate::config::file;
 use crate::config::login::Login;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Setup;
-use super::answers::{Answers, path};
+use super::answers::{Answers, path, with_scheme};
 use super::attempt::Depth;
 use crate::error::{Kind, Result};
 
@@ -63,27 +63,5 @@ impl Setup<'_> {
                 Err(error) => self.unless_asked(error)?,
             }
         }
-    }
-}
-
-/// An address without a scheme is https, and perhaps the http that comes second.
-pub(super) fn with_scheme(said: &str) -> (String, Option<String>) {
-    let said = said.trim();
-    if said.is_empty() || said.contains("://") || said.contains(',') || said.starts_with('/') {
-        return (said.to_owned(), None);
-    }
-    (format!("https://{said}"), Some(format!("http://{said}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_scheme;
-
-    #[test]
-    fn a_host_alone_is_tried_by_https() {
-        for whole in ["https://vault", "http://vault:8200", "unix:///run/x", "/run/x", "a:1,b:1", ""] {
-            assert_eq!(with_scheme(whole), (whole.to_owned(), None));
-        }
-        assert_eq!(with_scheme("vault:8200"), ("https://vault:8200".to_owned(), Some("http://vault:8200".to_owned())));
     }
 }
