@@ -11,6 +11,7 @@ pub use crate::config::plan::Plan;
 pub use crate::config::source::SourceSpec;
 pub use crate::config::template::Template;
 pub use crate::config::value::parse_duration;
+pub use crate::datasource::{DataSource, kinds::KINDS, template::Template as DataTemplate};
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub use crate::diagnose::answer::{Answer, answer};
 #[cfg(feature = "inject")]

@@ -30,6 +30,7 @@ mod ask;
 #[doc(hidden)]
 pub mod cli;
 mod config;
+mod datasource;
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 mod diagnose;
 pub mod error;

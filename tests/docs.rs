@@ -32,6 +32,8 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release --example quickstart", "tests/quickstart.rs runs it"),
     ("jupyter-vault setup                      #", "asks a person; tests/setup.rs runs it on a terminal"),
     ("export JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner", "tests/wheel.rs starts kernels so"),
+    ("jupyter-vault sources add warehouse", "needs a database; tests/sources.rs runs it"),
+    ("vault write database/roles/", "needs Vault's own client; tests/keeper.rs makes that role"),
     ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),
 ];
 
@@ -152,6 +154,42 @@ fn the_table_of_login_methods_is_the_programs_own() {
     });
     let table: String = rows.collect();
     assert!(text.contains(&table), "docs/configuration.md should have\n{table}");
+}
+
+/// Of `docs/data-sources.md`: each kind's fields and variables.
+fn kinds() -> String {
+    use jupyter_vault::internals::KINDS;
+    let mut text = String::from("| kind | fields | secret | a kernel gets |\n|---|---|---|---|\n");
+    for kind in KINDS {
+        let of = |secret: bool| {
+            let own = kind.fields.iter().filter(|field| field.is_secret == secret);
+            let names: Vec<_> = own.map(|field| format!("`{}`{}", field.name, field.suffix())).collect();
+            names.join(", ")
+        };
+        let variables: Vec<_> = kind
+            .gives
+            .iter()
+            .map(|given| {
+                format!(
+                    "`{}`",
+                    if given.variable.starts_with('_') {
+                        format!("NAME{}", given.variable)
+                    } else {
+                        given.variable.to_owned()
+                    }
+                )
+            })
+            .collect();
+        let _ = writeln!(text, "| `{}` | {} | {} | {} |", kind.name, of(false), of(true), variables.join(", "));
+    }
+    text
+}
+
+#[test]
+fn the_table_of_data_sources_is_the_programs_own() {
+    let path = root().join("docs/data-sources.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&kinds()), "docs/data-sources.md should have\n{}", kinds());
 }
 
 #[test]

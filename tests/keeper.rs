@@ -278,3 +278,32 @@ fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
     run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["number of uses", "token_num_uses=0"]);
     eventually("what was read is gone", || site.postgres.roles().is_empty());
 }
+
+#[test]
+fn a_table_that_a_notebook_made_keeps_no_role_behind() {
+    use std::os::unix::process::CommandExt;
+    let _alone = alone();
+    let site = Site::new("table", "", "1h", "24h");
+    site.postgres.use_shipped_statements(site.server, &site.name);
+    // A table, and a session that holds a lock on it and outlives the kernel.
+    let script = "\"$0\" -q \"$DATABASE_URL\" -c 'create table made as select 1 as n' || exit 1\n\
+                  { echo 'begin; lock table made;'; exec sleep 600; } | \"$0\" -q \"$DATABASE_URL\" >/dev/null 2>&1 &\n\
+                  exec sleep 600";
+    let psql = site.postgres.psql();
+    let mut command = site.command(&["/bin/sh", "-c", script, psql.to_str().unwrap()]);
+    let mut child = command.env("PGPORT", site.postgres.port().to_string()).process_group(0).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let sessions = || {
+        site.postgres
+            .query("select usename from pg_stat_activity where usename like 'v-%' and state = 'idle in transaction'")
+    };
+    eventually("the session holds its lock", || sessions().is_some_and(|held| held.len() == 1));
+    assert_eq!(site.postgres.roles().len(), 1);
+    kill(pid, Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+    site.ends("its kernel made a table");
+    assert_eq!(sessions().unwrap(), Vec::<String>::new(), "the session has ended");
+    let owner = site.postgres.query("select tableowner from pg_tables where tablename = 'made'").unwrap();
+    assert_eq!(owner, ["notebooks"], "the table stays");
+    let _ = killpg(pid, Signal::SIGKILL);
+}

@@ -1,4 +1,4 @@
-//! `setup`, `doctor`, `kernels` and `secrets`: their text is the result, so it goes to stdout.
+//! `setup`, `doctor`, `kernels`, `secrets` and `sources`: their text is the result, so it goes to stdout.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::secrets::Secrets;
 use super::settings::Settings;
+use super::sources::Sources;
 use crate::error::Result;
 use crate::manage::{Outcome, doctor, kernels, setup};
 
@@ -20,6 +21,8 @@ pub(super) enum Manage {
     Kernels(Kernels),
     /// Store, list, rename, remove, restore and import secrets
     Secrets(Secrets),
+    /// Store, list, try and remove databases and services that kernels connect to
+    Sources(Sources),
 }
 
 /// Prints the command's text, and gives its code.
@@ -29,6 +32,7 @@ pub(super) fn run(command: Manage) -> Result<u8> {
         Manage::Doctor(Doctor { settings, json }) => doctor::run(&settings.into(), json),
         Manage::Kernels(Kernels { json }) => kernels::run(json),
         Manage::Secrets(secrets) => super::secrets::run(secrets),
+        Manage::Sources(sources) => super::sources::run(sources),
     }?;
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(code)

@@ -13,6 +13,8 @@ mod manual;
 #[cfg(feature = "manage")]
 mod secrets;
 mod settings;
+#[cfg(feature = "manage")]
+mod sources;
 #[cfg(feature = "wrap")]
 mod wrap;
 

@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, Type, find, nearest};
 use super::layer::Layer;
 use super::origin::Origin;
-use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec};
+use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec, With};
 use super::template::Template;
 use super::value::{Value, parse_duration};
 use crate::error::{Error, Kind, Result};
@@ -24,22 +24,18 @@ use crate::sys::file::{self, Unread, Writers};
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The keys of a `[[source]]`; the first four say what kind it is.
+/// The keys of a `[[source]]` that say what kind it is.
+const SOURCE_KINDS: &[(&str, SourceKind)] = &[
+    ("kv", SourceKind::Kv),
+    ("kv_folder", SourceKind::KvFolder),
+    ("database", SourceKind::Database),
+    ("read", SourceKind::Read),
+    ("write", SourceKind::Write),
+    ("data_sources", SourceKind::DataSources),
+];
+/// Its other keys.
 const SOURCE_KEYS: &[&str] = &[
-    "kv",
-    "kv_folder",
-    "database",
-    "read",
-    "mount",
-    "version",
-    "field",
-    "name",
-    "prefix",
-    "optional",
-    "url",
-    "fields",
-    "file",
-    "names",
+    "mount", "version", "field", "name", "prefix", "optional", "url", "fields", "files", "file", "with", "names",
     "decode",
 ];
 
@@ -249,15 +245,17 @@ impl Reader<'_> {
         let Some(table) = source.get_ref().as_table() else {
             return Err(self.wrong(&source.span(), "a source is not a table", "write [[source]]"));
         };
+        let known = SOURCE_KINDS.iter().map(|(key, _)| *key).chain(SOURCE_KEYS.iter().copied());
         for key in table.keys() {
-            if !SOURCE_KEYS.contains(&key.get_ref().as_ref()) {
-                return Err(self.unknown(&key.span(), key.get_ref(), SOURCE_KEYS.iter().copied()));
+            if !known.clone().any(|known| known == key.get_ref().as_ref()) {
+                return Err(self.unknown(&key.span(), key.get_ref(), known));
             }
         }
         let get = |wanted: &str| table.iter().find(|(key, _)| key.get_ref() == wanted).map(|(_, value)| value);
-        let kinds: Vec<_> = SOURCE_KEYS[..4].iter().filter_map(|kind| get(kind).map(|value| (*kind, value))).collect();
-        let [(kind_name, path_value)] = kinds[..] else {
-            let what = "a source needs exactly one of `kv`, `kv_folder`, `database` and `read`";
+        let mut kinds = SOURCE_KINDS.iter().filter_map(|(key, kind)| get(key).map(|value| (*key, kind, value)));
+        let (Some((kind_name, kind, path_value)), None) = (kinds.next(), kinds.next()) else {
+            let what =
+                "a source needs exactly one of `kv`, `kv_folder`, `database`, `read`, `write` and `data_sources`";
             return Err(self.wrong(&source.span(), what, "say where the secrets are, as in kv = \"secret/users/ada\""));
         };
         let text = |key: &str| -> Result<Option<String>> {
@@ -268,17 +266,13 @@ impl Reader<'_> {
             })
         };
         let path = text(kind_name)?.unwrap_or_default();
-        let (kind, template) = match kind_name {
-            "kv" => (SourceKind::Kv, Template::parse(&path)),
-            "kv_folder" => (SourceKind::KvFolder, Template::parse_folder(&path)),
-            "database" => (SourceKind::Database, Template::parse(&path)),
-            _ => (SourceKind::Read, Template::parse(&path)),
-        };
+        let is_folder = matches!(kind, SourceKind::KvFolder | SourceKind::DataSources);
+        let template = if is_folder { Template::parse_folder(&path) } else { Template::parse(&path) };
         let template = template.map_err(|why| {
             let what = format!("the path \"{path}\" {why}");
             self.wrong(&path_value.span(), &what, "write the mount and the path below it, as in secret/users/ada")
         })?;
-        let mut spec = SourceSpec::new(kind, template, self.origin(&path_value.span()));
+        let mut spec = SourceSpec::new(kind.clone(), template, self.origin(&path_value.span()));
         spec.mount = text("mount")?.map(|mount| mount.trim_matches('/').to_owned());
         spec.version = get("version").map(|value| self.version(value)).transpose()?;
         spec.field = text("field")?;
@@ -288,7 +282,9 @@ impl Reader<'_> {
         spec.file = text("file")?;
         spec.shell_names = self.choice("names", get("names"), "verbatim", "shell")?;
         spec.is_base64 = self.choice("decode", get("decode"), "none", "base64")?;
-        spec.fields = get("fields").map(|value| self.fields(value)).transpose()?;
+        spec.fields = get("fields").map(|value| self.fields("fields", value)).transpose()?;
+        spec.files = get("files").map(|value| self.fields("files", value)).transpose()?;
+        spec.with = get("with").map(|value| self.with(value)).transpose()?.unwrap_or_default();
         spec.optional = match get("optional") {
             None => false,
             Some(value) => value
@@ -298,7 +294,7 @@ impl Reader<'_> {
         };
         let below_mount = spec.mount.as_ref().is_none_or(|mount| {
             let rest = spec.path.as_written().strip_prefix(mount.as_str());
-            rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && spec.kind == SourceKind::KvFolder))
+            rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && is_folder))
         });
         if !below_mount {
             return Err(self.wrong(
@@ -350,15 +346,42 @@ impl Reader<'_> {
         }
     }
 
-    fn fields(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, String>> {
+    /// What a path is written with; a text with a `{` has places.
+    fn with(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, With>> {
+        let wrong = |span: &Range<usize>, what: &str| {
+            self.wrong(
+                span,
+                &format!("`with` {what}"),
+                "write with = { common_name = \"{metadata.username}.example.org\" }",
+            )
+        };
+        let table = value.get_ref().as_table().ok_or_else(|| wrong(&value.span(), "is not a table"))?;
+        let one = |(key, value): Entry<'_, '_>| {
+            let text = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Boolean(flag) => flag.to_string(),
+                DeValue::Integer(number) => number.as_str().to_owned(),
+                _ => return Err(wrong(&value.span(), "holds no text")),
+            };
+            let with = if text.contains('{') {
+                With::Filled(Template::parse_folder(&text).map_err(|why| wrong(&value.span(), &why))?)
+            } else {
+                With::Text(text)
+            };
+            Ok((key.get_ref().to_string(), with))
+        };
+        table.iter().map(one).collect()
+    }
+
+    fn fields(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, String>> {
         let fields = value.get_ref().as_table().and_then(|table| {
             let pair =
                 |(key, value): Entry<'_, '_>| Some((key.get_ref().to_string(), value.get_ref().as_str()?.to_owned()));
             table.iter().map(pair).collect::<Option<BTreeMap<_, _>>>()
         });
         fields.filter(|fields| !fields.is_empty()).ok_or_else(|| {
-            let advice = "write fields = { field = \"VARIABLE\" }";
-            self.wrong(&value.span(), "`fields` is not a table of field and variable", advice)
+            let advice = format!("write {key} = {{ field = \"VARIABLE\" }}");
+            self.wrong(&value.span(), &format!("`{key}` is not a table of field and variable"), &advice)
         })
     }
 

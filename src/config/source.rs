@@ -43,6 +43,19 @@ pub enum SourceKind {
     Database,
     /// Any other path that can be read.
     Read,
+    /// A path that is written to, and answers: a certificate, a signed key.
+    Write,
+    /// A folder of data sources, each a KV secret with its kind's fields.
+    DataSources,
+}
+
+/// What a written path is told under one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum With {
+    /// This.
+    Text(String),
+    /// This, its places filled in.
+    Filled(Template),
 }
 
 /// One source, not yet resolved.
@@ -64,10 +77,14 @@ pub struct SourceSpec {
     pub prefix: Option<String>,
     /// Whether a missing path is no error.
     pub optional: bool,
-    /// A template for a URL with `{username}` and `{password}` (`database`).
+    /// A template for a URL with places for fields, such as `{username}` and `{password}`.
     pub url: Option<String>,
     /// Field to variable (`read`).
     pub fields: Option<BTreeMap<String, String>>,
+    /// Field to the variable that names a file which holds the value.
+    pub files: Option<BTreeMap<String, String>>,
+    /// What is written (`write`).
+    pub with: BTreeMap<String, With>,
     /// The variable that names a file which holds the value.
     pub file: Option<String>,
     /// Whether names that the configuration does not choose are written as a shell takes them.
@@ -92,6 +109,8 @@ impl SourceSpec {
             optional: false,
             url: None,
             fields: None,
+            files: None,
+            with: BTreeMap::new(),
             file: None,
             shell_names: false,
             is_base64: false,
@@ -102,16 +121,33 @@ impl SourceSpec {
     /// Whether a variable called `name` that was read from `path` is one that this source may give.
     pub fn may_give(&self, name: &str, path: &str) -> bool {
         let Some(name) = name.strip_prefix(self.prefix.as_deref().unwrap_or_default()) else { return false };
+        if self.kind == SourceKind::DataSources {
+            let folder = path.rsplit_once('/').map(|(folder, _)| folder);
+            return self.path.fits(path) || folder.is_some_and(|folder| self.path.fits(folder));
+        }
         if self.kind == SourceKind::KvFolder {
             let is_its = |last: &str| self.called(last) == name;
             return path.rsplit_once('/').is_some_and(|(folder, last)| is_its(last) && self.path.fits(folder));
         }
-        let names = match (&self.fields, self.file.as_ref().or(self.name.as_ref()).or(self.field.as_ref())) {
-            (Some(renamed), _) => renamed.values().any(|renamed| renamed == name),
-            (None, Some(only)) => only == name,
-            (None, None) => true,
+        let renamed = || self.renamed().any(|renamed| renamed == name);
+        let has_renamed = self.fields.is_some() || self.files.is_some();
+        let names = match self.file.as_ref().or(self.name.as_ref()).or(self.field.as_ref()) {
+            _ if has_renamed => renamed(),
+            Some(only) => only == name,
+            None => true,
         };
         names && self.path.fits(path)
+    }
+
+    /// The variables that `fields` and `files` name.
+    pub fn renamed(&self) -> impl Iterator<Item = &String> {
+        self.fields.iter().chain(&self.files).flat_map(BTreeMap::values)
+    }
+
+    /// Whether only the login (or a look-up of the token) tells what it asks for.
+    pub fn needs_identity(&self) -> bool {
+        let filled = self.with.values().any(|with| matches!(with, With::Filled(text) if text.needs_identity()));
+        filled || self.path.needs_identity()
     }
 
     /// What the variable of a key or secret is called where no name was chosen.
@@ -157,10 +193,22 @@ impl SourceSpec {
             }
             Ok(())
         };
-        has(self.version.is_some(), "version", &[SourceKind::Kv, SourceKind::KvFolder])?;
-        has(self.mount.is_some(), "mount", &[SourceKind::Kv, SourceKind::KvFolder])?;
-        has(self.url.is_some(), "url", &[SourceKind::Database])?;
-        has(self.fields.is_some(), "fields", &[SourceKind::Kv, SourceKind::Database, SourceKind::Read])?;
+        let in_kv = [SourceKind::Kv, SourceKind::KvFolder, SourceKind::DataSources];
+        let of_one = [SourceKind::Kv, SourceKind::Database, SourceKind::Read, SourceKind::Write];
+        has(self.version.is_some(), "version", &in_kv)?;
+        has(self.mount.is_some(), "mount", &in_kv)?;
+        has(self.url.is_some(), "url", &of_one)?;
+        has(self.fields.is_some(), "fields", &of_one)?;
+        has(self.files.is_some(), "files", &of_one)?;
+        has(!self.with.is_empty(), "with", &[SourceKind::Write])?;
+        if self.kind == SourceKind::DataSources {
+            let alone = self.field.is_none() && self.name.is_none() && self.file.is_none() && self.prefix.is_none();
+            if !alone || self.shell_names || self.is_base64 {
+                return Err("data sources name their variables themselves: only `mount`, `version` and `optional` go \
+                            with them"
+                    .to_owned());
+            }
+        }
         if self.kind == SourceKind::KvFolder && (self.name.is_some() || self.file.is_some()) {
             return Err("a folder gives many variables: `name` and `file` need a single value".to_owned());
         }
@@ -168,16 +216,16 @@ impl SourceSpec {
             return Err("`file` names the variable already: `name` does not go with it".to_owned());
         }
         if (self.name.is_some() || self.file.is_some()) && !one_value {
-            return Err("`name` and `file` need a `field` (or, for a database, a `url`)".to_owned());
+            return Err("`name` and `file` need a `field` (or a `url`)".to_owned());
         }
-        if self.fields.is_some() && self.field.is_some() {
-            return Err("`field` and `fields` do not go together".to_owned());
+        if (self.fields.is_some() || self.files.is_some()) && self.field.is_some() {
+            return Err("`field` does not go with `fields` or `files`".to_owned());
         }
         if let Some(url) = &self.url {
             if self.name.is_none() && self.file.is_none() {
                 return Err("`url` needs a `name` for its variable".to_owned());
             }
-            if !url.contains("{username}") || !url.contains("{password}") {
+            if self.kind == SourceKind::Database && !(url.contains("{username}") && url.contains("{password}")) {
                 return Err("`url` must hold {username} and {password}".to_owned());
             }
         }

@@ -208,7 +208,7 @@ fn goes_beside(info: &KernelInfo) -> bool {
 
 /// The secrets, with the files written that some of them are.
 fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
-    let has_files = given.values().any(|fetched| matches!(fetched.form, Form::File(_)));
+    let has_files = given.values().any(|fetched| !matches!(fetched.form, Form::Variable(_)));
     match process {
         Some(pid) => files::write(given, &plan.runtime_dir, pid),
         None if !has_files => files::write(given, &plan.runtime_dir, 0),

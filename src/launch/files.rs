@@ -1,22 +1,25 @@
 //! Secrets that a program wants as a file: written last, readable by their user alone.
 //!
-//! The files lie in Jupyter's runtime folder, in a folder of ours that only we may enter. There is no
-//! supervisor to remove them when the kernel ends, so each file's name tells its process (execve keeps
+//! The files of a kernel lie in a folder of its own, in a folder of ours in Jupyter's runtime folder; only we may
+//! enter either. There is no
+//! supervisor to remove them when the kernel ends, so the folder's name tells its process (execve keeps
 //! the pid), when that process started, and on which boot and in which pid namespace its number counts; every
-//! later launch removes the files of processes that are gone. The folder may be shared by containers and, in a
+//! later launch removes the folders of processes that are gone. The outer folder may be shared by containers and, in a
 //! home on a network, by machines. A launch that fails removes its own.
 
-use std::fs::Permissions;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use tempfile::{Builder, TempPath};
+#[cfg(feature = "inject")]
+use tempfile::TempPath;
+use tempfile::{Builder, TempDir};
 
 use super::given::{Fetched, Form, Given};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
 use crate::sys::process::{numbering, start_time};
@@ -26,64 +29,82 @@ const UNKNOWN: &str = "0-0";
 /// How long a file stays whose process can't be judged: longer than a kernel runs.
 const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The files of this launch; removed when dropped, so it must outlive everything but execve.
+/// The folder of this launch's files; removed when dropped, so it must outlive everything but execve.
 #[derive(Debug, Default)]
-pub struct Written(Vec<TempPath>);
+pub struct Written(Option<TempDir>);
 
 impl Written {
     /// Leaves the files to their process.
+    #[cfg(feature = "inject")]
     pub fn keep(self) {
-        for path in self.0 {
-            let _ = path.keep();
-        }
+        let _ = self.0.map(TempDir::keep);
     }
 }
 
-/// Writes what is to be files of the process `owner` into `folder`; the rest passes through.
+/// Writes what is to be files of the process `owner` into a folder of its own in `folder`; the rest passes through.
 pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Written)> {
     let mut secrets = SecretSet::default();
-    let mut written = Written::default();
-    let mut mark = None;
-    for (name, Fetched { form, .. }) in given {
-        let value = match form {
-            Form::Variable(value) => value,
-            Form::File(content) => {
-                let owner: &String = match &mut mark {
-                    Some(mark) => mark,
-                    none => {
-                        prepare(folder)?;
-                        none.insert(process_mark(owner).unwrap_or_else(|| UNKNOWN.to_owned()))
-                    }
-                };
-                let path = write_one(&content, folder, owner)?;
-                let shown = path.as_os_str().as_bytes().to_vec();
-                written.0.push(path);
-                SecretValue::new(shown)
+    let mut own: Option<TempDir> = None;
+    for (number, (name, Fetched { form, .. })) in given.into_iter().enumerate() {
+        let (content, inner) = match form {
+            Form::Variable(value) => {
+                secrets.insert(name, value);
+                continue;
+            }
+            Form::File(content) => (content, None),
+            Form::Folder(inner, content) => (content, Some(inner)),
+        };
+        let own = match &mut own {
+            Some(own) => own,
+            none => none.insert(make(folder, owner)?),
+        };
+        let is_plain = name.as_str().chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        let path = own.path().join(if is_plain { name.as_str().to_owned() } else { format!("file-{number}") });
+        let written = match inner {
+            None => write_one(&content, &path),
+            Some(inner) => {
+                DirBuilder::new().mode(0o700).create(&path).and_then(|()| write_one(&content, &path.join(inner)))
             }
         };
-        secrets.insert(name, value);
+        written.map_err(|cause| unwritable(folder, &cause))?;
+        secrets.insert(name, SecretValue::new(path.as_os_str().as_bytes().to_vec()));
     }
-    Ok((secrets, written))
+    Ok((secrets, Written(own)))
+}
+
+/// Makes the folder of one process, which tells by its name whose it is.
+fn make(folder: &Path, owner: u32) -> Result<TempDir> {
+    prepare(folder)?;
+    let mark = process_mark(owner).unwrap_or_else(|| UNKNOWN.to_owned());
+    Builder::new()
+        .prefix(&format!("{mark}-"))
+        .rand_bytes(12)
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(folder)
+        .map_err(|cause| unwritable(folder, &cause))
+}
+
+fn write_one(content: &SecretValue, path: &Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content.expose())
+}
+
+fn unwritable(folder: &Path, cause: &std::io::Error) -> Error {
+    trouble(folder, &format!("can't take a secret's file: {}", crate::error::why(cause.kind())))
 }
 
 /// Writes `content` to a file of this process in `folder`; it is removed when dropped.
 #[cfg(feature = "inject")]
 pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
     prepare(folder)?;
-    write_one(content, folder, &process_mark(std::process::id()).unwrap_or_else(|| UNKNOWN.to_owned()))
-}
-
-fn write_one(content: &SecretValue, folder: &Path, owner: &str) -> Result<TempPath> {
-    let unwritable = |cause: std::io::Error| {
-        trouble(folder, &format!("can't take a secret's file: {}", crate::error::why(cause.kind())))
-    };
+    let owner = process_mark(std::process::id()).unwrap_or_else(|| UNKNOWN.to_owned());
     let mut file = Builder::new()
         .prefix(&format!("{owner}-"))
         .rand_bytes(12)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(folder)
-        .map_err(unwritable)?;
-    file.write_all(content.expose()).map_err(unwritable)?;
+        .map_err(|cause| unwritable(folder, &cause))?;
+    file.write_all(content.expose()).map_err(|cause| unwritable(folder, &cause))?;
     Ok(file.into_temp_path())
 }
 
@@ -92,7 +113,8 @@ fn prepare(folder: &Path) -> Result<()> {
     private(folder)?;
     for entry in std::fs::read_dir(folder).map_err(|cause| unusable(folder, &cause))?.filter_map(Result::ok) {
         if is_left_over(&entry.path()) {
-            let _ = std::fs::remove_file(entry.path());
+            let path = entry.path();
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
         }
     }
     Ok(())

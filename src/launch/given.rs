@@ -13,6 +13,8 @@ pub enum Form {
     Variable(SecretValue),
     /// The variable names a file that holds the value.
     File(SecretValue),
+    /// The variable names a folder with a file of this name, which holds the value.
+    Folder(&'static str, SecretValue),
 }
 
 /// A secret and where it comes from.
@@ -35,6 +37,7 @@ pub fn duplicate(given: &Given) -> Given {
     let copy = |form: &Form| match form {
         Form::Variable(value) => Form::Variable(value.duplicate()),
         Form::File(value) => Form::File(value.duplicate()),
+        Form::Folder(name, value) => Form::Folder(name, value.duplicate()),
     };
     let copied =
         |fetched: &Fetched| Fetched { form: copy(&fetched.form), path: fetched.path.clone(), version: fetched.version };

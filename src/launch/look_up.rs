@@ -61,7 +61,7 @@ async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
 
 /// Whether a launch would have to ask for the source's mount.
 fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
-    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder);
+    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder | SourceKind::DataSources);
     is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
 }
 
@@ -70,7 +70,7 @@ async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &m
     let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
     let identity = match session.identity.take() {
         Some(identity) => identity,
-        None if open.iter().any(|source| source.path.needs_identity()) => auth::identity(client).await?,
+        None if open.iter().any(|source| source.needs_identity()) => auth::identity(client).await?,
         None => Identity::default(),
     };
     let mut reader = Reader::new(plan, parent, client, identity);

@@ -7,6 +7,7 @@
 //!
 //! Another program launches in the same way by [`run`].
 
+pub(crate) mod data_source;
 pub(crate) mod environment;
 pub(crate) mod fetch;
 pub(crate) mod files;
@@ -14,6 +15,7 @@ pub(crate) mod given;
 #[cfg(feature = "wrap")]
 pub(crate) mod look_up;
 pub(crate) mod naming;
+mod places;
 pub(crate) mod refusal;
 #[cfg(feature = "inject")]
 mod remember;

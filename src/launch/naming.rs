@@ -6,17 +6,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::given::{Fetched, Form};
 use crate::config::source::SourceSpec;
+use crate::datasource::template::Template;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::body::Fields;
 use zeroize::Zeroizing;
-
-/// What need not be encoded in a URL's user information (RFC 3986, unreserved).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where each value goes.
 pub(crate) trait Taker {
@@ -49,8 +46,12 @@ pub(super) fn take_fields(
             None => hand(source.name.as_ref().unwrap_or(&source.called(field).into_owned()), value, Form::Variable),
         };
     }
-    if let Some(renamed) = &source.fields {
-        return renamed.iter().try_for_each(|(field, name)| hand(name, fields.get(field, path), Form::Variable));
+    if source.fields.is_some() || source.files.is_some() {
+        for (field, name) in source.fields.iter().flatten() {
+            hand(name, fields.get(field, path), Form::Variable)?;
+        }
+        let mut files = source.files.iter().flatten();
+        return files.try_for_each(|(field, name)| hand(name, fields.get(field, path).map(joined), Form::File));
     }
     let mut names = Names::default();
     fields.names().try_for_each(|key| {
@@ -112,29 +113,26 @@ pub(super) fn give(
     taker.take(&format!("{}{name}", source.prefix.as_deref().unwrap_or_default()), path, fetched)
 }
 
-/// Puts user name and password in a URL, encoded as a URL wants them.
-fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
-    let username = fields.get("username", path)?;
-    let password = fields.get("password", path)?;
-    let mut filled = Vec::with_capacity(url.len() + 3 * (username.expose().len() + password.expose().len()));
-    let mut rest = url;
-    while let Some(open) = rest.find('{') {
-        let (before, from) = rest.split_at(open);
-        filled.extend_from_slice(before.as_bytes());
-        let (value, length) = if from.starts_with("{username}") {
-            (&username, "{username}".len())
-        } else if from.starts_with("{password}") {
-            (&password, "{password}".len())
-        } else {
-            filled.push(b'{');
-            rest = &from[1..];
-            continue;
-        };
-        for part in utf8_percent_encode(value.expose_text().unwrap_or_default(), UNRESERVED) {
-            filled.extend_from_slice(part.as_bytes());
-        }
-        rest = &from[length..];
+/// A list of texts, such as a chain of certificates, as a file has it: one after the other.
+fn joined(value: SecretValue) -> SecretValue {
+    if !value.expose().starts_with(b"[") {
+        return value;
     }
-    filled.extend_from_slice(rest.as_bytes());
-    Ok(SecretValue::new(filled))
+    match serde_json::from_slice::<Vec<String>>(value.expose()) {
+        Ok(texts) => SecretValue::new((texts.join("\n") + "\n").into_bytes()),
+        Err(_) => value,
+    }
+}
+
+/// Puts fields in a URL, encoded as a URL wants them.
+fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
+    let is_field =
+        |name: &str| !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    let template = Template::of_url(url, is_field);
+    let values = template.fields().map(|(name, _)| Ok((name, fields.get(name, path)?))).collect::<Result<Vec<_>>>()?;
+    let value_of = |wanted: &str| values.iter().find(|(name, _)| *name == wanted)?.1.expose_text();
+    template.fill(&value_of).ok_or_else(|| {
+        let what = format!("a field of {path} that goes into a URL is not UTF-8");
+        Error::new(Kind::BadValue, what, "store it encoded, as in base64")
+    })
 }

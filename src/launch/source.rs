@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given};
 use super::naming::{Names, Taker, decoded, give, take_fields};
+use super::{data_source, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::config::source::{KnownMount, SourceKind, SourceSpec};
+use crate::config::source::{KnownMount, SourceKind, SourceSpec, With};
 use crate::config::template::{Place, name_of};
+use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretName;
 use crate::vault::auth::{self, Authenticated, Identity};
@@ -26,7 +28,7 @@ pub(super) async fn read_all(
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
     let known = session.and_then(|session| session.identity.take());
-    let asks = plan.sources.iter().any(|source| source.path.needs_identity());
+    let asks = plan.sources.iter().any(SourceSpec::needs_identity);
     let identity = match known {
         Some(identity) => identity,
         None if asks => auth::identity(client).await?,
@@ -68,6 +70,9 @@ impl Taker for Taking<'_> {
     }
 }
 
+/// A path of another engine, and what is written to it.
+type Question = (String, Option<String>);
+
 /// Reads sources, with what is known of the token's user and of the mounts.
 pub(crate) struct Reader<'a> {
     plan: &'a Plan,
@@ -76,7 +81,7 @@ pub(crate) struct Reader<'a> {
     identity: Identity,
     pub(super) mounts: Mounts,
     secrets: Vec<((Mount, String), Rc<Secret>)>,
-    answers: Vec<(String, Rc<Generic>)>,
+    answers: Vec<(Question, Rc<Generic>)>,
     notices: Vec<Error>,
 }
 
@@ -159,8 +164,21 @@ impl<'a> Reader<'a> {
                 }
                 Ok(())
             }
-            SourceKind::Database | SourceKind::Read => {
-                let answer = self.answer(path).await?;
+            SourceKind::DataSources => {
+                let mut gathering = data_source::Gathering::new(path);
+                for (mut one, version) in self.data_sources(source, path).await? {
+                    if let Some(credentials) = one.credentials.clone() {
+                        let answer = self.answer(&credentials, None).await?;
+                        leases.extend(answer.lease()?.filter(|id| !leases.contains(id)));
+                        data_source::complete(&mut one, &answer.fields()?, &credentials)?;
+                    }
+                    gathering.add(&one, version, taker)?;
+                }
+                gathering.end(taker)
+            }
+            SourceKind::Database | SourceKind::Read | SourceKind::Write => {
+                let written = (source.kind == SourceKind::Write).then(|| self.written(source)).transpose()?;
+                let answer = self.answer(path, written).await?;
                 leases.extend(answer.lease()?.filter(|id| !leases.contains(id)));
                 take_fields(source, &answer.fields()?, path, None, taker)
             }
@@ -183,14 +201,46 @@ impl<'a> Reader<'a> {
         Ok(secret)
     }
 
-    /// The answer of another engine at `path`, likewise.
-    async fn answer(&mut self, path: &str) -> Result<Rc<Generic>> {
-        if let Some((_, answer)) = self.answers.iter().find(|(known, _)| known == path) {
+    /// The answer of another engine at `path`, likewise; `written` is what it is told.
+    async fn answer(&mut self, path: &str, written: Option<String>) -> Result<Rc<Generic>> {
+        let asked = (path.to_owned(), written);
+        if let Some((_, answer)) = self.answers.iter().find(|(known, _)| *known == asked) {
             return Ok(Rc::clone(answer));
         }
-        let answer = Rc::new(generic::read(self.client, path).await?);
-        self.answers.push((path.to_owned(), Rc::clone(&answer)));
+        let answer = match &asked.1 {
+            None => generic::read(self.client, path).await?,
+            Some(body) => generic::write(self.client, path, body.clone().into_bytes()).await?,
+        };
+        let answer = Rc::new(answer);
+        self.answers.push((asked, Rc::clone(&answer)));
         Ok(answer)
+    }
+
+    /// What a `write` source tells its path, as JSON.
+    fn written(&self, source: &SourceSpec) -> Result<String> {
+        let mut object = serde_json::Map::new();
+        for (key, with) in &source.with {
+            let value = match with {
+                With::Text(text) => text.clone(),
+                With::Filled(template) => template.fill(&mut |place| self.value_of(place, source))?,
+            };
+            object.insert(key.clone(), value.into());
+        }
+        Ok(serde_json::Value::from(object).to_string())
+    }
+
+    /// The data sources in the folder at `path`, as they are stored; none where there is no folder yet.
+    pub(crate) async fn data_sources(
+        &mut self,
+        source: &SourceSpec,
+        path: &str,
+    ) -> Result<Vec<(DataSource, Option<u64>)>> {
+        let mount = self.mount(source, path).await?;
+        match kv::read_folder(self.client, &mount, path, source.version.is_some()).await {
+            Ok(folder) => data_source::of_folder(&folder, path),
+            Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Says of a refused path that a name in it has capitals, which a policy may have in lower case.
@@ -242,50 +292,6 @@ impl<'a> Reader<'a> {
     }
 
     fn value_of(&self, place: &Place, source: &SourceSpec) -> Result<String> {
-        let absent = |why: &str, advice: &str| {
-            let what = format!(
-                "{{{}}} in the path {} ({}) has no value: {why}",
-                name_of(place),
-                source.path.as_written(),
-                source.origin
-            );
-            Error::new(Kind::Config, what, advice)
-        };
-        match place {
-            Place::EntityId => self.identity.entity_id.clone().ok_or_else(|| {
-                absent(
-                    "the token belongs to no entity",
-                    "log in with a method that has identities; a root token has none",
-                )
-            }),
-            Place::Metadata(key) => self.identity.metadata.get(key).cloned().ok_or_else(|| {
-                let known: Vec<_> = self.identity.metadata.keys().map(String::as_str).collect();
-                absent("the login does not give it", &format!("it gives: {}", known.join(", ")))
-            }),
-            Place::Env(name) => {
-                if name.starts_with("KERNEL_") && !self.plan.from_request {
-                    return Err(absent(
-                        "any client of a gateway may set KERNEL_* variables, they are no proof of who a user is",
-                        "let the login decide, as in {metadata.username}, or take each user's own credential: from_request",
-                    ));
-                }
-                let value = self.parent.bytes(name).and_then(|value| value.to_str()).map(str::to_owned);
-                value.ok_or_else(|| {
-                    absent("the variable is not set, or is no text", "set it where the kernel is started")
-                })
-            }
-            Place::Notebook => {
-                let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str());
-                let file = session.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-                let stem = file.strip_suffix(".ipynb").unwrap_or(file);
-                if stem.is_empty() {
-                    return Err(absent(
-                        "JPY_SESSION_NAME is not set",
-                        "only a Jupyter server that starts a notebook sets it",
-                    ));
-                }
-                Ok(stem.to_owned())
-            }
-        }
+        places::value_of(place, source, &self.identity, self.parent, self.plan.from_request)
     }
 }

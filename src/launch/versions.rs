@@ -60,13 +60,15 @@ pub async fn look(
     let mut reader = Reader::new(plan, parent, client, identity);
     let mut seen = Vec::new();
     for source in &plan.sources {
-        if !matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder) {
+        if !matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder | SourceKind::DataSources) {
             continue;
         }
         let path = reader.path(source)?;
         match look_at(&mut reader, client, source, &path, digester).await {
             Ok(marks) => seen.extend(marks),
-            Err(error) if source.optional && is_absence(error.kind()) => seen.push((path, Mark::Absent)),
+            Err(error) if is_absence(error.kind()) && (source.optional || source.kind == SourceKind::DataSources) => {
+                seen.push((path, Mark::Absent));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! What users and administrators do beside starting kernels: set up, check, look, store secrets.
+//! What users and administrators do beside starting kernels: set up, check, look, store secrets and data sources.
 //!
 //! Each command gives its text back, and the command line prints it: stdout is for the result, stderr for
 //! what kept a command from having one.
@@ -8,6 +8,7 @@ pub mod kernels;
 pub mod report;
 pub mod secrets;
 pub mod setup;
+pub mod sources;
 
 /// What a command leaves.
 #[derive(Debug)]

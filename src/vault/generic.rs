@@ -1,4 +1,4 @@
-//! Any other path that can be read: database roles, cloud credentials, cubbyhole.
+//! Any other path that can be read or written to: database roles, cloud credentials, certificates.
 
 use std::borrow::Cow;
 
@@ -32,5 +32,11 @@ impl Generic {
 /// Reads `path` as it is.
 pub async fn read(client: &Client, path: &str) -> Result<Generic> {
     let reply = client.call(&Raw::get(path), Asked::Read(path, path)).await?;
+    Ok(Generic { reply, path: path.to_owned() })
+}
+
+/// Writes `body`, a JSON object, to `path`, which answers with what it makes.
+pub async fn write(client: &Client, path: &str, body: Vec<u8>) -> Result<Generic> {
+    let reply = client.call(&Raw::post(path, body), Asked::Write(path, path)).await?;
     Ok(Generic { reply, path: path.to_owned() })
 }

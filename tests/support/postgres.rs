@@ -84,6 +84,30 @@ impl Postgres {
             "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"]});
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
+
+    /// The role `kernel` gets the statements of `examples/databases`.
+    pub fn use_shipped_statements(&self, server: &Server, mount: &str) {
+        self.query("create role notebooks nologin").expect("a group");
+        self.query("grant create on schema public to notebooks").expect("its rights");
+        let statements = |name: &str| {
+            let path = format!("{}/examples/databases/postgres-{name}.sql", env!("CARGO_MANIFEST_DIR"));
+            // As `vault write …=@FILE` sends it.
+            std::fs::read_to_string(path).expect("an example")
+        };
+        let role = json!({"creation_statements": statements("creation"), "revocation_statements": statements("revocation"),
+            "db_name": "own", "default_ttl": "1h", "max_ttl": "24h"});
+        server.must("POST", &format!("{mount}/roles/kernel"), &role);
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A client of it.
+    pub fn psql(&self) -> PathBuf {
+        program(self.folder.path(), "psql")
+    }
 }
 
 impl Drop for Postgres {

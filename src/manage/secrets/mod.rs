@@ -6,8 +6,8 @@
 //! gives one back. A change of one name never loses another writer's change (see
 //! [`crate::vault::kv_store`]).
 
-mod change;
-mod common;
+pub(super) mod change;
+pub(super) mod common;
 mod dotenv;
 mod entry;
 mod history;
@@ -16,8 +16,8 @@ mod list;
 mod note;
 pub(crate) mod parse;
 mod place;
-mod session;
-mod value;
+pub(super) mod session;
+pub(super) mod value;
 mod yaml;
 
 use std::path::PathBuf;

@@ -89,7 +89,7 @@ fn form(source: &SourceSpec) -> Option<Form> {
         SourceKind::KvFolder => {
             Some(Form::Folder { field: source.field.clone().unwrap_or_else(|| "value".to_owned()) })
         }
-        SourceKind::Database | SourceKind::Read => None,
+        SourceKind::Database | SourceKind::Read | SourceKind::Write | SourceKind::DataSources => None,
     }
 }
 

@@ -18,19 +18,25 @@ use crate::vault::client::Client;
 use crate::vault::kv_store::Stored;
 
 /// What a command works with: Vault, logged in, and the places of the configuration.
-pub(super) struct Session<'a> {
-    pub(super) client: &'a mut Client,
-    pub(super) plan: &'a Plan,
-    pub(super) environment: &'a Environment,
+pub(in crate::manage) struct Session<'a> {
+    pub(in crate::manage) client: &'a mut Client,
+    pub(in crate::manage) plan: &'a Plan,
+    pub(in crate::manage) environment: &'a Environment,
     /// The user as the login names it, for "by whom".
     pub(super) user: Option<String>,
     pub(super) places: Vec<Place>,
+    identity: Identity,
 }
 
 impl Session<'_> {
     /// Gives what follows the whole time again: a question may have taken long.
-    pub(super) fn extend(&mut self) {
+    pub(in crate::manage) fn extend(&mut self) {
         self.client.renew(Deadline::after(self.plan.budget));
+    }
+
+    /// What reads the sources of the configuration.
+    pub(in crate::manage) fn reader(&self) -> Reader<'_> {
+        Reader::new(self.plan, self.environment, self.client, self.identity.clone())
     }
 
     /// The secret at `path` in `place`.
@@ -40,7 +46,7 @@ impl Session<'_> {
 }
 
 /// Reads the configuration, logs in, and has `work` done.
-pub(super) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
+pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
     let _ = Hardening::apply()?;
     let environment = Environment::take();
     let request = Request {
@@ -64,8 +70,9 @@ pub(super) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) 
                     None => auth::identity(&client).await.unwrap_or_default(),
                 };
                 let user = name_of(&identity);
-                let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity)).await?;
-                let mut session = Session { client: &mut client, plan: &plan, environment: &environment, user, places };
+                let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity.clone())).await?;
+                let mut session =
+                    Session { client: &mut client, plan: &plan, environment: &environment, user, places, identity };
                 work(&mut session).await
             };
             let stopping = ending(&caught);

@@ -20,7 +20,7 @@ pub(super) const LARGEST: usize = 131_071;
 const TERMINAL_LINE: usize = 4095;
 
 /// Asks for, or reads, the value of `name`.
-pub(super) fn read(input: &Input, name: &str, yes: bool) -> Result<SecretValue> {
+pub(in crate::manage) fn read(input: &Input, name: &str, yes: bool) -> Result<SecretValue> {
     match input {
         Input::File(path) => from_file(path),
         Input::Standard if !yes && std::io::stdin().is_terminal() => {
@@ -50,7 +50,7 @@ fn from_file(path: &Path) -> Result<SecretValue> {
 }
 
 /// Reads `input` to its end, up to what a value may have.
-pub(super) fn bounded(input: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
+pub(in crate::manage) fn bounded(input: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     input.take(LARGEST as u64 + 3).read_to_end(&mut bytes).map_err(|cause| {
         Error::new(

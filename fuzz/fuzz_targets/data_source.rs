@@ -1,0 +1,18 @@
+//! Stored data sources: any keys give one whose files and variables can be made, or an error of two lines.
+#![no_main]
+use jupyter_vault::internals::DataSource;
+use jupyter_vault::secret::SecretValue;
+
+libfuzzer_sys::fuzz_target!(|input: (&str, Vec<(String, String)>)| {
+    let (kind, fields) = input;
+    let value = |text: &str| SecretValue::new(text.as_bytes().to_vec());
+    let mut keys = vec![("kind".to_owned(), value(kind))];
+    keys.extend(fields.iter().map(|(name, text)| (name.clone(), value(text))));
+    match DataSource::parse("secret/x/warehouse", keys).and_then(|source| source.check().map(|()| source)) {
+        Ok(source) => {
+            let named: Vec<_> = source.variables().into_iter().map(|(name, _)| name).collect();
+            assert!(source.gifts().iter().all(|gift| named.contains(&gift.variable)));
+        }
+        Err(error) => assert_eq!(error.to_string().lines().count(), 2),
+    }
+});

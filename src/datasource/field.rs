@@ -1,0 +1,156 @@
+//! What a field of a data source may hold, checked before it is stored and again before it is used.
+
+/// One field of a kind.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name, as users and the stored secret have it.
+    pub name: &'static str,
+    /// What it is, for a question and for the documentation.
+    pub about: &'static str,
+    /// What it may hold.
+    pub shape: Shape,
+    /// Whether its value is shown nowhere and never taken from a command line.
+    pub is_secret: bool,
+    /// What stands for it when it is not given.
+    pub need: Need,
+}
+
+/// Whether a field must be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    Required,
+    Optional,
+    /// Not given, it is this.
+    Usual(&'static str),
+}
+
+/// What a field may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One line.
+    Line,
+    /// A host's name or address, without a scheme or port.
+    Host,
+    /// A number from 1 to 65535.
+    Port,
+    /// Letters, digits, `-`, `_` and `.`: a part of a host's name or of an identifier.
+    Word,
+    /// An address that begins so.
+    Begins(&'static str),
+    /// A JSON object.
+    Json,
+    /// One block in PEM form, not encrypted.
+    Key,
+}
+
+impl Field {
+    /// A field of text that must be given.
+    pub const fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
+        Self { name, about, shape, is_secret: false, need: Need::Required }
+    }
+
+    /// The same as a secret.
+    pub const fn secret(name: &'static str, about: &'static str, shape: Shape) -> Self {
+        Self { name, about, shape, is_secret: true, need: Need::Required }
+    }
+
+    /// The same, which need not be given.
+    pub const fn optional(self) -> Self {
+        Self { need: Need::Optional, ..self }
+    }
+
+    /// The same, which is `value` when it is not given.
+    pub const fn usually(self, value: &'static str) -> Self {
+        Self { need: Need::Usual(value), ..self }
+    }
+
+    /// What `value` is not and should be, in words that hold nothing of it.
+    pub fn wrong(&self, value: &str) -> Option<String> {
+        let (is_right, wanted) = match self.shape {
+            Shape::Json => (is_object(value), "a JSON object, as in a key file".to_owned()),
+            Shape::Key => (is_key(value), "an unencrypted private key in PEM form (BEGIN PRIVATE KEY)".to_owned()),
+            _ if value.is_empty() => (false, "anything: it is empty".to_owned()),
+            _ if value.chars().any(char::is_control) => (false, "one line without control characters".to_owned()),
+            _ if value.trim() != value => (false, "without white space at its beginning and end".to_owned()),
+            Shape::Line => (true, String::new()),
+            Shape::Host => (is_host(value), "a host's name or address, without scheme, port or path".to_owned()),
+            Shape::Port => (value.parse::<u16>().is_ok_and(|port| port > 0), "a number from 1 to 65535".to_owned()),
+            Shape::Word => (is_word(value), "letters, digits, -, _ and . alone".to_owned()),
+            Shape::Begins(start) => (value.len() > start.len() && value.starts_with(start), format!("{start}…")),
+        };
+        (!is_right).then_some(wanted)
+    }
+
+    /// What the documentation shows behind its name: `?` when it need not be given, else its usual value.
+    #[cfg(feature = "internals")]
+    pub fn suffix(&self) -> String {
+        match self.need {
+            Need::Required => String::new(),
+            Need::Optional => "?".to_owned(),
+            Need::Usual(value) => format!(" ({value})"),
+        }
+    }
+
+    /// Whether its value may have several lines.
+    pub const fn is_long(&self) -> bool {
+        matches!(self.shape, Shape::Json | Shape::Key)
+    }
+}
+
+fn is_word(value: &str) -> bool {
+    value.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+}
+
+fn is_host(value: &str) -> bool {
+    let is_v6 = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match is_v6 {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => value.len() <= 253 && is_word(value) && value.split('.').all(|label| !label.is_empty()),
+    }
+}
+
+fn is_object(value: &str) -> bool {
+    value.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(value).is_ok()
+}
+
+fn is_key(value: &str) -> bool {
+    let value = value.trim();
+    let is_whole = |label: &str| {
+        value.starts_with(&format!("-----BEGIN {label}-----")) && value.ends_with(&format!("-----END {label}-----"))
+    };
+    is_whole("PRIVATE KEY")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shape_takes_what_it_should_and_says_what_it_wants() {
+        let table: &[(Shape, &[&str], &[&str])] = &[
+            (Shape::Line, &["a", "p@ss w\"ord"], &["", " a", "a ", "a\nb", "\0"]),
+            (
+                Shape::Host,
+                &["db", "db.example.org", "127.0.0.1", "[::1]"],
+                &["db:5432", "https://db", "a..b", "a/b", "[::x]", "a b"],
+            ),
+            (Shape::Port, &["1", "65535"], &["0", "65536", "x", "-1", ""]),
+            (Shape::Word, &["eu-west-1", "a_b.c"], &["a/b", "a b", ""]),
+            (Shape::Begins("s3://"), &["s3://bucket/x"], &["s3://", "http://x"]),
+            (Shape::Json, &["{\"a\":1}", " {}"], &["[]", "x", "", "{"]),
+            (
+                Shape::Key,
+                &["-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n"],
+                &["x", "-----BEGIN PRIVATE KEY-----"],
+            ),
+        ];
+        for (shape, right, wrong) in table {
+            let field = Field::secret("f", "", *shape);
+            right.iter().for_each(|value| assert_eq!(field.wrong(value), None, "{shape:?} {value:?}"));
+            for value in *wrong {
+                let said = field.wrong(value).unwrap_or_else(|| panic!("{shape:?} {value:?}"));
+                assert!(value.len() < 6 || !said.contains(value), "{said}");
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One data source: a kind with a user's fields, as it is stored and as a kernel gets it.
+
+use std::collections::BTreeMap;
+
+use super::field::{Field, Need};
+use super::kinds::{Form, KINDS, Kind};
+use super::template::Template;
+use crate::error::{Error, Kind as Cause, Result};
+use crate::secret::SecretValue;
+
+/// The keys of the stored secret that are no fields of a kind.
+const KIND: &str = "kind";
+const CREDENTIALS: &str = "credentials";
+const PREFIX: &str = "prefix";
+const DEFAULT: &str = "default";
+
+/// One data source.
+#[derive(Debug)]
+pub struct DataSource {
+    /// What its user calls it.
+    pub name: String,
+    /// Its row of the table.
+    pub kind: &'static Kind,
+    /// The fields that were given.
+    pub fields: BTreeMap<String, SecretValue>,
+    /// The path of the engine that makes user and password, in place of stored ones.
+    pub credentials: Option<String>,
+    /// What stands before the kind's own variables.
+    pub prefix: String,
+    /// Whether its URL is `DATABASE_URL` too.
+    pub is_default: bool,
+}
+
+/// What a kernel gets.
+#[derive(Debug)]
+pub struct Gift {
+    pub variable: String,
+    pub form: Form,
+    pub value: SecretValue,
+}
+
+impl DataSource {
+    /// One of `kind`, with nothing else said.
+    pub fn new(name: &str, kind: &str) -> Result<Self> {
+        let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.len() <= 64
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_'));
+        if !is_name {
+            let what = format!("\"{name}\" can't be the name of a data source");
+            return Err(Error::new(Cause::BadName, what, "use small letters, digits, - and _, a letter first"));
+        }
+        let found = KINDS.iter().find(|known| known.name == kind).ok_or_else(|| {
+            let names: Vec<_> = KINDS.iter().map(|known| known.name).collect();
+            let near = names.iter().find(|known| strsim::jaro_winkler(known, kind) > 0.8);
+            let meant = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
+            let what = format!("the kind of the data source {name}, \"{kind}\", is unknown");
+            Error::new(Cause::BadValue, what, format!("{meant}there are: {}", names.join(", ")))
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            kind: found,
+            fields: BTreeMap::new(),
+            credentials: None,
+            prefix: String::new(),
+            is_default: false,
+        })
+    }
+
+    /// From the keys of the secret at `path`, which ends with the name.
+    pub fn parse(path: &str, mut keys: Vec<(String, SecretValue)>) -> Result<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let mut take = |wanted: &str| {
+            let at = keys.iter().position(|(key, _)| key == wanted)?;
+            keys.swap_remove(at).1.expose_text().map(str::to_owned)
+        };
+        let kind = take(KIND).ok_or_else(|| {
+            let what = format!("{path} is no data source: it has no field {KIND}");
+            Error::new(Cause::FieldMissing, what, "store it with `jupyter-vault sources add`, or move it elsewhere")
+        })?;
+        let mut source = Self::new(name, &kind)?;
+        source.credentials = take(CREDENTIALS);
+        source.prefix = take(PREFIX).unwrap_or_default();
+        source.is_default = take(DEFAULT).is_some_and(|said| said == "true");
+        for (key, value) in keys {
+            source.set(&key, value)?;
+        }
+        Ok(source)
+    }
+
+    /// The keys of the secret that it is stored as.
+    pub fn keys(&self) -> Vec<(String, SecretValue)> {
+        let text = |value: &str| SecretValue::new(value.as_bytes().to_vec());
+        let mut keys = vec![(KIND.to_owned(), text(self.kind.name))];
+        keys.extend(self.credentials.iter().map(|path| (CREDENTIALS.to_owned(), text(path))));
+        keys.extend((!self.prefix.is_empty()).then(|| (PREFIX.to_owned(), text(&self.prefix))));
+        keys.extend(self.is_default.then(|| (DEFAULT.to_owned(), text("true"))));
+        keys.extend(self.fields.iter().map(|(name, value)| (name.clone(), value.duplicate())));
+        keys
+    }
+
+    /// The field of that name, of this kind.
+    pub fn field(&self, name: &str) -> Result<&'static Field> {
+        self.kind.fields.iter().find(|field| field.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.kind.fields.iter().map(|field| field.name).collect();
+            let what = format!("the data source {} of kind {} has no field \"{name}\"", self.name, self.kind.name);
+            Error::new(Cause::BadValue, what, format!("its fields are: {}", known.join(", ")))
+        })
+    }
+
+    /// Takes a field, checked.
+    pub fn set(&mut self, name: &str, value: SecretValue) -> Result<()> {
+        let field = self.field(name)?;
+        let wrong = value.expose_text().map_or_else(|| Some("UTF-8".to_owned()), |text| field.wrong(text));
+        if let Some(wanted) = wrong {
+            let what = format!("the field {name} of the data source {} is not as it must be", self.name);
+            return Err(Error::new(Cause::BadValue, what, format!("it is {}: give {wanted}", field.about)));
+        }
+        self.fields.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Whether the credential engine gives that field.
+    pub fn is_dynamic(&self, field: &str) -> bool {
+        self.credentials.is_some() && self.kind.dynamic.iter().any(|(_, to)| *to == field)
+    }
+
+    /// The fields that have to be given still; of a choice the first group that was begun, or the first.
+    pub fn missing(&self) -> Vec<&'static Field> {
+        let has = |name: &str| self.fields.contains_key(name) || self.is_dynamic(name);
+        let mut missing: Vec<_> =
+            self.kind.fields.iter().filter(|field| field.need == Need::Required && !has(field.name)).collect();
+        let is_whole = |group: &&&[&str]| group.iter().all(|name| has(name));
+        if !self.kind.either.is_empty() && !self.kind.either.iter().any(|group| is_whole(&group)) {
+            let begun = self.kind.either.iter().find(|group| group.iter().any(|name| has(name)));
+            let wanted = begun.or(self.kind.either.first()).copied().unwrap_or_default();
+            missing.extend(self.kind.fields.iter().filter(|field| wanted.contains(&field.name) && !has(field.name)));
+        }
+        missing
+    }
+
+    /// That an engine makes credentials of this kind, where one is named.
+    pub fn check_credentials(&self) -> Result<()> {
+        if self.credentials.is_none() || !self.kind.dynamic.is_empty() {
+            return Ok(());
+        }
+        let what = format!("no engine makes credentials for the kind {} of {}", self.kind.name, self.name);
+        Err(Error::new(Cause::BadValue, what, "store the credential itself: leave out --credentials"))
+    }
+
+    /// That nothing is missing, and what the engine gives is not stored too.
+    pub fn check(&self) -> Result<()> {
+        self.check_credentials()?;
+        if let Some(twice) = self.fields.keys().find(|name| self.is_dynamic(name)) {
+            let what = format!("the field {twice} of the data source {} is given twice", self.name);
+            return Err(Error::new(Cause::BadValue, what, "it comes with --credentials: leave one of them out"));
+        }
+        let missing = self.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = missing.iter().map(|field| field.name).collect();
+        let what =
+            format!("the data source {} of kind {} has no {}", self.name, self.kind.name, names.join(" and no "));
+        let about: Vec<_> = missing.iter().map(|field| format!("{} ({})", field.name, field.about)).collect();
+        Err(Error::new(Cause::FieldMissing, what, format!("give {}", about.join(", "))))
+    }
+
+    /// The variables that a kernel gets, by name; a field that the engine gives is there in the end.
+    pub fn variables(&self) -> Vec<(String, Form)> {
+        let gives = self.kind.gives.iter().filter(|given| {
+            let template = Template::parse(given.template);
+            let has = |name: &str| self.value(name).is_some() || self.is_dynamic(name);
+            template.is_ok_and(|template| template.fields().all(|(name, may_miss)| may_miss || has(name)))
+        });
+        let mut names: Vec<_> = gives.map(|given| (self.called(given.variable, given.form), given.form)).collect();
+        let url = names.iter().any(|(name, _)| *name == self.called("_URL", Form::Variable));
+        names.extend((self.is_default && url).then(|| ("DATABASE_URL".to_owned(), Form::Variable)));
+        names
+    }
+
+    /// What a kernel gets.
+    pub fn gifts(&self) -> Vec<Gift> {
+        let mut gifts = Vec::new();
+        for given in self.kind.gives {
+            let filled =
+                Template::parse(given.template).ok().and_then(|template| template.fill(&|name| self.value(name)));
+            let Some(value) = filled else { continue };
+            if given.variable == "_URL" && self.is_default {
+                let (variable, value) = ("DATABASE_URL".to_owned(), value.duplicate());
+                gifts.push(Gift { variable, form: Form::Variable, value });
+            }
+            gifts.push(Gift { variable: self.called(given.variable, given.form), form: given.form, value });
+        }
+        gifts
+    }
+
+    /// `HOST:PORT` where it listens.
+    pub fn reach(&self) -> Option<String> {
+        let filled = Template::parse(self.kind.reach).ok()?.fill(&|name| self.value(name))?;
+        filled.expose_text().map(str::to_owned)
+    }
+
+    /// What a variable of its own begins with: `WAREHOUSE` of `warehouse`.
+    pub fn stem(&self) -> String {
+        self.name.to_ascii_uppercase().replace('-', "_")
+    }
+
+    fn called(&self, variable: &str, form: Form) -> String {
+        match form {
+            _ if variable.starts_with('_') => format!("{}{variable}", self.stem()),
+            // One file for all of them; its sections have the names.
+            Form::Section | Form::SectionIn(_) => variable.to_owned(),
+            Form::Variable | Form::File => format!("{}{variable}", self.prefix),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        if name == "name" {
+            return Some(&self.name);
+        }
+        let usual = || match self.kind.fields.iter().find(|field| field.name == name)?.need {
+            Need::Usual(value) => Some(value),
+            Need::Required | Need::Optional => None,
+        };
+        self.fields.get(name).and_then(SecretValue::expose_text).or_else(usual)
+    }
+}

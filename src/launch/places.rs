@@ -1,0 +1,57 @@
+//! What stands for the places in a source's path: what the login says, variables, the notebook's name.
+
+use crate::config::env::Environment;
+use crate::config::source::SourceSpec;
+use crate::config::template::{Place, name_of};
+use crate::error::{Error, Kind, Result};
+use crate::vault::auth::Identity;
+
+/// What `place`, in a text of `source`, stands for.
+pub(super) fn value_of(
+    place: &Place,
+    source: &SourceSpec,
+    identity: &Identity,
+    parent: &Environment,
+    from_request: bool,
+) -> Result<String> {
+    let absent = |why: &str, advice: &str| {
+        let what = format!(
+            "{{{}}} in the path {} ({}) has no value: {why}",
+            name_of(place),
+            source.path.as_written(),
+            source.origin
+        );
+        Error::new(Kind::Config, what, advice)
+    };
+    match place {
+        Place::EntityId => identity.entity_id.clone().ok_or_else(|| {
+            absent("the token belongs to no entity", "log in with a method that has identities; a root token has none")
+        }),
+        Place::Metadata(key) => identity.metadata.get(key).cloned().ok_or_else(|| {
+            let known: Vec<_> = identity.metadata.keys().map(String::as_str).collect();
+            absent("the login does not give it", &format!("it gives: {}", known.join(", ")))
+        }),
+        Place::Env(name) => {
+            if name.starts_with("KERNEL_") && !from_request {
+                return Err(absent(
+                    "any client of a gateway may set KERNEL_* variables, they are no proof of who a user is",
+                    "let the login decide, as in {metadata.username}, or take each user's own credential: from_request",
+                ));
+            }
+            let value = parent.bytes(name).and_then(|value| value.to_str()).map(str::to_owned);
+            value.ok_or_else(|| absent("the variable is not set, or is no text", "set it where the kernel is started"))
+        }
+        Place::Notebook => {
+            let session = parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str());
+            let file = session.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+            let stem = file.strip_suffix(".ipynb").unwrap_or(file);
+            if stem.is_empty() {
+                return Err(absent(
+                    "JPY_SESSION_NAME is not set",
+                    "only a Jupyter server that starts a notebook sets it",
+                ));
+            }
+            Ok(stem.to_owned())
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Adding a data source: its fields taken, checked and tried, and only then stored.
+
+use serde_json::json;
+
+use super::place::{Place, choose, places};
+use super::{New, reach};
+use crate::ask::Asked;
+use crate::config::template::Template;
+use crate::datasource::DataSource;
+use crate::datasource::field::Field;
+use crate::datasource::kinds::Form;
+use crate::error::{Error, Kind, Result};
+use crate::manage::Outcome;
+use crate::manage::secrets::common::{as_version, said};
+use crate::manage::secrets::session::{Session, with};
+use crate::manage::secrets::value::{bounded, read};
+use crate::manage::secrets::{Common, Input};
+use crate::secret::{SecretName, SecretValue};
+use crate::vault::body::Fields;
+use crate::vault::kv_store::json_value;
+
+/// What is wrong with a command line, and not with what is stored.
+fn of_usage(error: &Error) -> Error {
+    Error::new(Kind::Usage, format!("{}; nothing was stored", error.what()), error.advice())
+}
+
+pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
+    let source = told(common, new).map_err(|error| of_usage(&error))?;
+    if let Some(place) = source.reach().filter(|_| !new.unchecked) {
+        reach::check(&source.name, &place)?;
+    }
+    with(common, async |session| {
+        let place = choose(places(session).await?, common)?;
+        check_names(session, &place, &source).await?;
+        let path = place.path_of(&source.name);
+        let stored = place.stored(session, &path);
+        let there = stored.current().await?;
+        if !there.keys.is_empty() && !new.replace {
+            let what = format!("there is a data source {} in {} already; nothing was stored", source.name, place.path);
+            return Err(Error::new(Kind::Usage, what, "replace it with --replace, or choose another name"));
+        }
+        let unwritable = || Error::new(Kind::BadValue, "a field is not UTF-8", "store it encoded, as in base64");
+        let keys = source.keys().into_iter().map(|(key, value)| Ok((key, json_value(&value).ok_or_else(unwritable)?)));
+        let version = stored.write(&keys.collect::<Result<Vec<_>>>()?, there.version).await?;
+        let verb = if there.keys.is_empty() { "added" } else { "replaced" };
+        let names: Vec<_> = source.variables().into_iter().map(|(name, _)| name).collect();
+        let sentence = format!(
+            "{verb} {} ({}) in {}{}; a kernel that is started gets {}",
+            source.name,
+            source.kind.name,
+            place.path,
+            as_version(version),
+            names.join(", ")
+        );
+        let object = json!({
+            "name": source.name, "kind": source.kind.name, "source": place.path, "version": version,
+            "variables": names, "done": verb,
+        });
+        Ok(said(common, &sentence, &object))
+    })
+}
+
+/// The data source as the command line, files, questions and standard input tell it.
+fn told(common: &Common, new: &New) -> Result<DataSource> {
+    let mut source = DataSource::new(&new.name, &new.kind)?;
+    source.credentials.clone_from(&new.credentials);
+    source.is_default = new.is_default;
+    source.check_credentials()?;
+    if let Some(path) = &source.credentials {
+        Template::parse(path).ok().filter(|path| path.places().next().is_none()).ok_or_else(|| {
+            let what = format!("--credentials {path} is no path in Vault");
+            Error::new(Kind::Usage, what, "write the mount and the path below it, as in database/creds/analytics")
+        })?;
+    }
+    if let Some(prefix) = &new.prefix {
+        SecretName::new(prefix, &[], "--prefix")?;
+        source.prefix.clone_from(prefix);
+    }
+    for said in &new.fields {
+        let (name, value) = pair(said, "FIELD=VALUE")?;
+        if source.field(name)?.is_secret {
+            let what = format!("the field {name} is secret, and a command line can be read by others");
+            let advice = "leave it out: it is asked for, or read from standard input; or give --file FIELD=FILE";
+            return Err(Error::new(Kind::Usage, what, advice));
+        }
+        source.set(name, SecretValue::new(value.as_bytes().to_vec()))?;
+    }
+    for said in &new.files {
+        let (name, file) = pair(said, "--file FIELD=FILE")?;
+        let field = source.field(name)?;
+        let content = read(&Input::File(file.into()), name, true)?;
+        source.set(name, if field.is_long() { content } else { content.trimmed() })?;
+    }
+    ask(common, &mut source)?;
+    source.check()?;
+    Ok(source)
+}
+
+fn pair<'s>(said: &'s str, form: &str) -> Result<(&'s str, &'s str)> {
+    said.split_once('=').ok_or_else(|| {
+        // What stands there may be a value.
+        Error::new(
+            Kind::Usage,
+            format!("an argument is not {form}"),
+            format!("write {form}, as in host=db.example.org"),
+        )
+    })
+}
+
+/// Asks for what is missing: on a terminal one after the other, else the secrets from standard input.
+fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
+    let asked = Asked::new(common.yes);
+    let open: Vec<&Field> = source.missing();
+    let secrets: Vec<_> = open.iter().filter(|field| field.is_secret).collect();
+    if asked.is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        for field in &open {
+            if field.is_secret && !field.is_long() {
+                source.set(field.name, asked.unseen(&format!("{} (not shown)", field.about))?)?;
+            } else if !field.is_secret {
+                let answer = asked.text(field.about, None, field.name)?;
+                source.set(field.name, SecretValue::new(answer.into_bytes()))?;
+            }
+        }
+        return Ok(());
+    }
+    // A field that is missing beside them is said first: then nothing of them is read.
+    if open.iter().any(|field| !field.is_secret) {
+        return Ok(());
+    }
+    match secrets[..] {
+        [] => Ok(()),
+        [one] => {
+            let value = read(&Input::Standard, one.name, true)?;
+            source.set(one.name, value)
+        }
+        _ => {
+            let names: Vec<_> = secrets.iter().map(|field| field.name).collect();
+            let text = bounded(std::io::stdin(), "standard input")?;
+            let malformed = || {
+                let what = format!("standard input is no JSON object with the secret fields {}", names.join(" and "));
+                Error::new(Kind::Usage, what, "give them as {\"FIELD\": \"VALUE\", …}, or each with --file FIELD=FILE")
+            };
+            let raw: &serde_json::value::RawValue = serde_json::from_slice(&text).map_err(|_| malformed())?;
+            let fields = Fields::parse(raw, "standard input").map_err(|_| malformed())?;
+            for name in fields.names() {
+                source.set(name, fields.get(name, "standard input")?)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// That no other data source gives a variable of the same name.
+async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) -> Result<()> {
+    let own = source.variables();
+    for (name, _) in &own {
+        SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| of_usage(&error))?;
+    }
+    for name in place.names(session).await?.iter().filter(|name| **name != source.name) {
+        // Another one that is broken is another matter.
+        let Ok(Some((other, _))) = place.read(session, name).await else { continue };
+        let theirs = other.variables();
+        let is_own = |(name, form): &&(String, Form)| {
+            !matches!(form, Form::Section | Form::SectionIn(_)) && theirs.iter().any(|(their, _)| their == name)
+        };
+        let Some((twice, _)) = own.iter().find(is_own) else { continue };
+        let what = format!("{} and {name} would both give {twice}; nothing was stored", source.name);
+        let advice = if twice == "DATABASE_URL" {
+            "give --default to one of them alone".to_owned()
+        } else {
+            format!("put a word before its variables: --prefix {}_", source.stem())
+        };
+        return Err(Error::new(Kind::Usage, what, advice));
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Data sources: added, listed, tried and removed.
+//!
+//! They are kept where a launch reads them: in a folder that a `data_sources` source of the configuration names, each
+//! as one KV secret. What is wrong with one (an unknown kind, a field that can't be, a host that does not answer) is
+//! said before anything is stored. Secret fields come by a hidden prompt, standard input or a file, never by argv, and
+//! no command gives one back.
+
+mod add;
+mod list;
+mod place;
+mod probe;
+mod python;
+mod reach;
+mod remove;
+
+use super::Outcome;
+use super::secrets::Common;
+use crate::error::Result;
+
+pub(crate) use self::python::Which;
+
+/// What is said of a new data source.
+#[derive(Debug)]
+pub(crate) struct New {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// `FIELD=VALUE` each.
+    pub(crate) fields: Vec<String>,
+    /// `FIELD=FILE` each.
+    pub(crate) files: Vec<String>,
+    pub(crate) credentials: Option<String>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) is_default: bool,
+    pub(crate) replace: bool,
+    pub(crate) unchecked: bool,
+}
+
+/// One command.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Add(Box<New>),
+    List,
+    Test { name: String, which: Which },
+    Remove { names: Vec<String> },
+}
+
+/// Does what the command says; the outcome's text never holds a value.
+pub(crate) fn run(common: &Common, action: Action) -> Result<Outcome> {
+    match action {
+        Action::Add(new) => add::run(common, &new),
+        Action::List => list::run(common),
+        Action::Test { name, which } => probe::run(common, &name, &which),
+        Action::Remove { names } => remove::run(common, &names),
+    }
+}

@@ -1,0 +1,98 @@
+//! The folders of data sources, and which of them a command means.
+
+use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::template::Place as Part;
+use crate::datasource::DataSource;
+use crate::error::{Error, Kind, Result};
+use crate::launch::data_source;
+use crate::manage::secrets::Common;
+use crate::manage::secrets::session::Session;
+use crate::vault::kv;
+use crate::vault::kv_store::Stored;
+use crate::vault::mount::Mount;
+
+/// A folder of data sources.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Its path, filled in.
+    pub(super) path: String,
+    /// Its path as the configuration has it.
+    written: String,
+    mount: Mount,
+    is_own: bool,
+}
+
+impl Place {
+    /// Where the data source `name` is stored.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// The secret at `path` in it.
+    pub(super) fn stored<'a>(&'a self, session: &'a Session<'_>, path: &'a str) -> Stored<'a> {
+        Stored::new(session.client, &self.mount, path)
+    }
+
+    /// The names in it, in order.
+    pub(super) async fn names(&self, session: &Session<'_>) -> Result<Vec<String>> {
+        match kv::list(session.client, &self.mount, &self.path).await {
+            Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
+            listed => listed,
+        }
+    }
+
+    /// One data source, with its version; `None` when there is none of that name, or it is deleted.
+    pub(super) async fn read(&self, session: &Session<'_>, name: &str) -> Result<Option<(DataSource, Option<u64>)>> {
+        let path = self.path_of(name);
+        match kv::read(session.client, &self.mount, &path, false).await {
+            Ok(secret) => data_source::parse(&secret, &path).map(Some),
+            Err(none) if matches!(none.kind(), Kind::PathMissing | Kind::VersionDeleted | Kind::VersionDestroyed) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The folders of the configuration, in its order.
+pub(super) async fn places(session: &Session<'_>) -> Result<Vec<Place>> {
+    let mut reader = session.reader();
+    let mut places = Vec::new();
+    let is_folder = |source: &&SourceSpec| source.kind == SourceKind::DataSources;
+    for source in session.plan.sources.iter().filter(is_folder) {
+        let path = reader.path(source)?;
+        let mount = reader.mount(source, &path).await?;
+        let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
+        places.push(Place { path, written: source.path.as_written().to_owned(), mount, is_own });
+    }
+    if places.is_empty() {
+        let advice =
+            "add a [[source]] with data_sources = \"secret/users/{metadata.username}/data-sources\" to vault.toml";
+        return Err(Error::new(Kind::Config, "the configuration names no folder of data sources", advice));
+    }
+    Ok(places)
+}
+
+/// The folder that a command works on: the one that `--to` names, or else the user's own, or else the only one.
+pub(super) fn choose(places: Vec<Place>, common: &Common) -> Result<Place> {
+    let listed = places.iter().map(|place| place.path.clone()).collect::<Vec<_>>().join(", ");
+    let wanted = |place: &Place| match &common.to {
+        Some(said) => [&place.path, &place.written].iter().any(|path| path.as_str() == said.trim_matches('/')),
+        None => place.is_own,
+    };
+    let (alone, at) = (places.len() == 1, places.iter().position(wanted));
+    let at = at.or((alone && common.to.is_none()).then_some(0));
+    at.and_then(|at| places.into_iter().nth(at)).ok_or_else(|| {
+        let what = match &common.to {
+            Some(said) => format!("{said} is no folder of data sources of the configuration"),
+            None => "the configuration names several folders of data sources, and none is the user's own".to_owned(),
+        };
+        Error::new(Kind::Usage, what, format!("name one with --to: {listed}"))
+    })
+}
+
+/// The error for a name that is not in `place`.
+pub(super) fn absent(place: &Place, name: &str) -> Error {
+    let what = format!("there is no data source {name} in {}", place.path);
+    Error::new(Kind::PathMissing, what, "`jupyter-vault sources list` shows the names")
+}

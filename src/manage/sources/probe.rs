@@ -1,0 +1,179 @@
+//! Trying a data source: a client of the kernel's own Python connects with what a launch would give it.
+//!
+//! What the client says of a failure may quote a password; every value of a secret field is taken out of it.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::place::{absent, choose, places};
+use super::python::Which;
+use crate::datasource::DataSource;
+use crate::error::{Error, Kind, Result, one_line, why};
+use crate::launch::data_source::{Gathering, complete};
+use crate::launch::given::{Fetched, Given};
+use crate::launch::naming::Taker;
+use crate::launch::{environment, files};
+use crate::manage::Outcome;
+use crate::manage::secrets::Common;
+use crate::manage::secrets::common::said;
+use crate::manage::secrets::session::{Session, with};
+use crate::secret::{SecretName, SecretValue};
+use crate::sys::environ::name_and_value;
+use crate::sys::exec::Space;
+use crate::vault::client::Raw;
+use crate::vault::error::Asked;
+use crate::vault::generic;
+
+const PROBE: &str = include_str!("probe.py");
+/// How long a client may take to connect, and how long the Python for all of it.
+const CONNECT: u64 = 10;
+const LONGEST: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What the Python says.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    client: Option<String>,
+    #[serde(default)]
+    version: String,
+    failed: Option<String>,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    missing: Vec<String>,
+}
+
+pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome> {
+    with(common, async |session| {
+        let python = which.find(session.environment)?;
+        let place = choose(places(session).await?, common)?;
+        let (mut source, _) = place.read(session, name).await?.ok_or_else(|| absent(&place, name))?;
+        let mut lease = None;
+        if let Some(path) = source.credentials.clone() {
+            let made = generic::read(session.client, &path).await?;
+            lease = made.lease()?;
+            complete(&mut source, &made.fields()?, &path)?;
+        }
+        session.extend();
+        let answer = ask(session, source, &python);
+        if let Some(id) = lease {
+            // A login of our own ends it with its token; for one that was given, as far as its policies go.
+            session.extend();
+            let body = json!({ "lease_id": id }).to_string().into_bytes();
+            let _ = session.client.call(&Raw::post("sys/leases/revoke", body), Asked::Revoke).await;
+        }
+        let (answer, source) = answer?;
+        tell(common, &source, &python, &answer)
+    })
+}
+
+fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) -> Result<Outcome> {
+    let (name, at) = (&source.name, source.reach().unwrap_or_default());
+    let Some(client) = &answer.client else {
+        let what = format!("no client for {} is installed in {}", source.kind.name, python.display());
+        let modules: Vec<_> = answer.missing.iter().map(|module| module.split('.').next().unwrap_or(module)).collect();
+        return Err(Error::new(Kind::Config, what, format!("install one of: {}", modules.join(", "))));
+    };
+    if let Some(failed) = &answer.failed {
+        let text = without_secrets(source, &answer.text);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let what =
+            format!("{client} can't use the data source {name} at {at}: {}: {}", one_line(failed), one_line(&text));
+        return Err(Error::new(Kind::Unreachable, what, "correct it with `jupyter-vault sources add --replace`"));
+    }
+    let shown = format!("{client} {}", answer.version);
+    let sentence = format!("{name} ({}) at {at} answers to {}", source.kind.name, one_line(shown.trim()));
+    let object = json!({
+        "name": name, "kind": source.kind.name, "at": at, "client": client, "version": answer.version,
+        "python": python.display().to_string(), "done": "connected",
+    });
+    Ok(said(common, &sentence, &object))
+}
+
+/// Takes every value of a secret field out of `text`, as it is and as a URL has it.
+fn without_secrets(source: &DataSource, text: &str) -> String {
+    let secret = |name: &str| source.kind.fields.iter().any(|field| field.name == name && field.is_secret);
+    let values = source.fields.iter().filter(|(name, _)| secret(name)).filter_map(|(_, value)| value.expose_text());
+    let mut text = text.to_owned();
+    for value in values.filter(|value| !value.is_empty()) {
+        let encoded = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string();
+        text = text.replace(value, "…").replace(&encoded, "…");
+    }
+    text
+}
+
+/// What a launch gives of this data source alone.
+#[derive(Default)]
+struct Alone(Given);
+
+impl Taker for Alone {
+    fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()> {
+        self.0.insert(SecretName::new(name, &[], path)?, fetched?);
+        Ok(())
+    }
+}
+
+fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(Answer, DataSource)> {
+    // The clients read their own variables.
+    source.prefix.clear();
+    let mut alone = Alone::default();
+    let mut gathering = Gathering::new("test");
+    gathering.add(&source, None, &mut alone)?;
+    gathering.end(&mut alone)?;
+    let plan = session.plan;
+    let (secrets, files) = files::write(alone.0, &plan.runtime_dir, std::process::id())?;
+    let inherited = session.environment.entries();
+    let entries = environment::build(inherited, secrets, &plan.inheritance, Space::of_this_system(), 0)?;
+    let variables = entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
+    let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
+    let clients: Vec<_> = source.kind.clients.iter().map(|client| [client.module, client.hello]).collect();
+    let question = json!({ "name": source.name, "stem": source.stem(), "seconds": CONNECT, "clients": clients });
+    let mut command = Command::new(python);
+    // Python looks for modules in the folder it is started in: not in one that anyone may have filled.
+    command.args(["-c", PROBE]).env_clear().envs(variables).current_dir("/");
+    let text = said_by(command, question.to_string().as_bytes(), python)?;
+    drop(files);
+    let answer = serde_json::from_slice(text.expose()).map_err(|_| {
+        broken(python, "gave no answer", "check that it is a Python 3 that starts, and look at what it needs")
+    })?;
+    Ok((answer, source))
+}
+
+/// What the command prints when it is told `question`, within bounds.
+fn said_by(mut command: Command, question: &[u8], python: &Path) -> Result<SecretValue> {
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut child = started.map_err(|cause| broken(python, &why(cause.kind()), "name another with --python"))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that ends at once tells that by its answer.
+        let _ = pipe.write_all(question);
+    }
+    let end = Instant::now() + LONGEST;
+    while child.try_wait().ok().flatten().is_none() {
+        if Instant::now() > end {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(broken(
+                python,
+                "did not answer in time",
+                "the service may be slow, or drop what is sent to it",
+            ));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let mut text = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        let _ = pipe.take(60_000).read_to_end(&mut text);
+    }
+    Ok(SecretValue::new(text))
+}
+
+fn broken(python: &Path, what: &str, advice: &str) -> Error {
+    Error::new(Kind::Os, format!("the Python {} {what}", python.display()), advice)
+}

@@ -1,0 +1,44 @@
+//! Whether something listens where a data source says that it does.
+
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use crate::error::{Error, Kind, Result, why};
+use crate::launch::fetch::runtime;
+
+/// How long a host may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connects to `place` (HOST:PORT), and hangs up.
+pub(super) fn check(name: &str, place: &str) -> Result<()> {
+    // A cloud behind a proxy is reached through it alone, by the client that knows it.
+    let proxies = ["HTTPS_PROXY", "https_proxy"];
+    if place.ends_with(":443") && proxies.iter().any(|name| std::env::var_os(name).is_some_and(|set| !set.is_empty())) {
+        return Ok(());
+    }
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
+        let connecting = async {
+            let found = lookup_host(place).await.map_err(|_| (Kind::Dns, "its name is not known".to_owned()))?;
+            let mut last = (Kind::Dns, "its name has no address".to_owned());
+            for address in found {
+                match TcpStream::connect(address).await {
+                    Ok(_) => return Ok(()),
+                    Err(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
+                        last = (Kind::Refused, "nothing listens there".to_owned());
+                    }
+                    Err(cause) => last = (Kind::Unreachable, why(cause.kind())),
+                }
+            }
+            Err(last)
+        };
+        timeout(PATIENCE, connecting).await.unwrap_or_else(|_| Err((Kind::TimedOut, "it does not answer".to_owned())))
+    });
+    runtime.shutdown_background();
+    outcome.map_err(|(kind, why)| {
+        let what = format!("the data source {name} can't be reached at {place}: {why}; nothing was stored");
+        Error::new(kind, what, "correct host and port; or, where only kernels reach it, say --unchecked")
+    })
+}
