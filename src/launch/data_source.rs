@@ -24,8 +24,10 @@ pub(crate) fn parse(secret: &kv::Secret, path: &str) -> Result<(DataSource, Opti
     let keys = fields.names().map(|name| Ok((name.to_owned(), fields.get(name, path)?))).collect::<Result<_>>()?;
     let source = DataSource::parse(path, keys).and_then(|source| source.check().map(|()| source));
     source.map(|source| (source, version)).map_err(|error| {
-        let advice =
-            format!("{}; it is stored at {path}: `jupyter-vault sources add --replace` mends it", error.advice());
+        let advice = format!(
+            "{}; it is stored at {path}: `jupyter-vault sources add NAME KIND --replace` mends it",
+            error.advice()
+        );
         Error::new(error.kind(), error.what(), advice)
     })
 }

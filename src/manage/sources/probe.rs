@@ -86,7 +86,11 @@ fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) ->
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let what =
             format!("{client} can't use the data source {name} at {at}: {}: {}", one_line(failed), one_line(&text));
-        return Err(Error::new(Kind::Unreachable, what, "correct it with `jupyter-vault sources add --replace`"));
+        return Err(Error::new(
+            Kind::Unreachable,
+            what,
+            "correct it with `jupyter-vault sources add NAME KIND --replace`",
+        ));
     }
     let shown = format!("{client} {}", answer.version);
     let sentence = format!("{name} ({}) at {at} answers to {}", source.kind.name, one_line(shown.trim()));
