@@ -371,7 +371,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     spec(&root, "shell", &IPYKERNEL.replacen("\"python\"", by_shell, 1));
     spec(&root, "good", IPYKERNEL);
     let before = tree(&root);
-    let outcome = succeed(&mut vault(&scratch, &["wrap", "--all", "--user"]));
+    let outcome = succeed(&mut vault(&scratch, &["wrap", "--all", "--yes", "--user"]));
     let said = outcome.stderr.clone();
     for word in [
         "broken/kernel.json is no valid kernelspec: line",

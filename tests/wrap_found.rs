@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, user, vault};
+use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, tree, user, vault};
 use support::launcher::{Scratch, run};
 
 /// What `wrap --all --dry-run` would change: name to folder, as Jupyter's list has them.
@@ -436,4 +436,36 @@ fn a_byte_order_mark_is_called_one() {
     own_spec(&scratch, "marked", &format!("\u{feff}{SPEC}"));
     run(&mut renamed(&scratch, &["wrap", "marked", "--config", &config_of(&scratch)]))
         .is_error(78, &["byte order mark"]);
+}
+
+#[test]
+fn a_suffix_tells_a_wrapped_kernel_apart_stays_with_each_wrap_and_goes_with_unwrap() {
+    let scratch = Scratch::new();
+    let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
+    let before = tree(&folder);
+    let shown = || {
+        let mut list = Command::new(support::python::environment().join("bin/jupyter"));
+        let outcome = succeed(jupyter(&mut list, &scratch).args(["kernelspec", "list", "--json"]));
+        let listed: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+        listed["kernelspecs"]["vaulted"]["spec"]["display_name"].as_str().unwrap().to_owned()
+    };
+    for (flags, expected) in [
+        (&["--suffix"][..], "Python 3 (ipykernel) (secrets)"),
+        (&[], "Python 3 (ipykernel) (secrets)"),
+        (&["--suffix= with \"secrets\""], "Python 3 (ipykernel) with \"secrets\""),
+        (&["--suffix="], "Python 3 (ipykernel)"),
+        (&["--suffix"], "Python 3 (ipykernel) (secrets)"),
+    ] {
+        succeed(&mut vault(&scratch, &[&["wrap", "vaulted"], flags].concat()));
+        assert_eq!(shown(), expected, "{flags:?}");
+    }
+    succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
+    assert_eq!(tree(&folder), before);
+    // A name that was edited since stays.
+    succeed(&mut vault(&scratch, &["wrap", "vaulted", "--suffix"]));
+    let file = folder.join("kernel.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("Python 3 (ipykernel) (secrets)", "Mine")).unwrap();
+    succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
+    assert_eq!(shown(), "Mine");
 }

@@ -23,6 +23,9 @@ pub(super) struct Wrap {
     /// Put a copy of this vault.toml beside each kernel.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Put TEXT behind the name that a launcher's list shows; `--suffix=` takes it away again
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, require_equals = true, default_missing_value = " (secrets)")]
+    suffix: Option<String>,
     /// Ask nothing, and wrap though nothing says yet where Vault is
     #[arg(long, short)]
     yes: bool,
@@ -74,12 +77,12 @@ impl From<Place> for kernelspec::Place {
     }
 }
 
-pub(super) fn wrap(Wrap { kernels, all, config, yes, place, dry_run }: Wrap) -> Result<u8> {
-    let which = Which { kernels, all, yes, place: place.into(), dry_run };
+pub(super) fn wrap(Wrap { kernels, all, config, suffix, yes, place, dry_run }: Wrap) -> Result<u8> {
+    let which = Which { kernels, all, yes, suffix, place: place.into(), dry_run };
     kernelspec::wrap::run(&which, config.as_deref(), &mut std::io::stdout(), &mut report).map(|()| 0)
 }
 
 pub(super) fn unwrap(Unwrap { kernels, all, place, dry_run }: Unwrap) -> Result<u8> {
-    let which = Which { kernels, all, yes: false, place: place.into(), dry_run };
+    let which = Which { kernels, all, place: place.into(), dry_run, ..Which::default() };
     kernelspec::unwrap::run(&which, &mut std::io::stdout(), &mut report).map(|()| 0)
 }

@@ -68,7 +68,8 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-fn member<'a>(text: &'a str, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
+/// The value of `key`, as it stands in `text`.
+pub(super) fn member<'a>(text: &'a str, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let found = Member(key).deserialize(&mut reader)?;
     reader.end().map(|()| found)

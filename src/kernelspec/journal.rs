@@ -66,6 +66,9 @@ pub struct WrapRecord {
     /// The words that stand before the kernel's own command.
     #[serde(default)]
     pub launcher: Vec<String>,
+    /// What stands behind the kernel's shown name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub suffix: String,
     /// The texts of vault.toml that are ours; another one was edited since.
     pub ours: Vec<String>,
 }

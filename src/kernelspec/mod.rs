@@ -10,6 +10,7 @@
 //! - `choose`: which of them a command means
 //! - [`edit`]: kernel.json, its text changed in one place
 //! - `words`: where a launcher stands in an argv
+//! - `label`: the name that a list shows
 //! - `origin`: kernel.json as it would be without us
 //! - `starter`: whether the kernel's command runs on this machine
 //! - [`settings`]: the vault.toml beside it
@@ -23,6 +24,7 @@ mod diff;
 pub mod edit;
 pub mod find;
 pub mod journal;
+mod label;
 mod origin;
 pub mod place;
 pub mod python;

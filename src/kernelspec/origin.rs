@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::edit::Spec;
 use super::journal::{Kept, RECORD, WrapRecord, keep};
+use super::label::without_suffix;
 use super::{KERNEL_JSON, copy};
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
@@ -27,7 +28,7 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     }
     let before = Spec::parse(&record.kernel_json.text).ok()?;
     let text = match spec.unwrapped(&before, &record.launcher) {
-        Some(text) => text,
+        Some(text) => without_suffix(&text, &record.kernel_json.text, &record.suffix),
         // A package has put its own kernel.json in the place of ours.
         None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
         None => return None,

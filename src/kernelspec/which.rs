@@ -35,6 +35,8 @@ pub struct Which {
     pub all: bool,
     /// Whether nothing is asked, and the lack of a configuration is no error.
     pub yes: bool,
+    /// What to put behind the shown name; `None` leaves what an earlier run put there.
+    pub suffix: Option<String>,
     pub place: Place,
     /// Whether changes are shown and not made.
     pub dry_run: bool,

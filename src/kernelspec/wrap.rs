@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::edit::Spec;
 use super::find::{Kernelspec, Search};
 use super::journal::{Kept, Locked, RECORD, WrapRecord, busy, keep};
+use super::label::with_suffix;
 use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
@@ -43,7 +44,11 @@ pub fn wrap_in(
     if which.kernels.is_empty() && !which.yes && config.is_none() && !is_configured(&all, environment) {
         let what = "nothing says yet where Vault is: there is no vault.toml and no VAULT_ADDR";
         let advice = "run jupyter-vault setup first; with --yes the kernels are wrapped all the same";
-        return Err(Error::new(Kind::Config, what, advice));
+        let error = Error::new(Kind::Config, what, advice);
+        if !which.dry_run {
+            return Err(error);
+        }
+        report(&error);
     }
     let known = all.iter().map(|found| (found.name.as_str(), found.folder.as_path()));
     let names = choose::names(which, known, "wrap")?;
@@ -218,7 +223,8 @@ impl Wrapper<'_> {
         }
         let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
         let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
-        let wrapped = self.wrapped(found, &before, &seen, vault_toml)?;
+        let suffix = seen.record.as_ref().map(|record| record.suffix.clone());
+        let wrapped = self.wrapped(found, &before, &seen, vault_toml, suffix)?;
         if self.which.dry_run {
             self.show(found, &seen.kernel_json, &wrapped, &target);
             return Ok(true);
@@ -238,18 +244,27 @@ impl Wrapper<'_> {
         let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
         let anew = Kernelspec { name: found.name.clone(), folder: source.to_owned(), native: None };
         let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
-        let wrapped = self.wrapped(&anew, &before, &seen, vault_toml)?;
+        let record = WrapRecord::read(&found.folder)?;
+        let suffix = record.as_ref().map(|record| record.suffix.clone());
+        let wrapped = self.wrapped(&anew, &before, &seen, vault_toml, suffix)?;
         if self.which.dry_run {
             self.show(found, now, &wrapped, &Destination::InPlace);
             return Ok(());
         }
         // One that a user has made their own stays theirs.
-        let ours = WrapRecord::read(&found.folder)?.map(|record| record.ours);
+        let ours = record.map(|record| record.ours);
         self.copy(&anew, &wrapped, &found.folder, ours.unwrap_or_default())
     }
 
     /// Works out the new files.
-    fn wrapped(&self, found: &Kernelspec, before: &Kept, seen: &Seen, vault_toml: Kept) -> Result<Wrapped> {
+    fn wrapped(
+        &self,
+        found: &Kernelspec,
+        before: &Kept,
+        seen: &Seen,
+        vault_toml: Kept,
+        suffix: Option<String>,
+    ) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
@@ -261,7 +276,8 @@ impl Wrapper<'_> {
                 vec![self.launcher.as_str(), "exec", "--config", "{resource_dir}/vault.toml", "--"]
             }
         };
-        let text = spec.wrapped(&words, &program);
+        let suffix = self.which.suffix.clone().or(suffix).unwrap_or_default();
+        let text = with_suffix(&spec.wrapped(&words, &program), &suffix);
         let edited = match (&seen.record, &seen.vault_toml) {
             (Some(record), Some(there)) => !self.settings.is_given() && !record.is_unchanged(there),
             _ => false,
@@ -287,6 +303,7 @@ impl Wrapper<'_> {
                 kernel_json: before.clone(),
                 vault_toml: first,
                 launcher: words.into_iter().map(str::to_owned).collect(),
+                suffix,
                 ours,
             },
         })
