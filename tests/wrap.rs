@@ -399,7 +399,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     run(&mut vault(&scratch, &["wrap", "goot"])).is_error(64, &["did you mean good?"]);
     run(&mut vault(&scratch, &["unwrap", "hand"])).is_error(64, &["by hand"]);
     run(&mut vault(&scratch, &["unwrap", "nowhere"])).is_error(64, &["no kernel called nowhere"]);
-    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["KERNEL"]);
+    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["say --all, or name some of: "]);
 }
 
 #[test]
