@@ -25,6 +25,7 @@ use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::{Server, free_ports};
 use support::postgres::Postgres;
 use support::python::clients;
+use support::terminal::Terminal;
 
 /// A user with a folder of data sources, and a login of its own.
 struct User {
@@ -442,4 +443,33 @@ fn what_is_stored_wrongly_is_told_at_the_start_and_can_be_removed() {
     run(&mut user.exec(&["env"])).is_error(66, &["secret/sources/broken/data/x is no data source"]);
     user.ok(&["rm", "x"], b"");
     assert_eq!(run(&mut user.exec(&["true"])).code(), Some(0));
+}
+
+#[test]
+fn on_a_terminal_what_is_missing_is_asked_and_what_is_secret_is_not_shown() {
+    let user = User::new("asked");
+    let mut command = user.scratch.launcher();
+    command.args(["sources", "add", "warehouse", "postgres", "host=db", "--unchecked"]);
+    let mut terminal = Terminal::start(&command);
+    terminal.answer("the database: ", "sales");
+    terminal.answer("the user: ", "ada");
+    terminal.answer_unseen("the password (not shown): ", "canary");
+    let (code, stdout, shown) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(stdout.contains("added warehouse") && !shown.contains("canary"), "{stdout}{shown}");
+    assert_eq!(user.stored("warehouse")["password"], "canary");
+    // A key of several lines is no answer to a question.
+    let mut command = user.scratch.launcher();
+    command.args(["sources", "add", "reports", "bigquery", "project=p", "--unchecked"]);
+    let (code, _, shown) = Terminal::start(&command).end();
+    assert!(code == 64 && shown.contains("with --file key=FILE"), "{code} {shown}");
+}
+
+#[test]
+fn a_python_without_a_client_is_told_what_to_install() {
+    let user = User::new("client");
+    user.add("logs splunk host=s", "canary");
+    let python = support::python::python();
+    let tried = user.ran_with(&["test", "logs", "--python", python.to_str().unwrap()], b"");
+    tried.is_error(78, &["no client for splunk is installed in", "install one of: splunklib"]);
 }

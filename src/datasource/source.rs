@@ -163,7 +163,10 @@ impl DataSource {
         let names: Vec<_> = missing.iter().map(|field| field.name).collect();
         let what =
             format!("the data source {} of kind {} has no {}", self.name, self.kind.name, names.join(" and no "));
-        let about: Vec<_> = missing.iter().map(|field| format!("{} ({})", field.name, field.about)).collect();
+        let file =
+            |field: &Field| if field.is_long() { format!(", with --file {}=FILE", field.name) } else { String::new() };
+        let about: Vec<_> =
+            missing.iter().map(|field| format!("{} ({}){}", field.name, field.about, file(field))).collect();
         Err(Error::new(Cause::FieldMissing, what, format!("give {}", about.join(", "))))
     }
 

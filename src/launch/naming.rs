@@ -126,8 +126,9 @@ fn joined(value: SecretValue) -> SecretValue {
 
 /// Puts fields in a URL, encoded as a URL wants them.
 fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
-    let is_field =
-        |name: &str| !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    let is_field = |name: &str| {
+        !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
+    };
     let template = Template::of_url(url, is_field);
     let values = template.fields().map(|(name, _)| Ok((name, fields.get(name, path)?))).collect::<Result<Vec<_>>>()?;
     let value_of = |wanted: &str| values.iter().find(|(name, _)| *name == wanted)?.1.expose_text();

@@ -189,7 +189,11 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
             let what = if was_read {
                 format!("{place} may be read, and gives {counted}{}", shown.join(", "))
             } else {
-                format!("{place} may be read; it was not, because that makes a lease")
+                let (verb, why) = match source.kind {
+                    SourceKind::Write => ("written to", "each launch makes another one"),
+                    _ => ("read", "that makes a lease"),
+                };
+                format!("{place} may be {verb}; it was not, because {why}")
             };
             let finding = about(report.add(Status::Ok, what), number, source, path);
             finding.fact("names", names).fact("count", taking.taken.len()).fact("read", was_read);

@@ -181,3 +181,17 @@ fn said_by(mut command: Command, question: &[u8], python: &Path) -> Result<Secre
 fn broken(python: &Path, what: &str, advice: &str) -> Error {
     Error::new(Kind::Os, format!("the Python {} {what}", python.display()), advice)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_words_show_no_secret() {
+        let mut source = DataSource::new("w", "postgres").unwrap();
+        source.set("user", SecretValue::new(b"ada".to_vec())).unwrap();
+        source.set("password", SecretValue::new(b"p@ss:w".to_vec())).unwrap();
+        let text = "no login for ada with p@ss:w at postgresql://ada:p%40ss%3Aw@db";
+        assert_eq!(without_secrets(&source, text), "no login for ada with … at postgresql://ada:…@db");
+    }
+}
