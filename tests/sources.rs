@@ -174,6 +174,20 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     let said = user.ok(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
     assert!(said.contains("answers to psycopg"), "{said}");
     eventually("the role is gone after the test", || postgres.roles().is_empty());
+    // With a token that was given, which may not revoke leases, the lease ends all the same.
+    let token = user.server.token(&["sources-dynamic", "default"], &json!({"meta": {"username": "dynamic"}}));
+    let mut given = user.scratch.launcher();
+    given.args(["sources", "test", "warehouse", "--python", python.to_str().unwrap(), "--config"]);
+    let config = format!(
+        "[vault]\naddress = \"{}\"\n[[source]]\ndata_sources = \"secret/sources/dynamic/data\"\n",
+        user.server.address()
+    );
+    given.arg(user.scratch.file("given.toml", config)).env("VAULT_TOKEN", &token);
+    given.env("JUPYTER_CONFIG_DIR", user.scratch.path("home"));
+    let tried = run(&mut given);
+    assert_eq!(tried.code(), Some(0), "{}", tried.stderr);
+    eventually("the role is gone after a test with a given token", || postgres.roles().is_empty());
+    assert!(user.server.is_alive(&token));
     // doctor makes no lease, and says that the role would leave its user behind.
     let checked = run(user.scratch.launcher().arg("doctor"));
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
@@ -382,6 +396,12 @@ fn every_kind_gives_what_its_clients_read() {
     for kind in jupyter_vault::internals::KINDS {
         assert!(known.contains(&kind.name), "{} has no case", kind.name);
     }
+    // What clients say hello with is Python.
+    let hello: Vec<_> =
+        jupyter_vault::internals::KINDS.iter().flat_map(|kind| kind.clients).map(|one| one.hello).collect();
+    let compiles = "import json, sys; [compile(code, '', 'exec') for code in json.loads(sys.argv[1])]";
+    let compiled = run(Command::new(clients()).args(["-c", compiles, &json!(hello).to_string()]));
+    assert_eq!(compiled.code(), Some(0), "{}", compiled.stderr);
     // The libraries themselves read what is given.
     let read = r#"
 import os, pathlib, stat, tomllib, botocore.session, psycopg, pymysql.optionfile, sqlalchemy

@@ -4,7 +4,6 @@
 //! plain file of root's or ours that not everybody can write. Unknown keys are errors: a misspelt
 //! `namespace` that is passed over reads another team's secrets.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -15,29 +14,15 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, Type, find, nearest};
 use super::layer::Layer;
 use super::origin::Origin;
-use super::source::{KnownMount, KvVersion, SourceKind, SourceSpec, With};
-use super::template::Template;
+use super::source::{KnownMount, KvVersion};
 use super::value::{Value, parse_duration};
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
 
+mod entry;
+
 /// The largest file taken, in bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// The keys of a `[[source]]` that say what kind it is.
-const SOURCE_KINDS: &[(&str, SourceKind)] = &[
-    ("kv", SourceKind::Kv),
-    ("kv_folder", SourceKind::KvFolder),
-    ("database", SourceKind::Database),
-    ("read", SourceKind::Read),
-    ("write", SourceKind::Write),
-    ("data_sources", SourceKind::DataSources),
-];
-/// Its other keys.
-const SOURCE_KEYS: &[&str] = &[
-    "mount", "version", "field", "name", "prefix", "optional", "url", "fields", "files", "file", "with", "names",
-    "decode",
-];
 
 /// Reads the file at `path`; `None` when there is none.
 pub fn read(path: &Path) -> Result<Option<Layer>> {
@@ -241,85 +226,6 @@ impl Reader<'_> {
         }
     }
 
-    fn source(&self, source: &Spanned<DeValue<'_>>) -> Result<SourceSpec> {
-        let Some(table) = source.get_ref().as_table() else {
-            return Err(self.wrong(&source.span(), "a source is not a table", "write [[source]]"));
-        };
-        let known = SOURCE_KINDS.iter().map(|(key, _)| *key).chain(SOURCE_KEYS.iter().copied());
-        for key in table.keys() {
-            if !known.clone().any(|known| known == key.get_ref().as_ref()) {
-                return Err(self.unknown(&key.span(), key.get_ref(), known));
-            }
-        }
-        let get = |wanted: &str| table.iter().find(|(key, _)| key.get_ref() == wanted).map(|(_, value)| value);
-        let mut kinds = SOURCE_KINDS.iter().filter_map(|(key, kind)| get(key).map(|value| (*key, kind, value)));
-        let (Some((kind_name, kind, path_value)), None) = (kinds.next(), kinds.next()) else {
-            let what =
-                "a source needs exactly one of `kv`, `kv_folder`, `database`, `read`, `write` and `data_sources`";
-            return Err(self.wrong(&source.span(), what, "say where the secrets are, as in kv = \"secret/users/ada\""));
-        };
-        let text = |key: &str| -> Result<Option<String>> {
-            let Some(value) = get(key) else { return Ok(None) };
-            let text = value.get_ref().as_str().map(str::to_owned);
-            text.map(Some).ok_or_else(|| {
-                self.wrong(&value.span(), &format!("`{key}` is not text in quotes"), "correct the value")
-            })
-        };
-        let path = text(kind_name)?.unwrap_or_default();
-        let is_folder = matches!(kind, SourceKind::KvFolder | SourceKind::DataSources);
-        let template = if is_folder { Template::parse_folder(&path) } else { Template::parse(&path) };
-        let template = template.map_err(|why| {
-            let what = format!("the path \"{path}\" {why}");
-            self.wrong(&path_value.span(), &what, "write the mount and the path below it, as in secret/users/ada")
-        })?;
-        let mut spec = SourceSpec::new(kind.clone(), template, self.origin(&path_value.span()));
-        spec.mount = text("mount")?.map(|mount| mount.trim_matches('/').to_owned());
-        spec.version = get("version").map(|value| self.version(value)).transpose()?;
-        spec.field = text("field")?;
-        spec.name = text("name")?;
-        spec.prefix = text("prefix")?;
-        spec.url = text("url")?;
-        spec.file = text("file")?;
-        spec.shell_names = self.choice("names", get("names"), "verbatim", "shell")?;
-        spec.is_base64 = self.choice("decode", get("decode"), "none", "base64")?;
-        spec.fields = get("fields").map(|value| self.fields("fields", value)).transpose()?;
-        spec.files = get("files").map(|value| self.fields("files", value)).transpose()?;
-        spec.with = get("with").map(|value| self.with(value)).transpose()?.unwrap_or_default();
-        spec.optional = match get("optional") {
-            None => false,
-            Some(value) => value
-                .get_ref()
-                .as_bool()
-                .ok_or_else(|| self.wrong(&value.span(), "`optional` is not true or false", "correct the value"))?,
-        };
-        let below_mount = spec.mount.as_ref().is_none_or(|mount| {
-            let rest = spec.path.as_written().strip_prefix(mount.as_str());
-            rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && is_folder))
-        });
-        if !below_mount {
-            return Err(self.wrong(
-                &path_value.span(),
-                "the path is not below `mount`",
-                "begin the path with the mount",
-            ));
-        }
-        spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
-        Ok(spec)
-    }
-
-    /// Whether `value` is the second of two words; nothing is the first.
-    fn choice(&self, key: &str, value: Option<&Spanned<DeValue<'_>>>, usual: &str, other: &str) -> Result<bool> {
-        let Some(value) = value else { return Ok(false) };
-        match value.get_ref().as_str() {
-            Some(word) if word == usual => Ok(false),
-            Some(word) if word == other => Ok(true),
-            _ => {
-                let what = format!("`{key}` is not \"{usual}\" or \"{other}\"");
-                Err(self.wrong(&value.span(), &what, "correct the value"))
-            }
-        }
-    }
-
     fn mount(&self, mount: &Spanned<DeValue<'_>>) -> Result<KnownMount> {
         let known = ["path", "version"];
         let table = mount.get_ref().as_table().into_iter().flat_map(|table| table.iter());
@@ -344,45 +250,6 @@ impl Reader<'_> {
             DeValue::Integer(number) if number.as_str() == "2" => Ok(KvVersion::V2),
             _ => Err(self.wrong(&value.span(), "`version` is not 1 or 2", "leave it out to have the mount asked")),
         }
-    }
-
-    /// What a path is written with; a text with a `{` has places.
-    fn with(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, With>> {
-        let wrong = |span: &Range<usize>, what: &str| {
-            self.wrong(
-                span,
-                &format!("`with` {what}"),
-                "write with = { common_name = \"{metadata.username}.example.org\" }",
-            )
-        };
-        let table = value.get_ref().as_table().ok_or_else(|| wrong(&value.span(), "is not a table"))?;
-        let one = |(key, value): Entry<'_, '_>| {
-            let text = match value.get_ref() {
-                DeValue::String(text) => text.to_string(),
-                DeValue::Boolean(flag) => flag.to_string(),
-                DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => return Err(wrong(&value.span(), "holds no text")),
-            };
-            let with = if text.contains('{') {
-                With::Filled(Template::parse_folder(&text).map_err(|why| wrong(&value.span(), &why))?)
-            } else {
-                With::Text(text)
-            };
-            Ok((key.get_ref().to_string(), with))
-        };
-        table.iter().map(one).collect()
-    }
-
-    fn fields(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, String>> {
-        let fields = value.get_ref().as_table().and_then(|table| {
-            let pair =
-                |(key, value): Entry<'_, '_>| Some((key.get_ref().to_string(), value.get_ref().as_str()?.to_owned()));
-            table.iter().map(pair).collect::<Option<BTreeMap<_, _>>>()
-        });
-        fields.filter(|fields| !fields.is_empty()).ok_or_else(|| {
-            let advice = format!("write {key} = {{ field = \"VARIABLE\" }}");
-            self.wrong(&value.span(), &format!("`{key}` is not a table of field and variable"), &advice)
-        })
     }
 
     fn unknown<'k>(&self, span: &Range<usize>, key: &str, known: impl Iterator<Item = &'k str> + Clone) -> Error {

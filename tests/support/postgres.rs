@@ -75,20 +75,28 @@ impl Postgres {
     /// The database engine at `mount` with the role `kernel`, whose leases have these times.
     pub fn serve(&self, server: &Server, mount: &str, ttl: &str, max: &str) {
         server.must("POST", &format!("sys/mounts/{mount}"), &json!({"type": "database"}));
-        let config = json!({
-            "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": "owner", "password": "owner",
-            "connection_url": format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable", self.port),
-        });
-        server.must("POST", &format!("{mount}/config/own"), &config);
+        self.connect(server, mount, "owner");
         let role = json!({"db_name": "own", "default_ttl": ttl, "max_ttl": max, "creation_statements": [
             "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"]});
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
 
-    /// The role `kernel` gets the statements of `examples/databases`.
+    /// The engine's connection is that user's, whose password is its name.
+    fn connect(&self, server: &Server, mount: &str, user: &str) {
+        let config = json!({
+            "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": user, "password": user,
+            "connection_url": format!("postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{}/postgres?sslmode=disable", self.port),
+        });
+        server.must("POST", &format!("{mount}/config/own"), &config);
+    }
+
+    /// The engine's user is no superuser from here on, and the role `kernel` gets the statements of `examples/databases`.
     pub fn use_shipped_statements(&self, server: &Server, mount: &str) {
         self.query("create role notebooks nologin").expect("a group");
         self.query("grant create on schema public to notebooks").expect("its rights");
+        self.query("create role vault login createrole password 'vault'").expect("an administrator");
+        self.query("grant notebooks to vault with admin option").expect("its rights");
+        self.connect(server, mount, "vault");
         let statements = |name: &str| {
             let path = format!("{}/examples/databases/postgres-{name}.sql", env!("CARGO_MANIFEST_DIR"));
             // As `vault write …=@FILE` sends it.

@@ -11,6 +11,7 @@ mod environment;
 mod gateway;
 mod kernels;
 mod login;
+mod permission;
 mod revocation;
 mod server;
 pub(super) mod sources;

@@ -5,9 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::super::report::{Finding, Report, Status};
+use super::permission::{may, policy};
 use super::revocation;
 use crate::config::env::Environment;
 use crate::config::origin::Origin;
@@ -19,9 +18,8 @@ use crate::launch::naming::Taker;
 use crate::launch::source::{Reader, is_absence};
 use crate::secret::SecretName;
 use crate::vault::auth::Identity;
-use crate::vault::body::{Answer, malformed};
-use crate::vault::client::{Client, Raw};
-use crate::vault::error::{Asked, IF_RIGHT, LEAVE_DATA_OUT};
+use crate::vault::client::Client;
+use crate::vault::error::{IF_RIGHT, LEAVE_DATA_OUT};
 use crate::vault::mount::Mount;
 
 /// What one name will hold.
@@ -229,32 +227,6 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     }
 }
 
-/// The lines that allow it. Of an unknown mount most are version 2, and their first segment alone.
-fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String> {
-    // A string of HCL has JSON's escapes.
-    let line = |path: &str, capability: &str| {
-        format!("path {} {{ capabilities = [\"{capability}\"] }}", serde_json::Value::from(path))
-    };
-    let first = path.split('/').next().unwrap_or(path);
-    let (at, version) = mount.map_or((first, KvVersion::V2), |mount| (mount.path.as_str(), mount.version));
-    let below = path.strip_prefix(at).unwrap_or(path).trim_matches('/');
-    let joined = |middle: &str, end: &str| {
-        let parts = [at, middle, below, end];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
-    };
-    match (&source.kind, version) {
-        (SourceKind::Kv, KvVersion::V2) => vec![line(&joined("data", ""), "read")],
-        (SourceKind::KvFolder | SourceKind::DataSources, KvVersion::V2) => {
-            vec![line(&format!("{}/", joined("metadata", "")), "list"), line(&joined("data", "*"), "read")]
-        }
-        (SourceKind::KvFolder | SourceKind::DataSources, KvVersion::V1) => {
-            vec![line(&format!("{path}/"), "list"), line(&joined("", "*"), "read")]
-        }
-        (SourceKind::Write, _) => vec![line(path, "update")],
-        _ => vec![line(path, "read")],
-    }
-}
-
 /// Data sources: their names as they are stored, and of engines that make credentials whether they may be read.
 async fn data_sources(
     reader: &mut Reader<'_>,
@@ -306,25 +278,4 @@ async fn dynamic(
         }
     }
     Ok(false)
-}
-
-/// That the token may do this with `path`.
-async fn may(client: &Client, capability: &str, path: &str) -> Result<()> {
-    let body = serde_json::json!({ "paths": [path] }).to_string().into_bytes();
-    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(path)).await?;
-    let what = format!("asking what the token may do with {path}");
-    let data: Value =
-        serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
-    let has = data[path].as_array().ok_or_else(|| malformed(&what))?;
-    if !has.iter().filter_map(Value::as_str).any(|had| had == capability || had == "root") {
-        return Err(Error::new(
-            Kind::PolicyDenied,
-            format!(
-                "the token's policies forbid {} {path}",
-                if capability == "read" { "reading" } else { "writing to" }
-            ),
-            "ask for it",
-        ));
-    }
-    Ok(())
 }
