@@ -149,10 +149,14 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
     terminal.answer("Your user name", "ada");
     terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "wrong-canary");
     terminal.expect("of ada with the password in your answer");
+    terminal.expect("type it again;");
     terminal.answer("Your user name in Vault [ada]", "");
     terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
     terminal.expect("policies: default, hour-whole");
     terminal.answer("Keep it in ", "");
+    // A path of the API is told to be one, and not offered to be kept.
+    terminal.answer("Where the secrets are", "secret/data/hour-whole/ada");
+    terminal.expect("leave data/ out");
     terminal.answer("Where the secrets are", "secret/hour-whole/{metadata.username}");
     terminal.answer("More secrets", "");
     terminal.answer("Put the launcher into your kernels now? [Y/n]: ", "");

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::keys::{KEYS, Key, SECRETS_VARIABLE, Type};
 use super::layer::Layer;
-use super::origin::Origin;
+use super::origin::{ANSWER, Origin};
 use super::source::SourceSpec;
 use super::value::{Value, parse_bool, parse_duration};
 use crate::error::{Error, Kind, Result};
@@ -164,7 +164,7 @@ impl Environment {
 
     /// Where the credential of the variable `name` came from, for a message.
     pub fn origin_of(&self, name: &str) -> String {
-        if self.typed.contains(&name) { "your answer".to_owned() } else { name.to_owned() }
+        if self.typed.contains(&name) { ANSWER.to_owned() } else { name.to_owned() }
     }
 
     /// The credential in the variable `name`; an empty one is as if unset.

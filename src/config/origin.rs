@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+/// What was answered to a question, as messages name it.
+pub const ANSWER: &str = "your answer";
+
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -46,7 +49,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(flag) => write!(out, "{flag}"),
             Self::Variable(name) => write!(out, "{name}"),
-            Self::Answer => write!(out, "your answer"),
+            Self::Answer => write!(out, "{ANSWER}"),
             Self::File { path, line } => write!(out, "{}:{line}", path.display()),
         }
     }

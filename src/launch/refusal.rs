@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::config::login::Login;
+use crate::config::origin::ANSWER;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Writers};
@@ -207,8 +208,12 @@ impl<'a> Kept<'a> {
     fn named(&self, error: &Error) -> Error {
         let whose = self.who.split(" at auth/").next().unwrap_or_default();
         let what = format!("{}, of {whose} with the {}", error.what(), self.what);
-        let advice =
-            format!("correct the {}, or have `jupyter-vault setup --force` ask for it; {}", self.what, error.advice());
+        let how = if self.what.ends_with(ANSWER) {
+            "type it again".to_owned()
+        } else {
+            format!("correct the {}, or have `jupyter-vault setup --force` ask for it", self.what)
+        };
+        let advice = format!("{how}; {}", error.advice());
         Error::new(error.kind(), what, advice)
     }
 

@@ -7,6 +7,7 @@ use crate::config::origin::Origin;
 use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Template;
 use crate::error::{Error, Kind, Result};
+use crate::vault::error::LEAVE_DATA_OUT;
 
 impl Setup<'_> {
     pub(super) fn sources(&mut self, flags: &Flags) -> Result<()> {
@@ -37,9 +38,9 @@ impl Setup<'_> {
                 self.attempt(Depth::Sources(before))
             });
             if let Err(error) = outcome {
-                let denied = error.kind() == Kind::PolicyDenied;
+                let may_come = error.kind() == Kind::PolicyDenied && error.advice() != LEAVE_DATA_OUT;
                 self.unless_asked(error)?;
-                if !denied || !self.asked.agrees("Keep it all the same, for when it is allowed?", false)? {
+                if !may_come || !self.asked.agrees("Keep it all the same, for when it is allowed?", false)? {
                     self.answers.sources.truncate(before);
                 }
             }
