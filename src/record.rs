@@ -75,6 +75,9 @@ pub struct Record {
     pub at: String,
     /// The variables that we have set.
     pub variables: BTreeMap<String, Variable>,
+    /// How many leases its keeper holds, or held.
+    #[serde(default)]
+    pub leases: usize,
 }
 
 impl Record {
@@ -84,8 +87,8 @@ impl Record {
     }
 
     /// A record made now for this process, which is about to become a kernel.
-    pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>) -> Option<Self> {
-        Some(Self::of(own()?, connection_file, How::Launch, variables))
+    pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>, leases: usize) -> Option<Self> {
+        Some(Self { leases, ..Self::of(own()?, connection_file, How::Launch, variables) })
     }
 
     fn of((pid, start_time): (u32, u64), file: &Path, how: How, variables: BTreeMap<String, Variable>) -> Self {
@@ -100,6 +103,7 @@ impl Record {
             how,
             at: format_rfc3339_seconds(SystemTime::now()).to_string(),
             variables,
+            leases: 0,
         }
     }
 
@@ -114,6 +118,7 @@ impl Record {
             how,
             at: String::new(),
             variables,
+            leases: 0,
         }
     }
 

@@ -37,7 +37,11 @@ struct Site {
 
 impl Site {
     fn new(name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
-        let (server, postgres) = (Server::shared(), Postgres::start());
+        Self::at(Server::shared(), name, keeper, ttl, max)
+    }
+
+    fn at(server: &'static Server, name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
+        let postgres = Postgres::start();
         let mount = format!("db-{name}");
         postgres.serve(server, &mount, ttl, max);
         server.enable_auth("userpass", &mount);
@@ -250,7 +254,7 @@ fn the_keeper_has_nothing_of_the_kernels() {
     let of = |name: &str| std::fs::read(format!("/proc/{keeper}/{name}")).unwrap_or_default();
     assert!(of("environ").is_empty(), "no variable");
     let line = String::from_utf8_lossy(&of("cmdline")).into_owned();
-    assert!(line.ends_with("keep\0alone\0"), "{line:?}");
+    assert!(line.ends_with(&format!("keep\0alone\0{}\0", kernel.pid)), "{line:?}");
     let stat = String::from_utf8_lossy(&of("stat")).into_owned();
     let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned();
     assert_eq!(session, keeper.to_string(), "a session of its own");
@@ -261,8 +265,131 @@ fn the_keeper_has_nothing_of_the_kernels() {
     let is_known =
         |link: &String| ["pipe:", "/dev/null", "anon_inode:", "socket:"].iter().any(|kind| link.starts_with(kind));
     assert!(open.iter().all(is_known), "{open:?}");
+    // It needs the token; of what was read it has nothing.
+    let variables = std::fs::read(format!("/proc/{}/environ", kernel.pid)).unwrap();
+    let variables = String::from_utf8_lossy(&variables).into_owned();
+    let url = variables.split('\0').find_map(|entry| entry.strip_prefix("DATABASE_URL=")).unwrap();
+    let password = url.split(['@', ':']).nth(2).unwrap().to_owned();
+    assert!(password.len() > 10, "a password");
+    eventually("the first renewal is over", || memory(kernel.pid.as_raw()).contains(&password));
+    assert!(!memory(keeper).contains(&password), "the password is in the keeper's memory");
+    assert!(memory(keeper).contains("/creds/kernel/"), "the scan finds what is there: the lease's id");
+    assert!(!memory(keeper).contains("right"), "the login's password is in the keeper's memory");
     kernel.end(Signal::SIGKILL);
     site.ends("hygiene");
+}
+
+/// All that a process has in memory and may write to, as text.
+fn memory(pid: i32) -> String {
+    use std::os::unix::fs::FileExt;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let file = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut part = vec![0; usize::try_from(to - from).unwrap()];
+        if file.read_exact_at(&mut part, from).is_ok() {
+            all.extend(part);
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[test]
+fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
+    let _alone = alone();
+    let server = Server::shared();
+    let site = Site::new("first", "window = \"3s\"\n", "1h", "24h");
+    // No keeper's request passes: the first renewal is the launcher's, over the connection of its reads.
+    let passed = std::sync::atomic::AtomicUsize::new(0);
+    let pass = support::faults::relay_to(server.port());
+    let relay = support::faults::Faults::start(move |request, number| {
+        let is_late = passed.load(std::sync::atomic::Ordering::SeqCst) > 0;
+        if request.path.ends_with("renew-self") {
+            passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+        if is_late { support::faults::Reply::json(503, "{}") } else { pass(request, number) }
+    });
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let kernel = site.kernel();
+    let seen = relay.seen();
+    let order: Vec<_> = seen.iter().map(|seen| seen.path.rsplit('/').next().unwrap().to_owned()).collect();
+    let [creds, renewed] = ["kernel", "renew-self"].map(|name| order.iter().position(|last| last == name).unwrap());
+    assert_eq!(creds + 1, renewed, "{order:?}");
+    eventually("the window is over", || site.postgres.roles().is_empty());
+    kernel.end(Signal::SIGKILL);
+    eventually("the keeper gives up", || keepers().is_empty());
+}
+
+#[test]
+fn a_lease_that_is_shorter_than_the_window_is_not_lengthened_to_it() {
+    let _alone = alone();
+    let site = Site::new("short", "window = \"15m\"\n", "5s", "24h");
+    let kernel = site.kernel();
+    let path = format!("sys/leases/lookup/{}/creds/kernel", site.name);
+    let ttl = || {
+        let keys = site.server.api("LIST", &path, None).1["data"]["keys"].clone();
+        let id = format!("{}/creds/kernel/{}", site.name, keys[0].as_str().unwrap());
+        let looked = site.server.must("POST", "sys/leases/lookup", &json!({"lease_id": id}));
+        (looked["data"]["last_renewal"].is_string(), looked["data"]["ttl"].as_i64().unwrap())
+    };
+    eventually("it was renewed", || ttl().0);
+    assert!(ttl().1 <= 5, "{:?}", ttl());
+    let [keeper] = keepers()[..] else { panic!("one keeper") };
+    kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
+    eventually("it ends at its own time", || site.postgres.roles().is_empty());
+    kernel.end(Signal::SIGKILL);
+}
+
+#[test]
+fn a_real_seal_in_a_leases_life_and_at_its_end_is_outlasted() {
+    let _alone = alone();
+    let server: &'static Server = Box::leak(Box::new(Server::start()));
+    let site = Site::at(server, "seal", "window = \"12s\"\n", "1h", "24h");
+    let relay = support::faults::Faults::start(support::faults::relay_to(server.port()));
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let kernel = site.kernel();
+    let renewals = || relay.seen().iter().filter(|seen| seen.path.ends_with("renew-self")).count();
+    eventually("the launch and the keeper have renewed", || renewals() == 2);
+    server.must("PUT", "sys/seal", &json!({}));
+    eventually("a renewal came to a sealed server", || renewals() > 2);
+    server.unseal();
+    let leased =
+        |seen: &[support::faults::Seen]| seen.iter().filter(|seen| seen.path.ends_with("leases/renew")).count();
+    let before = leased(&relay.seen());
+    eventually("it is renewed again", || leased(&relay.seen()) > before);
+    assert_eq!(site.postgres.roles().len(), 1);
+    server.must("PUT", "sys/seal", &json!({}));
+    kernel.end(Signal::SIGKILL);
+    server.unseal();
+    site.ends("Vault is unsealed");
+}
+
+#[test]
+fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
+    let _alone = alone();
+    let site = Site::new("shown", "window = \"30s\"\n", "1h", "24h");
+    let file = site.scratch.file("runtime/kernel-leased.json", include_str!("support/connection.json"));
+    let before = site.postgres.roles().len();
+    let file = file.to_str().unwrap();
+    let mut child = site.command(&["/bin/sh", "-c", "sleep 600; :", "-f", file]).spawn().unwrap();
+    eventually("the kernel runs", || site.postgres.roles().len() > before && !keepers().is_empty());
+    let shown = || {
+        let outcome = run(site.scratch.launcher().args(["kernels"]));
+        String::from_utf8_lossy(&outcome.stdout).into_owned()
+    };
+    let [keeper] = keepers()[..] else { panic!("one keeper") };
+    eventually("it is shown", || shown().contains(&format!("1 lease, renewed by process {keeper}")));
+    let json = run(site.scratch.launcher().args(["kernels", "--json"]));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["kernels"][0]["keeper"], &json["kernels"][0]["secrets"]["leases"]), (&json!(keeper), &json!(1)));
+    kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
+    eventually("its end is shown", || shown().contains("1 lease, NOT renewed"));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -78,8 +78,9 @@ enum Command {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     Keep {
-        /// Which step.
-        step: String,
+        /// Which step, and the kernel's pid.
+        #[arg(num_args = 1..=2, required = true)]
+        words: Vec<String>,
     },
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
@@ -136,7 +137,7 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "manage")]
         Command::Manage(command) => manage::run(command),
         #[cfg(target_os = "linux")]
-        Command::Keep { step } => crate::keeper::run(&step).map(|()| 0),
+        Command::Keep { words } => crate::keeper::run(&words).map(|()| 0),
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Command::Hold { arguments } => {
             crate::diagnose::hold::hold(&arguments);

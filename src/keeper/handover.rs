@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
 use crate::net::options::{Proxy, Tls};
 use crate::secret::SecretValue;
+use crate::vault::generic::Lease;
 
 /// The longest message, in bytes: a pipe takes it at once.
 const LARGEST: usize = 60_000;
@@ -25,8 +26,20 @@ pub(crate) struct Leases {
     pub(crate) token: Option<Credential>,
     /// Whether we logged in for it.
     pub(crate) is_ours: bool,
-    /// Their ids.
-    pub(crate) ids: Vec<String>,
+    /// The time that the token was given, where its login said.
+    pub(crate) ttl: Option<Duration>,
+    /// When everything has ended by itself, if nothing is renewed; `None` where that is not known.
+    pub(crate) left: Option<Duration>,
+    /// What hangs on it.
+    pub(crate) held: Vec<Lease>,
+}
+
+impl Leases {
+    /// How long the token is to live from now on. An increment also lengthens, so it is no longer than the token's
+    /// own time.
+    pub(crate) fn increment(&self, window: Duration) -> Duration {
+        self.ttl.map_or(window, |ttl| ttl.min(window))
+    }
 }
 
 /// The message. Its text holds the token: it is wiped with its buffer.
@@ -44,7 +57,9 @@ pub(crate) struct HandOver {
     proxies: [Option<String>; 4],
     token: Option<String>,
     is_ours: bool,
-    leases: Vec<String>,
+    ttl_ms: Option<u64>,
+    left_ms: Option<u64>,
+    leases: Vec<Lease>,
     window_ms: u64,
     pid: u32,
     start_time: u64,
@@ -70,8 +85,10 @@ impl HandOver {
             proxies: [for_vault, http, https, none],
             token: leases.token.as_ref().map(|token| token.text().map(str::to_owned)).transpose()?,
             is_ours: leases.is_ours,
-            leases: leases.ids.clone(),
-            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: leases.ttl.map(millis),
+            left_ms: leases.left.map(millis),
+            leases: leases.held.clone(),
+            window_ms: millis(window),
             pid: owner.0,
             start_time: owner.1,
         })
@@ -132,7 +149,8 @@ impl HandOver {
             value: SecretValue::new(token.clone().into_bytes()),
             origin: "the launcher".to_owned(),
         });
-        Leases { token, is_ours: self.is_ours, ids: self.leases.clone() }
+        let [ttl, left] = [self.ttl_ms, self.left_ms].map(|time| time.map(Duration::from_millis));
+        Leases { token, is_ours: self.is_ours, ttl, left, held: self.leases.clone() }
     }
 
     /// How long they live without a keeper.
@@ -150,6 +168,10 @@ impl HandOver {
 #[cfg(feature = "internals")]
 pub fn is_message(message: &[u8]) -> bool {
     parse(message).is_ok_and(|told| told.server().is_ok())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn parse(message: &[u8]) -> Result<HandOver> {

@@ -1,8 +1,9 @@
 //! Renewing and ending. A token of our own login is renewed with its leases, as a lease that is not renewed ends before
 //! its token, and revoked at the end, which ends them all. Of a token that was given, the leases alone.
 //!
-//! An increment shortens as well as it lengthens. The first renewal, at once, makes a token or lease that may live for
-//! hours end with the window; each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
+//! An increment shortens as well as it lengthens, so it is the window or the time that Vault gave at first, whichever is
+//! less. The first renewal comes at once: a lease that may live for hours then ends with the window (the token does since
+//! the launch). Each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
 //! than was asked for, the end is near that nothing lengthens (max TTL): that is no failure, and nothing is asked
 //! within its last second. A renewal that fails is tried again, later and later, until what is held has ended; new
 //! credentials are never asked for.
@@ -16,9 +17,9 @@ use super::handover::{HandOver, Leases};
 use crate::error::{Kind, Result};
 use crate::net::deadline::Deadline;
 use crate::vault::auth;
-use crate::vault::body::Answer;
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
+use crate::vault::generic::Lease;
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ const fn heals(kind: Kind) -> bool {
     kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
 }
 
-/// What a renewal answers, of a token as of a lease: the time that is left, in seconds.
+/// What the renewal of a lease answers: the time that is left, in seconds.
 #[derive(Deserialize)]
 struct Renewed {
     lease_duration: u64,
@@ -62,7 +63,8 @@ impl Hold {
             client.use_token(token)?;
         }
         let (window, now) = (told.window(), Instant::now());
-        Ok(Self { client, leases, window, due: Some(now), ends: now + UNKNOWN, failures: 0 })
+        let left = leases.left.unwrap_or(UNKNOWN);
+        Ok(Self { client, leases, window, due: Some(now), ends: now + left, failures: 0 })
     }
 
     /// Waits until a renewal is due.
@@ -98,13 +100,8 @@ impl Hold {
     }
 
     async fn renew_token(&self) -> Result<Duration, Kind> {
-        let body = format!("{{\"increment\":\"{}s\"}}", self.window.as_secs().max(1));
-        let reply = self.client.call(&Raw::post("auth/token/renew-self", body.into_bytes()), Asked::Revoke).await;
-        let reply = reply.map_err(|error| error.kind())?;
-        let answer = Answer::parse(&reply, "renewing the token").map_err(|error| error.kind())?;
-        let auth = answer.auth.ok_or(Kind::Malformed)?;
-        let renewed: Renewed = serde_json::from_str(auth.get()).map_err(|_| Kind::Malformed)?;
-        Ok(Duration::from_secs(renewed.lease_duration))
+        let increment = self.leases.increment(self.window);
+        auth::renew(&self.client, increment, PATIENCE).await.map_err(|error| error.kind())
     }
 
     /// Renews all that is held; gives the shortest time that is left of one. A lease that can't be renewed ends by
@@ -112,8 +109,9 @@ impl Hold {
     async fn renew_all(&self) -> Result<Duration, Kind> {
         let mut shortest = if self.leases.is_ours { self.renew_token().await? } else { self.window };
         let mut is_held = self.leases.is_ours;
-        for id in &self.leases.ids {
-            match self.renew_lease(id, self.window).await {
+        for lease in &self.leases.held {
+            let own = Duration::from_secs(if lease.seconds == 0 { u64::MAX } else { lease.seconds });
+            match self.renew_lease(&lease.id, self.window.min(own)).await {
                 // Within its last second nothing lengthens it.
                 Ok(given) if given <= LAST => {}
                 Ok(given) => (shortest, is_held) = (shortest.min(given), true),
@@ -156,7 +154,7 @@ impl Hold {
     /// Revokes each lease where that is allowed, and shortens it to a second where it is not.
     async fn end_leases(&self) -> Result<(), Kind> {
         let mut ended = Ok(());
-        for id in &self.leases.ids {
+        for Lease { id, .. } in &self.leases.held {
             let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
             let revoked = self.client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Asked::Revoke).await;
             let one = match revoked.map_err(|error| error.kind()) {

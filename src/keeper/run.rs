@@ -4,25 +4,25 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{Pid, getppid, setsid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
 use super::handover::HandOver;
 use super::hold::Hold;
+use super::{ALONE, SUBCOMMAND};
 use crate::error::{Error, Kind, Result};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
 use crate::sys::{pidfd, process};
 
-/// Says that this is the second of the two processes.
-const ALONE: &str = "alone";
-
-/// What the hidden subcommand does; `step` tells the two processes apart.
-pub(crate) fn run(step: &str) -> Result<()> {
-    if step != ALONE {
+/// What the hidden subcommand does; the first of its `words` tells the two processes apart. The second one shows the
+/// kernel's pid in the command line of the process that stays, where `kernels` finds it.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    if words.first().is_none_or(|step| step != ALONE) {
         let mut command = Command::new("/proc/self/exe");
-        command.env_clear().args(["keep", ALONE]).stdout(Stdio::null()).stderr(Stdio::null());
+        let kernel = getppid().to_string();
+        command.env_clear().args([SUBCOMMAND, ALONE, &kernel]).stdout(Stdio::null()).stderr(Stdio::null());
         return command.spawn().map(drop).map_err(|cause| unable(&crate::error::why(cause.kind())));
     }
     let _hardening = Hardening::apply()?;

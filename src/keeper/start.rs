@@ -3,13 +3,11 @@
 use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
 
+use super::SUBCOMMAND;
 use super::handover::{HandOver, Leases};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::sys::process;
-
-/// What the hidden subcommand is called.
-const SUBCOMMAND: &str = "keep";
 
 /// A keeper that was started. When this is dropped, no kernel comes, and it ends what it holds; execve drops nothing.
 #[derive(Debug)]

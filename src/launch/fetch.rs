@@ -66,13 +66,13 @@ pub async fn fetch_until<T>(
         Err(error) => return Ok(Err(error)),
     };
     let mut session = None;
-    let mut ids = Vec::new();
+    let mut held = Vec::new();
     let outcome = {
         let reading = async {
             session = Some(refusal::login(&mut client, plan).await?);
             // Of these it is known before one is made.
             can_hold(session.as_ref(), plan.sources.iter().any(|source| source.kind == SourceKind::Database))?;
-            source::read_all(plan, parent, &client, session.as_mut(), &mut ids, report).await
+            source::read_all(plan, parent, &client, session.as_mut(), &mut held, report).await
         };
         futures_util::pin_mut!(reading, stop);
         tokio::select! {
@@ -83,8 +83,8 @@ pub async fn fetch_until<T>(
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
     let outcome =
-        outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), !ids.is_empty()).map(|()| given)));
-    let keep = !ids.is_empty() && matches!(outcome, Ok(Ok(_)));
+        outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), !held.is_empty()).map(|()| given)));
+    let keep = !held.is_empty() && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
         let revoked = auth::revoke(&client, limit).await;
@@ -93,7 +93,14 @@ pub async fn fetch_until<T>(
             report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
         }
     }
-    let leases = keep.then(|| Leases { token: client.token(), is_ours: ours, ids });
+    let ttl = session.as_ref().and_then(|session| session.about.as_ref()).and_then(|about| about.ttl);
+    let longest = held.iter().map(|lease| lease.seconds).max().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let mut leases = keep.then(|| Leases { token: client.token(), is_ours: ours, ttl, left: longest, held });
+    if let Some(leases) = leases.as_mut().filter(|leases| leases.is_ours) {
+        // From here on what was read ends with the window, though no keeper ever runs. One that does tries again.
+        let renewed = auth::renew(&client, leases.increment(plan.keeper_window), REVOKE).await;
+        leases.left = renewed.ok().or(leases.ttl);
+    }
     outcome.map(|given| given.map(|given| (given, leases)))
 }
 

@@ -239,6 +239,8 @@ impl<'a> Launch<'a> {
         command: &Command,
     ) -> Result<Assembled> {
         // First of all: whatever fails from here on ends the leases.
+        #[cfg(feature = "inject")]
+        let held = leases.as_ref().map_or(0, |leases| leases.held.len());
         let keeper = keep(plan, leases)?;
         #[cfg(feature = "inject")]
         let ours = remember::ours(plan, &given, &self.parent);
@@ -247,7 +249,7 @@ impl<'a> Launch<'a> {
         let inherited = self.parent.entries();
         let environment = environment::build(inherited, secrets, &plan.inheritance, space, command.size())?;
         #[cfg(feature = "inject")]
-        remember::remember(self.request, plan, ours);
+        remember::remember(self.request, plan, ours, held);
         Ok(Assembled { environment, files, keeper })
     }
 }

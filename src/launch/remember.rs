@@ -23,11 +23,11 @@ pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap
     ours
 }
 
-/// Writes down that the command of `request`, which this process is about to become, has `variables`.
-pub(super) fn remember(request: &Request, plan: &Plan, variables: BTreeMap<String, Variable>) {
+/// Writes down that the command of `request`, which this process is about to become, has `variables` and `leases`.
+pub(super) fn remember(request: &Request, plan: &Plan, variables: BTreeMap<String, Variable>, leases: usize) {
     let Some(file) = argument::path(&request.command) else { return };
     let Some(kernel) = file.file_stem().and_then(|stem| stem.to_str()) else { return };
-    if let Some(record) = Record::of_launch(file, variables) {
+    if let Some(record) = Record::of_launch(file, variables, leases) {
         let _ = record.write(&plan.runtime_dir, kernel);
     }
 }

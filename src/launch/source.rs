@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretName;
 use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
-use crate::vault::generic::{self, Generic};
+use crate::vault::generic::{self, Generic, Lease};
 use crate::vault::kv::{self, Secret};
 use crate::vault::mount::{Mount, Mounts};
 
@@ -24,7 +24,7 @@ pub(super) async fn read_all(
     parent: &Environment,
     client: &Client,
     session: Option<&mut Authenticated>,
-    leases: &mut Vec<String>,
+    leases: &mut Vec<Lease>,
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
     let known = session.and_then(|session| session.identity.take());
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         &mut self,
         source: &SourceSpec,
         path: &str,
-        leases: &mut Vec<String>,
+        leases: &mut Vec<Lease>,
         taker: &mut dyn Taker,
     ) -> Result<()> {
         let outcome = self.read_kind(source, path, leases, taker).await;
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         &mut self,
         source: &SourceSpec,
         path: &str,
-        leases: &mut Vec<String>,
+        leases: &mut Vec<Lease>,
         taker: &mut dyn Taker,
     ) -> Result<()> {
         match source.kind {
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
                 for (mut one, version) in self.data_sources(source, path).await? {
                     if let Some(credentials) = one.credentials.clone() {
                         let answer = self.answer(&credentials, None).await?;
-                        leases.extend(answer.lease()?.filter(|id| !leases.contains(id)));
+                        leases.extend(answer.lease()?.filter(|lease| !leases.contains(lease)));
                         data_source::complete(&mut one, &answer.fields()?, &credentials)?;
                     }
                     gathering.add(&one, version, taker)?;
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
             SourceKind::Database | SourceKind::Read | SourceKind::Write => {
                 let written = (source.kind == SourceKind::Write).then(|| self.written(source)).transpose()?;
                 let answer = self.answer(path, written).await?;
-                leases.extend(answer.lease()?.filter(|id| !leases.contains(id)));
+                leases.extend(answer.lease()?.filter(|lease| !leases.contains(lease)));
                 take_fields(source, &answer.fields()?, path, None, taker)
             }
         }

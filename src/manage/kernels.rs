@@ -40,6 +40,8 @@ pub struct Running {
     pub answers: bool,
     /// The variables that it got from us.
     pub record: Option<Record>,
+    /// The process that holds its leases.
+    pub keeper: Option<u32>,
     /// The server of this user that lists it, and its state there.
     pub server: Option<(String, String)>,
 }
@@ -93,9 +95,13 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
     let served = served(jupyter).await;
     let mut kernels = Kernels::default();
+    let keepers = crate::keeper::running();
     for outcome in looked {
         match outcome {
-            Ok(running) => kernels.running.push(running),
+            Ok(mut running) => {
+                running.keeper = running.pid.and_then(|pid| keepers.get(&pid).copied());
+                kernels.running.push(running);
+            }
             Err(gone) => kernels.gone.push(gone),
         }
     }
@@ -125,7 +131,7 @@ async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     if !answers && !lives {
         return Err(path);
     }
-    Ok(Running { file: path, kernelspec, pid, answers, record, server: None })
+    Ok(Running { file: path, kernelspec, pid, answers, record, keeper: None, server: None })
 }
 
 /// Whether the process's command line names the whole path: the name alone may be in another folder.
@@ -178,6 +184,9 @@ fn text(kernels: &Kernels) -> String {
             let version = variable.version.map_or_else(String::new, |version| format!(", version {version}"));
             let _ = writeln!(text, "  {}  from {}{version}", one_line(name), one_line(&variable.path));
         }
+        if let Some(leases) = leases(kernel) {
+            let _ = writeln!(text, "  {leases}");
+        }
     }
     for kernel in &kernels.remote {
         let (id, name, at) = (one_line(&kernel.id), one_line(&kernel.kernelspec), at(kernel.server.as_ref()));
@@ -189,6 +198,17 @@ fn text(kernels: &Kernels) -> String {
         let _ = writeln!(text, "connection files without a kernel: {}", kernels.gone.len());
     }
     text
+}
+
+/// What becomes of the leases, if there are any.
+fn leases(kernel: &Running) -> Option<String> {
+    let number = kernel.record.as_ref().map_or(0, |record| record.leases);
+    let leases = format!("{number} lease{}", if number == 1 { "" } else { "s" });
+    match kernel.keeper {
+        _ if number == 0 => None,
+        Some(keeper) => Some(format!("{leases}, renewed by process {keeper} until the kernel ends")),
+        None => Some(format!("{leases}, NOT renewed: the process that did is gone; restart the kernel for new ones")),
+    }
 }
 
 fn summary(record: Option<&Record>) -> String {
@@ -226,12 +246,13 @@ fn object(kernel: &Running) -> Value {
     let secrets = kernel
         .record
         .as_ref()
-        .map(|record| json!({ "how": how(record.how), "at": record.at, "variables": record.variables }));
+        .map(|record| json!({ "how": how(record.how), "at": record.at, "variables": record.variables, "leases": record.leases }));
     json!({
         "connection_file": kernel.file,
         "kernelspec": kernel.kernelspec,
         "pid": kernel.pid,
         "answers": kernel.answers,
+        "keeper": kernel.keeper,
         "server": place(kernel.server.as_ref()),
         "secrets": secrets,
     })

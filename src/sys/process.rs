@@ -74,6 +74,20 @@ pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
     line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
+/// The processes of this user. The real user id is read from `status`, as a process that can't be dumped belongs to
+/// root in `/proc`.
+#[cfg(all(feature = "manage", target_os = "linux"))]
+pub fn of_this_user() -> impl Iterator<Item = u32> {
+    let own = nix::unistd::getuid().to_string();
+    let is_own = move |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        uid.and_then(|uid| uid.split_whitespace().next()) == Some(own.as_str())
+    };
+    let pids = read_dir("/proc").into_iter().flatten();
+    pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_own)
+}
+
 /// Whether the main thread of process `pid` sleeps until one of many descriptors has something, as an event
 /// loop does that is idle. `false` also when the system does not tell.
 pub fn waits_for_events(pid: u32) -> bool {

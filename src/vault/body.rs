@@ -32,6 +32,9 @@ pub struct Answer<'a> {
     /// Not empty when the data is leased.
     #[serde(borrow, default)]
     pub lease_id: Option<Cow<'a, str>>,
+    /// The time of the lease, in seconds.
+    #[serde(default)]
+    pub lease_duration: u64,
 }
 
 impl<'a> Answer<'a> {

@@ -2,11 +2,22 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::body::{Answer, Fields};
 use super::client::{Client, Raw};
 use super::error::Asked;
 use super::reply::Reply;
 use crate::error::Result;
+
+/// What Vault ends by itself, unless it is renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its id.
+    pub id: String,
+    /// The time that it was given, in seconds.
+    pub seconds: u64,
+}
 
 /// The answer of any engine.
 #[derive(Debug)]
@@ -23,9 +34,10 @@ impl Generic {
     }
 
     /// The lease that it ends with, if there is one: then its token must not be revoked.
-    pub fn lease(&self) -> Result<Option<String>> {
+    pub fn lease(&self) -> Result<Option<Lease>> {
         let answer = Answer::parse(&self.reply, &format!("reading {}", self.path))?;
-        Ok(answer.lease_id.filter(|id| !id.is_empty()).map(Cow::into_owned))
+        let id = answer.lease_id.filter(|id| !id.is_empty()).map(Cow::into_owned);
+        Ok(id.map(|id| Lease { id, seconds: answer.lease_duration }))
     }
 }
 

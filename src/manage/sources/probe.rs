@@ -63,13 +63,13 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
         }
         session.extend();
         let answer = ask(session, source, &python);
-        if let Some(id) = lease {
+        if let Some(lease) = lease {
             // A login of our own ends it with its token. For one that was given it is revoked, or shortened to a second
             // where the policies do not allow that.
             session.extend();
-            let body = json!({ "lease_id": id, "sync": true }).to_string().into_bytes();
+            let body = json!({ "lease_id": lease.id, "sync": true }).to_string().into_bytes();
             if session.client.call(&Raw::post("sys/leases/revoke", body), Asked::Revoke).await.is_err() {
-                let body = json!({ "lease_id": id, "increment": 1 }).to_string().into_bytes();
+                let body = json!({ "lease_id": lease.id, "increment": 1 }).to_string().into_bytes();
                 let _ = session.client.call(&Raw::post("sys/leases/renew", body), Asked::Revoke).await;
             }
         }

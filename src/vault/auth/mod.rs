@@ -17,7 +17,7 @@ use rustify::endpoint::Endpoint;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest};
 
 use super::body::{Answer, Auth, OwnToken, malformed};
-use super::client::Client;
+use super::client::{Client, Raw};
 use super::error::Asked;
 use crate::config::credential::Credential;
 use crate::config::login::Login;
@@ -151,6 +151,17 @@ pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
         Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),
         outcome => outcome.map(drop),
     }
+}
+
+/// Asks that the client's token live for `increment` from now, which may be less than it had; gives what it has.
+/// Waits for `limit` at most.
+pub async fn renew(client: &Client, increment: Duration, limit: Duration) -> Result<Duration> {
+    let what = "renewing the token";
+    let body = format!("{{\"increment\":\"{}s\"}}", increment.as_secs().max(1));
+    let reply = client.call_once(&Raw::post("auth/token/renew-self", body.into_bytes()), Asked::Revoke, limit).await?;
+    let auth = Answer::parse(&reply, what)?.auth.ok_or_else(|| malformed(what))?;
+    let auth: Auth = serde_json::from_str(auth.get()).map_err(|_| malformed(what))?;
+    Ok(Duration::from_secs(auth.lease_duration))
 }
 
 /// The credential as text, in a buffer of its own for a request type that wants one.
