@@ -99,11 +99,15 @@ impl Site {
 /// The files of the repository that a build needs, and those that a package should have.
 fn needed() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let below = ["src", "python", "benches"].into_iter().flat_map(|folder| files_below(&root.join(folder)));
+    let below = ["src", "python", "benches", "section", "packaging"]
+        .into_iter()
+        .flat_map(|folder| files_below(&root.join(folder)));
     let below = below.map(|file| file.strip_prefix(root).unwrap().display().to_string());
     let single =
         ["Cargo.toml", "Cargo.lock", "build.rs", "pyproject.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
-    below.filter(|file| !file.contains("__pycache__")).chain(single.map(str::to_owned)).collect()
+    // What a build of the section leaves.
+    let made = ["__pycache__", "section/node_modules/", "section/lib/", "/labextensions/"];
+    below.filter(|file| !made.iter().any(|part| file.contains(part))).chain(single.map(str::to_owned)).collect()
 }
 
 #[test]

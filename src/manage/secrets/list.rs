@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::common::Common;
 use super::note::Note;
-use super::place::{Form, Place};
+use super::place::{Form, Place, choose};
 use super::session::{Session, with};
-use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Kind, Result, one_line};
 use crate::manage::report::SCHEMA;
 use crate::manage::{Outcome, kernels};
@@ -38,7 +38,7 @@ struct Holder {
 }
 
 pub(super) fn run(common: &Common) -> Result<Outcome> {
-    let (rows, fixed, holders) = with(common, async |session| {
+    let (rows, places, fixed, holders) = with(common, async |session| {
         let mut rows = Vec::new();
         for place in &session.places {
             rows.extend(match place.form {
@@ -48,9 +48,18 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
         }
         let fixed: Vec<_> = session.plan.sources.iter().filter_map(fixed).collect();
         let running = kernels::search(session.environment).await.running;
-        Ok((rows, fixed, holders(&running)))
+        let own = choose(&session.places, common).ok().map(|place| place.path.clone());
+        let places: Vec<_> = session
+            .places
+            .iter()
+            .map(|place| {
+                let versioned = place.mount.version == KvVersion::V2;
+                json!({ "source": place.path, "default": Some(&place.path) == own.as_ref(), "versions": versioned })
+            })
+            .collect();
+        Ok((rows, places, fixed, holders(&running)))
     })?;
-    let text = if common.json { json_text(&rows, &fixed, &holders) } else { text(&rows, &fixed, &holders) };
+    let text = if common.json { json_text(&rows, &places, &fixed, &holders) } else { text(&rows, &fixed, &holders) };
     Ok(Outcome { text, code: 0 })
 }
 
@@ -183,12 +192,13 @@ fn held(row: &Row, holders: &[Holder]) -> String {
     if words.is_empty() { String::new() } else { format!("({})", words.join(", ")) }
 }
 
-fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
+fn json_text(rows: &[Row], places: &[Value], fixed: &[(String, &str)], holders: &[Holder]) -> String {
     let object = |row: &Row| -> Value {
         let kernels: Vec<_> =
             row.holders(holders).map(|holder| json!({ "kernel": holder.kernel, "version": holder.version })).collect();
         json!({
             "name": row.name,
+            "place": row.place,
             "source": row.source,
             "kind": row.note.kind.name(),
             "description": row.note.description,
@@ -200,5 +210,5 @@ fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> Stri
     };
     let secrets: Vec<_> = rows.iter().map(object).collect();
     let fixed: Vec<_> = fixed.iter().map(|(path, what)| json!({ "source": path, "what": what })).collect();
-    format!("{:#}\n", json!({ "schema": SCHEMA, "secrets": secrets, "fixed": fixed }))
+    format!("{:#}\n", json!({ "schema": SCHEMA, "secrets": secrets, "places": places, "fixed": fixed }))
 }

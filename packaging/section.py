@@ -1,0 +1,38 @@
+"""Builds the Secrets section for JupyterLab, where the wheel takes it from.
+
+Needs npm (with Node.js 20 or later) and the program jupyter-builder, which comes with JupyterLab.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "section")
+BUILT = os.path.join(HERE, "wheel", "data", "share", "jupyter", "labextensions", "jupyter-vault")
+
+
+def run(*command):
+    """Runs one step; its output goes to standard error, because a builder's own answer stands on standard output."""
+    subprocess.run(command, cwd=HERE, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def program(name):
+    """A program beside this Python, or else on PATH."""
+    found = shutil.which(name, path=os.path.dirname(sys.executable)) or shutil.which(name)
+    if not found:
+        sys.exit(f"{name} is not installed, and the Secrets section is built by it")
+    return found
+
+
+def build():
+    """Builds the section from nothing but its source and the locked packages."""
+    npm = program("npm")
+    run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    run(npm, "run", "--silent", "build:lib")
+    shutil.rmtree(BUILT, ignore_errors=True)
+    run(program("jupyter-builder"), "build", ".")
+
+
+if __name__ == "__main__":
+    build()

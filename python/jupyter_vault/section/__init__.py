@@ -1,0 +1,19 @@
+"""The server side of JupyterLab's Secrets section: an extension of jupyter_server.
+
+Each request runs the program once, with a value on its standard input and JSON on its standard output.
+Nothing of a request stays in the server's memory. The configuration file in the wheel enables it, where
+there is a jupyter_server; nothing else imports it.
+"""
+
+
+def _jupyter_server_extension_points():
+    return [{"module": "jupyter_vault.section"}]
+
+
+def _load_jupyter_server_extension(server):
+    from .handlers import handlers
+    from .settings import VaultSection
+
+    settings = VaultSection(parent=server)
+    server.web_app.add_handlers(".*$", handlers(server.web_app.settings["base_url"], settings.program(server)))
+    server.log.info("jupyter_vault: the Secrets section is ready")

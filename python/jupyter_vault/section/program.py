@@ -1,0 +1,103 @@
+"""The program, run once for a request, and what it refused in two lines.
+
+A user's page may ask for many things at once. At most four processes run at a time; a request that gets no
+turn in time is told so, and a process that takes too long, or whose request is given up, is ended.
+"""
+
+import asyncio
+import json
+
+AT_ONCE = 4
+
+
+class Refused(Exception):
+    """What the program, or Vault through it, refused: the exit code, what it said, and its advice."""
+
+    def __init__(self, code, what, advice, status=422):
+        super().__init__(what)
+        self.code, self.what, self.advice, self.status = code, what, advice, status
+
+
+class Program:
+    """Runs the program, with bounds on time and number."""
+
+    def __init__(self, path, config, environment, timeout, queue_timeout):
+        self._path, self._config, self._environment = path, config, environment
+        self._timeout, self._queue_timeout = timeout, queue_timeout
+        self._turns = None
+
+    async def secrets(self, action, *arguments, to=None, value=b""):
+        """`secrets ACTION --json`, as an object; `value` is its standard input."""
+        options = ["--json", "--yes"]
+        if to:
+            options.append(f"--to={to}")
+        # What a user typed comes last and is never an option.
+        text = await self._run(["secrets", action, *self._settings(), *options, *arguments], value)
+        return json.loads(text)
+
+    async def inject(self, kernel):
+        """`inject KERNEL`; gives its sentence."""
+        text = await self._run(["inject", *self._settings(), "--wait=20", "--", kernel], b"")
+        return text.decode("utf-8", "replace").strip()
+
+    def _settings(self):
+        return [f"--config={self._config}"] if self._config else []
+
+    async def _run(self, arguments, value):
+        if self._turns is None:
+            # Before Python 3.10 a semaphore belongs to the loop that it is made in.
+            self._turns = asyncio.Semaphore(AT_ONCE)
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._queue_timeout)
+        except asyncio.TimeoutError:
+            what = f"{AT_ONCE} requests to Vault are under way, and none of them ended in {self._queue_timeout:g} s"
+            raise Refused(75, what, "try again in a moment", 503) from None
+        try:
+            return await self._process(arguments, value)
+        finally:
+            self._turns.release()
+
+    async def _process(self, arguments, value):
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._path, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment
+            )
+        except OSError:
+            what = f"the program {self._path} can't be started"
+            raise Refused(71, what, "install it (pip install jupyter-vault), or set VaultSection.launcher") from None
+        try:
+            out, err = await asyncio.wait_for(process.communicate(value), self._timeout)
+        except asyncio.TimeoutError:
+            what = f"there was no answer within {self._timeout:g} s"
+            raise Refused(75, what, "try again; Vault or the kernel may be slow", 503) from None
+        finally:
+            # Its time is up, or the one who asked is gone.
+            if process.returncode is None:
+                await _end(process)
+        if process.returncode:
+            raise _refusal(process.returncode, err.decode("utf-8", "replace"))
+        return out
+
+
+async def _end(process):
+    """Ends a process; it may revoke its login first."""
+    try:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 2)
+    except asyncio.TimeoutError:
+        process.kill()
+        await process.wait()
+    except ProcessLookupError:
+        pass
+
+
+def _refusal(code, said):
+    """The error of the last lines that the program wrote: what is wrong, and below it what to do."""
+    lines = said.strip().splitlines()
+    begins = [at for at, line in enumerate(lines) if line.startswith("jupyter-vault: ")]
+    if not begins:
+        return Refused(code, f"the program ended with {code}", "see `jupyter-vault doctor`")
+    what = lines[begins[-1]][len("jupyter-vault: ") :]
+    advice = " ".join(line.strip() for line in lines[begins[-1] + 1 :])
+    return Refused(code, what, advice)

@@ -1,0 +1,100 @@
+// A file of secrets: what it would change is shown first, by name.
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import React, { useState } from 'react';
+
+import { Model, asRefused } from './model';
+import { Change } from './requests';
+import { explain } from './words';
+
+/** A file's text with what it would change. */
+export interface Import {
+  file: string;
+  content: string;
+  format: string;
+  to?: string;
+  changes: Change[];
+}
+
+/** Reads a file and asks what it would change. */
+export async function preview(model: Model, file: File): Promise<Import> {
+  const content = await file.text();
+  const end = file.name.split('.').pop() ?? '';
+  const yaml = ['yaml', 'yml'].includes(end);
+  const format = yaml ? 'yaml' : end === 'json' ? 'json' : 'env';
+  const to = model.place?.source;
+  const order = { content, format, to, dry_run: true };
+  const said = (await model.requests.order('import', order)) as {
+    changes: Change[];
+  };
+  return { file: file.name, content, format, to, changes: said.changes };
+}
+
+interface ImportingProps {
+  wanted: Import;
+  model: Model;
+  trans: TranslationBundle;
+  /** Called at the end, with the number of secrets that were written. */
+  done: (written?: number) => void;
+}
+
+export function Importing(props: ImportingProps): JSX.Element {
+  const { wanted, model, trans, done } = props;
+  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const todo = wanted.changes.filter(change => change.change !== 'same');
+  const words = {
+    add: trans.__('add'),
+    replace: trans.__('replace'),
+    same: trans.__('same as now')
+  };
+
+  const write = async () => {
+    const { content, format, to } = wanted;
+    try {
+      await model.order('import', { content, format, to });
+      done(todo.length);
+    } catch (cause) {
+      setWrong(explain(asRefused(cause), trans));
+    }
+  };
+
+  return (
+    <form
+      aria-label={trans.__('Import of %1', wanted.file)}
+      onSubmit={event => {
+        event.preventDefault();
+        void write();
+      }}
+      onKeyDown={event => {
+        if (event.key === 'Escape') {
+          done();
+        }
+      }}
+    >
+      <ul aria-label={trans.__('What %1 changes', wanted.file)}>
+        {wanted.changes.map(({ name, change }) => (
+          <li key={name}>{`${words[change]}: ${name}`}</li>
+        ))}
+      </ul>
+      {wrong && (
+        <div className="jp-VaultSection-wrong" role="alert">
+          <div>{wrong[0]}</div>
+          <div>{wrong[1]}</div>
+        </div>
+      )}
+      <div className="jp-VaultSection-buttons">
+        <button
+          type="submit"
+          autoFocus
+          className="jp-mod-styled jp-mod-accept"
+          disabled={todo.length === 0}
+        >
+          {trans._n('Write %1 secret', 'Write %1 secrets', todo.length)}
+        </button>
+        <button type="button" className="jp-mod-styled" onClick={() => done()}>
+          {trans.__('Cancel')}
+        </button>
+      </div>
+    </form>
+  );
+}

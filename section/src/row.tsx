@@ -1,0 +1,206 @@
+// One secret: its name, version and age; below it what can be done with it.
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import React, { useRef, useState } from 'react';
+
+import { Form } from './form';
+import { Model, Running, asRefused, given } from './model';
+import { Secret, Version } from './requests';
+import { age, baseName, explain } from './words';
+
+/** What a row can ask the panel for. */
+export interface Orders {
+  remove: (secret: Secret) => Promise<void>;
+  apply: (kernels: Running[]) => Promise<void>;
+  said: (sentence: string) => void;
+  stored: (name: string) => void;
+}
+
+interface RowProps {
+  secret: Secret;
+  versions: boolean;
+  /** Kernels that were given another version. */
+  behind: Running[];
+  model: Model;
+  trans: TranslationBundle;
+  language: string;
+  orders: Orders;
+}
+
+type Open = 'nothing' | 'actions' | 'replace' | 'describe' | 'versions';
+
+export function Row(props: RowProps): JSX.Element {
+  const { secret, versions, behind, model, trans, language, orders } = props;
+  const [open, setOpen] = useState<Open>('nothing');
+  const [history, setHistory] = useState<Version[]>([]);
+  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const text = useRef<HTMLInputElement>(null);
+
+  const close = () => {
+    setOpen('nothing');
+    setWrong(null);
+    button.current?.focus();
+  };
+  const attempt = async (work: () => Promise<void>) => {
+    setWrong(null);
+    try {
+      await work();
+    } catch (cause) {
+      setWrong(explain(asRefused(cause), trans));
+    }
+  };
+  const named = { name: secret.name, to: secret.place };
+
+  const describe = () =>
+    attempt(async () => {
+      const description = text.current?.value ?? '';
+      await model.order('describe', { ...named, description });
+      orders.said(trans.__('%1 is described.', secret.name));
+      close();
+    });
+  const look = () =>
+    attempt(async () => {
+      const said = await model.requests.order('versions', named);
+      setHistory((said as { versions: Version[] }).versions);
+      setOpen('versions');
+    });
+  const restore = (version: number) =>
+    attempt(async () => {
+      await model.order('restore', { ...named, version });
+      orders.said(
+        trans.__('%1 has the value of v%2 again.', secret.name, version)
+      );
+      close();
+    });
+
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const element = event.target as HTMLElement;
+    if (event.key === 'Escape' && open !== 'nothing') {
+      event.stopPropagation();
+      close();
+    } else if (event.key === 'Delete' && element === button.current) {
+      void attempt(() => orders.remove(secret));
+    }
+  };
+  const action = (label: string, onClick: () => void, style = '') => (
+    <button
+      type="button"
+      className={`jp-mod-styled ${style}`}
+      onClick={onClick}
+    >
+      {label}
+    </button>
+  );
+
+  return (
+    <li onKeyDown={onKeyDown} data-secret={secret.name}>
+      <button
+        ref={button}
+        type="button"
+        className="jp-VaultSection-name"
+        aria-expanded={open !== 'nothing'}
+        title={`${secret.name} (${secret.source})`}
+        onClick={() => (open === 'nothing' ? setOpen('actions') : close())}
+      >
+        <span>{secret.name}</span>
+        <span className="jp-VaultSection-note">
+          {[
+            secret.version === null ? '' : `v${secret.version}`,
+            age(secret.time, language)
+          ]
+            .filter(part => part)
+            .join(' · ')}
+        </span>
+      </button>
+      {secret.description && (
+        <div className="jp-VaultSection-note">{secret.description}</div>
+      )}
+      {behind.map(kernel => (
+        <div key={kernel.id} className="jp-VaultSection-note">
+          {trans.__(
+            '%1 has v%2, Vault has v%3.',
+            baseName(kernel.path),
+            given(secret, kernel) ?? 0,
+            secret.version ?? 0
+          )}{' '}
+          {action(trans.__('Apply now'), () => void orders.apply([kernel]))}
+        </div>
+      ))}
+      {open !== 'nothing' && (
+        <div
+          className="jp-VaultSection-buttons"
+          role="group"
+          aria-label={trans.__('What to do with %1', secret.name)}
+        >
+          {action(trans.__('Replace'), () => setOpen('replace'))}
+          {versions && action(trans.__('Describe'), () => setOpen('describe'))}
+          {versions && action(trans.__('Versions'), () => void look())}
+          {action(
+            trans.__('Delete'),
+            () => void attempt(() => orders.remove(secret)),
+            'jp-mod-warn'
+          )}
+        </div>
+      )}
+      {open === 'replace' && (
+        <Form
+          model={model}
+          trans={trans}
+          replaced={secret}
+          done={name => {
+            close();
+            if (name) {
+              orders.stored(name);
+            }
+          }}
+        />
+      )}
+      {open === 'describe' && (
+        <form
+          onSubmit={event => {
+            event.preventDefault();
+            void describe();
+          }}
+        >
+          <label>
+            {trans.__('Description')}
+            <input
+              ref={text}
+              type="text"
+              maxLength={300}
+              defaultValue={secret.description}
+            />
+          </label>
+          <div className="jp-VaultSection-buttons">
+            <button type="submit" className="jp-mod-styled jp-mod-accept">
+              {trans.__('Save')}
+            </button>
+            {action(trans.__('Cancel'), close)}
+          </div>
+        </form>
+      )}
+      {open === 'versions' && (
+        <ul aria-label={trans.__('Versions of %1', secret.name)}>
+          {history.map(version => (
+            <li key={version.version} className="jp-VaultSection-note">
+              {`v${version.version} · ${age(version.time, language)} · ${version.change} `}
+              {version.change === 'set' &&
+                version.version !== secret.version &&
+                action(
+                  trans.__('Restore v%1', version.version),
+                  () => void restore(version.version)
+                )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {wrong && (
+        <div className="jp-VaultSection-wrong" role="alert">
+          <div>{wrong[0]}</div>
+          <div>{wrong[1]}</div>
+        </div>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,280 @@
+//! The Secrets section's server side: a real Jupyter server with the wheel, before a real OpenBao.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(all(feature = "manage", target_os = "linux"))]
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::front_end::{config, ipykernel, plain_kernelspec};
+use support::launcher::{Scratch, eventually, run};
+use support::openbao::Server;
+use support::server::{JupyterServer, Kind, TOKEN};
+use support::wheel;
+
+/// A Jupyter server in an environment with the wheel, and nothing more than that.
+struct Site {
+    scratch: Scratch,
+    server: JupyterServer,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    cookies: Vec<String>,
+    cache: String,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        assert_eq!(self.cache, "no-store");
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+const PROGRAM: [(&str, &str); 1] = [("Content-Type", "application/json")];
+
+impl Site {
+    /// A server whose vault.toml, in the user's configuration folder, has one secret of Vault for a source.
+    fn new(path: &str) -> Self {
+        Self::with(&config(&Server::shared().address(), path), &[])
+    }
+
+    fn with(config: &str, options: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        scratch.file("config/vault.toml", config);
+        scratch.file("config/token", "root\n");
+        plain_kernelspec(&scratch, &ipykernel());
+        let venv = wheel::install(&scratch);
+        let variables = [("VIRTUAL_ENV", venv.to_str().unwrap())];
+        let server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &variables, options);
+        Self { scratch, server }
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        send(&format!("{}/{path}", self.server.address()), method, headers, body)
+    }
+
+    fn order(&self, order: &str, content: &Value) -> Answer {
+        let token = format!("token {TOKEN}");
+        let headers = [PROGRAM[0], ("Authorization", &token)];
+        let answer = self.send("POST", &format!("jupyter-vault/{order}"), &headers, &content.to_string());
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+        answer
+    }
+
+    fn list(&self) -> Answer {
+        let token = format!("token {TOKEN}");
+        let answer = self.send("GET", "jupyter-vault/secrets", &[("Authorization", &token)], "");
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+        answer
+    }
+
+    fn names(&self) -> Vec<String> {
+        let list = self.list().ok();
+        let rows = list["secrets"].as_array().unwrap().iter();
+        rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn send(url: &str, method: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut response = if method == "GET" {
+        agent.run(request.body(()).unwrap()).unwrap()
+    } else {
+        agent.run(request.body(body.to_owned()).unwrap()).unwrap()
+    };
+    let header = |name: &str| {
+        let values = response.headers().get_all(name).iter();
+        values.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let cookies = header("set-cookie").iter().map(|cookie| cookie.split(';').next().unwrap().to_owned()).collect();
+    let cache = header("cache-control").join(", ");
+    Answer {
+        status: response.status().as_u16(),
+        cookies,
+        cache,
+        text: response.body_mut().read_to_string().unwrap_or_default(),
+    }
+}
+
+#[test]
+fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
+    let site = Site::new("section/whole");
+    assert_eq!(site.names(), [""; 0]);
+    let several = "canary line 1\nzwölf \"quotes\" \\ $HOME\n";
+    let said = json!({"name": "ONE", "value": several, "description": "--for tests", "kind": "token"});
+    assert_eq!(site.order("set", &said).ok()["done"], "added");
+    let list = site.list().ok();
+    let row = &list["secrets"][0];
+    assert_eq!(
+        (&row["name"], &row["description"], &row["kind"]),
+        (&json!("ONE"), &json!("--for tests"), &json!("token"))
+    );
+    assert_eq!(list["places"], json!([{"source": "secret/section/whole", "default": true, "versions": true}]));
+
+    let given = || run(site.scratch.launcher().args(["exec", "--", "env", "-0"])).environment();
+    assert_eq!(given()["ONE"], several, "the value is taken as it is");
+    let place = &row["place"];
+    assert_eq!(site.order("set", &json!({"name": "ONE", "value": "canary-2", "to": place})).ok()["done"], "replaced");
+    assert_eq!(given()["ONE"], "canary-2");
+    site.order("describe", &json!({"name": "ONE", "description": "other"})).ok();
+    assert_eq!(site.list().ok()["secrets"][0]["description"], "other");
+
+    site.order("remove", &json!({"name": "ONE"})).ok();
+    assert_eq!(site.names(), [""; 0]);
+    site.order("restore", &json!({"name": "ONE"})).ok();
+    assert_eq!(given()["ONE"], "canary-2");
+    let versions = site.order("versions", &json!({"name": "ONE"})).ok();
+    assert!(versions["versions"].as_array().unwrap().len() >= 3, "{versions}");
+    site.order("restore", &json!({"name": "ONE", "version": 1})).ok();
+    assert_eq!(given()["ONE"], several);
+    assert!(!site.server.log().contains("canary"), "{}", site.server.log());
+}
+
+#[test]
+fn a_file_is_looked_at_first_and_then_imported() {
+    let site = Site::new("section/import");
+    let file = json!({"content": "A=canary-a\nB='canary b'\n", "format": "env", "dry_run": true});
+    assert_eq!(site.order("import", &file).ok()["changes"][1], json!({"name": "B", "change": "add"}));
+    assert_eq!(site.names(), [""; 0]);
+    site.order("import", &json!({"content": "A=canary-a\nB='canary b'\n"})).ok();
+    assert_eq!(site.names(), ["A", "B"]);
+    let wrong = site.order("import", &json!({"content": "A=b\nthis canary is no line"}));
+    assert_eq!(wrong.status, 422, "{wrong:?}");
+    assert!(wrong.text.contains("line 2"), "{wrong:?}");
+}
+
+#[test]
+fn a_refusal_has_the_programs_two_lines_and_its_code() {
+    let site = Site::new("section/refused");
+    let refused = site.order("set", &json!({"name": "PYTHONPATH", "value": "canary"}));
+    assert_eq!(refused.status, 422);
+    let said: Value = serde_json::from_str(&refused.text).unwrap();
+    assert!(said["message"].as_str().unwrap().contains("PYTHONPATH"), "{said}");
+    assert!(!said["advice"].as_str().unwrap().is_empty() && said["code"].as_u64().unwrap() >= 64, "{said}");
+    // A name that looks like an option is a name.
+    assert_eq!(site.order("set", &json!({"name": "--config=/etc", "value": "x"})).status, 422);
+    for wrong in
+        [json!([]), json!({"name": "A"}), json!({"name": "A", "value": 1}), json!({"name": "A", "value": "a\0b"})]
+    {
+        assert_eq!(site.order("set", &wrong).status, 400, "{wrong}");
+    }
+    assert_eq!(site.order("exec", &json!({})).status, 404);
+    assert_eq!(site.order("apply", &json!({"kernel": "none"})).status, 404);
+}
+
+#[test]
+fn without_the_token_or_the_xsrf_cookie_nothing_is_said_or_done() {
+    let site = Site::new("section/strangers");
+    let order = json!({"name": "A", "value": "canary"}).to_string();
+    assert_eq!(site.send("GET", "jupyter-vault/secrets", &[], "").status, 403);
+    let wrong = [PROGRAM[0], ("Authorization", "token wrong")];
+    assert_eq!(site.send("POST", "jupyter-vault/set", &PROGRAM, &order).status, 403);
+    assert_eq!(site.send("POST", "jupyter-vault/set", &wrong, &order).status, 403);
+
+    // A browser that is logged in by cookie, as every page's requests to this host would be.
+    let entry = site.send("GET", &format!("tree?token={TOKEN}"), &[], "");
+    let login = site.send("GET", &format!("api/status?token={TOKEN}"), &[], "");
+    let cookies: Vec<_> = entry.cookies.iter().chain(&login.cookies).cloned().collect();
+    assert!(!cookies.is_empty(), "{entry:?} {login:?}");
+    let cookie = cookies.join("; ");
+    let by_cookie = site.send("GET", "api/sessions", &[("Cookie", &cookie)], "");
+    assert_eq!(by_cookie.status, 200, "the cookie is a login: {by_cookie:?}");
+    let refused = site.send("POST", "jupyter-vault/set", &[PROGRAM[0], ("Cookie", &cookie)], &order);
+    assert_eq!(refused.status, 403, "without an XSRF header: {refused:?}");
+    let form = [("Content-Type", "text/plain"), ("Cookie", &cookie)];
+    assert_eq!(site.send("POST", "jupyter-vault/set", &form, &order).status, 415, "a form of another page");
+    let token = format!("token {TOKEN}");
+    let rebound = [PROGRAM[0], ("Authorization", &token), ("Host", "evil.example.org")];
+    assert_eq!(site.send("POST", "jupyter-vault/set", &rebound, &order).status, 403, "DNS rebinding");
+    assert_eq!(site.names(), [""; 0]);
+    assert!(!site.server.log().contains("canary"));
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+    let site = Site::new("section/large");
+    let token = format!("token {TOKEN}");
+    let headers = [PROGRAM[0], ("Authorization", &token)];
+    let large = "x".repeat((6 << 20) + 1);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+    let mut request = agent.post(format!("{}/jupyter-vault/set", site.server.address()));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    // The server may close before all was sent.
+    if let Ok(answer) = request.send(large) {
+        assert_eq!(answer.status(), 413);
+    }
+    assert_eq!(site.names(), [""; 0], "the server goes on");
+}
+
+#[test]
+fn a_running_kernel_gets_the_secret_and_the_list_says_its_version() {
+    let site = Site::new("section/apply");
+    site.order("set", &json!({"name": "APPLIED", "value": "canary"})).ok();
+    let token = format!("token {TOKEN}");
+    let headers = [PROGRAM[0], ("Authorization", &token)];
+    let started = site.send("POST", "api/kernels", &headers, &json!({"name": "plain"}).to_string());
+    let kernel: Value = serde_json::from_str(&started.text).unwrap();
+    let id = kernel["id"].as_str().unwrap();
+    eventually("the kernel listens and takes it", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    let list = site.list().ok();
+    assert_eq!(list["secrets"][0]["kernels"], json!([{"kernel": format!("kernel-{id}"), "version": 1}]), "{list}");
+    let ended = site.send("DELETE", &format!("api/kernels/{id}"), &headers, "");
+    assert_eq!(ended.status, 204);
+}
+
+/// How many processes of that program run.
+fn processes(program: &Path) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    all.filter(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program)).count()
+}
+
+#[test]
+fn a_vault_that_hangs_holds_four_requests_and_not_the_server() {
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let options = ["--VaultSection.timeout=6", "--VaultSection.queue_timeout=1"];
+    let site = Site::with(&config(&address, "never"), &options);
+    let program = site.scratch.path("venv/bin/jupyter-vault").canonicalize().unwrap();
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| site.list())).collect();
+        eventually("four processes run", || processes(&program) == 4);
+        let begun = Instant::now();
+        let token = format!("token {TOKEN}");
+        for _ in 0..20 {
+            assert_eq!(site.send("GET", "api/status", &[("Authorization", &token)], "").status, 200);
+            assert!(processes(&program) <= 4);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(4), "the server's loop waits: {:?}", begun.elapsed());
+        let answers: Vec<_> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
+        let told = |text: &str| answers.iter().filter(|answer| answer.text.contains(text)).count();
+        assert_eq!(told("are under way"), 2, "{answers:?}");
+        assert_eq!(told("within 6 s"), 4, "{answers:?}");
+        assert!(answers.iter().all(|answer| answer.status == 503), "{answers:?}");
+    });
+    eventually("no process is left", || processes(&program) == 0);
+}
