@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::unnecessary_debug_formatting,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test fails by panicking"

@@ -219,7 +219,7 @@ function Section(props: SectionProps): JSX.Element {
         void take(event.dataTransfer.files);
       }}
     >
-      <header>
+      <div className="jp-VaultSection-head">
         <h2>{trans.__('Secrets')}</h2>
         {iconButton(
           trans.__('Refresh'),
@@ -243,7 +243,7 @@ function Section(props: SectionProps): JSX.Element {
             });
           }}
         />
-      </header>
+      </div>
       <div
         className="jp-VaultSection-part jp-VaultSection-note"
         role="status"
