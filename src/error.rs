@@ -1,7 +1,7 @@
 //! One error type for the whole program, because one printer shows it: what failed and where on the
 //! first line, what to do on the second.
 //!
-//! A launcher stands where a kernel was expected. Whoever reads its error sees it in a server's log or
+//! A launcher stands where a kernel was expected. A user sees its error in a server's log or
 //! a front end's "kernel died" box, without a debugger and often without access to Vault. So every
 //! [`Kind`] is one cause that a person can act on, and carries the exit code of its class (sysexits.h).
 //!

@@ -1,6 +1,6 @@
-//! Secrets in memory: a name that may be a variable, and a value that nobody prints by accident.
+//! Secrets in memory: a name that may be a variable, and a value that no code prints by accident.
 //!
-//! [`SecretName`] can't hold a malformed or protected name: whoever has one may put it in an
+//! [`SecretName`] can't hold a malformed or protected name: code that has one may put it in an
 //! environment. [`SecretValue`] has no `Display`, no `Clone`, a `Debug` that says its length at most,
 //! and is wiped when dropped. [`SecretValue::expose`] is the only way to the bytes, so `grep expose`
 //! lists every place that sees one.

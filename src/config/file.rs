@@ -1,7 +1,7 @@
 //! vault.toml: read with care for who may have written it, and with a line for every error.
 //!
-//! Whoever writes this file chooses whose secrets are read and where the token goes. So it must be a
-//! plain file of root's or ours that not everybody can write. Unknown keys are errors: a misspelt
+//! A user who can write this file chooses whose secrets are read and where the token goes. So it must be a
+//! plain file of root's or ours that other users can't write. Unknown keys are errors: a misspelt
 //! `namespace` that is passed over reads another team's secrets.
 
 use std::ops::Range;

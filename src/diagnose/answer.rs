@@ -32,7 +32,7 @@ pub enum Answer {
 pub struct Cell {
     /// Its code, which `execute_input` repeats.
     pub code: String,
-    /// Whether nobody but the asker may notice.
+    /// Whether only the client that asked may notice.
     pub silent: bool,
     /// Whether it counts.
     pub store_history: bool,
@@ -60,7 +60,7 @@ pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
         "is_complete_request" => Answer::Reply("is_complete_reply", json!({"status": "complete"})),
         "history_request" => Answer::Reply("history_reply", json!({"status": "ok", "history": []})),
         "comm_info_request" => Answer::Reply("comm_info_reply", json!({"status": "ok", "comms": {}})),
-        // Nobody is there to talk to: the other side must know.
+        // There is no kernel to talk to: the client must know.
         "comm_open" => match content["comm_id"].as_str() {
             Some(id) => Answer::Publish("comm_close", json!({"comm_id": id, "data": {}})),
             None => Answer::Nothing,

@@ -25,7 +25,7 @@ pub enum Why {
     ParentGone,
     /// The connection file has vanished.
     FileGone,
-    /// Nobody connected in the time set for it.
+    /// No client connected in the time set for it.
     NobodyCame,
 }
 
@@ -71,7 +71,7 @@ impl Guards {
         }
     }
 
-    /// A signal that came while nobody looked, and that ends the process; an interrupt is over by now.
+    /// A signal that came between two looks, and that ends the process; an interrupt is over by now.
     pub fn last_word(&self) -> Option<Why> {
         let signals = std::iter::from_fn(|| self.signals.get_ref().take());
         signals.filter(|signal| *signal != Signal::SIGINT).last().map(Why::Signal)

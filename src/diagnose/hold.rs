@@ -10,7 +10,7 @@
 //! greeted, so that nothing can be sent over them; a small process keeps them open until as many are
 //! connected to the kernel's iopub port as were to ours, and a moment longer, and closes them by ending.
 //! It holds no secret: it is executed anew, with an empty environment. It ends after some seconds in any
-//! case, and with the kernel. Jupyter interrupts the kernel's process group, so it has its own. Two steps (a child that starts a child) make it nobody's zombie. What
+//! case, and with the kernel. Jupyter interrupts the kernel's process group, so it has its own. Two steps (a child that starts a child) leave no zombie. What
 //! listens before the kernel is executed is still us, so it waits for that first: its standard input
 //! ends then, since execve closes the other end.
 

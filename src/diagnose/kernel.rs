@@ -40,7 +40,7 @@ use crate::kernel::zmtp::peer::Security;
 use crate::launch::{Launch, Ready};
 use crate::sys::alloc::give_back;
 
-/// How long somebody may take to connect, if the variable below does not say otherwise.
+/// How long a client may take to connect, if the variable below does not say otherwise.
 const UNUSED: Duration = Duration::from_secs(300);
 /// The variable that sets it, for the environment only.
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";

@@ -7,7 +7,7 @@
 //! executed: same pid, same ports, and the front end, whose connections come back by themselves, goes on.
 //!
 //! It must not become a trap of its own. It ends with its parent, with its connection file, on SIGTERM
-//! and on shutdown, and when nobody ever connects ([`guards`]); one attempt at Vault runs at a time, with
+//! and on shutdown, and when no client connects ([`guards`]); one attempt at Vault runs at a time, with
 //! pauses that grow ([`pace`]); a login that was refused is not tried again without a user's doing, since
 //! Vault locks users out.
 //!

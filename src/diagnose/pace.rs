@@ -1,4 +1,4 @@
-//! When to try again without being asked: soon at first, then ever more seldom.
+//! When to try again without being asked: soon at first, then more and more rarely.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Pace {
     }
 }
 
-/// Whether an attempt that nobody asked for may do good, and no harm: a refused login that is repeated
+/// Whether an attempt that no user asked for may do good, and no harm: a refused login that is repeated
 /// locks the user out (Vault: "User lockout"), and a wrapping token that is gone stays gone.
 pub const fn is_worth_it(kind: Kind) -> bool {
     !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)

@@ -21,7 +21,7 @@ impl Keeper {
         let owner = process::own().ok_or_else(|| refused("the system does not tell when this process started"))?;
         let message = HandOver::new(&plan.server, leases, plan.keeper_window, owner)?.message()?;
         let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
-        // Two steps (a child that starts a child) make it nobody's zombie. It is executed anew, without a variable.
+        // Two steps (a child that starts a child) leave no zombie. It is executed anew, without a variable.
         let mut command = Command::new("/proc/self/exe");
         command.env_clear().args([SUBCOMMAND, "first"]);
         command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());

@@ -261,7 +261,7 @@ impl Sockets {
         }
         if channel == Channel::IoPub {
             // ZMTP 3.0's way of subscribing, which later versions take too: to everything, and to a topic that
-            // nobody else has. A kernel welcomes a subscription that is new to it, and so shows its key.
+            // no other client has. A kernel welcomes a subscription that is new to it, and so shows its key.
             let own = [&[1], self.identity.as_slice()].concat();
             writer.message(&[vec![1]]).await.map_err(|_| died(&self.file))?;
             writer.message(&[own]).await.map_err(|_| died(&self.file))?;

@@ -168,7 +168,7 @@ impl ConnectionFile {
 }
 
 /// Whether a file of the runtime folder was written by whom that may be: the user or root, and for root the
-/// folder's owner. Somebody else's would lead secrets to somebody else.
+/// folder's owner. Another user's file would lead secrets to that user.
 pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     let us = nix::unistd::geteuid().as_raw();
     let folders_owner = || {

@@ -58,7 +58,7 @@ impl Endpoint {
     }
 }
 
-/// Where whoever listens at `host` is reached from this machine: who listens everywhere also listens here.
+/// Where a listener at `host` is reached from this machine: one that listens on every address also listens here.
 pub fn reached_at(host: &str) -> &str {
     match host {
         "" | "*" | "0.0.0.0" => "127.0.0.1",

@@ -22,7 +22,7 @@ pub(super) enum Listener {
     Ipc(UnixListener, PathBuf),
 }
 
-/// Somebody who has connected.
+/// A peer that has connected.
 pub(super) enum Connection {
     Tcp(TcpStream),
     Ipc(UnixStream),
@@ -106,7 +106,7 @@ async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// A socket file outlives its process: one that nobody answers on is removed, as libzmq does.
+/// A socket file outlives its process: one that no process listens on is removed, as libzmq does.
 async fn clear_the_way(path: &Path) -> Result<()> {
     match UnixStream::connect(path).await {
         Ok(_) => Err(ErrorKind::AddrInUse.into()),

@@ -97,6 +97,6 @@ mod tests {
         let left = (0..HIGH_WATER).take_while(|_| outbox.leave(message(1000))).count();
         assert_eq!(left, HIGH_WATER / (1000 + OVERHEAD));
         drop(sender);
-        assert!(!outbox.leave(Outgoing::Close), "nobody is there");
+        assert!(!outbox.leave(Outgoing::Close), "no peer is there");
     }
 }

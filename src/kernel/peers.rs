@@ -1,4 +1,4 @@
-//! Whoever is connected to a listening socket of a kernel: each has a task that reads and one that writes.
+//! The peers that are connected to a kernel's socket: each has a task that reads and one that writes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ const FLOOD: u64 = 100;
 /// What happened on a socket.
 #[derive(Debug)]
 pub enum Event {
-    /// Somebody finished the handshake.
+    /// A peer finished the handshake.
     Joined,
     /// A message came.
     Message {
@@ -83,7 +83,7 @@ pub(super) struct Peers {
     pub(super) open: Cell<usize>,
     /// Whether all of them are to end.
     pub(super) closing: Cell<bool>,
-    /// Something has come or somebody has left.
+    /// A message has come, or a peer has left.
     pub(super) moved: Notify,
     /// They are to end now.
     pub(super) closed: Notify,
@@ -176,7 +176,7 @@ impl Peers {
 
     async fn attend(&self, stream: Box<dyn Stream>) {
         let ours = Properties { socket_type: self.socket_type().to_vec(), identity: Vec::new() };
-        // Whoever has not greeted has sent nothing, and comes back.
+        // A peer that has not greeted has sent nothing, and connects again.
         let greeted = tokio::select! {
             biased;
             () = self.closed() => return,

@@ -1,6 +1,6 @@
 //! The signature of a message: an HMAC over its four JSON parts, in hexadecimal.
 //!
-//! Whoever can connect to a kernel's port can send it code; only who can read the connection file can
+//! Any process that can connect to a kernel's port can send it bytes; only one that can read the connection file can
 //! sign it. Verification takes constant time.
 
 use ring::hmac;

@@ -1,10 +1,10 @@
-//! One listening socket of a kernel, with whoever is connected to it.
+//! One listening socket of a kernel, with its connected peers.
 //!
-//! A ROUTER's answer goes over the connection that the question came on; if that is gone, to whoever has
-//! come back under the same identity, which is how a DEALER goes on after a broken connection. A PUB
+//! A ROUTER's answer goes over the connection that the question came on; if that is gone, to the peer
+//! that came back under the same identity, which is how a DEALER goes on after a broken connection. A PUB
 //! sends to those whose subscription fits. A peer that does not read loses messages, never our time.
 //!
-//! [`Socket::finish`] ends all connections without losing a request: whoever is sending one may end it,
+//! [`Socket::finish`] ends all connections without losing a request: a peer that is sending one may end it,
 //! what was sent is flushed, our side is closed, and the peer's side is read to its end. A client that
 //! connects meanwhile stays in the listener's queue, ungreeted, and so can't have sent anything yet.
 
@@ -90,7 +90,7 @@ impl Socket {
         peer.is_some_and(|peer| peer.to.leave(Outgoing::Message(Rc::new(parts))))
     }
 
-    /// Sends a message to whoever subscribed to its first frame.
+    /// Sends a message to each peer that subscribed to its first frame.
     pub fn publish(&self, parts: Vec<Vec<u8>>) {
         let parts = Rc::new(parts);
         let topic = parts.first().map_or(&[][..], Vec::as_slice);
@@ -101,7 +101,7 @@ impl Socket {
         }
     }
 
-    /// Whether somebody of that origin's identity is connected.
+    /// Whether a peer with that origin's identity is connected.
     pub fn reaches(&self, to: &Origin) -> bool {
         let peers = self.shared.known.borrow();
         peers.contains_key(&to.connection)
@@ -148,7 +148,7 @@ impl Socket {
         async move {
             // A client's library throws away a message whose connection ends half-way.
             let _ = timeout(rest * LONG, shared.calm(rest)).await;
-            // Whoever is about to join closes by itself then.
+            // A peer that is about to join closes by itself then.
             shared.closing.set(true);
             shared.closed.notify_waiters();
             for peer in shared.known.borrow().values() {

@@ -17,7 +17,7 @@ pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint,
     Error::new(Kind::KernelGone, what, "the kernel has ended, its connection file was left: choose one that runs")
 }
 
-/// Somebody takes the connection and says nothing.
+/// A process takes the connection and says nothing.
 pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
     let what = format!("the kernel of {} does not greet at its {} {endpoint}", file.path().display(), channel.key());
     Error::new(
@@ -27,7 +27,7 @@ pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoin
     )
 }
 
-/// Somebody speaks another protocol, or another program's.
+/// The peer speaks another protocol.
 pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io::Error) -> Error {
     let why = match cause.get_ref().and_then(|cause| cause.downcast_ref::<Violation>()) {
         Some(violation) => violation.0.to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io
     Error::new(Kind::NotAKernel, what, "the kernel has ended and another program has its port: choose one that runs")
 }
 
-/// Somebody has another key.
+/// The peer has another key.
 pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::WrongSignature,

@@ -69,7 +69,7 @@ pub(super) fn heal(root: &Path) -> Result<bool> {
     if left.is_empty() {
         return Ok(false);
     }
-    // Nobody makes or removes a copy at this moment.
+    // No process makes or removes a copy at this moment.
     let _others_wait = lock(root)?;
     left.iter().try_for_each(|left| discard(&left.path()))?;
     Ok(true)
@@ -129,7 +129,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
 fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::copy(source, target)?;
     let file = File::open(target)?;
-    // The copy is its user's, who must be able to remove it, and nobody else's.
+    // The copy is its user's alone, who must be able to remove it.
     let mode = file.metadata()?.permissions().mode();
     file.set_permissions(Permissions::from_mode((mode | 0o200) & 0o7775))?;
     file.sync_all()

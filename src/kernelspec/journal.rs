@@ -34,7 +34,7 @@ const LARGEST: u64 = 4 << 20;
 pub const RECORD: &str = "jupyter-vault.json";
 /// The files that are written.
 const FILES: [&str; 3] = [RECORD, FILE_NAME, KERNEL_JSON];
-/// How often, and with what pause, a folder is tried that somebody else has locked.
+/// How often, and with what pause, to try a folder that another process has locked.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,7 +52,7 @@ pub struct Kept {
 /// What `unwrap` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrapRecord {
-    /// For somebody who opens the file.
+    /// For a person who opens the file.
     pub note: String,
     /// The folder that was copied, when this one is a copy.
     pub copy_of: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub struct WrapRecord {
     pub ours: Vec<String>,
 }
 
-/// A folder that nobody else wraps or unwraps in the meantime.
+/// A folder that no other process wraps or unwraps in the meantime.
 #[derive(Debug)]
 pub struct Locked {
     folder: PathBuf,
@@ -151,7 +151,7 @@ impl Locked {
     }
 }
 
-/// Waits until nobody else is at work in `folder`. Whoever may read a folder may lock it, so not for ever.
+/// Waits, for a bounded time, until no other process works in `folder`: any user who may read it may lock it.
 pub(super) fn lock(folder: &Path) -> Result<Flock<File>> {
     for _ in 0..ATTEMPTS {
         let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;

@@ -126,7 +126,7 @@ pub(super) fn last(mut failures: Vec<Error>, report: &mut dyn FnMut(&Error)) -> 
     Err(last)
 }
 
-/// One line of what was done. Nobody can be told when standard output is gone.
+/// One line of what was done. Lost when standard output is closed.
 pub(super) fn say(out: &mut dyn Write, line: &str) {
     let _ = writeln!(out, "{}", one_line(line));
 }
@@ -164,7 +164,7 @@ impl Seen {
 }
 
 impl Wrapped {
-    /// The record holds what the files do: whoever may not read one of them may not read it.
+    /// The record holds what the files hold: a user who may not read one of them may not read it.
     fn record_mode(&self) -> u32 {
         let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
         (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600
@@ -181,8 +181,8 @@ impl Wrapper<'_> {
         Err(busy(&found.folder))
     }
 
-    /// Whether it came to an end: nobody waits for Vault's answer but this run, and another one may have
-    /// changed the kernelspec meanwhile.
+    /// Whether it came to an end. This run alone waited for Vault's answer, and another one may have changed the
+    /// kernelspec meanwhile.
     fn attempt(&mut self, found: &Kernelspec) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {

@@ -1,6 +1,6 @@
 //! The environment of the kernel: what the parent had, without credentials, with the secrets.
 //!
-//! A pure function, because every rule here protects somebody: bytes stay as they are, also those that
+//! A pure function, because every rule here protects a user: bytes stay as they are, also those that
 //! are not UTF-8 and entries without `=`; a name stands once; what execve can't take is found before it
 //! is tried, with the name of what is too large.
 

@@ -1,7 +1,7 @@
 //! Logs in, reads each source, revokes the token.
 //!
 //! One thread, one connection (a folder takes a few), one deadline. SIGINT, SIGTERM and SIGHUP end a
-//! launch at once; a token that was logged in for is revoked even then, because nobody else would. All
+//! launch at once; a token that was logged in for is revoked even then, because nothing else would. All
 //! buffers of the network are freed, and so wiped, when this returns.
 
 use std::future::Future;

@@ -1,6 +1,6 @@
 //! Which KV mounts the sources lie in, asked ahead of any launch.
 //!
-//! A launch that is not told has to ask, with one more request. Whoever prepares launches asks once, and
+//! A launch that is not told has to ask, with one more request. A program that prepares launches asks once, and
 //! writes the answer down.
 
 use super::fetch::REVOKE;

@@ -72,7 +72,7 @@ impl NoPlace {
 }
 
 /// The port that a URI names; `None` when it names none. The text decides: `http` takes a port that is out of
-/// range for none, and the request would then go to whoever listens on the scheme's usual port.
+/// range for none, and the request would then go to the program that listens on the scheme's usual port.
 fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);

@@ -1,6 +1,6 @@
 //! From an address to a stream: unix socket or TCP, perhaps through a proxy, perhaps with TLS.
 //!
-//! Every step can hang: a name server, a firewall that drops, a proxy, a handshake. Whoever calls
+//! Every step can hang: a name server, a firewall that drops, a proxy, a handshake. The caller of
 //! [`Connector::connect`] bounds it; within it no single address of a host may eat all the time.
 
 use std::io::ErrorKind;

@@ -1,7 +1,7 @@
-//! Copies of a secret that nobody named: buffers grown by a library, freed and never overwritten.
+//! Copies of a secret that no code names: buffers grown by a library, freed and never overwritten.
 //!
 //! A value passes through TLS, HTTP and JSON code that allocates as it likes. With [`WIPING`] as the
-//! global allocator every block is overwritten when it is freed, whoever allocated it. A program that
+//! global allocator every block is overwritten when it is freed, in any library. A program that
 //! uses this crate as a library should install it too:
 //!
 //! ```

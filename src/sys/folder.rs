@@ -28,7 +28,7 @@ pub fn is_private(folder: &Path) -> Result<bool> {
 }
 
 /// Makes a folder that was not there. What we make with this mode is ours alone, and needs no look: each
-/// system call of a launch is counted. What somebody else makes at the same moment is looked at.
+/// system call of a launch is counted. What another process makes at the same moment is checked.
 pub fn make_private(folder: &Path) -> Result<()> {
     let make = |recursive| DirBuilder::new().recursive(recursive).mode(0o700).create(folder);
     match make(false) {

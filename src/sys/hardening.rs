@@ -1,4 +1,4 @@
-//! Nobody reads our memory while secrets are in it: no core file, no debugger of the same user.
+//! No other process reads our memory while secrets are in it: no core file, no debugger of the same user.
 //!
 //! `PR_SET_DUMPABLE=0` forbids both core files and ptrace or `/proc/PID/mem` by the same uid, and is
 //! undone by execve itself. The soft core limit is lowered too, for core handlers that ignore the flag;

@@ -11,6 +11,6 @@ pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open takes a number and flags, touches no memory of ours, and gives a descriptor or -1.
     let descriptor = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
     let descriptor = RawFd::try_from(descriptor).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the call above made this descriptor just now; nobody else owns it.
+    // SAFETY: the call above made this descriptor just now; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

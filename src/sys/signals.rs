@@ -29,7 +29,7 @@ pub fn with_default_effect() -> Vec<Signal> {
 pub struct Caught(Vec<Signal>);
 
 impl Caught {
-    /// Takes note of signals that somebody is about to catch.
+    /// Takes note of signals that are about to be caught.
     pub const fn new(signals: Vec<Signal>) -> Self {
         Self(signals)
     }
@@ -59,7 +59,7 @@ pub fn end_by(ending: Signal) -> ! {
 /// Signals that wait in a descriptor instead of having their effect; the mask comes back when this is
 /// dropped. Only those of [`ENDING`] that have their default effect are held.
 ///
-/// A mask is inherited by execve, a handler is not: so whoever holds must drop before executing.
+/// A mask is inherited by execve, a handler is not: so the holder must drop it before executing.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub struct Held {

@@ -19,7 +19,7 @@ use super::signals::{Held, end_by};
 /// The longest line taken, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Whether there is somebody to ask.
+/// Whether there is a person to ask.
 pub fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

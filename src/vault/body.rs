@@ -315,7 +315,7 @@ pub struct OwnToken {
     /// Whether that can be made longer.
     #[serde(default)]
     pub renewable: bool,
-    /// Not 0 when somebody is to renew it over and over.
+    /// Not 0 for a token with a period, which lives as long as it is renewed.
     #[serde(default)]
     pub period: u64,
     /// How many requests it serves after this one; 0: any number.

@@ -48,7 +48,7 @@ impl StandIn<'_> {
         self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
     }
 
-    /// Before the end: nobody is left without an answer.
+    /// Before the end: each request gets its answer.
     pub(super) fn let_go(&mut self) {
         let cells = std::mem::take(&mut self.running);
         self.end_cells(cells);

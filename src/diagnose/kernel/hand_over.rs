@@ -1,4 +1,4 @@
-//! From the stand-in to the real kernel: everything that was asked is answered, then nobody is connected.
+//! From the stand-in to the real kernel: every request is answered, then every connection is closed.
 //!
 //! A request that we have read is ours to answer, and one that we have not is the real kernel's. So all
 //! connections are closed at a moment when nothing is on its way: our side first, then what the peers had
@@ -26,7 +26,7 @@ const REST: Duration = Duration::from_secs(2);
 const CLOSING: Duration = Duration::from_secs(5);
 /// How long a peer may take to come back for an answer.
 const BACK: Duration = Duration::from_secs(2);
-/// How long nobody says anything when all has been said: at random, for one who asks in a fixed rhythm.
+/// How long the silence is that ends it: at random, for a client that asks in a fixed rhythm.
 const QUIET: std::ops::Range<u64> = 3..20;
 /// Where clients ask, and wait for an answer.
 const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
@@ -40,8 +40,8 @@ const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 impl StandIn<'_> {
     /// Says that the secrets are there, and closes every connection without losing a request.
     ///
-    /// Iopub is the last: whoever is told there to run it again, or that a cell has ended, and goes on at
-    /// once, reaches no socket of ours any more, and so the real kernel.
+    /// Iopub is the last: a client that is told there to run a cell again, or that a cell has ended, and goes on at
+    /// once, finds every socket of ours closed, and so reaches the real kernel.
     pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Ending> {
         if matches!(self.settle().await?, Step::ShutDown) || matches!(self.listen().await?, Step::ShutDown) {
             self.close().await;
@@ -189,7 +189,7 @@ impl StandIn<'_> {
     }
 }
 
-/// Every socket but iopub, where nobody asks anything.
+/// Every socket but iopub, which takes no request.
 fn asked(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
     let iopub = Channel::IoPub as usize;
     sockets.iter().enumerate().filter(move |(place, _)| *place != iopub).map(|(_, socket)| socket)

@@ -1,4 +1,4 @@
-//! CURVE, the client's side: shows that it knows the kernel's public key, and trusts whoever can answer.
+//! CURVE, the client's side: shows that it knows the kernel's public key, and trusts a peer that can answer.
 //!
 //! The kernel does not ask who we are, so our long-term key is a new one for each client.
 //! Specification: <https://rfc.zeromq.org/spec/26/>.

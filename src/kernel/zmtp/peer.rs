@@ -68,7 +68,7 @@ impl std::fmt::Debug for Greeted {
 }
 
 impl Greeted {
-    /// Exchanges greetings with whoever has connected.
+    /// Exchanges greetings with a peer that has connected.
     pub async fn by(stream: Boxed, security: &Security) -> Result<Self> {
         let mechanism = if matches!(security, Security::Null) { Mechanism::Null } else { Mechanism::Curve };
         in_time(async {
@@ -89,7 +89,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(HANDSHAKE, work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
-/// Runs the handshake of whoever connects; gives both sides and what the peer said of itself.
+/// Runs the handshake with a peer; gives both sides and what the peer said of itself.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     in_time(hail(stream, trust, ours)).await
 }

@@ -88,7 +88,7 @@ impl Reader {
     /// The peer's greeting.
     pub(super) async fn greeting(&mut self) -> Result<[u8; greeting::LENGTH]> {
         let mut greeting = [0; greeting::LENGTH];
-        // Whoever speaks another protocol may never send all of it.
+        // A peer of another protocol may never send all of it.
         self.stream.read_exact(&mut greeting[..greeting::SIGNATURE]).await?;
         if greeting[0] != 0xff {
             return Err(Violation("the signature is not ZMTP's").into());

@@ -1,6 +1,6 @@
 //! `doctor`: what a launch would find here, from the configuration to the last name, in its order.
 //!
-//! A launch stops at its first failure; a check names all of them, because each is somebody else's to
+//! A launch stops at its first failure; a check names all of them, because each is another person's to
 //! mend and asking costs days. And it leaves no trace: the token of a login is revoked, a wrapped token
 //! is looked up and not used, no lease is made (what a token may do is asked instead), and values are
 //! dropped as soon as their length is known.

@@ -49,7 +49,7 @@ pub struct About {
     pub ttl: Option<Duration>,
     /// Whether that can be made longer.
     pub renewable: bool,
-    /// Whether somebody is to renew it over and over.
+    /// Whether it has a period, and lives as long as it is renewed.
     pub periodic: bool,
     /// How many requests it serves from now on; `None`: any number.
     pub uses: Option<u64>,
@@ -70,7 +70,7 @@ impl About {
 /// What a login gave.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// Whom it is for; `None` when nobody said (a given token, an agent).
+    /// Whom it is for; `None` when that is not known (a given token, an agent).
     pub identity: Option<Identity>,
     /// What the login says of the token; `None` likewise.
     pub about: Option<About>,

@@ -1,4 +1,4 @@
-//! A response-wrapped token: serves once, and tells when somebody else was first.
+//! A response-wrapped token: serves once, and tells when another client was first.
 //! <https://openbao.org/docs/concepts/response-wrapping/>
 
 use serde::Deserialize;
