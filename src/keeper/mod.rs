@@ -12,6 +12,7 @@
 //! - `handover`: what the launcher tells the keeper, over the pipe
 //! - `start`: the launcher's side
 //! - `run`: the keeper's side
+//! - `running`: which keepers run
 //! - `hold`: requests to Vault, and when the next one is due
 
 mod handover;
@@ -19,30 +20,15 @@ mod handover;
 mod hold;
 #[cfg(target_os = "linux")]
 mod run;
+mod running;
 mod start;
 
 pub(crate) use self::handover::Leases;
 #[cfg(target_os = "linux")]
 pub(crate) use self::run::run;
-pub(crate) use self::start::Keeper;
-
-/// What the hidden subcommand is called.
-const SUBCOMMAND: &str = "keep";
-/// Says that this is the second of the two processes, which stays.
-#[cfg(target_os = "linux")]
-const ALONE: &str = "alone";
-
-/// The keepers that run here for this user: each kernel's pid, and its keeper's.
 #[cfg(all(feature = "manage", target_os = "linux"))]
-pub(crate) fn running() -> std::collections::BTreeMap<u32, u32> {
-    let of = |pid: u32| {
-        let line = crate::sys::process::command_line(pid);
-        let [.., subcommand, step, kernel] = &line[..] else { return None };
-        let is_one = subcommand == SUBCOMMAND.as_bytes() && step == ALONE.as_bytes();
-        Some((std::str::from_utf8(kernel).ok()?.parse().ok()?, pid)).filter(|_| is_one)
-    };
-    crate::sys::process::of_this_user().filter_map(of).collect()
-}
+pub(crate) use self::running::running;
+pub(crate) use self::start::Keeper;
 
 #[cfg(feature = "internals")]
 pub use self::handover::is_message;

@@ -10,7 +10,7 @@ use tokio::net::unix::pipe::Receiver;
 
 use super::handover::HandOver;
 use super::hold::Hold;
-use super::{ALONE, SUBCOMMAND};
+use super::running::{ALONE, SUBCOMMAND};
 use crate::error::{Error, Kind, Result};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;

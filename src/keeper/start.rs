@@ -3,8 +3,8 @@
 use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
 
-use super::SUBCOMMAND;
 use super::handover::{HandOver, Leases};
+use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::sys::process;
