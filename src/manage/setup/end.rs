@@ -69,6 +69,7 @@ impl Setup<'_> {
     }
 
     #[cfg(not(feature = "wrap"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same with each feature")]
     fn wrap(&self, _: Option<&Path>, by_hand: &str) -> Result<Outcome> {
         Ok(Outcome { text: format!("next: {by_hand}\n"), code: 0 })
     }

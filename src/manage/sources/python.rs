@@ -1,7 +1,9 @@
 //! The Python that a kernel runs on: what is installed there decides which client a notebook has.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "wrap")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
