@@ -233,3 +233,23 @@ fn a_value_that_would_keep_the_kernel_from_starting_programs_is_refused_as_for_a
     let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
     assert_eq!(seen, json!({"ONE": null, "TWO": null, "THREE": null}));
 }
+
+#[test]
+fn a_kernel_goes_without_what_is_off_for_its_notebook_and_loses_what_it_had() {
+    let server = Server::shared();
+    server.put("inject-off", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
+    let mut kernel = Running::start(&json!({}));
+    // As a server's kernel has it.
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
+    file["jupyter_session"] = json!("/home/ada/work/a.ipynb");
+    std::fs::write(&kernel.file, file.to_string()).unwrap();
+    let options = ["--secrets", "secret/inject-off"];
+    let rule =
+        |path: &str| kernel.scratch.file("config/vault.toml", format!("[notebook.{path:?}]\nwithout = [\"TWO\"]\n"));
+    rule("work/b.ipynb");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set ONE, TWO");
+    rule("work/a.ipynb");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set ONE; unset TWO");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "nothing to do, it already has the same versions");
+    assert_eq!(kernel.front_end.cell("import os; print(os.environ.get('TWO'))").printed(), "None");
+}

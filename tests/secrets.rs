@@ -358,3 +358,96 @@ fn no_token_of_a_login_is_left_behind() {
     user.ok(&["list"]);
     assert_eq!(count(), 0);
 }
+
+#[test]
+fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
+    let user = User::with_keys("off");
+    for name in ["KEPT", "OFF"] {
+        user.set(name, "canary");
+    }
+    let file = user.scratch.path("config/vault.toml");
+    let before = "# mine\n".to_owned() + &std::fs::read_to_string(&file).unwrap().replace("[auth]", "\n[auth]   # who");
+    std::fs::write(&file, &before).unwrap();
+    let names = |session: Option<&str>| {
+        let mut command = user.scratch.launcher();
+        command.args(["exec", "--", "env", "-0"]);
+        if let Some(session) = session {
+            command.env("JPY_SESSION_NAME", session);
+        }
+        let given = run(&mut command).environment();
+        ["KEPT", "OFF"].into_iter().filter(|name| given.contains_key(*name)).collect::<Vec<_>>()
+    };
+    let said = user.ok(&["off", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
+    assert!(said.contains("goes without OFF, LATER"), "{said}");
+    user.ok(&["off", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with(&before), "all else stays");
+    assert_eq!(names(Some("/home/ada/work/a \"b\".ipynb")), ["KEPT"]);
+    assert_eq!(names(Some("work/a \"b\".ipynb")), ["KEPT"]);
+    assert_eq!(names(Some("/home/ada/c.ipynb")), ["OFF"]);
+    for other in [None, Some(""), Some("/home/ada/work/aa.ipynb"), Some("/home/bert/c.ipynb")] {
+        assert_eq!(names(other), ["KEPT", "OFF"], "{other:?}");
+    }
+    let list: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
+    assert_eq!(
+        list["notebooks"],
+        json!([
+            {"notebook": "/home/ada/c.ipynb", "without": ["KEPT"]},
+            {"notebook": "work/a \"b\".ipynb", "without": ["OFF", "LATER"]},
+        ])
+    );
+    user.ran_with(&["on", "NEVER", "--notebook", "/home/ada/c.ipynb"], b"").is_error(64, &["is not off"]);
+    user.ran_with(&["off", "A=B", "--notebook", "c.ipynb"], b"").is_error(64, &["A=B"]);
+    user.ran_with(&["off", "A", "--notebook", "work/"], b"").is_error(64, &["no path of a notebook"]);
+    user.ok(&["on", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
+    user.ok(&["on", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "not a byte is left");
+    // A file that no launch would take is not touched; one that is not there is made.
+    std::fs::write(&file, before.clone() + "[notebok.\"a\"]\n").unwrap();
+    user.ran_with(&["off", "A", "--notebook", "a.ipynb"], b"").is_error(78, &["notebok", "notebook"]);
+    std::fs::remove_file(&file).unwrap();
+    user.ok(&["off", "A", "--notebook", "a.ipynb"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "[notebook.\"a.ipynb\"]\nwithout = [\"A\"]\n");
+}
+
+#[test]
+fn two_who_switch_at_once_lose_neither_change() {
+    let user = User::with_keys("off-at-once");
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let user = &user;
+            scope.spawn(move || user.ok(&["off", &format!("N{number}"), "--notebook", "a.ipynb"]));
+        }
+    });
+    let list: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
+    assert_eq!(list["notebooks"][0]["without"].as_array().unwrap().len(), 8, "{list}");
+}
+
+#[test]
+fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
+    let server = Server::shared();
+    server.put("team/read-only", &json!({"SHARED": "canary"}));
+    let user = User::new(
+        "reader",
+        "kv = \"secret/users/{metadata.username}\"\noptional = true\n[[source]]\nkv = \"secret/team/read-only\"\n[[source]]\nkv_folder = \"secret/team/folder\"\noptional = true\n",
+    );
+    server.policy("team", "path \"secret/data/team/*\" { capabilities = [\"read\"] }\npath \"secret/metadata/team/*\" { capabilities = [\"list\"] }");
+    server.must("POST", "auth/userpass/users/reader", &json!({"password": "pw", "policies": "own,team"}));
+    let list: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
+    let places = list["places"].as_array().unwrap();
+    assert_eq!(places.iter().map(|place| &place["writable"]).collect::<Vec<_>>(), [true, false, false], "{list}");
+    let line = |place: usize| places[place]["policy"].as_str().unwrap().to_owned();
+    assert!(line(1).starts_with("path \"secret/data/team/read-only\" {"), "{list}");
+    assert!(line(2).starts_with("path \"secret/data/team/folder/*\" {"), "{list}");
+    // The lines are what it takes.
+    let refused = user.ran_with(&["set", "NEW", "--to", "secret/team/read-only"], b"canary");
+    refused.is_error(77, &["secret/data/team/read-only"]);
+    server.policy(
+        "team",
+        &format!("{}\n{}\npath \"secret/metadata/team/*\" {{ capabilities = [\"list\"] }}", line(1), line(2)),
+    );
+    user.ok_with(&["set", "NEW", "--to", "secret/team/read-only"], b"canary");
+    user.ok_with(&["set", "NEW", "--to", "secret/team/folder"], b"canary");
+    user.ok(&["rm", "NEW", "--to", "secret/team/folder"]);
+    let list: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
+    assert!(list["places"].as_array().unwrap().iter().all(|place| place["writable"] == true), "{list}");
+}

@@ -90,6 +90,10 @@ enum Command {
         #[command(flatten)]
         common: Shared,
     },
+    /// Leave secrets out of one notebook's kernels; it stands in your own vault.toml
+    Off(Switch),
+    /// Give secrets to a notebook's kernels again
+    On(Switch),
     /// Add all secrets of a file: .env, JSON or YAML
     Import {
         /// The file; - is standard input
@@ -103,6 +107,27 @@ enum Command {
         #[command(flatten)]
         common: Shared,
     },
+}
+
+/// Names, and the notebook.
+#[derive(Debug, Args)]
+struct Switch {
+    /// The names
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// The notebook's path, or the end of it
+    #[arg(long, value_name = "PATH")]
+    notebook: String,
+    /// One JSON object in place of the text
+    #[arg(long)]
+    json: bool,
+}
+
+impl Switch {
+    fn action(self, on: bool) -> (Common, Action) {
+        let Self { names, notebook, json } = self;
+        (Common { json, ..Common::default() }, Action::Switch { names, notebook, on })
+    }
 }
 
 /// What every subcommand takes.
@@ -157,6 +182,8 @@ enum FileFormat {
 /// Runs the subcommand.
 pub(super) fn run(secrets: Secrets) -> Result<Outcome> {
     let (common, action) = match secrets.command {
+        Command::Off(switch) => return run_switch(switch, false),
+        Command::On(switch) => return run_switch(switch, true),
         Command::Set { name, file, said, common } => {
             let input = file.map_or(Input::Standard, Input::File);
             (common, Action::Set { name, input, description: said.into() })
@@ -177,6 +204,11 @@ pub(super) fn run(secrets: Secrets) -> Result<Outcome> {
         }
     };
     secrets::run(&common.into(), &action)
+}
+
+fn run_switch(switch: Switch, on: bool) -> Result<Outcome> {
+    let (common, action) = switch.action(on);
+    secrets::run(&common, &action)
 }
 
 impl From<Shared> for Common {

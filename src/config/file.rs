@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Type, find, nearest};
 use super::layer::Layer;
+use super::notebook::NotebookRule;
 use super::origin::Origin;
 use super::source::{KnownMount, KvVersion};
 use super::value::{Value, parse_duration};
@@ -147,6 +148,18 @@ impl Reader<'_> {
                 ("mount", _) => {
                     problem(self.wrong(&value.span(), "`mount` is not an array of tables", "write [[mount]]"));
                 }
+                ("notebook", DeValue::Table(notebooks)) => {
+                    for entry in notebooks {
+                        match self.notebook(entry) {
+                            Ok(rule) => layer.add_notebook(rule),
+                            Err(error) => problem(error),
+                        }
+                    }
+                }
+                ("notebook", _) => {
+                    let advice = "write [notebook.\"work/report.ipynb\"]";
+                    problem(self.wrong(&value.span(), "`notebook` is not a table of notebooks", advice));
+                }
                 ("vault" | "auth" | "environment" | "keeper", DeValue::Table(table)) => {
                     for entry in table {
                         if let Err(error) = self.setting(name, entry, &mut layer) {
@@ -159,7 +172,7 @@ impl Reader<'_> {
                     problem(self.wrong(&value.span(), &what, &format!("write [{name}]")));
                 }
                 _ => {
-                    let known = ["vault", "auth", "environment", "keeper", "source", "mount"];
+                    let known = ["vault", "auth", "environment", "keeper", "source", "mount", "notebook"];
                     problem(self.unknown(&key.span(), name, known.into_iter()));
                 }
             }
@@ -224,6 +237,28 @@ impl Reader<'_> {
             )),
             None => Err(self.wrong(&value.span(), "`mask_output` is not true or false", "correct the value")),
         }
+    }
+
+    /// What one notebook's kernels do not get.
+    fn notebook(&self, (key, value): Entry<'_, '_>) -> Result<NotebookRule> {
+        let path = key.get_ref().to_string();
+        let Some(table) = value.get_ref().as_table().filter(|_| !path.is_empty()) else {
+            let what = "a notebook has a path, and a table of what its kernels do not get";
+            return Err(self.wrong(&value.span(), what, "write [notebook.\"work/report.ipynb\"]"));
+        };
+        let mut without = Vec::new();
+        for (key, value) in table {
+            if key.get_ref() != "without" {
+                return Err(self.unknown(&key.span(), key.get_ref(), ["without"].into_iter()));
+            }
+            let names = value.get_ref().as_array().map(|names| {
+                names.iter().map(|name| name.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+            });
+            without = names.flatten().ok_or_else(|| {
+                self.wrong(&value.span(), "`without` is not a list of names in quotes", "correct the value")
+            })?;
+        }
+        Ok(NotebookRule { path, without })
     }
 
     fn mount(&self, mount: &Spanned<DeValue<'_>>) -> Result<KnownMount> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::notebook::NotebookRule;
 use super::origin::Origin;
 use super::source::{KnownMount, SourceSpec};
 use super::value::Value;
@@ -29,6 +30,7 @@ pub struct Layer {
     settings: BTreeMap<&'static str, Setting>,
     sources: Option<Vec<SourceSpec>>,
     mounts: Vec<KnownMount>,
+    notebooks: Vec<NotebookRule>,
     locked: bool,
 }
 
@@ -62,6 +64,16 @@ impl Layer {
         &self.mounts
     }
 
+    /// Adds what one notebook's kernels do not get; no layer takes another's away.
+    pub fn add_notebook(&mut self, rule: NotebookRule) {
+        self.notebooks.push(rule);
+    }
+
+    /// What single notebooks' kernels do not get.
+    pub fn notebooks(&self) -> &[NotebookRule] {
+        &self.notebooks
+    }
+
     /// Lays this layer over `lower`: what is set here stays, what is not comes from there.
     pub fn over(mut self, lower: Self) -> Self {
         for (key, setting) in lower.settings {
@@ -69,6 +81,7 @@ impl Layer {
         }
         self.sources = self.sources.or(lower.sources);
         self.mounts.extend(lower.mounts);
+        self.notebooks.extend(lower.notebooks);
         self.locked |= lower.locked;
         self
     }
@@ -94,7 +107,8 @@ impl Layer {
         self.settings.values().map(|setting| &setting.origin).chain(sources)
     }
 
-    /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, and its mounts.
+    /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, its mounts, and what it
+    /// keeps from notebooks.
     pub fn take_beneath(&mut self, lower: Self, is_open: impl Fn(&str) -> bool, with_sources: bool) {
         for (key, setting) in lower.settings.into_iter().filter(|(key, _)| is_open(key)) {
             self.settings.entry(key).or_insert(setting);
@@ -103,6 +117,7 @@ impl Layer {
             self.sources = self.sources.take().or(lower.sources);
         }
         self.mounts.extend(lower.mounts);
+        self.notebooks.extend(lower.notebooks);
     }
 
     /// The setting of `key`, with its origin.

@@ -18,6 +18,7 @@ pub mod locations;
 pub mod lock;
 pub mod login;
 pub mod method;
+pub mod notebook;
 pub mod origin;
 pub mod plan;
 pub mod server;

@@ -9,6 +9,7 @@ use super::folders::runtime_dir;
 use super::inheritance::Inheritance;
 use super::layer::Layer;
 use super::login::Login;
+use super::notebook::NotebookRule;
 use super::server::Server;
 use super::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub sources: Vec<SourceSpec>,
     /// The KV mounts that need not be asked about.
     pub mounts: Vec<KnownMount>,
+    /// What single notebooks' kernels do not get.
+    pub notebooks: Vec<NotebookRule>,
     /// The protected names that are accepted.
     pub allow: Vec<String>,
     /// What the kernel inherits.
@@ -64,6 +67,7 @@ impl Plan {
             server,
             login,
             mounts: layer.mounts().to_vec(),
+            notebooks: layer.notebooks().to_vec(),
             sources: layer.sources().unwrap_or_default().to_vec(),
             allow: layer.names("environment.allow").unwrap_or_default().to_vec(),
             inheritance: Inheritance::of(layer),

@@ -8,6 +8,7 @@ use super::injection::{Changes, Injection, Options, inject};
 use super::language::{Delivery, Row};
 use super::target::{Target, Way};
 use super::{language, remembered, subshell};
+use crate::config::notebook::is_withheld;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
@@ -29,6 +30,8 @@ pub struct Turn<'a> {
     plan: &'a Plan,
     options: Options<'a>,
     before: Option<Record>,
+    /// The notebook as the kernel's launcher was told it, where that matters.
+    session: String,
     process: OnceCell<Option<u32>>,
 }
 
@@ -57,7 +60,13 @@ impl<'a> Turn<'a> {
     /// The turn of `target`; reads its record.
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
-        Self { target, plan, options, before, process: OnceCell::new() }
+        let session = if plan.notebooks.is_empty() { None } else { session_of(target) };
+        Self { target, plan, options, before, session: session.unwrap_or_default(), process: OnceCell::new() }
+    }
+
+    /// Whether the kernel's notebook may have a variable of this name.
+    fn may_have(&self, name: &str) -> bool {
+        !is_withheld(&self.plan.notebooks, &self.session, name)
     }
 
     /// Adds what is remembered of a process that has no record, by its session.
@@ -79,7 +88,7 @@ impl<'a> Turn<'a> {
     /// Whether the kernel has all of `given` already.
     pub fn is_up_to_date(&self, given: &Given) -> bool {
         let parted = |record| self.parted(record, &origins(given)).0;
-        self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given))
+        self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given, |name| self.may_have(name)))
     }
 
     /// Splits what was set before: what these sources give or may have given, and what came of other sources.
@@ -150,9 +159,10 @@ impl<'a> Turn<'a> {
     pub async fn give(
         self,
         (mut link, known): (Link, Known),
-        given: Given,
+        mut given: Given,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Done> {
+        given.retain(|name, _| self.may_have(name.as_str()));
         let process = self.process()?;
         let (target, plan, options) = (self.target, self.plan, self.options);
         let (row, now, was_asked) = match &known {
@@ -199,6 +209,13 @@ impl<'a> Turn<'a> {
         }
         Ok(Done { changes, variables })
     }
+}
+
+/// The notebook of a kernel: its server tells the launcher in the connection file, others in its list.
+fn session_of(target: &Target) -> Option<String> {
+    let file = target.file.as_ref().and_then(|path| ConnectionFile::read(path).ok());
+    let told = file.and_then(|file| file.session().map(str::to_owned));
+    told.filter(|session| !session.is_empty()).or_else(|| target.notebook.clone())
 }
 
 /// Whether the kernel can be changed while a cell is running.

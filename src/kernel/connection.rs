@@ -39,6 +39,8 @@ pub struct ConnectionFile {
     scheme: Scheme,
     curve: Option<CurveKeys>,
     kernel_name: Option<String>,
+    #[cfg(feature = "inject")]
+    session: Option<String>,
 }
 
 impl std::fmt::Debug for ConnectionFile {
@@ -68,6 +70,9 @@ struct Raw {
     curve_secretkey: Option<String>,
     #[serde(default)]
     kernel_name: Option<String>,
+    #[cfg(feature = "inject")]
+    #[serde(default)]
+    jupyter_session: Option<String>,
 }
 
 impl Drop for Raw {
@@ -132,6 +137,8 @@ impl ConnectionFile {
             scheme,
             curve,
             kernel_name: raw.kernel_name.take(),
+            #[cfg(feature = "inject")]
+            session: raw.jupyter_session.take(),
         })
     }
 
@@ -164,6 +171,12 @@ impl ConnectionFile {
     /// The name of the kernelspec, if the file tells it.
     pub fn kernel_name(&self) -> Option<&str> {
         self.kernel_name.as_deref()
+    }
+
+    /// The notebook that the kernel was started for, as `JPY_SESSION_NAME` has it; none in what older clients write.
+    #[cfg(feature = "inject")]
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 }
 

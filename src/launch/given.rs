@@ -51,12 +51,13 @@ pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
     given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
 }
 
-/// Whether the kernel of `record` has exactly `given`, of the same versions. A secret without a version may
-/// have changed.
+/// Whether the kernel of `record` has exactly what it `may` have of `given`, of the same versions. A secret
+/// without a version may have changed.
 #[cfg(feature = "inject")]
-pub fn is_up_to_date(record: &Record, given: &Given) -> bool {
-    record.variables.len() == given.len()
-        && given.iter().all(|(name, fetched)| {
+pub fn is_up_to_date(record: &Record, given: &Given, may: impl Fn(&str) -> bool) -> bool {
+    let wanted = || given.iter().filter(|(name, _)| may(name.as_str()));
+    record.variables.len() == wanted().count()
+        && wanted().all(|(name, fetched)| {
             record.variables.get(name.as_str()).is_some_and(|known| {
                 known.path == fetched.path && known.version.is_some() && known.version == fetched.version
             })

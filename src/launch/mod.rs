@@ -34,6 +34,7 @@ use crate::config::keys::ON_ERROR_VARIABLE;
 use crate::config::layer::Layer;
 use crate::config::locations::Locations;
 use crate::config::lock;
+use crate::config::notebook::is_withheld;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
@@ -234,10 +235,14 @@ impl<'a> Launch<'a> {
     fn assemble(
         &self,
         plan: &Plan,
-        given: given::Given,
+        mut given: given::Given,
         leases: Option<Leases>,
         command: &Command,
     ) -> Result<Assembled> {
+        if !plan.notebooks.is_empty() {
+            let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
+            given.retain(|name, _| !is_withheld(&plan.notebooks, session, name.as_str()));
+        }
         // First of all: whatever fails from here on ends the leases.
         #[cfg(feature = "inject")]
         let held = leases.as_ref().map_or(0, |leases| leases.held.len());

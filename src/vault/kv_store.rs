@@ -98,6 +98,11 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// The API path that a policy names for its values.
+    pub(crate) fn policy_path(self) -> String {
+        self.api("data")
+    }
+
     /// The current version.
     pub(crate) async fn current(self) -> Result<Content> {
         let missing = |error: Error| match error.kind() {

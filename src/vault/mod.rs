@@ -7,6 +7,8 @@
 
 pub mod auth;
 pub mod body;
+#[cfg(feature = "manage")]
+pub(crate) mod capabilities;
 pub mod client;
 pub mod error;
 pub mod generic;

@@ -1,33 +1,19 @@
 //! What a token may do, and the policy lines that would let it.
 
-use serde_json::Value;
-
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
-use crate::vault::body::{Answer, malformed};
-use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::capabilities::capabilities;
+use crate::vault::client::Client;
 use crate::vault::mount::Mount;
 
 /// That the token may do this with `path`.
 pub(super) async fn may(client: &Client, capability: &str, path: &str) -> Result<()> {
-    let body = serde_json::json!({ "paths": [path] }).to_string().into_bytes();
-    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(path)).await?;
-    let what = format!("asking what the token may do with {path}");
-    let data: Value =
-        serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
-    let has = data[path].as_array().ok_or_else(|| malformed(&what))?;
-    if !has.iter().filter_map(Value::as_str).any(|had| had == capability || had == "root") {
-        return Err(Error::new(
-            Kind::PolicyDenied,
-            format!(
-                "the token's policies forbid {} {path}",
-                if capability == "read" { "reading" } else { "writing to" }
-            ),
-            "ask for it",
-        ));
+    let asked = capabilities(client, &[path.to_owned()]).await?;
+    if asked.iter().all(|of_path| of_path.has(capability)) {
+        return Ok(());
     }
-    Ok(())
+    let doing = if capability == "read" { "reading" } else { "writing to" };
+    Err(Error::new(Kind::PolicyDenied, format!("the token's policies forbid {doing} {path}"), "ask for it"))
 }
 
 /// The lines that allow it. Of an unknown mount most are version 2, and their first segment alone.

@@ -8,11 +8,13 @@ use super::common::Common;
 use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
+use crate::config::notebook::NotebookRule;
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Kind, Result, one_line};
 use crate::manage::report::SCHEMA;
 use crate::manage::{Outcome, kernels};
 use crate::record::stem;
+use crate::vault::capabilities::capabilities;
 use crate::vault::kv::list;
 use crate::vault::kv_store::{Metadata, Stored};
 
@@ -38,7 +40,7 @@ struct Holder {
 }
 
 pub(super) fn run(common: &Common) -> Result<Outcome> {
-    let (rows, places, fixed, holders) = with(common, async |session| {
+    let (rows, places, fixed, holders, notebooks) = with(common, async |session| {
         let mut rows = Vec::new();
         for place in &session.places {
             rows.extend(match place.form {
@@ -48,19 +50,47 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
         }
         let fixed: Vec<_> = session.plan.sources.iter().filter_map(fixed).collect();
         let running = kernels::search(session.environment).await.running;
-        let own = choose(&session.places, common).ok().map(|place| place.path.clone());
-        let places: Vec<_> = session
-            .places
-            .iter()
-            .map(|place| {
-                let versioned = place.mount.version == KvVersion::V2;
-                json!({ "source": place.path, "default": Some(&place.path) == own.as_ref(), "versions": versioned })
-            })
-            .collect();
-        Ok((rows, places, fixed, holders(&running)))
+        let places = if common.json { described(session, common).await } else { Vec::new() };
+        let rule = |rule: &NotebookRule| json!({ "notebook": rule.path, "without": rule.without });
+        let notebooks: Vec<_> = session.plan.notebooks.iter().map(rule).collect();
+        Ok((rows, places, fixed, holders(&running), notebooks))
     })?;
-    let text = if common.json { json_text(&rows, &places, &fixed, &holders) } else { text(&rows, &fixed, &holders) };
+    let text = if common.json {
+        json_text(&rows, &fixed, &holders, json!({ "places": places, "notebooks": notebooks }))
+    } else {
+        text(&rows, &fixed, &holders)
+    };
     Ok(Outcome { text, code: 0 })
+}
+
+/// The places as JSON: which of them is the user's own, and whether the policy lets one write there.
+async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
+    let own = choose(&session.places, common).ok().map(|place| place.path.clone());
+    let paths: Vec<_> = session.places.iter().map(|place| policy_path(session, place)).collect();
+    // A token that may not ask this may write all the same: Vault tells when it does.
+    let may = if paths.is_empty() { None } else { capabilities(session.client, &paths).await.ok() };
+    let describe = |(at, place): (usize, &Place)| {
+        let has = may.as_ref().and_then(|may| may.get(at));
+        let is_writable = has.is_none_or(|has| has.has("update") || has.has("create"));
+        let path = match (&place.form, paths[at].strip_suffix("NAME")) {
+            (Form::Folder { .. }, Some(folder)) => format!("{folder}*"),
+            _ => paths[at].clone(),
+        };
+        let path = Value::from(path);
+        json!({
+            "source": place.path,
+            "default": Some(&place.path) == own.as_ref(),
+            "versions": place.mount.version == KvVersion::V2,
+            "writable": is_writable,
+            "policy": format!("path {path} {{ capabilities = [\"create\", \"read\", \"update\", \"delete\"] }}"),
+        })
+    };
+    session.places.iter().enumerate().map(describe).collect()
+}
+
+/// The path that a policy names for the values of `place`; in a folder, that of any name.
+fn policy_path(session: &Session<'_>, place: &Place) -> String {
+    session.stored(place, &place.path_of("NAME")).policy_path()
 }
 
 /// The keys of one secret.
@@ -192,8 +222,9 @@ fn held(row: &Row, holders: &[Holder]) -> String {
     if words.is_empty() { String::new() } else { format!("({})", words.join(", ")) }
 }
 
-fn json_text(rows: &[Row], places: &[Value], fixed: &[(String, &str)], holders: &[Holder]) -> String {
-    let object = |row: &Row| -> Value {
+/// The list as JSON; `object` has what else there is to say.
+fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder], mut object: Value) -> String {
+    let row = |row: &Row| -> Value {
         let kernels: Vec<_> =
             row.holders(holders).map(|holder| json!({ "kernel": holder.kernel, "version": holder.version })).collect();
         json!({
@@ -208,7 +239,10 @@ fn json_text(rows: &[Row], places: &[Value], fixed: &[(String, &str)], holders: 
             "kernels": kernels,
         })
     };
-    let secrets: Vec<_> = rows.iter().map(object).collect();
+    let secrets: Vec<_> = rows.iter().map(row).collect();
     let fixed: Vec<_> = fixed.iter().map(|(path, what)| json!({ "source": path, "what": what })).collect();
-    format!("{:#}\n", json!({ "schema": SCHEMA, "secrets": secrets, "places": places, "fixed": fixed }))
+    object["schema"] = json!(SCHEMA);
+    object["secrets"] = json!(secrets);
+    object["fixed"] = json!(fixed);
+    format!("{object:#}\n")
 }

@@ -14,6 +14,7 @@ mod history;
 mod import;
 mod list;
 mod note;
+mod notebook;
 pub(crate) mod parse;
 mod place;
 pub(super) mod session;
@@ -37,6 +38,7 @@ pub(crate) enum Action {
     Describe { name: String, description: Description },
     Versions { name: String },
     Restore { name: String, version: Option<u64> },
+    Switch { names: Vec<String>, notebook: String, on: bool },
     Import { file: PathBuf, format: Option<parse::Format>, dry_run: bool },
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn run(common: &Common, action: &Action) -> Result<Outcome> {
         Action::Describe { name, description } => change::describe(common, name, description),
         Action::Versions { name } => history::versions(common, name),
         Action::Restore { name, version } => history::restore(common, name, *version),
+        Action::Switch { names, notebook, on } => notebook::switch(common, names, notebook, *on),
         Action::Import { file, format, dry_run } => import::run(common, file, *format, *dry_run),
     }
 }

@@ -1,0 +1,33 @@
+//! What the token may do with paths: Vault's own answer, without trying.
+//!
+//! Vault's `default` policy lets every token ask (`sys/capabilities-self`).
+
+use std::collections::BTreeMap;
+
+use super::body::{Answer, malformed};
+use super::client::{Client, Raw};
+use super::error::Asked;
+use crate::error::Result;
+
+/// The capabilities of one path, as Vault calls them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Capabilities(Vec<String>);
+
+impl Capabilities {
+    /// Whether it is among them; a root token may do everything.
+    pub(crate) fn has(&self, capability: &str) -> bool {
+        self.0.iter().any(|had| had == capability || had == "root")
+    }
+}
+
+/// The capabilities of each path, in one request.
+pub(crate) async fn capabilities(client: &Client, paths: &[String]) -> Result<Vec<Capabilities>> {
+    let shown = paths.join(", ");
+    let what = format!("asking what the token may do with {shown}");
+    let body = serde_json::json!({ "paths": paths }).to_string().into_bytes();
+    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(&shown)).await?;
+    let data = Answer::parse(&reply, &what)?.data(&what)?;
+    let by_path: BTreeMap<String, Vec<String>> = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
+    let of = |path: &String| by_path.get(path).cloned().map(Capabilities).ok_or_else(|| malformed(&what));
+    paths.iter().map(of).collect()
+}
