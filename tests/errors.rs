@@ -155,6 +155,28 @@ fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_ch
 }
 
 #[test]
+fn a_p521_key_is_taken_and_one_that_is_not_is_named() {
+    let server = Server::shared();
+    server.put("errors", &json!({"A": "1"}));
+    let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
+    let start = |listener: &str, given: &str| {
+        let given = server.certificates.cert(given);
+        launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
+    };
+    // Signed by such a key, and holding one; known as its own; by TLS 1.2, where the curve is not agreed on.
+    for (listener, given) in [("p521", "p521-ca"), ("p521", "p521"), ("p521-tls12", "p521-ca")] {
+        assert_eq!(start(listener, given).stdout, b"started\n", "{listener} {given}");
+    }
+    start("p521", "good").is_error(69, &["unknown issuer"]);
+    for given in ["p521-ca", "rsa1024"] {
+        start("rsa1024", given).is_error(69, &["its key is RSA with 1024 bits", "RSA with 2048 bits or more, P-256"]);
+    }
+    let skipping = [("VAULT_SKIP_VERIFY", "1")];
+    assert_eq!(launch_with(&server.tls_address("p521"), "root", config, "5", &skipping).stdout, b"started\n");
+    launch_with(&server.tls_address("rsa1024"), "root", config, "5", &skipping).is_error(69, &["RSA with 1024 bits"]);
+}
+
+#[test]
 fn plain_http_on_a_tls_port_and_tls_on_a_plain_one() {
     let server = Server::shared();
     let plain = server.tls_address("good").replace("https", "http");

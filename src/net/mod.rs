@@ -7,7 +7,9 @@ pub mod connect;
 pub mod deadline;
 mod no_proxy;
 pub mod options;
+mod p521;
 pub mod proxy;
+mod public_key;
 mod stream;
 pub mod tls;
 

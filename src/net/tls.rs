@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use super::Peer;
 use super::options::Tls;
+use super::p521;
+use super::public_key::{NotTaken, TAKEN, not_taken, of_bare_info};
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
 
@@ -22,7 +24,7 @@ const LARGEST: u64 = 4 << 20;
 
 /// Builds a TLS configuration.
 pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(p521::provider());
     let internal = |cause: rustls::Error| {
         Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a defect")
     };
@@ -34,24 +36,21 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     } else {
         let given = given(tls)?;
         let roots = Arc::new(roots(given.as_ref())?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        let usual = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .build()
             .map_err(|_| unusable("the CA certificates", "hold no usable certificate"))?;
-        match given {
-            // A server's own certificate may be among them.
-            Some((given, _)) => {
-                let pinned = Pinned { given, usual: verifier };
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
-            }
-            None => builder.with_webpki_verifier(verifier),
-        }
+        let given = given.map(|(given, _)| given).unwrap_or_default();
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust { given, roots, usual }))
     };
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
             let key_der = private_key(key)?;
             builder.with_client_auth_cert(chain, key_der).map_err(|_| {
-                unusable(&key.display().to_string(), "is not the key of the client certificate, or of an unknown kind")
+                unusable(
+                    &key.display().to_string(),
+                    "is not the key of the client certificate, or neither RSA, P-256, P-384 nor Ed25519",
+                )
             })?
         }
         (None, None) => builder.with_no_client_auth(),
@@ -150,12 +149,20 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
             "its certificate is expired or not valid yet",
             "have the certificate renewed, and check this machine's clock",
         ),
-        Tls::InvalidCertificate(_) => {
-            let inspect = format!("inspect it: openssl s_client -connect {authority}");
+        Tls::InvalidCertificate(why) => {
+            let (what, advice) = match key_not_taken(why) {
+                Some(key) => {
+                    (format!("{key}, which this program does not take"), format!("have it replaced by one of {TAKEN}"))
+                }
+                None => (
+                    "its certificate is not acceptable".to_owned(),
+                    format!("inspect it: openssl s_client -connect {authority}"),
+                ),
+            };
             return Error::new(
                 Kind::Tls,
-                format!("no TLS connection to {} at {authority}: its certificate is not acceptable", peer.name()),
-                inspect,
+                format!("no TLS connection to {} at {authority}: {what}", peer.name()),
+                advice,
             );
         }
         Tls::InvalidMessage(_) => (
@@ -166,7 +173,17 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
         Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => {
             (Kind::Tls, "it did not accept our client certificate, or asks for one", settings.client)
         }
-        _ => (Kind::Tls, "the TLS handshake failed", "check that both sides have a TLS version and cipher in common"),
+        // The server does not say which of these it is.
+        _ => {
+            return Error::new(
+                Kind::Tls,
+                format!("no TLS connection to {} at {authority}: the TLS handshake failed", peer.name()),
+                format!(
+                    "check that both sides have a TLS version (1.2 or 1.3), a cipher and a kind of key in common: a key of \
+                     {TAKEN}"
+                ),
+            );
+        }
     };
     Error::new(kind, format!("no TLS connection to {} at {authority}: {what}", peer.name()), advice)
 }
@@ -193,7 +210,8 @@ impl ServerCertVerifier for AcceptAny {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+        let algorithms = &self.0.signature_verification_algorithms;
+        with_its_key(rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms), cert)
     }
 
     fn verify_tls13_signature(
@@ -202,12 +220,25 @@ impl ServerCertVerifier for AcceptAny {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+        let algorithms = &self.0.signature_verification_algorithms;
+        with_its_key(rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms), cert)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Whether a signature of the chain could not be checked, or led nowhere.
+fn is_of_signatures(why: &CertificateError) -> bool {
+    use CertificateError as Why;
+    matches!(why, Why::BadSignature | Why::Other(_))
+        || lacks_an_issuer(why)
+        || matches!(
+            why,
+            Why::UnsupportedSignatureAlgorithmContext { .. }
+                | Why::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        )
 }
 
 /// Whether only who has issued it is wrong with a certificate. Its dates come before that: they are right then.
@@ -220,15 +251,56 @@ fn lacks_an_issuer(why: &CertificateError) -> bool {
     }
 }
 
-/// Certificates that were given: as issuers, and as what they are. A server that shows one of them, byte for byte, is
-/// trusted though it calls itself a CA (`openssl req -x509`) or its issuer is not given; name and dates are checked.
+/// The key that is why, if it is one.
+fn key_not_taken(why: &CertificateError) -> Option<&NotTaken> {
+    match why {
+        CertificateError::Other(OtherError(other)) => other.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// A failed check of a signature, with the key's kind where that is why.
+fn with_its_key<T>(outcome: Result<T, rustls::Error>, certificate: &CertificateDer<'_>) -> Result<T, rustls::Error> {
+    outcome.map_err(|cause| not_taken(certificate).map_or(cause, |kind| refused(true, kind)))
+}
+
+fn refused(is_servers: bool, kind: String) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(NotTaken { is_servers, kind }))).into()
+}
+
+/// Whom to trust: the roots, and of the certificates that were given each as what it is. A server that shows one of
+/// them, byte for byte, is trusted though it calls itself a CA (`openssl req -x509`) or its issuer is not given; name
+/// and dates are checked.
 #[derive(Debug)]
-struct Pinned {
+struct Trust {
     given: Vec<CertificateDer<'static>>,
+    roots: Arc<RootCertStore>,
     usual: Arc<WebPkiServerVerifier>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl Trust {
+    /// The key for which no signature of the chain can be checked, if there is one.
+    fn weak_link(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Option<rustls::Error> {
+        if let Some(kind) = not_taken(end_entity) {
+            return Some(refused(true, kind));
+        }
+        let names = |name: &[u8]| {
+            let mut chain = std::iter::once(end_entity).chain(intermediates);
+            chain.any(|certificate| certificate.windows(name.len().max(1)).any(|window| window == name))
+        };
+        let of_a_root = || {
+            let mut issuers = self.roots.roots.iter().filter(|root| names(&root.subject));
+            issuers.find_map(|root| of_bare_info(&root.subject_public_key_info))
+        };
+        intermediates.iter().find_map(not_taken).or_else(of_a_root).map(|kind| refused(false, kind))
+    }
+}
+
+impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -238,14 +310,15 @@ impl ServerCertVerifier for Pinned {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let usual = self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let is_given = || self.given.iter().any(|given| given.as_ref() == end_entity.as_ref());
-        match &usual {
-            Err(rustls::Error::InvalidCertificate(why)) if lacks_an_issuer(why) && is_given() => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            _ => usual,
+        let Err(rustls::Error::InvalidCertificate(why)) = &usual else { return usual };
+        if lacks_an_issuer(why) && self.given.iter().any(|given| given.as_ref() == end_entity.as_ref()) {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            return Ok(ServerCertVerified::assertion());
         }
+        if is_of_signatures(why) {
+            return self.weak_link(end_entity, intermediates).map_or(usual, Err);
+        }
+        usual
     }
 
     fn verify_tls12_signature(
@@ -254,7 +327,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, cert, signature)
+        with_its_key(self.usual.verify_tls12_signature(message, cert, signature), cert)
     }
 
     fn verify_tls13_signature(
@@ -263,7 +336,7 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, cert, signature)
+        with_its_key(self.usual.verify_tls13_signature(message, cert, signature), cert)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -7,6 +7,17 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 
+/// What OpenSSL has made, for a hundred years: a CA with a P-521 key, and what it signed.
+const KEPT: [(&str, &str); 7] = [
+    ("p521-ca.pem", include_str!("keys/p521-ca.pem")),
+    ("p521.pem", include_str!("keys/p521.pem")),
+    ("p521-key.pem", include_str!("keys/p521-key.pem")),
+    ("p521-tls12.pem", include_str!("keys/p521.pem")),
+    ("p521-tls12-key.pem", include_str!("keys/p521-key.pem")),
+    ("rsa1024.pem", include_str!("keys/rsa1024.pem")),
+    ("rsa1024-key.pem", include_str!("keys/rsa1024-key.pem")),
+];
+
 /// A folder with a CA and what it signed, as PEM files.
 pub struct Certificates {
     folder: PathBuf,
@@ -43,6 +54,10 @@ impl Certificates {
             write(this.key(name), key.serialize_pem()).expect("a key's file");
         }
         this.sign(&issuer, "client", &["ada"], false, ExtendedKeyUsagePurpose::ClientAuth);
+        // Keys that ring can't make.
+        for (name, text) in KEPT {
+            write(folder.join(name), text).expect("a file of a key that is kept");
+        }
         this
     }
 

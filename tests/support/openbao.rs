@@ -31,7 +31,8 @@ pub struct Server {
 }
 
 /// The TLS listeners, by the name of their certificate.
-const LISTENERS: [&str; 6] = ["good", "expired", "elsewhere", "own", "own-expired", "own-elsewhere"];
+const LISTENERS: [&str; 9] =
+    ["good", "expired", "elsewhere", "own", "own-expired", "own-elsewhere", "p521", "p521-tls12", "rsa1024"];
 
 impl Server {
     /// The server that the tests of one process share.
@@ -58,10 +59,11 @@ impl Server {
         let tls = free_ports::<{ LISTENERS.len() }>();
         let listener = |port: u16, name: &str| {
             format!(
-                "listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_cert_file = {:?} tls_key_file = {:?} tls_client_ca_file = {:?} }}\n",
+                "listener \"tcp\" {{ address = \"127.0.0.1:{port}\" tls_cert_file = {:?} tls_key_file = {:?} tls_client_ca_file = {:?} tls_max_version = {:?} }}\n",
                 certificates.cert(name),
                 certificates.key(name),
-                certificates.cert("ca")
+                certificates.cert("ca"),
+                if name.ends_with("-tls12") { "tls12" } else { "tls13" }
             )
         };
         let config = folder.path().join("server.hcl");

@@ -1,0 +1,106 @@
+//! Which public keys TLS takes here, and what another one is called.
+//!
+//! A key that is too weak, or of a kind that no provider has, makes a certificate's signature one that can't be
+//! checked, which ends as "unknown issuer" or as a handshake without a reason. So the key itself is looked at.
+
+use std::fmt;
+
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
+use der::{Decode, Reader, SliceReader};
+use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
+
+/// The keys that are taken, for an advice.
+pub(super) const TAKEN: &str = "RSA with 2048 bits or more, P-256, P-384, P-521 or Ed25519";
+
+/// By their object identifiers.
+const KINDS: &[(&str, &str)] = &[
+    ("1.2.840.113549.1.1.10", "RSA for PSS alone"),
+    ("1.2.840.10040.4.1", "DSA"),
+    ("1.3.101.113", "Ed448"),
+    ("1.2.840.10045.3.1.1", "P-192"),
+    ("1.3.132.0.33", "P-224"),
+    ("1.3.132.0.10", "secp256k1"),
+    ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"),
+    ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1"),
+    ("1.3.36.3.3.2.8.1.1.13", "brainpoolP512r1"),
+    ("1.2.156.10197.1.301", "SM2"),
+];
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// P-256, P-384, P-521.
+const CURVES: [ObjectIdentifier; 3] = [
+    ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.34"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.35"),
+];
+
+/// Whose key is not taken, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotTaken {
+    /// Whether it is the server's own, and not an issuer's.
+    pub is_servers: bool,
+    /// As in `RSA with 1024 bits`.
+    pub kind: String,
+}
+
+impl fmt::Display for NotTaken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = if self.is_servers { "its key" } else { "a key that its certificate is signed with" };
+        write!(out, "{whose} is {}", self.kind)
+    }
+}
+
+impl std::error::Error for NotTaken {}
+
+/// What the key of `certificate` is, if it is not taken.
+pub(super) fn not_taken(certificate: &CertificateDer<'_>) -> Option<String> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    of_info(parsed.subject_public_key_info().as_ref())
+}
+
+/// The same of a SubjectPublicKeyInfo.
+fn of_info(info: &[u8]) -> Option<String> {
+    SliceReader::new(info).ok()?.sequence(of_content).ok()?
+}
+
+/// The same of what stands in one.
+pub(super) fn of_bare_info(content: &[u8]) -> Option<String> {
+    of_content(&mut SliceReader::new(content).ok()?).ok()?
+}
+
+fn of_content<'a>(reader: &mut SliceReader<'a>) -> der::Result<Option<String>> {
+    let (algorithm, curve) = reader.sequence(|reader: &mut SliceReader<'a>| {
+        let algorithm = ObjectIdentifier::decode(reader)?;
+        let curve = Option::<AnyRef<'a>>::decode(reader)?.and_then(|parameter| parameter.decode_as().ok());
+        der::Result::Ok((algorithm, curve))
+    })?;
+    let key = BitStringRef::decode(reader)?;
+    match (algorithm, curve) {
+        (ED25519, _) => Ok(None),
+        (ELLIPTIC, Some(curve)) if CURVES.contains(&curve) => Ok(None),
+        (ELLIPTIC, Some(curve)) => Ok(Some(named(curve))),
+        (RSA, _) => {
+            let bits = modulus_bits(key.raw_bytes())?;
+            Ok((!(2048..=8192).contains(&bits)).then(|| format!("RSA with {bits} bits")))
+        }
+        _ => Ok(Some(named(algorithm))),
+    }
+}
+
+/// How long the modulus of an RSA key is.
+fn modulus_bits(key: &[u8]) -> der::Result<usize> {
+    SliceReader::new(key)?.sequence(|reader: &mut SliceReader<'_>| {
+        let modulus = UintRef::decode(reader)?;
+        UintRef::decode(reader)?;
+        let first = modulus.as_bytes().first().copied().unwrap_or_default();
+        der::Result::Ok(modulus.as_bytes().len() * 8 - first.leading_zeros() as usize)
+    })
+}
+
+fn named(kind: ObjectIdentifier) -> String {
+    let identifier = kind.to_string();
+    let known = KINDS.iter().find(|(known, _)| *known == identifier);
+    known.map_or_else(|| format!("of the kind {identifier}"), |(_, name)| (*name).to_owned())
+}
