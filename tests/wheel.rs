@@ -26,7 +26,7 @@ use support::dialogue::Dialogue;
 use support::faults::{Faults, relay_to};
 use support::front_end::{Cell, config, environment};
 use support::kernelspecs::succeed;
-use support::launcher::{Scratch, eventually, finish};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::Server;
 use support::python;
 use support::ready::files_below;
@@ -146,7 +146,7 @@ fn jupyter_vault_is_a_subcommand_of_jupyter_and_wraps_its_environments_kernels()
     succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
     let text = std::fs::read_to_string(site.scratch.path("home/kernels/vaulted/kernel.json")).unwrap();
     let argv = serde_json::from_str::<Value>(&text).unwrap()["argv"].clone();
-    assert_eq!(argv[0], json!(site.venv.join("bin/jupyter-vault")));
+    assert_eq!(argv[0], json!("{resource_dir}/jupyter-vault-launcher"));
     assert_eq!(argv[5], json!(site.venv.join("bin/python")));
 }
 
@@ -320,7 +320,7 @@ fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process()
         serde_json::from_value(serde_json::from_str::<Value>(&text).unwrap()["argv"].clone()).unwrap()
     };
     let argv = read();
-    assert_eq!(argv[1..4], ["-m", "jupyter_vault", "exec"], "{argv:?}");
+    assert_eq!(argv[1..3], ["{resource_dir}/jupyter-vault-launcher.py", "exec"], "{argv:?}");
     // As VS Code does it: its own Python, with the words after the first.
     let words = argv[1..].iter().map(|word| word.replace("{resource_dir}", folder.to_str().unwrap()));
     let mut command = Command::new(&python);
@@ -436,7 +436,123 @@ class Elsewhere(KernelProvisionerBase):
     // One that starts no local process, and one that is not installed.
     for (name, says) in [("elsewhere", "runs no local command"), ("unknown", "does not have")] {
         spec(name, json!({}));
-        let refused = support::launcher::run(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
+        let refused = run(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
         refused.is_error(78, &[name, says]);
     }
+}
+
+/// Runs a kernelspec's words as Jupyter does, less `dropped` of them, which VS Code replaces by its own Python.
+fn launch(site: &Site, folder: &Path, dropped: usize) -> Outcome {
+    let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
+    let argv: Vec<String> =
+        serde_json::from_value(serde_json::from_str::<Value>(&text).unwrap()["argv"].clone()).unwrap();
+    let mut words = argv.into_iter().map(|word| word.replace("{resource_dir}", folder.to_str().unwrap())).skip(dropped);
+    let program = if dropped == 0 { words.next().unwrap() } else { site.venv.join("bin/python").display().to_string() };
+    let mut command = Command::new(program);
+    environment(&mut command, &site.scratch).args(words).env("VAULT_TOKEN", "canary-of-the-parent");
+    run(&mut command)
+}
+
+#[test]
+fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() {
+    let site = Site::new("signal");
+    let look = "import os; print(len(os.environ.get('KERNEL_SECRET', '')), 'VAULT_TOKEN' in os.environ)";
+    let python = site.venv.join("bin/python");
+    let spec = json!({"argv": [&python, "-c", look], "display_name": "V", "language": "python"});
+    let in_place = site.spec(&spec);
+    let before = std::fs::read(in_place.join("kernel.json")).unwrap();
+    // One of the environment's own, whose first word an editor may drop, and the same for its user.
+    let own = site.venv.join("share/jupyter/kernels/own");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("kernel.json"), spec.to_string()).unwrap();
+    let theirs = site.venv.join("share/jupyter/kernels/theirs");
+    std::fs::create_dir_all(&theirs).unwrap();
+    std::fs::write(theirs.join("kernel.json"), spec.to_string()).unwrap();
+    succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted", "own"]));
+    let said = succeed(&mut site.program("jupyter", &["vault", "wrap", "--user", "theirs"]));
+    let said = String::from_utf8(said.stdout).unwrap();
+    let copy = said.split(", ").nth(1).and_then(|rest| rest.split(" (").next()).map(PathBuf::from).expect("a copy");
+    let all = [(&in_place, 0), (&own, 0), (&own, 1), (&copy, 0)];
+    let each = |expected: &str| {
+        for (folder, dropped) in all {
+            let outcome = launch(&site, folder, dropped);
+            let printed = String::from_utf8_lossy(&outcome.stdout).into_owned();
+            assert_eq!(printed.trim(), expected, "{}, {dropped}: {}", folder.display(), outcome.stderr);
+        }
+    };
+    each("21 False");
+    // The program is there: it has not been copied where it can be linked.
+    let identity = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+    let program = site.venv.join("bin/jupyter-vault");
+    assert_eq!(identity(&in_place.join("jupyter-vault-launcher")), identity(&program));
+    assert!(
+        succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"])).stdout.starts_with(b"vaulted: already")
+    );
+
+    // An upgrade, which leaves a mark where it is executed.
+    let aside = site.scratch.path("home/real-program");
+    std::fs::rename(&program, &aside).unwrap();
+    let (mark, real) = (site.scratch.path("home/mark"), aside.display());
+    std::fs::write(&program, format!("#!/bin/sh\necho x >>{}\nexec {real} \"$@\"\n", mark.display())).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    each("21 False");
+    assert_eq!(std::fs::read_to_string(&mark).unwrap().lines().count(), all.len());
+    std::fs::rename(&aside, &program).unwrap();
+
+    let mut pip = Command::new(python::python());
+    pip.args(["-m", "pip", "--disable-pip-version-check", "--python"]).arg(&python).args([
+        "uninstall",
+        "--yes",
+        "--quiet",
+        "jupyter-vault",
+    ]);
+    succeed(&mut pip);
+    assert!(!program.exists());
+    let requests = site.relay.seen().len();
+    each("0 False");
+    assert_eq!(site.relay.seen().len(), requests, "a program that was uninstalled asks Vault for nothing");
+    let notice = launch(&site, &in_place, 0).stderr;
+    for part in ["is not installed any more (the command is started without secrets)", "unwrap vaulted"] {
+        assert!(notice.contains(part), "{notice}");
+    }
+    // What it names takes it out, from each place, and leaves nothing.
+    for (folder, name) in [(&in_place, "vaulted"), (&own, "own"), (&copy, "theirs")] {
+        let stand_by = folder.join("jupyter-vault-launcher");
+        let mut wrap = Command::new(&stand_by);
+        run(environment(&mut wrap, &site.scratch).args(["wrap", name])).is_error(64, &["install jupyter-vault again"]);
+        let mut unwrap = Command::new(&stand_by);
+        succeed(environment(&mut unwrap, &site.scratch).args(["unwrap", name]));
+    }
+    assert_eq!(std::fs::read(in_place.join("kernel.json")).unwrap(), before);
+    assert!(!copy.exists());
+    for folder in [&in_place, &own] {
+        assert_eq!(files_below(folder), BTreeSet::from([folder.join("kernel.json")]).into_iter().collect::<Vec<_>>());
+    }
+    assert!(launch(&site, &own, 0).stdout.starts_with(b"0 True"), "as without us");
+}
+
+#[test]
+fn the_provisioner_is_chosen_where_it_is_installed_by_the_line_of_the_docs() {
+    let site = Site::new("signal");
+    let docs = include_str!("../docs/kernelspecs.md");
+    let line = docs.lines().find(|line| line.contains("&& export JUPYTER_DEFAULT_PROVISIONER_NAME")).expect("the line");
+    let starts = |expected: &str| {
+        let script = format!("{}/tests/support/front_end.py", env!("CARGO_MANIFEST_DIR"));
+        let mut shell = site.program("python", &[]);
+        let path = format!("{}:/usr/bin:/bin", site.venv.join("bin").display());
+        let mut shell_with_line = Command::new("/bin/sh");
+        shell_with_line.args(["-c", &format!("{line}\nexec python {script}")]);
+        shell_with_line.envs(shell.env("PATH", path).get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell_with_line.env_remove("JUPYTER_DEFAULT_PROVISIONER_NAME").current_dir(site.scratch.path("home"));
+        let mut front_end = Dialogue::with(&mut shell_with_line);
+        front_end.ask("start", json!({"kernel": "vaulted"}));
+        front_end.ask("ready", json!({}));
+        let look = "import os; print(len(os.environ.get('KERNEL_SECRET', '')))";
+        assert_eq!(cell(&mut front_end, look).printed(), expected);
+    };
+    starts("21");
+    let mut pip = Command::new(python::python());
+    pip.args(["-m", "pip", "--disable-pip-version-check", "--python"]).arg(site.venv.join("bin/python"));
+    succeed(pip.args(["uninstall", "--yes", "--quiet", "jupyter-vault"]));
+    starts("0");
 }

@@ -63,11 +63,17 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
     Exec::from_arg_matches(&command.try_get_matches_from(own).ok()?).ok()
 }
 
-/// Becomes the command, or its diagnostic kernel; returns when neither goes on.
-pub(super) fn run(exec: Exec) -> Result<u8> {
+/// Becomes the command, or its diagnostic kernel; returns when neither goes on. A program that is `gone`, and has left
+/// its stand-by alone, gives no secrets.
+pub(super) fn run(exec: Exec, gone: Option<&Error>) -> Result<u8> {
     let Exec { settings, on_error, command } = exec;
     let request = Request { on_error, command, ..settings.into() };
     let launch = Launch::begin(&request)?;
+    if let Some(gone) = gone {
+        let ready = launch.without_secrets(gone, &mut report)?;
+        drop(launch);
+        return Err(ready.execute());
+    }
     match launch.attempt(&mut report) {
         Ok(ready) => {
             drop(launch);

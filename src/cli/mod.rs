@@ -103,9 +103,13 @@ pub fn run() -> Result<u8> {
             "begin with jupyter-vault setup, or see the list above",
         ));
     }
+    #[cfg(feature = "wrap")]
+    let gone = crate::kernelspec::standby::program_is_gone(&arguments);
+    #[cfg(not(feature = "wrap"))]
+    let gone = None;
     // A launch pays for no other command's definition.
     if let Some(exec) = exec::parse(&arguments) {
-        return exec::run(exec);
+        return exec::run(exec, gone.as_ref());
     }
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command }) => dispatch(command),
@@ -119,7 +123,7 @@ pub fn run() -> Result<u8> {
 
 fn dispatch(command: Command) -> Result<u8> {
     match command {
-        Command::Exec(exec) => exec::run(exec),
+        Command::Exec(exec) => exec::run(exec, None),
         #[cfg(feature = "inject")]
         Command::Inject(inject) => inject::inject(inject),
         #[cfg(all(feature = "inject", target_os = "linux"))]

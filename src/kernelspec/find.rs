@@ -7,10 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::KERNEL_JSON;
 use super::journal::RECORD;
 use super::python::{Native, Python};
 use super::which::Place;
+use super::{KERNEL_JSON, standby};
 use crate::config::env::Environment;
 use crate::config::folders::{data_dir, kernelspec_folders};
 
@@ -62,6 +62,9 @@ impl Search {
                 folders.push(folder);
             }
         }
+        // Left by an environment that may be gone from PATH, it is to be unwrapped all the same.
+        let own = standby::own_folder().and_then(|folder| folder.parent().map(Path::to_owned));
+        folders.extend(own.filter(|own| !folders.contains(own)));
         if facts.is_some_and(|facts| facts.ipython) {
             folders.extend(ipython_dir(environment).map(|own| own.join("kernels")));
         }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use super::KERNEL_JSON;
+use super::{KERNEL_JSON, standby};
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
@@ -33,7 +33,7 @@ const LARGEST: u64 = 4 << 20;
 /// The record's file.
 pub const RECORD: &str = "jupyter-vault.json";
 /// The files that are written.
-const FILES: [&str; 3] = [RECORD, FILE_NAME, KERNEL_JSON];
+const FILES: [&str; 5] = [RECORD, FILE_NAME, KERNEL_JSON, standby::FILE, standby::SCRIPT];
 /// How often, and with what pause, to try a folder that another process has locked.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -66,6 +66,9 @@ pub struct WrapRecord {
     /// The words that stand before the kernel's own command.
     #[serde(default)]
     pub launcher: Vec<String>,
+    /// The program that a stand-by in the folder stands by for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
     /// What stands behind the kernel's shown name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub suffix: String,
@@ -107,6 +110,22 @@ impl Locked {
         let mode = if self.give(name, &file) { mode } else { mode & (!0o070 | (mode & 0o007) << 3) };
         file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
+        self.rename(name)
+    }
+
+    /// Where the file `name` is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Puts another name of `program` at `name`; a copy of it, where the system does not allow that.
+    pub(super) fn link_or_copy(&self, name: &str, program: &Path) -> Result<()> {
+        let path = self.folder.join(unfinished(name));
+        // A link of a link would lead to where pip looks.
+        let whole = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+        std::fs::hard_link(&whole, &path)
+            .or_else(|_| standby::copy(&whole, &path))
+            .map_err(|cause| refused(&self.folder.join(name), "written", &cause))?;
         self.rename(name)
     }
 

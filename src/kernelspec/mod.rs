@@ -13,6 +13,7 @@
 //! - `label`: the name that a list shows
 //! - `origin`: kernel.json as it would be without us
 //! - `starter`: whether the kernel's command runs on this machine
+//! - [`standby`]: what starts a wrapped kernel once the program is uninstalled
 //! - [`settings`]: the vault.toml beside it
 //! - [`journal`]: what was there before, and writing that survives a crash
 //! - [`place`]: in place, or a copy that Jupyter finds first
@@ -29,6 +30,7 @@ mod origin;
 pub mod place;
 pub mod python;
 pub mod settings;
+pub mod standby;
 pub mod starter;
 pub mod unwrap;
 mod which;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::edit::{Spec, Starter};
 use super::find::Search;
 use super::journal::WrapRecord;
+use super::standby::has_package;
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
 
@@ -45,7 +46,7 @@ pub(super) enum Form<'p> {
     /// Its words as they are.
     Plain,
     /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
-    /// a Python environment's own folder): this Python runs the launcher as a module.
+    /// a Python environment's own folder): this Python runs a script that becomes the launcher.
     Module(&'p str),
     /// The same, and this Python does not have our package.
     NoPackage(&'p str),
@@ -59,9 +60,7 @@ pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
     if !folder.starts_with(prefix.join("share/jupyter/kernels")) {
         return Form::Plain;
     }
-    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
-    let mut packages = libraries.map(|library| library.path().join("site-packages/jupyter_vault/__main__.py"));
-    if packages.any(|module| module.is_file()) { Form::Module(program) } else { Form::NoPackage(program) }
+    if has_package(prefix) { Form::Module(program) } else { Form::NoPackage(program) }
 }
 
 /// What `wrap` and `doctor` say of the last form.
@@ -90,6 +89,14 @@ pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&Wra
         remarks.push(Error::new(Kind::Config, what, advice));
     }
     remarks.extend(spec.carrier().map(|carrier| elsewhere(kernel, &carrier)));
+    if let Some(program) = record.and_then(|record| record.program.as_ref()).filter(|program| !program.exists()) {
+        let what = format!("{kernel} starts without secrets: {} is not installed any more", program.display());
+        remarks.push(Error::new(
+            Kind::Config,
+            what,
+            "`jupyter-vault wrap` makes it this program's, `unwrap` as it was",
+        ));
+    }
     let before = record.and_then(|record| Spec::parse(&record.kernel_json.text).ok());
     if let Some(Form::NoPackage(python)) = before.as_ref().map(|before| form(&before.words[0], folder)) {
         remarks.push(dropped_word(kernel, python));

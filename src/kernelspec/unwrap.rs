@@ -8,7 +8,7 @@ use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
 use super::origin::{is_as_made, lost, original, parse};
 use super::wrap::{last, say};
-use super::{KERNEL_JSON, Which, choose, copy, journal};
+use super::{KERNEL_JSON, Which, choose, copy, journal, standby};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
@@ -119,6 +119,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         Some(kept) => locked.restore(FILE_NAME, kept)?,
         None => locked.remove(FILE_NAME)?,
     }
+    standby::remove(&locked)?;
     locked.remove(RECORD)?;
     let what = if record.copy_of.is_some() {
         "the copy was edited since, and stays without the launcher"
@@ -149,6 +150,7 @@ fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out:
         (Some(kept), _) => locked.restore(FILE_NAME, kept)?,
         (None, _) => locked.remove(FILE_NAME)?,
     }
+    standby::remove(locked)?;
     locked.remove(RECORD)?;
     let path = folder.join(KERNEL_JSON);
     say(out, &format!("{name}: {KERNEL_JSON} was gone; restored as it was before wrap, {}", path.display()));

@@ -12,7 +12,7 @@ use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
 use super::starter::{self, Form};
-use super::{KERNEL_JSON, Which, choose, copy, diff};
+use super::{KERNEL_JSON, Which, choose, copy, diff, standby};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::{FILE_NAME, Locations};
@@ -21,6 +21,8 @@ use crate::sys::exec::find_program;
 use crate::sys::hardening::Hardening;
 
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
+/// This program's name.
+const PROGRAM: &str = "jupyter-vault";
 /// How often a kernelspec is worked out that others change meanwhile.
 const ATTEMPTS: u32 = 10;
 
@@ -164,6 +166,13 @@ impl Seen {
 }
 
 impl Wrapped {
+    /// Puts the stand-by there, if there is to be one.
+    fn stand_by(&self, locked: &Locked) -> Result<bool> {
+        let Some(program) = &self.record.program else { return Ok(false) };
+        let with_script = self.record.launcher.iter().any(|word| word == standby::SCRIPT_WORD);
+        standby::put(locked, program, with_script)
+    }
+
     /// The record holds what the files hold: a user who may not read one of them may not read it.
     fn record_mode(&self) -> u32 {
         let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
@@ -268,14 +277,17 @@ impl Wrapper<'_> {
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);
-        let words = match starter::form(&program, &found.folder) {
+        let launcher = Path::new(&self.launcher);
+        let (mut words, stands_by) = match starter::form(&program, &found.folder) {
             Form::Module(python) => {
-                vec![python, "-m", "jupyter_vault", "exec", "--config", "{resource_dir}/vault.toml", "--"]
+                let own = Path::new(python).with_file_name(PROGRAM);
+                let own = if own.is_file() { own } else { launcher.to_owned() };
+                (vec![python, standby::SCRIPT_WORD], Some(own))
             }
-            Form::Plain | Form::NoPackage(_) => {
-                vec![self.launcher.as_str(), "exec", "--config", "{resource_dir}/vault.toml", "--"]
-            }
+            _ if standby::is_pips(launcher) => (vec![standby::WORD], Some(launcher.to_owned())),
+            Form::Plain | Form::NoPackage(_) => (vec![self.launcher.as_str()], None),
         };
+        words.extend(["exec", "--config", "{resource_dir}/vault.toml", "--"]);
         let suffix = self.which.suffix.clone().or(suffix).unwrap_or_default();
         let text = with_suffix(&spec.wrapped(&words, &program), &suffix);
         let edited = match (&seen.record, &seen.vault_toml) {
@@ -303,6 +315,7 @@ impl Wrapper<'_> {
                 kernel_json: before.clone(),
                 vault_toml: first,
                 launcher: words.into_iter().map(str::to_owned).collect(),
+                program: stands_by,
                 suffix,
                 ours,
             },
@@ -333,10 +346,14 @@ impl Wrapper<'_> {
             return Ok(false);
         }
         let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.record_mode())?;
+        changed |= wrapped.stand_by(&locked)?;
         changed |= write(&locked, &found.folder, FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode)?;
         if seen.kernel_json.text != wrapped.kernel_json.text {
             locked.write(KERNEL_JSON, &wrapped.kernel_json.text, wrapped.kernel_json.mode)?;
             changed = true;
+        }
+        if wrapped.record.program.is_none() {
+            standby::remove(&locked)?;
         }
         let what = if changed { "wrapped in place" } else { "already wrapped" };
         say(self.out, &format!("{}: {what}, {}", found.name, found.folder.join(KERNEL_JSON).display()));
@@ -353,6 +370,7 @@ impl Wrapper<'_> {
         };
         copy::make(&found.folder, to, |made| {
             made.write(RECORD, &record.text(), wrapped.record_mode())?;
+            wrapped.stand_by(made)?;
             made.write(FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode | 0o600)?;
             made.write(KERNEL_JSON, &wrapped.kernel_json.text, (wrapped.kernel_json.mode | 0o600) & !0o002)
         })?;
@@ -394,7 +412,14 @@ fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> R
 fn launcher(environment: &Environment) -> Result<String> {
     let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
     let own = std::env::current_exe().map_err(failed)?;
-    let on_path = find_program(OsStr::new("jupyter-vault"), environment.bytes("PATH")).ok();
+    if let Some(folder) = standby::own_folder().filter(|folder| folder.join(RECORD).exists()) {
+        let what = format!(
+            "{} is what wrap left there for a kernel, and wraps no others",
+            folder.join(standby::FILE).display()
+        );
+        return Err(Error::new(Kind::Usage, what, "install jupyter-vault again, and wrap with that one"));
+    }
+    let on_path = find_program(OsStr::new(PROGRAM), environment.bytes("PATH")).ok();
     let same = |path: &PathBuf| path.canonicalize().ok() == own.canonicalize().ok();
     let path = on_path.filter(same).and_then(|path| std::path::absolute(path).ok()).unwrap_or(own);
     path.into_os_string().into_string().map_err(|_| {

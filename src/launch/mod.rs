@@ -160,23 +160,30 @@ impl<'a> Launch<'a> {
             self.assemble(&plan, given, leases, &command)
         });
         match fetched {
-            Err(error) if self.on_error == OnError::StartWithout => {
-                report(&error.remark("the command is started without secrets"));
-                let (size, space) = (command.size(), Space::of_this_system());
-                // What is not to be inherited stays away all the same, as far as the configuration can be read.
-                let settings = settings(self.request, &self.parent);
-                let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
-                let inherited = self.parent.entries();
-                let environment = environment::build(inherited, SecretSet::default(), &inheritance, space, size)?;
-                Ok(Ready {
-                    command,
-                    assembled: Assembled { environment, ..Assembled::default() },
-                    hardening: self.hardening,
-                })
-            }
+            Err(error) if self.on_error == OnError::StartWithout => self.plain(command, &error, report),
             Err(error) => Err(error),
             Ok(assembled) => Ok(Ready { command, assembled, hardening: self.hardening }),
         }
+    }
+
+    /// The command without secrets; `why` is reported.
+    ///
+    /// # Errors
+    /// What [`Command::find`] says of the command.
+    pub fn without_secrets(&self, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
+        self.plain(self.command()?, why, report)
+    }
+
+    fn plain(&self, command: Command, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
+        report(&why.clone().remark("the command is started without secrets"));
+        let (size, space) = (command.size(), Space::of_this_system());
+        // What is not to be inherited stays away all the same, as far as the configuration can be read.
+        let settings = settings(self.request, &self.parent);
+        let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
+        let inherited = self.parent.entries();
+        let environment = environment::build(inherited, SecretSet::default(), &inheritance, space, size)?;
+        let assembled = Assembled { environment, ..Assembled::default() };
+        Ok(Ready { command, assembled, hardening: self.hardening })
     }
 
     /// As [`Launch::attempt`], on a runtime that is there, and until `stop` at most: then its output is

@@ -1,0 +1,145 @@
+//! The launcher's stand-by: what starts a wrapped kernel once pip has removed the program that wrapped it.
+//!
+//! pip asks no program before it removes it, and Jupyter can't start a kernel whose first word is gone. So where the
+//! program came by pip, `wrap` puts a second name of it (a hard link, else a copy) beside kernel.json, where pip does
+//! not look, and that one is named in argv. At a launch it looks where the program is now:
+//!
+//! - the same program: it is the launcher itself, for two looks at files;
+//! - another one, after an upgrade: that one is executed in its place;
+//! - none: the kernel starts without secrets, with a notice for Jupyter's log. A program that was uninstalled reads
+//!   no secret any more. Its other commands go on, so that `unwrap` is at hand.
+//!
+//! For a front end that starts its own Python with the words after the first, a script beside becomes the stand-by.
+
+use std::ffi::{CString, OsString};
+use std::fs::{File, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access, execv};
+
+use super::journal::{Locked, WrapRecord};
+use crate::error::{Error, Kind, Result};
+
+/// The stand-by beside kernel.json.
+pub const FILE: &str = "jupyter-vault-launcher";
+/// The script that becomes it.
+pub const SCRIPT: &str = "jupyter-vault-launcher.py";
+/// The first words of an argv that begins with it.
+pub(super) const WORD: &str = "{resource_dir}/jupyter-vault-launcher";
+/// The same with a Python before it.
+pub(super) const SCRIPT_WORD: &str = "{resource_dir}/jupyter-vault-launcher.py";
+
+const SCRIPT_TEXT: &str = r#""""Becomes the launcher beside this file. Written by jupyter-vault wrap; jupyter-vault unwrap removes it."""
+
+import os
+import sys
+
+launcher = os.path.splitext(os.path.abspath(__file__))[0]
+os.execv(launcher, [launcher, *sys.argv[1:]])
+"#;
+
+/// Whether pip removes `program`: it stands in an environment that has our package.
+pub(super) fn is_pips(program: &Path) -> bool {
+    program.parent().and_then(Path::parent).is_some_and(has_package)
+}
+
+/// Whether our package is installed in the Python environment `prefix`.
+pub(super) fn has_package(prefix: &Path) -> bool {
+    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
+    let packages = ["site-packages", "dist-packages"];
+    libraries
+        .flat_map(|library| packages.map(|packages| library.path().join(packages)))
+        .any(|packages| packages.join("jupyter_vault/__main__.py").is_file())
+}
+
+/// Puts the stand-by of `program` into a kernelspec's folder; whether that changed anything.
+pub(super) fn put(locked: &Locked, program: &Path, with_script: bool) -> Result<bool> {
+    let there = locked.path(FILE).metadata().ok();
+    let mut changed = false;
+    if !there.zip(program.metadata().ok()).is_some_and(|(there, now)| is_same(&there, &now)) {
+        locked.link_or_copy(FILE, program)?;
+        changed = true;
+    }
+    // A folder of a file system that executes nothing.
+    access(&locked.path(FILE), AccessFlags::X_OK).map_err(|_| {
+        let what = format!("{} can't be executed", locked.path(FILE).display());
+        Error::new(
+            Kind::Os,
+            what,
+            "wrap with --user, --sys-prefix or --prefix DIR: a folder that is not mounted noexec",
+        )
+    })?;
+    let script = std::fs::read_to_string(locked.path(SCRIPT)).ok();
+    match (with_script, script) {
+        (true, Some(there)) if there == SCRIPT_TEXT => {}
+        (true, _) => {
+            locked.write(SCRIPT, SCRIPT_TEXT, 0o644)?;
+            changed = true;
+        }
+        (false, Some(_)) => locked.remove(SCRIPT)?,
+        (false, None) => {}
+    }
+    Ok(changed)
+}
+
+/// Removes the stand-by from a kernelspec's folder.
+pub(super) fn remove(locked: &Locked) -> Result<()> {
+    locked.remove(SCRIPT)?;
+    locked.remove(FILE)
+}
+
+/// A copy has its program's time.
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    let times = |metadata: &Metadata| (metadata.mtime(), metadata.mtime_nsec(), metadata.len());
+    (one.dev(), one.ino()) == (other.dev(), other.ino()) || times(one) == times(other)
+}
+
+/// The kernelspec's folder that this process's own file stands in, if it is a stand-by.
+pub(super) fn own_folder() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok().filter(|own| own.file_name().is_some_and(|name| name == FILE))?;
+    own.parent().map(Path::to_owned)
+}
+
+/// Where this process is a stand-by: becomes the program that it stands by for, if that is another one. Gives the
+/// notice if there is none any more.
+pub fn program_is_gone(arguments: &[OsString]) -> Option<Error> {
+    let called = arguments.first().map(Path::new)?;
+    if called.file_name().is_none_or(|name| name != FILE) {
+        return None;
+    }
+    let folder = own_folder()?;
+    let program = WrapRecord::read(&folder).ok()??.program?;
+    if let Ok(now) = program.metadata() {
+        if !folder.join(FILE).metadata().is_ok_and(|own| is_same(&own, &now)) {
+            hand_over(&program, arguments);
+        }
+        return None;
+    }
+    let kernel = folder.file_name().unwrap_or_default().to_string_lossy();
+    let own = crate::shell::shell_word(&folder.join(FILE).to_string_lossy());
+    let advice = format!(
+        "install jupyter-vault again, or take what is left of it out of this kernel: {own} unwrap {}",
+        crate::shell::shell_word(&kernel)
+    );
+    Some(Error::new(Kind::Config, format!("{} is not installed any more", program.display()), advice))
+}
+
+/// Executes `program` with our arguments; comes back if that is not possible, and then we are as good.
+fn hand_over(program: &Path, arguments: &[OsString]) {
+    let words = std::iter::once(program.as_os_str()).chain(arguments.iter().skip(1).map(OsString::as_os_str));
+    let words: Vec<_> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();
+    if let Some(file) = words.first().filter(|_| words.len() == arguments.len()) {
+        let _ = execv(file, &words);
+    }
+}
+
+/// Writes a copy of `program` with its time, so that it is known as the same.
+pub(super) fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(program, to)?;
+    let file = File::options().write(true).open(to)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
+    file.set_modified(program.metadata()?.modified()?)?;
+    file.sync_all()
+}
