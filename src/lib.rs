@@ -51,7 +51,7 @@ mod record;
 pub mod secret;
 #[cfg(feature = "inject")]
 mod server;
-#[cfg(any(feature = "diagnose", feature = "manage"))]
+#[cfg(any(feature = "diagnose", feature = "manage", feature = "wrap"))]
 mod shell;
 mod sys;
 mod vault;
