@@ -57,6 +57,24 @@ pub struct Variable {
     pub version: Option<u64>,
 }
 
+/// What was changed in a kernel at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// By what.
+    pub how: How,
+    /// When, as RFC 3339.
+    pub at: String,
+    /// The variables that were set, or set anew.
+    pub set: Vec<String>,
+    /// Those that were removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
+}
+
+/// How many changes are kept.
+#[cfg(feature = "inject")]
+const CHANGES: usize = 64;
+
 /// One kernel's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
@@ -78,6 +96,9 @@ pub struct Record {
     /// How many leases its keeper holds, or held.
     #[serde(default)]
     pub leases: usize,
+    /// What was changed since its start, the start included; a launch alone needs no word of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
 }
 
 impl Record {
@@ -104,7 +125,32 @@ impl Record {
             at: format_rfc3339_seconds(SystemTime::now()).to_string(),
             variables,
             leases: 0,
+            changes: Vec::new(),
         }
+    }
+
+    /// Adds what this record changes to what was changed `before`; `unset` were removed.
+    #[cfg(feature = "inject")]
+    #[must_use]
+    pub fn following(mut self, before: Option<Self>, unset: &[String]) -> Self {
+        let mut earlier = BTreeMap::new();
+        if let Some(before) = before.filter(|before| (before.pid, before.start_time) == (self.pid, self.start_time)) {
+            let start = Change {
+                how: before.how,
+                at: before.at,
+                set: before.variables.keys().cloned().collect(),
+                unset: Vec::new(),
+            };
+            self.leases = before.leases;
+            self.changes = if before.changes.is_empty() { vec![start] } else { before.changes };
+            earlier = before.variables;
+        }
+        let is_new =
+            |name: &&String| self.variables[*name].version.is_none() || self.variables.get(*name) != earlier.get(*name);
+        let set = self.variables.keys().filter(is_new).cloned().collect();
+        self.changes.push(Change { how: self.how, at: self.at.clone(), set, unset: unset.to_vec() });
+        self.changes.drain(..self.changes.len().saturating_sub(CHANGES));
+        self
     }
 
     /// The variables of a kernel whose process can't be seen; never written.
@@ -119,6 +165,7 @@ impl Record {
             at: String::new(),
             variables,
             leases: 0,
+            changes: Vec::new(),
         }
     }
 

@@ -31,7 +31,7 @@ use support::openbao::Server;
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release --example quickstart", "tests/quickstart.rs runs it"),
     ("jupyter-vault setup                      #", "asks a person; tests/setup.rs runs it on a terminal"),
-    ("export JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner", "tests/wheel.rs starts kernels so"),
+    ("command -v jupyter-vault >/dev/null && export", "tests/wheel.rs starts kernels so"),
     ("jupyter-vault sources add warehouse", "needs a database; tests/sources.rs runs it"),
     ("vault write database/roles/", "needs Vault's own client; tests/keeper.rs makes that role"),
     ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),

@@ -556,3 +556,65 @@ fn the_provisioner_is_chosen_where_it_is_installed_by_the_line_of_the_docs() {
     succeed(pip.args(["uninstall", "--yes", "--quiet", "jupyter-vault"]));
     starts("0");
 }
+
+#[test]
+#[cfg(all(feature = "inject", target_os = "linux"))]
+fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_needs() {
+    let site = Site::new("signal");
+    let server = Server::shared();
+    server.put("magic", &json!({"API_KEY": "canary-one", "DB_URL": "canary-two"}));
+    site.scratch.file("config/vault.toml", config(&server.address(), "magic"));
+    let mut front_end = site.front_end();
+    front_end.ask("start", json!({"kernel": "vaulted", "name": "kernel-magic.json"}));
+    front_end.ask("ready", json!({}));
+    let says = |front_end: &mut Dialogue, code: &str| {
+        let said = cell(front_end, code).printed();
+        assert!(!said.contains("canary"), "{said}");
+        said
+    };
+    // Nothing of it is there before it is asked for.
+    assert!(says(&mut front_end, "%secrets").contains("not found"));
+    assert_eq!(says(&mut front_end, "%load_ext jupyter_vault"), "");
+    let table = says(&mut front_end, "%secrets");
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1][..3], ["API_KEY", "secret/magic", "1"], "{table}");
+    assert_eq!((rows[2][0], rows.len()), ("DB_URL", 3), "{table}");
+    assert!(table.ends_with("by launch"), "{table}");
+    for (code, hint) in [
+        ("import os; os.environ['API_KEYS']", "Is API_KEY meant?"),
+        ("os.environ['NEW_ONE']", "jupyter-vault secrets set NEW_ONE"),
+        ("def f(): return os.environ['NEW_ONE']\nf()", "jupyter-vault secrets set NEW_ONE"),
+    ] {
+        let seen = cell(&mut front_end, code);
+        assert_eq!(seen.error(), "KeyError");
+        assert!(seen.printed().contains(hint), "{}", seen.printed());
+    }
+    for code in ["{}['NEW_ONE']", "os.environ['PYTHONWARNINGS']"] {
+        let seen = cell(&mut front_end, code);
+        assert_eq!((seen.error(), seen.printed().contains("secret")), ("KeyError", false), "{}", seen.printed());
+    }
+    let nobody = says(&mut front_end, "%secrets refresh");
+    assert!(nobody.contains("nothing was asked") && nobody.contains("jupyter-vault inject magic"), "{nobody}");
+
+    let ready = site.scratch.path("ready");
+    let mut watch = site.program("jupyter-vault", &["watch", "--interval", "600", "--ready-file"]);
+    let mut watch = watch.arg(&ready).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it watches", || ready.exists());
+    assert!(says(&mut front_end, "%secrets refresh").starts_with("Asked."));
+    eventually("the answer", || says(&mut front_end, "%secrets").contains("nothing is new in Vault"));
+    server.put("magic", &json!({"API_KEY": "canary-three", "NEW_ONE": "canary-four"}));
+    assert!(says(&mut front_end, "%secrets refresh").starts_with("Asked."));
+    eventually("the new one", || says(&mut front_end, "print('NEW_ONE' in os.environ)") == "True");
+    eventually("the answer", || says(&mut front_end, "%secrets").ends_with(": done"));
+    let table = says(&mut front_end, "%secrets");
+    assert!(table.contains(": API_KEY, NEW_ONE; unset: DB_URL") && table.contains("by inject"), "{table}");
+    let seen = cell(&mut front_end, "os.environ['DB_URL']").printed();
+    assert!(seen.contains("DB_URL was unset"), "{seen}");
+
+    let pid = nix::unistd::Pid::from_raw(watch.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert!(support::launcher::wait(&mut watch).success());
+    assert!(says(&mut front_end, "%secrets refresh").contains("nothing was asked"));
+    assert_eq!(says(&mut front_end, "%unload_ext jupyter_vault"), "");
+    assert!(says(&mut front_end, "%secrets").contains("not found"));
+}

@@ -1,4 +1,4 @@
-"""The Python side of jupyter-vault: a kernel provisioner, and the launcher as a module.
+"""The Python side of jupyter-vault: a kernel provisioner, the launcher as a module, and `%secrets` for notebooks.
 
 `python -m jupyter_vault exec -- …` is the launcher itself, for front ends that start a kernelspec with a Python
 of their own. Nothing of Jupyter is imported before it is used: that module stands before a kernel.
@@ -11,3 +11,17 @@ def __getattr__(name):
 
         return VaultProvisioner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell):
+    """`%load_ext jupyter_vault`."""
+    from .magic import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell):
+    """`%unload_ext jupyter_vault`."""
+    from .magic import unload
+
+    unload(shell)

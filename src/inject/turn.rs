@@ -191,14 +191,16 @@ impl<'a> Turn<'a> {
         files.keep();
         // Of two injections at once, the second reads what the first has recorded.
         let _locked = lock(&plan.runtime_dir).await;
-        let mut variables = self.latest().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
+        let latest = self.latest();
+        let mut variables = latest.clone().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
         let was_set = |name: &String| !changes.kept.contains(name) && !changes.impossible.contains(name);
         variables.extend(wanted.into_iter().filter(|(name, _)| was_set(name)));
         let record = target
             .file
             .as_ref()
             .zip(process)
-            .and_then(|(file, pid)| Some((stem(file), Record::new(file, pid, How::Inject, variables.clone())?)));
+            .and_then(|(file, pid)| Some((stem(file), Record::new(file, pid, How::Inject, variables.clone())?)))
+            .map(|(name, record)| (name, record.following(latest, &changes.unset)));
         match record {
             Some((name, record)) => record.write(&plan.runtime_dir, &name)?,
             None => {

@@ -243,10 +243,10 @@ fn place(server: Option<&(String, String)>) -> Value {
 }
 
 fn object(kernel: &Running) -> Value {
-    let secrets = kernel
-        .record
-        .as_ref()
-        .map(|record| json!({ "how": how(record.how), "at": record.at, "variables": record.variables, "leases": record.leases }));
+    let secrets = kernel.record.as_ref().map(|record| {
+        json!({ "how": how(record.how), "at": record.at, "variables": record.variables, "leases": record.leases,
+            "changes": record.changes })
+    });
     json!({
         "connection_file": kernel.file,
         "kernelspec": kernel.kernelspec,

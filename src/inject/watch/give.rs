@@ -79,6 +79,7 @@ impl Watcher<'_, '_> {
         let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
         if turn.is_up_to_date(given) {
             link.close().await;
+            self.answer(name, "nothing is new in Vault");
             return self.is_up_to_date(name).await;
         }
         match turn.give((link, known), given::duplicate(given), &mut |_| {}).await {
@@ -93,6 +94,7 @@ impl Watcher<'_, '_> {
                     before.retain(|name, _| doubtful && done.changes.kept.contains(name));
                     kernel.variables.extend(before);
                 }
+                self.answer(name, "done");
                 self.is_up_to_date(name).await;
                 if let Some(kernel) = self.kernels.get_mut(name).filter(|_| partly) {
                     kernel.ask(Reason::Lacks);
@@ -108,6 +110,7 @@ impl Watcher<'_, '_> {
         self.backoff = (self.backoff * 2).min(BACKOFF.1.max(self.interval));
         for (name, (link, _)) in takers {
             link.close().await;
+            self.answer(&name, &error.to_string());
             if let Some(kernel) = self.kernels.get_mut(&name) {
                 kernel.postpone(Some(later));
             }
@@ -140,6 +143,9 @@ impl Watcher<'_, '_> {
     }
 
     fn report(&mut self, name: &str, error: &Error) {
+        if !matches!(error.kind(), Kind::KernelBusy) {
+            self.answer(name, &error.to_string());
+        }
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         let starting = kernel.failed(error);
         // The file of a kernel that has ended may be left.

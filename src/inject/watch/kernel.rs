@@ -69,6 +69,8 @@ pub struct Kernel {
     pub session: Option<String>,
     /// Whether its heartbeat is connected.
     pub is_followed: bool,
+    /// Whether it has asked for what is new, and has no answer yet.
+    pub has_asked: bool,
     /// Its last activity in the server's list when it was up to date.
     pub activity: String,
     /// Tells its connection file from a later one.
@@ -95,6 +97,7 @@ impl Kernel {
             variables: BTreeMap::new(),
             session: None,
             is_followed: false,
+            has_asked: false,
             activity: String::new(),
             since: now.checked_sub(age).unwrap_or(now),
             pause: PAUSES.0,

@@ -9,12 +9,14 @@
 //! - [`kernel`]: one kernel
 //! - [`vault`]: the session with Vault
 //! - [`round`]: which kernels are asked, and when; `give`: their variables
+//! - [`requests`]: what kernels ask of it
 //! - [`log`], [`ready`]: what others see of it
 
 mod give;
 pub mod kernel;
 pub mod log;
 pub mod ready;
+pub mod requests;
 pub mod round;
 pub mod vault;
 

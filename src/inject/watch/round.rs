@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::kernel::{Answer, Kernel, Reason, State, until_free};
 use super::log::{Log, Subject};
 use super::ready::ReadyFile;
+use super::requests::Requests;
 use super::vault::{Vault, jittered};
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::Places;
@@ -34,12 +35,15 @@ use crate::sys::watches::FolderWatch;
 const GATHER: Duration = Duration::from_millis(50);
 /// The first pause after secrets could not be fetched, and the longest.
 pub(super) const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The least time between two rounds that kernels ask for.
+const ASKED: Duration = Duration::from_secs(1);
 /// The time for a server's lists.
 const LISTS: Duration = Duration::from_secs(20);
 
 /// What happened.
 enum Event {
     Folder,
+    Requests,
     Ended(String),
     Answered(String, Result<Answer>),
     Due,
@@ -75,11 +79,13 @@ pub struct Watcher<'a, 'b> {
     pub(super) holding: &'a Cell<Option<Instant>>,
     stop: oneshot::Receiver<()>,
     folder: Option<AsyncFd<FolderWatch>>,
+    pub(super) requests: Option<Requests>,
     pub(super) kernels: BTreeMap<String, Kernel>,
     asking: FuturesUnordered<Asking>,
     pub(super) ends: FuturesUnordered<Watching>,
     seen: Option<Seen>,
     pub(super) round: Instant,
+    last_round: Option<Instant>,
     /// Whether a round has gone well.
     is_ready: bool,
     /// The pause after a fetch that failed.
@@ -97,6 +103,8 @@ impl<'a, 'b> Watcher<'a, 'b> {
     pub fn new(means: Means<'a, 'b>, Stopping { holding, stopped: stop }: Stopping<'a>) -> Result<Self> {
         let Means { places, vault, log, ready, interval } = means;
         let folder = if places.named_server().is_some() { None } else { Some(folder(places)?) };
+        // Where it can't be made, no kernel asks.
+        let requests = folder.as_ref().and_then(|_| Requests::new(&vault.plan().runtime_dir));
         Ok(Self {
             places,
             vault,
@@ -106,6 +114,8 @@ impl<'a, 'b> Watcher<'a, 'b> {
             holding,
             stop,
             folder,
+            requests,
+            last_round: None,
             kernels: BTreeMap::new(),
             asking: FuturesUnordered::new(),
             ends: FuturesUnordered::new(),
@@ -126,6 +136,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             let mut answered = Vec::new();
             match self.next().await {
                 Event::Folder => self.list_folder().await,
+                Event::Requests => self.take_requests(),
                 Event::Ended(name) => self.has_ended(&name),
                 Event::Answered(name, answer) => answered.push((name, answer)),
                 Event::Due => {}
@@ -152,6 +163,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
     /// The timer's round: lists the kernels, and looks at the versions in Vault.
     async fn run_round(&mut self) -> Result<()> {
         self.round = Instant::now() + jittered(self.interval);
+        self.last_round = Some(Instant::now());
         let mut well = self.list().await?;
         if self.vault.not_before().is_none_or(|moment| moment <= Instant::now()) {
             match self.vault.look(self.holding).await {
@@ -162,14 +174,19 @@ impl<'a, 'b> Watcher<'a, 'b> {
                         self.kernels.values_mut().for_each(Kernel::secrets_changed);
                     }
                     self.seen = Some(seen);
+                    for kernel in self.kernels.values_mut().filter(|kernel| kernel.has_asked) {
+                        kernel.ask(Reason::Lacks);
+                    }
                 }
                 Err(error) => {
                     well = false;
+                    self.answer_all(&error.to_string());
                     self.end_or_report(Subject::Vault, &error)?;
                 }
             }
         } else {
             well = false;
+            self.answer_all("Vault could not be asked a moment ago; watch tries again by itself");
         }
         if let Some(not_before) = self.vault.not_before() {
             self.round = self.round.min(not_before);
@@ -217,7 +234,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         let unavailable = self.is_vault_unavailable();
         let due = self.kernels.values().filter_map(Kernel::due).filter(|_| !unavailable).min();
         let until = due.map_or(self.round, |due| due.min(self.round));
-        let folder = self.folder.as_ref();
+        let (folder, requests) = (self.folder.as_ref(), self.requests.as_ref());
         loop {
             tokio::select! {
                 biased;
@@ -231,6 +248,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
                     }
                 }
                 () = changed(folder) => return Event::Folder,
+                () = asked(requests) => return Event::Requests,
                 () = sleep_until(until) => return Event::Due,
             }
         }
@@ -283,6 +301,36 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
+    /// Brings the next round forward for the kernels that ask for what is new.
+    fn take_requests(&mut self) {
+        let Some(requests) = &self.requests else { return };
+        let name_of = |kernel: &Kernel| kernel.target.file.as_deref().map(stem);
+        let taken = requests.take(|name| self.kernels.values().any(|kernel| name_of(kernel).as_deref() == Some(name)));
+        for kernel in self.kernels.values_mut() {
+            kernel.has_asked |= name_of(kernel).is_some_and(|name| taken.contains(&name));
+        }
+        if !taken.is_empty() {
+            let soon = self.last_round.map_or_else(Instant::now, |last| last + ASKED);
+            self.round = self.round.min(soon);
+        }
+    }
+
+    /// Tells a kernel that has asked what became of that.
+    pub(super) fn answer(&mut self, name: &str, text: &str) {
+        let Some(kernel) = self.kernels.get_mut(name).filter(|kernel| kernel.has_asked) else { return };
+        kernel.has_asked = false;
+        if let (Some(requests), Some(file)) = (&self.requests, &kernel.target.file) {
+            requests.answer(&stem(file), text);
+        }
+    }
+
+    fn answer_all(&mut self, text: &str) {
+        let asked = self.kernels.iter().filter(|(_, kernel)| kernel.has_asked);
+        for name in asked.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.answer(&name, text);
+        }
+    }
+
     /// Adds new kernels, and forgets those that are gone.
     fn update(&mut self, targets: Vec<Target>) {
         let mut before = std::mem::take(&mut self.kernels);
@@ -295,6 +343,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             self.log.recovered(Subject::Kernel(&gone.target));
         }
         for file in before.values().filter_map(|gone| gone.target.file.as_ref()) {
+            self.requests.iter().for_each(|requests| requests.forget(&stem(file)));
             // Reading the record of a kernel that has ended removes it.
             let _ = Record::read(&self.vault.plan().runtime_dir, &stem(file));
         }
@@ -322,6 +371,11 @@ impl<'a, 'b> Watcher<'a, 'b> {
 async fn changed(folder: Option<&AsyncFd<FolderWatch>>) {
     let Some(folder) = folder else { return pending().await };
     while let Ok(false) = folder.async_io(Interest::READABLE, |watch| watch.take("kernel-")).await {}
+}
+
+async fn asked(requests: Option<&Requests>) {
+    let Some(requests) = requests else { return pending().await };
+    requests.changed().await;
 }
 
 /// Watches the runtime folder, and makes it if need be.

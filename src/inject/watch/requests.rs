@@ -1,0 +1,78 @@
+//! What kernels ask of a sidecar: `%secrets refresh` in a notebook leaves a file in our folder, and nothing else.
+//!
+//! A kernel has no credential of Vault and gets none. It sees here which sidecars of its user there are, and names
+//! itself; the sidecar takes the request, does what it would have done in its next round, and says in a file beside
+//! what became of it. A kernel may ask as often as it likes: Vault is asked once a second at most.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_seconds;
+use serde_json::json;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::sys::folder::{private, write_private};
+use crate::sys::process::{numbering, own};
+use crate::sys::readable::readable;
+use crate::sys::watches::FolderWatch;
+
+/// How the name of a request ends.
+const REQUEST: &str = "request";
+
+/// The folder that kernels ask in.
+#[derive(Debug)]
+pub struct Requests {
+    runtime: PathBuf,
+    folder: PathBuf,
+    presence: PathBuf,
+    watch: AsyncFd<FolderWatch>,
+}
+
+impl Requests {
+    /// Makes the folder, and says there that this process answers; `None` where that can't be. Must be called in a
+    /// runtime.
+    pub fn new(runtime: &Path) -> Option<Self> {
+        let folder = runtime.join("refresh");
+        private(runtime).ok()?;
+        private(&folder).ok()?;
+        let (pid, start_time) = own()?;
+        let presence = folder.join(format!("watch-{pid}.json"));
+        let said = json!({"pid": pid, "start_time": start_time, "numbering": numbering().unwrap_or_default()});
+        let watch = readable(FolderWatch::new(&folder).ok()?).ok()?;
+        write_private(runtime, &presence, said.to_string().as_bytes()).ok()?;
+        Some(Self { runtime: runtime.to_owned(), folder, presence, watch })
+    }
+
+    /// Waits until something changes in the folder.
+    pub async fn changed(&self) {
+        while let Ok(false) = self.watch.async_io(Interest::READABLE, |watch| watch.take("")).await {}
+    }
+
+    /// Takes the requests of the kernels that `is_ours` says to be watched here; gives their names.
+    pub fn take(&self, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
+        let requests = entries.map(|entry| entry.path());
+        let requests = requests.filter(|path| path.extension().is_some_and(|extension| extension == REQUEST));
+        let named = requests.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
+        // Of two sidecars that watch one kernel, the one that removes the file has it.
+        named.filter(|(name, path)| is_ours(name) && std::fs::remove_file(path).is_ok()).map(|(name, _)| name).collect()
+    }
+
+    /// Says what became of the request of the kernel `name`.
+    pub fn answer(&self, name: &str, text: &str) {
+        let said = json!({"at": format_rfc3339_seconds(SystemTime::now()).to_string(), "text": text});
+        let _ = write_private(&self.runtime, &self.folder.join(format!("{name}.json")), said.to_string().as_bytes());
+    }
+
+    /// Forgets a kernel that is gone.
+    pub fn forget(&self, name: &str) {
+        let _ = std::fs::remove_file(self.folder.join(format!("{name}.json")));
+    }
+}
+
+impl Drop for Requests {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.presence);
+    }
+}
