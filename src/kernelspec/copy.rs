@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::journal::{Locked, lock, refused};
-use super::{KERNEL_JSON, journal, standby};
+use super::{KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT, journal};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
 
@@ -116,7 +116,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
     create_dir(to).map_err(|cause| refused(to, "made", &cause))?;
     for entry in std::fs::read_dir(from).map_err(|cause| refused(from, "read", &cause))?.flatten() {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let ours = [KERNEL_JSON, FILE_NAME, journal::RECORD, standby::FILE, standby::SCRIPT];
+        let ours = [KERNEL_JSON, FILE_NAME, journal::RECORD, STAND_BY, STAND_BY_SCRIPT];
         let ours = ours.iter().any(|name| entry.file_name() == *name);
         if source.is_dir() && depth > 0 {
             copy_folder(&source, &target, depth - 1)?;

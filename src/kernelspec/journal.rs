@@ -22,7 +22,7 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use super::{KERNEL_JSON, standby};
+use super::{KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT};
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
@@ -33,7 +33,7 @@ const LARGEST: u64 = 4 << 20;
 /// The record's file.
 pub const RECORD: &str = "jupyter-vault.json";
 /// The files that are written.
-const FILES: [&str; 5] = [RECORD, FILE_NAME, KERNEL_JSON, standby::FILE, standby::SCRIPT];
+const FILES: [&str; 5] = [RECORD, FILE_NAME, KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT];
 /// How often, and with what pause, to try a folder that another process has locked.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -124,7 +124,7 @@ impl Locked {
         // A link of a link would lead to where pip looks.
         let whole = program.canonicalize().unwrap_or_else(|_| program.to_owned());
         std::fs::hard_link(&whole, &path)
-            .or_else(|_| standby::copy(&whole, &path))
+            .or_else(|_| copy(&whole, &path))
             .map_err(|cause| refused(&self.folder.join(name), "written", &cause))?;
         self.rename(name)
     }
@@ -168,6 +168,15 @@ impl Locked {
         let _ = std::os::unix::fs::fchown(file, root.then(|| owner.uid()), Some(owner.gid()));
         file.metadata().is_ok_and(|made| made.gid() == owner.gid())
     }
+}
+
+/// A copy of `program` with its time, so that it is known as the same.
+fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(program, to)?;
+    let file = OpenOptions::new().write(true).open(to)?;
+    file.set_permissions(Permissions::from_mode(0o755))?;
+    file.set_modified(program.metadata()?.modified()?)?;
+    file.sync_all()
 }
 
 /// Waits, for a bounded time, until no other process works in `folder`: any user who may read it may lock it.

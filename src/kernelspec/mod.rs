@@ -41,3 +41,7 @@ pub use self::which::{Place, Which};
 
 /// The file that says what a kernel is.
 pub const KERNEL_JSON: &str = "kernel.json";
+/// The file beside it that stands by for a program of pip's.
+pub const STAND_BY: &str = "jupyter-vault-launcher";
+/// The script that becomes it.
+pub const STAND_BY_SCRIPT: &str = "jupyter-vault-launcher.py";

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::edit::Spec;
 use super::journal::{Kept, RECORD, WrapRecord, keep};
 use super::label::without_suffix;
-use super::{KERNEL_JSON, copy, standby};
+use super::{KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT, copy};
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 
@@ -72,7 +72,7 @@ pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Opt
 
 /// Whether a copy holds what we put into it, and nothing else.
 pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
-    let ours = [KERNEL_JSON, FILE_NAME, RECORD, standby::FILE, standby::SCRIPT].map(Path::new);
+    let ours = [KERNEL_JSON, FILE_NAME, RECORD, STAND_BY, STAND_BY_SCRIPT].map(Path::new);
     let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);
     before.text == record.kernel_json.text && copy::files(folder).iter().all(|file| known(file))
 }

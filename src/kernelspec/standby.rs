@@ -12,20 +12,17 @@
 //! For a front end that starts its own Python with the words after the first, a script beside becomes the stand-by.
 
 use std::ffi::{CString, OsString};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, execv};
 
 use super::journal::{Locked, WrapRecord};
+use super::{STAND_BY as FILE, STAND_BY_SCRIPT as SCRIPT};
 use crate::error::{Error, Kind, Result};
 
-/// The stand-by beside kernel.json.
-pub const FILE: &str = "jupyter-vault-launcher";
-/// The script that becomes it.
-pub const SCRIPT: &str = "jupyter-vault-launcher.py";
 /// The first words of an argv that begins with it.
 pub(super) const WORD: &str = "{resource_dir}/jupyter-vault-launcher";
 /// The same with a Python before it.
@@ -133,13 +130,4 @@ fn hand_over(program: &Path, arguments: &[OsString]) {
     if let Some(file) = words.first().filter(|_| words.len() == arguments.len()) {
         let _ = execv(file, &words);
     }
-}
-
-/// Writes a copy of `program` with its time, so that it is known as the same.
-pub(super) fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::copy(program, to)?;
-    let file = File::options().write(true).open(to)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
-    file.set_modified(program.metadata()?.modified()?)?;
-    file.sync_all()
 }

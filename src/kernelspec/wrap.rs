@@ -12,7 +12,7 @@ use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
 use super::starter::{self, Form};
-use super::{KERNEL_JSON, Which, choose, copy, diff, standby};
+use super::{KERNEL_JSON, STAND_BY, Which, choose, copy, diff, standby};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::{FILE_NAME, Locations};
@@ -413,10 +413,8 @@ fn launcher(environment: &Environment) -> Result<String> {
     let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
     let own = std::env::current_exe().map_err(failed)?;
     if let Some(folder) = standby::own_folder().filter(|folder| folder.join(RECORD).exists()) {
-        let what = format!(
-            "{} is what wrap left there for a kernel, and wraps no others",
-            folder.join(standby::FILE).display()
-        );
+        let what =
+            format!("{} is what wrap left there for a kernel, and wraps no others", folder.join(STAND_BY).display());
         return Err(Error::new(Kind::Usage, what, "install jupyter-vault again, and wrap with that one"));
     }
     let on_path = find_program(OsStr::new(PROGRAM), environment.bytes("PATH")).ok();
