@@ -93,6 +93,8 @@ pub enum Kind {
     KvVersionMismatch,
     /// Another writer changed the secret between our reading and our writing.
     Conflict,
+    /// What a change was to replace was changed since the user saw it.
+    Changed,
     /// Vault does not take this path or request (400, 405).
     BadRequest,
     /// The answer stopped before its end.
@@ -204,6 +206,7 @@ impl Kind {
             Self::ServerDenied => 84,
             Self::ServerDown => 85,
             Self::NotJupyter => 86,
+            Self::Changed => 87,
             Self::Sealed | Self::Standby | Self::RateLimited | Self::Conflict => 75,
             Self::BadToken
             | Self::TokenSpent

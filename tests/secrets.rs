@@ -242,6 +242,29 @@ fn a_renamed_secret_keeps_its_value_and_description_and_takes_no_other_ones_name
 }
 
 #[test]
+fn a_value_that_was_changed_since_its_user_saw_it_is_not_replaced() {
+    for user in [User::with_keys("expect-keys"), User::with_folder("expect-folder")] {
+        let with = |name: &str, version: &str, value: &str| {
+            user.ran_with(&["set", name, "--expect-version", version], value.as_bytes())
+        };
+        assert_eq!(with("ONE", "0", "canary-1").code(), Some(0));
+        with("ONE", "0", "canary-2").is_error(87, &["there is a secret ONE", "nothing was written"]);
+        let seen = user.row("ONE")["version"].to_string();
+        // Another name of the same secret is another writer's business.
+        user.set("OTHER", "canary-x");
+        assert_eq!(with("ONE", &seen, "canary-3").code(), Some(0));
+        with("ONE", &seen, "canary-4").is_error(87, &[&format!("was changed since version {seen}")]);
+        assert_eq!(user.launched()["ONE"], "canary-3");
+        let seen = user.row("ONE")["version"].to_string();
+        user.ok(&["rm", "ONE"]);
+        with("ONE", &seen, "canary-5").is_error(87, &["ONE"]);
+        with("ONE", "99", "canary-5").is_error(87, &["ONE"]);
+        assert_eq!(with("ONE", "0", "canary-6").code(), Some(0));
+        assert_eq!(user.launched()["ONE"], "canary-6");
+    }
+}
+
+#[test]
 fn writers_at_once_lose_none_of_one_anothers_changes() {
     let user = User::with_keys("at-once");
     user.set("FIRST", "canary");

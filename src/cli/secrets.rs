@@ -37,6 +37,9 @@ enum Command {
         /// Take the value from this file as it is; - is standard input
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Write only if the value is still the one of this version; 0: only if there is none. Else exit with 87
+        #[arg(long, value_name = "NUMBER")]
+        expect_version: Option<u64>,
         #[command(flatten)]
         said: Said,
         #[command(flatten)]
@@ -184,9 +187,9 @@ pub(super) fn run(secrets: Secrets) -> Result<Outcome> {
     let (common, action) = match secrets.command {
         Command::Off(switch) => return run_switch(switch, false),
         Command::On(switch) => return run_switch(switch, true),
-        Command::Set { name, file, said, common } => {
+        Command::Set { name, file, expect_version: expected, said, common } => {
             let input = file.map_or(Input::Standard, Input::File);
-            (common, Action::Set { name, input, description: said.into() })
+            (common, Action::Set { name, input, description: said.into(), expected })
         }
         Command::List { common } => (common, Action::List),
         Command::Rm { names, common } => (common, Action::Remove { names }),

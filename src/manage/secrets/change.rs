@@ -4,6 +4,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::common::{Common, Description, Input, as_version, said};
+use super::expected;
 use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
@@ -15,7 +16,13 @@ use crate::secret::SecretValue;
 use crate::vault::kv_store::{Keys, json_value};
 
 /// Stores a value under a name, in place of an earlier one.
-pub(super) fn set(common: &Common, name: &str, input: &Input, description: &Description) -> Result<Outcome> {
+pub(super) fn set(
+    common: &Common,
+    name: &str,
+    input: &Input,
+    description: &Description,
+    expected: Option<u64>,
+) -> Result<Outcome> {
     // A wrong name is told before a value is asked for.
     crate::secret::SecretName::new(name, &common.allow, "the command line")?;
     let value = value::read(input, name, common.yes)?;
@@ -23,7 +30,10 @@ pub(super) fn set(common: &Common, name: &str, input: &Input, description: &Desc
     with(common, async |session| {
         let place = choose(&session.places, common)?;
         let key = place.check(name, &session.plan.allow)?;
-        let (replaced, version) = write(session, place, key, &value).await?;
+        let (replaced, version) = match expected {
+            Some(expected) => expected::write(session, place, name, &value, expected).await?,
+            None => write(session, place, key, &value).await?,
+        };
         note(session, place, key, description, version).await?;
         let verb = if replaced { "replaced" } else { "added" };
         let sentence = format!("{verb} {name} in {}{}", place.path, as_version(version));
@@ -38,12 +48,17 @@ pub(super) async fn write(
     key: &str,
     value: &SecretValue,
 ) -> Result<(bool, Option<u64>)> {
-    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
-    let json = json_value(value).ok_or_else(unwritable)?;
+    let json = json_of(value)?;
     let path = place.path_of(key);
     let field = field_of(place, key);
     let updated = session.stored(place, &path).update(|keys| Ok(Some(put(keys, field, json.clone())))).await?;
     Ok((updated.done.unwrap_or(false), updated.version))
+}
+
+/// The value as JSON.
+pub(super) fn json_of(value: &SecretValue) -> Result<Box<RawValue>> {
+    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
+    json_value(value).ok_or_else(unwritable)
 }
 
 /// The field of the stored secret that holds the value of `key`.

@@ -10,6 +10,7 @@ pub(super) mod change;
 pub(super) mod common;
 mod dotenv;
 mod entry;
+mod expected;
 mod history;
 mod import;
 mod list;
@@ -31,7 +32,7 @@ pub(crate) use self::common::{Common, Description, Input, SecretKind};
 /// One command.
 #[derive(Debug)]
 pub(crate) enum Action {
-    Set { name: String, input: Input, description: Description },
+    Set { name: String, input: Input, description: Description, expected: Option<u64> },
     List,
     Remove { names: Vec<String> },
     Rename { from: String, to: String },
@@ -45,7 +46,7 @@ pub(crate) enum Action {
 /// Does what the command says; the outcome's text never holds a value.
 pub(crate) fn run(common: &Common, action: &Action) -> Result<Outcome> {
     match action {
-        Action::Set { name, input, description } => change::set(common, name, input, description),
+        Action::Set { name, input, description, expected } => change::set(common, name, input, description, *expected),
         Action::List => list::run(common),
         Action::Remove { names } => change::remove(common, names),
         Action::Rename { from, to } => change::rename(common, from, to),
