@@ -137,7 +137,7 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
 #[test]
 fn the_token_that_a_login_in_a_browser_left_is_taken() {
     let recipe = Recipe::of("Single sign-on");
-    recipe.launch(&[]).is_error(78, &["needs a token", "`vault login` (or `bao login`)"]);
+    recipe.launch(&[]).is_error(78, &["needs a token", "`jupyter-vault login`"]);
     let left = recipe.scratch.file("home/.vault-token", recipe.token("bert"));
     std::fs::set_permissions(left, PermissionsExt::from_mode(0o600)).unwrap();
     assert_eq!(recipe.gives(&[])["OWN"], "bert");

@@ -1,10 +1,11 @@
-//! `setup`, `doctor`, `kernels`, `secrets` and `sources`: their text is the result, so it goes to stdout.
+//! `setup`, `doctor`, `kernels`, `login`, `logout`, `secrets` and `sources`: their text is the result, so it goes to stdout.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::login::{Login, Logout};
 use super::secrets::Secrets;
 use super::settings::Settings;
 use super::sources::Sources;
@@ -19,6 +20,10 @@ pub(super) enum Manage {
     Doctor(Doctor),
     /// List the kernels that run, with what each was given, from where and since when
     Kernels(Kernels),
+    /// Log in to Vault, and leave the token where kernels find it; or say who is logged in
+    Login(Login),
+    /// Revoke the token that `login` left, and remove it
+    Logout(Logout),
     /// Store, list, rename, remove, restore and import secrets
     Secrets(Secrets),
     /// Store, list, try and remove databases and services that kernels connect to
@@ -31,6 +36,8 @@ pub(super) fn run(command: Manage) -> Result<u8> {
         Manage::Setup(setup) => setup::run(&(*setup).into()),
         Manage::Doctor(Doctor { settings, json }) => doctor::run(&settings.into(), json),
         Manage::Kernels(Kernels { json }) => kernels::run(json),
+        Manage::Login(login) => super::login::log_in(login),
+        Manage::Logout(logout) => super::login::log_out(logout),
         Manage::Secrets(secrets) => super::secrets::run(secrets),
         Manage::Sources(sources) => super::sources::run(sources),
     }?;

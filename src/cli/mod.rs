@@ -7,6 +7,8 @@ mod exec;
 #[cfg(feature = "inject")]
 mod inject;
 #[cfg(feature = "manage")]
+mod login;
+#[cfg(feature = "manage")]
 mod manage;
 #[cfg(feature = "wrap")]
 mod manual;
@@ -162,18 +164,19 @@ fn usage(wrong: &clap::Error) -> Error {
 }
 
 /// Words of other tools, and of ours below a group, with what they are called here.
-const OTHERS: [(&[&str], &str); 4] = [
+const OTHERS: [(&[&str], &str); 5] = [
     (&["put", "add", "set", "write", "new", "create"], "secrets set NAME"),
     (&["get", "ls", "read", "show"], "secrets list"),
     (&["run", "start", "launch", "shell"], "exec -- COMMAND"),
     (&["delete", "remove", "rm"], "secrets rm NAME"),
+    (&["whoami", "status"], "login --status"),
 ];
 
 /// What was most likely meant.
 fn advice(wrong: &clap::Error) -> String {
     let usual = "see jupyter-vault --help and jupyter-vault exec --help";
     let Some(ContextValue::String(word)) = wrong.get(ContextKind::InvalidSubcommand) else { return usual.to_owned() };
-    let is_here = |command: &str| cfg!(feature = "manage") || !command.starts_with("secrets");
+    let is_here = |command: &str| cfg!(feature = "manage") || command.starts_with("exec");
     let other = OTHERS.iter().find(|(words, command)| words.contains(&word.as_str()) && is_here(command));
     let near = match wrong.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => nearest(word, near.iter().map(String::as_str)),

@@ -1,6 +1,6 @@
 //! Which login a plan takes: the configured method's, the kernel request's, or what is there.
 
-use super::credential::find;
+use super::credential::{LOG_IN, find};
 use super::env::Environment;
 use super::layer::Layer;
 use super::login::Login;
@@ -57,7 +57,7 @@ pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Res
     if matches!(address, Address::Unix(_)) || layer.get("vault.agent_address").is_some() {
         return Ok(Login::Agent);
     }
-    let advice = "set [auth] in vault.toml, set VAULT_TOKEN, or log in with `vault login` (or `bao login`)";
+    let advice = format!("log in with {LOG_IN}, set [auth] in vault.toml, or set VAULT_TOKEN");
     let none = || Error::new(Kind::Credential, "there is no credential to log in to Vault with", advice);
     settings.left_token()?.map(Login::Token).ok_or_else(none)
 }

@@ -9,6 +9,10 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::sys::file::{self, Unread, Writers};
 
+/// How a user gets a new token, as messages say it; the launcher alone has no command for it.
+pub const LOG_IN: &str =
+    if cfg!(feature = "manage") { "`jupyter-vault login`" } else { "`vault login` (or `bao login`)" };
+
 /// The largest credential taken, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -93,6 +97,12 @@ fn of_variables(
 ) -> Option<Credential> {
     let found = |name: &&str| Credential::of(environment.credential(name)?, environment.origin_of(name), trim);
     variables.iter().find_map(found)
+}
+
+/// The file where a login leaves its token: the one that the settings name, else the one of Vault's own client.
+pub fn token_path(layer: &Layer, environment: &Environment) -> Option<PathBuf> {
+    path_setting(layer, environment, "auth.token_file")
+        .or_else(|| environment.home().map(|home| home.join(".vault-token")))
 }
 
 /// The path in setting `key`: `~/` is the home, and a relative path in a file is relative to that file.

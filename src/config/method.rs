@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::credential::{Credential, find, find_password};
+use super::credential::{Credential, LOG_IN, find, find_password, token_path};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
@@ -97,14 +97,14 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "userpass",
         settings: "`username`",
-        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`)",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` left",
         asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
         login: password,
     },
     Method {
         name: "ldap",
         settings: "`username`",
-        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`)",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` left",
         asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
         login: password,
     },
@@ -193,7 +193,7 @@ impl Settings<'_> {
         find(self.layer, self.environment, Some(file), variables)
     }
 
-    /// The token of a file or variable, or the one that `vault login` and `bao login` leave in the home folder.
+    /// The token of a file or variable, or the one that a login left in the home folder.
     pub fn token(&self) -> Result<Option<Credential>> {
         match self.credential("auth.token_file", TOKENS)? {
             Some(token) => Ok(Some(token)),
@@ -202,7 +202,7 @@ impl Settings<'_> {
     }
 
     pub fn left_token(&self) -> Result<Option<Credential>> {
-        let path = self.environment.home().map(|home| home.join(".vault-token")).filter(|path| path.exists());
+        let path = token_path(self.layer, self.environment).filter(|path| path.exists());
         path.map(|path| Credential::read(&path)).transpose()
     }
 
@@ -211,14 +211,19 @@ impl Settings<'_> {
     }
 
     pub fn mount(&self, usual: &str) -> Result<String> {
-        let mount = self.layer.text("auth.mount").unwrap_or(usual).trim().trim_matches('/');
-        let mount = mount.strip_prefix("auth/").unwrap_or(mount);
-        if mount.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
-            let what = format!("{} is not a mount's path", self.layer.origin("auth.mount"));
-            return Err(Error::new(Kind::Config, what, "write the path below auth/, as in kubernetes or team/approle"));
-        }
-        Ok(mount.to_owned())
+        mount(self.layer.text("auth.mount").unwrap_or(usual), &self.layer.origin("auth.mount"))
     }
+}
+
+/// The path of a login's mount, below `auth/`; `origin` is for the message.
+pub fn mount(text: &str, origin: &str) -> Result<String> {
+    let mount = text.trim().trim_matches('/');
+    let mount = mount.strip_prefix("auth/").unwrap_or(mount);
+    if mount.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
+        let what = format!("{origin} is not a mount's path");
+        return Err(Error::new(Kind::Config, what, "write the path below auth/, as in kubernetes or team/approle"));
+    }
+    Ok(mount.to_owned())
 }
 
 fn required(found: Option<Credential>, what: &str, advice: &str) -> Result<Credential> {
@@ -235,8 +240,8 @@ fn missing_setting(method: &str, key: &str) -> Error {
 }
 
 fn token(_: &'static Method, settings: &Settings<'_>) -> Result<Login> {
-    let advice = "set `token_file` under [auth] or VAULT_TOKEN, or log in with `vault login` (or `bao login`)";
-    required(settings.token()?, "a token", advice).map(Login::Token)
+    let advice = format!("log in with {LOG_IN}, or set `token_file` under [auth] or VAULT_TOKEN");
+    required(settings.token()?, "a token", &advice).map(Login::Token)
 }
 
 fn wrapped(_: &'static Method, settings: &Settings<'_>) -> Result<Login> {
@@ -282,11 +287,18 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     let Settings { layer, environment } = *settings;
     let username = layer.text("auth.username").ok_or_else(|| missing_setting(method.name, "username"))?;
     let password = find_password(layer, environment, "auth.password_file", &["JUPYTER_VAULT_PASSWORD"])?;
+    if password.is_none()
+        && let Some(left) = settings.left_token()?
+    {
+        // The password is in its user's head, and a login with it has left a token.
+        return Ok(Login::Token(left));
+    }
+    let advice = format!("log in with {LOG_IN}, or set `password_file` under [auth]");
     Ok(Login::Password {
         method: method.name,
         mount: settings.mount(method.name)?,
         username: username.to_owned(),
-        password: required(password, "a password", "set `password_file` under [auth]")?,
+        password: required(password, "a password", &advice)?,
     })
 }
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// What was answered to a question, as messages name it.
 pub const ANSWER: &str = "your answer";
 
+/// What was piped in, as messages name it.
+pub const PIPED: &str = "standard input";
+
 /// Where a setting was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

@@ -312,7 +312,7 @@ pub(crate) fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
 }
 
 /// Flags over variables over files.
-fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
+pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
     let mut flags = Layer::default();
     if let Some(timeout) = request.timeout {
         flags.set("vault.timeout", Value::Duration(timeout), Origin::Flag("--timeout"));

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::config::login::Login;
-use crate::config::origin::ANSWER;
+use crate::config::origin::{ANSWER, PIPED};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Writers};
@@ -65,6 +65,9 @@ struct Outcome {
     refusals: u32,
     /// A user's own tries since then.
     tries: Vec<u64>,
+    /// Every refusal of this user in the window, with whatever credential: Vault counts them so.
+    #[serde(default)]
+    recent: Vec<u64>,
 }
 
 /// Logs in by the plan, unless this very credential was refused and is not due again.
@@ -106,6 +109,26 @@ pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
 }
 
+/// That this user was refused as often as may be without another word, whatever the credential was.
+#[cfg(feature = "manage")]
+pub(crate) fn lately(plan: &Plan) -> Option<Error> {
+    let kept = Kept::of(plan)?;
+    let (now, window) = (seconds(), plan.refusal_window.as_secs());
+    let known = kept.read().filter(|known| !known.accepted)?;
+    let recent: Vec<_> = known.recent.iter().copied().filter(|refused| refused + window > now).collect();
+    let (first, last) = (recent.first()?, recent.last()?);
+    if recent.len() < TRIES {
+        return None;
+    }
+    let (who, times) = (&kept.who, recent.len());
+    let what = format!("Vault has refused the login of {who} {times} times since {}{STANDS}", clock(*first));
+    let advice = format!(
+        "one more refusal may lock the user; make sure of the password and say --try-again, or wait until {}",
+        clock(last + window)
+    );
+    Some(Error::new(Kind::LoginRefused, what, advice))
+}
+
 /// Where the outcome of one login is kept.
 struct Kept<'a> {
     folder: PathBuf,
@@ -114,6 +137,8 @@ struct Kept<'a> {
     /// What is refused, and where it came from.
     what: String,
     credential: Vec<&'a [u8]>,
+    /// How long a refusal counts, in seconds.
+    window: u64,
 }
 
 impl<'a> Kept<'a> {
@@ -156,7 +181,7 @@ impl<'a> Kept<'a> {
         (plan.server.address.to_string(), &plan.server.namespace, mount, user).hash(&mut name);
         let folder = plan.runtime_dir.join("logins");
         let file = folder.join(format!("{:016x}.json", name.finish()));
-        Some(Self { folder, file, who, what, credential })
+        Some(Self { folder, file, who, what, credential, window: plan.refusal_window.as_secs() })
     }
 
     fn read(&self) -> Option<Outcome> {
@@ -210,6 +235,8 @@ impl<'a> Kept<'a> {
         let what = format!("{}, of {whose} with the {}", error.what(), self.what);
         let how = if self.what.ends_with(ANSWER) {
             "type it again".to_owned()
+        } else if self.what.ends_with(PIPED) {
+            "correct what is piped in".to_owned()
         } else {
             format!("correct the {}, or have `jupyter-vault setup --force` ask for it", self.what)
         };
@@ -238,6 +265,10 @@ impl<'a> Kept<'a> {
 
     fn refused(&self, known: Option<Outcome>) {
         let now = seconds();
+        let mut recent =
+            known.as_ref().filter(|known| !known.accepted).map_or_else(Vec::new, |known| known.recent.clone());
+        recent.retain(|refused| refused + self.window > now);
+        recent.push(now);
         let mut outcome = known.filter(|known| !known.accepted && self.is_same(known)).unwrap_or_else(|| {
             let key = new_key();
             Outcome { digest: self.digest(&key), key, since: now, ..Outcome::default() }
@@ -245,6 +276,7 @@ impl<'a> Kept<'a> {
         outcome.accepted = false;
         outcome.refusals += 1;
         outcome.last = now;
+        outcome.recent = recent;
         self.write(&outcome);
     }
 

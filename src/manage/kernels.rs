@@ -13,17 +13,24 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::login::standing::worth_a_word;
 use super::report::SCHEMA;
+use crate::config::auth::login;
 use crate::config::env::Environment;
 use crate::config::folders::{jupyter_runtime_dir, runtime_dir};
+use crate::config::plan::Plan;
+use crate::config::server::Server;
 use crate::error::{Result, one_line};
 use crate::kernel::client::Sockets;
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
 use crate::launch::fetch::runtime;
+use crate::launch::{self, Request};
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
+/// How long Vault may take to say until when the login's token lives.
+const WORD: Duration = Duration::from_secs(2);
 /// How long a heartbeat may take on a busy machine.
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -70,9 +77,26 @@ pub struct Kernels {
 
 /// Lists the kernels.
 pub fn run(json: bool) -> Result<Outcome> {
-    let kernels = find(&Environment::take())?;
-    let text = if json { json_text(&kernels) } else { text(&kernels) };
+    let environment = Environment::take();
+    let plan = plan(&environment);
+    let runtime = runtime()?;
+    let (kernels, word) = runtime.block_on(futures_util::future::join(search(&environment), word(plan.as_ref())));
+    runtime.shutdown_background();
+    let text = if json { json_text(&kernels, word) } else { text(&kernels, word) };
     Ok(Outcome { text, code: 0 })
+}
+
+/// What the next launch would do, where enough is configured for one.
+fn plan(environment: &Environment) -> Option<Plan> {
+    let layer = launch::settings(&Request::default(), environment).ok()?;
+    let server = Server::new(&layer, environment).ok()?;
+    let login = login(&layer, environment, &server.address).ok()?;
+    Some(Plan::with(&layer, environment, server, login))
+}
+
+/// That the next launch's token ends soon, or has ended.
+async fn word(plan: Option<&Plan>) -> Option<String> {
+    worth_a_word(plan?, WORD).await
 }
 
 /// Finds the kernels of the connection files in Jupyter's runtime folder, and of those that records name.
@@ -171,7 +195,7 @@ fn at(server: Option<&(String, String)>) -> String {
     server.map_or_else(String::new, |(address, state)| format!(", {} at {}", one_line(state), one_line(address)))
 }
 
-fn text(kernels: &Kernels) -> String {
+fn text(kernels: &Kernels, word: Option<String>) -> String {
     let mut text = String::new();
     for kernel in &kernels.running {
         let name = one_line(&stem(&kernel.file));
@@ -196,6 +220,9 @@ fn text(kernels: &Kernels) -> String {
     let _ = writeln!(text, "kernels that run: {}, with secrets by us: {with}", kernels.running.len());
     if !kernels.gone.is_empty() {
         let _ = writeln!(text, "connection files without a kernel: {}", kernels.gone.len());
+    }
+    if let Some(word) = word {
+        let _ = writeln!(text, "login: {}", one_line(&word));
     }
     text
 }
@@ -229,12 +256,14 @@ const fn how(how: How) -> &'static str {
     }
 }
 
-fn json_text(kernels: &Kernels) -> String {
+fn json_text(kernels: &Kernels, word: Option<String>) -> String {
     let running: Vec<_> = kernels.running.iter().map(object).collect();
     let remote: Vec<_> = kernels.remote.iter().map(|kernel| {
         json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })
     }).collect();
-    let object = json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone });
+    let login = word.map(|message| json!({ "message": message }));
+    let object =
+        json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login });
     format!("{object:#}\n")
 }
 

@@ -5,6 +5,7 @@
 
 pub mod doctor;
 pub mod kernels;
+pub(crate) mod login;
 pub mod report;
 pub mod secrets;
 pub mod setup;

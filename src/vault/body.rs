@@ -300,6 +300,12 @@ pub struct OwnToken {
     /// The identity's id.
     #[serde(default)]
     pub entity_id: Option<String>,
+    /// The user's name behind the method's.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Which login made it.
+    #[serde(default)]
+    pub path: Option<String>,
     /// What the method knew of the user.
     #[serde(default)]
     pub meta: Option<BTreeMap<String, Option<String>>>,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::reply::Reply;
+use crate::config::credential::LOG_IN;
 use crate::error::{Error, Kind};
 use crate::net::address::Address;
 
@@ -241,7 +242,7 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
         return Error::new(
             Kind::BadToken,
             format!("Vault does not accept the token from {}, while {}", asker.token_origin, doing(asked)),
-            "it is mistyped, expired, revoked or of another namespace: get a new one with `vault login` (or `bao login`)",
+            format!("it is mistyped, expired, revoked or of another namespace: get a new one with {LOG_IN}"),
         );
     }
     let (path, capability) = match asked {

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::super::login::standing::SOON;
 use super::super::report::{Finding, Report, Status};
 use super::shown;
-use crate::config::credential::Credential;
+use crate::config::credential::{Credential, LOG_IN};
 use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -18,9 +19,6 @@ use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
-
-/// A token that was given and ends within this time is worth a word.
-const SOON: Duration = Duration::from_secs(3600);
 
 /// Logs in and reports; `None` when the sources can't be tried.
 pub(super) async fn look(
@@ -150,7 +148,9 @@ fn lifetime(about: &About, ours: bool, report: &mut Report) {
     let finding = report.add(if soon { Status::Warning } else { Status::Ok }, what);
     finding.fact("ttl_seconds", ttl.as_secs()).fact("renewable", about.renewable);
     if soon {
-        finding.advise("a kernel that is started after that fails: log in again, or configure a login under [auth]");
+        finding.advise(format!(
+            "a kernel that is started after that fails: {LOG_IN} gets a new token, or configure a login under [auth]"
+        ));
     }
 }
 

@@ -147,7 +147,7 @@ async fn give_back(client: &Client, session: &Authenticated, stopped: bool, repo
 }
 
 /// A time as people read it.
-fn shown(time: Duration) -> String {
+pub(super) fn shown(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis().max(1)),
         1..120 => format!("{} s", time.as_secs()),

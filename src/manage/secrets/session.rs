@@ -69,7 +69,7 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
                     // Who it is names the user's own path, and stands beside what is written.
                     None => auth::identity(&client).await.unwrap_or_default(),
                 };
-                let user = name_of(&identity);
+                let user = identity.user().map(str::to_owned);
                 let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity.clone())).await?;
                 let mut session =
                     Session { client: &mut client, plan: &plan, environment: &environment, user, places, identity };
@@ -94,8 +94,4 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
         Ok(outcome) => outcome,
         Err(signal) => end_by(signal),
     }
-}
-
-fn name_of(identity: &Identity) -> Option<String> {
-    ["username", "name", "service_account_name"].iter().find_map(|key| identity.metadata.get(*key).cloned())
 }

@@ -40,6 +40,15 @@ impl Identity {
     }
 }
 
+#[cfg(feature = "manage")]
+impl Identity {
+    /// The user's name, where the method tells it.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let names = ["username", "name", "service_account_name"];
+        names.iter().find_map(|key| self.metadata.get(*key)).map(String::as_str)
+    }
+}
+
 /// What Vault says of a token, less the token.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct About {
@@ -53,9 +62,23 @@ pub struct About {
     pub periodic: bool,
     /// How many requests it serves from now on; `None`: any number.
     pub uses: Option<u64>,
+    /// The name that it is shown by, behind that of its method.
+    pub display_name: Option<String>,
+    /// The path of the login that made it, as in `auth/userpass/login/ada`.
+    pub path: Option<String>,
 }
 
 impl About {
+    /// The user's name out of the shown one, which begins with the method's mount.
+    #[cfg(feature = "manage")]
+    pub(crate) fn user(&self) -> Option<String> {
+        let name = self.display_name.as_deref().filter(|name| !name.is_empty())?;
+        let mount = self.path.as_deref().and_then(|path| path.strip_prefix("auth/")).unwrap_or_default();
+        let ends = mount.match_indices('/').map(|(at, _)| format!("{}-", mount[..at].replace('/', "-")));
+        let longest = ends.filter_map(|end| name.strip_prefix(&end)).min_by_key(|rest| rest.len());
+        Some(longest.filter(|rest| !rest.is_empty()).unwrap_or(name).to_owned())
+    }
+
     fn new(policies: Option<Vec<String>>, ttl: u64, renewable: bool, uses: i64) -> Self {
         Self {
             policies: policies.unwrap_or_default(),
@@ -63,6 +86,8 @@ impl About {
             renewable,
             periodic: false,
             uses: u64::try_from(uses).ok().filter(|uses| *uses > 0),
+            display_name: None,
+            path: None,
         }
     }
 }
@@ -141,7 +166,8 @@ pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
     let own: OwnToken = serde_json::from_str(data.get()).map_err(|_| malformed(what))?;
     let policies = own.policies.into_iter().chain(own.identity_policies).flatten().collect();
     let about = About::new(Some(policies), own.ttl, own.renewable, own.num_uses);
-    Ok((Identity::new(own.entity_id, own.meta), About { periodic: own.period > 0, ..about }))
+    let about = About { periodic: own.period > 0, display_name: own.display_name, path: own.path, ..about };
+    Ok((Identity::new(own.entity_id, own.meta), about))
 }
 
 /// Revokes the client's token, waiting for `limit` at most. One that is gone already (its uses are used

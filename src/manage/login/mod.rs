@@ -1,0 +1,296 @@
+//! `login` and `logout`: a user's own token, in the file where launches find it.
+//!
+//! A launch takes a token that a person left, as Vault's own client does: from the file that the settings name, else
+//! `~/.vault-token`. Here that file is made and ended. What is typed is not shown and is never an argument. A password
+//! goes through the same guard as a launch's login (see [`crate::launch::refusal`]), so that trying does not lock the
+//! user: after two refusals the next one is sent only when its user says so.
+
+pub(crate) mod standing;
+mod token_file;
+mod way;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use self::standing::{Standing, State};
+use self::way::{Way, ask_for_password, way};
+use super::Outcome;
+use super::report::SCHEMA;
+use crate::ask::Asked;
+use crate::config::auth;
+use crate::config::credential::{LOG_IN, token_path};
+use crate::config::env::Environment;
+use crate::config::layer::Layer;
+use crate::config::login::Login;
+use crate::config::plan::Plan;
+use crate::config::server::Server;
+use crate::error::{Error, Kind, Result};
+use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
+use crate::launch::refusal;
+use crate::launch::{self, Request};
+use crate::net::deadline::Deadline;
+use crate::sys::hardening::Hardening;
+use crate::sys::signals::{Caught, end_by, with_default_effect};
+use crate::vault::auth::{self as vault_auth, Authenticated};
+use crate::vault::client::Client;
+
+/// The exit code of `login --status` when there is no login, or it has ended.
+pub(crate) const NOT_LOGGED_IN: u8 = 77;
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// The vault.toml to read first.
+    pub(crate) config: Option<PathBuf>,
+    /// The time for all of Vault, less what its user takes.
+    pub(crate) timeout: Option<Duration>,
+    /// How to log in.
+    pub(crate) method: Option<String>,
+    /// Where that method is mounted.
+    pub(crate) mount: Option<String>,
+    /// The user's name.
+    pub(crate) username: Option<String>,
+    /// Whether a password is sent though the user was refused twice.
+    pub(crate) try_again: bool,
+    /// Whether the answer is JSON.
+    pub(crate) json: bool,
+}
+
+/// The settings, the server, and where the token's file is.
+struct Site {
+    environment: Environment,
+    layer: Layer,
+    server: Server,
+    file: PathBuf,
+}
+
+impl Site {
+    fn read(flags: &Flags) -> Result<Self> {
+        let environment = Environment::take();
+        let request = Request { config: flags.config.clone(), timeout: flags.timeout, ..Request::default() };
+        let layer = launch::settings(&request, &environment)?;
+        let server = Server::new(&layer, &environment)?;
+        let file = token_path(&layer, &environment).ok_or_else(|| {
+            let what = "there is no home folder to keep a token in";
+            Error::new(Kind::Config, what, "set HOME, or `token_file` under [auth] in vault.toml")
+        })?;
+        Ok(Self { environment, layer, server, file })
+    }
+
+    /// The login of a launch.
+    fn configured(&self) -> Result<Login> {
+        auth::login(&self.layer, &self.environment, &self.server.address)
+    }
+
+    /// A plan that logs in so.
+    fn plan(&self, login: Login) -> Plan {
+        Plan::with(&self.layer, &self.environment, self.server.clone(), login)
+    }
+}
+
+/// Logs in, and leaves the token in its file.
+pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
+    let _hardening = Hardening::apply()?;
+    let site = Site::read(flags)?;
+    // What can't be kept is not asked for.
+    token_file::prepare(&site.file)?;
+    let asked = Asked::new(false);
+    let mut way = way(flags, &site.layer, &site.environment, asked)?;
+    let standing = loop {
+        let plan = Plan { by_user: true, ..site.plan(way.login()?) };
+        if let Way::Password { .. } = &way {
+            may_try(&plan, flags, asked)?;
+        }
+        match attempt(&site, &plan) {
+            Ok(standing) => break standing,
+            Err(error) if error.kind() == Kind::LoginRefused && asked.is_there() && way.is_password() => {
+                asked.say(&format!("  {error}\n"));
+                way = ask_for_password(way, asked)?;
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    Ok(told(&site, &standing, flags.json))
+}
+
+/// Sends a password only when that can't be the one refusal that locks its user.
+fn may_try(plan: &Plan, flags: &Flags, asked: Asked) -> Result<()> {
+    let Some(stands) = refusal::lately(plan).filter(|_| !flags.try_again) else { return Ok(()) };
+    if !asked.is_there() {
+        return Err(stands);
+    }
+    asked.say(&format!("  {}\n", stands.what()));
+    if asked.agrees("One more refusal may lock the user. Send this password?", false)? { Ok(()) } else { Err(stands) }
+}
+
+/// One login: the token is taken, looked at and kept, or revoked where it can't be kept.
+fn attempt(site: &Site, plan: &Plan) -> Result<Standing> {
+    let runtime = runtime()?;
+    let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
+    let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+    let mut session = None;
+    let outcome = runtime.block_on(async {
+        let outcome = {
+            let working = async {
+                let session = session.insert(refusal::login(&mut client, plan).await?);
+                keep(site, plan, &client, session).await
+            };
+            let stopping = ending(&caught);
+            futures_util::pin_mut!(working, stopping);
+            tokio::select! {
+                biased;
+                signal = &mut stopping => Err(signal),
+                outcome = &mut working => Ok(outcome),
+            }
+        };
+        if session.as_ref().is_some_and(|session: &Authenticated| session.revocable) && !matches!(outcome, Ok(Ok(_))) {
+            let _ = vault_auth::revoke(&client, if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE }).await;
+        }
+        outcome
+    });
+    runtime.shutdown_background();
+    drop(caught);
+    outcome.unwrap_or_else(|signal| end_by(signal))
+}
+
+/// Writes the token to its file, once Vault has taken it.
+async fn keep(site: &Site, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
+    let mut standing = standing::look(&plan.login, &plan.server, client, session).await?;
+    if standing.about.as_ref().is_some_and(|about| about.uses.is_some()) {
+        let what = "the token of this login serves a number of requests only, and is not kept";
+        return Err(Error::new(Kind::Credential, what, "ask for a login whose tokens have token_num_uses=0"));
+    }
+    let token = client.token().ok_or_else(|| Error::new(Kind::Internal, "a login gave no token", "report this"))?;
+    token_file::write(&site.file, &token.value)?;
+    standing.is_kept_in(&site.file);
+    Ok(standing)
+}
+
+/// What a login did, in words.
+fn told(site: &Site, standing: &Standing, as_json: bool) -> Outcome {
+    let unused = unused(site);
+    if as_json {
+        let mut object = standing.object();
+        object["file"] = json!(site.file);
+        object["used_by_kernels"] = json!(unused.is_none());
+        return Outcome { text: format!("{object:#}\n"), code: 0 };
+    }
+    let mut text = standing.text();
+    if let Some(why) = unused {
+        text.push_str(&format!("note: kernels do not use this token: {why}\n"));
+    }
+    Outcome { text, code: 0 }
+}
+
+/// Why a launch does not take the token of the file, if so.
+fn unused(site: &Site) -> Option<String> {
+    match site.configured() {
+        Ok(Login::Token(token)) if Path::new(&token.origin) == site.file => None,
+        Ok(Login::Token(token)) => Some(format!("{} wins over it", token.origin)),
+        Ok(_) => Some(format!("the configuration has a login of its own ({})", site.layer.origin("auth.method"))),
+        Err(error) => Some(error.what().to_owned()),
+    }
+}
+
+/// Says who is logged in, and until when.
+pub(crate) fn status(flags: &Flags) -> Result<Outcome> {
+    let _hardening = Hardening::apply()?;
+    let site = Site::read(flags)?;
+    let standing = match site.configured() {
+        Ok(login) => standing::ask(&site.plan(login)),
+        Err(error) => Err(error),
+    };
+    let error = match standing {
+        Ok(standing) => {
+            let text = if flags.json { format!("{:#}\n", standing.object()) } else { standing.text() };
+            return Ok(Outcome { text, code: 0 });
+        }
+        Err(error) => error,
+    };
+    let state = match error.kind() {
+        Kind::Credential => State::None,
+        Kind::BadToken | Kind::TokenSpent | Kind::WrappedTokenUsed => State::Ended,
+        Kind::LoginRefused => State::Refused,
+        _ => return Err(error),
+    };
+    Ok(Outcome { text: not_logged_in(&site, state, &error, flags.json), code: NOT_LOGGED_IN })
+}
+
+fn not_logged_in(site: &Site, state: State, error: &Error, as_json: bool) -> String {
+    if !as_json {
+        let first = match state {
+            State::Ended => "the login has ended",
+            State::Refused => "the login is refused",
+            _ => "not logged in",
+        };
+        return format!("{first}: {error}\n");
+    }
+    let object = json!({
+        "schema": SCHEMA,
+        "logged_in": false,
+        "state": state.name(),
+        "address": site.server.address.to_string(),
+        "namespace": site.server.namespace,
+        "message": error.what(),
+        "advice": error.advice(),
+        "renew": LOG_IN.trim_matches('`'),
+    });
+    format!("{object:#}\n")
+}
+
+/// Revokes the token of the file, and removes the file.
+pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
+    let _hardening = Hardening::apply()?;
+    let site = Site::read(flags)?;
+    let shown = site.file.display();
+    let Some(token) = token_file::read(&site.file)? else {
+        let text = if flags.json {
+            said(&site, false, None)
+        } else {
+            format!("not logged in: there is no token in {shown}\n")
+        };
+        return Ok(Outcome { text, code: 0 });
+    };
+    let revoked = token.map_or(Ok(()), |token| revoke(&site.plan(Login::Token(token))));
+    token_file::remove(&site.file)?;
+    let code = revoked.as_ref().map_or_else(|error| error.kind().exit_code(), |()| 0);
+    if flags.json {
+        return Ok(Outcome { text: said(&site, true, revoked.err().as_ref()), code });
+    }
+    let mut text = match &revoked {
+        Ok(()) => format!("logged out: the token is revoked, and {shown} is removed\n"),
+        Err(error) => format!(
+            "removed {shown}, but the token is NOT revoked, and lives until its time ends: {}\n  {}\n",
+            error.what(),
+            "have an operator revoke it if it may have been seen"
+        ),
+    };
+    if let Ok(Login::Token(other)) = site.configured() {
+        text.push_str(&format!("note: kernels go on with the token from {}\n", other.origin));
+    }
+    Ok(Outcome { text, code })
+}
+
+fn said(site: &Site, removed: bool, error: Option<&Error>) -> String {
+    let object: Value = json!({
+        "schema": SCHEMA,
+        "file": site.file,
+        "removed": removed,
+        "revoked": removed && error.is_none(),
+        "message": error.map(Error::what),
+    });
+    format!("{object:#}\n")
+}
+
+fn revoke(plan: &Plan) -> Result<()> {
+    let runtime = runtime()?;
+    let revoked = runtime.block_on(async {
+        let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+        vault_auth::login(&mut client, &plan.login).await?;
+        vault_auth::revoke(&client, plan.budget).await
+    });
+    runtime.shutdown_background();
+    revoked
+}

@@ -1,0 +1,247 @@
+//! Who is logged in, with which policies, until when, and where that comes from. Never the token.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::super::doctor::shown;
+use super::super::report::SCHEMA;
+use crate::config::credential::LOG_IN;
+use crate::config::login::Login;
+use crate::config::plan::Plan;
+use crate::config::server::Server;
+use crate::error::{Error, Kind, Result, one_line};
+use crate::launch::fetch::{REVOKE, runtime};
+use crate::launch::refusal;
+use crate::net::deadline::Deadline;
+use crate::vault::auth::{self, About, Authenticated, Identity};
+use crate::vault::client::Client;
+
+/// A token that ends within this time is worth a word.
+pub(crate) const SOON: Duration = Duration::from_secs(24 * 3600);
+
+/// How a login stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A token that a user, or a service for it, has got.
+    Token,
+    /// An agent between here and Vault adds the token.
+    Agent,
+    /// Each launch logs in by itself.
+    EachLaunch,
+    /// A wrapped credential serves the next launch, and is not used up by a look.
+    Wrapped,
+    /// There is no credential.
+    None,
+    /// The token was accepted once, or never, and is not any more.
+    Ended,
+    /// The login that each launch makes is refused.
+    Refused,
+}
+
+impl State {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Agent => "agent",
+            Self::EachLaunch => "each-launch",
+            Self::Wrapped => "wrapped",
+            Self::None => "none",
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What is known of a login that works.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    state: State,
+    address: String,
+    namespace: Option<String>,
+    /// Where the credential is: a file or a variable.
+    origin: Option<String>,
+    user: Option<String>,
+    /// What Vault says of the token; `None` where it may not look itself up.
+    pub(super) about: Option<About>,
+    at: SystemTime,
+}
+
+/// Asks Vault about the login of `plan`; what it logs in for is revoked.
+pub(crate) fn ask(plan: &Plan) -> Result<Standing> {
+    let runtime = runtime()?;
+    let standing = runtime.block_on(ask_within(plan, plan.budget));
+    runtime.shutdown_background();
+    standing
+}
+
+/// As [`ask`], on a runtime that is there.
+pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing> {
+    if let Login::Wrapped(token) | Login::AppRole { secret_id: Some(token), wrapped: true, .. } = &plan.login {
+        return Ok(Standing::new(State::Wrapped, &plan.server, Some(token.origin.clone())));
+    }
+    let mut client = Client::new(&plan.server, Deadline::after(limit))?;
+    let mut session = refusal::login(&mut client, plan).await?;
+    let standing = look(&plan.login, &plan.server, &client, &mut session).await;
+    if session.revocable {
+        let _ = auth::revoke(&client, REVOKE).await;
+    }
+    standing
+}
+
+/// Looks at the token of `session`.
+pub(super) async fn look(
+    login: &Login,
+    server: &Server,
+    client: &Client,
+    session: &mut Authenticated,
+) -> Result<Standing> {
+    let (state, origin) = match login {
+        Login::Token(token) => (State::Token, Some(token.origin.clone())),
+        Login::Agent => (State::Agent, None),
+        Login::Password { password, .. } => (State::EachLaunch, Some(password.origin.clone())),
+        Login::Jwt { jwt, .. } => (State::EachLaunch, Some(jwt.origin.clone())),
+        Login::AppRole { secret_id, role_id, .. } => {
+            (State::EachLaunch, Some(secret_id.as_ref().unwrap_or(role_id).origin.clone()))
+        }
+        Login::Cert { .. } | Login::Wrapped(_) => (State::EachLaunch, None),
+    };
+    let standing = Standing::new(state, server, origin);
+    let (identity, about) = match auth::look_up(client).await {
+        Ok(both) => both,
+        // A token without the default policy may still read; what the login said of it counts.
+        Err(error) if error.kind() == Kind::PolicyDenied => {
+            let user = session.identity.as_ref().and_then(Identity::user).map(str::to_owned);
+            return Ok(Standing { user, about: session.about.take(), ..standing });
+        }
+        Err(error) => return Err(error),
+    };
+    let user = identity.user().map(str::to_owned).or_else(|| about.user());
+    Ok(Standing { user, about: Some(about), ..standing })
+}
+
+impl Standing {
+    fn new(state: State, server: &Server, origin: Option<String>) -> Self {
+        Self {
+            state,
+            address: server.address.to_string(),
+            namespace: server.namespace.clone(),
+            origin,
+            user: None,
+            about: None,
+            at: SystemTime::now(),
+        }
+    }
+
+    /// Says where the token is kept now: from here on it is one that a user has got.
+    pub(super) fn is_kept_in(&mut self, file: &Path) {
+        self.state = State::Token;
+        self.origin = Some(file.display().to_string());
+    }
+
+    /// How long a token that was given still lives; `None` for one that does not end, or that a launch gets anew.
+    fn left(&self) -> Option<Duration> {
+        self.about.as_ref().filter(|_| self.state == State::Token)?.ttl
+    }
+
+    /// When it ends.
+    fn end(&self) -> Option<SystemTime> {
+        self.left().map(|left| self.at + left)
+    }
+
+    /// Whether it ends within a day.
+    pub(crate) fn ends_soon(&self) -> bool {
+        self.left().is_some_and(|left| left < SOON)
+    }
+
+    /// A sentence on a token that ends within a day, and the way to a new one.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let left = self.left().filter(|left| *left < SOON)?;
+        let origin = self.origin.as_deref().unwrap_or("the configuration");
+        Some(format!("the token from {origin} ends in {}: {LOG_IN} gets a new one", shown(left)))
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let user = self.user.as_deref().unwrap_or("a user whom Vault does not name");
+        let namespace = self.namespace.as_ref().map_or_else(String::new, |name| format!(", namespace {name}"));
+        let mut text = format!("{} is logged in at {}{namespace}\n", one_line(user), one_line(&self.address));
+        let mut line = |name: &str, said: &str| {
+            let _ = writeln!(text, "  {name:<9} {}", one_line(said));
+        };
+        let origin = self.origin.as_deref().unwrap_or_default();
+        match self.state {
+            State::Agent => line("token", "added by the agent at that address"),
+            State::EachLaunch if origin.is_empty() => line("login", "by each launch anew"),
+            State::EachLaunch => line("login", &format!("by each launch anew, with the credential from {origin}")),
+            State::Wrapped => line("login", &format!("by the next launch, with the wrapped credential from {origin}")),
+            _ => line("token", &format!("in {origin}")),
+        }
+        let Some(about) = &self.about else {
+            if self.state != State::Wrapped {
+                line("more", "the token may not look itself up");
+            }
+            return text;
+        };
+        if let Some(path) = &about.path {
+            line("made by", path);
+        }
+        line("policies", &if about.policies.is_empty() { "none".to_owned() } else { about.policies.join(", ") });
+        let renewable = if about.renewable { "renewable" } else { "not renewable" };
+        match (self.state, self.left(), self.end()) {
+            (State::Token, Some(left), Some(end)) => {
+                line("until", &format!("{}, in {}; {renewable}", instant(end), shown(left)));
+            }
+            (State::Token, ..) => line("until", "it does not end"),
+            _ => {}
+        }
+        if let Some(warning) = self.warning() {
+            let _ = writeln!(text, "note: {}", one_line(&warning));
+        }
+        text
+    }
+
+    /// For programs.
+    pub(crate) fn object(&self) -> Value {
+        let about = self.about.as_ref();
+        json!({
+            "schema": SCHEMA,
+            "logged_in": true,
+            "state": self.state.name(),
+            "address": self.address,
+            "namespace": self.namespace,
+            "user": self.user,
+            "origin": self.origin,
+            "made_by": about.and_then(|about| about.path.as_deref()),
+            "policies": about.map(|about| &about.policies),
+            "until": self.end().map(instant),
+            "ttl_seconds": self.left().map(|left| left.as_secs()),
+            "renewable": about.map(|about| about.renewable),
+            "ends_soon": self.ends_soon(),
+            "renew": LOG_IN.trim_matches('`'),
+        })
+    }
+}
+
+/// A time as it is written for people and programs.
+fn instant(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// The login of a launch in words, where it ends within a day or has ended; `None` also where Vault does not answer.
+pub(crate) async fn worth_a_word(plan: &Plan, limit: Duration) -> Option<String> {
+    if !matches!(plan.login, Login::Token(_)) {
+        return None;
+    }
+    match ask_within(plan, limit).await {
+        Ok(standing) => standing.warning(),
+        Err(error) => has_ended(&error),
+    }
+}
+
+fn has_ended(error: &Error) -> Option<String> {
+    matches!(error.kind(), Kind::BadToken | Kind::TokenSpent)
+        .then(|| format!("{}: {LOG_IN} gets a new one", error.what()))
+}

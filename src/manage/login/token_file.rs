@@ -1,0 +1,82 @@
+//! The file with the token, as Vault's own client writes it: the token and nothing else, for its user alone.
+//!
+//! It is replaced as a whole, so that a launch at the same moment reads the old token or the new one. A symbolic link
+//! in its place is replaced too, and never followed: what another user has put there must not say where a token goes.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::Builder;
+
+use crate::config::credential::Credential;
+use crate::error::{Error, Kind, Result, why};
+use crate::secret::SecretValue;
+use crate::sys::file::{self, Writers};
+
+/// The largest file that is taken for one with a token.
+const LARGEST: u64 = 64 * 1024;
+
+/// Makes the folder if need be, and sees that the file can be written there.
+pub(super) fn prepare(path: &Path) -> Result<()> {
+    let folder = folder(path);
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| failed(path, &cause))?;
+    if path.symlink_metadata().is_ok_and(|there| there.is_dir()) {
+        return Err(failed(path, &ErrorKind::IsADirectory.into()));
+    }
+    if file::is_open_to_all(folder) {
+        let what = format!("every user may replace files in {}, where the token is to be kept", folder.display());
+        return Err(Error::new(Kind::Os, what, "take that right away (chmod o-w), or set `token_file` under [auth]"));
+    }
+    Builder::new().prefix(".vault-token-").tempfile_in(folder).map(drop).map_err(|cause| failed(path, &cause))
+}
+
+/// Writes the token, readable and writable by its user alone, in place of an earlier one.
+pub(super) fn write(path: &Path, token: &SecretValue) -> Result<()> {
+    let mut file = Builder::new()
+        .prefix(".vault-token-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(folder(path))
+        .map_err(|cause| failed(path, &cause))?;
+    file.write_all(token.expose()).and_then(|()| file.as_file().sync_all()).map_err(|cause| failed(path, &cause))?;
+    file.persist(path).map(drop).map_err(|refused| failed(path, &refused.error))
+}
+
+/// The token that is there: `None` without a file, and an empty inner one for a file without a token.
+pub(super) fn read(path: &Path) -> Result<Option<Option<Credential>>> {
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let content = match file::read(path, LARGEST, Writers::NotEveryone) {
+        Ok(content) => SecretValue::new(content).trimmed(),
+        // A link that leads nowhere goes like an empty file.
+        Err(file::Unread::Missing) => return Ok(Some(None)),
+        Err(unread) => {
+            let what = format!("the file {} {unread}", path.display());
+            return Err(Error::new(Kind::Credential, what, "look at it, and remove it by hand"));
+        }
+    };
+    let origin = path.display().to_string();
+    Ok(Some((!content.expose().is_empty()).then_some(Credential { value: content, origin })))
+}
+
+/// Removes the file; a link goes, and not what it leads to.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => {
+            let what = format!("{} can't be removed: {}", path.display(), why(cause.kind()));
+            Err(Error::new(Kind::Os, what, "remove it by hand; its token is revoked"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn failed(path: &Path, cause: &std::io::Error) -> Error {
+    let what = format!("the token can't be kept in {}: {}", path.display(), why(cause.kind()));
+    Error::new(Kind::Os, what, "check the folder's rights and room, or set `token_file` under [auth] in vault.toml")
+}

@@ -1,0 +1,134 @@
+//! By which way a user logs in: what flags and settings say, and questions for the rest.
+
+use std::io::IsTerminal;
+
+use super::Flags;
+use crate::ask::Asked;
+use crate::config::credential::Credential;
+use crate::config::env::Environment;
+use crate::config::keys::nearest;
+use crate::config::layer::Layer;
+use crate::config::login::Login;
+use crate::config::method::mount;
+use crate::config::origin::{ANSWER, PIPED};
+use crate::error::{Error, Kind, Result};
+use crate::manage::secrets::value::bounded;
+use crate::secret::SecretValue;
+
+/// The methods by which a user logs in; the others of a launch are for machines.
+const METHODS: [&str; 3] = ["userpass", "ldap", "token"];
+
+/// A way, with all that it needs.
+pub(super) enum Way {
+    /// A token that the user has.
+    Token(SecretValue, String),
+    /// A name and a password.
+    Password { method: &'static str, mount: String, username: String, password: SecretValue, origin: String },
+}
+
+impl Way {
+    /// Whether a password can be typed again.
+    pub(super) const fn is_password(&self) -> bool {
+        matches!(self, Self::Password { .. })
+    }
+
+    /// The login that it makes.
+    pub(super) fn login(&self) -> Result<Login> {
+        Ok(match self {
+            Self::Token(value, origin) => Login::Token(Credential { value: value.duplicate(), origin: origin.clone() }),
+            Self::Password { method, mount, username, password, origin } => Login::Password {
+                method,
+                mount: mount.clone(),
+                username: username.clone(),
+                password: Credential { value: password.duplicate(), origin: origin.clone() },
+            },
+        })
+    }
+}
+
+/// Finds the way out of flags and settings, and asks for what they leave open.
+pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<Way> {
+    let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
+    let name = match (flags.method.as_deref(), configured) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(name)) => name.to_owned(),
+        (None, None) if asked.is_there() => {
+            let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
+            asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
+        }
+        // What is piped in without a word is a token, as for Vault's client.
+        (None, None) => "token".to_owned(),
+    };
+    let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
+    let is_configured = layer.text("auth.method") == Some(method);
+    match method {
+        "token" => {
+            let (value, origin) = given("token", asked)?;
+            Ok(Way::Token(value.trimmed(), origin)).and_then(not_empty)
+        }
+        _ => {
+            let said = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
+            let mount = mount(said.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
+            let username = username(flags, layer, environment, asked)?;
+            let (password, origin) = given(&format!("password of {username}"), asked)?;
+            Ok(Way::Password { method, mount, username, password, origin })
+        }
+    }
+}
+
+fn not_empty(way: Way) -> Result<Way> {
+    match &way {
+        Way::Token(value, _) if value.expose().is_empty() => {
+            let what = "there is no token on standard input";
+            Err(Error::new(Kind::Usage, what, "pipe one in, or log in on a terminal: --method says how"))
+        }
+        _ => Ok(way),
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let what = format!("there is no login method {name} for a user");
+    let advice = match nearest(name, METHODS.into_iter()) {
+        Some(near) => format!("did you mean {near}? There are {}", METHODS.join(", ")),
+        None => {
+            format!("there are {}; kernels log in by the others themselves ([auth] in vault.toml)", METHODS.join(", "))
+        }
+    };
+    Error::new(Kind::Usage, what, advice)
+}
+
+fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<String> {
+    let said = flags.username.as_deref().or_else(|| layer.text("auth.username"));
+    match said {
+        Some(name) => Ok(name.to_owned()),
+        // Without a person to confirm it, the name of this machine's user is a guess too far.
+        None if asked.is_there() => {
+            asked.text("Your user name in Vault", environment.text("USER").ok().flatten(), "--username")
+        }
+        None => asked.text("", None, "--username"),
+    }
+}
+
+/// A hidden prompt on a terminal, or else standard input; what is typed or piped loses one line end.
+fn given(what: &str, asked: Asked) -> Result<(SecretValue, String)> {
+    if asked.is_there() {
+        return asked.unseen(&format!("The {what} (not shown)")).map(|typed| (typed, ANSWER.to_owned()));
+    }
+    if std::io::stdin().is_terminal() {
+        let advice = "run it where stderr is a terminal too, or pipe the credential in";
+        return Err(Error::new(Kind::Usage, format!("there is no terminal to ask for the {what} on"), advice));
+    }
+    let piped = bounded(std::io::stdin(), PIPED)?;
+    Ok((SecretValue::new(piped.to_vec()).without_line_end(), PIPED.to_owned()))
+}
+
+/// The same way with a password that is typed anew.
+pub(super) fn ask_for_password(way: Way, asked: Asked) -> Result<Way> {
+    match way {
+        Way::Password { method, mount, username, .. } => {
+            let (password, origin) = given(&format!("password of {username}"), asked)?;
+            Ok(Way::Password { method, mount, username, password, origin })
+        }
+        other @ Way::Token(..) => Ok(other),
+    }
+}
