@@ -17,7 +17,7 @@ Vault's own client does. Without --method it is the one under [auth], and on a t
 not shown; without a terminal the password, or the token, comes from standard input.
 
   jupyter-vault login --method userpass --username ada     asks for the password
-  jupyter-vault login --method token <token.txt            takes the token that is piped in
+  pass vault | jupyter-vault login --method token          takes the token that is piped in
   jupyter-vault login --status                             says who is logged in, and until when
 
 Exit code of --status: 0 when logged in, 77 when not, or when the login has ended; see docs/failures.md for the others.")]
