@@ -128,7 +128,7 @@ fn without_any_kernel_there_is_an_empty_list() {
     let scratch = Scratch::new();
     let (text, list) = listed(&scratch);
     assert_eq!(text, "kernels that run: 0, with secrets by us: 0\n");
-    assert_eq!(list, json!({"schema": 1, "kernels": [], "elsewhere": [], "gone": []}));
+    assert_eq!(list, json!({"schema": 1, "kernels": [], "elsewhere": [], "gone": [], "login": null}));
     std::fs::remove_dir(scratch.path("runtime")).unwrap();
     assert_eq!(listed(&scratch).1["kernels"], json!([]));
 }
