@@ -9,6 +9,7 @@ pub(crate) mod standing;
 mod token_file;
 mod way;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,7 +100,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     let asked = Asked::new(false);
     let mut way = way(flags, &site.layer, &site.environment, asked)?;
     let standing = loop {
-        let plan = Plan { by_user: true, ..site.plan(way.login()?) };
+        let plan = Plan { by_user: true, ..site.plan(way.login()) };
         if let Way::Password { .. } = &way {
             may_try(&plan, flags, asked)?;
         }
@@ -179,7 +180,7 @@ fn told(site: &Site, standing: &Standing, as_json: bool) -> Outcome {
     }
     let mut text = standing.text();
     if let Some(why) = unused {
-        text.push_str(&format!("note: kernels do not use this token: {why}\n"));
+        let _ = writeln!(text, "note: kernels do not use this token: {why}");
     }
     Outcome { text, code: 0 }
 }
@@ -245,14 +246,15 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let site = Site::read(flags)?;
     let shown = site.file.display();
-    let Some(token) = token_file::read(&site.file)? else {
+    if !token_file::is_there(&site.file) {
         let text = if flags.json {
             said(&site, false, None)
         } else {
             format!("not logged in: there is no token in {shown}\n")
         };
         return Ok(Outcome { text, code: 0 });
-    };
+    }
+    let token = token_file::read(&site.file)?;
     let revoked = token.map_or(Ok(()), |token| revoke(&site.plan(Login::Token(token))));
     token_file::remove(&site.file)?;
     let code = revoked.as_ref().map_or_else(|error| error.kind().exit_code(), |()| 0);
@@ -268,7 +270,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
         ),
     };
     if let Ok(Login::Token(other)) = site.configured() {
-        text.push_str(&format!("note: kernels go on with the token from {}\n", other.origin));
+        let _ = writeln!(text, "note: kernels go on with the token from {}", other.origin);
     }
     Ok(Outcome { text, code })
 }

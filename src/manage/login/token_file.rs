@@ -43,22 +43,24 @@ pub(super) fn write(path: &Path, token: &SecretValue) -> Result<()> {
     file.persist(path).map(drop).map_err(|refused| failed(path, &refused.error))
 }
 
-/// The token that is there: `None` without a file, and an empty inner one for a file without a token.
-pub(super) fn read(path: &Path) -> Result<Option<Option<Credential>>> {
-    if path.symlink_metadata().is_err() {
-        return Ok(None);
-    }
+/// Whether there is a file, or a link in its place.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// The token in the file, if it holds one.
+pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
     let content = match file::read(path, LARGEST, Writers::NotEveryone) {
         Ok(content) => SecretValue::new(content).trimmed(),
-        // A link that leads nowhere goes like an empty file.
-        Err(file::Unread::Missing) => return Ok(Some(None)),
+        // A link that leads nowhere is like an empty file.
+        Err(file::Unread::Missing) => return Ok(None),
         Err(unread) => {
             let what = format!("the file {} {unread}", path.display());
             return Err(Error::new(Kind::Credential, what, "look at it, and remove it by hand"));
         }
     };
     let origin = path.display().to_string();
-    Ok(Some((!content.expose().is_empty()).then_some(Credential { value: content, origin })))
+    Ok((!content.expose().is_empty()).then_some(Credential { value: content, origin }))
 }
 
 /// Removes the file; a link goes, and not what it leads to.

@@ -33,8 +33,8 @@ impl Way {
     }
 
     /// The login that it makes.
-    pub(super) fn login(&self) -> Result<Login> {
-        Ok(match self {
+    pub(super) fn login(&self) -> Login {
+        match self {
             Self::Token(value, origin) => Login::Token(Credential { value: value.duplicate(), origin: origin.clone() }),
             Self::Password { method, mount, username, password, origin } => Login::Password {
                 method,
@@ -42,38 +42,33 @@ impl Way {
                 username: username.clone(),
                 password: Credential { value: password.duplicate(), origin: origin.clone() },
             },
-        })
+        }
     }
 }
 
 /// Finds the way out of flags and settings, and asks for what they leave open.
 pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<Way> {
     let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
-    let name = match (flags.method.as_deref(), configured) {
-        (Some(name), _) => name.to_owned(),
-        (None, Some(name)) => name.to_owned(),
-        (None, None) if asked.is_there() => {
+    let name = match flags.method.as_deref().or(configured) {
+        Some(name) => name.to_owned(),
+        None if asked.is_there() => {
             let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
             asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
         }
         // What is piped in without a word is a token, as for Vault's client.
-        (None, None) => "token".to_owned(),
+        None => "token".to_owned(),
     };
     let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
     let is_configured = layer.text("auth.method") == Some(method);
-    match method {
-        "token" => {
-            let (value, origin) = given("token", asked)?;
-            Ok(Way::Token(value.trimmed(), origin)).and_then(not_empty)
-        }
-        _ => {
-            let said = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
-            let mount = mount(said.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
-            let username = username(flags, layer, environment, asked)?;
-            let (password, origin) = given(&format!("password of {username}"), asked)?;
-            Ok(Way::Password { method, mount, username, password, origin })
-        }
+    if method == "token" {
+        let (value, origin) = given("token", asked)?;
+        return not_empty(Way::Token(value.trimmed(), origin));
     }
+    let said = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
+    let mount = mount(said.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
+    let username = username(flags, layer, environment, asked)?;
+    let (password, origin) = given(&format!("password of {username}"), asked)?;
+    Ok(Way::Password { method, mount, username, password, origin })
 }
 
 fn not_empty(way: Way) -> Result<Way> {
