@@ -5,16 +5,17 @@
 //! goes through the same guard as a launch's login (see [`crate::launch::refusal`]), so that trying does not lock the
 //! user: after two refusals the next one is sent only when its user says so.
 
+mod flags;
 pub(crate) mod standing;
 mod token_file;
 mod way;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::flags::Flags;
 use self::standing::{Standing, State};
 use self::way::{Way, ask_for_password, way};
 use super::Outcome;
@@ -39,25 +40,6 @@ use crate::vault::client::Client;
 
 /// The exit code of `login --status` when there is no login, or it has ended.
 pub(crate) const NOT_LOGGED_IN: u8 = 77;
-
-/// What the command line says.
-#[derive(Debug, Default)]
-pub(crate) struct Flags {
-    /// The vault.toml to read first.
-    pub(crate) config: Option<PathBuf>,
-    /// The time for all of Vault, less what its user takes.
-    pub(crate) timeout: Option<Duration>,
-    /// How to log in.
-    pub(crate) method: Option<String>,
-    /// Where that method is mounted.
-    pub(crate) mount: Option<String>,
-    /// The user's name.
-    pub(crate) username: Option<String>,
-    /// Whether a password is sent though the user was refused twice.
-    pub(crate) try_again: bool,
-    /// Whether the answer is JSON.
-    pub(crate) json: bool,
-}
 
 /// The settings, the server, and where the token's file is.
 struct Site {

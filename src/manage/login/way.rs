@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::Flags;
+use super::flags::Flags;
 use crate::ask::Asked;
 use crate::config::credential::Credential;
 use crate::config::env::Environment;

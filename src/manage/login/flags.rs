@@ -1,0 +1,23 @@
+//! What the command lines of `login` and `logout` say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the command line says.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// The vault.toml to read first.
+    pub(crate) config: Option<PathBuf>,
+    /// The time for all of Vault, less what its user takes.
+    pub(crate) timeout: Option<Duration>,
+    /// How to log in.
+    pub(crate) method: Option<String>,
+    /// Where that method is mounted.
+    pub(crate) mount: Option<String>,
+    /// The user's name.
+    pub(crate) username: Option<String>,
+    /// Whether a password is sent though the user was refused twice.
+    pub(crate) try_again: bool,
+    /// Whether the answer is JSON.
+    pub(crate) json: bool,
+}
