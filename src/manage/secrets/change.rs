@@ -1,10 +1,11 @@
 //! Setting, describing, renaming and removing one secret.
 
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::common::{Common, Description, Input, as_version, said};
 use super::expected;
+use super::field::json_of;
+pub(super) use super::field::{field_of, put};
 use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
@@ -13,7 +14,6 @@ use crate::ask::Asked;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::secret::SecretValue;
-use crate::vault::kv_store::{Keys, json_value};
 
 /// Stores a value under a name, in place of an earlier one.
 pub(super) fn set(
@@ -53,30 +53,6 @@ pub(super) async fn write(
     let field = field_of(place, key);
     let updated = session.stored(place, &path).update(|keys| Ok(Some(put(keys, field, json.clone())))).await?;
     Ok((updated.done.unwrap_or(false), updated.version))
-}
-
-/// The value as JSON.
-pub(super) fn json_of(value: &SecretValue) -> Result<Box<RawValue>> {
-    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
-    json_value(value).ok_or_else(unwritable)
-}
-
-/// The field of the stored secret that holds the value of `key`.
-pub(super) fn field_of<'k>(place: &'k Place, key: &'k str) -> &'k str {
-    match &place.form {
-        Form::Keys => key,
-        Form::Folder { field } => field,
-    }
-}
-
-/// Puts `value` under `field`; whether it replaced one.
-pub(super) fn put(keys: &mut Keys, field: &str, value: Box<RawValue>) -> bool {
-    if let Some((_, there)) = keys.iter_mut().find(|(key, _)| key == field) {
-        *there = value;
-        return true;
-    }
-    keys.push((field.to_owned(), value));
-    false
 }
 
 /// Writes down what is said of `key`, who set it and in which version.

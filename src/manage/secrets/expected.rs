@@ -5,7 +5,7 @@
 //! value counts: it must still be the one of that version. A secret of a folder is one name, and there the number
 //! counts. Version 0 is "there was none".
 
-use super::change::{field_of, json_of, put};
+use super::field::{field_of, json_of, put};
 use super::place::{Form, Place};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};

@@ -11,6 +11,7 @@ pub(super) mod common;
 mod dotenv;
 mod entry;
 mod expected;
+mod field;
 mod history;
 mod import;
 mod list;
