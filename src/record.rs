@@ -96,6 +96,9 @@ pub struct Record {
     /// How many leases its keeper holds, or held.
     #[serde(default)]
     pub leases: usize,
+    /// When the token ends that the launch was given, if that is known: new kernels need another one then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_ends: Option<String>,
     /// What was changed since its start, the start included; a launch alone needs no word of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
@@ -125,6 +128,7 @@ impl Record {
             at: format_rfc3339_seconds(SystemTime::now()).to_string(),
             variables,
             leases: 0,
+            credential_ends: None,
             changes: Vec::new(),
         }
     }
@@ -142,6 +146,7 @@ impl Record {
                 unset: Vec::new(),
             };
             self.leases = before.leases;
+            self.credential_ends = before.credential_ends;
             self.changes = if before.changes.is_empty() { vec![start] } else { before.changes };
             earlier = before.variables;
         }
@@ -165,6 +170,7 @@ impl Record {
             at: String::new(),
             variables,
             leases: 0,
+            credential_ends: None,
             changes: Vec::new(),
         }
     }

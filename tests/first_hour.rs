@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use support::faults::{Faults, relay_to};
 use support::kernelspecs::{IPYKERNEL, jupyter, spec, succeed, user, vault};
 use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
@@ -165,7 +166,8 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 0, "{stdout}{shown}");
     assert!(stdout.contains("a kernel that is started so gets 2 variables: API_KEY, DB_URL"), "{stdout}");
-    assert!(stdout.ends_with("next: jupyter lab, and a new notebook\n"), "{stdout}");
+    let end = "vaulted, launched once as a test, has: API_KEY, DB_URL\nnext: jupyter lab, and a new notebook\n";
+    assert!(stdout.ends_with(end), "{stdout}");
     for once in ["unsealed", "policies: ", "accepted ("] {
         assert_eq!(shown.matches(once).count(), 1, "{once:?} in {shown}");
     }
@@ -218,4 +220,48 @@ fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
     let outcome = run(exec.env("JUPYTER_VAULT_TOKEN_FILE", &token).args(["doctor", "--json"]));
     let said = String::from_utf8_lossy(&outcome.stdout);
     assert!(said.contains("(a credential, not shown)") && !said.contains(&token), "{said}");
+}
+
+#[test]
+fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
+    let server = ada("hour-ends");
+    let scratch = Scratch::new();
+    let relay = Faults::start(relay_to(server.port()));
+    let connection = scratch.path("runtime/kernel-ends.json");
+    let token = scratch.path("token");
+    let settings = "[auth]\ntoken_file = \"../token\"\n[[source]]\nkv = \"secret/hour-ends/ada\"\nversion = 2\n";
+    scratch.file("config/vault.toml", format!("[vault]\naddress = \"{}\"\n{settings}", relay.address()));
+    let given = |ttl: &str| {
+        scratch.file("token", server.token(&["hour-ends"], &json!({ "ttl": ttl })));
+        std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    let launch = || {
+        let before = relay.seen().len();
+        let said = succeed(scratch.launcher().args(["exec", "--", "/bin/sh", "-c", ":", "-f"]).arg(&connection));
+        assert_eq!(relay.seen().len() - before, 1);
+        said.stderr
+    };
+    let look = || succeed(scratch.launcher().arg("doctor"));
+    scratch.file("runtime/kernel-ends.json", "");
+    given("5h");
+    assert_eq!(launch(), "", "nothing is known of it yet");
+    look();
+    let said = launch();
+    assert!(said.contains("token ends in 4 h, at ") && said.contains("log in again before that"), "{said}");
+    let record = std::fs::read_to_string(scratch.path("runtime/jupyter-vault/kernels/kernel-ends.json")).unwrap();
+    assert!(record.contains("\"credential_ends\":\"20"), "{record}");
+    given("72h");
+    look();
+    assert_eq!(launch(), "", "there is time");
+    // A path that asks who it is tells of the end by itself.
+    given("30m");
+    let path = "kv = \"secret/hour-ends/{metadata.username}\"\noptional = true";
+    let settings = settings.replace("kv = \"secret/hour-ends/ada\"", path);
+    scratch.file("config/vault.toml", format!("[vault]\naddress = \"{}\"\n{settings}", relay.address()));
+    let login = json!({"password": "pw-canary"});
+    server.must("POST", "auth/hour-ends/users/ada", &json!({"token_ttl": "30m", "policies": "hour-ends"}));
+    let answer = server.must("POST", "auth/hour-ends/login/ada", &login);
+    scratch.file("token", answer["auth"]["client_token"].as_str().unwrap());
+    let said = succeed(scratch.launcher().args(["exec", "--", "/bin/true"])).stderr;
+    assert!(said.contains("ends in 29 min") || said.contains("ends in 30 min"), "{said}");
 }

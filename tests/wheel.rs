@@ -30,7 +30,7 @@ use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::Server;
 use support::python;
 use support::ready::files_below;
-use support::server::{JupyterServer, Kind, User};
+use support::server::{JupyterServer, Kind, TOKEN, User};
 use support::wheel;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
@@ -293,7 +293,12 @@ fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_the
         ("JUPYTER_DEFAULT_PROVISIONER_NAME", "vault-provisioner"),
         ("JUPYTERLAB_DIR", lab.to_str().unwrap()),
     ];
-    let server = JupyterServer::start(Kind::JupyterLab, &site.scratch, &variables);
+    let suffix = ["--VaultSection.suffix= (secrets)"];
+    let server = JupyterServer::start_with(Kind::JupyterLab, &site.scratch, &variables, &suffix);
+    // The kernelspec is as it was, and its kernel is told apart all the same.
+    let listed = ureq::get(format!("{}/api/kernelspecs?token={TOKEN}", server.address())).call().unwrap();
+    let listed: Value = serde_json::from_str(&listed.into_body().read_to_string().unwrap()).unwrap();
+    assert_eq!(listed["kernelspecs"]["vaulted"]["spec"]["display_name"], "Plain (secrets)", "{listed}");
     let mut user = User::of(&server);
     user.ask("launch", json!({}));
     assert!(user.cell(LOOK).printed().starts_with("21 "));
@@ -593,6 +598,7 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
         let seen = cell(&mut front_end, code);
         assert_eq!((seen.error(), seen.printed().contains("secret")), ("KeyError", false), "{}", seen.printed());
     }
+    assert!(!table.contains("ends at"), "a token without an end: {table}");
     let nobody = says(&mut front_end, "%secrets refresh");
     assert!(nobody.contains("nothing was asked") && nobody.contains("jupyter-vault inject magic"), "{nobody}");
 

@@ -76,6 +76,10 @@ enum Command {
     #[cfg(feature = "manage")]
     #[command(flatten)]
     Manage(manage::Manage),
+    /// Prints the names of its variables, one a line; the command of a test launch
+    #[cfg(feature = "manage")]
+    #[command(hide = true)]
+    Names,
     /// Holds leases until a kernel ends; started by a launch alone
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
@@ -142,6 +146,12 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Man { folder } => manual::man(&Cli::command(), folder.as_deref(), &mut std::io::stdout()).map(|()| 0),
         #[cfg(feature = "manage")]
         Command::Manage(command) => manage::run(command),
+        #[cfg(feature = "manage")]
+        Command::Names => {
+            let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned() + "\n");
+            let _ = std::io::stdout().write_all(names.collect::<String>().as_bytes());
+            Ok(0)
+        }
         #[cfg(target_os = "linux")]
         Command::Keep { words } => crate::keeper::run(&words).map(|()| 0),
         #[cfg(all(feature = "diagnose", target_os = "linux"))]

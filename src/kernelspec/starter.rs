@@ -6,6 +6,7 @@ use super::edit::{Spec, Starter};
 use super::find::Search;
 use super::journal::WrapRecord;
 use super::standby::has_package;
+use super::which::Place;
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
 
@@ -39,6 +40,17 @@ pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environmen
         }
     };
     Err(Error::new(Kind::Config, what, advice))
+}
+
+/// The words before the kernel's own command in a kernelspec that is wrapped, and the kernel's name: Python's own one
+/// before any other.
+pub fn launcher(environment: &Environment) -> Option<(String, Vec<String>)> {
+    let mut wrapped = Search::new(&Place::AsFound, environment).wrapped();
+    wrapped.sort_by_key(|(name, _)| name != "python3");
+    let (name, folder) = wrapped.into_iter().next()?;
+    let folder_text = folder.to_str()?;
+    let words = WrapRecord::read(&folder).ok()??.launcher;
+    Some((name, words.iter().map(|word| word.replace("{resource_dir}", folder_text)).collect()))
 }
 
 /// How an editor that starts its own Python treats a kernelspec.

@@ -9,6 +9,7 @@
 
 pub(crate) mod data_source;
 pub(crate) mod environment;
+pub(crate) mod expiry;
 pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod given;
@@ -157,7 +158,7 @@ impl<'a> Launch<'a> {
         let command = self.command()?;
         let fetched = self.plan().and_then(|plan| {
             let (given, leases) = fetch::fetch(&plan, &self.parent, report)?;
-            self.assemble(&plan, given, leases, &command)
+            self.assemble(&plan, given, leases, &command, report)
         });
         match fetched {
             Err(error) if self.on_error == OnError::StartWithout => self.plain(command, &error, report),
@@ -209,7 +210,7 @@ impl<'a> Launch<'a> {
             Ok(fetched) => fetched,
             Err(error) => return Ok(Err(error)),
         };
-        let assembled = self.assemble(&plan, given, leases, &command);
+        let assembled = self.assemble(&plan, given, leases, &command, report);
         Ok(assembled.map(|assembled| Ready { command, assembled, hardening: self.hardening }))
     }
 
@@ -245,6 +246,7 @@ impl<'a> Launch<'a> {
         mut given: given::Given,
         leases: Option<Leases>,
         command: &Command,
+        report: &mut dyn FnMut(&Error),
     ) -> Result<Assembled> {
         if !plan.notebooks.is_empty() {
             let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
@@ -260,8 +262,10 @@ impl<'a> Launch<'a> {
         let space = Space::of_this_system();
         let inherited = self.parent.entries();
         let environment = environment::build(inherited, secrets, &plan.inheritance, space, command.size())?;
+        let ends = expiry::known(plan);
+        ends.and_then(|ends| expiry::notice(plan, ends)).iter().for_each(report);
         #[cfg(feature = "inject")]
-        remember::remember(self.request, plan, ours, held);
+        remember::remember(self.request, plan, ours, (held, ends));
         Ok(Assembled { environment, files, keeper })
     }
 }

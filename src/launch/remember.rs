@@ -5,6 +5,9 @@
 //! variables that it might have left alone.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_seconds;
 
 use super::Request;
 use super::given::{Given, origins};
@@ -23,11 +26,18 @@ pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap
     ours
 }
 
-/// Writes down that the command of `request`, which this process is about to become, has `variables` and `leases`.
-pub(super) fn remember(request: &Request, plan: &Plan, variables: BTreeMap<String, Variable>, leases: usize) {
+/// Writes down that the command of `request`, which this process is about to become, has `variables` and so many
+/// leases, and when the token ends that it was given.
+pub(super) fn remember(
+    request: &Request,
+    plan: &Plan,
+    variables: BTreeMap<String, Variable>,
+    (leases, ends): (usize, Option<SystemTime>),
+) {
     let Some(file) = argument::path(&request.command) else { return };
     let Some(kernel) = file.file_stem().and_then(|stem| stem.to_str()) else { return };
-    if let Some(record) = Record::of_launch(file, variables, leases) {
+    if let Some(mut record) = Record::of_launch(file, variables, leases) {
+        record.credential_ends = ends.map(|ends| format_rfc3339_seconds(ends).to_string());
         let _ = record.write(&plan.runtime_dir, kernel);
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given};
 use super::naming::{Names, Taker, decoded, give, take_fields};
-use super::{data_source, places};
+use super::{data_source, expiry, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec, With};
@@ -31,7 +31,11 @@ pub(super) async fn read_all(
     let asks = plan.sources.iter().any(SourceSpec::needs_identity);
     let identity = match known {
         Some(identity) => identity,
-        None if asks => auth::identity(client).await?,
+        None if asks => {
+            let (identity, about) = auth::look_up(client).await?;
+            expiry::learn(plan, &about);
+            identity
+        }
         None => Identity::default(),
     };
     let mut reader = Reader::new(plan, parent, client, identity);

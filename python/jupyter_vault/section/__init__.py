@@ -11,9 +11,14 @@ def _jupyter_server_extension_points():
 
 
 def _load_jupyter_server_extension(server):
+    from jupyter_client.provisioning import KernelProvisionerFactory
+
     from .handlers import handlers
     from .settings import VaultSection
+    from .suffix import mark
 
     settings = VaultSection(parent=server)
+    default = KernelProvisionerFactory.instance(parent=server).default_provisioner_name
+    mark(server.kernel_spec_manager, settings.suffix, default)
     server.web_app.add_handlers(".*$", handlers(server.web_app.settings["base_url"], settings.program(server)))
     server.log.info("jupyter_vault: the Secrets section is ready")

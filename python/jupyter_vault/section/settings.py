@@ -16,6 +16,9 @@ class VaultSection(Configurable):
     vault_toml = Unicode(
         help="The program's --config. Without it: vault.toml in the places where the program looks.", config=True
     )
+    suffix = Unicode(
+        help="What stands behind the names of kernels that get secrets, in the lists of this server.", config=True
+    )
     timeout = Float(30.0, help="How long the program may take for a request, in seconds.", config=True)
     queue_timeout = Float(10.0, help="How long a request waits for a turn, in seconds.", config=True)
 

@@ -14,7 +14,7 @@ use crate::config::credential::{Credential, LOG_IN};
 use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
-use crate::launch::refusal;
+use crate::launch::{expiry, refusal};
 use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
@@ -46,6 +46,7 @@ pub(super) async fn look(
     let described = describe(&plan.login);
     match outcome {
         Ok((identity, about)) => {
+            expiry::learn(plan, &about);
             let what = format!("{described}: accepted ({})", shown(start.elapsed()));
             told(report.add(Status::Ok, what), &plan.login);
             tell(&identity, &about, plan, report)

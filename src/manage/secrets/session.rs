@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::launch::fetch::{REVOKE, ending, runtime};
 use crate::launch::refusal;
 use crate::launch::source::Reader;
-use crate::launch::{self, Request};
+use crate::launch::{self, Request, expiry};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
@@ -67,7 +67,13 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
                 let identity = match session.identity.clone() {
                     Some(identity) => identity,
                     // Who it is names the user's own path, and stands beside what is written.
-                    None => auth::identity(&client).await.unwrap_or_default(),
+                    None => match auth::look_up(&client).await {
+                        Ok((identity, about)) => {
+                            expiry::learn(&plan, &about);
+                            identity
+                        }
+                        Err(_) => Identity::default(),
+                    },
                 };
                 let user = identity.user().map(str::to_owned);
                 let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity.clone())).await?;

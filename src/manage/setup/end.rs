@@ -1,16 +1,28 @@
 //! The end: the files written, the whole checked as `doctor` does, and kernels wrapped if that is wanted.
 
+#[cfg(feature = "wrap")]
+use std::collections::BTreeSet;
+#[cfg(feature = "wrap")]
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
+#[cfg(feature = "wrap")]
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+#[cfg(feature = "wrap")]
+use std::process::Stdio;
 
 use super::{Setup, write};
 use crate::config::locations::Locations;
 use crate::error::Result;
+#[cfg(feature = "wrap")]
+use crate::error::one_line;
 use crate::launch::Request;
 use crate::manage::Outcome;
 use crate::manage::doctor::examine;
 use crate::shell::shell_word;
+#[cfg(feature = "wrap")]
+use crate::sys::environ::name_and_value;
 
 impl Setup<'_> {
     /// Writes the files, checks them, and goes on to the kernels.
@@ -65,7 +77,36 @@ impl Setup<'_> {
             report(&error);
             return Ok(Outcome { text: format!("{text}next: {by_hand}\n"), code: 0 });
         }
-        Ok(Outcome { text: text + "next: jupyter lab, and a new notebook\n", code: 0 })
+        let tried = self.try_out().unwrap_or_default();
+        Ok(Outcome { text: format!("{text}{tried}next: jupyter lab, and a new notebook\n"), code: 0 })
+    }
+
+    /// Launches a wrapped kernel's own words once, with a command in the kernel's place that gives back names. `None`
+    /// where no kernel is wrapped, and where a launch would use the credential up.
+    #[cfg(feature = "wrap")]
+    fn try_out(&self) -> Option<String> {
+        use crate::kernelspec::starter::launcher;
+
+        if self.answers.auth.iter().any(|(key, value)| *key == "method" && value.contains("wrapped")) {
+            return None;
+        }
+        let (kernel, words) = launcher(self.parent)?;
+        let (program, words) = words.split_first()?;
+        let mut launch = std::process::Command::new(program);
+        launch.args(words).arg(std::env::current_exe().ok()?).arg("names").env_clear().stdin(Stdio::null());
+        let entries = self.parent.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
+        launch.envs(entries.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value))));
+        let output = launch.output().ok()?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            self.asked.say(&format!("  {kernel}, launched once as a test, gets no secrets:\n{why}"));
+            return None;
+        }
+        let before: BTreeSet<&[u8]> =
+            self.parent.entries().iter().filter_map(|entry| Some(name_and_value(entry.as_bytes())?.0)).collect();
+        let names = output.stdout.split(|byte| *byte == b'\n').filter(|name| !name.is_empty());
+        let names: Vec<_> = names.filter(|name| !before.contains(name)).map(String::from_utf8_lossy).collect();
+        Some(format!("{kernel}, launched once as a test, has: {}\n", one_line(&names.join(", "))))
     }
 
     #[cfg(not(feature = "wrap"))]

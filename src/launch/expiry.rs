@@ -1,0 +1,70 @@
+//! Until when a token that was given lives, said while there is time to get another.
+//!
+//! Nothing tells a launch how long its token lives but one more request, which no launch should pay for. So whatever
+//! asks Vault about a token anyway (`setup`, `doctor`, a path with `{metadata.…}` in it) leaves the time of its end in
+//! the runtime folder, beside a digest of the token, and a launch looks there. A token that was got anew has no such
+//! word yet, and none that is wrong.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ring::digest::{SHA256, digest};
+
+use crate::config::login::Login;
+use crate::config::plan::Plan;
+use crate::error::{Error, Kind};
+use crate::sys::file::{self, Writers};
+use crate::sys::folder::write_private;
+use crate::vault::auth::About;
+
+/// An end that is nearer than this is said.
+const SOON: Duration = Duration::from_secs(24 * 3600);
+/// An end that is nearer than this is written down.
+const FAR: Duration = Duration::from_secs(40 * 24 * 3600);
+/// By how much a new word on an end may differ before it is written anew: times are rounded.
+const SAME: u64 = 60;
+/// The largest file taken, in bytes.
+const LARGEST: u64 = 64;
+
+/// Writes down what Vault said of the plan's token. No launch fails because that can't be.
+pub(crate) fn learn(plan: &Plan, about: &About) {
+    let (Some(file), Some(ttl)) = (file_of(plan), about.ttl.filter(|_| !about.periodic)) else { return };
+    let ends = SystemTime::now() + ttl;
+    let is_known = known(plan).is_some_and(|known| seconds(known).abs_diff(seconds(ends)) <= SAME);
+    if ttl < FAR && !is_known {
+        let _ = write_private(&plan.runtime_dir, &file, seconds(ends).to_string().as_bytes());
+    }
+}
+
+/// When the plan's token ends, as far as that is known.
+pub(crate) fn known(plan: &Plan) -> Option<SystemTime> {
+    let text = file::read(&file_of(plan)?, LARGEST, Writers::UsOrRoot).ok()?;
+    let ends: u64 = std::str::from_utf8(&text).ok()?.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(ends))
+}
+
+/// What there is to say of a token that ends at `ends`.
+pub(super) fn notice(plan: &Plan, ends: SystemTime) -> Option<Error> {
+    let left = ends.duration_since(SystemTime::now()).ok().filter(|left| *left < SOON)?;
+    let Login::Token(token) = &plan.login else { return None };
+    let minutes = left.as_secs() / 60;
+    let left = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
+    let at = humantime::format_rfc3339_seconds(ends).to_string();
+    let what = format!("the token from {} ends in {left}, at {} UTC", token.origin, at.get(11..16).unwrap_or_default());
+    Some(Error::new(Kind::Config, what, "log in again before that: a kernel that starts later gets no secrets"))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// The file for the token that was given, if one was.
+fn file_of(plan: &Plan) -> Option<PathBuf> {
+    let Login::Token(token) = &plan.login else { return None };
+    let mut name = String::new();
+    for byte in digest(&SHA256, token.value.expose()).as_ref().iter().take(12) {
+        let _ = write!(name, "{byte:02x}");
+    }
+    Some(plan.runtime_dir.join("ends").join(name))
+}
