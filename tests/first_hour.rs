@@ -247,7 +247,10 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     assert_eq!(launch(), "", "nothing is known of it yet");
     look();
     let said = launch();
-    assert!(said.contains("token ends in 4 h, at ") && said.contains("log in again before that"), "{said}");
+    assert!(
+        said.contains("token ends in 4 h, at ") && said.contains("a kernel that starts later gets no secrets"),
+        "{said}"
+    );
     let record = std::fs::read_to_string(scratch.path("runtime/jupyter-vault/kernels/kernel-ends.json")).unwrap();
     assert!(record.contains("\"credential_ends\":\"20"), "{record}");
     given("72h");

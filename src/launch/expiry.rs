@@ -6,20 +6,22 @@
 //! word yet, and none that is wrong.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ring::digest::{SHA256, digest};
 
+use crate::config::credential::LOG_IN;
 use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind};
+use crate::secret::SecretValue;
 use crate::sys::file::{self, Writers};
 use crate::sys::folder::write_private;
 use crate::vault::auth::About;
 
 /// An end that is nearer than this is said.
-const SOON: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const SOON: Duration = Duration::from_secs(24 * 3600);
 /// An end that is nearer than this is written down.
 const FAR: Duration = Duration::from_secs(40 * 24 * 3600);
 /// By how much a new word on an end may differ before it is written anew: times are rounded.
@@ -29,17 +31,28 @@ const LARGEST: u64 = 64;
 
 /// Writes down what Vault said of the plan's token. No launch fails because that can't be.
 pub(crate) fn learn(plan: &Plan, about: &About) {
-    let (Some(file), Some(ttl)) = (file_of(plan), about.ttl.filter(|_| !about.periodic)) else { return };
-    let ends = SystemTime::now() + ttl;
-    let is_known = known(plan).is_some_and(|known| seconds(known).abs_diff(seconds(ends)) <= SAME);
-    if ttl < FAR && !is_known {
-        let _ = write_private(&plan.runtime_dir, &file, seconds(ends).to_string().as_bytes());
+    if let Login::Token(token) = &plan.login {
+        learn_of(&plan.runtime_dir, &token.value, about);
+    }
+}
+
+/// The same of any token.
+pub(crate) fn learn_of(runtime: &Path, token: &SecretValue, about: &About) {
+    let Some(ttl) = about.ttl.filter(|ttl| !about.periodic && *ttl < FAR) else { return };
+    let (file, ends) = (file_of(runtime, token), SystemTime::now() + ttl);
+    if read(&file).is_none_or(|known| seconds(known).abs_diff(seconds(ends)) > SAME) {
+        let _ = write_private(runtime, &file, seconds(ends).to_string().as_bytes());
     }
 }
 
 /// When the plan's token ends, as far as that is known.
-pub(crate) fn known(plan: &Plan) -> Option<SystemTime> {
-    let text = file::read(&file_of(plan)?, LARGEST, Writers::UsOrRoot).ok()?;
+pub(super) fn known(plan: &Plan) -> Option<SystemTime> {
+    let Login::Token(token) = &plan.login else { return None };
+    read(&file_of(&plan.runtime_dir, &token.value))
+}
+
+fn read(file: &Path) -> Option<SystemTime> {
+    let text = file::read(file, LARGEST, Writers::UsOrRoot).ok()?;
     let ends: u64 = std::str::from_utf8(&text).ok()?.parse().ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(ends))
 }
@@ -52,19 +65,18 @@ pub(super) fn notice(plan: &Plan, ends: SystemTime) -> Option<Error> {
     let left = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
     let at = humantime::format_rfc3339_seconds(ends).to_string();
     let what = format!("the token from {} ends in {left}, at {} UTC", token.origin, at.get(11..16).unwrap_or_default());
-    Some(Error::new(Kind::Config, what, "log in again before that: a kernel that starts later gets no secrets"))
+    Some(Error::new(Kind::Config, what, format!("a kernel that starts later gets no secrets: {LOG_IN} gets a new one")))
 }
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The file for the token that was given, if one was.
-fn file_of(plan: &Plan) -> Option<PathBuf> {
-    let Login::Token(token) = &plan.login else { return None };
+/// The file for a token.
+fn file_of(runtime: &Path, token: &SecretValue) -> PathBuf {
     let mut name = String::new();
-    for byte in digest(&SHA256, token.value.expose()).as_ref().iter().take(12) {
+    for byte in digest(&SHA256, token.expose()).as_ref().iter().take(12) {
         let _ = write!(name, "{byte:02x}");
     }
-    Some(plan.runtime_dir.join("ends").join(name))
+    runtime.join("ends").join(name)
 }

@@ -30,8 +30,8 @@ use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
-use crate::launch::refusal;
 use crate::launch::{self, Request};
+use crate::launch::{expiry, refusal};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
@@ -147,6 +147,9 @@ async fn keep(site: &Site, plan: &Plan, client: &Client, session: &mut Authentic
     }
     let token = client.token().ok_or_else(|| Error::new(Kind::Internal, "a login gave no token", "report this"))?;
     token_file::write(&site.file, &token.value)?;
+    if let Some(about) = &standing.about {
+        expiry::learn_of(&plan.runtime_dir, &token.value, about);
+    }
     standing.is_kept_in(&site.file);
     Ok(standing)
 }

@@ -13,14 +13,12 @@ use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result, one_line};
+pub(crate) use crate::launch::expiry::SOON;
 use crate::launch::fetch::{REVOKE, runtime};
 use crate::launch::refusal;
 use crate::net::deadline::Deadline;
 use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::client::Client;
-
-/// A token that ends within this time is worth a word.
-pub(crate) const SOON: Duration = Duration::from_secs(24 * 3600);
 
 /// How a login stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

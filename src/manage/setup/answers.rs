@@ -94,6 +94,9 @@ fn source(text: &mut String, Chosen { source, mount }: &Chosen) {
             let _ = writeln!(text, "{key} = {}", quoted(value));
         }
     }
+    if source.optional {
+        text.push_str("optional = true\n");
+    }
 }
 
 /// A path as it is to stand in the file: what is relative is so to where we are, and not to the file.

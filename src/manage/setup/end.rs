@@ -78,7 +78,9 @@ impl Setup<'_> {
             return Ok(Outcome { text: format!("{text}next: {by_hand}\n"), code: 0 });
         }
         let tried = self.try_out().unwrap_or_default();
-        Ok(Outcome { text: format!("{text}{tried}next: jupyter lab, and a new notebook\n"), code: 0 })
+        let is_empty = self.answers.sources.iter().all(|chosen| chosen.source.optional);
+        let first = if is_empty { "jupyter-vault secrets set NAME, for a first secret; then " } else { "" };
+        Ok(Outcome { text: format!("{text}{tried}next: {first}jupyter lab, and a new notebook\n"), code: 0 })
     }
 
     /// Launches a wrapped kernel's own words once, with a command in the kernel's place that gives back names. `None`
@@ -106,7 +108,8 @@ impl Setup<'_> {
             self.parent.entries().iter().filter_map(|entry| Some(name_and_value(entry.as_bytes())?.0)).collect();
         let names = output.stdout.split(|byte| *byte == b'\n').filter(|name| !name.is_empty());
         let names: Vec<_> = names.filter(|name| !before.contains(name)).map(String::from_utf8_lossy).collect();
-        Some(format!("{kernel}, launched once as a test, has: {}\n", one_line(&names.join(", "))))
+        let names = if names.is_empty() { "no secret yet".to_owned() } else { names.join(", ") };
+        Some(format!("{kernel}, launched once as a test, has: {}\n", one_line(&names)))
     }
 
     #[cfg(not(feature = "wrap"))]

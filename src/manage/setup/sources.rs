@@ -38,10 +38,18 @@ impl Setup<'_> {
                 self.attempt(Depth::Sources(before))
             });
             if let Err(error) = outcome {
-                let may_come = error.kind() == Kind::PolicyDenied && error.advice() != LEAVE_DATA_OUT;
+                let is_denied = error.kind() == Kind::PolicyDenied && error.advice() != LEAVE_DATA_OUT;
+                let is_empty = error.kind() == Kind::PathMissing;
                 self.unless_asked(error)?;
-                if !may_come || !self.asked.agrees("Keep it all the same, for when it is allowed?", false)? {
-                    self.answers.sources.truncate(before);
+                let is_kept = match (is_denied, is_empty) {
+                    (true, _) => self.asked.agrees("Keep it all the same, for when it is allowed?", false)?,
+                    // A newcomer's own path is empty at first. Until there is something, kernels start without.
+                    (_, true) => self.asked.agrees("Keep it, for secrets that are stored there later?", true)?,
+                    _ => false,
+                };
+                match self.answers.sources.get_mut(before).filter(|_| is_kept) {
+                    Some(chosen) => chosen.source.optional = is_empty,
+                    None => self.answers.sources.truncate(before),
                 }
             }
         }
