@@ -66,5 +66,5 @@ pub fn definition() -> clap::Command {
 /// Whether these bytes are what a launch tells the process that holds leases.
 #[must_use]
 pub fn is_hand_over(message: &[u8]) -> bool {
-    crate::keeper::is_message(message)
+    crate::lease::is_message(message)
 }

@@ -36,12 +36,14 @@ mod diagnose;
 pub mod error;
 #[cfg(feature = "inject")]
 mod inject;
+#[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(feature = "kernel-protocol")]
 mod kernel;
 #[cfg(feature = "wrap")]
 mod kernelspec;
 pub mod launch;
+mod lease;
 #[cfg(feature = "manage")]
 mod manage;
 mod mask;

@@ -102,6 +102,20 @@ pub struct Record {
     /// What was changed since its start, the start included; a launch alone needs no word of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
+    /// What ends soon and could not be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiring: Option<Expiring>,
+}
+
+/// What ends soon and could not be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expiring {
+    /// The variables, where they are known.
+    pub names: Vec<String>,
+    /// When, as RFC 3339.
+    pub at: String,
+    /// Why it was not replaced.
+    pub why: String,
 }
 
 impl Record {
@@ -130,6 +144,7 @@ impl Record {
             leases: 0,
             credential_ends: None,
             changes: Vec::new(),
+            expiring: None,
         }
     }
 
@@ -172,6 +187,7 @@ impl Record {
             leases: 0,
             credential_ends: None,
             changes: Vec::new(),
+            expiring: None,
         }
     }
 

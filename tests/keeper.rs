@@ -17,112 +17,12 @@
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
-
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use support::launcher::{Scratch, binary, eventually, finish, run};
+use support::launcher::{binary, eventually, finish, run};
+use support::leases::{Site, alone, keepers};
 use support::openbao::Server;
-use support::postgres::Postgres;
-
-/// A database of one's own, its engine, and a launch that gets a role there by userpass.
-struct Site {
-    postgres: Postgres,
-    server: &'static Server,
-    scratch: Scratch,
-    name: String,
-}
-
-impl Site {
-    fn new(name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
-        Self::at(Server::shared(), name, keeper, ttl, max)
-    }
-
-    fn at(server: &'static Server, name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
-        let postgres = Postgres::start();
-        let mount = format!("db-{name}");
-        postgres.serve(server, &mount, ttl, max);
-        server.enable_auth("userpass", &mount);
-        server.policy(&mount, &format!("path \"{mount}/creds/kernel\" {{ capabilities = [\"read\"] }}"));
-        server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "right", "token_policies": mount}));
-        let scratch = Scratch::new();
-        scratch.file("password", "right");
-        let site = Self { postgres, server, scratch, name: mount };
-        site.configure(
-            &format!(
-                "[auth]\nmethod = \"userpass\"\nmount = \"{}\"\nusername = \"ada\"\npassword_file = \"password\"\n",
-                site.name
-            ),
-            keeper,
-        );
-        site
-    }
-
-    fn configure(&self, login: &str, keeper: &str) {
-        let text = format!(
-            "[vault]\naddress = \"{}\"\n{login}[keeper]\n{keeper}[[source]]\ndatabase = \"{}/creds/kernel\"\n\
-             name = \"DATABASE_URL\"\nurl = \"postgresql://{{username}}:{{password}}@127.0.0.1/postgres\"\n",
-            self.server.address(),
-            self.name
-        );
-        self.scratch.file("keeper.toml", text);
-    }
-
-    fn command(&self, argv: &[&str]) -> Command {
-        let mut command = self.scratch.launcher();
-        command.args(["exec", "--config"]).arg(self.scratch.path("keeper.toml")).arg("--").args(argv);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// A kernel that sleeps, in a group of its own, with its role in the database.
-    fn kernel(&self) -> Kernel {
-        use std::os::unix::process::CommandExt;
-        let before = self.postgres.roles();
-        let child = self.command(&["/bin/sleep", "600"]).process_group(0).spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        eventually("the kernel runs", || std::fs::read_link(format!("/proc/{pid}/exe")).unwrap() != binary());
-        assert_eq!(self.postgres.roles().len(), before.len() + 1);
-        Kernel { child, pid: Pid::from_raw(pid) }
-    }
-
-    fn ends(&self, when: &str) {
-        eventually(&format!("the role is gone: {when}"), || self.postgres.roles().is_empty());
-        eventually(&format!("the keeper is gone: {when}"), || keepers().is_empty());
-    }
-}
-
-struct Kernel {
-    child: Child,
-    pid: Pid,
-}
-
-impl Kernel {
-    fn end(mut self, signal: Signal) {
-        kill(self.pid, signal).unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-/// The processes of this program that hold leases.
-fn keepers() -> Vec<i32> {
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let is_one = |pid: &i32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let is_ours = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary());
-        is_ours && line.split(|byte| *byte == 0).any(|word| word == b"keep")
-    };
-    pids.filter(is_one).collect()
-}
-
-/// One at a time: the keepers of another test are not to be counted.
-static ALONE: LazyLock<std::sync::Mutex<()>> = LazyLock::new(std::sync::Mutex::default);
-
-fn alone() -> std::sync::MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 #[test]
 fn a_role_lives_as_long_as_its_kernel_however_that_ends() {

@@ -84,7 +84,7 @@ enum Command {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     Keep {
-        /// Which step, and the kernel's pid.
+        /// Which step, and the kernels' pids.
         #[arg(num_args = 1..=2, required = true)]
         words: Vec<String>,
     },

@@ -40,6 +40,10 @@ const TELLTALE: &[&str] = &[
     "API_KEY",
 ];
 
+/// The variables that say where files are and who the user is, and what those of Vault, of Jupyter and ours begin with.
+const SETTINGS: &[&str] = &["HOME", "USER", "LOGNAME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const SETTING_PREFIXES: &[&str] = &["JUPYTER_", "VAULT_", "BAO_", "JPY_SESSION_NAME", "XDG_"];
+
 /// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
 /// whatever begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and speaks of a token, secret, password
 /// and the like.
@@ -174,6 +178,22 @@ impl Environment {
             .find(|(candidate, _)| candidate == name)
             .map(|(_, value)| value)
             .filter(|value| !value.expose().trim_ascii().is_empty())
+    }
+
+    /// The entries that settings and the paths of `sources` are made from, those that are text; no credential.
+    pub fn settings<'a>(&self, sources: impl Iterator<Item = &'a SourceSpec>) -> Vec<String> {
+        let named: Vec<&str> = sources.flat_map(SourceSpec::variables).collect();
+        let is_setting = |name: &str| {
+            SETTINGS.contains(&name)
+                || SETTING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                || name.to_ascii_lowercase().ends_with("_proxy")
+                || named.contains(&name)
+        };
+        let entries = self.entries.iter().filter_map(|entry| entry.to_str().ok());
+        entries
+            .filter(|entry| entry.split_once('=').is_some_and(|(name, _)| is_setting(name)))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The settings that variables make.

@@ -82,6 +82,7 @@ pub const KEYS: &[Key] = &[
     key("auth.from_request", Type::Bool, &[]),
     key("auth.refusal_window", Type::Duration, &[]),
     key("keeper.window", Type::Duration, &[]),
+    key("keeper.grace", Type::Duration, &[]),
     key("environment.allow", Type::Names, &["JUPYTER_VAULT_ALLOW"]),
     key("environment.override", Type::BoolOrError, &["JUPYTER_VAULT_OVERRIDE"]),
     key("environment.inherit", Type::Bool, &["JUPYTER_VAULT_INHERIT"]),

@@ -18,6 +18,8 @@ use crate::error::{Error, Kind, Result};
 pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
 /// How long leases live without a keeper, where nothing else is set.
 const KEEPER_WINDOW: Duration = Duration::from_secs(15 * 60);
+/// How long a credential lives on that was replaced, where nothing else is set.
+const KEEPER_GRACE: Duration = Duration::from_secs(120);
 /// How long Vault locks a user for by default.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(15 * 60);
 
@@ -44,6 +46,8 @@ pub struct Plan {
     pub runtime_dir: PathBuf,
     /// How long leases live without a keeper.
     pub keeper_window: Duration,
+    /// How long a credential lives on that was replaced.
+    pub keeper_grace: Duration,
     /// How long a refused login is not sent again by itself.
     pub refusal_window: Duration,
     /// Whether a user asks for this login now, and no timer or restart.
@@ -74,6 +78,7 @@ impl Plan {
             budget: layer.duration("vault.timeout").unwrap_or(DEFAULT_BUDGET),
             runtime_dir: runtime_dir(environment),
             keeper_window: layer.duration("keeper.window").unwrap_or(KEEPER_WINDOW),
+            keeper_grace: layer.duration("keeper.grace").unwrap_or(KEEPER_GRACE),
             refusal_window: layer.duration("auth.refusal_window").unwrap_or(REFUSAL_WINDOW),
             by_user: false,
             from_request: from_request(layer),

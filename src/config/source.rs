@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::origin::Origin;
-use super::template::Template;
+use super::template::{Place, Template};
 use crate::error::{Error, Kind, Result};
 
 /// The version of a KV secrets engine.
@@ -148,6 +148,18 @@ impl SourceSpec {
     pub fn needs_identity(&self) -> bool {
         let filled = self.with.values().any(|with| matches!(with, With::Filled(text) if text.needs_identity()));
         filled || self.path.needs_identity()
+    }
+
+    /// The variables of the environment that its path and what is written to it name.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let with = self.with.values().filter_map(|with| match with {
+            With::Filled(template) => Some(template),
+            With::Text(_) => None,
+        });
+        std::iter::once(&self.path).chain(with).flat_map(Template::places).filter_map(|place| match place {
+            Place::Env(name) => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// What the variable of a key or secret is called where no name was chosen.

@@ -20,7 +20,10 @@ use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
 use crate::launch::fetch;
 use crate::launch::given::{self, Given};
+#[cfg(target_os = "linux")]
+use crate::launch::keep;
 use crate::launch::{self, Request};
+use crate::lease::{Keeper, Leases};
 use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
@@ -106,7 +109,7 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
             folder: &plan.runtime_dir,
             holding,
         };
-        let fetching = Fetching { plan: &plan, parent, holding };
+        let fetching = Fetching { plan: &plan, request: &job.request, parent, holding };
         match &targets[..] {
             [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
             several => Box::pin(each(several, options, &fetching, stop, voice)).await,
@@ -120,24 +123,52 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
 /// How the secrets are fetched.
 struct Fetching<'a> {
     plan: &'a Plan,
+    request: &'a Request,
     parent: &'a Environment,
     holding: &'a Cell<Option<Instant>>,
 }
 
 impl Fetching<'_> {
     /// Fetches, and is abandoned at `stop`: then it stays pending, and the signal ends the process.
-    async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Given> {
+    async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Fetched> {
         // The revocation has a limit of its own.
         self.holding.set(self.plan.login.makes_token().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
         self.holding.set(None);
         match fetched {
-            // An injected lease lives as long as its token does.
-            Ok(fetched) => fetched.map(|(given, _)| given),
+            Ok(fetched) => fetched,
             Err(()) => pending().await,
         }
     }
+
+    /// Starts the process that holds the leases, if there are any, until the last of these kernels ends. Where none of
+    /// them runs on this machine, what is leased lives as long as its token.
+    #[cfg(target_os = "linux")]
+    fn keep<'t>(
+        &self,
+        given: &Given,
+        leases: Option<Leases>,
+        turns: impl Iterator<Item = &'t Turn<'t>>,
+    ) -> Result<Option<Keeper>> {
+        let Some(leases) = leases else { return Ok(None) };
+        let owners = turns.map(Turn::owner).collect::<Result<Vec<_>>>()?;
+        let owners: Vec<_> = owners.into_iter().flatten().collect();
+        if owners.is_empty() {
+            return Ok(None);
+        }
+        keep::keep(self.plan, self.request, self.parent, given, &leases, owners).map(Some)
+    }
+
+    /// Elsewhere nothing holds them.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on each system")]
+    fn keep<'t>(&self, _: &Given, _: Option<Leases>, _: impl Iterator<Item = &'t Turn<'t>>) -> Result<Option<Keeper>> {
+        Ok(None)
+    }
 }
+
+/// What was fetched, and what is left of it at Vault.
+type Fetched = (Given, Option<Leases>);
 
 /// One kernel: it is asked what it is while the secrets are fetched.
 async fn one(
@@ -147,7 +178,7 @@ async fn one(
     stop: oneshot::Receiver<()>,
     Voice { say, report, progress }: &mut Voice<'_>,
 ) -> Result<()> {
-    let (given, asked) = {
+    let ((given, leases), asked) = {
         let (unneeded, needed) = oneshot::channel::<()>();
         let stopped = async {
             tokio::select! { _ = stop => (), Err(_) = needed => () }
@@ -167,13 +198,16 @@ async fn one(
             }
         };
         // A kernel that has everything need not be free.
-        if turn.is_up_to_date(&given) {
+        if turn.is_up_to_date(&given.0) {
             say(&unchanged(name));
             return Ok(());
         }
         let asked = if let Some(asked) = asked { asked } else { asking.await? };
         (given, asked)
     };
+    let held = leases.as_ref().map(|leases| leases.held.len());
+    let keeper = fetching.keep(&given, leases, std::iter::once(&turn))?;
+    let turn = turn.holding(held.filter(|_| keeper.is_some()));
     let turn = turn.recalling(&asked.1);
     if turn.is_up_to_date(&given) {
         asked.0.close().await;
@@ -181,6 +215,9 @@ async fn one(
         return Ok(());
     }
     let done = turn.give(asked, given, *progress).await?;
+    if let Some(keeper) = keeper {
+        keeper.leave();
+    }
     say(&done.changes.line(name));
     Ok(())
 }
@@ -195,10 +232,13 @@ async fn each(
     Voice { say, report, progress }: &mut Voice<'_>,
 ) -> Result<()> {
     let stopped = async { stop.await.unwrap_or(()) };
-    let given = fetching.until(stopped, *report).await?;
+    let (given, leases) = fetching.until(stopped, *report).await?;
+    let turns: Vec<_> = targets.iter().map(|target| Turn::of(target, fetching.plan, options)).collect();
+    let held = leases.as_ref().map(|leases| leases.held.len());
+    let mut keeper = fetching.keep(&given, leases, turns.iter())?;
+    let held = held.filter(|_| keeper.is_some());
     let mut asking = FuturesUnordered::new();
-    for target in targets {
-        let turn = Turn::of(target, fetching.plan, options);
+    for (target, turn) in targets.iter().zip(turns.into_iter().map(|turn| turn.holding(held))) {
         if turn.is_up_to_date(&given) {
             say(&unchanged(&target.name()));
             continue;
@@ -224,7 +264,12 @@ async fn each(
             Err(error) => Err(error),
         };
         match done {
-            Ok(done) => say(&done.changes.line(&target.name())),
+            Ok(done) => {
+                if let Some(keeper) = keeper.take() {
+                    keeper.leave();
+                }
+                say(&done.changes.line(&target.name()));
+            }
             Err(error) => {
                 let error = error.remark(&format!("kernel {}", target.id));
                 if let Some(earlier) = failed.replace(error) {

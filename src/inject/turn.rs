@@ -17,6 +17,8 @@ use crate::kernel::endpoint::Channel;
 use crate::launch::environment::fits;
 use crate::launch::files::{self, Written};
 use crate::launch::given::{Form, Given, is_up_to_date, origins};
+#[cfg(target_os = "linux")]
+use crate::lease::Owner;
 use crate::net::deadline::Deadline;
 use crate::record::{How, Record, Variable, lock, stem};
 use crate::secret::SecretSet;
@@ -32,6 +34,8 @@ pub struct Turn<'a> {
     before: Option<Record>,
     /// The notebook as the kernel's launcher was told it, where that matters.
     session: String,
+    /// How many leases are held for what it is given; `None`: as many as before.
+    leases: Option<usize>,
     process: OnceCell<Option<u32>>,
 }
 
@@ -61,7 +65,15 @@ impl<'a> Turn<'a> {
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         let session = if plan.notebooks.is_empty() { None } else { session_of(target) };
-        Self { target, plan, options, before, session: session.unwrap_or_default(), process: OnceCell::new() }
+        Self {
+            target,
+            plan,
+            options,
+            before,
+            session: session.unwrap_or_default(),
+            leases: None,
+            process: OnceCell::new(),
+        }
     }
 
     /// Whether the kernel's notebook may have a variable of this name.
@@ -75,6 +87,13 @@ impl<'a> Turn<'a> {
         let Known::Said(info) = known else { return self };
         let known = || remembered::recall(&self.plan.runtime_dir, self.target, info).map(Record::unwritten);
         self.before = self.before.take().or_else(known);
+        self
+    }
+
+    /// Says how many leases are held for what it is given.
+    #[must_use]
+    pub const fn holding(mut self, leases: Option<usize>) -> Self {
+        self.leases = leases;
         self
     }
 
@@ -155,6 +174,14 @@ impl<'a> Turn<'a> {
         Ok(*self.process.get_or_init(|| process))
     }
 
+    /// Who has what is given: the kernel's process, if it runs on this machine.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn owner(&self) -> Result<Option<Owner>> {
+        let Some(pid) = self.process()? else { return Ok(None) };
+        let file = self.target.file.clone();
+        Ok(start_time(pid).map(|start_time| Owner { pid, start_time, file }))
+    }
+
     /// Gives the kernel its variables, and records which.
     pub async fn give(
         self,
@@ -200,7 +227,8 @@ impl<'a> Turn<'a> {
             .as_ref()
             .zip(process)
             .and_then(|(file, pid)| Some((stem(file), Record::new(file, pid, How::Inject, variables.clone())?)))
-            .map(|(name, record)| (name, record.following(latest, &changes.unset)));
+            .map(|(name, record)| (name, record.following(latest, &changes.unset)))
+            .map(|(name, record)| (name, Record { leases: self.leases.unwrap_or(record.leases), ..record }));
         match record {
             Some((name, record)) => record.write(&plan.runtime_dir, &name)?,
             None => {

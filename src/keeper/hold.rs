@@ -4,17 +4,19 @@
 //! An increment shortens as well as it lengthens, so it is the window or the time that Vault gave at first, whichever is
 //! less. The first renewal comes at once: a lease that may live for hours then ends with the window (the token does since
 //! the launch). Each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
-//! than was asked for, the end is near that nothing lengthens (max TTL): that is no failure, and nothing is asked
-//! within its last second. A renewal that fails is tried again, later and later, until what is held has ended; new
-//! credentials are never asked for.
+//! than was asked for, the end is near that nothing lengthens (max TTL): that is no failure, and the time to replace what
+//! is held comes at two-thirds of what is left. What can't be renewed at all is replaced at 0.9 of its time. A renewal that
+//! fails is tried again, later and later, until what is held has ended; new credentials are never asked for because of it.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::handover::{HandOver, Leases};
+use crate::config::credential::Credential;
+use crate::config::server::Server;
 use crate::error::{Kind, Result};
+use crate::lease::Leases;
 use crate::net::deadline::Deadline;
 use crate::vault::auth;
 use crate::vault::client::{Client, Raw};
@@ -25,15 +27,20 @@ use crate::vault::generic::Lease;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The least time between two requests that fail, and the longest.
 const LEAST: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(60);
-/// Within this time before the end nothing is lengthened any more.
+pub(super) const MOST: Duration = Duration::from_secs(60);
+/// Within this time before the end nothing is lengthened any more; and so much less than was asked for is no sign of
+/// an end: Vault counts whole seconds.
 const LAST: Duration = Duration::from_secs(1);
+/// How much longer than a static role's password is its successor waited for.
+const AFTER: Duration = Duration::from_secs(1);
 
 /// How long what is held may live, as long as Vault has not said.
 const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
+/// The longest time that is waited for at once: Vault's own longest for a token.
+const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
 /// Whether a request that failed so is worth another one.
-const fn heals(kind: Kind) -> bool {
+pub(super) const fn heals(kind: Kind) -> bool {
     kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
 }
 
@@ -43,28 +50,55 @@ struct Renewed {
     lease_duration: u64,
 }
 
+/// A lease, and what is known of its end.
+struct Held {
+    lease: Lease,
+    ends: Instant,
+    /// Whether its end is fixed.
+    is_fixed: bool,
+}
+
+impl Held {
+    /// One that was just given.
+    fn new(lease: Lease) -> Self {
+        let given = if lease.seconds == 0 { UNKNOWN } else { Duration::from_secs(lease.seconds).min(LONGEST) };
+        Self { ends: Instant::now() + given, is_fixed: !lease.renewable || lease.id.is_empty(), lease }
+    }
+
+    /// When its successor is read, if it can't be lengthened.
+    fn replaced_at(&self) -> Instant {
+        let left = self.ends.saturating_duration_since(Instant::now());
+        if self.lease.rotates { self.ends + AFTER } else { Instant::now() + left.mul_f64(0.9) }
+    }
+}
+
 /// What is held, and until when.
 pub(super) struct Hold {
     client: Client,
     leases: Leases,
+    held: Vec<Held>,
     window: Duration,
     /// When the next renewal is due; `None` when there is nothing left to lengthen.
     due: Option<Instant>,
     /// When what is held ends by itself, as far as Vault has said.
     ends: Instant,
+    /// When what is held is to be replaced, as far as its end is fixed.
+    replaced_at: Option<Instant>,
     failures: u32,
 }
 
 impl Hold {
-    pub(super) fn new(told: &HandOver) -> Result<Self> {
-        let leases = told.leases();
-        let mut client = Client::new(&told.server()?, Deadline::after(PATIENCE))?;
+    pub(super) fn new(server: &Server, leases: Leases, window: Duration) -> Result<Self> {
+        let mut client = Client::new(server, Deadline::after(PATIENCE))?;
         if let Some(token) = &leases.token {
             client.use_token(token)?;
         }
-        let (window, now) = (told.window(), Instant::now());
-        let left = leases.left.unwrap_or(UNKNOWN);
-        Ok(Self { client, leases, window, due: Some(now), ends: now + left, failures: 0 })
+        let now = Instant::now();
+        let held: Vec<_> = leases.held.iter().cloned().map(Held::new).collect();
+        let replaced_at = held.iter().filter(|held| held.is_fixed).map(Held::replaced_at).min();
+        let is_renewed = leases.is_ours || held.iter().any(|held| !held.is_fixed);
+        let ends = now + leases.left.unwrap_or(UNKNOWN);
+        Ok(Self { client, leases, held, window, due: is_renewed.then_some(now), ends, replaced_at, failures: 0 })
     }
 
     /// Waits until a renewal is due.
@@ -73,6 +107,27 @@ impl Hold {
             Some(due) => sleep_until(due).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// When what is held is to be replaced; `None` as long as it can be lengthened.
+    pub(super) const fn replaced_at(&self) -> Option<Instant> {
+        self.replaced_at
+    }
+
+    /// When what is held ends by itself.
+    pub(super) fn ends(&self) -> Instant {
+        let fixed = self.held.iter().filter(|held| held.is_fixed).map(|held| held.ends).min();
+        fixed.map_or(self.ends, |fixed| fixed.min(self.ends))
+    }
+
+    /// The token, and whether it is ours.
+    pub(super) fn token(&self) -> (Option<Credential>, bool) {
+        (self.client.token(), self.leases.is_ours)
+    }
+
+    /// Leaves the token to its successor: what is held here is ended by itself.
+    pub(super) const fn leave_token(&mut self) {
+        self.leases.is_ours = false;
     }
 
     /// Renews, and works out when the next one is due.
@@ -92,31 +147,61 @@ impl Hold {
             Err(Kind::BadToken | Kind::PolicyDenied | Kind::BadRequest) => None,
             Err(_) => {
                 self.failures += 1;
-                let pause =
-                    (LEAST * 2_u32.saturating_pow(self.failures.min(8))).min(MOST).mul_f64(0.5 + fastrand::f64());
+                let pause = (LEAST * 2_u32.saturating_pow(self.failures.min(8))).min(MOST);
+                // Sooner where little time is left, so that what is held is not lost between two tries.
+                let pause = pause.mul_f64(0.5 + fastrand::f64()).min(self.ends.saturating_duration_since(now) / 2);
                 Some(now + pause).filter(|next| *next + LAST < self.ends)
             }
         };
     }
 
-    async fn renew_token(&self) -> Result<Duration, Kind> {
+    /// Notes that what has `left` can't be lengthened beyond that.
+    fn ends_in(&mut self, left: Duration) {
+        let at = Instant::now() + left.mul_f64(2.0 / 3.0);
+        self.replaced_at = Some(self.replaced_at.map_or(at, |known| known.min(at)));
+    }
+
+    async fn renew_token(&mut self) -> Result<Duration, Kind> {
         let increment = self.leases.increment(self.window);
-        auth::renew(&self.client, increment, PATIENCE).await.map_err(|error| error.kind())
+        let given = auth::renew(&self.client, increment, PATIENCE).await.map_err(|error| error.kind())?;
+        if given + LAST < increment {
+            self.ends_in(given);
+        }
+        Ok(given)
     }
 
     /// Renews all that is held; gives the shortest time that is left of one. A lease that can't be renewed ends by
     /// itself, and takes nothing else with it.
-    async fn renew_all(&self) -> Result<Duration, Kind> {
+    async fn renew_all(&mut self) -> Result<Duration, Kind> {
         let mut shortest = if self.leases.is_ours { self.renew_token().await? } else { self.window };
+        if self.leases.is_ours {
+            // Whatever becomes of the leases: as long as the token lives they are worth another try.
+            self.ends = Instant::now() + shortest;
+        }
         let mut is_held = self.leases.is_ours;
-        for lease in &self.leases.held {
+        for number in 0..self.held.len() {
+            let Held { lease, is_fixed, .. } = &self.held[number];
+            if *is_fixed {
+                continue;
+            }
             let own = Duration::from_secs(if lease.seconds == 0 { u64::MAX } else { lease.seconds });
-            match self.renew_lease(&lease.id, self.window.min(own)).await {
-                // Within its last second nothing lengthens it.
-                Ok(given) if given <= LAST => {}
-                Ok(given) => (shortest, is_held) = (shortest.min(given), true),
+            let increment = self.window.min(own);
+            match self.renew_lease(&lease.id, increment).await {
+                Ok(given) => {
+                    self.held[number].ends = Instant::now() + given;
+                    if given + LAST < increment {
+                        self.held[number].is_fixed = true;
+                        self.ends_in(given);
+                    } else if given > LAST {
+                        (shortest, is_held) = (shortest.min(given), true);
+                    }
+                }
                 Err(kind) if heals(kind) => return Err(kind),
-                Err(_) => {}
+                Err(_) => {
+                    self.held[number].is_fixed = true;
+                    let at = self.held[number].replaced_at();
+                    self.replaced_at = Some(self.replaced_at.map_or(at, |known| known.min(at)));
+                }
             }
         }
         if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
@@ -131,7 +216,7 @@ impl Hold {
     }
 
     /// Ends what is held, and tries again until it has ended by itself.
-    pub(super) async fn end(&mut self) {
+    pub(super) async fn end(mut self) {
         let mut pause = Duration::from_millis(100);
         loop {
             self.client.renew(Deadline::after(PATIENCE));
@@ -143,7 +228,7 @@ impl Hold {
             if !ended.is_err_and(heals) {
                 return;
             }
-            if Instant::now() + pause > self.ends {
+            if Instant::now() + pause > self.ends.max(self.ends()) {
                 return;
             }
             sleep(pause).await;
@@ -154,7 +239,7 @@ impl Hold {
     /// Revokes each lease where that is allowed, and shortens it to a second where it is not.
     async fn end_leases(&self) -> Result<(), Kind> {
         let mut ended = Ok(());
-        for Lease { id, .. } in &self.leases.held {
+        for id in self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty()) {
             let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
             let revoked = self.client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Asked::Revoke).await;
             let one = match revoked.map_err(|error| error.kind()) {

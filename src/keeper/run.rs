@@ -1,28 +1,42 @@
-//! The keeper's side: sleeps until the kernel ends, the launcher gives up, or a lease is due.
+//! The process: sleeps until the kernels end, the launcher gives up, a lease is due, or one has to be replaced.
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use nix::unistd::{Pid, getppid, setsid};
+use futures_util::future::{join_all, select_all};
+use nix::unistd::{Pid, setsid};
 use tokio::io::AsyncReadExt;
+use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
+use tokio::time::{Instant, sleep_until};
 
-use super::handover::HandOver;
-use super::hold::Hold;
-use super::running::{ALONE, SUBCOMMAND};
+use super::fresh::{Fresh, Times, read};
+use super::give;
+use super::hold::{Hold, MOST};
 use crate::error::{Error, Kind, Result};
+use crate::launch::files;
+use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
 use crate::sys::{pidfd, process};
 
+/// The least pause before sources are read again that could not be read.
+const LEAST: Duration = Duration::from_secs(2);
+
 /// What the hidden subcommand does; the first of its `words` tells the two processes apart. The second one shows the
-/// kernel's pid in the command line of the process that stays, where `kernels` finds it.
+/// kernels' pids in the command line of the process that stays, where `kernels` finds it.
 pub(crate) fn run(words: &[String]) -> Result<()> {
-    if words.first().is_none_or(|step| step != ALONE) {
+    let (Some(step), kernels) = (words.first(), words.get(1).map(String::as_str).unwrap_or_default()) else {
+        return Err(unable("it was started by hand"));
+    };
+    if step != ALONE {
         let mut command = Command::new("/proc/self/exe");
-        let kernel = getppid().to_string();
-        command.env_clear().args([SUBCOMMAND, ALONE, &kernel]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env_clear().args([SUBCOMMAND, ALONE, kernels]).stdout(Stdio::null()).stderr(Stdio::null());
         return command.spawn().map(drop).map_err(|cause| unable(&crate::error::why(cause.kind())));
     }
     let _hardening = Hardening::apply()?;
@@ -38,36 +52,208 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 }
 
 async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
-    let mut hold = Hold::new(told)?;
-    let (pid, start_time) = told.owner();
-    let owner = pidfd::open(Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX))).ok();
-    // A number that is another process's by now means that the kernel has ended.
-    let owner = owner.filter(|_| process::start_time(pid) == Some(start_time));
-    let Some(owner) = owner.and_then(|owner| readable(owner).ok()) else {
-        hold.end().await;
-        return Ok(());
+    let leases = told.leases();
+    let sources = leases.held.iter().map(|lease| lease.source.clone()).collect();
+    let current = Hold::new(&told.server()?, leases, told.window())?;
+    let owners: Vec<_> = told.owners().iter().filter_map(watched).collect();
+    let state = Keeping {
+        told,
+        sources,
+        current,
+        old: Vec::new(),
+        known: told.again().map(|again| again.held.clone()),
+        retried: LEAST,
+        replaced_at: None,
     };
-    let given_up = async {
-        let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return std::future::pending().await };
-        // Its end means that the kernel was executed, or that the launcher is gone, which is seen otherwise.
-        match pipe.read_u8().await {
-            Ok(_) => {}
-            Err(_) => std::future::pending().await,
+    let ending = state.until_the_end(&owners, pipe).await;
+    for owner in told.owners() {
+        files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
+    }
+    join_all(ending).await;
+    Ok(())
+}
+
+/// The descriptor of a process that lives; `None` when its number is another's by now.
+fn watched(owner: &Owner) -> Option<AsyncFd<OwnedFd>> {
+    let descriptor = pidfd::open(Pid::from_raw(i32::try_from(owner.pid).ok()?)).ok()?;
+    readable(descriptor).ok().filter(|_| process::start_time(owner.pid) == Some(owner.start_time))
+}
+
+/// Until all of them have ended.
+async fn ended(owners: &[AsyncFd<OwnedFd>]) {
+    join_all(owners.iter().map(AsyncFd::readable)).await;
+}
+
+/// Until the launcher says that no kernel comes. The end of the pipe means that the kernel was executed, or that the
+/// launcher is gone, which is seen otherwise.
+async fn given_up(pipe: OwnedFd) {
+    let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return pending().await };
+    if pipe.read_u8().await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+/// What a replacement is at.
+type Work<'a> = Pin<Box<dyn Future<Output = Step> + 'a>>;
+
+/// The end of something that was held.
+type Ending = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What became of a step of it.
+enum Step {
+    /// The sources were read, or not; `None` when the kernels ended meanwhile.
+    Read(Result<Option<Box<Fresh>>>),
+    /// The kernels were given it, or not all of it.
+    Given(Digests, Result<()>),
+}
+
+/// All that is held, and what is known of the kernels.
+struct Keeping<'a> {
+    told: &'a HandOver,
+    /// The sources that are read anew.
+    sources: BTreeSet<String>,
+    current: Hold,
+    /// What was replaced, and when it is ended; `None` as long as a kernel may still use it.
+    old: Vec<(Hold, Option<Instant>)>,
+    known: Option<Digests>,
+    /// The pause before the next try to read.
+    retried: Duration,
+    /// When sources that could not be read are tried again.
+    replaced_at: Option<Instant>,
+}
+
+impl Keeping<'_> {
+    /// Holds until the kernels end or none comes; gives what there is to end.
+    async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
+        let (ended_all, given_up) = (ended(owners), given_up(pipe));
+        futures_util::pin_mut!(ended_all, given_up);
+        let mut work: Option<Work<'_>> = None;
+        let mut ending: Vec<Ending> = Vec::new();
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = &mut ended_all => break,
+                () = &mut given_up => break,
+                step = async { match work.as_mut() { Some(work) => work.await, None => pending().await } } => Some(step),
+                () = self.current.due() => { self.current.renew().await; None }
+                number = due(&self.old) => { self.old[number].0.renew().await; None }
+                number = retired(&self.old) => {
+                    let (hold, _) = self.old.swap_remove(number);
+                    ending.push(Box::pin(hold.end()));
+                    None
+                }
+                number = first(&mut ending) => { drop(ending.swap_remove(number)); None }
+                () = self.replacement(), if work.is_none() => { work = self.begin(owners); None }
+            };
+            if let Some(step) = step {
+                work = self.go_on(step);
+            }
         }
-    };
-    futures_util::pin_mut!(given_up);
-    let ended = async { owner.readable().await.is_ok() };
-    futures_util::pin_mut!(ended);
-    loop {
-        tokio::select! {
-            biased;
-            _ = &mut ended => break,
-            () = &mut given_up => break,
-            () = hold.due() => hold.renew().await,
+        // A read that is under way ends with the kernels, and leaves nothing behind.
+        if let Some(work) = work
+            && let Step::Read(Ok(Some(fresh))) = work.await
+        {
+            let hold = fresh.leases.and_then(|leases| Hold::new(&fresh.plan.server, leases, self.told.window()).ok());
+            self.old.extend(hold.map(|hold| (hold, None)));
+        }
+        let held = std::iter::once(self.current).chain(self.old.into_iter().map(|(hold, _)| hold));
+        ending.extend(held.map(|hold| Box::pin(hold.end()) as Ending));
+        ending
+    }
+
+    /// Until what is held has to be replaced.
+    async fn replacement(&self) {
+        match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
+            Some(at) => sleep_until(at).await,
+            None => pending().await,
         }
     }
-    hold.end().await;
-    Ok(())
+
+    /// Begins to read anew.
+    fn begin<'a>(&self, owners: &'a [AsyncFd<OwnedFd>]) -> Option<Work<'a>> {
+        let (again, sources) = (self.told.again()?.clone(), self.sources.clone());
+        let token = self.current.token();
+        Some(Box::pin(async move {
+            let read = read(&again, &sources, token, ended(owners)).await;
+            Step::Read(read.map(|read| read.map(Box::new)))
+        }))
+    }
+
+    /// Takes a step's outcome, and gives the next step.
+    fn go_on<'a>(&mut self, step: Step) -> Option<Work<'a>> {
+        match step {
+            Step::Read(Ok(None)) => None,
+            Step::Read(Err(error)) => {
+                give::tell(self.told.runtime_dir(), self.told.owners(), self.current.ends(), &error);
+                // Later and later; sooner where little time is left.
+                self.retried = (self.retried * 2).min(MOST);
+                self.replaced_at = Some(Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0));
+                None
+            }
+            Step::Read(Ok(Some(mut fresh))) => {
+                (self.retried, self.replaced_at) = (LEAST, None);
+                let times = self.swap(&mut fresh);
+                let (known, owners) = (self.known.clone()?, self.told.owners().to_vec());
+                Some(Box::pin(async move {
+                    let given = give::give(&fresh, &known, &owners, times).await;
+                    Step::Given(give::digests(&fresh.given), given)
+                }))
+            }
+            Step::Given(digests, outcome) => {
+                if outcome.is_ok() {
+                    self.known = Some(digests);
+                    let at = Instant::now() + self.told.grace();
+                    self.old.iter_mut().for_each(|(_, ended_at)| *ended_at = Some(ended_at.unwrap_or(at)));
+                }
+                None
+            }
+        }
+    }
+
+    /// Holds what is fresh in the place of what was held.
+    fn swap(&mut self, fresh: &mut Fresh) -> Times {
+        let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
+        let times = Times { old_ends, next };
+        let Some(mut leases) = fresh.leases.take() else { return times };
+        if fresh.has_old_token {
+            leases.is_ours = self.current.token().1;
+        }
+        let Ok(hold) = Hold::new(&fresh.plan.server, leases, self.told.window()) else { return times };
+        let mut old = std::mem::replace(&mut self.current, hold);
+        if fresh.has_old_token {
+            old.leave_token();
+        }
+        self.old.push((old, None));
+        Times { old_ends, next: self.current.replaced_at().unwrap_or(next) }
+    }
+}
+
+/// Until one of `old` is due to be renewed: which.
+async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
+    if old.is_empty() {
+        return pending().await;
+    }
+    select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
+}
+
+/// Until the first of them is over: which.
+async fn first(ending: &mut [Ending]) -> usize {
+    if ending.is_empty() {
+        return pending().await;
+    }
+    select_all(ending.iter_mut()).await.1
+}
+
+/// Until one of `old` is to be ended: which.
+async fn retired(old: &[(Hold, Option<Instant>)]) -> usize {
+    let first = old.iter().enumerate().filter_map(|(number, (_, at))| Some((at.as_ref()?, number))).min();
+    match first {
+        Some((at, number)) => {
+            sleep_until(*at).await;
+            number
+        }
+        None => pending().await,
+    }
 }
 
 fn unable(why: &str) -> Error {

@@ -17,7 +17,7 @@ use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::SourceKind;
 use crate::error::{Error, Kind, Result};
-use crate::keeper::Leases;
+use crate::lease::Leases;
 use crate::net::deadline::Deadline;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Authenticated};
@@ -82,8 +82,12 @@ pub async fn fetch_until<T>(
         }
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
-    let outcome =
-        outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), !held.is_empty()).map(|()| given)));
+    let has_leases = held.iter().any(|lease| !lease.id.is_empty());
+    let outcome = outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), has_leases).map(|()| given)));
+    if !has_leases && can_hold(session.as_ref(), true).is_err() {
+        // What has no lease lives on without its token; such a token serves for no second read.
+        held.clear();
+    }
     let keep = !held.is_empty() && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };

@@ -1,8 +1,9 @@
-//! Secrets that a program wants as a file: written last, readable by their user alone.
+//! Secrets that a program wants as a file: written last, readable by their user alone, removed by the keeper where there
+//! is one.
 //!
 //! The files of a kernel lie in a folder of its own, in a folder of ours in Jupyter's runtime folder; only we may
-//! enter either. There is no
-//! supervisor to remove them when the kernel ends, so the folder's name tells its process (execve keeps
+//! enter either. Without leases there is no
+//! process to remove them when the kernel ends, so the folder's name tells its process (execve keeps
 //! the pid), when that process started, and on which boot and in which pid namespace its number counts; every
 //! later launch removes the folders of processes that are gone. The outer folder may be shared by containers and, in a
 //! home on a network, by machines. A launch that fails removes its own.
@@ -11,9 +12,10 @@ use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 #[cfg(feature = "inject")]
 use tempfile::TempPath;
 use tempfile::{Builder, TempDir};
@@ -26,6 +28,8 @@ use crate::sys::process::{numbering, start_time};
 
 /// The mark where the system does not tell what a process number means: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
+/// What stands escaped in a file's name.
+const OTHERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_');
 /// How long a file stays whose process can't be judged: longer than a kernel runs.
 const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -35,17 +39,19 @@ pub struct Written(Option<TempDir>);
 
 impl Written {
     /// Leaves the files to their process.
-    #[cfg(feature = "inject")]
     pub fn keep(self) {
         let _ = self.0.map(TempDir::keep);
     }
 }
 
-/// Writes what is to be files of the process `owner` into a folder of its own in `folder`; the rest passes through.
+/// Writes what is to be files of the process `owner` into a folder of its own in `folder`; the rest passes through. A
+/// file that the process has already is replaced at once, under its name: a client that reads it at each connect sees
+/// the old content or the new.
 pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Written)> {
     let mut secrets = SecretSet::default();
-    let mut own: Option<TempDir> = None;
-    for (number, (name, Fetched { form, .. })) in given.into_iter().enumerate() {
+    let mut made: Option<TempDir> = None;
+    let mut own: Option<PathBuf> = None;
+    for (name, Fetched { form, .. }) in given {
         let (content, inner) = match form {
             Form::Variable(value) => {
                 secrets.insert(name, value);
@@ -54,22 +60,55 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
             Form::File(content) => (content, None),
             Form::Folder(inner, content) => (content, Some(inner)),
         };
-        let own = match &mut own {
+        let own = match &own {
             Some(own) => own,
-            none => none.insert(make(folder, owner)?),
+            None => own.insert(match of_process(folder, owner) {
+                Some(known) => known,
+                None => made.insert(make(folder, owner)?).path().to_owned(),
+            }),
         };
-        let is_plain = name.as_str().chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        let path = own.path().join(if is_plain { name.as_str().to_owned() } else { format!("file-{number}") });
+        let path = own.join(file_name(name.as_str()));
         let written = match inner {
             None => write_one(&content, &path),
-            Some(inner) => {
-                DirBuilder::new().mode(0o700).create(&path).and_then(|()| write_one(&content, &path.join(inner)))
-            }
+            Some(inner) => make_folder(&path).and_then(|()| write_one(&content, &path.join(inner))),
         };
         written.map_err(|cause| unwritable(folder, &cause))?;
         secrets.insert(name, SecretValue::new(path.as_os_str().as_bytes().to_vec()));
     }
-    Ok((secrets, Written(own)))
+    Ok((secrets, Written(made)))
+}
+
+/// Removes the files of the process that had this number and started then.
+#[cfg(target_os = "linux")]
+pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
+    let Some(place) = numbering() else { return };
+    for entry in of_mark(folder, &format!("{place}-{pid}-{start}")) {
+        let _ = std::fs::remove_file(&entry).or_else(|_| std::fs::remove_dir_all(&entry));
+    }
+}
+
+/// The folder of the files that the process `owner` has already.
+fn of_process(folder: &Path, owner: u32) -> Option<PathBuf> {
+    of_mark(folder, &process_mark(owner)?).find(|path| path.is_dir())
+}
+
+/// What in `folder` has that mark.
+fn of_mark(folder: &Path, mark: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    let begin = format!("{mark}-");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(&begin)).map(|entry| entry.path())
+}
+
+/// A file's name, by the name of its variable: a file of an earlier write has the same.
+fn file_name(name: &str) -> String {
+    utf8_percent_encode(name, OTHERS).to_string()
+}
+
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(there) if there.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
 }
 
 /// Makes the folder of one process, which tells by its name whose it is.
@@ -85,8 +124,16 @@ fn make(folder: &Path, owner: u32) -> Result<TempDir> {
 }
 
 fn write_one(content: &SecretValue, path: &Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(content.expose())
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => file.write_all(content.expose()),
+        Err(there) if there.kind() == std::io::ErrorKind::AlreadyExists => {
+            let folder = path.parent().unwrap_or(path);
+            let mut file = Builder::new().permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
+            file.write_all(content.expose())?;
+            file.persist(path).map(drop).map_err(|failed| failed.error)
+        }
+        Err(cause) => Err(cause),
+    }
 }
 
 fn unwritable(folder: &Path, cause: &std::io::Error) -> Error {

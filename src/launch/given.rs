@@ -32,7 +32,6 @@ pub struct Fetched {
 pub type Given = BTreeMap<SecretName, Fetched>;
 
 /// A second copy of all, for another kernel.
-#[cfg(feature = "inject")]
 pub fn duplicate(given: &Given) -> Given {
     let copy = |form: &Form| match form {
         Form::Variable(value) => Form::Variable(value.duplicate()),

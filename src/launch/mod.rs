@@ -13,6 +13,8 @@ pub(crate) mod expiry;
 pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod given;
+#[cfg(target_os = "linux")]
+pub(crate) mod keep;
 #[cfg(feature = "wrap")]
 pub(crate) mod look_up;
 pub(crate) mod naming;
@@ -41,13 +43,19 @@ use crate::config::plan::Plan;
 use crate::config::source::SourceSpec;
 use crate::config::value::Value;
 use crate::error::{Error, Kind, Result};
-use crate::keeper::{Keeper, Leases};
+#[cfg(all(feature = "kernel-protocol", target_os = "linux"))]
+use crate::kernel::argument;
+#[cfg(target_os = "linux")]
+use crate::lease::Owner;
+use crate::lease::{Keeper, Leases};
 use crate::secret::SecretSet;
 use crate::sys::exec::{Command, Space};
 use crate::sys::hardening::Hardening;
 use crate::sys::inherited;
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 use crate::sys::parent::Parent;
+#[cfg(target_os = "linux")]
+use crate::sys::process;
 
 /// What becomes of a launch whose secrets can't be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,7 +263,7 @@ impl<'a> Launch<'a> {
         // First of all: whatever fails from here on ends the leases.
         #[cfg(feature = "inject")]
         let held = leases.as_ref().map_or(0, |leases| leases.held.len());
-        let keeper = keep(plan, leases)?;
+        let keeper = self.keep(plan, &given, leases)?;
         #[cfg(feature = "inject")]
         let ours = remember::ours(plan, &given, &self.parent);
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
@@ -268,19 +276,32 @@ impl<'a> Launch<'a> {
         remember::remember(self.request, plan, ours, (held, ends));
         Ok(Assembled { environment, files, keeper })
     }
-}
 
-/// Starts the process that holds the leases, if there are any.
-#[cfg(target_os = "linux")]
-fn keep(plan: &Plan, leases: Option<Leases>) -> Result<Option<Keeper>> {
-    leases.map(|leases| Keeper::start(plan, &leases)).transpose()
-}
+    /// Starts the process that holds the leases, if there are any.
+    #[cfg(target_os = "linux")]
+    fn keep(&self, plan: &Plan, given: &given::Given, leases: Option<Leases>) -> Result<Option<Keeper>> {
+        let Some(leases) = leases else { return Ok(None) };
+        let (pid, start_time) = process::own().ok_or_else(|| {
+            Error::new(
+                Kind::Os,
+                "the system does not tell when this process started, which the process that holds leases has to know",
+                "check that /proc is mounted",
+            )
+        })?;
+        #[cfg(feature = "kernel-protocol")]
+        let file = argument::path(&self.request.command).and_then(|file| std::path::absolute(file).ok());
+        #[cfg(not(feature = "kernel-protocol"))]
+        let file = None;
+        let owner = Owner { pid, start_time, file };
+        keep::keep(plan, self.request, &self.parent, given, &leases, vec![owner]).map(Some)
+    }
 
-/// Elsewhere nothing tells when a process ends without a thread that waits: leases live as long as Vault lets them.
-#[cfg(not(target_os = "linux"))]
-#[allow(clippy::unnecessary_wraps, reason = "the same on each system")]
-fn keep(_: &Plan, _: Option<Leases>) -> Result<Option<Keeper>> {
-    Ok(None)
+    /// Elsewhere nothing tells when a process ends without a thread that waits: leases live as long as Vault lets them.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on each system")]
+    fn keep(&self, _: &Plan, _: &given::Given, _: Option<Leases>) -> Result<Option<Keeper>> {
+        Ok(None)
+    }
 }
 
 /// What a kernel is given, and what must outlive everything but execve.

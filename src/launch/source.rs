@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
                 for (mut one, version) in self.data_sources(source, path).await? {
                     if let Some(credentials) = one.credentials.clone() {
                         let answer = self.answer(&credentials, None).await?;
-                        leases.extend(answer.lease()?.filter(|lease| !leases.contains(lease)));
+                        leases.extend(answer.lease(source.path.as_written())?.filter(|lease| !leases.contains(lease)));
                         data_source::complete(&mut one, &answer.fields()?, &credentials)?;
                     }
                     gathering.add(&one, version, taker)?;
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             SourceKind::Database | SourceKind::Read | SourceKind::Write => {
                 let written = (source.kind == SourceKind::Write).then(|| self.written(source)).transpose()?;
                 let answer = self.answer(path, written).await?;
-                leases.extend(answer.lease()?.filter(|lease| !leases.contains(lease)));
+                leases.extend(answer.lease(source.path.as_written())?.filter(|lease| !leases.contains(lease)));
                 take_fields(source, &answer.fields()?, path, None, taker)
             }
         }

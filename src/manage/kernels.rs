@@ -119,7 +119,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
     let served = served(jupyter).await;
     let mut kernels = Kernels::default();
-    let keepers = crate::keeper::running();
+    let keepers = crate::lease::running();
     for outcome in looked {
         match outcome {
             Ok(mut running) => {
@@ -211,6 +211,11 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
         if let Some(leases) = leases(kernel) {
             let _ = writeln!(text, "  {leases}");
         }
+        if let Some(expiring) = kernel.record.as_ref().and_then(|record| record.expiring.as_ref()) {
+            let names = if expiring.names.is_empty() { "a credential".to_owned() } else { expiring.names.join(", ") };
+            let (names, at, why) = (one_line(&names), one_line(&expiring.at), one_line(&expiring.why));
+            let _ = writeln!(text, "  {names} ends at {at} and is NOT replaced yet: {why}");
+        }
     }
     for kernel in &kernels.remote {
         let (id, name, at) = (one_line(&kernel.id), one_line(&kernel.kernelspec), at(kernel.server.as_ref()));
@@ -274,7 +279,7 @@ fn place(server: Option<&(String, String)>) -> Value {
 fn object(kernel: &Running) -> Value {
     let secrets = kernel.record.as_ref().map(|record| {
         json!({ "how": how(record.how), "at": record.at, "variables": record.variables, "leases": record.leases,
-            "changes": record.changes })
+            "changes": record.changes, "expiring": record.expiring })
     });
     json!({
         "connection_file": kernel.file,

@@ -35,6 +35,9 @@ pub struct Answer<'a> {
     /// The time of the lease, in seconds.
     #[serde(default)]
     pub lease_duration: u64,
+    /// Whether that can be made longer.
+    #[serde(default)]
+    pub renewable: bool,
 }
 
 impl<'a> Answer<'a> {

@@ -1,8 +1,10 @@
 //! Any other path that can be read or written to: database roles, cloud credentials, certificates.
 
 use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::body::{Answer, Fields};
 use super::client::{Client, Raw};
@@ -10,13 +12,43 @@ use super::error::Asked;
 use super::reply::Reply;
 use crate::error::Result;
 
-/// What Vault ends by itself, unless it is renewed.
+/// What Vault ends by itself, unless it is renewed, or what has an end of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Its id.
+    /// Its id; empty where Vault has none: an identity token, a certificate, a static role's password.
     pub id: String,
     /// The time that it was given, in seconds.
     pub seconds: u64,
+    /// Whether that can be made longer.
+    pub renewable: bool,
+    /// Whether Vault changes the value in place at the end, as a static role's password: it is read after that.
+    pub rotates: bool,
+    /// The path of the source that gave it, as it is written in the configuration.
+    pub source: String,
+}
+
+/// What the data of an answer without a lease tells of its end.
+#[derive(Deserialize)]
+struct End<'a> {
+    /// Of an identity token, of a static role, in seconds.
+    #[serde(borrow, default)]
+    ttl: Option<&'a RawValue>,
+    /// Of a certificate, in seconds since 1970.
+    #[serde(borrow, default)]
+    expiration: Option<&'a RawValue>,
+    /// Of a static role.
+    #[serde(borrow, default)]
+    rotation_period: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    rotation_schedule: Option<&'a RawValue>,
+}
+
+impl End<'_> {
+    fn seconds(&self) -> Option<u64> {
+        let number = |raw: Option<&RawValue>| raw?.get().parse::<u64>().ok().filter(|number| *number > 0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        number(self.ttl).or_else(|| number(self.expiration)?.checked_sub(now))
+    }
 }
 
 /// The answer of any engine.
@@ -33,11 +65,19 @@ impl Generic {
         Fields::parse(Answer::parse(&self.reply, &what)?.data(&what)?, &self.path)
     }
 
-    /// The lease that it ends with, if there is one: then its token must not be revoked.
-    pub fn lease(&self) -> Result<Option<Lease>> {
+    /// When it ends: the lease that it ends with, or an end of its own. `source` is the path that a source names.
+    pub fn lease(&self, source: &str) -> Result<Option<Lease>> {
         let answer = Answer::parse(&self.reply, &format!("reading {}", self.path))?;
-        let id = answer.lease_id.filter(|id| !id.is_empty()).map(Cow::into_owned);
-        Ok(id.map(|id| Lease { id, seconds: answer.lease_duration }))
+        let source = source.to_owned();
+        if let Some(id) = answer.lease_id.filter(|id| !id.is_empty()).map(Cow::into_owned) {
+            let (seconds, renewable) = (answer.lease_duration, answer.renewable);
+            return Ok(Some(Lease { id, seconds, renewable, rotates: false, source }));
+        }
+        let end: Option<End<'_>> = answer.data.and_then(|data| serde_json::from_str(data.get()).ok());
+        Ok(end.and_then(|end| {
+            let rotates = end.rotation_period.is_some() || end.rotation_schedule.is_some();
+            Some(Lease { id: String::new(), seconds: end.seconds()?, renewable: false, rotates, source })
+        }))
     }
 }
 

@@ -13,6 +13,8 @@ pub mod jwt;
 pub mod kernels;
 pub mod kernelspecs;
 pub mod launcher;
+#[cfg(target_os = "linux")]
+pub mod leases;
 pub mod openbao;
 pub mod policies;
 pub mod postgres;

@@ -58,7 +58,7 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
         let mut lease = None;
         if let Some(path) = source.credentials.clone() {
             let made = generic::read(session.client, &path).await?;
-            lease = made.lease()?;
+            lease = made.lease("")?.filter(|lease| !lease.id.is_empty());
             complete(&mut source, &made.fields()?, &path)?;
         }
         session.extend();

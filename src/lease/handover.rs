@@ -1,15 +1,17 @@
-//! What the launcher tells the keeper: where Vault is, the token, the leases, and which process they belong to.
+//! What the launcher tells the keeper: where Vault is, the token, the leases, whose they are, how they are read anew.
 //!
 //! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end says nothing, and one
 //! further byte says that there will be no kernel, so that everything ends now.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::leases::{Again, Leases, Owner};
 use crate::config::credential::Credential;
+use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
@@ -19,28 +21,6 @@ use crate::vault::generic::Lease;
 
 /// The longest message, in bytes: a pipe takes it at once.
 const LARGEST: usize = 60_000;
-
-/// What a fetch has left at Vault.
-pub(crate) struct Leases {
-    /// The token that they hang on; `None` where an agent adds it.
-    pub(crate) token: Option<Credential>,
-    /// Whether we logged in for it.
-    pub(crate) is_ours: bool,
-    /// The time that the token was given, where its login said.
-    pub(crate) ttl: Option<Duration>,
-    /// When everything has ended by itself, if nothing is renewed; `None` where that is not known.
-    pub(crate) left: Option<Duration>,
-    /// What hangs on it.
-    pub(crate) held: Vec<Lease>,
-}
-
-impl Leases {
-    /// How long the token is to live from now on. An increment also lengthens, so it is no longer than the token's
-    /// own time.
-    pub(crate) fn increment(&self, window: Duration) -> Duration {
-        self.ttl.map_or(window, |ttl| ttl.min(window))
-    }
-}
 
 /// The message. Its text holds the token: it is wiped with its buffer.
 #[derive(Serialize, Deserialize)]
@@ -61,13 +41,16 @@ pub(crate) struct HandOver {
     left_ms: Option<u64>,
     leases: Vec<Lease>,
     window_ms: u64,
-    pid: u32,
-    start_time: u64,
+    grace_ms: u64,
+    runtime_dir: PathBuf,
+    owners: Vec<Owner>,
+    again: Option<Again>,
 }
 
 impl HandOver {
-    /// For the process `owner`: its number, and when it started.
-    pub(super) fn new(server: &Server, leases: &Leases, window: Duration, owner: (u32, u64)) -> Result<Self> {
+    /// For `owners`, as `plan` has it.
+    pub(super) fn new(plan: &Plan, leases: &Leases, owners: Vec<Owner>, again: Option<Again>) -> Result<Self> {
+        let server = &plan.server;
         let Tls { ca_cert, ca_cert_bytes, ca_path, client_cert, client_key, server_name, skip_verify } =
             server.tls.clone();
         let absolute = |path: Option<PathBuf>| path.map(|path| std::path::absolute(&path).unwrap_or(path));
@@ -88,9 +71,11 @@ impl HandOver {
             ttl_ms: leases.ttl.map(millis),
             left_ms: leases.left.map(millis),
             leases: leases.held.clone(),
-            window_ms: millis(window),
-            pid: owner.0,
-            start_time: owner.1,
+            window_ms: millis(plan.keeper_window),
+            grace_ms: millis(plan.keeper_grace),
+            runtime_dir: plan.runtime_dir.clone(),
+            owners,
+            again,
         })
     }
 
@@ -108,7 +93,7 @@ impl HandOver {
     }
 
     /// Reads a message from the beginning of a pipe.
-    pub(super) fn read(pipe: &mut impl std::io::Read) -> Result<Self> {
+    pub(crate) fn read(pipe: &mut impl std::io::Read) -> Result<Self> {
         let mut length = [0; 4];
         pipe.read_exact(&mut length).map_err(|_| unusable("did not come"))?;
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
@@ -121,7 +106,7 @@ impl HandOver {
     }
 
     /// How Vault is reached.
-    pub(super) fn server(&self) -> Result<Server> {
+    pub(crate) fn server(&self) -> Result<Server> {
         let mut addresses = self.addresses.iter().map(|text| Address::parse(text, "the launcher"));
         let [for_vault, http, https, none] = self.proxies.clone();
         Ok(Server {
@@ -144,7 +129,7 @@ impl HandOver {
     }
 
     /// What is held there.
-    pub(super) fn leases(&self) -> Leases {
+    pub(crate) fn leases(&self) -> Leases {
         let token = self.token.as_ref().map(|token| Credential {
             value: SecretValue::new(token.clone().into_bytes()),
             origin: "the launcher".to_owned(),
@@ -154,13 +139,28 @@ impl HandOver {
     }
 
     /// How long they live without a keeper.
-    pub(super) const fn window(&self) -> Duration {
+    pub(crate) const fn window(&self) -> Duration {
         Duration::from_millis(self.window_ms)
     }
 
-    /// The process that they belong to: its number, and when it started.
-    pub(super) const fn owner(&self) -> (u32, u64) {
-        (self.pid, self.start_time)
+    /// How long what was replaced lives on.
+    pub(crate) const fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+
+    /// The folder of the owners' files.
+    pub(crate) fn runtime_dir(&self) -> &Path {
+        &self.runtime_dir
+    }
+
+    /// The processes that they belong to.
+    pub(crate) fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// How they are read anew, where that is possible.
+    pub(crate) const fn again(&self) -> Option<&Again> {
+        self.again.as_ref()
     }
 }
 

@@ -3,11 +3,11 @@
 use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
 
-use super::handover::{HandOver, Leases};
+use super::handover::HandOver;
+use super::leases::{Again, Leases, Owner};
 use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
-use crate::sys::process;
 
 /// A keeper that was started. When this is dropped, no kernel comes, and it ends what it holds; execve drops nothing.
 #[derive(Debug)]
@@ -16,14 +16,18 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts one for what `leases` tells, which belongs to this process and to the kernel that it becomes.
-    pub(crate) fn start(plan: &Plan, leases: &Leases) -> Result<Self> {
-        let owner = process::own().ok_or_else(|| refused("the system does not tell when this process started"))?;
-        let message = HandOver::new(&plan.server, leases, plan.keeper_window, owner)?.message()?;
+    /// Starts one for what `leases` tells, which belongs to `owners`.
+    pub(crate) fn start(plan: &Plan, leases: &Leases, owners: Vec<Owner>, again: Option<Again>) -> Result<Self> {
+        let pids: Vec<_> = owners.iter().map(|owner| owner.pid.to_string()).collect();
+        // Without `again` where that makes it too long: then nothing is replaced, but all of it ends in time.
+        let message = match HandOver::new(plan, leases, owners.clone(), again)?.message() {
+            Err(_) => HandOver::new(plan, leases, owners, None)?.message()?,
+            Ok(message) => message,
+        };
         let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         // Two steps (a child that starts a child) leave no zombie. It is executed anew, without a variable.
         let mut command = Command::new("/proc/self/exe");
-        command.env_clear().args([SUBCOMMAND, "first"]);
+        command.env_clear().args([SUBCOMMAND, "first", &pids.join(",")]);
         command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
         let status = command.status().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         if !status.success() {
@@ -31,6 +35,14 @@ impl Keeper {
         }
         pipe.write_all(&message).map_err(|cause| refused(&crate::error::why(cause.kind())))?;
         Ok(Self { pipe })
+    }
+
+    /// Leaves it to its owners.
+    #[cfg(feature = "inject")]
+    pub(crate) fn leave(self) {
+        let mut this = std::mem::ManuallyDrop::new(self);
+        // The end of the pipe tells nothing; one byte would.
+        let _ = this.pipe.flush();
     }
 }
 

@@ -1,0 +1,81 @@
+//! What was read anew, to the kernels that have the old: files are replaced at once, and variables set by `inject`.
+//!
+//! A client that reads a file at each connect has the new credential from then on, whatever the kernel does. A variable
+//! can be set only while the kernel is free, so that is tried until the next replacement is due.
+
+use std::path::Path;
+
+use tokio::time::Instant;
+
+use super::fresh::{Fresh, Times};
+#[cfg(feature = "inject")]
+use super::variables::{self, set};
+use crate::error::{Error, Result};
+use crate::launch::files;
+use crate::launch::given::{Form, Given, duplicate};
+use crate::lease::{Digests, Owner};
+use crate::sys::process::start_time;
+
+/// The values that variables hold.
+pub(super) fn digests(given: &Given) -> Digests {
+    Digests::of(given.iter().filter_map(|(name, fetched)| match &fetched.form {
+        Form::Variable(value) => Some((name.as_str(), value)),
+        Form::File(_) | Form::Folder(..) => None,
+    }))
+}
+
+/// The variables whose values are not those that `known` tells of.
+fn changed(given: &Given, known: &Digests) -> Vec<String> {
+    let changed = given.iter().filter(|(name, fetched)| match &fetched.form {
+        Form::Variable(value) => !known.has(name.as_str(), value),
+        Form::File(_) | Form::Folder(..) => false,
+    });
+    changed.map(|(name, _)| name.as_str().to_owned()).collect()
+}
+
+/// Gives each kernel of `owners` what is `fresh`, as long as `times` allow. The error of one that could not be given its
+/// variables is the outcome; its files are replaced all the same.
+pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times: Times) -> Result<()> {
+    let mut outcome = Ok(());
+    let live = || owners.iter().filter(|owner| start_time(owner.pid) == Some(owner.start_time));
+    for owner in live() {
+        match files::write(duplicate(&fresh.given), &fresh.plan.runtime_dir, owner.pid) {
+            Ok((_, written)) => written.keep(),
+            Err(error) => outcome = Err(error),
+        }
+    }
+    let names = changed(&fresh.given, known);
+    if names.is_empty() {
+        return outcome;
+    }
+    for owner in live() {
+        if let Err(error) = set(fresh, owner, &names, times).await {
+            outcome = Err(error);
+        }
+    }
+    outcome
+}
+
+/// A build without `inject` sets no variables.
+#[cfg(not(feature = "inject"))]
+fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Result<()>> {
+    use crate::error::Kind;
+    let what = "this build can't set variables of a kernel that runs";
+    std::future::ready(Err(Error::new(
+        Kind::KernelCannot,
+        what,
+        "give the credential as a file, or restart the kernel",
+    )))
+}
+
+/// Tells in the record of each kernel that what it has ends then.
+#[cfg(feature = "inject")]
+pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
+    for file in owners.iter().filter_map(|owner| owner.file.as_ref()) {
+        variables::tell(runtime, file, &[], end, error);
+    }
+}
+
+/// A build that leaves no records tells nothing.
+#[cfg(not(feature = "inject"))]
+pub(super) const fn tell(_: &Path, _: &[Owner], _: Instant, _: &Error) {}

@@ -1,0 +1,76 @@
+//! Variables of a kernel that runs, set anew by the way of `inject`, and what could not be set told in its record.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use humantime::format_rfc3339_seconds;
+use tokio::time::{Instant, sleep};
+
+use super::fresh::{Fresh, Times};
+use crate::config::inheritance::Winner;
+use crate::error::{Error, Kind, Result};
+use crate::inject::target::Target;
+use crate::inject::turn::Turn;
+use crate::inject::{Options, turn};
+use crate::launch::given::duplicate;
+use crate::lease::Owner;
+use crate::record::{Expiring, Record, stem};
+use crate::sys::process::start_time;
+
+/// How long one try waits for a busy kernel, at least and at most.
+const LEAST: Duration = Duration::from_secs(1);
+const WAIT: Duration = Duration::from_secs(60);
+/// The pause after one that failed otherwise.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Sets the variables of one kernel, and says in its record what could not be.
+pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: Times) -> Result<()> {
+    let Some(file) = &owner.file else {
+        return Err(Error::new(
+            Kind::KernelCannot,
+            "the command has no connection file, so that its variables can't be set anew",
+            "give the credential as a file, or restart the command",
+        ));
+    };
+    let mut is_told = false;
+    loop {
+        let left = times.old_ends.saturating_duration_since(Instant::now());
+        // The first try leaves time to tell of it.
+        let wait = if is_told { WAIT } else { left / 2 };
+        let wait = wait.min(WAIT).min(times.next.saturating_duration_since(Instant::now())).max(LEAST);
+        let Err(error) = once(fresh, file, wait).await else { return Ok(()) };
+        if start_time(owner.pid) != Some(owner.start_time) {
+            return Ok(());
+        }
+        if !is_told {
+            is_told = true;
+            tell(&fresh.plan.runtime_dir, file, names, times.old_ends, &error);
+        }
+        // A kernel that is busy was waited for.
+        let pause = if error.kind() == Kind::KernelBusy { Duration::ZERO } else { PAUSE };
+        if Instant::now() + pause + LEAST > times.next {
+            return Err(error);
+        }
+        sleep(pause).await;
+    }
+}
+
+async fn once(fresh: &Fresh, file: &Path, wait: Duration) -> Result<turn::Done> {
+    let (plan, holding, target) = (&fresh.plan, Cell::new(None), Target::of_file(file));
+    let override_existing = plan.inheritance.winner == Winner::Secret;
+    let options = Options { override_existing, wait, now: false, folder: &plan.runtime_dir, holding: &holding };
+    let turn = Turn::of(&target, plan, options);
+    let asked = turn.look(&mut |_| {}).await?;
+    turn.recalling(&asked.1).give(asked, duplicate(&fresh.given), &mut |_| {}).await
+}
+
+/// Writes into the kernel's record that `names` end.
+pub(super) fn tell(runtime: &Path, file: &Path, names: &[String], end: Instant, error: &Error) {
+    let kernel = stem(file);
+    let Some(record) = Record::read(runtime, &kernel) else { return };
+    let at = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now())).to_string();
+    let expiring = Some(Expiring { names: names.to_vec(), at, why: error.what().to_owned() });
+    // What can't be written is not told.
+    let _ = Record { expiring, ..record }.write(runtime, &kernel);
+}

@@ -1,0 +1,36 @@
+//! Starts the keeper of a fetch's leases, and tells it how the same is read anew.
+
+use super::Request;
+use super::given::{Form, Given};
+use crate::config::env::Environment;
+use crate::config::plan::Plan;
+use crate::error::Result;
+use crate::lease::{Again, Digests, Keeper, Leases, Owner};
+
+/// Starts the process that holds `leases` of what was `given` to `owners`.
+pub(crate) fn keep(
+    plan: &Plan,
+    request: &Request,
+    parent: &Environment,
+    given: &Given,
+    leases: &Leases,
+    owners: Vec<Owner>,
+) -> Result<Keeper> {
+    let sources =
+        || plan.sources.iter().filter(|source| leases.held.iter().any(|held| held.source == source.path.as_written()));
+    let values = given.iter().filter_map(|(name, fetched)| {
+        let Form::Variable(value) = &fetched.form else { return None };
+        let is_leased = sources().any(|source| source.may_give(name.as_str(), &fetched.path));
+        is_leased.then_some((name.as_str(), value))
+    });
+    let again = Again {
+        // The keeper stays in this folder.
+        config: request.config.clone(),
+        secrets: request.secrets.clone(),
+        allow: request.allow.clone(),
+        timeout_ms: request.timeout.and_then(|timeout| u64::try_from(timeout.as_millis()).ok()),
+        environment: parent.settings(sources()),
+        held: Digests::of(values),
+    };
+    Keeper::start(plan, leases, owners, Some(again))
+}

@@ -1,0 +1,269 @@
+//! Credentials that end for good are replaced while the kernel runs: real roles of a real PostgreSQL, which are asked
+//! whether they open it.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::needless_raw_string_hashes,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use support::faults::{Faults, Reply, relay_to};
+use support::front_end::{FrontEnd, ipykernel, kernelspec};
+use support::launcher::{eventually, run};
+use support::leases::{Kernel, Site, keepers_of};
+use support::openbao::Server;
+use support::running::{Running, said};
+
+/// The value of a variable that a process was started with.
+fn variable(kernel: &Kernel, name: &str) -> String {
+    let (path, begin) = (format!("/proc/{}/environ", kernel.pid), format!("{name}="));
+    let mut found = None;
+    eventually(&format!("the kernel has {name}"), || {
+        let variables = std::fs::read(&path).unwrap();
+        let variables = String::from_utf8_lossy(&variables).into_owned();
+        found = variables.split('\0').find_map(|entry| entry.strip_prefix(&begin)).map(str::to_owned);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// A kernel that has the URL in a file, and the file.
+fn with_file(site: &Site) -> (Kernel, PathBuf) {
+    let kernel = site.kernel();
+    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    (kernel, file)
+}
+
+fn content(file: &PathBuf) -> String {
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Reads the file, as a client at each connect, until it has changed `times` times; each URL opens the database.
+fn changes(site: &Site, file: &PathBuf, times: usize) {
+    let mut seen = vec![content(file)];
+    eventually("the file changes", || {
+        let url = content(file);
+        assert!(site.opens(&url), "a client that connects now gets in");
+        if seen.last() != Some(&url) {
+            seen.push(url);
+        }
+        seen.len() > times
+    });
+}
+
+#[test]
+fn a_file_has_a_fresh_credential_before_the_max_ttl_of_the_old_and_goes_with_the_kernel() {
+    let site = Site::new("fresh", "", "6s", "9s");
+    site.give(&site.login(), "grace = \"1s\"\n", "file = \"URL_FILE\"");
+    let (kernel, file) = with_file(&site);
+    changes(&site, &file, 2);
+    eventually("what was replaced is ended after its grace", || site.postgres.roles().len() == 1);
+    assert_eq!(keepers_of(kernel.pid.as_raw()).len(), 1);
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("it was replaced twice");
+    assert!(!file.exists() && !file.parent().unwrap().exists(), "the files go with the kernel");
+}
+
+#[test]
+fn a_token_at_its_max_ttl_is_replaced_by_a_new_login() {
+    let site = Site::new("login", "", "1h", "24h");
+    let user = json!({"password": "right", "token_policies": site.name, "token_ttl": "9s", "token_max_ttl": "9s"});
+    site.server.must("POST", &format!("auth/{}/users/ada", site.name), &user);
+    site.give(&site.login(), "grace = \"1s\"\n", "file = \"URL_FILE\"");
+    let (kernel, file) = with_file(&site);
+    changes(&site, &file, 2);
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("two logins later");
+}
+
+#[test]
+fn a_token_that_was_given_reads_again_and_what_it_replaced_is_ended() {
+    let site = Site::new("again", "", "6s", "9s");
+    let token = site.server.token(&[&site.name, "default"], &json!({}));
+    site.scratch.file("token", &token);
+    site.give("[auth]\ntoken_file = \"token\"\n", "grace = \"1s\"\n", "file = \"URL_FILE\"");
+    let (kernel, file) = with_file(&site);
+    changes(&site, &file, 1);
+    eventually("what was replaced is ended after its grace", || site.postgres.roles().len() == 1);
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("by a given token");
+    assert!(site.server.is_alive(&token));
+}
+
+#[test]
+fn a_login_whose_credential_was_a_variable_reads_again_with_its_token() {
+    let site = Site::new("variable", "", "6s", "9s");
+    let login = site.login();
+    let login = login.split("password_file").next().unwrap();
+    site.give(login, "grace = \"1s\"\n", "file = \"URL_FILE\"");
+    let mut command = site.command(&["/bin/sleep", "600"]);
+    let child = command.env("JUPYTER_VAULT_PASSWORD", "right").spawn().unwrap();
+    let kernel = Kernel::of(child);
+    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    changes(&site, &file, 2);
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("with one login");
+}
+
+#[test]
+fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
+    let site = Site::new("inject", "", "6s", "10s");
+    let config = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.give(&site.login(), "grace = \"1s\"\n", "name = \"DATABASE_URL\"");
+    let config = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap_or(config);
+    let command = ipykernel();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+    kernelspec(&site.scratch, &config, &[], &command);
+    let mut front_end = FrontEnd::new(&site.scratch);
+    front_end.ask("start", json!({"kernel": "vaulted"}));
+    front_end.ask("ready", json!({}));
+    let url = "import os; print(os.environ['DATABASE_URL'])";
+    let first = front_end.cell(url).printed();
+    assert!(site.opens(&first));
+    let mut second = first.clone();
+    eventually("the variable is set anew", || {
+        second = front_end.cell(url).printed();
+        assert!(site.opens(&second), "a cell that connects now gets in");
+        second != first
+    });
+    eventually("what was replaced is ended", || site.postgres.roles().len() == 1);
+    // A cell that runs on and on: it is told before the credential ends.
+    let sent =
+        front_end.ask("execute", json!({"codes": ["import time; time.sleep(25)"], "wait": false}))["sent"][0].clone();
+    let shown = || {
+        let outcome = run(site.scratch.launcher().args(["kernels"]));
+        String::from_utf8_lossy(&outcome.stdout).into_owned()
+    };
+    eventually("it is told", || shown().contains("DATABASE_URL ends at"));
+    let json = run(site.scratch.launcher().args(["kernels", "--json"]));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["kernels"][0]["secrets"]["expiring"]["names"], json!(["DATABASE_URL"]));
+    assert_eq!(json["kernels"][0]["secrets"]["leases"], json!(1));
+    front_end.ask("collect", json!({"wanted": [sent]}));
+    eventually("it is set once the kernel is free", || {
+        let now = front_end.cell(url).printed();
+        now != second && site.opens(&now)
+    });
+    eventually("nothing is told any more", || !shown().contains("ends at"));
+    drop(front_end);
+    site.ends("the kernel was injected");
+}
+
+#[test]
+fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_fails() {
+    let site = Site::new("injected", "window = \"4s\"\n", "1h", "24h");
+    let mut kernel = Running::start(&json!({}));
+    let config = site.scratch.path("keeper.toml");
+    let config = ["--config", config.to_str().unwrap()];
+    let inject = |kernel: &Running| {
+        let mut command = kernel.inject(&config);
+        command.env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR");
+        run(&mut command)
+    };
+    assert_eq!(said(&inject(&kernel)), "set DATABASE_URL");
+    let [keeper] = keepers_of(kernel.pid)[..] else { panic!("one keeper") };
+    let began = std::time::Instant::now();
+    eventually("two windows are over", || began.elapsed().as_secs() > 8);
+    let url = kernel.front_end.cell("import os; print(os.environ['DATABASE_URL'])").printed();
+    assert!(site.opens(&url), "it is renewed");
+    let shown = run(kernel.scratch.launcher().arg("kernels"));
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains(&format!("1 lease, renewed by process {keeper}")), "{shown}");
+    // One that can't be injected: its leases end with the try.
+    let busy = kernel.begin("import time; time.sleep(6)");
+    let mut command = kernel.inject(&[&config[..], &["--wait", "2s"]].concat());
+    run(command.env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR")).is_error(80, &["busy"]);
+    eventually("the first role is left", || site.postgres.roles().len() == 1);
+    kernel.end(&busy);
+    drop(kernel);
+    site.ends("its kernel ended");
+}
+
+#[test]
+fn a_renewal_that_fails_makes_no_credentials() {
+    let server = Server::shared();
+    let site = Site::new("storm", "", "1h", "24h");
+    let pass = relay_to(server.port());
+    let relay = Faults::start(move |request, number| {
+        if request.path.ends_with("leases/renew") { Reply::json(500, "{}") } else { pass(request, number) }
+    });
+    site.give(&site.login(), "window = \"6s\"\n", "file = \"URL_FILE\"");
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let (kernel, _) = with_file(&site);
+    eventually("renewals fail", || Site::asked(&relay.seen(), "leases/renew") > 2);
+    assert_eq!(Site::asked(&relay.seen(), "creds/kernel"), 1, "one set of credentials");
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("its renewals failed");
+}
+
+#[test]
+fn sources_that_cannot_be_read_again_are_asked_for_less_and_less_often() {
+    let server = Server::shared();
+    let site = Site::new("refused", "", "4s", "5s");
+    let pass = relay_to(server.port());
+    let reads = std::sync::atomic::AtomicUsize::new(0);
+    let relay = Faults::start(move |request, number| {
+        let is_read = request.path.ends_with("creds/kernel");
+        let is_again = is_read && reads.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0;
+        if is_again { Reply::json(500, "{}") } else { pass(request, number) }
+    });
+    site.give(&site.login(), "", "file = \"URL_FILE\"");
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let (kernel, _) = with_file(&site);
+    let asked = || Site::asked(&relay.seen(), "creds/kernel");
+    eventually("it was tried", || asked() > 1);
+    let (begin, tried) = (std::time::Instant::now(), asked());
+    eventually("and again", || asked() > tried + 1);
+    assert!(begin.elapsed().as_millis() > 1500, "not in a hot loop: {:?}", begin.elapsed());
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("nothing could be read");
+}
+
+#[test]
+fn an_identity_token_in_a_file_is_fresh_before_it_ends() {
+    let site = Site::new("oidc", "", "1h", "24h");
+    let name = &site.name;
+    site.server.must("POST", &format!("identity/oidc/key/{name}"), &json!({"allowed_client_ids": "*"}));
+    site.server.must("POST", &format!("identity/oidc/role/{name}"), &json!({"key": name, "ttl": "5s"}));
+    site.server.policy(name, &format!("path \"identity/oidc/token/{name}\" {{ capabilities = [\"read\"] }}"));
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n{}[[source]]\nread = \"identity/oidc/token/{name}\"\nfield = \"token\"\nfile = \"AWS_WEB_IDENTITY_TOKEN_FILE\"\n",
+        site.server.address(),
+        site.login()
+    );
+    site.scratch.file("keeper.toml", text);
+    let child = site.command(&["/bin/sleep", "600"]).spawn().unwrap();
+    let kernel = Kernel::of(child);
+    let file = PathBuf::from(variable(&kernel, "AWS_WEB_IDENTITY_TOKEN_FILE"));
+    let end = |token: &str| {
+        use base64::Engine;
+        let payload = token.split('.').nth(1).unwrap();
+        let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+        serde_json::from_slice::<Value>(&payload).unwrap()["exp"].as_u64().unwrap()
+    };
+    let first = end(&content(&file));
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    eventually("it is fresh", || {
+        let token = end(&content(&file));
+        assert!(token >= now(), "a client that reads it now has one that is valid");
+        token > first
+    });
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("it had a token");
+    assert!(!file.exists());
+}

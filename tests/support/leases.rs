@@ -1,0 +1,166 @@
+//! A database of one's own, its engine, and a launch that gets a role there.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use super::faults::Seen;
+use super::launcher::{Scratch, binary, eventually};
+use super::openbao::Server;
+use super::postgres::Postgres;
+
+/// A database of one's own, its engine, and a launch that gets a role there by userpass.
+pub struct Site {
+    pub postgres: Postgres,
+    pub server: &'static Server,
+    pub scratch: Scratch,
+    pub name: String,
+}
+
+impl Site {
+    pub fn new(name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
+        Self::at(Server::shared(), name, keeper, ttl, max)
+    }
+
+    pub fn at(server: &'static Server, name: &str, keeper: &str, ttl: &str, max: &str) -> Self {
+        let postgres = Postgres::start();
+        let mount = format!("db-{name}");
+        postgres.serve(server, &mount, ttl, max);
+        server.enable_auth("userpass", &mount);
+        server.policy(&mount, &format!("path \"{mount}/creds/kernel\" {{ capabilities = [\"read\"] }}"));
+        server.must("POST", &format!("auth/{mount}/users/ada"), &json!({"password": "right", "token_policies": mount}));
+        let scratch = Scratch::new();
+        scratch.file("password", "right");
+        let site = Self { postgres, server, scratch, name: mount };
+        site.configure(&site.login(), keeper);
+        site
+    }
+
+    pub fn configure(&self, login: &str, keeper: &str) {
+        self.give(login, keeper, "name = \"DATABASE_URL\"");
+    }
+
+    /// The same, and the URL comes as `form` says: `name = "NAME"` or `file = "NAME"`.
+    pub fn give(&self, login: &str, keeper: &str, form: &str) {
+        let text = format!(
+            "[vault]\naddress = \"{}\"\n{login}[keeper]\n{keeper}[[source]]\ndatabase = \"{}/creds/kernel\"\n\
+             {form}\nurl = \"postgresql://{{username}}:{{password}}@127.0.0.1:{}/postgres\"\n",
+            self.server.address(),
+            self.name,
+            self.postgres.port(),
+        );
+        self.scratch.file("keeper.toml", text);
+    }
+
+    /// The login by userpass, whose password stands in a file.
+    pub fn login(&self) -> String {
+        let password = self.scratch.path("password");
+        format!(
+            "[auth]\nmethod = \"userpass\"\nmount = \"{}\"\nusername = \"ada\"\npassword_file = \"{}\"\n",
+            self.name,
+            password.display()
+        )
+    }
+
+    /// Whether a client gets in with that URL.
+    pub fn opens(&self, url: &str) -> bool {
+        let mut psql = Command::new(self.postgres.psql());
+        let psql = psql.args(["-X", "-q", "-A", "-t", url, "-c", "select 1"]).env("PGCONNECT_TIMEOUT", "5");
+        psql.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// How often the server gave credentials and took logins, by the requests that came through `relay`.
+    pub fn asked(seen: &[Seen], end: &str) -> usize {
+        seen.iter().filter(|seen| seen.path.ends_with(end)).count()
+    }
+
+    pub fn command(&self, argv: &[&str]) -> Command {
+        let mut command = self.scratch.launcher();
+        command.args(["exec", "--config"]).arg(self.scratch.path("keeper.toml")).arg("--").args(argv);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A kernel that sleeps, in a group of its own, with its role in the database.
+    pub fn kernel(&self) -> Kernel {
+        use std::os::unix::process::CommandExt;
+        let before = self.postgres.roles();
+        let kernel = Kernel::of(self.command(&["/bin/sleep", "600"]).process_group(0).spawn().unwrap());
+        assert_eq!(self.postgres.roles().len(), before.len() + 1);
+        kernel
+    }
+
+    pub fn ends(&self, when: &str) {
+        eventually(&format!("the role is gone: {when}"), || self.postgres.roles().is_empty());
+        eventually(&format!("the keeper is gone: {when}"), || keepers().iter().all(|keeper| is_needed(*keeper)));
+    }
+}
+
+pub struct Kernel {
+    pub child: Child,
+    pub pid: Pid,
+}
+
+impl Drop for Kernel {
+    /// One that a failed test leaves is ended with its keeper.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Kernel {
+    /// The command that a launch becomes, once it has.
+    pub fn of(child: Child) -> Self {
+        let kernel = Self { pid: Pid::from_raw(i32::try_from(child.id()).unwrap()), child };
+        let exe = format!("/proc/{}/exe", kernel.pid);
+        let ours = [binary().to_owned(), std::env::current_exe().unwrap()];
+        eventually("the kernel runs", || !ours.contains(&std::fs::read_link(&exe).unwrap()));
+        kernel
+    }
+
+    pub fn end(mut self, signal: Signal) {
+        kill(self.pid, signal).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The processes of this program that hold leases.
+pub fn keepers() -> Vec<i32> {
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_one = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let is_ours = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary());
+        is_ours && line.split(|byte| *byte == 0).any(|word| word == b"keep")
+    };
+    pids.filter(is_one).collect()
+}
+
+/// The keepers of that kernel.
+pub fn keepers_of(kernel: i32) -> Vec<i32> {
+    keepers().into_iter().filter(|keeper| kernels_of(*keeper).contains(&kernel)).collect()
+}
+
+/// The kernels that a keeper's command line names.
+fn kernels_of(keeper: i32) -> Vec<i32> {
+    let line = std::fs::read_to_string(format!("/proc/{keeper}/cmdline")).unwrap_or_default();
+    let last = line.trim_end_matches('\0').rsplit('\0').next().unwrap_or_default().to_owned();
+    last.split(',').filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Whether a kernel of that keeper runs.
+fn is_needed(keeper: i32) -> bool {
+    kernels_of(keeper).iter().any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
+}
+
+/// One at a time: the keepers of another test are not to be counted.
+static ALONE: LazyLock<std::sync::Mutex<()>> = LazyLock::new(std::sync::Mutex::default);
+
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    eventually("the keepers of other tests are gone", || keepers().is_empty());
+    alone
+}
