@@ -14,15 +14,18 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use support::dialogue::Dialogue;
 use support::faults::{Faults, relay_to};
-use support::launcher::{Outcome, Scratch, finish, run};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::{Server, free_ports};
+use support::python;
 use support::terminal::Terminal;
 
 /// A user `ada` with a secret, at a login mount of the test's own.
@@ -299,4 +302,254 @@ fn a_logout_revokes_and_removes_and_says_so_when_it_cant_revoke() {
     assert!(text(&outcome).contains("NOT revoked"), "{}", text(&outcome));
     assert!(!site.file().exists() && site.server.is_alive(&token));
     assert_eq!(site.mount, "logout");
+}
+
+/// OpenBao as a provider of OpenID Connect, a user `ada` of it, and a login mount that trusts it.
+struct Provider {
+    site: Site,
+    /// Ada's token at the provider, as a browser that is signed in has it.
+    session: String,
+    port: u16,
+}
+
+impl Provider {
+    fn new(mount: &'static str) -> Self {
+        Self::named("provider-users", mount)
+    }
+
+    fn named(users: &'static str, mount: &'static str) -> Self {
+        let site = Site::new(users, "");
+        let [port] = free_ports();
+        Self::at(port, site, mount)
+    }
+
+    fn at(port: u16, site: Site, mount: &'static str) -> Self {
+        let server = site.server;
+        server.policy("provider", "path \"identity/oidc/provider/*\" { capabilities = [\"read\", \"update\"] }");
+        let user = json!({"password": "right canary", "policies": "login,provider"});
+        server.must("POST", &format!("auth/{}/users/ada", site.mount), &user);
+        let login =
+            server.must("POST", &format!("auth/{}/login/ada", site.mount), &json!({"password": "right canary"}));
+        let session = login["auth"]["client_token"].as_str().unwrap().to_owned();
+        let back = format!("http://localhost:{port}/oidc/callback");
+        server.must("POST", &format!("identity/oidc/key/{mount}"), &json!({"allowed_client_ids": "*"}));
+        let client = json!({"redirect_uris": [back], "assignments": ["allow_all"], "key": mount});
+        server.must("POST", &format!("identity/oidc/client/{mount}"), &client);
+        let client = &server.api("GET", &format!("identity/oidc/client/{mount}"), None).1["data"];
+        let provider = json!({"allowed_client_ids": client["client_id"], "issuer": server.address()});
+        server.must("POST", &format!("identity/oidc/provider/{mount}"), &provider);
+        server.enable_auth("oidc", mount);
+        let config = json!({
+            "oidc_discovery_url": format!("{}/v1/identity/oidc/provider/{mount}", server.address()),
+            "oidc_client_id": client["client_id"],
+            "oidc_client_secret": client["client_secret"],
+            "default_role": "user",
+        });
+        server.must("POST", &format!("auth/{mount}/config"), &config);
+        let role = json!({"user_claim": "sub", "allowed_redirect_uris": [back], "token_policies": ["login"]});
+        server.must("POST", &format!("auth/{mount}/role/user"), &role);
+        let settings = format!(
+            "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"oidc\"\nmount = \"{mount}\"\n[[source]]\n\
+             kv = \"secret/login\"\nversion = 2\n",
+            server.address()
+        );
+        site.scratch.file("config/vault.toml", settings);
+        Self { site, session, port }
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let port = self.port.to_string();
+        self.site.command(&[&["login", "--port", &port], more].concat())
+    }
+
+    /// A browser that writes down where it was sent, and the file where it does.
+    fn browser(&self) -> (PathBuf, PathBuf) {
+        let seen = self.site.scratch.path("seen");
+        let text = format!("#!/bin/sh\nprintf %s \"$1\" >{seen:?}.new && mv {seen:?}.new {seen:?}\n");
+        let browser = self.site.scratch.file("browser", text);
+        std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();
+        (browser, seen)
+    }
+
+    /// The address that the provider sends a signed-in browser to.
+    fn answer(&self, address: &str) -> String {
+        let (_, query) = address.split_once('?').unwrap();
+        let provider = address.split("/provider/").nth(1).unwrap().split('/').next().unwrap();
+        let path = format!("identity/oidc/provider/{provider}/authorize?{query}");
+        let (status, said) = self.site.server.api_with(&[("X-Vault-Token", &self.session)], "GET", &path, None);
+        assert_eq!(status, 200, "{said}");
+        let [code, state] = ["code", "state"].map(|key| said[key].as_str().unwrap());
+        format!("http://localhost:{}/oidc/callback?code={code}&state={state}", self.port)
+    }
+}
+
+/// A started `login --no-browser --json`, and the address that it tells.
+fn waiting(command: &mut Command) -> (std::process::Child, BufReader<std::process::ChildStdout>, String) {
+    let child =
+        command.args(["--no-browser", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no address: {line}"));
+    (child, lines, said["sign_in"].as_str().unwrap().to_owned())
+}
+
+/// What a browser gets there.
+fn visit(method: &str, address: &str, host: Option<&str>) -> (u16, String, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
+    let mut request = ureq::http::Request::builder().method(method).uri(address);
+    if let Some(host) = host {
+        request = request.header("Host", host);
+    }
+    let mut answer = agent.run(request.body(()).unwrap()).unwrap();
+    let kept =
+        answer.headers().get("cache-control").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap(), kept)
+}
+
+#[test]
+fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
+    let provider = Provider::new("sso-whole");
+    let (child, mut lines, address) = waiting(&mut provider.command(&[]));
+    let good = provider.answer(&address);
+    let place = format!("http://localhost:{}", provider.port);
+    // What is not the answer to this sign-in gets a page that says so, and the wait goes on.
+    for (method, address, host, status) in [
+        ("GET", format!("{place}/favicon.ico"), None, 404),
+        ("GET", format!("{place}/oidc/callback?code=x&state=wrong"), None, 400),
+        ("GET", good.replace("state=", "stat="), None, 400),
+        ("POST", good.clone(), None, 405),
+        ("GET", good.clone(), Some("evil.example.org"), 400),
+    ] {
+        let (said, text, kept) = visit(method, &address, host);
+        assert_eq!((said, kept.as_str()), (status, "no-store"), "{method} {address}: {text}");
+    }
+    // One that connects and says nothing does not hold it up.
+    let _silent = TcpStream::connect(("127.0.0.1", provider.port)).unwrap();
+    let (status, text, kept) = visit("GET", &good, None);
+    assert_eq!((status, text.as_str(), kept.as_str()), (200, "Signed in. Close this tab.\n", "no-store"));
+    let mut said = String::new();
+    lines.read_to_string(&mut said).unwrap();
+    let outcome = finish(child);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&said["logged_in"], &said["made_by"]),
+        (&json!(true), &json!("auth/sso-whole/oidc/callback")),
+        "{said}"
+    );
+    assert_eq!(said["used_by_kernels"], json!(true));
+    let code = good.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(!said.to_string().contains(code) && !outcome.stderr.contains(code));
+    assert_eq!(provider.site.launched().environment()["KEY"], "canary-value");
+    assert!(TcpStream::connect(("127.0.0.1", provider.port)).is_err(), "nothing listens any more");
+}
+
+#[test]
+fn a_sign_in_that_does_not_end_well_says_why() {
+    let provider = Provider::named("provider-users-2", "sso-refused");
+    let (child, _lines, address) = waiting(&mut provider.command(&[]));
+    let state = provider.answer(&address).split("state=").nth(1).unwrap().to_owned();
+    let place = format!("http://localhost:{}/oidc/callback", provider.port);
+    let (_, text, _) =
+        visit("GET", &format!("{place}?error=access_denied&error_description=canary&state={state}"), None);
+    assert!(text.starts_with("Not signed in") && !text.contains("canary"), "{text}");
+    finish(child).is_error(77, &["did not let you sign in (access_denied)"]);
+
+    // A code that Vault does not take.
+    let (child, _lines, address) = waiting(&mut provider.command(&[]));
+    let state = address.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let (status, _, _) = visit("GET", &format!("{place}?code=made-up&state={state}"), None);
+    assert_eq!(status, 403);
+    finish(child).is_error(77, &["sso-refused", "does not take what the provider says"]);
+
+    let (child, _lines, _) = waiting(&mut provider.command(&["--wait", "300ms"]));
+    finish(child).is_error(69, &["no one has signed in within"]);
+
+    for taken in ["127.0.0.1", "::1"] {
+        let Ok(other) = TcpListener::bind((taken, provider.port)) else { continue };
+        run(&mut provider.command(&[])).is_error(71, &["can't come back to port", "--port"]);
+        drop(other);
+    }
+    run(&mut provider.command(&["--role", "nobody"])).is_error(77, &["no address to sign in at", "--role"]);
+    run(&mut provider.command(&["--mount", "provider-users-2"])).is_error(77, &["--mount"]);
+    assert!(!provider.site.file().exists());
+}
+
+#[test]
+fn the_browser_of_the_user_is_opened_and_the_address_where_it_ends_can_be_pasted() {
+    let provider = Provider::named("provider-users-3", "sso-open");
+    let (browser, seen) = provider.browser();
+    let mut command = provider.command(&[]);
+    command.env("BROWSER", &browser).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    eventually("the browser opens", || seen.exists());
+    let address = std::fs::read_to_string(&seen).unwrap();
+    assert_eq!(visit("GET", &provider.answer(&address), None).0, 200);
+    let outcome = finish(child);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains(&address), "{}", outcome.stderr);
+
+    // The browser is on another machine.
+    std::fs::remove_file(provider.site.file()).unwrap();
+    let mut user = Terminal::start(&provider.command(&["--no-browser"]));
+    user.expect("Sign in with a browser, at this address:");
+    user.expect("response_type=code");
+    user.expect("\n");
+    let shown = user.shown();
+    let address = shown.lines().find(|line| line.contains("response_type=code")).unwrap().trim().to_owned();
+    user.answer("Address: ", "http://localhost:1/oidc/callback?code=x&state=y");
+    user.expect("not the address where this sign-in ends");
+    user.answer("Address: ", &provider.answer(&address));
+    let (code, said, shown) = user.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(said.contains(" is logged in at "), "{said}");
+    assert!(provider.site.server.is_alive(&provider.site.token()));
+}
+
+#[test]
+fn setup_signs_in_and_needs_no_token_of_another_program() {
+    let provider = Provider::at(8250, Site::new("provider-users-4", ""), "sso-setup");
+    // Vault's own client uses this port too.
+    eventually("the port is free", || TcpListener::bind("127.0.0.1:8250").is_ok());
+    let config = provider.site.scratch.path("config/vault.toml");
+    std::fs::remove_file(&config).unwrap();
+    let (browser, seen) = provider.browser();
+    let address = provider.site.server.address();
+    let mut command = provider.site.command(&["setup", "--address", &address, "--auth-method", "oidc"]);
+    command.args(["--auth-mount", "sso-setup", "--secrets", "secret/login"]).env("BROWSER", browser);
+    let mut user = Terminal::start(&command);
+    if provider.site.server.has_namespaces() {
+        user.answer("namespace", "");
+    }
+    user.answer("The role (empty", "");
+    eventually("the browser opens", || seen.exists());
+    assert_eq!(visit("GET", &provider.answer(&std::fs::read_to_string(&seen).unwrap()), None).0, 200);
+    user.answer("Put the launcher into your kernels now?", "n");
+    let (code, said, shown) = user.end();
+    assert_eq!(code, 0, "{said}{shown}");
+    assert!(std::fs::read_to_string(config).unwrap().contains("method = \"oidc\""));
+    assert_eq!(provider.site.launched().environment()["KEY"], "canary-value");
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_person_signs_in_at_openbao_itself_in_a_real_browser() {
+    let provider = Provider::named("userpass", "sso-chromium");
+    let (child, mut lines, address) = waiting(&mut provider.command(&[]));
+    let mut command = Command::new(python::browser());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/sign_in.py")).env("NO_PROXY", "*");
+    let mut person = Dialogue::with(command.env("HOME", provider.site.scratch.path("home")));
+    let places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let chromium = places.into_iter().find(|place| Path::new(place).exists()).expect("Chromium (Debian: chromium)");
+    let order = json!({"url": address, "chromium": chromium, "username": "ada", "password": "right canary"});
+    let page = person.ask("sign_in", order);
+    assert_eq!(page["text"].as_str().unwrap().trim(), "Signed in. Close this tab.");
+    assert_eq!(page["host"], json!(format!("localhost:{}", provider.port)));
+    let mut said = String::new();
+    lines.read_to_string(&mut said).unwrap();
+    assert_eq!(finish(child).code(), Some(0), "{said}");
+    assert!(provider.site.server.is_alive(&provider.site.token()));
+    assert_eq!(provider.site.launched().environment()["KEY"], "canary-value");
 }

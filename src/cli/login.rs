@@ -8,7 +8,7 @@ use clap::Args;
 use super::settings::duration;
 use crate::error::Result;
 use crate::manage::Outcome;
-use crate::manage::login;
+use crate::manage::login::{self, Browser, PATIENCE, PORT};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -17,25 +17,38 @@ Vault's own client does. Without --method it is the one under [auth], and on a t
 not shown; without a terminal the password, or the token, comes from standard input.
 
   jupyter-vault login --method userpass --username ada     asks for the password
+  jupyter-vault login --method oidc                        opens a browser, or says where to go with one
   pass vault | jupyter-vault login --method token          takes the token that is piped in
   jupyter-vault login --status                             says who is logged in, and until when
 
 Exit code of --status: 0 when logged in, 77 when not, or when the login has ended; see docs/failures.md for the others.")]
 pub(super) struct Login {
-    /// How to log in: userpass, ldap or token
+    /// How to log in: userpass, ldap, oidc or token
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
     /// Where that method is mounted, if not under its own name
     #[arg(long, value_name = "PATH")]
     mount: Option<String>,
+    /// The role (oidc) [default: the mount's own]
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
     /// The user's name (userpass, ldap)
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
+    /// Open no browser: say where to sign in, and take the address where that ends (oidc)
+    #[arg(long)]
+    no_browser: bool,
+    /// The port of this machine's loopback address that the browser comes back to (oidc)
+    #[arg(long, value_name = "PORT", default_value_t = PORT)]
+    port: u16,
+    /// Time to sign in, in seconds or as 1m30s (oidc) [default: 5m]
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    wait: Option<Duration>,
     /// Send the password though Vault has refused this user twice lately: one more refusal may lock the user
     #[arg(long)]
     try_again: bool,
     /// Log in to nothing: say who is logged in, with which policies, and until when
-    #[arg(long, conflicts_with_all = ["method", "mount", "username", "try_again"])]
+    #[arg(long, conflicts_with_all = ["method", "mount", "role", "username", "no_browser", "wait", "try_again"])]
     status: bool,
     #[command(flatten)]
     shared: Shared,
@@ -66,8 +79,9 @@ struct Shared {
 
 /// Logs in, or says who is.
 pub(super) fn log_in(login: Login) -> Result<Outcome> {
-    let Login { method, mount, username, try_again, status, shared } = login;
-    let flags = login::Flags { method, mount, username, try_again, ..shared.into() };
+    let Login { method, mount, role, username, no_browser, port, wait, try_again, status, shared } = login;
+    let browser = Browser { open: !no_browser, port, wait: wait.unwrap_or(PATIENCE), json: shared.json };
+    let flags = login::Flags { method, mount, role, username, browser, try_again, ..shared.into() };
     if status { login::status(&flags) } else { login::log_in(&flags) }
 }
 

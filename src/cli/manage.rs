@@ -91,7 +91,7 @@ pub(super) struct Setup {
     /// Its key
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
-    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert or agent
+    /// How to log in: token, wrapped, userpass, ldap, oidc, approle, jwt, kubernetes, cert or agent
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
     /// Where that method is mounted, if not under its own name

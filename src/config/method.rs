@@ -59,6 +59,8 @@ pub enum Ask {
     CredentialIfAny(&'static Wanted, &'static str),
     /// The token that `vault login` left, before another one is asked for.
     LeftToken,
+    /// A token that a sign-in with a browser leaves, unless there is one.
+    SignIn,
 }
 
 /// A credential: the setting that names its file, its question, where it is kept when it is typed.
@@ -107,6 +109,17 @@ pub static METHODS: &[Method] = &[
         credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` left",
         asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
         login: password,
+    },
+    Method {
+        name: "oidc",
+        settings: "`role`, unless the mount has a default",
+        credential: "the token that `jupyter-vault login` left, as for `token`",
+        asks: &[
+            Ask::Mount,
+            Ask::Text { key: "role", question: "The role (empty: the mount's default)", usual: Some("") },
+            Ask::SignIn,
+        ],
+        login: token,
     },
     Method {
         name: "approle",

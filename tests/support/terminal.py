@@ -47,6 +47,10 @@ def expect(text, **_):
     return {}
 
 
+def so_far(**_):
+    return {"shown": shown.decode()}
+
+
 def send(text, **_):
     os.write(terminal.child_fd, text.encode())
     return {}

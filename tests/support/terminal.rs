@@ -37,6 +37,11 @@ impl Terminal {
         self.0.ask("expect", json!({ "text": text }));
     }
 
+    /// All that it has shown so far, as far as it was waited for.
+    pub fn shown(&mut self) -> String {
+        self.0.ask("so_far", json!({}))["shown"].as_str().expect("text").to_owned()
+    }
+
     /// Answers one that must not be seen: the terminal does not echo.
     #[track_caller]
     pub fn answer_unseen(&mut self, question: &str, answer: &str) {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::oidc::Browser;
+
 /// What the command line says.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
@@ -14,8 +16,12 @@ pub(crate) struct Flags {
     pub(crate) method: Option<String>,
     /// Where that method is mounted.
     pub(crate) mount: Option<String>,
+    /// The role.
+    pub(crate) role: Option<String>,
     /// The user's name.
     pub(crate) username: Option<String>,
+    /// How a browser is used.
+    pub(crate) browser: Browser,
     /// Whether a password is sent though the user was refused twice.
     pub(crate) try_again: bool,
     /// Whether the answer is JSON.

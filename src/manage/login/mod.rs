@@ -6,6 +6,7 @@
 //! user: after two refusals the next one is sent only when its user says so.
 
 mod flags;
+mod oidc;
 pub(crate) mod standing;
 mod token_file;
 mod way;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 pub(crate) use self::flags::Flags;
+pub(crate) use self::oidc::{Browser, PATIENCE, PORT};
 use self::standing::{Standing, State};
 use self::way::{Way, ask_for_password, way};
 use super::Outcome;
@@ -42,20 +44,23 @@ use crate::vault::client::Client;
 pub(crate) const NOT_LOGGED_IN: u8 = 77;
 
 /// The settings, the server, and where the token's file is.
-struct Site {
-    environment: Environment,
+struct Site<'e> {
+    environment: &'e Environment,
     layer: Layer,
     server: Server,
     file: PathBuf,
 }
 
-impl Site {
-    fn read(flags: &Flags) -> Result<Self> {
-        let environment = Environment::take();
+impl<'e> Site<'e> {
+    fn read(flags: &Flags, environment: &'e Environment) -> Result<Self> {
         let request = Request { config: flags.config.clone(), timeout: flags.timeout, ..Request::default() };
-        let layer = launch::settings(&request, &environment)?;
-        let server = Server::new(&layer, &environment)?;
-        let file = token_path(&layer, &environment).ok_or_else(|| {
+        let layer = launch::settings(&request, environment)?;
+        Self::new(layer, environment)
+    }
+
+    fn new(layer: Layer, environment: &'e Environment) -> Result<Self> {
+        let server = Server::new(&layer, environment)?;
+        let file = token_path(&layer, environment).ok_or_else(|| {
             let what = "there is no home folder to keep a token in";
             Error::new(Kind::Config, what, "set HOME, or `token_file` under [auth] in vault.toml")
         })?;
@@ -64,29 +69,30 @@ impl Site {
 
     /// The login of a launch.
     fn configured(&self) -> Result<Login> {
-        auth::login(&self.layer, &self.environment, &self.server.address)
+        auth::login(&self.layer, self.environment, &self.server.address)
     }
 
     /// A plan that logs in so.
     fn plan(&self, login: Login) -> Plan {
-        Plan::with(&self.layer, &self.environment, self.server.clone(), login)
+        Plan::with(&self.layer, self.environment, self.server.clone(), login)
     }
 }
 
 /// Logs in, and leaves the token in its file.
 pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
-    let site = Site::read(flags)?;
+    let environment = Environment::take();
+    let site = Site::read(flags, &environment)?;
     // What can't be kept is not asked for.
     token_file::prepare(&site.file)?;
     let asked = Asked::new(false);
-    let mut way = way(flags, &site.layer, &site.environment, asked)?;
+    let mut way = way(flags, &site.layer, site.environment, asked)?;
     let standing = loop {
         let plan = Plan { by_user: true, ..site.plan(way.login()) };
         if let Way::Password { .. } = &way {
             may_try(&plan, flags, asked)?;
         }
-        match attempt(&site, &plan) {
+        match attempt(&site, &way, flags.browser, &plan) {
             Ok(standing) => break standing,
             Err(error) if error.kind() == Kind::LoginRefused && asked.is_there() && way.is_password() => {
                 asked.say(&format!("  {error}\n"));
@@ -96,6 +102,15 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
         }
     };
     Ok(told(&site, &standing, flags.json))
+}
+
+/// Signs in with a browser by settings that are not written yet, and leaves the token in its file.
+pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Result<()> {
+    let site = Site::new(layer, environment)?;
+    token_file::prepare(&site.file)?;
+    let flags = Flags { method: Some("oidc".to_owned()), ..Flags::default() };
+    let way = way(&flags, &site.layer, environment, Asked::new(false))?;
+    attempt(&site, &way, flags.browser, &site.plan(way.login())).map(drop)
 }
 
 /// Sends a password only when that can't be the one refusal that locks its user.
@@ -109,15 +124,23 @@ fn may_try(plan: &Plan, flags: &Flags, asked: Asked) -> Result<()> {
 }
 
 /// One login: the token is taken, looked at and kept, or revoked where it can't be kept.
-fn attempt(site: &Site, plan: &Plan) -> Result<Standing> {
+fn attempt(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan) -> Result<Standing> {
     let runtime = runtime()?;
-    let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
+    let makes_token = !matches!(way, Way::Token(..));
+    let caught = Caught::new(if makes_token { with_default_effect() } else { Vec::new() });
     let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
     let mut session = None;
     let outcome = runtime.block_on(async {
         let outcome = {
             let working = async {
-                let session = session.insert(refusal::login(&mut client, plan).await?);
+                let new = match way {
+                    Way::Browser { mount, role } => {
+                        let at = (mount.as_str(), role.as_deref());
+                        oidc::sign_in(&mut client, site.environment, at, browser, plan.budget).await?
+                    }
+                    _ => refusal::login(&mut client, plan).await?,
+                };
+                let session = session.insert(new);
                 keep(site, plan, &client, session).await
             };
             let stopping = ending(&caught);
@@ -139,7 +162,7 @@ fn attempt(site: &Site, plan: &Plan) -> Result<Standing> {
 }
 
 /// Writes the token to its file, once Vault has taken it.
-async fn keep(site: &Site, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
+async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
     let mut standing = standing::look(&plan.login, &plan.server, client, session).await?;
     if standing.about.as_ref().is_some_and(|about| about.uses.is_some()) {
         let what = "the token of this login serves a number of requests only, and is not kept";
@@ -155,7 +178,7 @@ async fn keep(site: &Site, plan: &Plan, client: &Client, session: &mut Authentic
 }
 
 /// What a login did, in words.
-fn told(site: &Site, standing: &Standing, as_json: bool) -> Outcome {
+fn told(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
     let unused = unused(site);
     if as_json {
         let mut object = standing.object();
@@ -171,7 +194,7 @@ fn told(site: &Site, standing: &Standing, as_json: bool) -> Outcome {
 }
 
 /// Why a launch does not take the token of the file, if so.
-fn unused(site: &Site) -> Option<String> {
+fn unused(site: &Site<'_>) -> Option<String> {
     match site.configured() {
         Ok(Login::Token(token)) if Path::new(&token.origin) == site.file => None,
         Ok(Login::Token(token)) => Some(format!("{} wins over it", token.origin)),
@@ -183,7 +206,8 @@ fn unused(site: &Site) -> Option<String> {
 /// Says who is logged in, and until when.
 pub(crate) fn status(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
-    let site = Site::read(flags)?;
+    let environment = Environment::take();
+    let site = Site::read(flags, &environment)?;
     let standing = match site.configured() {
         Ok(login) => standing::ask(&site.plan(login)),
         Err(error) => Err(error),
@@ -204,7 +228,7 @@ pub(crate) fn status(flags: &Flags) -> Result<Outcome> {
     Ok(Outcome { text: not_logged_in(&site, state, &error, flags.json), code: NOT_LOGGED_IN })
 }
 
-fn not_logged_in(site: &Site, state: State, error: &Error, as_json: bool) -> String {
+fn not_logged_in(site: &Site<'_>, state: State, error: &Error, as_json: bool) -> String {
     if !as_json {
         let first = match state {
             State::Ended => "the login has ended",
@@ -229,7 +253,8 @@ fn not_logged_in(site: &Site, state: State, error: &Error, as_json: bool) -> Str
 /// Revokes the token of the file, and removes the file.
 pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
-    let site = Site::read(flags)?;
+    let environment = Environment::take();
+    let site = Site::read(flags, &environment)?;
     let shown = site.file.display();
     if !token_file::is_there(&site.file) {
         let text = if flags.json {
@@ -260,7 +285,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     Ok(Outcome { text, code })
 }
 
-fn said(site: &Site, removed: bool, error: Option<&Error>) -> String {
+fn said(site: &Site<'_>, removed: bool, error: Option<&Error>) -> String {
     let object: Value = json!({
         "schema": SCHEMA,
         "file": site.file,

@@ -16,12 +16,14 @@ use crate::manage::secrets::value::bounded;
 use crate::secret::SecretValue;
 
 /// The methods by which a user logs in; the others of a launch are for machines.
-const METHODS: [&str; 3] = ["userpass", "ldap", "token"];
+const METHODS: [&str; 4] = ["userpass", "ldap", "oidc", "token"];
 
 /// A way, with all that it needs.
 pub(super) enum Way {
     /// A token that the user has.
     Token(SecretValue, String),
+    /// A browser.
+    Browser { mount: String, role: Option<String> },
     /// A name and a password.
     Password { method: &'static str, mount: String, username: String, password: SecretValue, origin: String },
 }
@@ -35,6 +37,8 @@ impl Way {
     /// The login that it makes.
     pub(super) fn login(&self) -> Login {
         match self {
+            // The token is still to come.
+            Self::Browser { .. } => Login::Agent,
             Self::Token(value, origin) => Login::Token(Credential { value: value.duplicate(), origin: origin.clone() }),
             Self::Password { method, mount, username, password, origin } => Login::Password {
                 method,
@@ -66,6 +70,10 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
     }
     let said = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
     let mount = mount(said.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
+    if method == "oidc" {
+        let role = flags.role.as_deref().or_else(|| layer.text("auth.role").filter(|_| is_configured));
+        return Ok(Way::Browser { mount, role: role.map(str::to_owned) });
+    }
     let username = username(flags, layer, environment, asked)?;
     let (password, origin) = given(&format!("password of {username}"), asked)?;
     Ok(Way::Password { method, mount, username, password, origin })
@@ -124,6 +132,6 @@ pub(super) fn ask_for_password(way: Way, asked: Asked) -> Result<Way> {
             let (password, origin) = given(&format!("password of {username}"), asked)?;
             Ok(Way::Password { method, mount, username, password, origin })
         }
-        other @ Way::Token(..) => Ok(other),
+        other @ (Way::Token(..) | Way::Browser { .. }) => Ok(other),
     }
 }

@@ -6,8 +6,10 @@ use super::Flags;
 use super::Setup;
 use super::answers::{Answers, Typed, path};
 use super::attempt::Depth;
+use crate::config::file;
 use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
 use crate::error::{Error, Kind, Result};
+use crate::manage::login::sign_in;
 
 /// How the questions go on.
 enum Asking {
@@ -113,6 +115,7 @@ impl Setup<'_> {
         match *ask {
             Ask::LeftToken if self.takes_left_token(flags)? => return Ok(Asking::IsOver),
             Ask::LeftToken => {}
+            Ask::SignIn => return self.sign_in(flags),
             Ask::Mount => {
                 let mount = match &flags.auth_mount {
                     Some(mount) => mount.clone(),
@@ -189,11 +192,23 @@ impl Setup<'_> {
         }
     }
 
+    /// Signs in with a browser, unless a token of an earlier login is taken.
+    fn sign_in(&mut self, flags: &Flags) -> Result<Asking> {
+        if !self.asked.is_there() || self.takes_left_token(flags)? {
+            return Ok(Asking::GoesOn);
+        }
+        let layer = file::parse(&self.answers.text(false), &self.output)?;
+        match sign_in(layer, self.parent) {
+            Ok(()) => Ok(Asking::GoesOn),
+            Err(error) => self.unless_asked(error).map(|()| Asking::GivenUp),
+        }
+    }
+
     /// Whether the token that `vault login` left is taken: it needs no setting, and is found where it is.
     fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
         let left = self.parent.home().map(|home| home.join(".vault-token")).filter(|path| path.is_file());
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
-        self.asked.agrees(&format!("Use the token that `vault login` left in {}?", left.display()), true)
+        self.asked.agrees(&format!("Use the token that a login left in {}?", left.display()), true)
     }
 
     /// The credential itself, to be kept in a file, or a file that holds it.

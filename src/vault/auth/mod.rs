@@ -7,6 +7,8 @@
 mod approle;
 mod cert;
 mod jwt;
+#[cfg(feature = "manage")]
+pub(crate) mod oidc;
 mod password;
 mod wrapped;
 

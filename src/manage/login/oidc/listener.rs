@@ -1,0 +1,188 @@
+//! The loopback port that a browser comes back to: one answer, of this sign-in, and nothing else.
+//!
+//! It listens on both loopback addresses, since a browser may take either for `localhost`; a port that another process
+//! has on one of them is refused, because that process would get the answer. Requests with another Host, path, method
+//! or state get a page that says so, and the wait goes on: a page of another site must not end it.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::callback::{Callback, of_query};
+use crate::error::{Error, Kind, Result};
+
+/// How long a connection may take for its request, and the last page for its way.
+const MOMENT: Duration = Duration::from_secs(5);
+/// How many connections are open at most.
+const CONNECTIONS: usize = 16;
+
+/// Both loopback addresses.
+pub(super) struct Listener {
+    four: TcpListener,
+    six: Option<TcpListener>,
+    port: u16,
+}
+
+/// The answer, and the page that is waited for.
+pub(super) struct Arrived {
+    pub(super) callback: Callback,
+    pub(super) answer: Option<Answer>,
+}
+
+/// Where the page goes, and what tells that it is there.
+pub(super) struct Answer {
+    page: oneshot::Sender<Option<String>>,
+    gone: oneshot::Receiver<()>,
+}
+
+impl Listener {
+    /// Takes the port on both addresses; 0 is any that is free.
+    pub(super) async fn bind(port: u16) -> Result<Self> {
+        let taken = |cause: &std::io::Error| {
+            let what = format!("the browser can't come back to port {port}: {}", crate::error::why(cause.kind()));
+            Error::new(Kind::Os, what, "wait until the other sign-in is over, or choose another port with --port")
+        };
+        let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| taken(&cause))?;
+        let port = four.local_addr().map_or(port, |address| address.port());
+        let six = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+            Ok(six) => Some(six),
+            Err(cause) if cause.kind() == ErrorKind::AddrInUse => return Err(taken(&cause)),
+            // This machine has no IPv6.
+            Err(_) => None,
+        };
+        Ok(Self { four, six, port })
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Serves until the answer to `state` has come.
+    pub(super) async fn wait_for(&self, state: &str) -> Arrived {
+        let (arrived, mut arrivals) = mpsc::unbounded_channel();
+        let desk = Arc::new(Desk { state: state.to_owned(), port: self.port, arrived: Mutex::new(Some(arrived)) });
+        let open = Arc::new(());
+        loop {
+            tokio::select! {
+                biased;
+                Some(arrived) = arrivals.recv() => return arrived,
+                stream = self.accept() => {
+                    if let Some(stream) = stream.filter(|_| Arc::strong_count(&open) <= CONNECTIONS) {
+                        tokio::spawn(serve(stream, Arc::clone(&desk), Arc::clone(&open)));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn accept(&self) -> Option<TcpStream> {
+        let six = async {
+            match &self.six {
+                Some(six) => six.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        let accepted = tokio::select! {
+            accepted = self.four.accept() => accepted,
+            accepted = six => accepted,
+        };
+        if accepted.is_err() {
+            // Out of descriptors, for example: not at once again.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        accepted.ok().map(|(stream, _)| stream)
+    }
+}
+
+impl Arrived {
+    /// Shows the end in the browser: signed in, or what went wrong.
+    pub(super) async fn say(self, error: Option<&Error>) {
+        let Some(Answer { page, gone }) = self.answer else { return };
+        let _ = page.send(error.map(ToString::to_string));
+        let _ = tokio::time::timeout(MOMENT, gone).await;
+    }
+}
+
+/// What the connections have in common.
+struct Desk {
+    state: String,
+    port: u16,
+    /// Taken by the first answer.
+    arrived: Mutex<Option<mpsc::UnboundedSender<Arrived>>>,
+}
+
+async fn serve(stream: TcpStream, desk: Arc<Desk>, _open: Arc<()>) {
+    let (gone, is_gone) = oneshot::channel::<()>();
+    let is_gone = Mutex::new(Some(is_gone));
+    let service = service_fn(|request| {
+        let is_gone = is_gone.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let desk = Arc::clone(&desk);
+        async move { Ok::<_, Infallible>(desk.answer(&request, is_gone).await) }
+    });
+    let mut server = http1::Builder::new();
+    server.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(MOMENT).max_buf_size(32 * 1024);
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    drop(gone);
+}
+
+impl Desk {
+    async fn answer(&self, request: &Request<Incoming>, gone: Option<oneshot::Receiver<()>>) -> Response<Full<Bytes>> {
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let ours =
+            [format!("localhost:{}", self.port), format!("127.0.0.1:{}", self.port), format!("[::1]:{}", self.port)];
+        if !ours.iter().any(|ours| ours == host) {
+            return page(StatusCode::BAD_REQUEST, "This is not the address of a sign-in.");
+        }
+        if request.uri().path() != "/oidc/callback" {
+            return page(StatusCode::NOT_FOUND, "There is nothing here.");
+        }
+        if request.method() != Method::GET {
+            return page(StatusCode::METHOD_NOT_ALLOWED, "This is not how a sign-in ends.");
+        }
+        let Some(callback) = of_query(request.uri().query().unwrap_or_default(), &self.state) else {
+            return page(StatusCode::BAD_REQUEST, "This is not the answer to the sign-in that is waited for here.");
+        };
+        let first = self.arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(arrived), Some(gone)) = (first, gone) else {
+            return page(StatusCode::GONE, "This sign-in has ended.");
+        };
+        let (said, told) = oneshot::channel();
+        let _ = arrived.send(Arrived { callback, answer: Some(Answer { page: said, gone }) });
+        match told.await {
+            Ok(None) => page(StatusCode::OK, "Signed in. Close this tab."),
+            Ok(Some(error)) => page(StatusCode::FORBIDDEN, &format!("Not signed in: {error}")),
+            Err(_) => page(StatusCode::SERVICE_UNAVAILABLE, "Not signed in: the command has ended."),
+        }
+    }
+}
+
+/// A page of plain text, which no browser takes for anything else and none keeps.
+fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(format!("{text}\n"))));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let fixed = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (REFERRER_POLICY, "no-referrer"),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,152 @@
+//! Signing in with a browser: OpenID Connect, by way of Vault.
+//!
+//! Vault says where to sign in. The provider sends the browser back to this machine's loopback address, where one
+//! request is waited for, and its code is exchanged for a token. Three things keep others out: the `state` of the
+//! address must come back, the code is worth nothing without a nonce that never leaves this process, and the port is
+//! refused if another process has it, on IPv4 or IPv6.
+//!
+//! Where the browser runs on another machine, it ends at an address that it can't reach. That address holds the same
+//! answer, so it can be pasted here.
+
+mod browser;
+mod callback;
+mod listener;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use self::callback::{Callback, state_of};
+use self::listener::{Arrived, Listener};
+use crate::ask::Asked;
+use crate::config::env::Environment;
+use crate::error::{Error, Kind, Result};
+use crate::net::deadline::Deadline;
+use crate::vault::auth::{Authenticated, oidc};
+use crate::vault::client::Client;
+
+/// Where Vault's own client listens, and so what roles allow.
+pub(crate) const PORT: u16 = 8250;
+/// How long a user has to sign in.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How the browser is used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Browser {
+    /// Whether one is opened here.
+    pub(crate) open: bool,
+    /// Where it is to come back to.
+    pub(crate) port: u16,
+    /// How long that may take.
+    pub(crate) wait: Duration,
+    /// Whether the address to sign in at is told as JSON.
+    pub(crate) json: bool,
+}
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self { open: true, port: PORT, wait: PATIENCE, json: false }
+    }
+}
+
+/// Signs in, and has `client` use the token; `budget` is for each conversation with Vault.
+pub(super) async fn sign_in(
+    client: &mut Client,
+    environment: &Environment,
+    (mount, role): (&str, Option<&str>),
+    browser: Browser,
+    budget: Duration,
+) -> Result<Authenticated> {
+    let listener = Listener::bind(browser.port).await?;
+    let redirect = format!("http://localhost:{}/oidc/callback", listener.port());
+    let nonce = nonce()?;
+    let address = oidc::address(client, mount, role, &redirect, &nonce).await?;
+    let state = state_of(&address).ok_or_else(|| {
+        let what = format!("the address to sign in at, of auth/{mount}, has no state");
+        Error::new(
+            Kind::Malformed,
+            what,
+            "it is not one of OpenID Connect: ask the operator of Vault to look at the mount",
+        )
+    })?;
+    let opened = browser.open && browser::open(environment, &address);
+    tell(&address, opened, browser);
+    let (pasted, mut pastes) = mpsc::unbounded_channel();
+    if !opened {
+        read_pastes(pasted.clone(), state.clone());
+    }
+    let arrived = tokio::time::timeout(browser.wait, async {
+        tokio::select! {
+            arrived = listener.wait_for(&state) => arrived,
+            // The sender above keeps this open while nothing can be pasted.
+            pasted = pastes.recv() => Arrived { callback: pasted.unwrap_or(Callback::Denied(String::new())), answer: None },
+        }
+    });
+    let arrived = arrived.await.map_err(|_| {
+        let what = format!("no one has signed in within {} s", browser.wait.as_secs());
+        Error::new(Kind::TimedOut, what, "try again; --wait gives more time")
+    })?;
+    client.renew(Deadline::after(budget));
+    let outcome = match &arrived.callback {
+        Callback::Code(code) => oidc::login(client, mount, &state, code, &nonce).await,
+        Callback::Denied(why) => Err(denied(why)),
+    };
+    arrived.say(outcome.as_ref().err()).await;
+    outcome
+}
+
+fn denied(why: &str) -> Error {
+    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let what = format!("the provider did not let you sign in{why}");
+    Error::new(Kind::LoginRefused, what, "try again; if it stays so, ask the provider's operator")
+}
+
+/// Says where to sign in: on stderr, or as JSON for another program.
+fn tell(address: &str, opened: bool, browser: Browser) {
+    if browser.json {
+        let _ = std::io::stdout().write_all(format!("{}\n", json!({ "sign_in": address })).as_bytes());
+        let _ = std::io::stdout().flush();
+        return;
+    }
+    let mut text = String::new();
+    let first = if opened { "Sign in, in the browser that opens. If none does" } else { "Sign in with a browser" };
+    let _ = writeln!(text, "{first}, at this address:\n  {}", crate::error::one_line(address));
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Lets an address be pasted; this ends with the process.
+fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String) {
+    let asked = Asked::new(false);
+    if !asked.is_there() {
+        return;
+    }
+    asked.say("If that browser can't come back to this machine, paste here the address where it ends.\n");
+    std::thread::spawn(move || {
+        while let Ok(line) = asked.text("Address", None, "") {
+            match callback::of_address(&line, &state) {
+                Some(callback) => {
+                    let _ = pasted.send(callback);
+                    return;
+                }
+                None => asked.say("  that is not the address where this sign-in ends\n"),
+            }
+        }
+    });
+}
+
+/// What the code is worth nothing without.
+fn nonce() -> Result<String> {
+    let mut bytes = [0; 24];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::new(Kind::Os, "the system gave no random numbers", "try again"))?;
+    let mut nonce = String::new();
+    for byte in bytes {
+        let _ = write!(nonce, "{byte:02x}");
+    }
+    Ok(nonce)
+}
