@@ -16,16 +16,22 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::json;
+use support::dialogue::Dialogue;
 use support::faults::{Faults, relay_to};
-use support::kernelspecs::{IPYKERNEL, jupyter, spec, succeed, user, vault};
+use support::front_end::environment;
+use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, spec, succeed, user, vault};
 use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
+use support::server::{JupyterServer, Kind, TOKEN};
 use support::terminal::Terminal;
+use support::{python, wheel};
 
 /// Whether the kernelspec of that name has the launcher.
 fn is_wrapped(folder: &Path) -> bool {
@@ -267,4 +273,151 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     scratch.file("token", answer["auth"]["client_token"].as_str().unwrap());
     let said = succeed(scratch.launcher().args(["exec", "--", "/bin/true"])).stderr;
     assert!(said.contains("ends in 29 min") || said.contains("ends in 30 min"), "{said}");
+}
+
+/// What was typed on a terminal and shown there, as docs/first-hour.md has it.
+struct Transcript<'a> {
+    scratch: &'a Scratch,
+    venv: &'a Path,
+    server: &'a Server,
+    text: String,
+}
+
+impl Transcript<'_> {
+    /// Types a command, which is `shown` as a newcomer has it, and answers its questions.
+    fn typed(&mut self, shown: &str, words: &[&str], answers: impl FnOnce(&mut Terminal)) -> String {
+        let mut command = Command::new("/bin/sh");
+        // What it prints and what it asks stand on one terminal.
+        command.args(["-c", "exec \"$@\" >&2", "sh"]).args(words);
+        let path = format!("{}:/usr/bin:/bin", self.venv.join("bin").display());
+        environment(&mut command, self.scratch).env("PATH", path).current_dir(self.scratch.path("home"));
+        let mut terminal = Terminal::start(&command);
+        answers(&mut terminal);
+        let (code, _, seen) = terminal.end();
+        assert_eq!(code, 0, "{shown}: {seen}");
+        let _ = writeln!(self.text, "$ {shown}");
+        self.normal(&seen)
+    }
+
+    /// Without what differs from run to run: places, ports and times.
+    fn normal(&self, seen: &str) -> String {
+        let home = self.scratch.path("home").display().to_string();
+        let config = self.scratch.path("config").display().to_string();
+        let text = seen.replace('\r', "").replace(&self.server.address(), "http://127.0.0.1:8200");
+        let text = text.replace(&config, "/home/ada/.jupyter").replace(&home, "/home/ada");
+        let text = text.replace(python::environment().to_str().unwrap(), "/opt/jupyter");
+        let text = match text.split_once("/lib/python3.") {
+            Some((before, after)) => {
+                format!(
+                    "{before}/lib/python3{}",
+                    after.trim_start_matches(|character: char| character.is_ascii_digit())
+                )
+            }
+            None => text,
+        };
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            let (mut said, mut rest) = (String::new(), line.trim_end());
+            while let Some(at) = rest.find(|character: char| character.is_ascii_digit()) {
+                let digits = rest[at..].bytes().take_while(u8::is_ascii_digit).count();
+                let after = &rest[at + digits..];
+                let is_time = [" ms", " µs", " s", " min", " h", " day"].iter().any(|unit| after.starts_with(unit));
+                said.push_str(&rest[..at]);
+                said.push_str(if is_time { "…" } else { &rest[at..at + digits] });
+                rest = after;
+            }
+            lines.push(said + rest);
+        }
+        lines.join("\n") + "\n"
+    }
+}
+
+/// Of `docs/first-hour.md`: written by `JUPYTER_VAULT_WRITE_FIRST_HOUR=1` and this test.
+#[test]
+#[ignore = "needs Chromium"]
+fn from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows() {
+    let server = Server::start();
+    server.enable_auth("userpass", "userpass");
+    let rights = "path \"secret/data/users/ada\" { capabilities = [\"create\", \"read\", \"update\", \"patch\"] }\n\
+                  path \"secret/metadata/users/ada\" { capabilities = [\"read\", \"list\", \"update\", \"patch\"] }";
+    server.policy("ada", rights);
+    server.must("POST", "auth/userpass/users/ada", &json!({"password": "pw-canary", "token_policies": "ada"}));
+    let scratch = Scratch::new();
+    only(&scratch, &["python3"]);
+    let venv = bare_venv(&scratch);
+    let wheel = wheel::wheel().to_str().unwrap();
+    let start = Instant::now();
+    let mut page = Transcript { scratch: &scratch, venv: &venv, server: &server, text: String::new() };
+
+    let (python, own) = (python::python(), venv.join("bin/python"));
+    let pip = [python.to_str().unwrap(), "-m", "pip", "--disable-pip-version-check", "--python", own.to_str().unwrap()];
+    let install = [&pip[..], &["install", "--no-deps", "--no-index", wheel]].concat();
+    let said = page.typed("pip install jupyter-vault", &install, |_| {});
+    let done = said.lines().find(|line| line.starts_with("Successfully installed")).expect("it is installed");
+    let _ = writeln!(page.text, "…\n{done}\n");
+
+    let said = page.typed("jupyter vault setup", &["jupyter", "vault", "setup"], |terminal| {
+        terminal.answer("Vault's address: ", &server.address());
+        terminal.answer("The namespace", "");
+        terminal.answer("How to log in", "userpass");
+        terminal.answer("Where it is mounted", "");
+        terminal.answer("Your user name in Vault", "ada");
+        terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
+        terminal.answer("Keep it in ", "");
+        terminal.answer("Where the secrets are", "secret/users/ada");
+        terminal.answer("Keep it, for secrets that are stored there later?", "");
+        terminal.answer("More secrets", "");
+        terminal.answer("Put the launcher into your kernels now?", "");
+        terminal.answer("Which, by number or name", "");
+    });
+    let _ = writeln!(page.text, "{said}");
+
+    let said = page.typed(
+        "jupyter vault secrets set API_KEY",
+        &["jupyter", "vault", "secrets", "set", "API_KEY"],
+        |terminal| {
+            terminal.answer_unseen("not shown", "canary-of-21-letters!");
+        },
+    );
+    let _ = writeln!(page.text, "{said}");
+
+    let source = "import os\nprint(len(os.environ[\"API_KEY\"]), \"letters\")";
+    let cell = json!({"cell_type": "code", "id": "a", "metadata": {}, "source": source, "outputs": [], "execution_count": null});
+    let kernel = json!({"name": "python3", "display_name": "Python 3", "language": "python"});
+    let notebook = json!({"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5});
+    scratch.file("home/First.ipynb", notebook.to_string());
+    let lab = JupyterServer::start(Kind::JupyterLab, &scratch, &[("VIRTUAL_ENV", venv.to_str().unwrap())]);
+    let mut command = Command::new(python::browser());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/lab.py")).env("NO_PROXY", "*");
+    let mut person = Dialogue::with(command.env("HOME", scratch.path("home")));
+    let url = format!("{}/doc/tree/First.ipynb?token={TOKEN}", lab.address());
+    person.ask("open_notebook", json!({"url": url, "chromium": chromium()}));
+    let said = person.ask("run_cell", json!({"number": 0}))["text"].as_str().unwrap().trim().to_owned();
+    let _ = writeln!(page.text, "$ jupyter lab\n\nIn a new notebook:\n{source}\n→ {said}");
+    assert!(said.contains("21 letters"), "{said}");
+    eprintln!("all of it: {} s", start.elapsed().as_secs());
+
+    let text = page.text;
+    assert!(!text.contains("canary") && !lab.log().contains("canary"), "{text}");
+    let commands = text.lines().filter(|line| line.starts_with("$ ")).count();
+    assert!(commands <= 5, "{commands}");
+    let whole = format!(
+        "# The first hour\n\nWhat a newcomer types and sees, from an environment with JupyterLab to a notebook with a secret: {commands} commands. Vault\n\
+         runs, and has a user `ada` with a password, who may read and write `secret/users/ada`. This page is written by a test\n\
+         (`from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows`), which types all of it on a terminal and\n\
+         in a browser, and fails when anything else is shown. Without the wheel's download it takes less than a minute.\n\n\
+         ```text\n{}\n```\n\n\
+         What comes next: [secrets](secrets.md), [kernels that run already](running-kernels.md), [recipes](recipes.md).\n",
+        text.trim_end()
+    );
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/first-hour.md");
+    if std::env::var_os("JUPYTER_VAULT_WRITE_FIRST_HOUR").is_some() {
+        std::fs::write(&place, &whole).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(place).unwrap_or_default(), whole);
+}
+
+fn chromium() -> &'static str {
+    let places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    places.into_iter().find(|place| Path::new(place).exists()).expect("Chromium is installed (Debian: chromium)")
 }

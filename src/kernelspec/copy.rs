@@ -12,6 +12,8 @@ use super::journal::{Locked, lock, refused};
 use super::{KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT, journal};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
+#[cfg(target_os = "linux")]
+use crate::sys::exchange::exchange;
 
 /// The longest way down a kernelspec's folder that is copied.
 const DEPTH: usize = 16;
@@ -34,13 +36,6 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     }
     std::fs::rename(&made, to).map_err(|cause| refused(to, "made", &cause))?;
     sync(root)
-}
-
-/// Puts each of two folders in the other's place, in one step.
-#[cfg(target_os = "linux")]
-fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE).map_err(std::io::Error::from)
 }
 
 /// Where a system has no such step, for a moment there is no copy, and the original counts.

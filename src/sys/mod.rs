@@ -6,6 +6,8 @@
 
 pub mod alloc;
 pub mod environ;
+#[cfg(all(feature = "wrap", target_os = "linux"))]
+pub mod exchange;
 pub mod exec;
 pub mod file;
 pub mod folder;

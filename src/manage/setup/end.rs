@@ -79,8 +79,8 @@ impl Setup<'_> {
         }
         let tried = self.try_out().unwrap_or_default();
         let is_empty = self.answers.sources.iter().all(|chosen| chosen.source.optional);
-        let first = if is_empty { "jupyter-vault secrets set NAME, for a first secret; then " } else { "" };
-        Ok(Outcome { text: format!("{text}{tried}next: {first}jupyter lab, and a new notebook\n"), code: 0 })
+        let next = if is_empty { "next: jupyter-vault secrets set NAME\nthen: " } else { "next: " };
+        Ok(Outcome { text: format!("{text}{tried}{next}jupyter lab, and a new notebook\n"), code: 0 })
     }
 
     /// Launches a wrapped kernel's own words once, with a command in the kernel's place that gives back names. `None`
