@@ -2,6 +2,7 @@
 
 pub use crate::config::env::Environment;
 pub use crate::config::file::{parse as parse_config, read as read_config};
+pub use crate::config::left_token::token_helper as parse_token_helper;
 pub use crate::config::locations::Locations;
 pub use crate::config::lock::merge as merge_layers;
 pub use crate::config::login::Login;

@@ -493,3 +493,393 @@ fn a_proxy_on_the_way_is_used_as_it_is_said() {
         "loopback needs no proxy"
     );
 }
+
+#[test]
+fn a_user_name_that_the_method_refuses_is_named_as_such() {
+    let server = prepared();
+    server.enable_auth("userpass", "names");
+    let scratch = Scratch::new();
+    let password = scratch.file("password", "pw-canary");
+    let login = |mount: &str, name: &str| {
+        let text = format!(
+            "[auth]\nmethod = \"userpass\"\nmount = \"{mount}\"\nusername = '{name}'\npassword_file = {password:?}\n"
+        );
+        launch(server, &scratch, &text)
+    };
+    for name in ["ada@example.org", "ada lovelace", "CORP\\ada", ".ada"] {
+        login("names", name).is_error(78, &["takes no user name like", "auth/names", "`username`"]);
+    }
+}
+
+/// What OpenBao's own client takes as its token.
+fn bao_takes(scratch: &Scratch, variables: &[(&str, &str)]) -> String {
+    let mut bao = std::process::Command::new(support::python::bao());
+    bao.args(["print", "token"]).env_clear().env("HOME", scratch.path("home")).envs(variables.iter().copied());
+    String::from_utf8_lossy(&run(&mut bao).stdout).trim().to_owned()
+}
+
+#[test]
+fn a_token_helper_is_run_as_vaults_client_runs_it() {
+    let server = prepared();
+    let [helped, left, given] =
+        ["helped", "left", "given"].map(|name| server.token(&["auth"], &json!({"display_name": name})));
+    let scratch = Scratch::new();
+    scratch.file("home/.vault-token", &left);
+    let script = |name: &str, text: &str| {
+        let file = scratch.file(name, format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let seen = scratch.path("seen");
+    let shown = seen.to_str().unwrap();
+    let helper = script("helper", &format!("echo \"$*\" > {shown}; env >> {shown}; echo ' {helped} '"));
+    let named = scratch.file("client.hcl", "").to_str().unwrap().to_owned();
+    let used = |variables: &[(&str, &str)]| {
+        let relay = Faults::start(relay_to(server.port()));
+        let outcome = launch_at(&relay.address(), &scratch, "", variables);
+        assert_eq!(outcome.environment()["AUTH"], "yes");
+        relay.seen()[0].header("x-vault-token").unwrap().to_owned()
+    };
+    // By each place, in each form, as OpenBao's client: its file in the home folder is ~/.bao, Vault's is ~/.vault.
+    for text in [
+        format!("token_helper = \"{helper}\""),
+        format!("# a comment\ntoken_helper=\"{helper}\" // more\n"),
+        format!("{{\"token_helper\": \"{helper}\"}}"),
+        String::new(),
+        "token_helper = \"\"\n".to_owned(),
+    ] {
+        scratch.file("client.hcl", &text);
+        for name in ["BAO_CONFIG_PATH", "VAULT_CONFIG_PATH"] {
+            assert_eq!(used(&[(name, &named)]), bao_takes(&scratch, &[(name, &named)]), "{name}: {text}");
+        }
+        scratch.file("home/.bao", &text);
+        assert_eq!(used(&[]), bao_takes(&scratch, &[]), "{text}");
+        std::fs::remove_file(scratch.path("home/.bao")).unwrap();
+        scratch.file("home/.vault", &text);
+        assert_eq!(used(&[]), if text.contains(&helper) { &*helped } else { &*left }, "{text}");
+        std::fs::remove_file(scratch.path("home/.vault")).unwrap();
+    }
+    assert_eq!(
+        used(&[("VAULT_CONFIG_PATH", "/no/such/file")]),
+        bao_takes(&scratch, &[("VAULT_CONFIG_PATH", "/no/such/file")])
+    );
+    // It is asked with `get`, knows the address, and no Vault credential; a token that is set comes before it.
+    scratch.file("client.hcl", format!("token_helper = \"{helper}\""));
+    let text = format!("[vault]\naddress = \"{}\"\n[auth]\nmethod = \"token\"\n{SOURCE}", server.address());
+    scratch.file("config/vault.toml", text);
+    let mut command = scratch.launcher();
+    command.env("VAULT_CONFIG_PATH", &named).env("VAULT_SECRET_ID", "canary").args(["exec", "--"]).args(ENV);
+    assert_eq!(run(&mut command).environment()["AUTH"], "yes");
+    let said = std::fs::read_to_string(&seen).unwrap();
+    assert!(said.starts_with("get\n") && said.contains(&format!("VAULT_ADDR={}", server.address())), "{said}");
+    assert!(said.contains("HOME=") && !said.contains("canary"), "{said}");
+    std::fs::remove_file(&seen).unwrap();
+    assert_eq!(used(&[("VAULT_CONFIG_PATH", &named), ("VAULT_TOKEN", &given)]), given);
+    assert!(!seen.exists(), "no program runs for nothing");
+    // A script that does not say its shell is run by one; `jupyter-vault login` would keep a token that no launch takes.
+    std::fs::write(&helper, format!("echo {helped}\n")).unwrap();
+    assert_eq!(used(&[("VAULT_CONFIG_PATH", &named)]), helped);
+    #[cfg(feature = "manage")]
+    for (command, instead) in [("login", "`vault login`"), ("logout", "`vault token revoke -self`")] {
+        let mut login = scratch.launcher();
+        login.env("VAULT_ADDR", server.address()).env("VAULT_CONFIG_PATH", &named).arg(command);
+        run(&mut login).is_error(78, &["the token helper", "client.hcl", instead, "token_file"]);
+    }
+    // A locked file lets no variable choose a program.
+    let text =
+        format!("[vault]\nlocked = true\naddress = \"{}\"\n[auth]\nmethod = \"token\"\n{SOURCE}", server.address());
+    scratch.file("config/vault.toml", text);
+    let mut command = scratch.launcher();
+    command.env("VAULT_CONFIG_PATH", &named).args(["exec", "--"]).args(ENV);
+    assert_eq!(run(&mut command).environment()["AUTH"], "yes");
+    assert!(!seen.exists());
+    // Another program's ~/.vault is none of ours.
+    for text in ["an Ansible password", "\u{0}\u{1}", "token_helper"] {
+        scratch.file("home/.vault", text);
+        assert_eq!(used(&[]), left, "{text:?}");
+    }
+    std::fs::remove_file(scratch.path("home/.vault")).unwrap();
+    std::fs::create_dir(scratch.path("home/.vault")).unwrap();
+    assert_eq!(used(&[]), left);
+}
+
+#[test]
+fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
+    let server = prepared();
+    let scratch = Scratch::new();
+    scratch.file("home/.vault-token", server.token(&["auth"], &json!({})));
+    let named = scratch.file("client.hcl", "").to_str().unwrap().to_owned();
+    let start = |helper: &str| {
+        scratch.file("client.hcl", format!("token_helper = \"{helper}\""));
+        launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
+    };
+    let mode = |file: &std::path::Path, mode: u32| {
+        std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    for (text, why) in [
+        ("echo canary; exit 3", "failed with exit code 3"),
+        ("kill -9 $$", "was ended by a signal"),
+        ("exit 0", "gives no token"),
+        ("head -c 200000 /dev/zero | tr '\\0' c", "said more than 64 KiB"),
+        ("sleep 300 & echo $! > \"$0.pid\"; sleep 300", "did not end within 5 seconds"),
+    ] {
+        let helper = scratch.file("helper", format!("#!/bin/sh\n{text}\n"));
+        mode(&helper, 0o755);
+        start(helper.to_str().unwrap()).is_error(78, &["the token helper", "helper", "client.hcl", why]);
+    }
+    let pid = std::fs::read_to_string(scratch.path("helper.pid")).unwrap();
+    let gone =
+        || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "));
+    eventually("what it started ends with it", gone);
+    let helper = scratch.file("helper", "#!/bin/sh\necho canary\n");
+    mode(&helper, 0o644);
+    start(helper.to_str().unwrap()).is_error(78, &["can't be started"]);
+    mode(&helper, 0o757);
+    start(helper.to_str().unwrap()).is_error(78, &["can be written by everyone"]);
+    start("helper").is_error(78, &["no absolute path"]);
+    start("/no/such/helper").is_error(78, &["/no/such/helper", "does not exist"]);
+    mode(&helper, 0o755);
+    scratch.file("client.hcl", format!("token_helper = \"{}\"", helper.display()));
+    mode(&scratch.path("client.hcl"), 0o666);
+    launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
+        .is_error(78, &["client.hcl", "names a program to run", "written by everyone"]);
+    mode(&scratch.path("client.hcl"), 0o600);
+    scratch.file("client.hcl", "token_helper = 1");
+    launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
+        .is_error(78, &["client.hcl", "token_helper = "]);
+    // doctor names it as what the login's token came from.
+    let good = scratch.file("helper", format!("#!/bin/sh\necho {}\n", server.token(&["auth", "default"], &json!({}))));
+    mode(&good, 0o755);
+    scratch.file("client.hcl", format!("token_helper = \"{}\"", good.display()));
+    scratch.file("config/vault.toml", SOURCE);
+    let mut doctor = scratch.launcher();
+    doctor.env("VAULT_ADDR", server.address()).env("VAULT_CONFIG_PATH", &named).arg("doctor");
+    let said = String::from_utf8_lossy(&run(&mut doctor).stdout).into_owned();
+    assert!(said.contains(&format!("the token from the token helper {}", good.display())), "{said}");
+}
+
+/// A launch by a method that OpenBao does not ship: a stand-in answers the login, and gives a token of the real server.
+struct Cloud {
+    server: &'static Server,
+    scratch: Scratch,
+    vault: Faults,
+}
+
+impl Cloud {
+    fn new(method: &'static str) -> Self {
+        let server = prepared();
+        let pass = relay_to(server.port());
+        let vault = Faults::start(move |request, number| match request.path.strip_prefix("/v1/auth/") {
+            Some(path) if path == format!("{method}/login") => {
+                let token = server.token(&["auth"], &json!({}));
+                let login = json!({"auth": {"client_token": token, "metadata": {}, "token_type": "service"}});
+                Reply::json(200, &login.to_string())
+            }
+            _ => pass(request, number),
+        });
+        Self { server, scratch: Scratch::new(), vault }
+    }
+
+    fn start(&self, auth: &str, variables: &[(&str, &str)]) -> Outcome {
+        launch_at(&self.vault.address(), &self.scratch, auth, variables)
+    }
+
+    /// The body of the last login, if its launch had the secret.
+    fn login(&self, auth: &str, variables: &[(&str, &str)]) -> serde_json::Value {
+        let outcome = self.start(auth, variables);
+        assert_eq!(outcome.environment()["AUTH"], "yes", "{}", outcome.stderr);
+        let seen = self.vault.seen();
+        let login = seen.iter().rev().find(|request| request.path.ends_with("/login")).unwrap();
+        serde_json::from_slice(&login.body).unwrap()
+    }
+}
+
+/// What botocore makes of the request in a login body, with the same keys: its own signature must be the one there.
+const VERIFY: &str = r#"
+import base64, datetime, json, sys
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+login, keys = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+headers = {name: values[0] for name, values in json.loads(base64.b64decode(login["iam_request_headers"])).items()}
+said = headers.pop("Authorization")
+url, body = (base64.b64decode(login[key]).decode() for key in ("iam_request_url", "iam_request_body"))
+request = AWSRequest(method=login["iam_http_request_method"], url=url, data=body, headers=headers)
+signer = SigV4Auth(Credentials(keys["id"], keys["secret"], keys.get("session")), "sts", keys["region"])
+request.context["timestamp"] = headers["X-Amz-Date"]
+canonical = signer.canonical_request(request)
+signature = signer.signature(signer.string_to_sign(request, canonical), request)
+names = signer.signed_headers(signer.headers_to_sign(request))
+scope = signer.scope(request)
+made = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}"
+assert said == made, (said, made)
+age = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+assert abs(age.total_seconds()) < 60, age
+print(json.dumps({"url": url, "body": body, "headers": {name.lower(): value for name, value in headers.items()}}))
+"#;
+
+fn verified(login: &serde_json::Value, keys: &serde_json::Value) -> serde_json::Value {
+    let mut python = std::process::Command::new(support::python::clients());
+    let outcome = run(python.args(["-c", VERIFY]).arg(login.to_string()).arg(keys.to_string()));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    serde_json::from_slice(&outcome.stdout).unwrap()
+}
+
+#[test]
+fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
+    let cloud = Cloud::new("aws");
+    let auth = "[auth]\nmethod = \"aws\"\nrole = \"jupyter\"\n";
+    // Variables, for the STS of all regions; with a session, for one region and with the method's own header.
+    let keys = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", "wJalr/+canary")];
+    let login = cloud.login(auth, &keys);
+    assert_eq!(login["role"], "jupyter");
+    let sent = verified(&login, &json!({"id": "AKIA1", "secret": "wJalr/+canary", "region": "us-east-1"}));
+    assert_eq!(sent["url"], "https://sts.amazonaws.com/");
+    assert_eq!(sent["body"], "Action=GetCallerIdentity&Version=2011-06-15");
+    assert!(sent["headers"].get("x-vault-aws-iam-server-id").is_none());
+    let more = "region = \"eu-central-1\"\nheader_value = \"vault.example.org\"\n";
+    let login =
+        cloud.login(&auth.replace("role = \"jupyter\"\n", more), &[keys[0], keys[1], ("AWS_SESSION_TOKEN", "sess/+=")]);
+    assert!(login.get("role").is_none());
+    let sent = verified(
+        &login,
+        &json!({"id": "AKIA1", "secret": "wJalr/+canary", "session": "sess/+=", "region": "eu-central-1"}),
+    );
+    assert_eq!(sent["url"], "https://sts.eu-central-1.amazonaws.com/");
+    assert_eq!(sent["headers"]["x-vault-aws-iam-server-id"], "vault.example.org");
+    assert_eq!(sent["headers"]["x-amz-security-token"], "sess/+=");
+    // A web identity: STS gives keys for the token.
+    let token = cloud.scratch.file("web-token", "web.identity.canary\n");
+    let answer = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA2</AccessKeyId>\
+                  <SecretAccessKey>web/canary</SecretAccessKey><SessionToken>web-session</SessionToken></Credentials>\
+                  </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
+    let sts = Faults::start(move |_, number| {
+        Reply::with(if number == 0 { 200 } else { 403 }, "Content-Type: text/xml\r\n", answer)
+    });
+    let sts_at = sts.address();
+    let web = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
+        ("AWS_ENDPOINT_URL_STS", &*sts_at),
+    ];
+    let keys = json!({"id": "ASIA2", "secret": "web/canary", "session": "web-session", "region": "us-east-1"});
+    verified(&cloud.login(auth, &web), &keys);
+    let asked = String::from_utf8(sts.seen()[0].body.clone()).unwrap();
+    assert!(
+        asked.contains("Action=AssumeRoleWithWebIdentity")
+            && asked.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx")
+    );
+    assert!(asked.contains("WebIdentityToken=web%2Eidentity%2Ecanary"), "{asked}");
+    cloud
+        .start(auth, &web)
+        .is_error(77, &["AWS's STS", "(403)", "arn:aws:iam::1:role/x trusts the token", "web-token"]);
+    // A container's service, and the machine's.
+    let answer =
+        r#"{"AccessKeyId": "ASIA3", "SecretAccessKey": "near/canary", "Token": "near-session", "Expiration": "x"}"#;
+    let container = Faults::start(move |request, _| match request.header("authorization") {
+        Some("let me") => Reply::json(200, answer),
+        _ => Reply::json(403, "{}"),
+    });
+    let url = format!("{}/v2/credentials/x?y=1", container.address());
+    let keys = || json!({"id": "ASIA3", "secret": "near/canary", "session": "near-session", "region": "us-east-1"});
+    let near = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let me")];
+    verified(&cloud.login(auth, &near), &keys());
+    assert_eq!(container.seen()[0].path, "/v2/credentials/x?y=1");
+    for (far, whole) in
+        [("http://192.0.2.1/x", "neither https:// nor"), ("http://127.0.0.1.evil.net/x", "neither https:// nor")]
+    {
+        cloud.start(auth, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", far)]).is_error(78, &[whole]);
+    }
+    let machine = Faults::start(move |request, _| {
+        let has_token = request.header("x-aws-ec2-metadata-token") == Some("imds-token");
+        match (request.method.as_str(), request.path.as_str()) {
+            ("PUT", "/latest/api/token") if request.header("x-aws-ec2-metadata-token-ttl-seconds").is_some() => {
+                Reply::with(200, "", "imds-token")
+            }
+            ("GET", "/latest/meta-data/iam/security-credentials/") if has_token => Reply::with(200, "", "the-role\n"),
+            (
+                "GET",
+                "/latest/meta-data/iam/security-credentials/the%2Drole"
+                | "/latest/meta-data/iam/security-credentials/the-role",
+            ) if has_token => Reply::json(200, answer),
+            _ => Reply::json(401, "{}"),
+        }
+    });
+    let machine_at = machine.address();
+    verified(&cloud.login(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*machine_at)]), &keys());
+    // Nothing there: named, and soon.
+    let [port] = support::openbao::free_ports();
+    let nowhere = format!("http://127.0.0.1:{port}");
+    cloud
+        .start(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*nowhere)])
+        .is_error(69, &["metadata service of AWS", "nothing listens", "AWS_ACCESS_KEY_ID"]);
+    let silent = Faults::start(|_, _| Reply::Hang(Vec::new()));
+    let silent_at = silent.address();
+    cloud.start(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*silent_at)]).is_error(69, &["no answer in time"]);
+    cloud.start(auth, &[("AWS_EC2_METADATA_DISABLED", "true")]).is_error(78, &["no identity of AWS"]);
+    cloud.start(auth, &[("AWS_ACCESS_KEY_ID", "AKIA1")]).is_error(78, &["without AWS_SECRET_ACCESS_KEY"]);
+    let odd = Faults::start(|_, _| Reply::json(200, "[]"));
+    let odd_at = format!("{}/x", odd.address());
+    cloud.start(auth, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*odd_at)]).is_error(65, &["another form"]);
+    assert!(cloud.server.is_alive("root"));
+}
+
+#[test]
+fn gcp_and_azure_tokens_of_the_metadata_service_go_to_vault() {
+    let gcp = Cloud::new("gcp");
+    let metadata = Faults::start(|request, _| match request.header("metadata-flavor") {
+        Some("Google") => Reply::with(200, "Content-Type: text/html\r\n", "ey.gcp.jwt"),
+        _ => Reply::json(403, "{}"),
+    });
+    let host = metadata.address().replace("http://", "");
+    let auth = "[auth]\nmethod = \"gcp\"\nrole = \"jupyter role\"\n";
+    assert_eq!(gcp.login(auth, &[("GCE_METADATA_HOST", &*host)]), json!({"role": "jupyter role", "jwt": "ey.gcp.jwt"}));
+    let asked = metadata.seen()[0].path.clone();
+    assert!(asked.starts_with("/computeMetadata/v1/instance/service-accounts/default/identity?audience=http%3A%2F%2Fvault%2Fjupyter%20role"), "{asked}");
+    assert!(asked.ends_with("&format=full"), "{asked}");
+    gcp.start("[auth]\nmethod = \"gcp\"\n", &[]).is_error(78, &["needs `role`"]);
+    let [port] = support::openbao::free_ports();
+    let nowhere = format!("127.0.0.1:{port}");
+    gcp.start(auth, &[("GCE_METADATA_HOST", &*nowhere)])
+        .is_error(69, &["metadata service of Google Cloud", "service_account"]);
+
+    let azure = Cloud::new("azure");
+    let set = |machine: &'static str| {
+        Faults::start(move |request, _| {
+            let is_asked = request.header("metadata") == Some("true");
+            match request.path.split('?').next().unwrap() {
+                "/metadata/identity/oauth2/token" if is_asked => {
+                    Reply::json(200, r#"{"access_token": "ey.azure.jwt"}"#)
+                }
+                "/metadata/instance/compute" if is_asked => Reply::json(200, machine),
+                _ => Reply::json(400, "{}"),
+            }
+        })
+    };
+    let one = set(r#"{"subscriptionId": "sub", "resourceGroupName": "group", "name": "vm", "vmScaleSetName": ""}"#);
+    let auth = "[auth]\nmethod = \"azure\"\nrole = \"jupyter\"\nclient_id = \"c-1\"\n";
+    let at = one.address();
+    assert_eq!(
+        azure.login(auth, &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &*at)]),
+        json!({"role": "jupyter", "jwt": "ey.azure.jwt", "subscription_id": "sub", "resource_group_name": "group", "vm_name": "vm"})
+    );
+    let asked = one.seen()[0].path.clone();
+    assert!(asked.contains("resource=https%3A%2F%2Fmanagement%2Eazure%2Ecom%2F&client_id=c%2D1"), "{asked}");
+    let many =
+        set(r#"{"subscriptionId": "sub", "resourceGroupName": "group", "name": "vm_7", "vmScaleSetName": "set"}"#);
+    let at = many.address();
+    let login = azure.login(auth, &[("AZURE_POD_IDENTITY_AUTHORITY_HOST", &*at)]);
+    assert_eq!((login["vmss_name"].as_str(), login.get("vm_name")), (Some("set"), None));
+    let app = Faults::start(|request, _| match request.header("x-identity-header") {
+        Some("app-canary") => Reply::json(200, r#"{"access_token": "ey.app.jwt"}"#),
+        _ => Reply::json(401, "{}"),
+    });
+    let at = format!("{}/msi/token", app.address());
+    let own = "[auth]\nmethod = \"azure\"\nrole = \"jupyter\"\nresource = \"api://vault\"\n";
+    let login = azure.login(own, &[("IDENTITY_ENDPOINT", &*at), ("IDENTITY_HEADER", "app-canary")]);
+    assert_eq!(login, json!({"role": "jupyter", "jwt": "ey.app.jwt"}));
+    assert_eq!(app.seen()[0].path, "/msi/token?api-version=2019-08-01&resource=api%3A%2F%2Fvault");
+    azure
+        .start(own, &[("IDENTITY_ENDPOINT", &*at), ("IDENTITY_HEADER", "wrong")])
+        .is_error(77, &["metadata service of Azure", "(401)"]);
+}

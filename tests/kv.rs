@@ -403,3 +403,149 @@ fn any_engine_can_be_read_with_its_fields_named() {
     assert!(!environment.contains_key("unused"));
     with_config(server, "[[source]]\nkv = \"cubbyhole/mine\"\n").is_error(78, &["another secrets engine", "read"]);
 }
+
+#[test]
+fn a_folder_is_read_with_its_folders_by_path_and_whole_secrets_with_every_key() {
+    let server = Server::shared();
+    for version in [1, 2] {
+        let mount = format!("tree-v{version}");
+        server.mount_kv(&mount, version);
+        let put = |path: &str, fields: serde_json::Value| {
+            let (part, body) = if version == 2 { ("data/", json!({ "data": fields })) } else { ("", fields) };
+            server.must("POST", &format!("{mount}/{part}{path}"), &body);
+        };
+        put("team/top", json!({"value": "0", "PORT": "1"}));
+        put("team/db", json!({"value": "same name as its folder", "DB_HOST": "h"}));
+        put("team/db/pass-word", json!({"value": "1", "DB_PASS": "p"}));
+        for deep in 0..30 {
+            put(&format!("team/db/deep/{deep}/er"), json!({"value": deep.to_string(), (format!("K{deep}")): "k"}));
+        }
+        put("team/db/odd%20%3F%23%25%2B/x", json!({"value": "odd", "ODD": "odd"}));
+        let relay = Faults::start(relay_to(server.port()));
+        let start = |more: &str| {
+            let scratch = Scratch::new();
+            let text = format!("[[source]]\nkv_folder = \"{mount}/team\"\nversion = {version}\n{more}");
+            scratch.file("config/vault.toml", text);
+            run(&mut scratch.exec(&relay.address(), "root", &[], ENV))
+        };
+        let environment = start("recursive = true\n").environment();
+        for (name, value) in [("top", "0"), ("db/pass-word", "1"), ("db/deep/29/er", "29"), ("db/odd ?#%+/x", "odd")] {
+            assert_eq!(environment.get(name).map(String::as_str), Some(value), "{name}");
+        }
+        assert_eq!(environment["db"], "same name as its folder");
+        assert!(relay.connections() <= 4, "{} connections", relay.connections());
+        // A list for each of 34 folders, a read for each secret.
+        assert_eq!(relay.seen().len(), 34 + 34);
+        let environment = start("recursive = true\nnames = \"shell\"\nprefix = \"T_\"\n").environment();
+        assert_eq!((environment["T_DB_PASS_WORD"].as_str(), environment["T_DB_DEEP_7_ER"].as_str()), ("1", "7"));
+        start("each = \"secret\"\n").is_error(78, &["value in", "team/db", "team/top", "would both be the variable"]);
+        for path in ["team/top", "team/db"] {
+            put(path, json!({(path.replace('/', "_")): "whole", "p-ort": "1"}));
+        }
+        put("team/db", json!({"DB_HOST": "h"}));
+        let outcome = start("each = \"secret\"\n");
+        assert!(outcome.stderr.contains("are not read: db"), "{}", outcome.stderr);
+        let environment = outcome.environment();
+        assert_eq!((environment["p-ort"].as_str(), environment["DB_HOST"].as_str()), ("1", "h"));
+        assert!(!environment.contains_key("DB_PASS"));
+        start("each = \"secret\"\nrecursive = true\n").is_error(78, &["value in", "would both be"]);
+        for deep in 0..30 {
+            put(&format!("team/db/deep/{deep}/er"), json!({(format!("K{deep}")): "k"}));
+        }
+        put("team/db/odd%20%3F%23%25%2B/x", json!({"ODD": "odd"}));
+        let environment = start("each = \"secret\"\nrecursive = true\nnames = \"shell\"\n").environment();
+        for name in ["K0", "K29", "DB_PASS", "DB_HOST", "P_ORT", "ODD"] {
+            assert!(environment.contains_key(name), "{name}");
+        }
+        start("each = \"secret\"\nfield = \"x\"\n").is_error(78, &["each", "field"]);
+        start("each = \"key\"\n").is_error(78, &["`each` is not \"value\" or \"secret\""]);
+    }
+    with_config(server, "[[source]]\nkv = \"secret/x\"\nrecursive = true\n").is_error(78, &["recursive"]);
+}
+
+#[test]
+fn a_denied_folder_within_is_named_with_the_line_that_lets_it_be_read_and_a_bottomless_one_ends() {
+    let server = Server::shared();
+    server.put("walled/open/A", &json!({"value": "1"}));
+    server.put("walled/shut/B", &json!({"value": "2"}));
+    server.policy(
+        "walled",
+        "path \"secret/metadata/walled/\" { capabilities = [\"list\"] }\n\
+         path \"secret/metadata/walled/open/\" { capabilities = [\"list\"] }\n\
+         path \"secret/data/walled/*\" { capabilities = [\"read\"] }",
+    );
+    let token = server.token(&["walled"], &json!({}));
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", "[[source]]\nkv_folder = \"secret/walled\"\nversion = 2\nrecursive = true\n");
+    let line = "path \"secret/metadata/walled/shut/\" { capabilities = [\"list\"] }";
+    run(&mut scratch.exec(&server.address(), &token, &[], ENV)).is_error(77, &["listing secret/walled/shut", line]);
+    let mut doctor = scratch.launcher();
+    doctor.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", &token).arg("doctor");
+    let said = String::from_utf8_lossy(&run(&mut doctor).stdout).into_owned();
+    assert!(said.contains("path \"secret/metadata/walled/*\" { capabilities = [\"list\"] }"), "{said}");
+    let endless = "a/".repeat(20) + "X";
+    server.put(&format!("bottomless/{endless}"), &json!({"value": "1"}));
+    with_config(server, "[[source]]\nkv_folder = \"secret/bottomless\"\nversion = 2\nrecursive = true\n")
+        .is_error(65, &["secret/bottomless", "16 levels", "[[source]]"]);
+    let listing: Vec<_> = (0..1001).map(|number| format!("{number}/")).collect();
+    let listing = json!({"data": {"keys": listing}}).to_string();
+    let faults = Faults::start(move |_, _| support::faults::Reply::json(200, &listing));
+    scratch.file("config/vault.toml", "[[source]]\nkv_folder = \"secret/wide\"\nversion = 2\nrecursive = true\n");
+    run(&mut scratch.exec(&faults.address(), "root", &[], ENV)).is_error(65, &["secret/wide", "1000 folders"]);
+    assert_eq!(faults.seen().len(), 1);
+}
+
+#[test]
+fn one_version_of_a_secret_may_be_named_and_what_became_of_it_is_told() {
+    let server = Server::shared();
+    for value in ["one", "two", "three", "four"] {
+        server.put("pinned", &json!({ "PINNED": value }));
+    }
+    server.must("POST", "secret/delete/pinned", &json!({"versions": [2]}));
+    server.must("PUT", "secret/destroy/pinned", &json!({"versions": [3]}));
+    let start = |version: &str| {
+        with_config(
+            server,
+            &format!(
+                "[[source]]\nkv = \"secret/pinned\"\nversion = 2\nsecret_version = {version}\nname = \"OLD\"\nfield = \"PINNED\"\n\
+                      [[source]]\nkv = \"secret/pinned\"\nversion = 2\n"
+            ),
+        )
+    };
+    let environment = start("1").environment();
+    assert_eq!((environment["OLD"].as_str(), environment["PINNED"].as_str()), ("one", "four"));
+    start("2").is_error(66, &["version 2 of secret/pinned is deleted", "undelete"]);
+    start("3").is_error(66, &["version 3 of secret/pinned is destroyed", "secret_version"]);
+    start("9").is_error(66, &["no version 9 of a secret at secret/pinned", "secret_version"]);
+    for wrong in ["0", "-1", "\"1\"", "1.5"] {
+        start(wrong).is_error(78, &["`secret_version` is not a number from 1 on"]);
+    }
+    server.mount_kv("pinned-v1", 1);
+    server.must("POST", "pinned-v1/x", &json!({"PINNED": "1"}));
+    for said in ["", "version = 1\n"] {
+        with_config(server, &format!("[[source]]\nkv = \"pinned-v1/x\"\nsecret_version = 1\n{said}"))
+            .is_error(78, &["keeps no versions", "secret_version"]);
+    }
+    with_config(server, "[[source]]\nkv_folder = \"secret/x\"\nsecret_version = 1\n").is_error(78, &["secret_version"]);
+}
+
+#[test]
+fn slashes_around_a_path_and_backslashes_in_it_are_as_vaults_client_takes_them() {
+    let server = Server::shared();
+    server.put("slashes", &json!({"SLASHES": "1"}));
+    server.must("POST", "secret/data/CORP%5Cada", &json!({"data": {"value": "1", "BACK": "\\"}}));
+    for path in ["/secret/slashes", "//secret/slashes/", "secret/slashes/"] {
+        let outcome = with_config(server, &format!("[[source]]\nkv = \"{path}\"\nversion = 2\n"));
+        assert_eq!(outcome.environment()["SLASHES"], "1", "{path}");
+    }
+    let scratch = Scratch::new();
+    let outcome = run(&mut scratch.exec(&server.address(), "root", &["--secrets", "/secret/slashes#SLASHES"], ENV));
+    assert_eq!(outcome.environment()["SLASHES"], "1");
+    let outcome = with_config(server, "[[source]]\nkv = 'secret/CORP\\ada'\nversion = 2\n");
+    assert_eq!(outcome.environment()["BACK"], "\\");
+    // A name with a line end or a control character is no variable.
+    for key in ["A\nB", "A\u{1b}B", "A\tB"] {
+        server.put("lines", &json!({ (key): "canary" }));
+        with_config(server, "[[source]]\nkv = \"secret/lines\"\nversion = 2\n").is_error(65, &["control character"]);
+    }
+}

@@ -393,37 +393,44 @@ fn looking_is_no_activity_of_a_kernel_or_a_server() {
 fn without_the_right_to_metadata_the_secret_itself_is_looked_at_and_version_1_is_compared() {
     let (scratch, server) = (scratch(), Server::start());
     server.mount_kv("old", 1);
-    let rules = ["secret/data/watched", "old/watched", "secret/data/folder/*"]
+    let rules = ["secret/data/watched", "old/watched", "secret/data/folder/*", "secret/data/pinned"]
         .map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n"));
-    server.policy("reader", &(rules.concat() + "path \"secret/metadata/folder/\" { capabilities = [\"list\"] }\n"));
+    let lists = ["", "deep/"]
+        .map(|folder| format!("path \"secret/metadata/folder/{folder}\" {{ capabilities = [\"list\"] }}\n"));
+    server.policy("reader", &(rules.concat() + &lists.concat()));
     let token = server.token(&["reader"], &json!({}));
     let old = |value: &str| server.must("POST", "old/watched", &json!({ "OLD": value }));
     let one = |name: &str, value: &str| server.put(&format!("folder/{name}"), &json!({ "value": value }));
     put(&server, "canary-1");
     old("canary-old-1");
     one("FIRST", "canary-first-1");
+    server.put("pinned", &json!({ "PINNED": "canary-pinned" }));
     let mut front_end = kernel(&scratch, "kernel-one.json");
     front_end.ask("ready", json!({}));
-    let sources = "[[source]]\nkv = \"secret/watched\"\n[[source]]\nkv = \"old/watched\"\n[[source]]\nkv_folder = \"secret/folder\"\n";
+    let sources = "[[source]]\nkv = \"secret/watched\"\n[[source]]\nkv = \"old/watched\"\n\
+                   [[source]]\nkv_folder = \"secret/folder\"\nrecursive = true\nnames = \"shell\"\n\
+                   [[source]]\nkv = \"secret/pinned\"\nsecret_version = 1\n";
     let config = scratch.file("vault.toml", sources).display().to_string();
     let mut command = scratch.launcher();
     command.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", token).arg("watch");
     command.args(["--log", "json", "--interval", "1", "--config", &config]);
     let sidecar = Sidecar::run(&scratch, &mut command);
-    let look = "import os; print(*[os.environ.get(n) for n in ['WATCHED', 'OLD', 'FIRST', 'SECOND']])";
+    let look = "import os; print(*[os.environ.get(n) for n in ['WATCHED', 'PINNED', 'OLD', 'FIRST', 'DEEP_SECOND']])";
     let sees = |front_end: &mut FrontEnd, count: usize, values: &str| {
         sidecar.has("injected", count);
         assert_eq!(front_end.cell(look).printed(), values, "{}", sidecar.log());
     };
-    sees(&mut front_end, 1, "canary-1 canary-old-1 canary-first-1 None");
+    sees(&mut front_end, 1, "canary-1 canary-pinned canary-old-1 canary-first-1 None");
+    // Another version of what is read in one version for good is no change.
+    server.put("pinned", &json!({ "PINNED": "canary-newer" }));
     put(&server, "canary-2");
-    sees(&mut front_end, 2, "canary-2 canary-old-1 canary-first-1 None");
+    sees(&mut front_end, 2, "canary-2 canary-pinned canary-old-1 canary-first-1 None");
     old("canary-old-2");
-    sees(&mut front_end, 3, "canary-2 canary-old-2 canary-first-1 None");
-    one("SECOND", "canary-second-1");
-    sees(&mut front_end, 4, "canary-2 canary-old-2 canary-first-1 canary-second-1");
+    sees(&mut front_end, 3, "canary-2 canary-pinned canary-old-2 canary-first-1 None");
+    one("deep/second", "canary-second-1");
+    sees(&mut front_end, 4, "canary-2 canary-pinned canary-old-2 canary-first-1 canary-second-1");
     server.must("DELETE", "secret/data/folder/FIRST", &json!({}));
-    sees(&mut front_end, 5, "canary-2 canary-old-2 None canary-second-1");
+    sees(&mut front_end, 5, "canary-2 canary-pinned canary-old-2 None canary-second-1");
     sidecar.ends();
 }
 

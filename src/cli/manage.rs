@@ -91,13 +91,13 @@ pub(super) struct Setup {
     /// Its key
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
-    /// How to log in: token, wrapped, userpass, ldap, oidc, approle, jwt, kubernetes, cert or agent
+    /// How to log in: token, wrapped, userpass, ldap, oidc, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
     /// Where that method is mounted, if not under its own name
     #[arg(long, value_name = "PATH")]
     auth_mount: Option<String>,
-    /// The role (jwt, kubernetes, cert)
+    /// The role (jwt, kubernetes, cert, aws, gcp, azure)
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
     /// The user's name (userpass, ldap)

@@ -84,8 +84,8 @@ pub(super) fn credentials(layer: &Layer) -> impl Iterator<Item = &'static str> {
         "auth.secret_id_file",
         "auth.password_file",
     ];
-    // These two find theirs by themselves.
-    let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert"));
+    // These find theirs by themselves.
+    let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert" | "aws" | "gcp" | "azure"));
     let own = finds_its_own.then_some("auth.method");
     own.into_iter().chain(CREDENTIALS.into_iter().filter(|key| layer.get(key).is_some()))
 }

@@ -1,5 +1,6 @@
 //! A login as a plan has it: the method, and what it sends.
 
+use super::cloud::Cloud;
 use super::credential::Credential;
 
 /// How to get a token.
@@ -48,6 +49,19 @@ pub enum Login {
         mount: String,
         /// The certificate role to match.
         role: Option<String>,
+    },
+    /// The identity that a cloud gives the machine.
+    Cloud {
+        /// `aws`, `gcp` or `azure`.
+        method: &'static str,
+        /// Under `auth/`.
+        mount: String,
+        /// The role, if the method has a usual one.
+        role: Option<String>,
+        /// The identity.
+        identity: Cloud,
+        /// Where it comes from, for messages.
+        origin: String,
     },
     /// None: the agent on the way adds it.
     Agent,

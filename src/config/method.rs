@@ -7,10 +7,12 @@
 
 use std::path::Path;
 
-use super::credential::{Credential, LOG_IN, find, find_password, token_path};
+use super::cloud::{Aws, Azure, Cloud, Gcp};
+use super::credential::{Credential, LOG_IN, find, find_password};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
+use super::left_token::LeftToken;
 use super::login::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -85,7 +87,7 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "token",
         settings: "",
-        credential: "`token_file`, else `BAO_TOKEN` or `VAULT_TOKEN`, else `~/.vault-token`",
+        credential: "`token_file`, else `BAO_TOKEN` or `VAULT_TOKEN`, else the token helper of Vault's client, else `~/.vault-token`",
         asks: &[Ask::LeftToken, Ask::Credential(&TOKEN)],
         login: token,
     },
@@ -167,6 +169,30 @@ pub static METHODS: &[Method] = &[
         login: cert,
     },
     Method {
+        name: "aws",
+        settings: "`role`, unless it has the identity's name; `region` of the STS that Vault asks, unless it is the one for all; `header_value`",
+        credential: "AWS's own variables, a web identity (EKS), the container's or the machine's role",
+        asks: &[
+            Ask::Mount,
+            Ask::Text { key: "role", question: "The role (empty: the name of the identity)", usual: Some("") },
+        ],
+        login: aws,
+    },
+    Method {
+        name: "gcp",
+        settings: "`role`, of the type gce; `service_account`, unless it is `default`",
+        credential: "a token of Google Cloud's metadata service",
+        asks: &[Ask::Mount, Ask::Text { key: "role", question: "The role", usual: None }],
+        login: gcp,
+    },
+    Method {
+        name: "azure",
+        settings: "`role`; `resource`, unless it is `https://management.azure.com/`; `client_id` of one identity of several",
+        credential: "a token of the managed identity",
+        asks: &[Ask::Mount, Ask::Text { key: "role", question: "The role", usual: None }],
+        login: azure,
+    },
+    Method {
         name: "agent",
         settings: "",
         credential: "none: the agent at the address adds it",
@@ -206,7 +232,7 @@ impl Settings<'_> {
         find(self.layer, self.environment, Some(file), variables)
     }
 
-    /// The token of a file or variable, or the one that a login left in the home folder.
+    /// The token of a file or variable, or the one that `vault login` and `bao login` leave.
     pub fn token(&self) -> Result<Option<Credential>> {
         match self.credential("auth.token_file", TOKENS)? {
             Some(token) => Ok(Some(token)),
@@ -215,8 +241,8 @@ impl Settings<'_> {
     }
 
     pub fn left_token(&self) -> Result<Option<Credential>> {
-        let path = token_path(self.layer, self.environment).filter(|path| path.exists());
-        path.map(|path| Credential::read(&path)).transpose()
+        let left = LeftToken::find(self.layer, self.environment)?;
+        left.map(|left| left.read(self.layer, self.environment)).transpose()
     }
 
     pub fn role(&self) -> Option<String> {
@@ -313,6 +339,31 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
         username: username.to_owned(),
         password: required(password, "a password", &advice)?,
     })
+}
+
+/// A login by what the machine is in a cloud.
+fn cloud(method: &'static Method, settings: &Settings<'_>, identity: Cloud) -> Result<Login> {
+    let (role, origin) = (settings.role(), identity.to_string());
+    Ok(Login::Cloud { method: method.name, mount: settings.mount(method.name)?, role, identity, origin })
+}
+
+fn aws(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    let text = |key| settings.layer.text(key);
+    let identity = Aws::of(settings.environment, text("auth.region"), text("auth.header_value"))?;
+    cloud(method, settings, Cloud::Aws(Box::new(identity)))
+}
+
+fn gcp(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    settings.role().ok_or_else(|| missing_setting(method.name, "role"))?;
+    let identity = Gcp::of(settings.environment, settings.layer.text("auth.service_account"))?;
+    cloud(method, settings, Cloud::Gcp(identity))
+}
+
+fn azure(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
+    settings.role().ok_or_else(|| missing_setting(method.name, "role"))?;
+    let text = |key| settings.layer.text(key);
+    let identity = Azure::of(settings.environment, text("auth.resource"), text("auth.client_id"))?;
+    cloud(method, settings, Cloud::Azure(identity))
 }
 
 fn cert(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {

@@ -7,6 +7,7 @@
 //! documentation follow it.
 
 pub mod auth;
+pub mod cloud;
 pub mod credential;
 pub mod env;
 pub mod file;
@@ -14,6 +15,7 @@ pub mod folders;
 pub mod inheritance;
 pub mod keys;
 pub mod layer;
+pub mod left_token;
 pub mod locations;
 pub mod lock;
 pub mod login;

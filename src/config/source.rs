@@ -58,6 +58,15 @@ pub enum With {
     Filled(Template),
 }
 
+/// What of a folder is read.
+#[derive(Debug, Clone, Copy)]
+pub struct OfFolder {
+    /// Its folders too.
+    pub recursive: bool,
+    /// Every key of each secret, and not one field.
+    pub whole: bool,
+}
+
 /// One source, not yet resolved.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
@@ -91,6 +100,10 @@ pub struct SourceSpec {
     pub shell_names: bool,
     /// Whether values are stored in base64.
     pub is_base64: bool,
+    /// The one version of the secret that is read (`kv`); else the current one.
+    pub secret_version: Option<u64>,
+    /// What of a folder is read (`kv_folder`).
+    pub folder: OfFolder,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -114,6 +127,8 @@ impl SourceSpec {
             file: None,
             shell_names: false,
             is_base64: false,
+            secret_version: None,
+            folder: OfFolder { recursive: false, whole: false },
             origin,
         }
     }
@@ -126,8 +141,9 @@ impl SourceSpec {
             return self.path.fits(path) || folder.is_some_and(|folder| self.path.fits(folder));
         }
         if self.kind == SourceKind::KvFolder {
-            let is_its = |last: &str| self.called(last) == name;
-            return path.rsplit_once('/').is_some_and(|(folder, last)| is_its(last) && self.path.fits(folder));
+            let is_its = |below: &str| self.folder.whole || self.called(below) == name;
+            let mut ends = path.rmatch_indices('/').take(if self.folder.recursive { usize::MAX } else { 1 });
+            return ends.any(|(end, _)| is_its(&path[end + 1..]) && self.path.fits(&path[..end]));
         }
         let renamed = || self.renamed().any(|renamed| renamed == name);
         let has_renamed = self.fields.is_some() || self.files.is_some();
@@ -213,6 +229,15 @@ impl SourceSpec {
         has(self.fields.is_some(), "fields", &of_one)?;
         has(self.files.is_some(), "files", &of_one)?;
         has(!self.with.is_empty(), "with", &[SourceKind::Write])?;
+        has(self.secret_version.is_some(), "secret_version", &[SourceKind::Kv])?;
+        has(self.folder.recursive, "recursive", &[SourceKind::KvFolder])?;
+        has(self.folder.whole, "each", &[SourceKind::KvFolder])?;
+        if self.secret_version.is_some() && self.version == Some(KvVersion::V1) {
+            return Err("`secret_version` needs a mount of KV version 2: version 1 keeps no versions".to_owned());
+        }
+        if self.folder.whole && self.field.is_some() {
+            return Err("`each = \"secret\"` takes every key: `field` does not go with it".to_owned());
+        }
         if self.kind == SourceKind::DataSources {
             let alone = self.field.is_none() && self.name.is_none() && self.file.is_none() && self.prefix.is_none();
             if !alone || self.shell_names || self.is_base64 {
@@ -283,6 +308,13 @@ mod tests {
         folder.prefix = Some("P_".to_owned());
         assert!(folder.may_give("P_ONE", "secret/f/ONE") && !folder.may_give("P_ONE", "secret/f"));
         assert!(!folder.may_give("ONE", "secret/f/ONE"));
+        (folder.prefix, folder.shell_names) = (None, true);
+        assert!(!folder.may_give("A_ONE", "secret/f/a/one"));
+        folder.folder.recursive = true;
+        assert!(folder.may_give("A_ONE", "secret/f/a/one") && folder.may_give("ONE", "secret/f/one"));
+        assert!(!folder.may_give("ONE", "secret/f/a/one") && !folder.may_give("A_ONE", "secret/g/a/one"));
+        folder.folder.whole = true;
+        assert!(folder.may_give("ANY", "secret/f/a/one") && !folder.may_give("ANY", "secret/g/one"));
     }
 
     #[test]
@@ -291,9 +323,9 @@ mod tests {
         assert_eq!(parsed("secret/a"), Some(("secret/a".to_owned(), None, None)));
         assert_eq!(parsed("secret/a#K"), Some(("secret/a".to_owned(), owned("K"), None)));
         assert_eq!(parsed("secret/a#K=N"), Some(("secret/a".to_owned(), owned("K"), owned("N"))));
+        assert_eq!(parsed("/secret/a"), parsed("secret/a"));
         assert_eq!(parsed("secret/a=b"), Some(("secret/a=b".to_owned(), None, None)));
-        for malformed in ["", "secret", "secret/", "/secret/a", "secret//a", "secret/../a", "secret/a#", "secret/a#K="]
-        {
+        for malformed in ["", "secret", "secret/", "/secret", "secret//a", "secret/../a", "secret/a#", "secret/a#K="] {
             assert_eq!(parsed(malformed), None, "{malformed}");
         }
     }

@@ -1,8 +1,8 @@
 //! Paths in Vault with places to fill in: `secret/users/{metadata.username}`.
 //!
 //! What fills a place comes from outside (the login's answer, a variable, a notebook's name), and the
-//! path decides whose secrets are read. So a filled place is exactly one segment: not empty, no `/`, no
-//! `.` or `..`, no control characters. `|lower` writes a place in lower case: a directory takes `ADA.L` for
+//! path decides whose secrets are read. So a filled place is exactly one segment: not empty, no `/` or
+//! backslash, no `.` or `..`, no control characters. `|lower` writes a place in lower case: a directory takes `ADA.L` for
 //! `ada.l`, and policies have the lower case. And `KERNEL_*` variables, which any client of a gateway may set,
 //! fill no place unless the configuration takes credentials from the request too.
 
@@ -39,7 +39,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Parses a path. One trailing `/` is dropped.
+    /// Parses a path. Slashes before and after it are dropped, as Vault's client does.
     pub fn parse(written: &str) -> Result<Self, String> {
         let template = Self::parse_folder(written)?;
         if template.written.contains('/') { Ok(template) } else { Err("names a mount and no path below it".to_owned()) }
@@ -47,7 +47,7 @@ impl Template {
 
     /// Parses the path of a folder, which may be a mount itself.
     pub fn parse_folder(written: &str) -> Result<Self, String> {
-        let path = written.strip_suffix('/').unwrap_or(written);
+        let path = written.trim_matches('/');
         let mut parts = Vec::new();
         let mut rest = path;
         while let Some(open) = rest.find('{') {
@@ -111,7 +111,7 @@ impl Template {
                 Part::Place { place, lower } => {
                     let value = value_of(place)?;
                     let value = if *lower { value.to_lowercase() } else { value };
-                    if !is_segment(&value) {
+                    if !is_value(&value) {
                         return Err(Error::new(
                             Kind::Config,
                             format!(
@@ -165,11 +165,16 @@ fn place(name: &str) -> Result<Place, String> {
     }
 }
 
+/// What may stand in a place.
+fn is_value(value: &str) -> bool {
+    is_segment(value) && !value.contains('\\')
+}
+
 fn is_segment(value: &str) -> bool {
     !value.is_empty()
         && value.len() <= 512
         && !matches!(value, "." | "..")
-        && !value.chars().any(|character| character == '/' || character == '\\' || character.is_control())
+        && !value.chars().any(|character| character == '/' || character.is_control())
 }
 
 /// The rule for every path that goes to Vault.
@@ -177,7 +182,7 @@ fn check(path: &str) -> Result<(), String> {
     if path.split('/').all(is_segment) {
         Ok(())
     } else {
-        Err("has an empty segment, a `.` or `..`, a backslash or a control character".to_owned())
+        Err("has an empty segment, a `.` or `..`, or a control character".to_owned())
     }
 }
 
@@ -209,10 +214,14 @@ mod tests {
 
     #[test]
     fn what_is_no_path_below_a_mount_is_refused() {
-        for path in ["", "a", "/a/b", "a//b", "a/../b", "a/./b", "a/{b}", "a/{", "a/}", "a/{metadata.}", "a/b\u{7}"] {
+        for path in ["", "a", "/", "/a", "a//b", "a/../b", "a/./b", "a/{b}", "a/{", "a/}", "a/{metadata.}", "a/b\u{7}"]
+        {
             assert!(Template::parse(path).is_err(), "{path:?}");
         }
-        assert_eq!(Template::parse("a/b/").unwrap().as_written(), "a/b");
+        for path in ["a/b/", "/a/b", "//a/b//"] {
+            assert_eq!(Template::parse(path).unwrap().as_written(), "a/b");
+        }
+        assert_eq!(Template::parse("a/b\\c").unwrap().as_written(), "a/b\\c");
         assert_eq!(Template::parse("a/{notebook}").unwrap().places().next(), Some(&Place::Notebook));
     }
 }

@@ -53,7 +53,18 @@ pub(super) fn take_fields(
         let mut files = source.files.iter().flatten();
         return files.try_for_each(|(field, name)| hand(name, fields.get(field, path).map(joined), Form::File));
     }
-    let mut names = Names::default();
+    take_all(source, fields, path, version, &mut Names::default(), taker)
+}
+
+/// The same with every key as a variable; `names` has those of the source so far.
+pub(super) fn take_all(
+    source: &SourceSpec,
+    fields: &Fields<'_>,
+    path: &str,
+    version: Option<u64>,
+    names: &mut Names,
+    taker: &mut dyn Taker,
+) -> Result<()> {
     fields.names().try_for_each(|key| {
         let name = names.of(source, key, path)?;
         let value = fields.get(key, path).and_then(|value| decoded(source, key, path, value));
@@ -64,16 +75,21 @@ pub(super) fn take_fields(
     })
 }
 
-/// The variables of one source, by the keys or secrets that they come from.
+/// The variables of one source, by the keys or secrets that they come from, and their paths.
 #[derive(Default)]
-pub(super) struct Names(BTreeMap<String, String>);
+pub(super) struct Names(BTreeMap<String, (String, String)>);
 
 impl Names {
     /// What the variable of `key` is called; an error where another one is called so already.
     pub(super) fn of(&mut self, source: &SourceSpec, key: &str, path: &str) -> Result<String> {
         let name = source.called(key).into_owned();
-        match self.0.insert(name.clone(), key.to_owned()) {
-            Some(other) if other != key => Err(Error::new(
+        match self.0.insert(name.clone(), (key.to_owned(), path.to_owned())) {
+            Some((other, before)) if source.folder.whole && before != path => Err(Error::new(
+                Kind::Config,
+                format!("{other} in {before} and {key} in {path} would both be the variable {name}"),
+                "rename one of them, or give each secret a [[source]] of its own with `prefix`",
+            )),
+            Some((other, _)) if other != key => Err(Error::new(
                 Kind::Config,
                 format!("{other} and {key} in {path} would both be the variable {name}"),
                 "rename one of them, or take names = \"shell\" away and choose names with `field` and `name`",

@@ -142,7 +142,7 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// `None` for a login that no tries lock: a token, an agent, a certificate, a wrapped token.
+    /// `None` for a login that no tries lock: a token, an agent, a certificate, a cloud's identity, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
         let (mount, user, who, what, credential) = match &plan.login {
             Login::Password { mount, username, password, .. } => (
@@ -175,7 +175,9 @@ impl<'a> Kept<'a> {
                     vec![jwt.value.expose()],
                 )
             }
-            Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Wrapped(_) => return None,
+            Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Cloud { .. } | Login::Wrapped(_) => {
+                return None;
+            }
         };
         let mut name = DefaultHasher::new();
         (plan.server.address.to_string(), &plan.server.namespace, mount, user).hash(&mut name);

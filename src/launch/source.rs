@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given};
-use super::naming::{Names, Taker, decoded, give, take_fields};
+use super::naming::{Names, Taker, decoded, give, take_all, take_fields};
 use super::{data_source, expiry, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
@@ -77,6 +77,9 @@ impl Taker for Taking<'_> {
 /// A path of another engine, and what is written to it.
 type Question = (String, Option<String>);
 
+/// A secret's mount, path and version, if one was named.
+type Which = (Mount, String, Option<u64>);
+
 /// Reads sources, with what is known of the token's user and of the mounts.
 pub(crate) struct Reader<'a> {
     plan: &'a Plan,
@@ -84,7 +87,7 @@ pub(crate) struct Reader<'a> {
     client: &'a Client,
     identity: Identity,
     pub(super) mounts: Mounts,
-    secrets: Vec<((Mount, String), Rc<Secret>)>,
+    secrets: Vec<(Which, Rc<Secret>)>,
     answers: Vec<(Question, Rc<Generic>)>,
     notices: Vec<Error>,
 }
@@ -97,7 +100,7 @@ fn left_out(path: &str, folder: &kv::Folder) -> impl Iterator<Item = Error> + us
     });
     let below = (!folder.below.is_empty()).then(|| {
         let what = format!("the folders in {path} are not read: {}", folder.below.join(", "));
-        Error::new(Kind::Config, what, "add a [[source]] for each that is wanted")
+        Error::new(Kind::Config, what, "add a [[source]] for each that is wanted, or say `recursive = true`")
     });
     gone.into_iter().chain(below)
 }
@@ -149,16 +152,21 @@ impl<'a> Reader<'a> {
             SourceKind::KvFolder => {
                 let mount = self.mount(source, path).await?;
                 let field = source.field.as_deref().unwrap_or("value");
-                let said = source.version.is_some();
-                let mut folder = kv::read_folder(self.client, &mount, path, said).await;
+                let (said, recursive) = (source.version.is_some(), source.folder.recursive);
+                let mut folder = kv::read_folder(self.client, &mount, path, said, recursive).await;
                 if let Some(now) = self.moved(source, &mount, path, folder.as_ref().err()).await {
-                    folder = kv::read_folder(self.client, &now, path, said).await;
+                    folder = kv::read_folder(self.client, &now, path, said, recursive).await;
                 }
                 let folder = folder?;
                 self.notices.extend(left_out(path, &folder));
                 let mut names = Names::default();
                 for (name, secret) in folder.secrets {
                     let path = format!("{path}/{name}");
+                    if source.folder.whole {
+                        let (fields, version) = secret.fields()?;
+                        take_all(source, &fields, &path, version, &mut names, taker)?;
+                        continue;
+                    }
                     let name = names.of(source, &name, &path)?;
                     let fetched = secret.fields().and_then(|(fields, version)| {
                         let value = decoded(source, &name, &path, fields.get(field, &path)?)?;
@@ -192,16 +200,18 @@ impl<'a> Reader<'a> {
     /// The KV secret at `path`. Sources of one path share one answer, so that what they give is of one version.
     async fn secret(&mut self, source: &SourceSpec, path: &str) -> Result<Rc<Secret>> {
         let mount = self.mount(source, path).await?;
-        if let Some((_, secret)) = self.secrets.iter().find(|((at, known), _)| *at == mount && known == path) {
+        let wanted = source.secret_version;
+        let is_it = |known: &Which| known.0 == mount && known.1 == path && known.2 == wanted;
+        if let Some((_, secret)) = self.secrets.iter().find(|(known, _)| is_it(known)) {
             return Ok(Rc::clone(secret));
         }
         let said = source.version.is_some();
-        let mut secret = kv::read(self.client, &mount, path, said).await;
+        let mut secret = kv::read_version(self.client, &mount, path, said, wanted).await;
         if let Some(now) = self.moved(source, &mount, path, secret.as_ref().err()).await {
-            secret = kv::read(self.client, &now, path, said).await;
+            secret = kv::read_version(self.client, &now, path, said, wanted).await;
         }
         let secret = Rc::new(secret?);
-        self.secrets.push(((mount, path.to_owned()), Rc::clone(&secret)));
+        self.secrets.push(((mount, path.to_owned(), wanted), Rc::clone(&secret)));
         Ok(secret)
     }
 
@@ -240,7 +250,7 @@ impl<'a> Reader<'a> {
         path: &str,
     ) -> Result<Vec<(DataSource, Option<u64>)>> {
         let mount = self.mount(source, path).await?;
-        match kv::read_folder(self.client, &mount, path, source.version.is_some()).await {
+        match kv::read_folder(self.client, &mount, path, source.version.is_some(), false).await {
             Ok(folder) => data_source::of_folder(&folder, path),
             Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
             Err(error) => Err(error),

@@ -84,12 +84,12 @@ async fn look_at(
 ) -> Result<Vec<(String, Mark)>> {
     let mount = reader.mount(source, path).await?;
     if source.kind == SourceKind::Kv {
-        return Ok(vec![(path.to_owned(), mark(client, &mount, path, digester).await?)]);
+        return Ok(vec![(path.to_owned(), mark(client, &mount, path, source.secret_version, digester).await?)]);
     }
     let mut marks = Vec::new();
-    for name in kv::list(client, &mount, path).await? {
+    for name in kv::list(client, &mount, path, source.folder.recursive).await? {
         let path = format!("{path}/{name}");
-        match mark(client, &mount, &path, digester).await {
+        match mark(client, &mount, &path, None, digester).await {
             Ok(mark) => marks.push((path, mark)),
             Err(error) if is_absence(error.kind()) => marks.push((path, Mark::Absent)),
             Err(error) => return Err(error),
@@ -98,15 +98,15 @@ async fn look_at(
     Ok(marks)
 }
 
-async fn mark(client: &Client, mount: &Mount, path: &str, digester: &Digester) -> Result<Mark> {
+async fn mark(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>, digester: &Digester) -> Result<Mark> {
     if mount.version == KvVersion::V2 {
-        match kv::current_version(client, mount, path).await {
+        match kv::version_now(client, mount, path, wanted).await {
             Ok((version, there)) => return Ok(Mark::Version(version, there)),
             Err(denied) if denied.kind() == Kind::PolicyDenied => {}
             Err(error) => return Err(error),
         }
     }
-    let secret = kv::read(client, mount, path, true).await?;
+    let secret = kv::read_version(client, mount, path, true, wanted).await?;
     Ok(match secret.fields()?.1 {
         Some(version) => Mark::Version(version, true),
         None => Mark::Digest(digest(&secret, digester)),

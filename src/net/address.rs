@@ -1,5 +1,6 @@
 //! The address of Vault: a URL with a host, or a unix socket.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
@@ -106,6 +107,37 @@ pub fn host(uri: &Uri) -> Option<&str> {
     }
 }
 
+/// A host's name in ASCII, as name servers and certificates have it (IDNA); one that has no such form stays.
+pub fn ascii(host: &str) -> Cow<'_, str> {
+    if host.is_ascii() { Cow::Borrowed(host) } else { encoded(host) }
+}
+
+#[cfg(feature = "manage")]
+fn encoded(host: &str) -> Cow<'_, str> {
+    idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
+}
+
+/// The launcher alone takes letters as they are typed, in lower case: the tables that make one letter of a letter and its
+/// accent are a twentieth of it.
+#[cfg(not(feature = "manage"))]
+fn encoded(host: &str) -> Cow<'_, str> {
+    let label = |label: &str| {
+        if label.is_ascii() {
+            return Some(label.to_owned());
+        }
+        idna::punycode::encode_str(&label.to_lowercase()).map(|encoded| format!("xn--{encoded}"))
+    };
+    let labels = host.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).map(label).collect::<Option<Vec<_>>>();
+    labels.map_or(Cow::Borrowed(host), |labels| Cow::Owned(labels.join(".")))
+}
+
+/// The text of a URL, its host in ASCII.
+fn with_ascii_host(text: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = text.split_once("://").filter(|_| !text.is_ascii()) else { return Cow::Borrowed(text) };
+    let host = rest.find(['/', ':', '?', '#']).unwrap_or(rest.len());
+    Cow::Owned(format!("{scheme}://{}{}", ascii(&rest[..host]), &rest[host..]))
+}
+
 impl Address {
     /// Parses `text`, which was set at `origin`.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
@@ -118,7 +150,7 @@ impl Address {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
         let example = "write it as https://vault.example.org:8200 or unix:///run/vault-agent.sock";
-        let text = text.trim();
+        let text = &*with_ascii_host(text.trim());
         let why = if has_bad_port(text) { NoPlace::Port.why() } else { "is not a URL" };
         let uri: Uri = text.parse().map_err(|_| wrong(why, example))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
@@ -157,6 +189,7 @@ mod tests {
             ("http://127.0.0.1:8200/", "http://127.0.0.1:8200"),
             ("https://[::1]:8200/gate/", "https://[::1]:8200/gate"),
             ("unix:///run/agent.sock", "unix:///run/agent.sock"),
+            ("https://B\u{fc}cher.example:8200/x", "https://xn--bcher-kva.example:8200/x"),
         ] {
             assert_eq!(Address::parse(text, "x").unwrap().to_string(), shown);
         }

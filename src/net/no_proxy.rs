@@ -2,11 +2,13 @@
 //!
 //! Rules: <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>. An entry is `*`, a CIDR block, an IP
 //! address, or a domain, the last two with a port if need be. A domain stands for itself and all below it, with
-//! a dot (or `*.`) before it for those below alone.
+//! a dot (or `*.`) before it for those below alone. A name in other letters counts as its ASCII form (IDNA).
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+use super::address::ascii;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Entry {
@@ -32,7 +34,7 @@ impl NoProxy {
 
     /// Whether `host` needs no proxy.
     pub fn excepts(&self, host: &str, port: u16) -> bool {
-        let host = host.to_lowercase();
+        let host = ascii(&host.to_lowercase()).into_owned();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         let is_port = |wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| *wanted == port.to_string());
         self.0.iter().any(|entry| match entry {
@@ -65,8 +67,8 @@ fn parse(entry: &str) -> Option<Entry> {
     let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
     match host.strip_prefix('.') {
         _ if host.is_empty() => None,
-        Some(_) => Some(Entry::Domain { below: host.to_owned(), itself: false, port }),
-        None => Some(Entry::Domain { below: format!(".{host}"), itself: true, port }),
+        Some(domain) => Some(Entry::Domain { below: format!(".{}", ascii(domain)), itself: false, port }),
+        None => Some(Entry::Domain { below: format!(".{}", ascii(host)), itself: true, port }),
     }
 }
 
@@ -133,8 +135,28 @@ mod tests {
         ("2001:db8:0::1", "2001:db8::1", 8200, true),
         ("::ffff:192.0.2.1", "192.0.2.1", 8200, true),
         (",,", "vault.example.org", 8200, false),
+        ("b\u{fc}cher.example", "xn--bcher-kva.example", 8200, true),
+        ("B\u{dc}CHER.example:8200", "vault.xn--bcher-kva.example", 8200, true),
+        ("b\u{fc}cher\u{3002}example", "xn--bcher-kva.example", 8200, true),
+        ("xn--bcher-kva.example", "b\u{fc}cher.example", 8200, true),
+        (".b\u{fc}cher.example", "xn--bcher-kva.example", 8200, false),
+        ("*.b\u{fc}cher.example", "vault.xn--bcher-kva.example", 8200, true),
+        ("bucher.example", "xn--bcher-kva.example", 8200, false),
+        ("b\u{fc}cher.example", "vault.example", 8200, false),
+        ("fa\u{df}.example", "xn--fa-hia.example", 8200, true),
+        ("\u{4f8b}\u{3048}.jp", "vault.xn--r8jz45g.jp", 443, true),
         ("a.org,b.org,vault.example.org", "vault.example.org", 8200, true),
     ];
+
+    #[cfg(feature = "manage")]
+    #[test]
+    fn a_letter_with_its_accent_apart_and_a_wide_one_are_what_they_look_like() {
+        for (text, host) in
+            [("bu\u{308}cher.example", "xn--bcher-kva.example"), ("\u{ff45}xample.org", "vault.example.org")]
+        {
+            assert!(NoProxy::parse(text).excepts(host, 8200), "{text}");
+        }
+    }
 
     #[test]
     fn no_proxy_is_read_as_go_reads_it() {

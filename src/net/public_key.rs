@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
 /// The keys that are taken, for an advice.
-pub(super) const TAKEN: &str = "RSA with 2048 bits or more, P-256, P-384, P-521 or Ed25519";
+pub(super) const TAKEN: &str = "RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
 
 /// By their object identifiers.
 const KINDS: &[(&str, &str)] = &[

@@ -103,6 +103,13 @@ fn check(metadata: &Metadata, largest: u64, writers: Writers) -> Result<(), Unre
     Ok(())
 }
 
+/// That the file at `path` is a program that this user or root alone may have written.
+pub fn check_program(path: &Path) -> Result<(), Unread> {
+    let metadata = std::fs::metadata(path).map_err(|cause| Unread::of(&cause))?;
+    check(&metadata, u64::MAX, Writers::UsOrRoot)?;
+    if path.parent().is_some_and(is_open_to_all) { Err(Unread::EveryoneWrites) } else { Ok(()) }
+}
+
 /// Whether everyone may replace the files in `folder`: it is open to all writers, and has no sticky bit.
 pub fn is_open_to_all(folder: &Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1002 == 0o002)

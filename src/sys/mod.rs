@@ -20,6 +20,7 @@ pub mod parent;
 #[cfg(target_os = "linux")]
 pub mod pidfd;
 pub mod process;
+pub mod program;
 #[cfg(target_os = "linux")]
 pub mod readable;
 pub mod signals;

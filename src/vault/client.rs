@@ -105,6 +105,11 @@ impl Client {
         self.transport.renew(deadline);
     }
 
+    /// Until when all must be done.
+    pub fn deadline(&self) -> Deadline {
+        self.transport.deadline()
+    }
+
     /// Ends the connections that wait for the next request: their buffers hold what came last.
     pub fn hang_up(&self) {
         self.transport.hang_up();

@@ -29,8 +29,8 @@ pub enum Asked<'a> {
     Delete(&'a str, &'a str),
     /// What is mounted at a path.
     Mount(&'a str),
-    /// A token, by a method's mount.
-    Login(&'a str),
+    /// A token, by a method's mount; for a user, if the request's path names one.
+    Login(&'a str, Option<&'a str>),
     /// What a wrapping token holds.
     Unwrap,
     /// Who we are.
@@ -154,13 +154,20 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
             "try again: the newest version is read anew",
         ),
         (400, _) if says("missing client token") => no_token(asker, asked),
-        (400 | 401 | 403 | 412, Asked::Login(mount)) => new(
+        (400 | 401 | 403 | 412, Asked::Login(mount, _)) => new(
             Kind::LoginRefused,
             format!("Vault at {address} refused the login at auth/{mount}"),
             "check the role and the credentials under [auth], that they have not expired, and the mount; after several refusals \
              Vault may have locked the user (by default for 15 minutes): an operator sees it in sys/locked-users",
         ),
-        (404 | 405, Asked::Login(mount)) => new(
+        // There is a method, and it has no such path: the user's name does not fit its pattern.
+        (404 | 405, Asked::Login(mount, Some(user))) if says("unsupported path") => new(
+            Kind::Config,
+            format!("the login method at auth/{mount} takes no user name like \"{user}\""),
+            "correct `username` under [auth] (userpass takes letters, digits, - . _, the last two not at an end), and check that \
+             `mount` is the method's",
+        ),
+        (404 | 405, Asked::Login(mount, _)) => new(
             Kind::MountMissing,
             format!("there is no login method at auth/{mount} in Vault at {address}"),
             "check `method` and `mount` under [auth], and the namespace",
@@ -187,7 +194,7 @@ fn doing(asked: Asked<'_>) -> String {
         Asked::Patch(path, _) => format!("describing {path}"),
         Asked::Delete(path, _) => format!("deleting {path}"),
         Asked::Mount(path) => format!("looking up the mount of {path}"),
-        Asked::Login(mount) => format!("logging in at auth/{mount}"),
+        Asked::Login(mount, _) => format!("logging in at auth/{mount}"),
         Asked::Unwrap => "unwrapping the token".to_owned(),
         Asked::Identity => "looking up the token's identity".to_owned(),
         Asked::Revoke => "revoking the token".to_owned(),

@@ -16,6 +16,10 @@ use crate::error::{Error, Kind, Result};
 
 /// How many connections read a folder.
 const READERS: usize = 4;
+/// How deep the folders of a folder are read.
+const DEEPEST: usize = 16;
+/// The most secrets, and the most folders, that are read with a folder.
+const MOST: usize = 1000;
 
 /// One secret's answer, from which [`Secret::fields`] are read.
 #[derive(Debug)]
@@ -47,9 +51,49 @@ impl Secret {
     }
 }
 
+/// Reads the version `wanted` of the secret at `path`, or else the current one.
+pub async fn read_version(
+    client: &Client,
+    mount: &Mount,
+    path: &str,
+    said: bool,
+    wanted: Option<u64>,
+) -> Result<Secret> {
+    let Some(wanted) = wanted else { return read(client, mount, path, said).await };
+    if mount.version == KvVersion::V1 {
+        let what =
+            format!("version {wanted} of {path} can't be read: its mount is KV version 1, which keeps no versions");
+        let advice =
+            "take `secret_version` away, or have the mount upgraded: `vault kv enable-versioning` (or `bao kv …`)";
+        return Err(Error::new(Kind::KvVersionMismatch, what, advice));
+    }
+    read_one(client, mount, path, said, Some(wanted)).await.map_err(|error| {
+        let (what, advice) = match error.kind() {
+            Kind::VersionDeleted => (
+                format!("version {wanted} of {path} is deleted"),
+                "bring it back with `vault kv undelete -versions` (or `bao kv undelete`), or correct `secret_version`",
+            ),
+            Kind::VersionDestroyed => {
+                (format!("version {wanted} of {path} is destroyed"), "correct `secret_version`, or leave it out")
+            }
+            Kind::PathMissing => (
+                format!("there is no version {wanted} of a secret at {path} in Vault at {}", client.address()),
+                "check the path and `secret_version`: `vault kv metadata get` (or `bao kv …`) lists what is kept, and \
+                 max_versions how many",
+            ),
+            _ => return error,
+        };
+        Error::new(error.kind(), what, advice)
+    })
+}
+
 /// Reads the secret at `path`, which begins with the mount's path. `said` tells that the version was
 /// configured, so that a missing path may as well be a wrong version.
 pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
+    read_one(client, mount, path, said, None).await
+}
+
+async fn read_one(client: &Client, mount: &Mount, path: &str, said: bool, version: Option<u64>) -> Result<Secret> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     if below.is_empty() {
         return Err(path_missing(path, client.address()));
@@ -61,7 +105,7 @@ pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Res
         }
         KvVersion::V2 => {
             let endpoint =
-                kv2::requests::ReadSecretRequest { mount: encode(&mount.path), path: encode(below), version: None };
+                kv2::requests::ReadSecretRequest { mount: encode(&mount.path), path: encode(below), version };
             client.call(&endpoint, Asked::Read(path, &format!("{}/data/{below}", mount.path))).await
         }
     };
@@ -93,25 +137,25 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
     }
 }
 
-/// The secrets of a folder, by name, and what of it is not among them.
+/// The secrets of a folder, by name (below it, by path), and what of it is not among them.
 #[derive(Debug, Default)]
 pub struct Folder {
     pub secrets: Vec<(String, Secret)>,
     /// Names that were listed and could not be found, twice.
     pub gone: Vec<String>,
-    /// The folders in it.
+    /// The folders in it that are not read.
     pub below: Vec<String>,
 }
 
-/// Lists the folder at `path` and reads each secret in it. A secret whose current version is deleted is listed,
+/// Lists the folder at `path` and reads each secret in it; of its folders too, if `recursive`. A secret whose current version is deleted is listed,
 /// and gone for its user. One that is removed between the list and its reading is looked for once more.
-pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Folder> {
-    let first = read_listed(client, mount, path, said).await?;
-    if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, said).await }
+pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool, recursive: bool) -> Result<Folder> {
+    let first = read_listed(client, mount, path, said, recursive).await?;
+    if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, said, recursive).await }
 }
 
-async fn read_listed(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Folder> {
-    let Listed { names, below } = match list_all(client, mount, path).await {
+async fn read_listed(client: &Client, mount: &Mount, path: &str, said: bool, recursive: bool) -> Result<Folder> {
+    let Listed { names, below } = match list_tree(client, mount, path, recursive).await {
         Err(error) if said && may_be_misread(error.kind()) => {
             return Err(second_look(client, mount, path, error).await);
         }
@@ -148,9 +192,53 @@ struct Listed {
     below: Vec<String>,
 }
 
-/// The names of the secrets in the folder at `path`.
-pub async fn list(client: &Client, mount: &Mount, path: &str) -> Result<Vec<String>> {
-    list_all(client, mount, path).await.map(|listed| listed.names)
+/// The names of the secrets in the folder at `path`; of its folders too, if `recursive`, by their path in it.
+pub async fn list(client: &Client, mount: &Mount, path: &str, recursive: bool) -> Result<Vec<String>> {
+    list_tree(client, mount, path, recursive).await.map(|listed| listed.names)
+}
+
+/// Lists a folder, and if `recursive` its folders level by level, a few at a time.
+async fn list_tree(client: &Client, mount: &Mount, path: &str, recursive: bool) -> Result<Listed> {
+    let mut tree = list_all(client, mount, path).await?;
+    if !recursive {
+        return Ok(tree);
+    }
+    let (mut level, mut depth, mut folders) = (std::mem::take(&mut tree.below), 1, 0);
+    while !level.is_empty() {
+        folders += level.len();
+        let limit = match () {
+            () if depth > DEEPEST => Some(format!("folders in more than {DEEPEST} levels")),
+            () if folders > MOST => Some(format!("more than {MOST} folders")),
+            () => None,
+        };
+        if let Some(limit) = limit {
+            return Err(too_much(path, &limit));
+        }
+        let mut next = Vec::new();
+        for some in level.chunks(READERS) {
+            let paths: Vec<_> = some.iter().map(|folder| format!("{path}/{folder}")).collect();
+            let listed = join_all(paths.iter().map(|path| list_all(client, mount, path))).await;
+            for (folder, listed) in some.iter().zip(listed) {
+                let listed = match listed {
+                    // Its last secret was removed meanwhile.
+                    Err(gone) if gone.kind() == Kind::PathMissing => continue,
+                    listed => listed?,
+                };
+                tree.names.extend(listed.names.iter().map(|name| format!("{folder}/{name}")));
+                next.extend(listed.below.iter().map(|name| format!("{folder}/{name}")));
+            }
+            if tree.names.len() > MOST {
+                return Err(too_much(path, &format!("more than {MOST} secrets")));
+            }
+        }
+        (level, depth) = (next, depth + 1);
+    }
+    Ok(tree)
+}
+
+fn too_much(path: &str, what: &str) -> Error {
+    let what = format!("the folder {path} holds {what}, which no launch reads");
+    Error::new(Kind::Oversized, what, "name a folder in it that holds what is wanted, or several, each as a [[source]]")
 }
 
 async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> {
@@ -176,16 +264,17 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     Ok(Listed { names: names.into_iter().filter(|name| is_name(name)).collect(), below })
 }
 
-/// The current version of the version 2 secret at `path`, and whether it is there: by its metadata, which
-/// is another path for Vault's policies.
-pub async fn current_version(client: &Client, mount: &Mount, path: &str) -> Result<(u64, bool)> {
+/// The current version of the version 2 secret at `path` (or the one that is `wanted`), and whether it is there: by
+/// its metadata, which is another path for Vault's policies.
+pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };
     let reply = client.call(&endpoint, Asked::Read(path, &format!("{}/metadata/{below}", mount.path))).await?;
     let what = format!("reading the metadata of {path}");
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let metadata: Metadata = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
-    let current = metadata.versions.get(&metadata.current_version.to_string());
-    let there = current.is_some_and(|state| state.deletion_time.is_empty() && !state.destroyed);
-    Ok((metadata.current_version, there))
+    let version = wanted.unwrap_or(metadata.current_version);
+    let state = metadata.versions.get(&version.to_string());
+    let there = state.is_some_and(|state| state.deletion_time.is_empty() && !state.destroyed);
+    Ok((version, there))
 }

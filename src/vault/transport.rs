@@ -92,6 +92,11 @@ impl Transport {
         self.share = deadline.remaining() / SHARES;
     }
 
+    /// Until when all must be done.
+    pub const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// The address, for messages.
     pub fn address(&self) -> &Address {
         &self.nodes.current().address

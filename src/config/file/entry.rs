@@ -22,8 +22,22 @@ const SOURCE_KINDS: &[(&str, SourceKind)] = &[
 ];
 /// Its other keys.
 const SOURCE_KEYS: &[&str] = &[
-    "mount", "version", "field", "name", "prefix", "optional", "url", "fields", "files", "file", "with", "names",
+    "mount",
+    "version",
+    "field",
+    "name",
+    "prefix",
+    "optional",
+    "url",
+    "fields",
+    "files",
+    "file",
+    "with",
+    "names",
     "decode",
+    "secret_version",
+    "recursive",
+    "each",
 ];
 
 impl Reader<'_> {
@@ -71,13 +85,15 @@ impl Reader<'_> {
         spec.fields = get("fields").map(|value| self.fields("fields", value)).transpose()?;
         spec.files = get("files").map(|value| self.fields("files", value)).transpose()?;
         spec.with = get("with").map(|value| self.with(value)).transpose()?.unwrap_or_default();
-        spec.optional = match get("optional") {
-            None => false,
-            Some(value) => value
-                .get_ref()
-                .as_bool()
-                .ok_or_else(|| self.wrong(&value.span(), "`optional` is not true or false", "correct the value"))?,
+        let flag = |key: &str| -> Result<bool> {
+            let Some(value) = get(key) else { return Ok(false) };
+            let wrong = || self.wrong(&value.span(), &format!("`{key}` is not true or false"), "correct the value");
+            value.get_ref().as_bool().ok_or_else(wrong)
         };
+        spec.optional = flag("optional")?;
+        spec.folder.recursive = flag("recursive")?;
+        spec.folder.whole = self.choice("each", get("each"), "value", "secret")?;
+        spec.secret_version = get("secret_version").map(|value| self.secret_version(value)).transpose()?;
         let below_mount = spec.mount.as_ref().is_none_or(|mount| {
             let rest = spec.path.as_written().strip_prefix(mount.as_str());
             rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && is_folder))
@@ -91,6 +107,15 @@ impl Reader<'_> {
         }
         spec.check().map_err(|why| self.wrong(&source.span(), &why, "correct the source"))?;
         Ok(spec)
+    }
+
+    fn secret_version(&self, value: &Spanned<DeValue<'_>>) -> Result<u64> {
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => number.as_str().parse().ok().filter(|number| *number > 0),
+            _ => None,
+        };
+        let advice = "write the number of one version, as in secret_version = 3, or leave it out for the newest";
+        number.ok_or_else(|| self.wrong(&value.span(), "`secret_version` is not a number from 1 on", advice))
     }
 
     /// Whether `value` is the second of two words; nothing is the first.

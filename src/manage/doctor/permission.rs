@@ -30,6 +30,12 @@ pub(super) fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> 
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
     };
     match (&source.kind, version) {
+        (SourceKind::KvFolder, KvVersion::V2) if source.folder.recursive => {
+            vec![line(&joined("metadata", "*"), "list"), line(&joined("data", "*"), "read")]
+        }
+        (SourceKind::KvFolder, KvVersion::V1) if source.folder.recursive => {
+            vec![line(&joined("", "*"), "list\", \"read")]
+        }
         (SourceKind::Kv, KvVersion::V2) => vec![line(&joined("data", ""), "read")],
         (SourceKind::KvFolder | SourceKind::DataSources, KvVersion::V2) => {
             vec![line(&format!("{}/", joined("metadata", "")), "list"), line(&joined("data", "*"), "read")]

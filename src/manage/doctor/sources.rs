@@ -171,9 +171,13 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let both = |(name, named): &(SecretName, Named)| {
         // What it is called in Vault too, where that is another name.
-        let own = named.path.rsplit_once(if source.kind == SourceKind::KvFolder { '/' } else { '#' });
-        let renamed = own.filter(|(_, own)| source.shell_names && *own != name.as_str());
-        renamed.map_or_else(|| name.as_str().to_owned(), |(_, own)| format!("{} (from {own})", name.as_str()))
+        let is_by_path = source.kind == SourceKind::KvFolder && !source.folder.whole;
+        let own = match named.path.strip_prefix(path).and_then(|below| below.strip_prefix('/')) {
+            Some(below) if is_by_path => Some(below),
+            _ => named.path.rsplit_once('#').map(|(_, key)| key),
+        };
+        let renamed = own.filter(|own| source.shell_names && *own != name.as_str());
+        renamed.map_or_else(|| name.as_str().to_owned(), |own| format!("{} (from {own})", name.as_str()))
     };
     let shown: Vec<_> = taking.taken.iter().map(both).collect();
     let place = format!("{} {path} ({})", kind(source), source.origin);

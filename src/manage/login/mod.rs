@@ -27,6 +27,7 @@ use crate::config::auth;
 use crate::config::credential::{LOG_IN, token_path};
 use crate::config::env::Environment;
 use crate::config::layer::Layer;
+use crate::config::left_token::LeftToken;
 use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
@@ -67,6 +68,20 @@ impl<'e> Site<'e> {
         Ok(Self { environment, layer, server, file })
     }
 
+    /// That launches look for the token in the file, and not with a helper of Vault's client.
+    fn check_helper(&self, doing: &str, instead: &str) -> Result<()> {
+        match LeftToken::find(&self.layer, self.environment)? {
+            Some(helper @ LeftToken::Helper { .. }) => Err(Error::new(
+                Kind::Config,
+                format!("launches take the token from {helper}, which is Vault's client's own"),
+                format!(
+                    "{doing} with `{instead}`), or set `token_file` under [auth]: then a launch does not ask the helper"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The login of a launch.
     fn configured(&self) -> Result<Login> {
         auth::login(&self.layer, self.environment, &self.server.address)
@@ -84,6 +99,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     let environment = Environment::take();
     let site = Site::read(flags, &environment)?;
     // What can't be kept is not asked for.
+    site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let asked = Asked::new(false);
     let mut way = way(flags, &site.layer, site.environment, asked)?;
@@ -107,6 +123,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
 /// Signs in with a browser by settings that are not written yet, and leaves the token in its file.
 pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Result<()> {
     let site = Site::new(layer, environment)?;
+    site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let flags = Flags { method: Some("oidc".to_owned()), ..Flags::default() };
     let way = way(&flags, &site.layer, environment, Asked::new(false))?;
@@ -255,6 +272,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let environment = Environment::take();
     let site = Site::read(flags, &environment)?;
+    site.check_helper("log out", "vault token revoke -self` (or `bao token revoke -self")?;
     let shown = site.file.display();
     if !token_file::is_there(&site.file) {
         let text = if flags.json {

@@ -123,7 +123,7 @@ async fn metadata(stored: Stored<'_>, is_there: bool) -> Metadata {
 
 /// The secrets of a folder. Those that are deleted are left out, as a launch does.
 async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
-    let names = match list(session.client, &place.mount, &place.path).await {
+    let names = match list(session.client, &place.mount, &place.path, place.recursive).await {
         Err(none) if none.kind() == Kind::PathMissing => Vec::new(),
         listed => listed?,
     };
@@ -149,6 +149,8 @@ fn fixed(source: &SourceSpec) -> Option<(String, &'static str)> {
     let path = source.path.as_written().to_owned();
     match source.kind {
         SourceKind::Kv if source.field.is_some() || source.fields.is_some() => Some((path, "fixed names")),
+        SourceKind::Kv if source.secret_version.is_some() => Some((path, "one version for good")),
+        SourceKind::KvFolder if source.folder.whole => Some((path, "every key of the secrets in it")),
         SourceKind::Kv | SourceKind::KvFolder => None,
         SourceKind::DataSources => Some((path, "data sources")),
         SourceKind::Database | SourceKind::Read | SourceKind::Write => Some((path, "made anew for each launch")),

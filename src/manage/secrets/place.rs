@@ -27,6 +27,8 @@ pub(super) struct Place {
     written: String,
     pub(super) mount: Mount,
     pub(super) form: Form,
+    /// Whether what lies in its folders is given too, by its path.
+    pub(super) recursive: bool,
     /// What a launch puts before each name.
     prefix: String,
     /// Whether its path is the user's alone.
@@ -77,15 +79,17 @@ pub(super) async fn places(plan: &Plan, reader: &mut Reader<'_>) -> Result<Vec<P
         let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
         let written = source.path.as_written().to_owned();
         let prefix = source.prefix.clone().unwrap_or_default();
-        places.push(Place { path, written, mount, form, prefix, is_own });
+        places.push(Place { path, written, mount, form, recursive: source.folder.recursive, prefix, is_own });
     }
     Ok(places)
 }
 
 fn form(source: &SourceSpec) -> Option<Form> {
-    let takes_any = source.field.is_none() && source.fields.is_none();
+    let takes_any = source.field.is_none() && source.fields.is_none() && source.secret_version.is_none();
     match source.kind {
         SourceKind::Kv => takes_any.then_some(Form::Keys),
+        // A key of which secret is not said.
+        SourceKind::KvFolder if source.folder.whole => None,
         SourceKind::KvFolder => {
             Some(Form::Folder { field: source.field.clone().unwrap_or_else(|| "value".to_owned()) })
         }

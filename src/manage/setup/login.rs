@@ -7,6 +7,8 @@ use super::Setup;
 use super::answers::{Answers, Typed, path};
 use super::attempt::Depth;
 use crate::config::file;
+use crate::config::layer::Layer;
+use crate::config::left_token::LeftToken;
 use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::manage::login::sign_in;
@@ -206,9 +208,11 @@ impl Setup<'_> {
 
     /// Whether the token that `vault login` left is taken: it needs no setting, and is found where it is.
     fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
-        let left = self.parent.home().map(|home| home.join(".vault-token")).filter(|path| path.is_file());
+        // What is wrong with it is told by the try.
+        let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
-        self.asked.agrees(&format!("Use the token that a login left in {}?", left.display()), true)
+        let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
+        self.asked.agrees(&format!("Use the token that a login left {where_it_is} {left}?"), true)
     }
 
     /// The credential itself, to be kept in a file, or a file that holds it.

@@ -51,11 +51,11 @@ pub struct Flags {
     pub client_cert: Option<PathBuf>,
     /// Its key
     pub client_key: Option<PathBuf>,
-    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert or agent
+    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
     pub auth_method: Option<String>,
     /// Where that method is mounted, if not under its own name
     pub auth_mount: Option<String>,
-    /// The role (jwt, kubernetes, cert)
+    /// The role (jwt, kubernetes, cert, aws, gcp, azure)
     pub role: Option<String>,
     /// The user's name (userpass, ldap)
     pub username: Option<String>,

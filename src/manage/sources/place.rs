@@ -35,7 +35,7 @@ impl Place {
 
     /// The names in it, in order.
     pub(super) async fn names(&self, session: &Session<'_>) -> Result<Vec<String>> {
-        match kv::list(session.client, &self.mount, &self.path).await {
+        match kv::list(session.client, &self.mount, &self.path, false).await {
             Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
             listed => listed,
         }

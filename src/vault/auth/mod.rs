@@ -6,6 +6,7 @@
 
 mod approle;
 mod cert;
+mod cloud;
 mod jwt;
 #[cfg(feature = "manage")]
 pub(crate) mod oidc;
@@ -124,13 +125,24 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> 
             approle::login(client, mount, role_id, secret_id.as_ref(), *wrapped).await
         }
         Login::Password { mount, username, password, .. } => password::login(client, mount, username, password).await,
+        Login::Cloud { mount, role, identity, .. } => cloud::login(client, mount, role.as_deref(), identity).await,
         Login::Cert { mount, role } => cert::login(client, mount, role.as_deref()).await,
     }
 }
 
 /// Sends a login request of any method, and takes its answer's token into use.
 async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Authenticated> {
-    let reply = client.call(endpoint, Asked::Login(mount)).await?;
+    exchange_for(client, endpoint, mount, None).await
+}
+
+/// The same, for the user whom the request's path names.
+async fn exchange_for<E: Endpoint>(
+    client: &mut Client,
+    endpoint: &E,
+    mount: &str,
+    user: Option<&str>,
+) -> Result<Authenticated> {
+    let reply = client.call(endpoint, Asked::Login(mount, user)).await?;
     let what = format!("logging in at auth/{mount}");
     let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
     take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))

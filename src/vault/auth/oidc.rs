@@ -29,7 +29,7 @@ pub(crate) async fn address(
     let what = format!("asking auth/{mount} where to sign in");
     let body = json!({ "role": role.unwrap_or_default(), "redirect_uri": redirect, "client_nonce": nonce });
     let raw = Raw::post(&format!("auth/{mount}/oidc/auth_url"), body.to_string().into_bytes());
-    let reply = client.call(&raw, Asked::Login(mount)).await.map_err(|error| match error.kind() {
+    let reply = client.call(&raw, Asked::Login(mount, None)).await.map_err(|error| match error.kind() {
         Kind::LoginRefused => {
             let what = format!("Vault at {} gives no address to sign in at for auth/{mount}", client.address());
             let advice = "check that the method there is oidc (--mount), and that the role exists (--role)";
@@ -59,7 +59,7 @@ pub(crate) async fn login(
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let query = format!("state={}&code={}&client_nonce={}", encoded(state), encoded(code), encoded(nonce));
     let raw = Raw::get(&format!("auth/{mount}/oidc/callback")).with_query(query);
-    let reply = client.call(&raw, Asked::Login(mount)).await.map_err(|error| match error.kind() {
+    let reply = client.call(&raw, Asked::Login(mount, None)).await.map_err(|error| match error.kind() {
         Kind::LoginRefused => Error::new(
             Kind::LoginRefused,
             format!("Vault does not take what the provider says of you, at auth/{mount}"),

@@ -4,7 +4,7 @@
 use vaultrs::api::auth::userpass::requests::LoginRequest;
 
 use super::super::client::{Client, encode};
-use super::{Authenticated, exchange, text};
+use super::{Authenticated, exchange_for, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 
@@ -22,5 +22,5 @@ pub(super) async fn login(
         ));
     }
     let endpoint = LoginRequest { mount: encode(mount), username: encode(username), password: text(password)? };
-    exchange(client, &endpoint, mount).await
+    exchange_for(client, &endpoint, mount, Some(username)).await
 }

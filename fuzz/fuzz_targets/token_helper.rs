@@ -1,0 +1,6 @@
+//! The file of Vault's own client, in HCL or JSON: any text gives a helper, none, or an error, never a panic.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let _ = jupyter_vault::internals::parse_token_helper(text);
+});

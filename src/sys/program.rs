@@ -1,0 +1,109 @@
+//! Another program's answer, within bounds of time and size.
+//!
+//! A helper may hang, wait for an answer itself, or never end. So it gets no input, its answer is read beside, and when
+//! the time is over it ends with all that it started.
+
+use std::io::{ErrorKind, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use zeroize::Zeroizing;
+
+/// How often its end is looked for, once it has said all.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Why there is no answer; shown as the end of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It can't be started.
+    NotStarted(ErrorKind),
+    /// It did not end in this time.
+    Late(Duration),
+    /// It said more than this, in bytes.
+    TooLong(usize),
+    /// Its exit code; none when a signal ended it.
+    Failed(Option<i32>),
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotStarted(cause) => write!(out, "can't be started: {}", crate::error::why(*cause)),
+            Self::Late(limit) => write!(out, "did not end within {} seconds", limit.as_secs()),
+            Self::TooLong(most) => write!(out, "said more than {} KiB", most >> 10),
+            Self::Failed(Some(code)) => write!(out, "failed with exit code {code}"),
+            Self::Failed(None) => out.write_str("was ended by a signal"),
+        }
+    }
+}
+
+/// What `command` says on its standard output, of at most `most` bytes, if it succeeds within `limit`.
+pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+    let end = Instant::now() + limit;
+    let started = match start(command) {
+        // A script that does not say its shell, which a shell would run.
+        Err(cause) if cause.raw_os_error() == Some(nix::libc::ENOEXEC) => start(&mut by_shell(command)),
+        started => started,
+    };
+    let mut child = started.map_err(|cause| Unanswered::NotStarted(cause.kind()))?;
+    let (tell, told) = channel();
+    let pipe = child.stdout.take();
+    std::thread::spawn(move || {
+        let mut said = Zeroizing::new(Vec::with_capacity(most + 1));
+        if let Some(pipe) = pipe {
+            let _ = pipe.take(most as u64 + 1).read_to_end(&mut said);
+        }
+        let _ = tell.send(said);
+    });
+    let said = told.recv_timeout(limit).ok().filter(|said| {
+        said.len() <= most || {
+            end_all(&child);
+            false
+        }
+    });
+    let said = match said {
+        Some(said) => Ok(said),
+        None if Instant::now() < end => Err(Unanswered::TooLong(most)),
+        None => Err(Unanswered::Late(limit)),
+    };
+    let ended = loop {
+        match child.try_wait() {
+            Ok(None) if said.is_ok() && Instant::now() < end => std::thread::sleep(PAUSE),
+            Ok(Some(status)) => break Some(status),
+            _ => {
+                end_all(&child);
+                let _ = child.wait();
+                break None;
+            }
+        }
+    };
+    let said = said?;
+    match ended {
+        Some(status) if status.success() => Ok(said),
+        Some(status) => Err(Unanswered::Failed(status.code())),
+        None => Err(Unanswered::Late(limit)),
+    }
+}
+
+fn start(command: &mut Command) -> std::io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn()
+}
+
+/// The same with `sh`, in the environment that was given.
+fn by_shell(command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    let given = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+    shell.arg(command.get_program()).args(command.get_args()).env_clear().envs(given);
+    shell
+}
+
+/// Ends the child and what it started.
+fn end_all(child: &Child) {
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+}

@@ -1,0 +1,24 @@
+//! Google Cloud: a token of the machine's service account, which its metadata service signs for one role of Vault.
+//! <https://developer.hashicorp.com/vault/docs/auth/gcp#gce-login>
+
+use serde_json::{Value, json};
+
+use super::{NEAR, Question, encoded, line};
+use crate::config::cloud::Gcp;
+use crate::error::Result;
+use crate::net::deadline::Deadline;
+
+const WHOM: &str = "the metadata service of Google Cloud";
+const ADVICE: &str =
+    "the login method gcp works on machines of Google Cloud (GCE, GKE); check `service_account` under [auth]";
+
+pub(super) async fn login(gcp: &Gcp, role: &str, deadline: Deadline) -> Result<Value> {
+    let url = format!(
+        "{}/computeMetadata/v1/instance/service-accounts/{}/identity?audience={}&format=full",
+        gcp.url,
+        encoded(&gcp.service_account),
+        encoded(&format!("http://vault/{role}")),
+    );
+    let answer = Question::get(WHOM, &url, vec![("metadata-flavor", "Google")]).ask(deadline, NEAR, ADVICE).await?;
+    Ok(json!({ "role": role, "jwt": line(&answer, WHOM, ADVICE)? }))
+}
