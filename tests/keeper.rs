@@ -205,11 +205,13 @@ fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
     let passed = std::sync::atomic::AtomicUsize::new(0);
     let pass = support::faults::relay_to(server.port());
     let relay = support::faults::Faults::start(move |request, number| {
-        let is_late = passed.load(std::sync::atomic::Ordering::SeqCst) > 0;
-        if request.path.ends_with("renew-self") {
-            passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let is_late =
+            request.path.ends_with("renew-self") && passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0;
+        if is_late || request.path.ends_with("leases/renew") {
+            support::faults::Reply::json(503, "{}")
+        } else {
+            pass(request, number)
         }
-        if is_late { support::faults::Reply::json(503, "{}") } else { pass(request, number) }
     });
     let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
     site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
@@ -217,7 +219,7 @@ fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
     let seen = relay.seen();
     let order: Vec<_> = seen.iter().map(|seen| seen.path.rsplit('/').next().unwrap().to_owned()).collect();
     let [creds, renewed] = ["kernel", "renew-self"].map(|name| order.iter().position(|last| last == name).unwrap());
-    assert_eq!(creds + 1, renewed, "{order:?}");
+    assert_eq!(renewed + 1, creds, "before anything is made: {order:?}");
     eventually("the window is over", || site.postgres.roles().is_empty());
     kernel.end(Signal::SIGKILL);
     eventually("the keeper gives up", || keepers().is_empty());
@@ -333,4 +335,64 @@ fn a_table_that_a_notebook_made_keeps_no_role_behind() {
     let owner = site.postgres.query("select tableowner from pg_tables where tablename = 'made'").unwrap();
     assert_eq!(owner, ["notebooks"], "the table stays");
     let _ = killpg(pid, Signal::SIGKILL);
+}
+
+/// 200 kernels with leases start and end at random, and Vault is sealed for ten seconds in between: nothing is left.
+#[test]
+fn a_storm_of_kernels_with_a_seal_in_it_leaves_nothing_behind() {
+    let _alone = alone();
+    let server: &'static Server = Box::leak(Box::new(Server::start()));
+    let site = Site::at(server, "storm", "window = \"20s\"\n", "1h", "24h");
+    site.give(&site.login(), "window = \"20s\"\n", "file = \"URL_FILE\"");
+    let number = std::sync::atomic::AtomicUsize::new(0);
+    let began = std::sync::atomic::AtomicUsize::new(0);
+    let pause = |least: u64, most: u64| {
+        std::thread::sleep(std::time::Duration::from_millis(fastrand::u64(least..most)));
+    };
+    let ours = [binary().to_owned(), std::env::current_exe().unwrap()];
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                while number.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 200 {
+                    let mut child = site.command(&["/bin/sleep", "600"]).spawn().unwrap();
+                    // A launch that is killed in a request leaves a role that the server has no lease of: it makes the
+                    // role, and then finds that the client has gone. So kernels are killed, and launches not.
+                    let exe = format!("/proc/{}/exe", child.id());
+                    let mut is_kernel = false;
+                    eventually("it is a kernel, or has failed", || {
+                        is_kernel = std::fs::read_link(&exe).is_ok_and(|exe| !ours.contains(&exe));
+                        is_kernel || child.try_wait().unwrap().is_some()
+                    });
+                    if !is_kernel {
+                        continue;
+                    }
+                    began.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    pause(1, 3000);
+                    let signals = [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGINT, Signal::SIGHUP];
+                    let signal = signals[fastrand::usize(..signals.len())];
+                    let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal);
+                    support::launcher::wait(&mut child);
+                }
+            });
+        }
+        pause(5000, 8000);
+        server.must("PUT", "sys/seal", &json!({}));
+        pause(10_000, 10_001);
+        server.unseal();
+    });
+    let began = began.into_inner();
+    assert!(began > 50, "kernels began: {began}");
+    eventually("no keeper is left", || keepers().is_empty());
+    eventually("no role is left", || site.postgres.roles().is_empty());
+    let path = format!("sys/leases/lookup/{}/creds/kernel", site.name);
+    eventually("no lease is left", || {
+        server.api("LIST", &path, None).1["data"]["keys"].as_array().is_none_or(Vec::is_empty)
+    });
+    // A launch that is killed leaves files that the next one removes.
+    run(&mut site.command(&["/bin/true"]));
+    let folder = site.scratch.path("runtime/jupyter-vault");
+    eventually("no file is left", || {
+        let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.split('-').count() == 4).count() == 0
+    });
 }

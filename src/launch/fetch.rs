@@ -17,7 +17,7 @@ use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::SourceKind;
 use crate::error::{Error, Kind, Result};
-use crate::lease::Leases;
+use crate::lease::{Leases, increment};
 use crate::net::deadline::Deadline;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Authenticated};
@@ -67,11 +67,16 @@ pub async fn fetch_until<T>(
     };
     let mut session = None;
     let mut held = Vec::new();
+    let mut shortened = None;
     let outcome = {
         let reading = async {
             session = Some(refusal::login(&mut client, plan).await?);
             // Of these it is known before one is made.
-            can_hold(session.as_ref(), plan.sources.iter().any(|source| source.kind == SourceKind::Database))?;
+            if plan.sources.iter().any(|source| source.kind == SourceKind::Database) {
+                can_hold(session.as_ref(), true)?;
+                // What is made from here on ends with the window, whatever becomes of this launch.
+                shortened = shorten(&client, plan, session.as_ref()).await;
+            }
             source::read_all(plan, parent, &client, session.as_mut(), &mut held, report).await
         };
         futures_util::pin_mut!(reading, stop);
@@ -97,15 +102,29 @@ pub async fn fetch_until<T>(
             report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
         }
     }
-    let ttl = session.as_ref().and_then(|session| session.about.as_ref()).and_then(|about| about.ttl);
     let longest = held.iter().map(|lease| lease.seconds).max().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let ttl = ttl(session.as_ref());
     let mut leases = keep.then(|| Leases { token: client.token(), is_ours: ours, ttl, left: longest, held });
     if let Some(leases) = leases.as_mut().filter(|leases| leases.is_ours) {
         // From here on what was read ends with the window, though no keeper ever runs. One that does tries again.
-        let renewed = auth::renew(&client, leases.increment(plan.keeper_window), REVOKE).await;
-        leases.left = renewed.ok().or(leases.ttl);
+        if shortened.is_none() {
+            shortened = shorten(&client, plan, session.as_ref()).await;
+        }
+        leases.left = shortened.or(ttl);
     }
     outcome.map(|given| given.map(|given| (given, leases)))
+}
+
+/// The time that a login gave its token.
+fn ttl(session: Option<&Authenticated>) -> Option<Duration> {
+    session?.about.as_ref()?.ttl
+}
+
+/// Has a token of our own login live for the window; gives its time, if that was possible.
+async fn shorten(client: &Client, plan: &Plan, session: Option<&Authenticated>) -> Option<Duration> {
+    let session = session.filter(|session| session.revocable);
+    let increment = session.map(|session| increment(ttl(Some(session)), plan.keeper_window))?;
+    auth::renew(client, increment, REVOKE).await.ok()
 }
 
 /// Refuses leases that end with nothing we can renew.

@@ -29,8 +29,13 @@ impl Leases {
     /// How long the token is to live from now on. An increment also lengthens, so it is no longer than the token's
     /// own time.
     pub(crate) fn increment(&self, window: Duration) -> Duration {
-        self.ttl.map_or(window, |ttl| ttl.min(window))
+        increment(self.ttl, window)
     }
+}
+
+/// How long a token that was given `ttl` is to live from now on.
+pub(crate) fn increment(ttl: Option<Duration>, window: Duration) -> Duration {
+    ttl.map_or(window, |ttl| ttl.min(window))
 }
 
 /// A process that has what the leases are for.

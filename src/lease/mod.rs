@@ -15,7 +15,7 @@ mod running;
 mod start;
 
 pub(crate) use self::handover::HandOver;
-pub(crate) use self::leases::{Again, Digests, Leases, Owner};
+pub(crate) use self::leases::{Again, Digests, Leases, Owner, increment};
 #[cfg(feature = "manage")]
 pub(crate) use self::running::running;
 pub(crate) use self::running::{ALONE, SUBCOMMAND};
