@@ -163,6 +163,52 @@ fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
 }
 
 #[test]
+fn a_data_sources_service_file_lets_every_connect_in_beyond_the_max_ttl() {
+    let site = Site::new("service", "", "6s", "9s");
+    let name = &site.name;
+    let folder = format!("secret/data/{name}/warehouse");
+    site.server.policy(
+        name,
+        &format!(
+            "path \"{name}/creds/kernel\" {{ capabilities = [\"read\"] }}\n\
+             path \"secret/data/{name}/*\" {{ capabilities = [\"read\"] }}\n\
+             path \"secret/metadata/{name}/*\" {{ capabilities = [\"read\", \"list\"] }}"
+        ),
+    );
+    let port = site.postgres.port().to_string();
+    let fields = json!({"kind": "postgres", "host": "127.0.0.1", "port": port, "database": "postgres",
+        "credentials": format!("{name}/creds/kernel")});
+    site.server.must("POST", &folder, &json!({ "data": fields }));
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n{}[keeper]\ngrace = \"1s\"\n[[source]]\ndata_sources = \"secret/{name}\"\nversion = 2\n",
+        site.server.address(),
+        site.login()
+    );
+    site.scratch.file("keeper.toml", text);
+    let kernel = site.kernel();
+    let file = PathBuf::from(variable(&kernel, "PGSERVICEFILE"));
+    assert_eq!(variable(&kernel, "WAREHOUSE_URL"), "postgresql:///?service=warehouse");
+    // libpq reads the file at each connect: the variables of the kernel stay as they are.
+    let connects = || {
+        let mut psql = std::process::Command::new(site.postgres.psql());
+        psql.args(["-X", "-q", "-A", "-t", "-d", "service=warehouse", "-c", "select 1"]).env("PGSERVICEFILE", &file);
+        psql.stdin(std::process::Stdio::null()).output().unwrap().status.success()
+    };
+    let mut seen = vec![content(&file)];
+    eventually("the section changes twice", || {
+        assert!(connects(), "a client that connects now gets in");
+        let now = content(&file);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+        seen.len() > 2
+    });
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("its service file was replaced");
+    assert!(!file.exists());
+}
+
+#[test]
 fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_fails() {
     let site = Site::new("injected", "window = \"4s\"\n", "1h", "24h");
     let mut kernel = Running::start(&json!({}));

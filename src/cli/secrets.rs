@@ -1,11 +1,10 @@
 //! The command lines of `secrets`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::settings::duration;
+use super::settings::Managing;
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::secrets::parse::Format;
@@ -136,24 +135,11 @@ impl Switch {
 /// What every subcommand takes.
 #[derive(Debug, Args)]
 struct Shared {
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Work on this source, by its path
-    #[arg(long, value_name = "SOURCE")]
-    to: Option<String>,
-    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
+    #[command(flatten)]
+    managing: Managing,
     /// Accept this protected name, such as PYTHONPATH (may be given more than once)
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
-    /// One JSON object in place of the text
-    #[arg(long)]
-    json: bool,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
 }
 
 /// What is said of a secret.
@@ -216,8 +202,8 @@ fn run_switch(switch: Switch, on: bool) -> Result<Outcome> {
 
 impl From<Shared> for Common {
     fn from(shared: Shared) -> Self {
-        let Shared { config, to, timeout, allow, json, yes } = shared;
-        Self { config, timeout, to, allow, json, yes }
+        let Shared { managing, allow } = shared;
+        Self { allow, ..managing.into() }
     }
 }
 

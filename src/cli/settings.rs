@@ -7,6 +7,8 @@ use clap::Args;
 
 use crate::config::value::parse_duration;
 use crate::launch::Request;
+#[cfg(feature = "manage")]
+use crate::manage::secrets::Common;
 
 /// The flags that stand for settings of vault.toml.
 #[derive(Debug, Args)]
@@ -30,6 +32,35 @@ impl From<Settings> for Request {
     fn from(settings: Settings) -> Self {
         let Settings { config, secrets, timeout, allow } = settings;
         Self { config, secrets, timeout, allow, ..Self::default() }
+    }
+}
+
+/// What the commands take that manage secrets and data sources.
+#[cfg(feature = "manage")]
+#[derive(Debug, Args)]
+pub(super) struct Managing {
+    /// Read this vault.toml first; it must exist
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Work on this source, by its path
+    #[arg(long, value_name = "SOURCE")]
+    to: Option<String>,
+    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// One JSON object in place of the text
+    #[arg(long)]
+    json: bool,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[cfg(feature = "manage")]
+impl From<Managing> for Common {
+    fn from(managing: Managing) -> Self {
+        let Managing { config, to, timeout, json, yes } = managing;
+        Self { config, timeout, to, json, yes, ..Self::default() }
     }
 }
 

@@ -1,14 +1,12 @@
 //! The command lines of `sources`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::settings::duration;
+use super::settings::Managing;
 use crate::error::Result;
 use crate::manage::Outcome;
-use crate::manage::secrets::Common;
 use crate::manage::sources::{self, Action, New, Which};
 
 #[derive(Debug, Args)]
@@ -58,12 +56,12 @@ enum Command {
         #[arg(long)]
         unchecked: bool,
         #[command(flatten)]
-        common: Shared,
+        common: Managing,
     },
     /// List the names, with kind and address
     List {
         #[command(flatten)]
-        common: Shared,
+        common: Managing,
     },
     /// Connect with the client that a kernel's Python has
     Test {
@@ -76,7 +74,7 @@ enum Command {
         #[arg(long, value_name = "PROGRAM", conflicts_with = "kernel")]
         python: Option<PathBuf>,
         #[command(flatten)]
-        common: Shared,
+        common: Managing,
     },
     /// Remove data sources
     Rm {
@@ -84,28 +82,8 @@ enum Command {
         #[arg(required = true)]
         names: Vec<String>,
         #[command(flatten)]
-        common: Shared,
+        common: Managing,
     },
-}
-
-/// What every subcommand takes.
-#[derive(Debug, Args)]
-struct Shared {
-    /// Read this vault.toml first; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Work on this folder, by its path
-    #[arg(long, value_name = "SOURCE")]
-    to: Option<String>,
-    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// One JSON object in place of the text
-    #[arg(long)]
-    json: bool,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
 }
 
 /// Runs the subcommand.
@@ -123,11 +101,4 @@ pub(super) fn run(sources: Sources) -> Result<Outcome> {
         Command::Rm { names, common } => (common, Action::Remove { names }),
     };
     sources::run(&common.into(), action)
-}
-
-impl From<Shared> for Common {
-    fn from(shared: Shared) -> Self {
-        let Shared { config, to, timeout, json, yes } = shared;
-        Self { config, timeout, to, allow: Vec::new(), json, yes }
-    }
 }

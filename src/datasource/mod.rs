@@ -6,11 +6,13 @@
 //! [`DataSource`] is one of these rows with a user's fields; it is stored as one KV secret.
 //!
 //! - [`kinds`]: the table
+//! - [`kind`]: what one of its rows says
 //! - [`source`]: one data source, checked and filled in
 //! - [`field`]: what a field may hold
 //! - [`template`]: text with places for fields, each escaped as its format wants it
 
 pub mod field;
+pub mod kind;
 pub mod kinds;
 pub mod source;
 pub mod template;

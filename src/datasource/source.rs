@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Need};
-use super::kinds::{Form, KINDS, Kind};
+use super::kind::{Form, Kind};
+use super::kinds::KINDS;
 use super::template::Template;
 use crate::error::{Error, Kind as Cause, Result};
 use crate::secret::SecretValue;

@@ -23,7 +23,7 @@ use crate::launch::files;
 use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
-use crate::sys::{pidfd, process};
+use crate::sys::{code, pidfd, process};
 
 /// The least pause before sources are read again that could not be read.
 const LEAST: Duration = Duration::from_secs(2);
@@ -130,6 +130,8 @@ impl Keeping<'_> {
         let mut work: Option<Work<'_>> = None;
         let mut ending: Vec<Ending> = Vec::new();
         loop {
+            // What comes next may be hours away.
+            code::give_back();
             let step = tokio::select! {
                 biased;
                 () = &mut ended_all => break,

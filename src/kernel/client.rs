@@ -202,7 +202,7 @@ impl Sockets {
         self.open[Channel::IoPub as usize] = None;
     }
 
-    /// Whether iopub was closed because the kernel sent more there than anybody takes.
+    /// Whether iopub was closed because the kernel sent more there than any client takes.
     pub const fn is_flooded(&self) -> bool {
         self.flooded
     }

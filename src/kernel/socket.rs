@@ -82,7 +82,7 @@ impl Socket {
         }
     }
 
-    /// Sends a message to `to`; whether there is anybody to send it to.
+    /// Sends a message to `to`; whether a peer is there to send it to.
     pub fn send(&self, to: &Origin, parts: Vec<Vec<u8>>) -> bool {
         let peers = self.shared.known.borrow();
         let same = |peer: &&Peer| !to.identity.is_empty() && peer.identity == to.identity;

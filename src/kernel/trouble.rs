@@ -41,7 +41,7 @@ pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io
 pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::WrongSignature,
-        format!("whoever listens at the ports of {} does not have its key", file.path().display()),
+        format!("what listens at the ports of {} does not have its key", file.path().display()),
         "the connection file is an old one, or another kernel's: choose one that runs, or restart the kernel",
     )
 }

@@ -159,7 +159,7 @@ impl Locked {
         self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
     }
 
-    /// Root changes the kernelspecs of others, and anybody those of a group; they stay theirs. Whether the
+    /// Root changes the kernelspecs of others, and a member those of a group; they stay theirs. Whether the
     /// file has the group that its permission bits are meant for.
     fn give(&self, name: &str, file: &File) -> bool {
         let there = |name: &str| std::fs::symlink_metadata(self.folder.join(name));

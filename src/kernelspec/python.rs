@@ -139,7 +139,7 @@ fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
 fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Environment) -> Option<T> {
     let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
     let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
-    // Python looks for modules in the folder it is started in: not in one that anybody may have filled.
+    // Python looks for modules in the folder it is started in: not in one that others may have filled.
     let mut asked = Command::new(program);
     asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
     let asked = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

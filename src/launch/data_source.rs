@@ -6,7 +6,7 @@
 use super::given::{Fetched, Form};
 use super::naming::Taker;
 use crate::datasource::DataSource;
-use crate::datasource::kinds::Form as Wanted;
+use crate::datasource::kind::Form as Wanted;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::body::Fields;

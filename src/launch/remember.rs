@@ -1,6 +1,6 @@
 //! What the kernel is given, written down for those who come later: `inject`, `watch`, `kernels`.
 //!
-//! Only a command that names a connection file is a kernel that anybody can find again. No launch fails
+//! Only a command that names a connection file is a kernel that can be found again. No launch fails
 //! for a record that can't be written, and none says so: what it costs is that an injection changes
 //! variables that it might have left alone.
 

@@ -5,6 +5,8 @@
 #![allow(unsafe_code, reason = "the fenced-off part: each block says in a SAFETY note why it is sound")]
 
 pub mod alloc;
+#[cfg(target_os = "linux")]
+pub mod code;
 pub mod environ;
 #[cfg(all(feature = "wrap", target_os = "linux"))]
 pub mod exchange;

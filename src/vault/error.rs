@@ -207,7 +207,7 @@ fn wrapped_token_used(asker: Asker<'_>) -> Error {
     Error::new(
         Kind::WrappedTokenUsed,
         format!("the wrapping token from {} was used already, has expired or was altered", asker.token_origin),
-        "a wrapped token serves one start only, a restart needs a new one; if you did not use it, somebody else did",
+        "a wrapped token serves one start only, a restart needs a new one; if you did not use it, another person did",
     )
 }
 

@@ -2,7 +2,7 @@ import json, os, time
 if time.time() < UNTIL:
     try:
         variables = os.environb
-        # Somebody may have put a plain one in its place.
+        # Other code may have put a plain one in its place.
         copy = os.environ if type(os.environ) is dict else {}
         given = json.loads(ask(json.dumps([name for name in KEEP if name.encode() in variables])))
         for name in UNSET:

@@ -5,7 +5,7 @@ if time.time() < UNTIL:
             os.unlink(FILE)
             parts = file.read().split(b'\0')
         variables, kept = os.environb, b''
-        # Somebody may have put a plain one in its place.
+        # Other code may have put a plain one in its place.
         copy = os.environ if type(os.environ) is dict else {}
         for kind, name, value in zip(parts[0::3], parts[1::3], parts[2::3]):
             if kind == b'?' and name in variables:

@@ -7,7 +7,7 @@ def say(prompt):
     return session.send(socket, 'input_request', {'prompt': prompt, 'password': True}, *to)['msg_id']
 def ask(question):
     asked = []
-    # A question that nobody is there to hear yet is lost.
+    # A question is lost if no client listens yet.
     for pause in 20, 100, 900, 2000, 7000:
         asked.append(say(question))
         while socket.poll(pause) and time.time() < UNTIL + 10:

@@ -179,7 +179,7 @@ fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     }
 }
 
-/// The value, where it is one that anybody may see.
+/// The value, where it is no secret.
 fn displayed(key: &Key, value: &Value) -> Option<String> {
     match (key.name, value) {
         ("vault.proxy" | "vault.ca_cert_bytes" | "auth.role_id", _) => None,

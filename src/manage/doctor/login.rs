@@ -119,7 +119,7 @@ fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) ->
     }
     if root {
         report
-            .add(Status::Warning, "it is a root token: whoever gets it owns Vault")
+            .add(Status::Warning, "it is a root token: who gets it owns Vault")
             .advise("use a login whose policies read the user's own paths and no more");
     }
     lifetime(about, plan.login.makes_token(), report);

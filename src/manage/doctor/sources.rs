@@ -250,7 +250,7 @@ async fn data_sources(
         let shared: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
         for (name, form) in one.variables() {
             let is_shared =
-                matches!(form, crate::datasource::kinds::Form::Section | crate::datasource::kinds::Form::SectionIn(_));
+                matches!(form, crate::datasource::kind::Form::Section | crate::datasource::kind::Form::SectionIn(_));
             if is_shared && shared.contains(&name) {
                 continue;
             }

@@ -8,7 +8,7 @@ use crate::ask::Asked;
 use crate::config::template::Template;
 use crate::datasource::DataSource;
 use crate::datasource::field::Field;
-use crate::datasource::kinds::Form;
+use crate::datasource::kind::Form;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::secrets::common::{as_version, said};

@@ -154,7 +154,7 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
         return Err(Error::new(
             Kind::MfaRequired,
             format!("Vault asks for a second factor, {what}"),
-            "nobody is there to give one: use a login method for machines, or a token that was got with it",
+            "a launch can't be asked for one: use a login method for machines, or a token that was got with it",
         ));
     }
     if auth.client_token.is_empty() {
