@@ -3,6 +3,7 @@
 Needs npm (with Node.js 20 or later) and the program jupyter-builder, which comes with JupyterLab.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -25,10 +26,24 @@ def program(name):
     return found
 
 
+def install(npm):
+    """Installs the locked packages, unless these very ones were installed by an earlier build."""
+    with open(os.path.join(HERE, "package-lock.json"), "rb") as lock:
+        wanted = hashlib.sha256(lock.read()).hexdigest()
+    stamp = os.path.join(HERE, "node_modules", ".installed")
+    if os.path.exists(stamp):
+        with open(stamp) as text:
+            if text.read() == wanted:
+                return
+    run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    with open(stamp, "w") as text:
+        text.write(wanted)
+
+
 def build():
     """Builds the section from nothing but its source and the locked packages."""
     npm = program("npm")
-    run(npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    install(npm)
     run(npm, "run", "--silent", "build:lib")
     shutil.rmtree(BUILT, ignore_errors=True)
     run(program("jupyter-builder"), "build", ".")

@@ -19,7 +19,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::front_end::{ipykernel, kernelspec};
-use support::launcher::{Outcome, Scratch, eventually, run};
+use support::launcher::{Outcome, Scratch, binary, eventually, run};
 use support::openbao::Server;
 use support::policies::{load, two_secrets};
 use support::python;
@@ -42,10 +42,13 @@ fn configuration(scratch: &Scratch) -> String {
          c.ConfigurableHTTPProxy.pid_file = '{runtime}/proxy.pid'\n\
          c.SimpleLocalProcessSpawner.home_dir_template = '{home}/{{username}}'\n\
          c.Spawner.cmd = [{singleuser:?}]\n\
-         c.Spawner.args = ['--allow-root']\n\
+         c.Spawner.args = ['--allow-root', '--ServerApp.jpserver_extensions=jupyter_vault.section=True', \
+                           '--VaultSection.launcher={launcher}']\n\
          c.Spawner.http_timeout = 60\n\
-         c.Spawner.environment = {{'JUPYTER_PATH': '{home}', 'JUPYTER_PLATFORM_DIRS': '1', 'NO_PROXY': '*'}}\n",
+         c.Spawner.environment = {{'JUPYTER_PATH': '{home}', 'PYTHONPATH': '{python}', 'JUPYTER_PLATFORM_DIRS': '1', 'NO_PROXY': '*'}}\n",
         example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/jupyterhub/jupyterhub_config.py"),
+        python = concat!(env!("CARGO_MANIFEST_DIR"), "/python"),
+        launcher = binary().display(),
         home = folder("home"),
         runtime = folder("runtime"),
     )
@@ -126,6 +129,10 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
         let other = if *name == "ada" { "bert" } else { "ada" };
         let elsewhere = format!("{}/user/{other}", hub.address());
         assert_eq!(user.ask("status", json!({"at": elsewhere, "path": "api/kernels"}))["status"], 403);
+        // The Secrets section: one's own answers (there is nothing set up for it), another user's does not.
+        let section = |of: &str| json!({"at": format!("{}/user/{of}", hub.address()), "path": "jupyter-vault/secrets"});
+        assert_eq!(user.ask("status", section(name))["status"], 422);
+        assert_eq!(user.ask("status", section(other))["status"], 403);
         reached_through_the_hub(&scratch, &server, &hub, name, user, &id);
     }
     for (name, user) in &mut users {

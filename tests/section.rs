@@ -80,11 +80,15 @@ impl Site {
         answer
     }
 
-    fn list(&self) -> Answer {
+    fn get(&self, what: &str) -> Answer {
         let token = format!("token {TOKEN}");
-        let answer = self.send("GET", "jupyter-vault/secrets", &[("Authorization", &token)], "");
+        let answer = self.send("GET", &format!("jupyter-vault/{what}"), &[("Authorization", &token)], "");
         assert!(!answer.text.contains("canary"), "{}", answer.text);
         answer
+    }
+
+    fn list(&self) -> Answer {
+        self.get("secrets")
     }
 
     fn names(&self) -> Vec<String> {
@@ -132,7 +136,9 @@ fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
         (&row["name"], &row["description"], &row["kind"]),
         (&json!("ONE"), &json!("--for tests"), &json!("token"))
     );
-    assert_eq!(list["places"], json!([{"source": "secret/section/whole", "default": true, "versions": true}]));
+    let place = &list["places"][0];
+    assert_eq!(place["source"], "secret/section/whole");
+    assert!(["default", "versions", "writable"].iter().all(|is| place[is] == true), "{list}");
 
     let given = || run(site.scratch.launcher().args(["exec", "--", "env", "-0"])).environment();
     assert_eq!(given()["ONE"], several, "the value is taken as it is");
@@ -247,6 +253,113 @@ fn a_running_kernel_gets_the_secret_and_the_list_says_its_version() {
     assert_eq!(ended.status, 204);
 }
 
+#[test]
+fn a_value_that_was_changed_since_it_was_seen_is_not_replaced() {
+    let site = Site::new("section/expected");
+    let set = |value: &str, version: Option<u64>| {
+        site.order("set", &json!({"name": "ONE", "value": value, "expect_version": version}))
+    };
+    set("canary-1", Some(0)).ok();
+    set("canary-2", Some(1)).ok();
+    for late in [0, 1] {
+        let refused = set("canary-3", Some(late));
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert_eq!(serde_json::from_str::<Value>(&refused.text).unwrap()["code"], 87, "{refused:?}");
+    }
+    set("canary-3", Some(2)).ok();
+    assert_eq!(site.order("set", &json!({"name": "ONE", "value": "x", "expect_version": "2"})).status, 400);
+}
+
+#[test]
+fn a_user_logs_in_and_the_answer_says_who_and_never_the_token() {
+    let vault = Server::shared();
+    vault.enable_auth("userpass", "userpass");
+    let user = json!({"password": "canary pw", "policies": "default", "token_ttl": "20h"});
+    vault.must("POST", "auth/userpass/users/sectioned", &user);
+    let site = Site::new("section/login");
+    let token = site.scratch.path("config/token");
+    std::fs::remove_file(&token).unwrap();
+    let status = || site.get("login_status").ok();
+    assert_eq!((&status()["logged_in"], &status()["state"]), (&json!(false), &json!("none")));
+    let with = |method: &str, who: &str, password: &str| {
+        site.order("login", &json!({"method": method, "username": who, "password": password}))
+    };
+    assert_eq!(with("userpass", "sectioned", "canary wrong").status, 422);
+    assert_eq!(with("approle", "sectioned", "canary pw").status, 400);
+    assert_eq!(with("userpass", "--config=/etc/passwd", "canary pw").status, 422);
+    let said = with("userpass", "sectioned", "canary pw").ok();
+    assert_eq!(said["user"], "sectioned", "{said}");
+    let kept = std::fs::read_to_string(&token).unwrap();
+    assert!(!said.to_string().contains(kept.trim()) && !kept.trim().is_empty());
+    let now = status();
+    assert_eq!((&now["logged_in"], &now["ends_soon"]), (&json!(true), &json!(true)), "{now}");
+    assert!(!now.to_string().contains(kept.trim()));
+    assert!(!site.server.log().contains("canary") && !site.server.log().contains(kept.trim()));
+    let again = with("token", "", "root");
+    assert_eq!(again.ok()["logged_in"], true);
+    assert_eq!(std::fs::read_to_string(&token).unwrap().trim(), "root");
+}
+
+#[test]
+fn a_notebook_is_told_as_its_kernel_will_be() {
+    let site = Site::new("section/switch");
+    site.order("set", &json!({"name": "ONE", "value": "canary"})).ok();
+    std::fs::create_dir(site.scratch.path("home/work")).unwrap();
+    let switch = |path: &str, on: bool| site.order("switch", &json!({"path": path, "name": "ONE", "on": on}));
+    let done = switch("work/a b.ipynb", false).ok();
+    let whole =
+        site.scratch.path("home/work/a b.ipynb").canonicalize().unwrap_or(site.scratch.path("home/work/a b.ipynb"));
+    assert_eq!(done["notebook"], json!(whole), "{done}");
+    let list = site.list().ok();
+    assert_eq!(list["notebooks"], json!([{"notebook": whole, "without": ["ONE"]}]));
+    assert_eq!(list["root"], json!(site.scratch.path("home")));
+    // What jupyter_server says to a kernel of that notebook.
+    let token = format!("token {TOKEN}");
+    let headers = [PROGRAM[0], ("Authorization", token.as_str())];
+    let session =
+        json!({"path": "work/a b.ipynb", "name": "a b.ipynb", "type": "notebook", "kernel": {"name": "plain"}});
+    let started = site.send("POST", "api/sessions", &headers, &session.to_string());
+    let started: Value = serde_json::from_str(&started.text).unwrap();
+    let id = started["kernel"]["id"].as_str().unwrap();
+    eventually("the kernel listens", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    assert_eq!(site.list().ok()["secrets"][0]["kernels"], json!([]), "it goes without");
+    switch("work/a b.ipynb", true).ok();
+    site.order("apply", &json!({ "kernel": id })).ok();
+    assert_eq!(site.list().ok()["secrets"][0]["kernels"][0]["version"], 1);
+    assert_eq!(site.send("DELETE", &format!("api/kernels/{id}"), &headers, "").status, 204);
+    assert_eq!(switch("work/", false).status, 422);
+}
+
+#[test]
+fn data_sources_are_listed_with_the_kernels_that_have_them() {
+    let address = Server::shared().address();
+    let own = config(&address, "section/with-sources")
+        + "optional = true\n[[source]]\ndata_sources = \"secret/section/data-sources\"\noptional = true\n";
+    let site = Site::with(&own, &[]);
+    assert_eq!(site.get("sources").ok()["data_sources"], json!([]));
+    let fields = json!({"kind": "clickhouse", "host": "db.example.org", "user": "ada", "password": "canary"});
+    Server::shared().put("section/data-sources/events", &fields);
+    Server::shared().put("section/data-sources/broken", &json!({"kind": "nothing", "password": "canary"}));
+    let token = format!("token {TOKEN}");
+    let headers = [PROGRAM[0], ("Authorization", token.as_str())];
+    let started = site.send("POST", "api/kernels", &headers, &json!({"name": "plain"}).to_string());
+    let kernel: Value = serde_json::from_str(&started.text).unwrap();
+    let id = kernel["id"].as_str().unwrap();
+    let broken = site.get("sources").ok();
+    let row = |name: &str| {
+        let rows = site.get("sources").ok()["data_sources"].as_array().unwrap().clone();
+        rows.into_iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{broken}"))
+    };
+    assert!(row("broken")["error"]["what"].is_string());
+    assert_eq!(row("events")["kernels"], json!([]));
+    site.order("source_remove", &json!({"name": "broken"})).ok();
+    eventually("the kernel listens and takes it", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    let held = json!([{"kernel": format!("kernel-{id}"), "leases": 0, "renewed": false}]);
+    assert_eq!(row("events")["kernels"], held);
+    assert_eq!(site.get("sources").ok()["data_sources"].as_array().unwrap().len(), 1);
+    assert_eq!(site.send("DELETE", &format!("api/kernels/{id}"), &headers, "").status, 204);
+}
+
 /// How many processes of that program run.
 fn processes(program: &Path) -> usize {
     let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
@@ -258,11 +371,11 @@ fn a_vault_that_hangs_holds_four_requests_and_not_the_server() {
     // It takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    let options = ["--VaultSection.timeout=6", "--VaultSection.queue_timeout=1"];
+    let options = ["--VaultSection.timeout=6", "--VaultSection.queue_timeout=3"];
     let site = Site::with(&config(&address, "never"), &options);
     let program = site.scratch.path("venv/bin/jupyter-vault").canonicalize().unwrap();
     std::thread::scope(|scope| {
-        let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| site.list())).collect();
+        let asked: Vec<_> = (0..40).map(|_| scope.spawn(|| site.list())).collect();
         eventually("four processes run", || processes(&program) == 4);
         let begun = Instant::now();
         let token = format!("token {TOKEN}");
@@ -273,9 +386,11 @@ fn a_vault_that_hangs_holds_four_requests_and_not_the_server() {
         assert!(begun.elapsed() < Duration::from_secs(4), "the server's loop waits: {:?}", begun.elapsed());
         let answers: Vec<_> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
         let told = |text: &str| answers.iter().filter(|answer| answer.text.contains(text)).count();
-        assert_eq!(told("are under way"), 2, "{answers:?}");
         assert_eq!(told("within 6 s"), 4, "{answers:?}");
-        assert!(answers.iter().all(|answer| answer.status == 503), "{answers:?}");
+        assert_eq!(told("are under way"), 32, "{answers:?}");
+        let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+        assert!(refused.len() == 4 && refused.iter().all(|answer| answer.text.contains("wait for Vault already")));
+        assert_eq!(answers.iter().filter(|answer| answer.status == 503).count(), 36, "{answers:?}");
     });
     eventually("no process is left", || processes(&program) == 0);
 }

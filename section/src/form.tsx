@@ -6,7 +6,7 @@ import React, { useEffect, useRef, useState } from 'react';
 
 import { Model, asRefused } from './model';
 import { Secret } from './requests';
-import { explain } from './words';
+import { age, explain } from './words';
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const KINDS = ['generic', 'password', 'key', 'token'];
@@ -16,15 +16,24 @@ interface FormProps {
   trans: TranslationBundle;
   /** The secret whose value is replaced; none for a new one. */
   replaced?: Secret;
+  /** The name that a new one begins with. */
+  suggested?: string;
   /** Called at the end, with the name if it was stored. */
   done: (name?: string) => void;
 }
 
-export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
-  const [name, setName] = useState(replaced?.name ?? '');
+/** The program's exit code for a secret that was changed since its user saw it. */
+const CHANGED = 87;
+
+export function Form(props: FormProps): JSX.Element {
+  const { model, trans, replaced, suggested, done } = props;
+  const [name, setName] = useState(replaced?.name ?? suggested ?? '');
+  const [to, setTo] = useState(model.place?.source);
   const [seen, setSeen] = useState(false);
   const [wrong, setWrong] = useState<[string, string] | null>(null);
   const [changed, setChanged] = useState(false);
+  // What the user has seen is what may be replaced.
+  const [shown] = useState(replaced?.version);
   const [busy, setBusy] = useState(false);
   const value = useRef<HTMLTextAreaElement>(null);
   const description = useRef<HTMLInputElement>(null);
@@ -32,13 +41,11 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
   const first = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
-    (first.current ?? value.current)?.focus();
+    (suggested ? value.current : (first.current ?? value.current))?.focus();
   }, []);
 
-  const place = replaced?.place ?? model.place?.source;
-  const versions = model.listing?.places.find(
-    other => other.source === place
-  )?.versions;
+  const place = replaced?.place ?? to;
+  const versions = place ? model.placeOf(place)?.versions : false;
   const taken = !replaced && place ? model.find({ name, place }) : undefined;
   const odd = name !== '' && !NAME.test(name);
 
@@ -49,7 +56,9 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
     done(stored);
   };
 
-  const store = async (although: boolean) => {
+  const now = place ? model.find({ name, place }) : undefined;
+
+  const store = async (expected = replaced ? shown : (taken?.version ?? 0)) => {
     const text = value.current?.value ?? '';
     if (!name || !text) {
       setWrong([trans.__('A secret has a name and a value.'), '']);
@@ -57,12 +66,12 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
     }
     setBusy(true);
     setWrong(null);
+    setChanged(false);
     try {
-      if (replaced && !although && (await model.hasChanged(replaced))) {
-        setChanged(true);
-        return;
+      const content: Record<string, string | number> = { name, value: text };
+      if (versions && typeof expected === 'number') {
+        content.expect_version = expected;
       }
-      const content: Record<string, string> = { name, value: text };
       if (place) {
         content.to = place;
       }
@@ -75,7 +84,13 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
       await model.order('set', content);
       end(name);
     } catch (cause) {
-      setWrong(explain(asRefused(cause), trans));
+      const refused = asRefused(cause);
+      if (refused.by === 'program' && refused.code === CHANGED) {
+        await model.refresh();
+        setChanged(true);
+      } else {
+        setWrong(explain(refused, trans));
+      }
     } finally {
       setBusy(false);
     }
@@ -91,7 +106,7 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
       autoComplete="off"
       onSubmit={event => {
         event.preventDefault();
-        void store(false);
+        void store();
       }}
       onKeyDown={event => {
         if (event.key === 'Escape') {
@@ -143,6 +158,18 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
         />
         {trans.__('Show while typing')}
       </label>
+      {!replaced && model.writable.length > 1 && (
+        <label>
+          {trans.__('Where')}
+          <select value={to} onChange={event => setTo(event.target.value)}>
+            {model.writable.map(({ source, default: own }) => (
+              <option key={source} value={source}>
+                {own ? trans.__('Mine') : source}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       {!replaced && versions && (
         <>
           <label>
@@ -159,23 +186,34 @@ export function Form({ model, trans, replaced, done }: FormProps): JSX.Element {
           </label>
         </>
       )}
-      {changed && replaced && (
+      {changed && (
         <div className="jp-VaultSection-wrong" role="alert">
-          {trans.__('%1 was changed elsewhere meanwhile.', replaced.name)}
+          {now
+            ? trans.__(
+                '%1 was changed elsewhere (v%2, %3).',
+                name,
+                now.version ?? 0,
+                age(now.time, document.documentElement.lang || 'en')
+              )
+            : trans.__('%1 was deleted elsewhere.', name)}
           <div className="jp-VaultSection-buttons">
             <button
               type="button"
               className="jp-mod-styled jp-mod-warn"
-              onClick={() => void store(true)}
+              onClick={() => void store(now?.version ?? 0)}
             >
-              {trans.__('Replace it all the same')}
+              {now
+                ? trans.__('Replace v%1', now.version ?? 0)
+                : trans.__('Add it again')}
             </button>
             <button
               type="button"
               className="jp-mod-styled"
               onClick={() => end()}
             >
-              {trans.__('Keep what is there')}
+              {now
+                ? trans.__('Keep v%1', now.version ?? 0)
+                : trans.__('Leave it deleted')}
             </button>
           </div>
         </div>

@@ -5,14 +5,21 @@ import {
   JupyterFrontEnd,
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import { INotebookTracker } from '@jupyterlab/notebook';
+import {
+  ICommandPalette,
+  ISessionContext,
+  Notification
+} from '@jupyterlab/apputils';
+import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { LabIcon } from '@jupyterlab/ui-components';
 
-import { Model } from './model';
-import { SecretsPanel, apply } from './panel';
+import { apply, restart } from './apply';
+import { missingVariable, offer } from './missing';
+import { Model, Running, asRefused } from './model';
+import { SecretsPanel } from './panel';
 import { Requests } from './requests';
+import { explain } from './words';
 
 const icon = new LabIcon({
   name: 'jupyter-vault:secrets',
@@ -46,10 +53,61 @@ const plugin: JupyterFrontEndPlugin<void> = {
     app.shell.add(panel, 'left', { rank: 150, type: 'Secrets' });
     restorer?.add(panel, panel.id);
 
-    const kernel = () => {
-      const session = notebooks?.currentWidget?.sessionContext.session;
-      return session?.kernel && { id: session.kernel.id, path: session.path };
+    /** The kernel of a notebook's session. */
+    const kernelOf = (context: ISessionContext | undefined): Running | null => {
+      const session = context?.session;
+      return session?.kernel
+        ? { id: session.kernel.id, path: session.path }
+        : null;
     };
+    const kernel = () => kernelOf(notebooks?.currentWidget?.sessionContext);
+    const follow = () => model.setCurrent(kernel());
+    notebooks?.currentChanged.connect((_, notebook) => {
+      follow();
+      notebook?.sessionContext.kernelChanged.connect(follow);
+      notebook?.sessionContext.propertyChanged.connect(follow);
+    });
+    const add = (name?: string) => {
+      app.shell.activateById(panel.id);
+      panel.add(name);
+    };
+    /** Gives a kernel what it lacks, and says in a notification what became of it. */
+    const give = async (running: Running) => {
+      const pending = Notification.emit(
+        trans.__('The kernel is asked …'),
+        'in-progress',
+        { autoClose: false }
+      );
+      const applied = await apply(model, [running], trans);
+      const isDone = applied.failed.length === 0;
+      Notification.update({
+        id: pending,
+        message: applied.said,
+        type: isDone ? 'success' : 'error',
+        autoClose: isDone ? 5_000 : false,
+        actions: applied.restartable.map(kernel => ({
+          label: trans.__('Restart kernel'),
+          callback: () => void restart(model, kernel, trans)
+        }))
+      });
+      return applied;
+    };
+    NotebookActions.executed.connect((_, { notebook, success, error }) => {
+      const name = !success && error ? missingVariable(error) : undefined;
+      const widget = notebooks?.find(({ content }) => content === notebook);
+      const running = kernelOf(widget?.sessionContext);
+      if (name && running) {
+        const switchOn = async (name: string, { path }: Running) => {
+          try {
+            await model.order('switch', { path, name, on: true });
+            await give(running);
+          } catch (cause) {
+            Notification.error(explain(asRefused(cause), trans).join('. '));
+          }
+        };
+        void offer(name, running, model, trans, { add, apply: give, switchOn });
+      }
+    });
     app.commands.addCommand('jupyter-vault:show', {
       label: trans.__('Secrets'),
       icon,
@@ -57,10 +115,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     app.commands.addCommand('jupyter-vault:add', {
       label: trans.__('Add a Secret…'),
-      execute: () => {
-        app.shell.activateById(panel.id);
-        panel.add();
-      }
+      execute: () => add()
     });
     app.commands.addCommand('jupyter-vault:apply', {
       label: trans.__('Apply Secrets to This Notebook’s Kernel'),
@@ -68,14 +123,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       execute: async () => {
         const running = kernel();
         if (running) {
-          const said = apply(model, [running], trans);
-          const told = {
-            pending: { message: trans.__('The kernel is asked …') },
-            success: { message: (said: unknown) => String(said) },
-            error: { message: (cause: unknown) => String(cause) }
-          };
-          Notification.promise(said, told);
-          await said;
+          await give(running);
         }
       }
     });

@@ -3,7 +3,16 @@
 import { Session } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Listing, Place, Refused, Requests, Secret } from './requests';
+import {
+  DataSource,
+  Listing,
+  LoginStatus,
+  Place,
+  Refused,
+  Requests,
+  Secret
+} from './requests';
+import { standing } from './words';
 
 /** A kernel of this server that runs, and what uses it. */
 export interface Running {
@@ -22,16 +31,6 @@ export interface Lacking {
 
 const FIRST_PAUSE = 5_000;
 const LONGEST_PAUSE = 300_000;
-/** Exit codes of the program: Vault can't be reached; Vault says to try later. */
-const AWAY = [69, 75];
-
-/** Whether waiting may heal it. */
-export function isAway(refused: Refused): boolean {
-  return (
-    refused.by === 'network' ||
-    (refused.by === 'program' && AWAY.includes(refused.code))
-  );
-}
 
 /** The version of `secret` that the kernel was given; undefined where it was given none. */
 export function given(
@@ -57,12 +56,22 @@ export class Model {
   listing: Listing | null = null;
   refused: Refused | null = null;
   loading = false;
+  /** Since when Vault does not answer. */
+  awaySince: Date | null = null;
   running: Running[] = [];
+  /** Who is logged in, as far as that is known. */
+  login: LoginStatus | null = null;
+  /** The kernel of the notebook in front. */
+  current: Running | null = null;
+  /** The data sources, where the configuration has a folder of them. */
+  sources: DataSource[] = [];
+  sourcesRefused: Refused | null = null;
   /** Whether the panel is seen; nothing is asked for while it is not. */
   private shown = false;
   private pause = FIRST_PAUSE;
   private timer = 0;
   private latest = 0;
+  private latestSources = 0;
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -84,6 +93,7 @@ export class Model {
     const turn = ++this.latest;
     this.loading = true;
     this._changed.emit();
+    void this.lookAtLogin(turn);
     let listing = this.listing;
     let refused: Refused | null = null;
     try {
@@ -98,11 +108,25 @@ export class Model {
     this.loading = false;
     this.listing = listing;
     this.refused = refused;
-    if (refused && isAway(refused) && this.shown) {
+    void this.lookAtSources();
+    const away = refused && standing(refused) === 'away';
+    this.awaySince = away ? (this.awaySince ?? new Date()) : null;
+    if (away && this.shown) {
       this.timer = window.setTimeout(() => void this.refresh(), this.pause);
       this.pause = Math.min(this.pause * 2, LONGEST_PAUSE);
     }
     this._changed.emit();
+  }
+
+  /** Says which notebook is in front. */
+  setCurrent(current: Running | null): void {
+    if (
+      current?.id !== this.current?.id ||
+      current?.path !== this.current?.path
+    ) {
+      this.current = current;
+      this._changed.emit();
+    }
   }
 
   /** Sends an order, then asks for the list. */
@@ -112,13 +136,6 @@ export class Model {
     return said;
   }
 
-  /** Whether `secret` is no longer as it was shown; asks for the list. */
-  async hasChanged(secret: Secret): Promise<boolean> {
-    await this.refresh();
-    const now = this.find(secret);
-    return !now || now.time !== secret.time || now.by !== secret.by;
-  }
-
   /** The secret of that name and place as it is now. */
   find(secret: Pick<Secret, 'name' | 'place'>): Secret | undefined {
     return this.listing?.secrets.find(
@@ -126,10 +143,44 @@ export class Model {
     );
   }
 
+  /** The places that the policy lets the user write to, the user's own first. */
+  get writable(): Place[] {
+    const places = (this.listing?.places ?? []).filter(place => place.writable);
+    return [
+      ...places.filter(place => place.default),
+      ...places.filter(place => !place.default)
+    ];
+  }
+
   /** The place of new secrets. */
   get place(): Place | undefined {
-    const places = this.listing?.places ?? [];
-    return places.find(place => place.default) ?? places[0];
+    return this.writable[0];
+  }
+
+  /** The place of that path. */
+  placeOf(source: string): Place | undefined {
+    return this.listing?.places.find(place => place.source === source);
+  }
+
+  /** Whether `name` is off for the notebook at `path`. */
+  isOff(name: string, path: string): boolean {
+    const whole = `${this.listing?.root ?? ''}/${path}`.replace(/\/+/g, '/');
+    return (this.listing?.notebooks ?? []).some(
+      rule =>
+        rule.without.includes(name) &&
+        (rule.notebook === whole ||
+          (!rule.notebook.startsWith('/') &&
+            whole.endsWith(`/${rule.notebook}`)))
+    );
+  }
+
+  /** What the kernel has though it is off for its notebook. */
+  surplus(kernel: Running): Secret[] {
+    return (this.listing?.secrets ?? []).filter(
+      secret =>
+        this.isOff(secret.name, kernel.path) &&
+        given(secret, kernel) !== undefined
+    );
   }
 
   /** The kernels that lack something, with what they lack. */
@@ -138,7 +189,9 @@ export class Model {
     return this.running
       .map(kernel => {
         const lacked = secrets.filter(
-          secret => given(secret, kernel) !== secret.version
+          secret =>
+            given(secret, kernel) !== secret.version &&
+            !this.isOff(secret.name, kernel.path)
         );
         const none = secrets.every(
           secret => given(secret, kernel) === undefined
@@ -146,6 +199,39 @@ export class Model {
         return { kernel, secrets: lacked, none };
       })
       .filter(lacking => lacking.secrets.length > 0);
+  }
+
+  /** Asks who is logged in; nothing waits for it. */
+  private async lookAtLogin(turn: number): Promise<void> {
+    // Where that can't be told, the list says why.
+    const login = await this.requests.login().catch(() => null);
+    if (turn === this.latest) {
+      this.login = login;
+      this._changed.emit();
+    }
+  }
+
+  /** Asks for the data sources, if there may be any; the list of secrets does not wait for it. */
+  private async lookAtSources(): Promise<void> {
+    const has = this.listing?.fixed.some(({ what }) => what === 'data sources');
+    if (this.refused || !has) {
+      this.sources = [];
+      this.sourcesRefused = null;
+      return;
+    }
+    const turn = ++this.latestSources;
+    let refused: Refused | null = null;
+    let sources = this.sources;
+    try {
+      sources = await this.requests.sources();
+    } catch (cause) {
+      refused = asRefused(cause);
+    }
+    if (turn === this.latestSources) {
+      this.sources = sources;
+      this.sourcesRefused = refused;
+      this._changed.emit();
+    }
   }
 
   private onRunning(): void {

@@ -11,12 +11,16 @@ import {
 } from '@jupyterlab/ui-components';
 import React, { useRef, useState } from 'react';
 
+import { apply, restart } from './apply';
 import { Form } from './form';
 import { Import, Importing, preview } from './importing';
+import { LoginLine } from './login';
 import { Model, Running, asRefused, given } from './model';
-import { Secret } from './requests';
+import { ThisNotebook } from './notebook';
+import { Place, Secret } from './requests';
 import { Row } from './row';
-import { Refusal, Waiting } from './states';
+import { Sources } from './sources';
+import { ReadOnly, Refusal, Waiting } from './states';
 import { baseName, explain } from './words';
 
 const FILTER_FROM = 8;
@@ -33,9 +37,9 @@ export class SecretsPanel extends ReactWidget {
     this.addClass('jp-VaultSection');
   }
 
-  /** Opens the form for a new secret. */
-  add(): void {
-    this.adding = true;
+  /** Opens the form for a new secret, with that name filled in. */
+  add(name = ''): void {
+    this.adding = name;
     this.update();
   }
 
@@ -49,7 +53,7 @@ export class SecretsPanel extends ReactWidget {
 
   protected render(): JSX.Element {
     const adding = this.adding;
-    const setAdding = (adding: boolean) => {
+    const setAdding = (adding: string | null) => {
       this.adding = adding;
       this.update();
     };
@@ -61,35 +65,16 @@ export class SecretsPanel extends ReactWidget {
     );
   }
 
-  private adding = false;
+  private adding: string | null = null;
 }
 
 interface SectionProps {
   model: Model;
   trans: TranslationBundle;
   language: string;
-  adding: boolean;
-  setAdding: (adding: boolean) => void;
-}
-
-/** Gives `kernels` what they lack, one after another; says what became of it. */
-export async function apply(
-  model: Model,
-  kernels: Running[],
-  trans: TranslationBundle
-): Promise<string> {
-  const said: string[] = [];
-  for (const kernel of kernels) {
-    const name = baseName(kernel.path);
-    try {
-      await model.requests.order('apply', { kernel: kernel.id });
-      said.push(trans.__('%1 has them.', name));
-    } catch (cause) {
-      said.push(`${name}: ${explain(asRefused(cause), trans).join('. ')}`);
-    }
-  }
-  await model.refresh();
-  return said.join(' ');
+  /** The name that a new secret's form begins with; none: there is no form. */
+  adding: string | null;
+  setAdding: (adding: string | null) => void;
 }
 
 function Section(props: SectionProps): JSX.Element {
@@ -101,21 +86,35 @@ function Section(props: SectionProps): JSX.Element {
   const [wrong, setWrong] = useState<[string, string] | null>(null);
   const file = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLDivElement>(null);
+  const [restartable, setRestartable] = useState<Running[]>([]);
   const { listing, refused } = model;
-  const writable = (listing?.places.length ?? 0) > 0;
+  const writable = model.writable.length > 0;
 
   const stored = (name: string) =>
     setSaid(trans.__('%1 is stored. New kernels have it.', name));
 
   const give = async (kernels: Running[]) => {
     setSaid(trans.__('The kernel is asked …'));
-    setSaid(await apply(model, kernels, trans));
+    const applied = await apply(model, kernels, trans);
+    setSaid(applied.said);
+    setRestartable(applied.restartable);
+  };
+
+  const start = async (kernel: Running) => {
+    try {
+      if (await restart(model, kernel, trans)) {
+        setRestartable(restartable.filter(({ id }) => id !== kernel.id));
+        setSaid(
+          trans.__('The kernel of %1 has restarted.', baseName(kernel.path))
+        );
+      }
+    } catch (cause) {
+      setWrong(explain(asRefused(cause), trans));
+    }
   };
 
   const remove = async (secret: Secret) => {
-    const place = model.listing?.places.find(
-      place => place.source === secret.place
-    );
+    const place = model.placeOf(secret.place);
     const named = { name: secret.name, to: secret.place };
     if (!place?.versions) {
       const answer = await showDialog({
@@ -148,6 +147,17 @@ function Section(props: SectionProps): JSX.Element {
 
   const restore = async (named: { name: string; to: string }) => {
     try {
+      await model.refresh();
+      if (model.find({ name: named.name, place: named.to })) {
+        // Another writer was faster, and its value is not ours to replace.
+        setSaid(
+          trans.__(
+            '%1 was added elsewhere meanwhile, and stays as it is.',
+            named.name
+          )
+        );
+        return;
+      }
       await model.order('restore', named);
       setSaid(trans.__('%1 is there again.', named.name));
     } catch (cause) {
@@ -201,6 +211,9 @@ function Section(props: SectionProps): JSX.Element {
     `${name} ${description}`.toLowerCase().includes(filter.toLowerCase())
   );
   const lacking = model.lacking;
+  /** Whether that is worth a word: a team's place is often for reading, one's own is not. */
+  const needsPolicy = (place: Place) =>
+    !place.writable && (place.default || listing?.places.length === 1);
 
   return (
     <div
@@ -231,7 +244,7 @@ function Section(props: SectionProps): JSX.Element {
             file.current?.click()
           )}
         {writable &&
-          iconButton(trans.__('Add a secret'), addIcon, () => setAdding(true))}
+          iconButton(trans.__('Add a secret'), addIcon, () => setAdding(''))}
         <input
           ref={file}
           type="file"
@@ -244,6 +257,18 @@ function Section(props: SectionProps): JSX.Element {
           }}
         />
       </div>
+      <LoginLine {...{ model, trans, language, said: setSaid }} />
+      <UseSignal signal={model.requests.pendingChanged}>
+        {() =>
+          model.requests.pending > 0 && (
+            <div
+              className="jp-VaultSection-progress"
+              role="progressbar"
+              aria-label={trans.__('Vault is asked')}
+            />
+          )
+        }
+      </UseSignal>
       <div
         className="jp-VaultSection-part jp-VaultSection-note"
         role="status"
@@ -251,12 +276,14 @@ function Section(props: SectionProps): JSX.Element {
       >
         {said}
       </div>
-      {adding && (
+      {adding !== null && writable && (
         <Form
+          key={adding}
           model={model}
           trans={trans}
+          suggested={adding}
           done={name => {
-            setAdding(false);
+            setAdding(null);
             if (name) {
               stored(name);
             }
@@ -288,29 +315,38 @@ function Section(props: SectionProps): JSX.Element {
           <div>{wrong[1]}</div>
         </div>
       )}
-      {refused && <Refusal model={model} trans={trans} refused={refused} />}
-      {!listing && !refused && <Waiting />}
-      {listing && listing.secrets.length === 0 && !adding && !refused && (
-        <div className="jp-VaultSection-part">
-          {trans.__(
-            'No secrets yet. What you add here is an environment variable in each of your kernels: os.environ["NAME"].'
-          )}
-          <div className="jp-VaultSection-buttons">
-            <button
-              className="jp-mod-styled jp-mod-accept"
-              onClick={() => setAdding(true)}
-            >
-              {trans.__('Add a secret')}
-            </button>
-            <button
-              className="jp-mod-styled"
-              onClick={() => file.current?.click()}
-            >
-              {trans.__('Import a .env')}
-            </button>
-          </div>
-        </div>
+      {refused && (
+        <Refusal {...{ model, trans, language, refused, said: setSaid }} />
       )}
+      {!listing && !refused && <Waiting />}
+      {listing &&
+        listing.secrets.length === 0 &&
+        adding === null &&
+        !refused && (
+          <div className="jp-VaultSection-part">
+            {writable
+              ? trans.__(
+                  'No secrets yet. What you add here is an environment variable in each of your kernels: os.environ["NAME"].'
+                )
+              : trans.__('No secrets yet.')}
+            {writable && (
+              <div className="jp-VaultSection-buttons">
+                <button
+                  className="jp-mod-styled jp-mod-accept"
+                  onClick={() => setAdding('')}
+                >
+                  {trans.__('Add a secret')}
+                </button>
+                <button
+                  className="jp-mod-styled"
+                  onClick={() => file.current?.click()}
+                >
+                  {trans.__('Import a .env')}
+                </button>
+              </div>
+            )}
+          </div>
+        )}
       {lacking.length > 0 && (
         <div className="jp-VaultSection-part jp-VaultSection-note">
           {trans._n(
@@ -326,6 +362,24 @@ function Section(props: SectionProps): JSX.Element {
           </button>
         </div>
       )}
+      {restartable.map(kernel => (
+        <div
+          key={kernel.id}
+          className="jp-VaultSection-part jp-VaultSection-note"
+        >
+          {trans.__(
+            '%1: this kernel takes secrets at its start only.',
+            baseName(kernel.path)
+          )}{' '}
+          <button
+            type="button"
+            className="jp-mod-styled"
+            onClick={() => void start(kernel)}
+          >
+            {trans.__('Restart kernel')}
+          </button>
+        </div>
+      ))}
       {listing && listing.secrets.length >= FILTER_FROM && (
         <div className="jp-VaultSection-part">
           <input
@@ -341,25 +395,36 @@ function Section(props: SectionProps): JSX.Element {
         {(listing?.places ?? []).map(place => {
           const here = secrets.filter(({ place: at }) => at === place.source);
           return (
-            here.length > 0 && (
+            (here.length > 0 || needsPolicy(place)) && (
               <section key={place.source} aria-label={place.source}>
                 <h3 title={place.source}>
                   {place.default ? trans.__('Mine') : place.source}
+                  {!place.writable && ` ${trans.__('(read only)')}`}
                 </h3>
                 {!place.versions && (
                   <div className="jp-VaultSection-part jp-VaultSection-note">
                     {trans.__('This Vault keeps no versions.')}
                   </div>
                 )}
+                {needsPolicy(place) && <ReadOnly {...{ place, trans }} />}
                 <ul>
                   {here.map(secret => (
                     <Row
                       key={secret.source + secret.name}
                       secret={secret}
                       versions={place.versions}
+                      writable={place.writable}
+                      off={
+                        model.current !== null &&
+                        model.isOff(secret.name, model.current.path)
+                      }
                       behind={model.running.filter(kernel => {
                         const has = given(secret, kernel);
-                        return has !== undefined && has !== secret.version;
+                        return (
+                          has !== undefined &&
+                          has !== secret.version &&
+                          !model.isOff(secret.name, kernel.path)
+                        );
                       })}
                       model={model}
                       trans={trans}
@@ -372,18 +437,8 @@ function Section(props: SectionProps): JSX.Element {
             )
           );
         })}
-        {listing && listing.fixed.length > 0 && (
-          <section aria-label={trans.__('Data sources')}>
-            <h3>{trans.__('Data sources')}</h3>
-            <ul>
-              {listing.fixed.map(({ source, what }) => (
-                <li key={source} className="jp-VaultSection-note">
-                  {`${source}: ${what}`}
-                </li>
-              ))}
-            </ul>
-          </section>
-        )}
+        <Sources {...{ model, trans, said: setSaid }} />
+        <ThisNotebook {...{ model, trans, said: setSaid, apply: give }} />
       </div>
     </div>
   );

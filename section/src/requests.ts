@@ -2,6 +2,7 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import { ISignal, Signal } from '@lumino/signaling';
 
 /** A kernel that was given a secret, and in which version. */
 export interface Holder {
@@ -27,6 +28,16 @@ export interface Place {
   source: string;
   default: boolean;
   versions: boolean;
+  /** Whether the policy lets the user write there. */
+  writable: boolean;
+  /** The policy line that would. */
+  policy: string;
+}
+
+/** What one notebook's kernels do not get. */
+export interface NotebookRule {
+  notebook: string;
+  without: string[];
 }
 
 /** Everything that the panel shows. */
@@ -34,6 +45,43 @@ export interface Listing {
   secrets: Secret[];
   places: Place[];
   fixed: { source: string; what: string }[];
+  notebooks: NotebookRule[];
+  /** The folder that the paths of notebooks begin in. */
+  root: string;
+}
+
+/** A kernel that has a data source's variables. */
+export interface SourceHolder {
+  kernel: string;
+  /** How many leases it has, and whether a process renews them. */
+  leases: number;
+  renewed: boolean;
+}
+
+/** A database or service that kernels connect to; never its password. */
+export interface DataSource {
+  name: string;
+  source: string;
+  kind?: string;
+  at?: string | null;
+  credentials?: string | null;
+  variables?: string[];
+  error?: { what: string; advice: string };
+  kernels: SourceHolder[];
+}
+
+/** Who is logged in at Vault, as `login --status` says it; never a token. */
+export interface LoginStatus {
+  logged_in: boolean;
+  state: string;
+  address: string;
+  user?: string | null;
+  made_by?: string | null;
+  policies?: string[] | null;
+  until?: string | null;
+  ends_soon?: boolean;
+  message?: string;
+  advice?: string;
 }
 
 /** What an import does with one name. */
@@ -63,11 +111,32 @@ export class Refused extends Error {
 
 /** The server extension, as the panel uses it. */
 export class Requests {
-  constructor(private readonly settings: ServerConnection.ISettings) {}
+  constructor(readonly settings: ServerConnection.ISettings) {}
+
+  /** How many requests are under way. */
+  get pending(): number {
+    return this._pending;
+  }
+
+  /** Emitted when a request begins or ends. */
+  get pendingChanged(): ISignal<this, void> {
+    return this._pendingChanged;
+  }
 
   /** Names, versions, times and descriptions. */
   list(): Promise<Listing> {
     return this.send('secrets') as Promise<Listing>;
+  }
+
+  /** Who is logged in. */
+  login(): Promise<LoginStatus> {
+    return this.send('login_status') as Promise<LoginStatus>;
+  }
+
+  /** The data sources, and which kernels have them. */
+  async sources(): Promise<DataSource[]> {
+    const said = (await this.send('sources')) as { data_sources: DataSource[] };
+    return said.data_sources;
   }
 
   /** One order, such as `set`, with its content. */
@@ -76,6 +145,20 @@ export class Requests {
   }
 
   private async send(path: string, content?: object): Promise<unknown> {
+    this.count(1);
+    try {
+      return await this.exchange(path, content);
+    } finally {
+      this.count(-1);
+    }
+  }
+
+  private count(step: number): void {
+    this._pending += step;
+    this._pendingChanged.emit();
+  }
+
+  private async exchange(path: string, content?: object): Promise<unknown> {
     const url = URLExt.join(this.settings.baseUrl, 'jupyter-vault', path);
     const init: RequestInit = { cache: 'no-store' };
     if (content) {
@@ -98,4 +181,7 @@ export class Requests {
     }
     throw new Refused('server', response.status, said.message ?? '', '');
   }
+
+  private _pending = 0;
+  private _pendingChanged = new Signal<this, void>(this);
 }

@@ -19,6 +19,10 @@ export interface Orders {
 interface RowProps {
   secret: Secret;
   versions: boolean;
+  /** Whether the policy lets the user change it. */
+  writable: boolean;
+  /** Whether it is off for the notebook in front. */
+  off: boolean;
   /** Kernels that were given another version. */
   behind: Running[];
   model: Model;
@@ -30,7 +34,8 @@ interface RowProps {
 type Open = 'nothing' | 'actions' | 'replace' | 'describe' | 'versions';
 
 export function Row(props: RowProps): JSX.Element {
-  const { secret, versions, behind, model, trans, language, orders } = props;
+  const { secret, versions, writable, off, behind } = props;
+  const { model, trans, language, orders } = props;
   const [open, setOpen] = useState<Open>('nothing');
   const [history, setHistory] = useState<Version[]>([]);
   const [wrong, setWrong] = useState<[string, string] | null>(null);
@@ -79,7 +84,11 @@ export function Row(props: RowProps): JSX.Element {
     if (event.key === 'Escape' && open !== 'nothing') {
       event.stopPropagation();
       close();
-    } else if (event.key === 'Delete' && element === button.current) {
+    } else if (
+      event.key === 'Delete' &&
+      element === button.current &&
+      writable
+    ) {
       void attempt(() => orders.remove(secret));
     }
   };
@@ -93,6 +102,12 @@ export function Row(props: RowProps): JSX.Element {
     </button>
   );
 
+  const about = [
+    secret.version === null ? '' : `v${secret.version}`,
+    age(secret.time, language),
+    off ? trans.__('off here') : ''
+  ].filter(part => part);
+
   return (
     <li onKeyDown={onKeyDown} data-secret={secret.name}>
       <button
@@ -100,18 +115,12 @@ export function Row(props: RowProps): JSX.Element {
         type="button"
         className="jp-VaultSection-name"
         aria-expanded={open !== 'nothing'}
+        aria-label={[secret.name, ...about].join(', ')}
         title={`${secret.name} (${secret.source})`}
         onClick={() => (open === 'nothing' ? setOpen('actions') : close())}
       >
-        <span>{secret.name}</span>
-        <span className="jp-VaultSection-note">
-          {[
-            secret.version === null ? '' : `v${secret.version}`,
-            age(secret.time, language)
-          ]
-            .filter(part => part)
-            .join(' · ')}
-        </span>
+        <MiddleShortened text={secret.name} />
+        <span className="jp-VaultSection-note">{about.join(' · ')}</span>
       </button>
       {secret.description && (
         <div className="jp-VaultSection-note">{secret.description}</div>
@@ -133,14 +142,17 @@ export function Row(props: RowProps): JSX.Element {
           role="group"
           aria-label={trans.__('What to do with %1', secret.name)}
         >
-          {action(trans.__('Replace'), () => setOpen('replace'))}
-          {versions && action(trans.__('Describe'), () => setOpen('describe'))}
+          {writable && action(trans.__('Replace'), () => setOpen('replace'))}
+          {writable &&
+            versions &&
+            action(trans.__('Describe'), () => setOpen('describe'))}
           {versions && action(trans.__('Versions'), () => void look())}
-          {action(
-            trans.__('Delete'),
-            () => void attempt(() => orders.remove(secret)),
-            'jp-mod-warn'
-          )}
+          {writable &&
+            action(
+              trans.__('Delete'),
+              () => void attempt(() => orders.remove(secret)),
+              'jp-mod-warn'
+            )}
         </div>
       )}
       {open === 'replace' && (
@@ -185,7 +197,8 @@ export function Row(props: RowProps): JSX.Element {
           {history.map(version => (
             <li key={version.version} className="jp-VaultSection-note">
               {`v${version.version} · ${age(version.time, language)} · ${version.change} `}
-              {version.change === 'set' &&
+              {writable &&
+                version.change === 'set' &&
                 version.version !== secret.version &&
                 action(
                   trans.__('Restore v%1', version.version),
@@ -202,5 +215,19 @@ export function Row(props: RowProps): JSX.Element {
         </div>
       )}
     </li>
+  );
+}
+
+/** How much of a name's end stays whole. */
+const TAIL = 8;
+
+/** A name that gives way in its middle where the panel is narrow. */
+function MiddleShortened({ text }: { text: string }): JSX.Element {
+  const tail = text.length > 2 * TAIL ? TAIL : 0;
+  return (
+    <span className="jp-VaultSection-short">
+      <span>{text.slice(0, text.length - tail)}</span>
+      {tail > 0 && <span>{text.slice(-tail)}</span>}
+    </span>
   );
 }

@@ -4,9 +4,12 @@ import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useState } from 'react';
 
-import { Model, isAway } from './model';
-import { Refused } from './requests';
-import { explain } from './words';
+import { LoginForm, canLogIn } from './login';
+import { Model } from './model';
+import { Place, Refused } from './requests';
+import { explain, policyLine, standing } from './words';
+
+const SETUP = 'jupyter-vault setup';
 
 /** Three grey rows, once it takes longer than one notices. */
 export function Waiting(): JSX.Element | null {
@@ -27,18 +30,67 @@ export function Waiting(): JSX.Element | null {
   );
 }
 
+interface CopyProps {
+  label: string;
+  text: string;
+  trans: TranslationBundle;
+}
+
+/** A button that copies a text, and says so. */
+export function Copy({ label, text, trans }: CopyProps): JSX.Element {
+  const [copied, setCopied] = useState(false);
+  return (
+    <button
+      type="button"
+      className="jp-mod-styled"
+      onClick={() => {
+        Clipboard.copyToSystem(text);
+        setCopied(true);
+      }}
+    >
+      {copied ? trans.__('Copied') : label}
+    </button>
+  );
+}
+
+interface ReadOnlyProps {
+  place: Place;
+  trans: TranslationBundle;
+}
+
+/** That a place is not the user's to change, and the policy line that would make it so. */
+export function ReadOnly({ place, trans }: ReadOnlyProps): JSX.Element {
+  return (
+    <div className="jp-VaultSection-part jp-VaultSection-note">
+      {trans.__('You may read these, not change them.')}
+      <pre className="jp-VaultSection-code">{place.policy}</pre>
+      <Copy
+        label={trans.__('Copy the policy line to ask for')}
+        text={place.policy}
+        trans={trans}
+      />
+    </div>
+  );
+}
+
 interface RefusalProps {
   refused: Refused;
   model: Model;
   trans: TranslationBundle;
+  language: string;
+  said: (sentence: string) => void;
 }
 
 /** What was refused, what to do, and one button. */
 export function Refusal(props: RefusalProps): JSX.Element {
-  const { refused, model, trans } = props;
+  const { refused, model, trans, language, said } = props;
+  const [open, setOpen] = useState(false);
   const [what, advice] = explain(refused, trans);
-  const [copied, setCopied] = useState(false);
-  const over = refused.by === 'server' && [401, 403].includes(refused.code);
+  const state = standing(refused);
+  const line = policyLine(advice);
+  const since = model.awaySince?.toLocaleTimeString(language, {
+    timeStyle: 'short'
+  });
   const button = (label: string, onClick: () => void) => (
     <button type="button" className="jp-mod-styled" onClick={onClick}>
       {label}
@@ -47,26 +99,60 @@ export function Refusal(props: RefusalProps): JSX.Element {
   return (
     <div className="jp-VaultSection-part" role="alert">
       <div className="jp-VaultSection-wrong">
+        {state === 'away' && since && refused.by === 'program' && (
+          <div>{trans.__('Vault does not answer since %1.', since)}</div>
+        )}
         <div>{what}</div>
         <div>{advice}</div>
-        {isAway(refused) && (
+        {state === 'unconfigured' && (
+          <pre className="jp-VaultSection-code">{SETUP}</pre>
+        )}
+        {state === 'away' && (
           <div>{trans.__('Running kernels keep what they have.')}</div>
         )}
       </div>
       <div className="jp-VaultSection-buttons">
-        {over
+        {state === 'session'
           ? button(trans.__('Reload'), () => window.location.reload())
           : button(trans.__('Try now'), () => void model.refresh())}
-        {refused.by === 'program' &&
-          !isAway(refused) &&
-          button(
-            copied ? trans.__('Copied') : trans.__('Copy this advice'),
-            () => {
-              Clipboard.copyToSystem(`${what}\n${advice}`);
-              setCopied(true);
-            }
-          )}
+        {state === 'login' &&
+          canLogIn(model.login) &&
+          !open &&
+          button(trans.__('Log in'), () => setOpen(true))}
+        {state === 'unconfigured' && (
+          <Copy
+            label={trans.__('Copy the command')}
+            text={SETUP}
+            trans={trans}
+          />
+        )}
+        {state === 'other' && line && (
+          <Copy
+            label={trans.__('Copy the policy line to ask for')}
+            text={line}
+            trans={trans}
+          />
+        )}
+        {state === 'other' && !line && refused.by === 'program' && (
+          <Copy
+            label={trans.__('Copy this advice')}
+            text={`${what}\n${advice}`}
+            trans={trans}
+          />
+        )}
       </div>
+      {open && state === 'login' && (
+        <LoginForm
+          model={model}
+          trans={trans}
+          done={who => {
+            setOpen(false);
+            if (who !== undefined) {
+              said(trans.__('%1 is logged in.', who));
+            }
+          }}
+        />
+      )}
     </div>
   );
 }

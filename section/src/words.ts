@@ -45,12 +45,12 @@ export function explain(
           refused.message
         ];
   }
-  if (refused.code === 78) {
+  if (standing(refused) === 'unconfigured') {
     return [
+      trans.__('No Vault is set up for this server.'),
       trans.__(
-        'Vault is not set up for this server, or its vault.toml has a mistake.'
-      ),
-      `${refused.message}. ${refused.advice}`
+        'Run this in a terminal. It asks for Vault’s address, your login, and where your secrets are:'
+      )
     ];
   }
   return [refused.message, refused.advice];
@@ -59,4 +59,41 @@ export function explain(
 /** The file's name at the end of a path. */
 export function baseName(path: string): string {
   return path.split('/').pop() || path;
+}
+
+/** What a refusal means for the whole panel. */
+export type Standing = 'away' | 'session' | 'unconfigured' | 'login' | 'other';
+
+/** Exit codes of the program: Vault can't be reached; Vault says to try later. */
+const AWAY = [69, 75];
+const DENIED = 77;
+const CONFIGURATION = 78;
+
+/** Tells refusals apart by the program's exit code, and where that is not enough by how its first line begins. */
+export function standing(refused: Refused): Standing {
+  const { by, code, message } = refused;
+  if (by === 'network' || (by === 'program' && AWAY.includes(code))) {
+    return 'away';
+  }
+  if (by === 'server') {
+    return [401, 403].includes(code) ? 'session' : 'other';
+  }
+  if (code === CONFIGURATION && /^no (address|source) of /.test(message)) {
+    return 'unconfigured';
+  }
+  const noCredential = /^there is no credential to log in/;
+  const refusedLogin =
+    /does not accept the token|^the token from .* ended|refused the login/;
+  if (
+    noCredential.test(message) ||
+    (code === DENIED && refusedLogin.test(message))
+  ) {
+    return 'login';
+  }
+  return 'other';
+}
+
+/** The policy line that an advice asks for, if there is one. */
+export function policyLine(advice: string): string | undefined {
+  return /path ".+" \{ capabilities = \[[^\]]*\] \}/.exec(advice)?.[0];
 }

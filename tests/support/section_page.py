@@ -8,24 +8,38 @@ from playwright.sync_api import sync_playwright
 
 AXE = os.path.join(os.path.dirname(__file__), "..", "..", "section", "node_modules", "axe-core", "axe.min.js")
 PANEL = "#jupyter-vault-secrets"
-CELL = ".jp-Notebook .jp-Cell >> nth=0"
+CELL = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell >> nth=0"
 LIMIT = 30000
 page = None
+pages = []
+browser = None
 bodies = []
 
 
 def start(chromium, **_):
     """Opens a browser, and keeps every answer of the section."""
-    global page
+    global browser
     browser = playwright.chromium.launch(
         executable_path=chromium,
         args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
     )
-    page = browser.new_page(viewport={"width": 1100, "height": 700})
-    page.set_default_timeout(LIMIT)
+    context = browser.new_context(viewport={"width": 1100, "height": 700})
+    context.set_default_timeout(LIMIT)
     # Before the page's own scripts, whose rules would refuse it later.
-    page.add_init_script(path=AXE)
-    page.on("response", lambda answer: bodies.append(answer) if "/jupyter-vault/" in answer.url else None)
+    context.add_init_script(path=AXE)
+    context.on("response", lambda answer: bodies.append(answer) if "/jupyter-vault/" in answer.url else None)
+    pages.append(context)
+    return tab(1)
+
+
+def tab(number, **_):
+    """Goes to a tab; a new one is opened."""
+    global page
+    context = pages[0]
+    if number == len(pages):
+        pages.append(context.new_page())
+    page = pages[number]
+    page.bring_to_front()
     return {}
 
 
@@ -34,7 +48,10 @@ def open_page(url, **_):
     # A browser keeps no answers of a page that it left.
     bodies.clear()
     page.goto(url, wait_until="domcontentloaded")
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60000)
+    # The workspace of before comes back first.
+    name = url.split("?")[0].split("/")[-1]
+    page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current", has_text=name).first.wait_for(timeout=60000)
+    page.locator(CELL).wait_for(timeout=60000)
     page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for(timeout=60000)
     return {}
 
@@ -92,9 +109,13 @@ def choose(name, content, **_):
     return {}
 
 
-def run_cell(**_):
-    """Runs the first cell, and gives what it prints."""
+def run_cell(code=None, **_):
+    """Runs the first cell, with other code if some is given, and gives what it prints."""
     cell = page.locator(CELL)
+    if code:
+        cell.locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text(code)
     output = cell.locator(".jp-OutputArea-output")
     before = cell.locator(".jp-InputPrompt").inner_text()
     cell.locator(".jp-InputArea-editor").click()
@@ -118,6 +139,111 @@ def traces(text, **_):
     return {"found": [place for place, content in places.items() if text in content], "answers": len(bodies)}
 
 
+def told(text, **_):
+    """Waits until a notification says something."""
+    page.locator(".Toastify__toast").get_by_text(text).first.wait_for()
+    return {"text": page.locator(".Toastify__toast").all_inner_texts()}
+
+
+def switch(name, **_):
+    """Turns a switch of the panel."""
+    page.locator(PANEL).get_by_role("switch", name=name, exact=True).click()
+    return {}
+
+
+def value_of(label, **_):
+    """What a field of the panel holds."""
+    return {"value": page.locator(PANEL).get_by_label(label, exact=True).input_value()}
+
+
+def buttons(**_):
+    """The names of the panel's buttons."""
+    names = "buttons => buttons.map(button => button.ariaLabel || button.innerText)"
+    return {"names": page.locator(f"{PANEL} button").evaluate_all(names)}
+
+
+def copied(name, **_):
+    """Clicks a button that copies, and gives what it copied."""
+    page.evaluate(
+        "() => { window.copied = ''; const keep = event => { event.preventDefault(); };"
+        " document.addEventListener('copy', event => { window.copied = event.clipboardData.getData('text/plain')"
+        " || document.getSelection().toString(); }, {once: true}); }"
+    )
+    click(name)
+    return {"text": page.evaluate("() => window.copied")}
+
+
+def narrow(width, **_):
+    """Makes the panel that narrow, and gives what sticks out of it."""
+    sticks_out = """(panel, width) => {
+        panel.style.setProperty('width', `${width}px`, 'important');
+        panel.style.setProperty('min-width', '0', 'important');
+        const edge = panel.getBoundingClientRect().right + 0.5;
+        const out = [...panel.querySelectorAll('*')].filter(part => {
+            const clipped = part.closest('.jp-VaultSection-name, .jp-VaultSection-short');
+            return !clipped && part.getBoundingClientRect().right > edge;
+        }).map(part => part.outerHTML.slice(0, 120));
+        const scrolls = panel.scrollWidth > panel.clientWidth;
+        return {out, scrolls, width: panel.getBoundingClientRect().width};
+    }"""
+    found = page.locator(PANEL).evaluate(sticks_out, width)
+    restore = "panel => { panel.style.removeProperty('width'); panel.style.removeProperty('min-width'); }"
+    found["short"] = page.locator(f"{PANEL} .jp-VaultSection-short").all_inner_texts()
+    page.locator(PANEL).evaluate(restore)
+    return found
+
+
+def log_out(**_):
+    """Loses the browser's login at the Jupyter server, as when its session is over."""
+    pages[0].clear_cookies()
+    return {}
+
+
+def evil(url, **_):
+    """Opens a page of another origin, which tries to store and to read secrets in the user's name."""
+    # The same host, so that the browser sends the user's cookies along.
+    attack = """async url => {
+        const said = [];
+        const body = JSON.stringify({name: 'STOLEN', value: 'evil'});
+        for (const [method, type, mode] of [
+            ['POST', 'text/plain', 'no-cors'], ['POST', 'application/json', 'cors'], ['POST', 'text/plain', 'cors'],
+            ['GET', '', 'cors'],
+        ]) {
+            const path = method === 'GET' ? 'secrets' : 'set';
+            const init = {method, mode, credentials: 'include'};
+            if (method === 'POST') { init.body = body; init.headers = {'Content-Type': type}; }
+            try {
+                const answer = await fetch(`${url}/jupyter-vault/${path}`, init);
+                said.push(await answer.text());
+            } catch (cause) { said.push('refused'); }
+        }
+        const form = document.createElement('form');
+        form.method = 'POST'; form.enctype = 'text/plain'; form.action = `${url}/jupyter-vault/set`;
+        const field = document.createElement('input');
+        field.name = '{"name":"STOLEN","value":"evil","x":"'; field.value = '"}';
+        form.append(field); document.body.append(form);
+        setTimeout(() => form.submit(), 0);
+        return said;
+    }"""
+    stranger = pages[0].new_page()
+    sent = []
+    stranger.on("request", lambda request: sent.append(request) if "/jupyter-vault/" in request.url else None)
+    stranger.route("http://127.0.0.1:1/", lambda route: route.fulfill(content_type="text/html", body="<p>evil</p>"))
+    stranger.goto("http://127.0.0.1:1/")
+    with stranger.expect_navigation():
+        said = stranger.evaluate(attack, url)
+    answer = stranger.locator("body").inner_text()
+    cookies = [request.all_headers().get("cookie", "") for request in sent if request.method == "POST"]
+    stranger.close()
+    return {"said": said, "form": answer, "with_cookies": any(cookies)}
+
+
+def high_contrast(on, **_):
+    """Shows the page in the system's own few colours, or as before."""
+    page.emulate_media(forced_colors="active" if on else "none")
+    return {}
+
+
 def axe(theme, **_):
     """What axe-core has against the panel, in a theme."""
     page.evaluate(f"theme => window.jupyterapp.commands.execute('apputils:change-theme', {{theme}})", theme)
@@ -129,6 +255,25 @@ def axe(theme, **_):
         for one in json.loads(found)
     ]
     return {"violations": short}
+
+
+def seconds_until_filled(**_):
+    """How long the panel takes from the click on its tab to the list."""
+    tab = page.locator('[data-id="jupyter-vault-secrets"]')
+    tab.click()
+    page.locator(PANEL).wait_for(state="hidden")
+    filled = """() => new Promise(resolve => {
+        const panel = document.querySelector('#jupyter-vault-secrets');
+        const began = performance.now();
+        new PerformanceObserver(list => {
+            const asked = list.getEntries().find(entry => entry.name.includes('/jupyter-vault/secrets'));
+            if (asked) requestAnimationFrame(() => resolve(performance.now() - began));
+        }).observe({entryTypes: ['resource']});
+        document.querySelector('[data-id="jupyter-vault-secrets"]').dispatchEvent(
+            new MouseEvent('mousedown', {bubbles: true, button: 0}));
+        document.querySelector('[data-id="jupyter-vault-secrets"]').click();
+    })"""
+    return {"ms": page.evaluate(filled)}
 
 
 def picture(path, **_):

@@ -51,7 +51,33 @@ class ListHandler(SectionHandler):
     @authorized
     async def get(self):
         """Lists the secrets."""
-        await self.answer(self.program.secrets("list"))
+        await self.answer(self.listed())
+
+    async def listed(self):
+        """The list, with the folder that the paths of notebooks begin in."""
+        said = await self.program.secrets("list")
+        said["root"] = os.path.abspath(getattr(self.kernel_manager, "root_dir", "") or "/")
+        return said
+
+
+class LoginStatusHandler(SectionHandler):
+    """`GET login_status`: who is logged in at Vault, and until when."""
+
+    @web.authenticated
+    @authorized
+    async def get(self):
+        """Says who is logged in."""
+        await self.answer(self.program.login_status())
+
+
+class SourcesHandler(SectionHandler):
+    """`GET sources`: data sources, and which kernels have them."""
+
+    @web.authenticated
+    @authorized
+    async def get(self):
+        """Lists the data sources."""
+        await self.answer(self.program.sources())
 
 
 @web.stream_request_body
@@ -86,6 +112,9 @@ class OrderHandler(SectionHandler):
     async def order_set(self, fields):
         """Adds a secret, or replaces its value."""
         options = _said(fields)
+        expected = fields.number("expect_version")
+        if expected is not None:
+            options.append(f"--expect-version={expected}")
         # `--file=-` takes the value as it is, with its last line end.
         return await self.program.secrets(
             "set", "--file=-", *options, "--", fields.text("name"), to=fields.optional("to"), value=_bytes(fields, "value")
@@ -127,6 +156,29 @@ class OrderHandler(SectionHandler):
             "import", *options, "--", "-", to=fields.optional("to"), value=_bytes(fields, "content")
         )
 
+    async def order_login(self, fields):
+        """Logs in at Vault; the answer says who, and never the token."""
+        method = fields.text("method")
+        if method not in ("userpass", "ldap", "token"):
+            raise web.HTTPError(400, reason="The method is not userpass, ldap or token")
+        username = None if method == "token" else fields.text("username")
+        return await self.program.login(method, username, fields.flag("try_again"), _bytes(fields, "password"))
+
+    async def order_switch(self, fields):
+        """Leaves a secret out of one notebook's kernels, or gives it again."""
+        path = fields.text("path")
+        # As jupyter_server tells a kernel of that notebook: JPY_SESSION_NAME.
+        notebook = os.path.join(self.kernel_manager.cwd_for_path(path), path.split("/")[-1])
+        return await self.program.switch(fields.text("name"), notebook, fields.flag("on"))
+
+    async def order_source_test(self, fields):
+        """Connects to a data source as a kernel would."""
+        return {"said": await self.program.source("test", fields.text("name"), fields.optional("to"))}
+
+    async def order_source_remove(self, fields):
+        """Removes a data source."""
+        return {"said": await self.program.source("rm", fields.text("name"), fields.optional("to"))}
+
     async def order_apply(self, fields):
         """Gives a running kernel of this server what it lacks."""
         kernel = fields.text("kernel")
@@ -163,5 +215,7 @@ def handlers(base_url, program):
     place = url_path_join(base_url, "jupyter-vault")
     return [
         (url_path_join(place, "secrets"), ListHandler, {"program": program}),
+        (url_path_join(place, "login_status"), LoginStatusHandler, {"program": program}),
+        (url_path_join(place, "sources"), SourcesHandler, {"program": program}),
         (url_path_join(place, f"({ORDERS})"), OrderHandler, {"program": program}),
     ]

@@ -6,8 +6,11 @@ turn in time is told so, and a process that takes too long, or whose request is 
 
 import asyncio
 import json
+import os
 
 AT_ONCE = 4
+# As many as a page could mean; what sends more is no person.
+WAITING = 32
 
 
 class Refused(Exception):
@@ -25,6 +28,7 @@ class Program:
         self._path, self._config, self._environment = path, config, environment
         self._timeout, self._queue_timeout = timeout, queue_timeout
         self._turns = None
+        self._asked = 0
 
     async def secrets(self, action, *arguments, to=None, value=b""):
         """`secrets ACTION --json`, as an object; `value` is its standard input."""
@@ -35,6 +39,44 @@ class Program:
         text = await self._run(["secrets", action, *self._settings(), *options, *arguments], value)
         return json.loads(text)
 
+    async def switch(self, name, notebook, on):
+        """`secrets on|off NAME --notebook PATH`, as an object."""
+        return json.loads(
+            await self._run(["secrets", "on" if on else "off", "--json", f"--notebook={notebook}", "--", name], b"")
+        )
+
+    async def login_status(self):
+        """`login --status`, as an object; not to be logged in is an answer too."""
+        return json.loads(await self._run(["login", "--status", *self._settings(), "--json"], b"", any_code=True))
+
+    async def login(self, method, username, try_again, password):
+        """`login`, as an object; the password is its standard input."""
+        options = [f"--method={method}"]
+        if username:
+            options.append(f"--username={username}")
+        if try_again:
+            options.append("--try-again")
+        return json.loads(await self._run(["login", *self._settings(), "--json", *options], password))
+
+    async def sources(self):
+        """`sources list`, and which kernels have each of them."""
+        # One that can't be used is listed with its error, and the code is that error's.
+        listed, kernels = await asyncio.gather(
+            self._run(["sources", "list", *self._settings(), "--json"], b"", any_code=True),
+            self._run(["kernels", "--json"], b""),
+        )
+        said = json.loads(listed)
+        kernels = json.loads(kernels)["kernels"]
+        for source in said["data_sources"]:
+            source["kernels"] = [_holder(kernel) for kernel in kernels if _has(kernel, source)]
+        return {"data_sources": said["data_sources"]}
+
+    async def source(self, action, name, to):
+        """`sources ACTION NAME`; gives what it says."""
+        options = [f"--to={to}"] if to else []
+        text = await self._run(["sources", action, *self._settings(), *options, "--yes", "--", name], b"")
+        return text.decode("utf-8", "replace").strip()
+
     async def inject(self, kernel):
         """`inject KERNEL`; gives its sentence."""
         text = await self._run(["inject", *self._settings(), "--wait=20", "--", kernel], b"")
@@ -43,21 +85,30 @@ class Program:
     def _settings(self):
         return [f"--config={self._config}"] if self._config else []
 
-    async def _run(self, arguments, value):
+    async def _run(self, arguments, value, any_code=False):
         if self._turns is None:
             # Before Python 3.10 a semaphore belongs to the loop that it is made in.
             self._turns = asyncio.Semaphore(AT_ONCE)
+        if self._asked >= AT_ONCE + WAITING:
+            raise Refused(75, f"{WAITING} requests wait for Vault already", "try again in a moment", 429)
+        self._asked += 1
+        try:
+            return await self._in_turn(arguments, value, any_code)
+        finally:
+            self._asked -= 1
+
+    async def _in_turn(self, arguments, value, any_code):
         try:
             await asyncio.wait_for(self._turns.acquire(), self._queue_timeout)
         except asyncio.TimeoutError:
             what = f"{AT_ONCE} requests to Vault are under way, and none of them ended in {self._queue_timeout:g} s"
             raise Refused(75, what, "try again in a moment", 503) from None
         try:
-            return await self._process(arguments, value)
+            return await self._process(arguments, value, any_code)
         finally:
             self._turns.release()
 
-    async def _process(self, arguments, value):
+    async def _process(self, arguments, value, any_code):
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
@@ -75,7 +126,7 @@ class Program:
             # Its time is up, or the one who asked is gone.
             if process.returncode is None:
                 await _end(process)
-        if process.returncode:
+        if process.returncode and not (any_code and out):
             raise _refusal(process.returncode, err.decode("utf-8", "replace"))
         return out
 
@@ -90,6 +141,18 @@ async def _end(process):
         await process.wait()
     except ProcessLookupError:
         pass
+
+
+def _has(kernel, source):
+    """Whether a kernel was given a data source's variables: they come from it, or from a file of the folder's."""
+    given = (kernel["secrets"] or {}).get("variables", {})
+    paths = (source["source"], f"{source['source']}/{source['name']}")
+    return any(given.get(name, {}).get("path") in paths for name in source.get("variables", ()))
+
+
+def _holder(kernel):
+    name = os.path.splitext(os.path.basename(kernel["connection_file"]))[0]
+    return {"kernel": name, "leases": kernel["secrets"]["leases"], "renewed": kernel["keeper"] is not None}
 
 
 def _refusal(code, said):

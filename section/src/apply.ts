@@ -1,0 +1,74 @@
+// Secrets for kernels that run, and the restart of those that take them at their start only.
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { KernelAPI } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { Model, Running, asRefused } from './model';
+import { baseName, explain } from './words';
+
+/** The program's exit code for a kernel whose environment can't be set while it runs. */
+const AT_ITS_START = 83;
+
+/** What became of an order to apply. */
+export interface Applied {
+  /** A sentence for each kernel. */
+  said: string;
+  /** The kernels that were not given what they lack. */
+  failed: Running[];
+  /** Those of them that would get it by a restart. */
+  restartable: Running[];
+}
+
+/** Gives `kernels` what they lack, one after another. */
+export async function apply(
+  model: Model,
+  kernels: Running[],
+  trans: TranslationBundle
+): Promise<Applied> {
+  const said: string[] = [];
+  const failed: Running[] = [];
+  const restartable: Running[] = [];
+  for (const kernel of kernels) {
+    const name = baseName(kernel.path);
+    try {
+      await model.requests.order('apply', { kernel: kernel.id });
+      said.push(trans.__('%1 has them.', name));
+    } catch (cause) {
+      const refused = asRefused(cause);
+      failed.push(kernel);
+      if (refused.by === 'program' && refused.code === AT_ITS_START) {
+        restartable.push(kernel);
+        said.push(
+          trans.__('%1: this kernel takes secrets at its start only.', name)
+        );
+      } else {
+        said.push(`${name}: ${explain(refused, trans).join('. ')}`);
+      }
+    }
+  }
+  await model.refresh();
+  return { said: said.join(' '), failed, restartable };
+}
+
+/** Restarts a kernel, if the user says so; whether it was. */
+export async function restart(
+  model: Model,
+  kernel: Running,
+  trans: TranslationBundle
+): Promise<boolean> {
+  const answer = await showDialog({
+    title: trans.__('Restart the kernel of %1?', baseName(kernel.path)),
+    body: trans.__('Its variables are lost; the notebook stays as it is.'),
+    buttons: [
+      Dialog.cancelButton(),
+      Dialog.warnButton({ label: trans.__('Restart') })
+    ]
+  });
+  if (!answer.button.accept) {
+    return false;
+  }
+  await KernelAPI.restartKernel(kernel.id, model.requests.settings);
+  await model.refresh();
+  return true;
+}

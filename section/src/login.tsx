@@ -1,0 +1,217 @@
+// Who is logged in at Vault, until when, and a new login.
+//
+// A password stays in its field until it is sent, once, and the field is cleared before the answer is there.
+
+import { TranslationBundle } from '@jupyterlab/translation';
+import React, { useRef, useState } from 'react';
+
+import { Model, asRefused } from './model';
+import { LoginStatus } from './requests';
+import { explain } from './words';
+
+/** States of a login that a new token can mend, or make longer. */
+const BY_TOKEN = ['token', 'none', 'ended'];
+
+interface LoginProps {
+  model: Model;
+  trans: TranslationBundle;
+  language: string;
+  said: (sentence: string) => void;
+}
+
+/** Whether a login here helps; elsewhere a file or an agent has the credential. */
+export function canLogIn(login: LoginStatus | null): boolean {
+  return login !== null && BY_TOKEN.includes(login.state);
+}
+
+/** One line: who, where, until when; below it what to do when that is soon. */
+export function LoginLine(props: LoginProps): JSX.Element | null {
+  const { model, trans, language, said } = props;
+  const [open, setOpen] = useState(false);
+  const { login } = model;
+  if (!login?.logged_in) {
+    return null;
+  }
+  const until = login.until
+    ? trans.__('until %1', moment(login.until, language))
+    : '';
+  const host = login.address.replace(/^https?:\/\//, '');
+  const line = [login.user ?? trans.__('a token'), host, until];
+  return (
+    <div className="jp-VaultSection-part jp-VaultSection-login">
+      <div
+        className="jp-VaultSection-note"
+        title={(login.policies ?? []).join(', ')}
+      >
+        {line.filter(part => part).join(' · ')}
+      </div>
+      {login.ends_soon && canLogIn(login) && !open && (
+        <div className="jp-VaultSection-wrong">
+          {trans.__(
+            'This login ends %1. Kernels that start later have no secrets.',
+            until
+          )}
+          <div className="jp-VaultSection-buttons">
+            <button
+              type="button"
+              className="jp-mod-styled"
+              onClick={() => setOpen(true)}
+            >
+              {trans.__('Log in again')}
+            </button>
+          </div>
+        </div>
+      )}
+      {open && (
+        <LoginForm
+          model={model}
+          trans={trans}
+          done={who => {
+            setOpen(false);
+            if (who !== undefined) {
+              said(trans.__('%1 is logged in.', who));
+            }
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+/** A time of today, or with its day. */
+function moment(time: string, language: string): string {
+  const date = new Date(time);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday
+    ? date.toLocaleTimeString(language, { timeStyle: 'short' })
+    : date.toLocaleString(language, {
+        dateStyle: 'medium',
+        timeStyle: 'short'
+      });
+}
+
+interface LoginFormProps {
+  model: Model;
+  trans: TranslationBundle;
+  /** Called at the end, with the user's name after a login. */
+  done: (who?: string) => void;
+}
+
+/** A form for one login. */
+export function LoginForm(props: LoginFormProps): JSX.Element {
+  const { model, trans, done } = props;
+  const madeBy = /^auth\/(?:.+\/)?(userpass|ldap)\//.exec(
+    model.login?.made_by ?? ''
+  )?.[1];
+  const [method, setMethod] = useState(madeBy ?? 'userpass');
+  const [busy, setBusy] = useState(false);
+  const [anyway, setAnyway] = useState(false);
+  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const name = useRef<HTMLInputElement>(null);
+  const secret = useRef<HTMLInputElement>(null);
+  const isToken = method === 'token';
+  const isWarned = wrong?.[1].includes('--try-again');
+
+  const send = async () => {
+    const username = name.current?.value.trim() ?? '';
+    const password = secret.current?.value ?? '';
+    if (secret.current) {
+      secret.current.value = '';
+    }
+    if (!password || (!isToken && !username)) {
+      setWrong([
+        isToken
+          ? trans.__('A token is needed.')
+          : trans.__('A name and a password are needed.'),
+        ''
+      ]);
+      return;
+    }
+    setBusy(true);
+    setWrong(null);
+    try {
+      const content = { method, username, password, try_again: anyway };
+      const answer = (await model.order('login', content)) as LoginStatus;
+      done(answer.user ?? trans.__('a token'));
+    } catch (cause) {
+      setWrong(explain(asRefused(cause), trans));
+      secret.current?.focus();
+    } finally {
+      setBusy(false);
+      setAnyway(false);
+    }
+  };
+
+  return (
+    <form
+      aria-label={trans.__('Login at Vault')}
+      autoComplete="off"
+      onSubmit={event => {
+        event.preventDefault();
+        void send();
+      }}
+      onKeyDown={event => {
+        if (event.key === 'Escape') {
+          event.stopPropagation();
+          done();
+        }
+      }}
+    >
+      <label>
+        {trans.__('Method')}
+        <select
+          value={method}
+          onChange={event => setMethod(event.target.value)}
+        >
+          <option value="userpass">{trans.__('name and password')}</option>
+          <option value="ldap">LDAP</option>
+          <option value="token">{trans.__('a token')}</option>
+        </select>
+      </label>
+      {!isToken && (
+        <label>
+          {trans.__('User')}
+          <input
+            ref={name}
+            type="text"
+            defaultValue={model.login?.user ?? ''}
+            spellCheck={false}
+            autoCapitalize="off"
+          />
+        </label>
+      )}
+      <label>
+        {isToken ? trans.__('Token') : trans.__('Password')}
+        <input ref={secret} type="password" autoComplete="off" />
+      </label>
+      {isWarned && (
+        <label className="jp-VaultSection-beside">
+          <input
+            type="checkbox"
+            checked={anyway}
+            onChange={event => setAnyway(event.target.checked)}
+          />
+          {trans.__('Send it though one more refusal may lock the user')}
+        </label>
+      )}
+      {wrong && (
+        <div className="jp-VaultSection-wrong" role="alert">
+          <div>{wrong[0]}</div>
+          <div>{wrong[1]}</div>
+        </div>
+      )}
+      <div className="jp-VaultSection-buttons">
+        <button
+          type="submit"
+          className="jp-mod-styled jp-mod-accept"
+          disabled={busy}
+        >
+          {trans.__('Log in')}
+        </button>
+        <button type="button" className="jp-mod-styled" onClick={() => done()}>
+          {trans.__('Cancel')}
+        </button>
+      </div>
+    </form>
+  );
+}

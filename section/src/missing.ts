@@ -1,0 +1,79 @@
+// A cell that fails because a variable is not there: what to do about it.
+//
+// The notebook's code and outputs are not touched; the answer is a notification.
+
+import { Notification } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { Applied } from './apply';
+import { Model, Running, given } from './model';
+
+/** What a failed cell says of its error. */
+export interface CellError {
+  errorName: string;
+  errorValue: string;
+  traceback?: string[];
+}
+
+/** The environment variable that a cell did not find; none where it failed for another reason. */
+export function missingVariable(error: CellError): string | undefined {
+  if (error.errorName !== 'KeyError') {
+    return undefined;
+  }
+  // Python shows the key as it is written in code.
+  const name = /^['"]([A-Za-z_][A-Za-z0-9_]*)['"]$/.exec(error.errorValue)?.[1];
+  const trace = (error.traceback ?? [])
+    .join('\n')
+    .replace(/\u001b\[[\d;]*m/g, '');
+  // A dictionary's KeyError is none of ours: os.environ looks its key up in Python's own module os.
+  const isEnvironment = /\benviron\b|<frozen os>|\bos\.py\b/.test(trace);
+  return isEnvironment ? name : undefined;
+}
+
+/** What an offer can do. */
+interface Ways {
+  /** Opens the form for a new secret of that name. */
+  add: (name: string) => void;
+  apply: (kernel: Running) => Promise<Applied>;
+  switchOn: (name: string, kernel: Running) => Promise<void>;
+}
+
+const shown = new Map<string, string>();
+
+/** Says what is missing, and offers the one thing that helps. */
+export async function offer(
+  name: string,
+  kernel: Running,
+  model: Model,
+  trans: TranslationBundle,
+  ways: Ways
+): Promise<void> {
+  await model.refresh();
+  const secret = model.listing?.secrets.find(secret => secret.name === name);
+  let message: string;
+  let label: string;
+  let callback: () => void;
+  if (!secret && model.place) {
+    message = trans.__('%1 is not among your secrets.', name);
+    label = trans.__('Add %1', name);
+    callback = () => ways.add(name);
+  } else if (secret && model.isOff(name, kernel.path)) {
+    message = trans.__('%1 is off for this notebook.', name);
+    label = trans.__('Give it');
+    callback = () => void ways.switchOn(name, kernel);
+  } else if (secret && given(secret, kernel) === undefined) {
+    message = trans.__('Vault has %1, and this kernel was not given it.', name);
+    label = trans.__('Apply to this kernel');
+    callback = () => void ways.apply(kernel);
+  } else {
+    // No Vault, no right to add, or the cell removed the variable itself.
+    return;
+  }
+  const earlier = shown.get(name);
+  if (earlier) {
+    Notification.dismiss(earlier);
+  }
+  const actions = [{ label, callback }];
+  const autoClose = 30_000;
+  shown.set(name, Notification.warning(message, { actions, autoClose }));
+}
