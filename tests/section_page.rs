@@ -371,16 +371,41 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
         site.ask("copied", json!({"name": "Copy the policy line to ask for"}))["text"].as_str().unwrap().to_owned();
     site.vault.policy("reader", &format!("{line}\n{read}").replacen(read.lines().next().unwrap(), "", 1));
     site.click("Refresh");
-    site.ask("gone", json!({"text": "You may read these, not change them."}));
-    assert!(site.has_button("Add a secret"), "{line}");
+    site.ask("shows", json!({"name": "Add a secret"}));
 
     // The token ends.
     site.vault.must("POST", "auth/token/revoke", &json!({ "token": reader }));
     site.click("Refresh");
     site.says("does not accept the token");
     site.is_accessible("the token ended");
+    site.vault.enable_auth("userpass", "userpass");
+    let user = json!({"password": VALUE, "policies": "reader", "token_ttl": "3h"});
+    site.vault.must("POST", "auth/userpass/users/ada", &user);
+    site.click("Log in");
+    site.is_accessible("the login form");
+    site.fill("User", "ada");
+    site.fill("Password", "canary of a typing error");
+    site.ask("keys", json!({"presses": ["Enter"]}));
+    site.says("refused the login");
+    assert_eq!(site.ask("value_of", json!({"label": "Password"}))["value"], "");
+    site.fill("Password", VALUE);
+    site.ask("keys", json!({"presses": ["Enter"]}));
+    site.says("ada is logged in.");
+    // It ends within a day.
+    let line = site.says("ada · 127.0.0.1:");
+    assert!(line.contains("until "), "{line}");
+    site.says("This login ends");
+    site.is_accessible("a login that ends soon");
+    site.click("Log in again");
+    assert_eq!(site.ask("value_of", json!({"label": "User"}))["value"], "ada");
+    site.ask("keys", json!({"presses": ["Escape"]}));
+    let kept = std::fs::read_to_string(site.scratch.path("config/token")).unwrap();
+    for secret in ["canary", kept.trim()] {
+        assert_eq!(site.ask("traces", json!({"text": secret}))["found"], json!([]));
+        assert!(!site.lab.log().contains(secret));
+    }
     // Denied.
-    site.vault.policy("reader", "");
+    site.vault.policy("reader", "path \"secret/data/other\" { capabilities = [\"read\"] }");
     token(&site);
     site.click("Refresh");
     site.says("forbid reading secret/page");

@@ -4,7 +4,7 @@ import json
 import os
 
 from orders import serve
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Error, sync_playwright
 
 AXE = os.path.join(os.path.dirname(__file__), "..", "..", "section", "node_modules", "axe-core", "axe.min.js")
 PANEL = "#jupyter-vault-secrets"
@@ -27,9 +27,15 @@ def start(chromium, **_):
     context.set_default_timeout(LIMIT)
     # Before the page's own scripts, whose rules would refuse it later.
     context.add_init_script(path=AXE)
-    context.on("response", lambda answer: bodies.append(answer) if "/jupyter-vault/" in answer.url else None)
+    context.on("response", keep)
     pages.append(context)
     return tab(1)
+
+
+def keep(answer):
+    """Keeps an answer of the section to one of the user's own tabs."""
+    if "/jupyter-vault/" in answer.url and answer.frame.page in pages:
+        bodies.append(answer)
 
 
 def tab(number, **_):
@@ -45,8 +51,6 @@ def tab(number, **_):
 
 def open_page(url, **_):
     """Opens a notebook, and waits for its kernel."""
-    # A browser keeps no answers of a page that it left.
-    bodies.clear()
     page.goto(url, wait_until="domcontentloaded")
     # The workspace of before comes back first.
     name = url.split("?")[0].split("/")[-1]
@@ -125,18 +129,27 @@ def run_cell(code=None, **_):
     return {"text": output.first.inner_text()}
 
 
+def read(answer):
+    """The text of an answer; a browser keeps none of a page that it left."""
+    try:
+        return answer.text()
+    except Error:
+        return None
+
+
 def traces(text, **_):
     """Where a text is still to be found: in the page, its fields, the browser's storage, an answer."""
     fields = "() => [...document.querySelectorAll('input, textarea')].map(field => field.value).join('\\n')"
     stores = "() => JSON.stringify([{...localStorage}, {...sessionStorage}])"
+    texts = [text for text in map(read, bodies) if text is not None]
     places = {
         "page": page.content(),
         "fields": page.evaluate(fields),
         "storage": page.evaluate(stores),
         "url": page.url + "".join(answer.url for answer in bodies),
-        "answers": "".join(answer.text() for answer in bodies),
+        "answers": "".join(texts),
     }
-    return {"found": [place for place, content in places.items() if text in content], "answers": len(bodies)}
+    return {"found": [place for place, content in places.items() if text in content], "answers": len(texts)}
 
 
 def told(text, **_):
@@ -160,6 +173,12 @@ def buttons(**_):
     """The names of the panel's buttons."""
     names = "buttons => buttons.map(button => button.ariaLabel || button.innerText)"
     return {"names": page.locator(f"{PANEL} button").evaluate_all(names)}
+
+
+def shows(name, **_):
+    """Waits until the panel has a button."""
+    page.locator(PANEL).get_by_role("button", name=name, exact=True).first.wait_for()
+    return {}
 
 
 def copied(name, **_):
