@@ -425,8 +425,8 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.click("Try now");
     site.ask("gone", json!({"text": "No Vault is set up for this server."}));
 
-    let took = site.ask("seconds_until_filled", json!({}));
-    println!("the panel is filled {took} after the click");
+    let took: Vec<_> = (0..5).map(|_| site.ask("until_filled", json!({}))["ms"].as_f64().unwrap().round()).collect();
+    println!("the panel is filled {took:?} ms after the click");
 
     site.ask("log_out", json!({}));
     site.click("Refresh");
