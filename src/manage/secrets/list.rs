@@ -41,16 +41,12 @@ struct Holder {
 
 pub(super) fn run(common: &Common) -> Result<Outcome> {
     let (rows, places, fixed, holders, notebooks) = with(common, async |session| {
-        let mut rows = Vec::new();
-        for place in &session.places {
-            rows.extend(match place.form {
-                Form::Keys => of_keys(session, place).await?,
-                Form::Folder { .. } => of_folder(session, place).await?,
-            });
-        }
+        let session = &*session;
+        // A page waits for this: what does not need another answer is asked at once.
+        let described = async { if common.json { described(session, common).await } else { Vec::new() } };
+        let (rows, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
+        let (rows, running) = (rows?, kernels.running);
         let fixed: Vec<_> = session.plan.sources.iter().filter_map(fixed).collect();
-        let running = kernels::search(session.environment).await.running;
-        let places = if common.json { described(session, common).await } else { Vec::new() };
         let rule = |rule: &NotebookRule| json!({ "notebook": rule.path, "without": rule.without });
         let notebooks: Vec<_> = session.plan.notebooks.iter().map(rule).collect();
         Ok((rows, places, fixed, holders(&running), notebooks))
@@ -61,6 +57,18 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
         text(&rows, &fixed, &holders)
     };
     Ok(Outcome { text, code: 0 })
+}
+
+/// The secrets of all places, in their order.
+async fn rows(session: &Session<'_>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for place in &session.places {
+        rows.extend(match place.form {
+            Form::Keys => of_keys(session, place).await?,
+            Form::Folder { .. } => of_folder(session, place).await?,
+        });
+    }
+    Ok(rows)
 }
 
 /// The places as JSON: which of them is the user's own, and whether the policy lets one write there.
@@ -96,8 +104,8 @@ fn policy_path(session: &Session<'_>, place: &Place) -> String {
 /// The keys of one secret.
 async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     let stored = session.stored(place, &place.path);
-    let content = stored.current().await?;
-    let metadata = metadata(stored, !content.keys.is_empty()).await;
+    let (content, metadata) = tokio::join!(stored.current(), metadata(stored));
+    let content = content?;
     let row = |(key, _): &(String, _)| {
         let note = Note::read(place, key, &metadata);
         // The secret's version counts for every key; what we wrote ourselves tells the key's own.
@@ -117,8 +125,8 @@ async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
 
 /// What the metadata says, where there is one and the policy lets us read it: without it, names are still
 /// worth listing.
-async fn metadata(stored: Stored<'_>, is_there: bool) -> Metadata {
-    if stored.is_versioned() && is_there { stored.metadata().await.unwrap_or_default() } else { Metadata::default() }
+async fn metadata(stored: Stored<'_>) -> Metadata {
+    if stored.is_versioned() { stored.metadata().await.unwrap_or_default() } else { Metadata::default() }
 }
 
 /// The secrets of a folder. Those that are deleted are left out, as a launch does.
@@ -131,7 +139,7 @@ async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     for key in names {
         let path = place.path_of(&key);
         let stored = session.stored(place, &path);
-        let metadata = metadata(stored, true).await;
+        let metadata = metadata(stored).await;
         let state = metadata.versions.get(&metadata.current_version);
         if state.is_some_and(|state| !state.is_readable()) {
             continue;
