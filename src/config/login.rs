@@ -1,5 +1,6 @@
 //! A login as a plan has it: the method, and what it sends.
 
+#[cfg(feature = "cloud")]
 use super::cloud::Cloud;
 use super::credential::Credential;
 
@@ -51,6 +52,7 @@ pub enum Login {
         role: Option<String>,
     },
     /// The identity that a cloud gives the machine.
+    #[cfg(feature = "cloud")]
     Cloud {
         /// `aws`, `gcp` or `azure`.
         method: &'static str,

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+#[cfg(feature = "cloud")]
 use super::cloud::{Aws, Azure, Cloud, Gcp};
 use super::credential::{Credential, LOG_IN, find, find_password};
 use super::env::Environment;
@@ -168,6 +169,7 @@ pub static METHODS: &[Method] = &[
         ],
         login: cert,
     },
+    #[cfg(feature = "cloud")]
     Method {
         name: "aws",
         settings: "`role`, unless it has the identity's name; `region` of the STS that Vault asks, unless it is the one for all; `header_value`",
@@ -178,6 +180,7 @@ pub static METHODS: &[Method] = &[
         ],
         login: aws,
     },
+    #[cfg(feature = "cloud")]
     Method {
         name: "gcp",
         settings: "`role`, of the type gce; `service_account`, unless it is `default`",
@@ -185,6 +188,7 @@ pub static METHODS: &[Method] = &[
         asks: &[Ask::Mount, Ask::Text { key: "role", question: "The role", usual: None }],
         login: gcp,
     },
+    #[cfg(feature = "cloud")]
     Method {
         name: "azure",
         settings: "`role`; `resource`, unless it is `https://management.azure.com/`; `client_id` of one identity of several",
@@ -342,23 +346,27 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
 }
 
 /// A login by what the machine is in a cloud.
+#[cfg(feature = "cloud")]
 fn cloud(method: &'static Method, settings: &Settings<'_>, identity: Cloud) -> Result<Login> {
     let (role, origin) = (settings.role(), identity.to_string());
     Ok(Login::Cloud { method: method.name, mount: settings.mount(method.name)?, role, identity, origin })
 }
 
+#[cfg(feature = "cloud")]
 fn aws(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     let text = |key| settings.layer.text(key);
     let identity = Aws::of(settings.environment, text("auth.region"), text("auth.header_value"))?;
     cloud(method, settings, Cloud::Aws(Box::new(identity)))
 }
 
+#[cfg(feature = "cloud")]
 fn gcp(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     settings.role().ok_or_else(|| missing_setting(method.name, "role"))?;
     let identity = Gcp::of(settings.environment, settings.layer.text("auth.service_account"))?;
     cloud(method, settings, Cloud::Gcp(identity))
 }
 
+#[cfg(feature = "cloud")]
 fn azure(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     settings.role().ok_or_else(|| missing_setting(method.name, "role"))?;
     let text = |key| settings.layer.text(key);

@@ -7,6 +7,7 @@
 //! documentation follow it.
 
 pub mod auth;
+#[cfg(feature = "cloud")]
 pub mod cloud;
 pub mod credential;
 pub mod env;

@@ -175,7 +175,9 @@ impl<'a> Kept<'a> {
                     vec![jwt.value.expose()],
                 )
             }
-            Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Cloud { .. } | Login::Wrapped(_) => {
+            #[cfg(feature = "cloud")]
+            Login::Cloud { .. } => return None,
+            Login::Token(_) | Login::Agent | Login::Cert { .. } | Login::Wrapped(_) => {
                 return None;
             }
         };

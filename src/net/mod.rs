@@ -7,6 +7,7 @@ pub mod connect;
 pub mod deadline;
 mod no_proxy;
 pub mod options;
+#[cfg(feature = "p521")]
 mod p521;
 pub mod proxy;
 mod public_key;

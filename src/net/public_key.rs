@@ -11,7 +11,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
 /// The keys that are taken, for an advice.
-pub(super) const TAKEN: &str = "RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519";
+pub(super) const TAKEN: &str = if cfg!(feature = "p521") {
+    "RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519"
+} else {
+    "RSA with 2048 to 8192 bits, P-256, P-384 or Ed25519"
+};
 
 /// By their object identifiers.
 const KINDS: &[(&str, &str)] = &[
@@ -20,6 +24,7 @@ const KINDS: &[(&str, &str)] = &[
     ("1.3.101.113", "Ed448"),
     ("1.2.840.10045.3.1.1", "P-192"),
     ("1.3.132.0.33", "P-224"),
+    ("1.3.132.0.35", "P-521"),
     ("1.3.132.0.10", "secp256k1"),
     ("1.3.36.3.3.2.8.1.1.7", "brainpoolP256r1"),
     ("1.3.36.3.3.2.8.1.1.11", "brainpoolP384r1"),
@@ -30,9 +35,10 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// P-256, P-384, P-521.
-const CURVES: [ObjectIdentifier; 3] = [
+const CURVES: &[ObjectIdentifier] = &[
     ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
     ObjectIdentifier::new_unwrap("1.3.132.0.34"),
+    #[cfg(feature = "p521")]
     ObjectIdentifier::new_unwrap("1.3.132.0.35"),
 ];
 

@@ -14,7 +14,8 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 
 use super::Peer;
 use super::options::Tls;
-use super::p521;
+#[cfg(feature = "p521")]
+use super::p521::provider;
 use super::public_key::{NotTaken, TAKEN, not_taken, of_bare_info};
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
@@ -24,7 +25,7 @@ const LARGEST: u64 = 4 << 20;
 
 /// Builds a TLS configuration.
 pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
-    let provider = Arc::new(p521::provider());
+    let provider = Arc::new(provider());
     let internal = |cause: rustls::Error| {
         Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a defect")
     };
@@ -59,6 +60,11 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(Arc::new(config))
+}
+
+#[cfg(not(feature = "p521"))]
+fn provider() -> CryptoProvider {
+    rustls::crypto::ring::default_provider()
 }
 
 /// Certificates, and where they came from.

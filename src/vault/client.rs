@@ -106,6 +106,7 @@ impl Client {
     }
 
     /// Until when all must be done.
+    #[cfg(feature = "cloud")]
     pub fn deadline(&self) -> Deadline {
         self.transport.deadline()
     }

@@ -93,6 +93,7 @@ impl Transport {
     }
 
     /// Until when all must be done.
+    #[cfg(feature = "cloud")]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }

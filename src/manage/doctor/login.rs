@@ -88,6 +88,7 @@ fn parts(login: &Login) -> (&'static str, Option<&str>, Option<&str>) {
             ("approle", Some(mount), Some(&secret_id.as_ref().unwrap_or(role_id).origin))
         }
         Login::Password { method, mount, password, .. } => (method, Some(mount), Some(&password.origin)),
+        #[cfg(feature = "cloud")]
         Login::Cloud { method, mount, origin, .. } => (method, Some(mount), Some(origin)),
         Login::Cert { mount, .. } => ("cert", Some(mount), None),
         Login::Agent => ("agent", None, None),

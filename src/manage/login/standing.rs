@@ -104,6 +104,7 @@ pub(super) async fn look(
         Login::AppRole { secret_id, role_id, .. } => {
             (State::EachLaunch, Some(secret_id.as_ref().unwrap_or(role_id).origin.clone()))
         }
+        #[cfg(feature = "cloud")]
         Login::Cloud { origin, .. } => (State::EachLaunch, Some(origin.clone())),
         Login::Cert { .. } | Login::Wrapped(_) => (State::EachLaunch, None),
     };

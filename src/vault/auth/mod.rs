@@ -6,6 +6,7 @@
 
 mod approle;
 mod cert;
+#[cfg(feature = "cloud")]
 mod cloud;
 mod jwt;
 #[cfg(feature = "manage")]
@@ -125,6 +126,7 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> 
             approle::login(client, mount, role_id, secret_id.as_ref(), *wrapped).await
         }
         Login::Password { mount, username, password, .. } => password::login(client, mount, username, password).await,
+        #[cfg(feature = "cloud")]
         Login::Cloud { mount, role, identity, .. } => cloud::login(client, mount, role.as_deref(), identity).await,
         Login::Cert { mount, role } => cert::login(client, mount, role.as_deref()).await,
     }
