@@ -107,6 +107,8 @@ pub enum Kind {
     Malformed,
     /// The same key twice in one secret.
     DuplicateKey,
+    /// A notebook that can't be looked through.
+    BadNotebook,
     /// A value that can't be in an environment: null or with a NUL.
     BadValue,
     /// A name that can't be in an environment.
@@ -164,6 +166,7 @@ impl Kind {
             | Self::NotVault
             | Self::Malformed
             | Self::DuplicateKey
+            | Self::BadNotebook
             | Self::BadValue
             | Self::BadName
             | Self::ProtectedName

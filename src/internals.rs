@@ -29,6 +29,8 @@ pub use crate::kernel::{
 pub use crate::kernelspec::edit::Spec;
 pub use crate::launch::given::{Fetched, Form, Given};
 #[cfg(feature = "manage")]
+pub use crate::manage::scrub::{Finder, scrub};
+#[cfg(feature = "manage")]
 pub use crate::manage::secrets::parse::{Format, parse as parse_secrets};
 pub use crate::net::address::Address;
 pub use crate::net::deadline::Deadline;

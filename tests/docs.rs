@@ -274,10 +274,13 @@ impl Home {
         });
         server.policy("ada", &own.join("\n"));
         server.must("POST", "auth/userpass/users/ada", &json!({"password": "pw", "policies": "ada"}));
-        server.put("users/ada", &json!({"API_KEY": "canary", "DATABASE_URL": "canary"}));
+        server.put("users/ada", &json!({"API_KEY": "canary", "DATABASE_URL": "canary-of-a-database"}));
         server.put("users/bert", &json!({"OTHER": "canary"}));
         let scratch = Scratch::new();
         std::fs::create_dir_all(scratch.path("home/.jupyter")).unwrap();
+        let output = json!({"output_type": "stream", "name": "stdout", "text": "canary-of-a-database"});
+        let notebook = json!({"cells": [{"source": "print(url)", "outputs": [output]}], "nbformat": 4});
+        scratch.file("home/Report.ipynb", notebook.to_string());
         let password = scratch.file("home/password", "pw");
         std::fs::set_permissions(password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let text = format!(

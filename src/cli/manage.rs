@@ -1,4 +1,4 @@
-//! `setup`, `doctor`, `kernels`, `login`, `logout`, `secrets` and `sources`: their text is the result, so it goes to stdout.
+//! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets` and `sources`: their text is the result, so it goes to stdout.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::login::{Login, Logout};
+use super::scrub::Scrub;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use super::sources::Sources;
@@ -24,6 +25,8 @@ pub(super) enum Manage {
     Login(Login),
     /// Revoke the token that `login` left, and remove it
     Logout(Logout),
+    /// Take your own secrets out of saved notebooks, or say where they stand
+    Scrub(Scrub),
     /// Store, list, rename, remove, restore and import secrets
     Secrets(Secrets),
     /// Store, list, try and remove databases and services that kernels connect to
@@ -38,6 +41,7 @@ pub(super) fn run(command: Manage) -> Result<u8> {
         Manage::Kernels(Kernels { json }) => kernels::run(json),
         Manage::Login(login) => super::login::log_in(login),
         Manage::Logout(logout) => super::login::log_out(logout),
+        Manage::Scrub(scrub) => super::scrub::run(scrub),
         Manage::Secrets(secrets) => super::secrets::run(secrets),
         Manage::Sources(sources) => super::sources::run(sources),
     }?;

@@ -13,6 +13,8 @@ mod manage;
 #[cfg(feature = "wrap")]
 mod manual;
 #[cfg(feature = "manage")]
+mod scrub;
+#[cfg(feature = "manage")]
 mod secrets;
 mod settings;
 #[cfg(feature = "manage")]

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod kernels;
 pub(crate) mod login;
 pub mod report;
+pub(crate) mod scrub;
 pub mod secrets;
 pub mod setup;
 pub mod sources;

@@ -1,0 +1,125 @@
+"""Secrets kept out of saved notebooks: a hook of jupyter_server's contents manager.
+
+It is off until `VaultScrub.on_save` says what becomes of a notebook that holds one of the user's secrets: `refuse` saves
+nothing and says where they stand, `replace` saves the notebook without them, `warn` saves it and writes where they
+stand into the server's log. The program looks for them (`jupyter-vault scrub`); no value is in this process, but
+those that the notebook itself brings.
+"""
+
+import json
+import os
+import subprocess
+
+from tornado.web import HTTPError
+from traitlets import Enum, Float, List, Unicode
+from traitlets.config import LoggingConfigurable
+
+from .launcher import NAME, find
+
+FOUND = 88
+
+
+class VaultScrub(LoggingConfigurable):
+    """What becomes of a user's secrets in a notebook that is saved."""
+
+    on_save = Enum(
+        ["off", "refuse", "replace", "warn"],
+        "off",
+        help="What becomes of a notebook that holds a secret: refuse, replace or warn. Off: it is not looked through.",
+        config=True,
+    )
+    on_error = Enum(
+        ["save", "refuse"],
+        "save",
+        help="What becomes of a notebook that could not be looked through, as while Vault is away.",
+        config=True,
+    )
+    ignore = List(Unicode(), help="Names of secrets that are not looked for.", config=True)
+    launcher = Unicode(help="The program's path. Without it: the one that came with this package.", config=True)
+    vault_toml = Unicode(
+        help="The program's --config. Without it: vault.toml in the places where the program looks.", config=True
+    )
+    timeout = Float(5.0, help="How long a save may wait for it, in seconds.", config=True)
+
+    def hook(self, model, path, contents_manager, **_):
+        """Looks through a notebook before it is saved."""
+        if self.on_save == "off" or model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
+            return
+        replaces = self.on_save == "replace"
+        try:
+            text = json.dumps(model["content"]).encode()
+            code, content, said = self._run(text, replaces)
+            if code not in (0, FOUND):
+                raise Failed(_said(said))
+            report = json.loads(said)
+        except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as cause:
+            # The text of another error may quote what it was given.
+            why = str(cause) if isinstance(cause, Failed) else type(cause).__name__
+            self._not_looked_through(path, why)
+            return
+        found = [place for notebook in report["notebooks"] for place in notebook["found"]]
+        if not found:
+            return
+        where = "; ".join(_place(place) for place in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+        if self.on_save == "refuse":
+            raise HTTPError(
+                400, f"Not saved: {path} holds secrets ({where})", reason=f"Not saved, it holds secrets: {_line(where)}"
+            )
+        if replaces:
+            model["content"] = json.loads(content)
+            self.log.warning("jupyter_vault: secrets were taken out of %s: %s", path, where)
+        else:
+            self.log.warning("jupyter_vault: %s was saved with secrets in it: %s", path, where)
+
+    def _run(self, text, replaces):
+        command = [find(self.launcher) or self.launcher or NAME, "scrub", "--json"]
+        command += [] if replaces else ["--check"]
+        # Vault gets less than the whole, so that the program can say what was wrong.
+        command += [f"--timeout={max(self.timeout * 0.8, 0.1):g}"]
+        command += [f"--except={name}" for name in self.ignore]
+        command += [f"--config={os.path.expanduser(self.vault_toml)}"] if self.vault_toml else []
+        done = subprocess.run([*command, "--", "-"], input=text, capture_output=True, timeout=self.timeout, check=False)
+        if replaces:
+            return done.returncode, done.stdout, done.stderr
+        return done.returncode, b"", done.stdout if done.returncode in (0, FOUND) else done.stderr
+
+    def _not_looked_through(self, path, why):
+        if self.on_error == "refuse":
+            raise HTTPError(
+                503, f"Not saved: {path} could not be looked through ({why})", reason=f"Not saved: {_line(why)}"
+            )
+        self.log.warning("jupyter_vault: %s was saved without being looked through for secrets: %s", path, why)
+
+
+class Failed(Exception):
+    """What the program said when it could not look through a notebook."""
+
+
+def _said(text):
+    lines = text.decode("utf-8", "replace").strip().splitlines()
+    begins = [at for at, line in enumerate(lines) if line.startswith("jupyter-vault: ")]
+    return " ".join(line.strip() for line in lines[begins[-1] :]) if begins else "the program failed"
+
+
+def _line(text):
+    """A text as an HTTP reason takes it: one line of latin-1."""
+    return text.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")[:300]
+
+
+def _place(place):
+    if place["cell"] is None:
+        return f"{place['name']} in the metadata"
+    part = place["part"] if place["output"] is None else f"output {place['output']}"
+    return f"{place['name']} in cell {place['cell']}, {part}"
+
+
+def _jupyter_server_extension_points():
+    return [{"module": "jupyter_vault.scrub"}]
+
+
+def _load_jupyter_server_extension(server):
+    scrub = VaultScrub(parent=server)
+    if scrub.on_save == "off":
+        return
+    server.contents_manager.register_pre_save_hook(scrub.hook)
+    server.log.info("jupyter_vault: notebooks are looked through for secrets when they are saved (%s)", scrub.on_save)

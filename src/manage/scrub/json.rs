@@ -1,0 +1,164 @@
+//! JSON read for where its texts stand, and not for what it means.
+//!
+//! A notebook must come out as it was, so it can't go through a parser that forgets its spaces, its order of keys and
+//! how a text was escaped. Here each value is told with its place in the file. What is no JSON is an error with its
+//! line, and nesting is bounded.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// The deepest nesting that is taken; a notebook has about ten levels.
+const DEEPEST: usize = 200;
+
+/// Where a file stops being what it must be, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wrong {
+    pub(super) at: usize,
+    pub(super) why: &'static str,
+}
+
+/// What stands at a place.
+pub(super) enum Value {
+    /// A text: the bytes between its quotes.
+    Text(Range<usize>),
+    /// A number, `true`, `false` or `null`.
+    Other(Range<usize>),
+    /// The beginning of an object, whose keys follow.
+    Object,
+    /// The beginning of a list, whose values follow.
+    List,
+}
+
+/// A place in a file.
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of `bytes`, which are UTF-8; after its mark, if there is one.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }, depth: 0 }
+    }
+
+    fn wrong<T>(&self, why: &'static str) -> Result<T, Wrong> {
+        Err(Wrong { at: self.at, why })
+    }
+
+    fn space(&mut self) {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+        self.at += length.unwrap_or(rest.len());
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// The next value, or its beginning.
+    pub(super) fn value(&mut self) -> Result<Value, Wrong> {
+        self.space();
+        match self.peek() {
+            Some(b'"') => self.text().map(Value::Text),
+            Some(b'{') => self.enter().map(|()| Value::Object),
+            Some(b'[') => self.enter().map(|()| Value::List),
+            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => self.other().map(Value::Other),
+            Some(_) => self.wrong("a value is expected"),
+            None => self.wrong("the file ends too early"),
+        }
+    }
+
+    fn enter(&mut self) -> Result<(), Wrong> {
+        if self.depth == DEEPEST {
+            return self.wrong("it is nested too deeply");
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The next key of an object, with its colon; `None` at the object's end. `first`: no comma comes before.
+    pub(super) fn key(&mut self, first: bool) -> Result<Option<Range<usize>>, Wrong> {
+        if self.ends(b'}', first)? {
+            return Ok(None);
+        }
+        if self.peek() != Some(b'"') {
+            return self.wrong("a key is expected");
+        }
+        let key = self.text()?;
+        self.space();
+        if self.peek() != Some(b':') {
+            return self.wrong("a colon is expected");
+        }
+        self.at += 1;
+        Ok(Some(key))
+    }
+
+    /// Whether a list has another value; `first`: no comma comes before.
+    pub(super) fn item(&mut self, first: bool) -> Result<bool, Wrong> {
+        self.ends(b']', first).map(|ends| !ends)
+    }
+
+    fn ends(&mut self, close: u8, first: bool) -> Result<bool, Wrong> {
+        self.space();
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.depth -= 1;
+                Ok(true)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                self.space();
+                Ok(false)
+            }
+            Some(_) if first => Ok(false),
+            Some(_) => self.wrong("a comma is expected"),
+            None => self.wrong("the file ends too early"),
+        }
+    }
+
+    /// The bytes between the quotes; escapes are looked at when the text is.
+    fn text(&mut self) -> Result<Range<usize>, Wrong> {
+        let begin = self.at + 1;
+        let mut at = begin;
+        loop {
+            match memchr2(b'"', b'\\', self.bytes.get(at..).unwrap_or_default()) {
+                None => return self.wrong("a text has no end"),
+                Some(found) if self.bytes[at + found] == b'"' => {
+                    let end = at + found;
+                    if self.bytes[begin..end].iter().any(|byte| *byte < 0x20) {
+                        return self.wrong("a text holds a control character");
+                    }
+                    self.at = end + 1;
+                    return Ok(begin..end);
+                }
+                Some(found) => at += found + 2,
+            }
+        }
+    }
+
+    fn other(&mut self) -> Result<Range<usize>, Wrong> {
+        let begin = self.at;
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        let rest = &self.bytes[begin..];
+        let end = begin + rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
+        let said = &self.bytes[begin..end];
+        let is_number = || serde_json::from_slice::<serde_json::Number>(said).is_ok();
+        // Python writes these, and reads them.
+        let is_word = matches!(said, b"true" | b"false" | b"null" | b"NaN" | b"Infinity" | b"-Infinity");
+        if !is_word && !is_number() {
+            return self.wrong("a value is expected");
+        }
+        self.at = end;
+        Ok(begin..end)
+    }
+
+    /// That nothing follows.
+    pub(super) fn end(&mut self) -> Result<(), Wrong> {
+        self.space();
+        if self.at == self.bytes.len() { Ok(()) } else { self.wrong("something follows the notebook's end") }
+    }
+}

@@ -1,0 +1,201 @@
+//! A text as another program would read it: without the escapes of JSON or Python, percent-encoding, or HTML's, and
+//! with the lines of a wrapped base64 text joined.
+//!
+//! A value may be encoded in many ways (upper or lower case, more characters or fewer), so each text that holds such
+//! an encoding is decoded, and the plain values are looked for in what comes out.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// The decoded text, with the place in the text of each of its bytes.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) bytes: Vec<u8>,
+    /// For each byte where it begins, and one more for the end.
+    places: Vec<u32>,
+    /// Whether bytes were left out, so that one does not end where the next one begins.
+    has_gaps: bool,
+}
+
+impl View {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what one encoded character stands for.
+    fn push(&mut self, bytes: &[u8], place: usize) {
+        self.bytes.extend_from_slice(bytes);
+        self.places.extend(bytes.iter().map(|_| number(place)));
+    }
+
+    /// Adds bytes that are not encoded.
+    fn copy(&mut self, bytes: &[u8], place: usize) {
+        self.bytes.extend_from_slice(bytes);
+        self.places.extend(number(place)..number(place + bytes.len()));
+    }
+
+    fn end(mut self, place: usize) -> Self {
+        self.places.push(number(place));
+        self
+    }
+
+    /// Where in the text a range of it stands. What a byte comes from goes as a whole.
+    pub(super) fn range(&self, range: &Range<usize>) -> Range<usize> {
+        let begin = self.places[range.start] as usize;
+        // The bytes of one character share their place.
+        let last = self.places[range.end - 1];
+        if self.has_gaps {
+            return begin..last as usize + 1;
+        }
+        let next = self.places[range.end..].iter().find(|place| **place > last).copied().unwrap_or(last);
+        begin..next as usize
+    }
+}
+
+/// Without backslashes: JSON's escapes, and those of Python and JavaScript. `None` where there are none.
+pub(super) fn unescaped(text: &[u8]) -> Option<View> {
+    decoded(text, [b'\\'; 2], &|rest| {
+        let simple = |byte: u8| Some((vec![byte], 2));
+        match rest.get(1)? {
+            byte @ (b'"' | b'\'' | b'\\' | b'/') => simple(*byte),
+            b'n' => simple(b'\n'),
+            b'r' => simple(b'\r'),
+            b't' => simple(b'\t'),
+            b'b' => simple(8),
+            b'f' => simple(12),
+            b'x' => hex(rest.get(2..4)?).map(|code| (character(code), 4)),
+            b'u' => {
+                let first = hex(rest.get(2..6)?)?;
+                if let (0xd800..=0xdbff, Some(b"\\u"), Some(digits)) = (first, rest.get(6..8), rest.get(8..12))
+                    && let Some(second @ 0xdc00..=0xdfff) = hex(digits)
+                {
+                    return Some((character(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)), 12));
+                }
+                Some((character(first), 6))
+            }
+            b'U' => hex(rest.get(2..10)?).map(|code| (character(code), 10)),
+            _ => None,
+        }
+    })
+}
+
+/// Without percent-encoding; a plus is a space where that matters.
+pub(super) fn percent_decoded(text: &[u8], spaces: bool) -> Option<View> {
+    let marks = if spaces { [b'%', b'+'] } else { [b'%'; 2] };
+    decoded(text, marks, &|rest| match rest {
+        [b'%', first, second, ..] => hex(&[*first, *second]).map(|code| (vec![u8::try_from(code).unwrap_or(b'%')], 3)),
+        [b'+', ..] => Some((vec![b' '], 1)),
+        _ => None,
+    })
+}
+
+/// Without the entities of HTML that stand for one character of a value.
+pub(super) fn without_entities(text: &[u8]) -> Option<View> {
+    const NAMED: [(&[u8], u8); 6] =
+        [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\''), (b"&nbsp;", b' ')];
+    decoded(text, [b'&'; 2], &|rest| {
+        if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
+            return Some((vec![*byte], name.len()));
+        }
+        let digits = rest.strip_prefix(b"&#")?;
+        let end = digits.iter().take(9).position(|byte| *byte == b';')?;
+        let (digits, length) = (&digits[..end], end + 3);
+        let code = match digits.strip_prefix(b"x").or_else(|| digits.strip_prefix(b"X")) {
+            Some(digits) => hex(digits)?,
+            None if digits.iter().all(u8::is_ascii_digit) => std::str::from_utf8(digits).ok()?.parse().ok()?,
+            None => return None,
+        };
+        Some((character(code), length))
+    })
+}
+
+/// Without line ends, and the spaces that begin a line: a long base64 text is wrapped.
+pub(super) fn joined(text: &[u8]) -> Option<View> {
+    if !text.contains(&b'\n') {
+        return None;
+    }
+    let mut view = View { has_gaps: true, ..View::new() };
+    let mut begins = false;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'\n' | b'\r' => begins = true,
+            b' ' | b'\t' if begins => {}
+            _ => {
+                begins = false;
+                view.push(&[*byte], at);
+            }
+        }
+    }
+    Some(view.end(text.len()))
+}
+
+type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+
+/// What each of the `marks` begins, as what `decode` says that it stands for; `None` where that is nothing.
+fn decoded(text: &[u8], marks: [u8; 2], decode: Decode<'_>) -> Option<View> {
+    let mut view = View::new();
+    let mut changed = false;
+    let mut at = 0;
+    while at < text.len() {
+        let Some(plain) = memchr2(marks[0], marks[1], &text[at..]) else { break };
+        view.copy(&text[at..at + plain], at);
+        at += plain;
+        if let Some((bytes, length)) = decode(&text[at..]) {
+            view.push(&bytes, at);
+            changed = true;
+            at += length;
+        } else {
+            view.copy(&text[at..=at], at);
+            at += 1;
+        }
+    }
+    changed.then(|| {
+        view.copy(&text[at..], at);
+        view.end(text.len())
+    })
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
+    u32::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| all)?, 16).ok()
+}
+
+fn character(code: u32) -> Vec<u8> {
+    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{View, joined, percent_decoded, unescaped, without_entities};
+
+    fn shown(view: &View) -> String {
+        String::from_utf8(view.bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn each_encoding_is_read_as_its_own_programs_would() {
+        assert_eq!(shown(&unescaped(br#"a\"b\\c\n\u00e9\ud83d\ude00\x41\'\q"#).unwrap()), "a\"b\\c\né😀A'\\q");
+        assert!(unescaped(b"plain").is_none() && unescaped(br"\q").is_none());
+        assert_eq!(shown(&percent_decoded(b"a%2fb%2F%zz%", false).unwrap()), "a/b/%zz%");
+        assert_eq!(shown(&percent_decoded(b"a+b", true).unwrap()), "a b");
+        assert!(percent_decoded(b"a+b", false).is_none() && percent_decoded(b"100%", true).is_none());
+        assert_eq!(shown(&without_entities(b"&lt;a&amp;b&#39;&#x27;&nope;&#;").unwrap()), "<a&b''&nope;&#;");
+        assert_eq!(shown(&joined(b"ab\n  cd\r\nef g").unwrap()), "abcdef g");
+    }
+
+    #[test]
+    fn what_a_byte_comes_from_goes_as_a_whole() {
+        let view = unescaped(br"x\u00e9y").unwrap();
+        assert_eq!(view.range(&(1..2)), 1..7);
+        assert_eq!(view.range(&(0..4)), 0..8);
+        let view = joined(b"ab\n  cd").unwrap();
+        assert_eq!(view.range(&(0..2)), 0..2);
+        assert_eq!(view.range(&(1..3)), 1..6);
+        assert_eq!(view.range(&(2..4)), 5..7);
+    }
+}
