@@ -9,6 +9,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::{memchr_iter, memrchr};
 use zeroize::Zeroizing;
 
 use super::text::Text;
@@ -20,6 +21,8 @@ use crate::secret::SecretValue;
 pub(super) const SHORTEST: usize = 8;
 /// How long base64 text is that may be wrapped: no tool wraps it earlier.
 const WRAPPED: usize = 60;
+/// The shortest line of wrapped text that another one follows.
+const LINE: usize = 40;
 
 /// In which form a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +74,8 @@ pub struct Finder {
     automaton: AhoCorasick,
     /// The same for base64 that is long enough to be wrapped.
     wrapped: Option<(Vec<Pattern>, AhoCorasick)>,
+    /// The same for values that HTML writes in another way.
+    html: Option<(Vec<Pattern>, AhoCorasick)>,
     /// Whether a value has a space.
     has_spaces: bool,
 }
@@ -101,18 +106,18 @@ impl Finder {
         }
         let long: Vec<_> =
             words.iter().filter(|(word, pattern)| pattern.base64.is_some() && word.len() > WRAPPED).collect();
-        let wrapped = if long.is_empty() {
-            None
-        } else {
-            let automaton = automaton(long.iter().map(|(word, _)| word.as_slice()))?;
-            Some((long.iter().map(|(_, pattern)| *pattern).collect(), automaton))
-        };
+        let wrapped = some(&long)?;
+        let is_html =
+            |word: &[u8]| word.iter().any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b' ' | 128..));
+        let html: Vec<_> = words.iter().filter(|(word, pattern)| pattern.base64.is_none() && is_html(word)).collect();
+        let html = some(&html)?;
         let automaton = automaton(words.iter().map(|(word, _)| word.as_slice()))?;
         Ok(Self {
             names,
             patterns: words.iter().map(|(_, pattern)| *pattern).collect(),
             automaton,
             wrapped,
+            html,
             has_spaces,
         })
     }
@@ -144,11 +149,16 @@ impl Finder {
             views.push((once, Form::Escaped));
         }
         views.extend(percent_decoded(bytes, self.has_spaces).map(|view| (view, Form::Url)));
-        views.extend(without_entities(bytes).map(|view| (view, Form::Html)));
         for (view, form) in &views {
             found.extend(mapped(view, matches(&self.automaton, &self.patterns, &view.bytes, *form)));
         }
+        if let Some((patterns, automaton)) = &self.html
+            && let Some(view) = without_entities(bytes)
+        {
+            found.extend(mapped(&view, matches(automaton, patterns, &view.bytes, Form::Html)));
+        }
         if let Some((patterns, automaton)) = &self.wrapped
+            && may_be_wrapped(bytes)
             && let Some(view) = joined(bytes)
         {
             found.extend(mapped(&view, matches(automaton, patterns, &view.bytes, Form::Base64)));
@@ -159,6 +169,25 @@ impl Finder {
 
 fn mapped(view: &View, found: Vec<Found>) -> impl Iterator<Item = Found> + use<'_> {
     found.into_iter().map(|one| Found { range: view.range(&one.range), ..one })
+}
+
+/// What finds these words, if there are any.
+fn some(words: &[&(Zeroizing<Vec<u8>>, Pattern)]) -> Result<Option<(Vec<Pattern>, AhoCorasick)>> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let automaton = automaton(words.iter().map(|(word, _)| word.as_slice()))?;
+    Ok(Some((words.iter().map(|(_, pattern)| *pattern).collect(), automaton)))
+}
+
+/// Whether a line ends with a long word, as each line of a wrapped text but the last.
+fn may_be_wrapped(text: &[u8]) -> bool {
+    let mut begin = 0;
+    memchr_iter(b'\n', text).any(|end| {
+        let line = text[begin..end].trim_ascii_end();
+        begin = end + 1;
+        line.len() >= LINE && memrchr(b' ', &line[line.len() - LINE..]).is_none()
+    })
 }
 
 fn automaton<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<AhoCorasick> {
