@@ -21,7 +21,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use support::launcher::{binary, eventually, finish, run};
-use support::leases::{Site, alone, keepers};
+use support::leases::{Site, alone, keepers, memory};
 use support::openbao::Server;
 
 #[test]
@@ -177,23 +177,6 @@ fn the_keeper_has_nothing_of_the_kernels() {
     assert!(!memory(keeper).contains("right"), "the login's password is in the keeper's memory");
     kernel.end(Signal::SIGKILL);
     site.ends("hygiene");
-}
-
-/// All that a process has in memory and may write to, as text.
-fn memory(pid: i32) -> String {
-    use std::os::unix::fs::FileExt;
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let file = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
-    let mut all = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
-        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
-        let mut part = vec![0; usize::try_from(to - from).unwrap()];
-        if file.read_exact_at(&mut part, from).is_ok() {
-            all.extend(part);
-        }
-    }
-    String::from_utf8_lossy(&all).into_owned()
 }
 
 #[test]

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use support::faults::{Faults, Reply, relay_to};
 use support::front_end::{FrontEnd, ipykernel, kernelspec};
 use support::launcher::{eventually, run};
-use support::leases::{Kernel, Site, keepers_of};
+use support::leases::{Kernel, Site, keepers_of, memory};
 use support::openbao::Server;
 use support::running::{Running, said};
 
@@ -70,8 +70,16 @@ fn a_file_has_a_fresh_credential_before_the_max_ttl_of_the_old_and_goes_with_the
     site.give(&site.login(), "grace = \"1s\"\n", "file = \"URL_FILE\"");
     let (kernel, file) = with_file(&site);
     changes(&site, &file, 2);
+    let [keeper] = keepers_of(kernel.pid.as_raw())[..] else { panic!("one keeper") };
+    // It read what is in the file, and has nothing of it any more.
+    eventually("the new password is out of the keeper's memory", || {
+        let url = content(&file);
+        let password = url.split(['@', ':']).nth(2).unwrap();
+        assert!(password.len() > 10, "a password");
+        let memory = memory(keeper);
+        !memory.contains(password) && !memory.contains("right") && memory.contains("/creds/kernel/")
+    });
     eventually("what was replaced is ended after its grace", || site.postgres.roles().len() == 1);
-    assert_eq!(keepers_of(kernel.pid.as_raw()).len(), 1);
     kernel.end(nix::sys::signal::Signal::SIGKILL);
     site.ends("it was replaced twice");
     assert!(!file.exists() && !file.parent().unwrap().exists(), "the files go with the kernel");

@@ -23,7 +23,7 @@ use crate::launch::files;
 use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
-use crate::sys::{code, pidfd, process};
+use crate::sys::{code, pidfd, process, stack};
 
 /// The least pause before sources are read again that could not be read.
 const LEAST: Duration = Duration::from_secs(2);
@@ -131,6 +131,7 @@ impl Keeping<'_> {
         let mut ending: Vec<Ending> = Vec::new();
         loop {
             // What comes next may be hours away.
+            stack::wipe();
             code::give_back();
             let step = tokio::select! {
                 biased;

@@ -26,6 +26,8 @@ pub mod program;
 #[cfg(target_os = "linux")]
 pub mod readable;
 pub mod signals;
+#[cfg(target_os = "linux")]
+pub mod stack;
 #[cfg(all(any(feature = "manage", feature = "wrap"), target_os = "linux"))]
 pub mod terminal;
 #[cfg(all(any(feature = "diagnose", feature = "inject"), target_os = "linux"))]

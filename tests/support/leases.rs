@@ -164,3 +164,20 @@ pub fn alone() -> std::sync::MutexGuard<'static, ()> {
     eventually("the keepers of other tests are gone", || keepers().is_empty());
     alone
 }
+
+/// All that a process has in memory and may write to, as text.
+pub fn memory(pid: i32) -> String {
+    use std::os::unix::fs::FileExt;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let file = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut part = vec![0; usize::try_from(to - from).unwrap()];
+        if file.read_exact_at(&mut part, from).is_ok() {
+            all.extend(part);
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}

@@ -1,0 +1,19 @@
+//! What calls that are over have left on the stack.
+//!
+//! The allocator wipes what is freed; nothing wipes a stack frame. A digest keeps the last block of its input in one, and so
+//! a password that was compared stays there until another call happens to write over it.
+
+use std::hint::black_box;
+
+use zeroize::Zeroize;
+
+/// How far below the caller the stack is wiped, in bytes: deeper than a login and its reads go.
+const DEPTH: usize = 256 * 1024;
+
+/// Wipes what earlier calls of the caller have left on the stack.
+#[inline(never)]
+pub fn wipe() {
+    let mut left = [0_u8; DEPTH];
+    black_box(&mut left).zeroize();
+    black_box(&left);
+}
