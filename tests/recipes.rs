@@ -17,11 +17,13 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
-use serde_json::json;
-use support::launcher::{Outcome, Scratch, eventually, run};
-use support::openbao::Server;
+use serde_json::{Value, json};
+use support::launcher::{Outcome, Scratch, eventually, finish, run};
+use support::openbao::{Server, free_ports};
 use support::policies::accessor;
 use support::postgres::Postgres;
 
@@ -31,16 +33,19 @@ const RECIPES: &str = include_str!("../docs/recipes.md");
 struct Recipe {
     server: Server,
     scratch: Scratch,
+    text: &'static str,
+}
+
+/// The block of that language in a recipe.
+fn block(text: &str, language: &str) -> String {
+    text.split(&format!("```{language}\n")).nth(1).expect("a block").split("```").next().unwrap().to_owned()
 }
 
 impl Recipe {
     fn of(heading: &str) -> Self {
         let server = Server::start();
         let text = RECIPES.split("\n## ").find(|part| part.starts_with(&format!("{heading}\n"))).expect("a recipe");
-        let block = |language: &str| {
-            let begin = format!("```{language}\n");
-            text.split(&begin).nth(1).expect("a block").split("```").next().unwrap().to_owned()
-        };
+        let block = |language: &str| block(text, language);
         server.enable_auth("userpass", "userpass");
         server.policy("recipe", &block("hcl").replace("ACCESSOR", &accessor(&server, "userpass/")));
         for user in ["ada", "bert"] {
@@ -53,7 +58,11 @@ impl Recipe {
         scratch.file("config/vault.toml", settings);
         let password = scratch.file("config/password", "right\n");
         std::fs::set_permissions(password, PermissionsExt::from_mode(0o600)).unwrap();
-        Self { server, scratch }
+        Self { server, scratch, text }
+    }
+
+    fn block(&self, language: &str) -> String {
+        block(self.text, language)
     }
 
     fn launch(&self, variables: &[(&str, &str)]) -> Outcome {
@@ -138,8 +147,52 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
 fn the_token_that_a_login_in_a_browser_left_is_taken() {
     let recipe = Recipe::of("Single sign-on");
     recipe.launch(&[]).is_error(78, &["needs a token", "`jupyter-vault login`"]);
-    let left = recipe.scratch.file("home/.vault-token", recipe.token("bert"));
-    std::fs::set_permissions(left, PermissionsExt::from_mode(0o600)).unwrap();
+    // OpenBao is the provider too, whose users are those of userpass.
+    let server = &recipe.server;
+    let [port] = free_ports();
+    server.policy("provider", "path \"identity/oidc/provider/*\" { capabilities = [\"read\", \"update\"] }");
+    let account = json!({"password": "right", "token_policies": "provider"});
+    server.must("POST", "auth/userpass/users/bert", &account);
+    let session = recipe.token("bert");
+    let name = format!("{{{{identity.entity.aliases.{}.name}}}}", accessor(server, "userpass/"));
+    let scope = json!({"template": format!("{{\"preferred_username\": {name}}}")});
+    server.must("POST", "identity/oidc/scope/profile", &scope);
+    server.must("POST", "identity/oidc/key/sso", &json!({"allowed_client_ids": "*"}));
+    let (usual, back) = ("localhost:8250", format!("localhost:{port}"));
+    let role = recipe.block("json").replace(usual, &back);
+    let role: Value = serde_json::from_str(&role).unwrap();
+    let client = json!({"redirect_uris": role["allowed_redirect_uris"], "assignments": ["allow_all"], "key": "sso"});
+    server.must("POST", "identity/oidc/client/jupyter", &client);
+    let client = &server.api("GET", "identity/oidc/client/jupyter", None).1["data"];
+    let provider = json!({
+        "allowed_client_ids": client["client_id"], "issuer": server.address(), "scopes_supported": ["profile"],
+    });
+    server.must("POST", "identity/oidc/provider/company", &provider);
+    server.enable_auth("oidc", "oidc");
+    let config = json!({
+        "oidc_discovery_url": format!("{}/v1/identity/oidc/provider/company", server.address()),
+        "oidc_client_id": client["client_id"], "oidc_client_secret": client["client_secret"], "default_role": "user",
+    });
+    server.must("POST", "auth/oidc/config", &config);
+    server.must("POST", "auth/oidc/role/user", &role);
+    server.policy("recipe", &recipe.block("hcl").replace("ACCESSOR", &accessor(server, "oidc/")));
+
+    let mut login = recipe.scratch.launcher();
+    login.args(["login", "--no-browser", "--json", "--port", &port.to_string()]);
+    let mut login = login.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(login.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = serde_json::from_str::<Value>(&line).unwrap()["sign_in"].as_str().unwrap().to_owned();
+    // What the provider's page does in a browser that is signed in.
+    let query = address.split_once('?').unwrap().1;
+    let path = format!("identity/oidc/provider/company/authorize?{query}");
+    let (status, said) = server.api_with(&[("X-Vault-Token", &session)], "GET", &path, None);
+    assert_eq!(status, 200, "{said}");
+    let [code, state] = ["code", "state"].map(|key| said[key].as_str().unwrap());
+    let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+    agent.get(format!("http://{back}/oidc/callback?code={code}&state={state}")).call().unwrap();
+    assert_eq!(finish(login).code(), Some(0));
+
     assert_eq!(recipe.gives(&[])["OWN"], "bert");
     let mut doctor = recipe.scratch.launcher();
     let said = String::from_utf8(run(doctor.arg("doctor")).stdout).unwrap();

@@ -520,6 +520,11 @@ fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() 
     for part in ["is not installed any more (the command is started without secrets)", "unwrap vaulted"] {
         assert!(notice.contains(part), "{notice}");
     }
+    // An option that this program does not know, as a later one may have had it.
+    let edited = std::fs::read_to_string(in_place.join("kernel.json")).unwrap();
+    std::fs::write(in_place.join("kernel.json"), edited.replace("\"--config\"", "\"--later\",\"--config\"")).unwrap();
+    each("0 False");
+    std::fs::write(in_place.join("kernel.json"), edited).unwrap();
     // What it names takes it out, from each place, and leaves nothing.
     for (folder, name) in [(&in_place, "vaulted"), (&own, "own"), (&copy, "theirs")] {
         let stand_by = folder.join("jupyter-vault-launcher");
@@ -621,6 +626,20 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(support::launcher::wait(&mut watch).success());
     assert!(says(&mut front_end, "%secrets refresh").contains("nothing was asked"));
+    // One that a sidecar has served which can't see its process, and so has noted its session.
+    let mut script = site.script("front_end.py");
+    let mut other = Dialogue::with(script.env("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner"));
+    other.ask("start", json!({"kernel": "vaulted"}));
+    other.ask("ready", json!({}));
+    assert_eq!(says(&mut other, "%load_ext jupyter_vault"), "");
+    assert!(says(&mut other, "%secrets").starts_with("This kernel has no secrets from Vault."));
+    let session = says(&mut other, "print(get_ipython().kernel.session.session)");
+    let noted = json!({"place": "x", "kernel": "x", "session": session, "variables": {"FAR": {"path": "secret/far", "version": 7}}});
+    std::fs::create_dir_all(site.scratch.path("runtime/jupyter-vault/elsewhere")).unwrap();
+    site.scratch.file("runtime/jupyter-vault/elsewhere/x.json", noted.to_string());
+    let table = says(&mut other, "%secrets");
+    assert!(table.lines().any(|line| line.starts_with("FAR   secret/far  7")), "{table}");
+
     assert_eq!(says(&mut front_end, "%unload_ext jupyter_vault"), "");
     assert!(says(&mut front_end, "%secrets").contains("not found"));
 }

@@ -63,17 +63,25 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
     Exec::from_arg_matches(&command.try_get_matches_from(own).ok()?).ok()
 }
 
-/// Becomes the command, or its diagnostic kernel; returns when neither goes on. A program that is `gone`, and has left
-/// its stand-by alone, gives no secrets.
-pub(super) fn run(exec: Exec, gone: Option<&Error>) -> Result<u8> {
+/// Becomes the command of `arguments` without secrets, because of `gone`: the program that was to fetch them. `None`
+/// where they are another command's. Its options may be a later program's, so they need not be known.
+#[cfg(feature = "wrap")]
+pub(super) fn run_without_secrets(arguments: &[OsString], gone: &Error) -> Option<Error> {
+    if arguments.get(1)? != "exec" {
+        return None;
+    }
+    let end = arguments.iter().position(|word| word == "--")?;
+    let config = parse(arguments).and_then(|exec| Request::from(exec.settings).config);
+    let request = Request { config, command: arguments[end + 1..].to_vec(), ..Request::default() };
+    let ready = Launch::begin(&request).and_then(|launch| launch.without_secrets(gone, &mut report));
+    Some(ready.map_or_else(|error| error, crate::launch::Ready::execute))
+}
+
+/// Becomes the command, or its diagnostic kernel; returns when neither goes on.
+pub(super) fn run(exec: Exec) -> Result<u8> {
     let Exec { settings, on_error, command } = exec;
     let request = Request { on_error, command, ..settings.into() };
     let launch = Launch::begin(&request)?;
-    if let Some(gone) = gone {
-        let ready = launch.without_secrets(gone, &mut report)?;
-        drop(launch);
-        return Err(ready.execute());
-    }
     match launch.attempt(&mut report) {
         Ok(ready) => {
             drop(launch);

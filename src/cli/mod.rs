@@ -112,12 +112,14 @@ pub fn run() -> Result<u8> {
         ));
     }
     #[cfg(feature = "wrap")]
-    let gone = crate::kernelspec::standby::program_is_gone(&arguments);
-    #[cfg(not(feature = "wrap"))]
-    let gone = None;
+    if let Some(gone) = crate::kernelspec::standby::program_is_gone(&arguments)
+        && let Some(error) = exec::run_without_secrets(&arguments, &gone)
+    {
+        return Err(error);
+    }
     // A launch pays for no other command's definition.
     if let Some(exec) = exec::parse(&arguments) {
-        return exec::run(exec, gone.as_ref());
+        return exec::run(exec);
     }
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command }) => dispatch(command),
@@ -131,7 +133,7 @@ pub fn run() -> Result<u8> {
 
 fn dispatch(command: Command) -> Result<u8> {
     match command {
-        Command::Exec(exec) => exec::run(exec, None),
+        Command::Exec(exec) => exec::run(exec),
         #[cfg(feature = "inject")]
         Command::Inject(inject) => inject::inject(inject),
         #[cfg(all(feature = "inject", target_os = "linux"))]
