@@ -66,9 +66,8 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
         }
     }
     if parent.bytes("JUPYTER_DEFAULT_PROVISIONER_NAME").is_some() {
-        report.add(
-            Status::Note,
-            "JUPYTER_DEFAULT_PROVISIONER_NAME is set: kernels that name no provisioner are started by it",
-        );
+        let what = "JUPYTER_DEFAULT_PROVISIONER_NAME is set: kernels that name no provisioner are started by it";
+        let advice = "unset it before the package of that provisioner is uninstalled: without it Jupyter starts none";
+        report.add(Status::Note, what).advise(advice);
     }
 }
