@@ -12,6 +12,7 @@ const DEPTH: usize = 256 * 1024;
 
 /// Wipes what earlier calls of the caller have left on the stack.
 #[inline(never)]
+#[allow(clippy::large_stack_arrays, reason = "it is the stack that is wiped; the main thread has megabytes of it")]
 pub fn wipe() {
     let mut left = [0_u8; DEPTH];
     black_box(&mut left).zeroize();
