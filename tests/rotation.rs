@@ -289,6 +289,34 @@ fn sources_that_cannot_be_read_again_are_asked_for_less_and_less_often() {
 }
 
 #[test]
+fn a_static_roles_password_in_a_file_follows_its_changes() {
+    let site = Site::new("static", "", "1h", "24h");
+    let name = &site.name;
+    site.postgres.query("create role fixed login password 'first'").expect("a role");
+    let role = json!({"db_name": "own", "username": "fixed", "rotation_period": "5s"});
+    site.server.must("POST", &format!("{name}/static-roles/fixed"), &role);
+    site.server.policy(name, &format!("path \"{name}/static-creds/fixed\" {{ capabilities = [\"read\"] }}"));
+    let text = format!(
+        "[vault]\naddress = \"{}\"\n{}[[source]]\nread = \"{name}/static-creds/fixed\"\nfile = \"URL_FILE\"\n\
+         url = \"postgresql://{{username}}:{{password}}@127.0.0.1:{}/postgres\"\n",
+        site.server.address(),
+        site.login(),
+        site.postgres.port()
+    );
+    site.scratch.file("keeper.toml", text);
+    let kernel = Kernel::of(site.command(&["/bin/sleep", "600"]).spawn().unwrap());
+    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    let mut last = content(&file);
+    for number in 0..2 {
+        eventually("Vault has changed it, and the file has followed", || content(&file) != last);
+        last = content(&file);
+        eventually(&format!("it opens the database: {number}"), || site.opens(&content(&file)));
+    }
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    eventually("the file goes with the kernel", || !file.exists());
+}
+
+#[test]
 fn an_identity_token_in_a_file_is_fresh_before_it_ends() {
     let site = Site::new("oidc", "", "1h", "24h");
     let name = &site.name;

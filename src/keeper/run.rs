@@ -63,6 +63,7 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
         old: Vec::new(),
         known: told.again().map(|again| again.held.clone()),
         retried: LEAST,
+        least: Instant::now(),
         replaced_at: None,
     };
     let ending = state.until_the_end(&owners, pipe).await;
@@ -118,6 +119,8 @@ struct Keeping<'a> {
     known: Option<Digests>,
     /// The pause before the next try to read.
     retried: Duration,
+    /// What was just replaced is not replaced before.
+    least: Instant,
     /// When sources that could not be read are tried again.
     replaced_at: Option<Instant>,
 }
@@ -167,7 +170,7 @@ impl Keeping<'_> {
     /// Until what is held has to be replaced.
     async fn replacement(&self) {
         match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
-            Some(at) => sleep_until(at).await,
+            Some(at) => sleep_until(at.max(self.least)).await,
             None => pending().await,
         }
     }
@@ -217,11 +220,15 @@ impl Keeping<'_> {
     fn swap(&mut self, fresh: &mut Fresh) -> Times {
         let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
         let times = Times { old_ends, next };
+        // Where nothing of it ends, or it can't be held, there is no time to read it again: not at once.
+        self.replaced_at = Some(Instant::now() + MOST);
         let Some(mut leases) = fresh.leases.take() else { return times };
         if fresh.has_old_token {
             leases.is_ours = self.current.token().1;
         }
         let Ok(hold) = Hold::new(&fresh.plan.server, leases, self.told.window()) else { return times };
+        self.replaced_at = None;
+        self.least = Instant::now() + LEAST;
         let mut old = std::mem::replace(&mut self.current, hold);
         if fresh.has_old_token {
             old.leave_token();

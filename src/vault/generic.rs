@@ -76,7 +76,9 @@ impl Generic {
         let end: Option<End<'_>> = answer.data.and_then(|data| serde_json::from_str(data.get()).ok());
         Ok(end.and_then(|end| {
             let rotates = end.rotation_period.is_some() || end.rotation_schedule.is_some();
-            Some(Lease { id: String::new(), seconds: end.seconds()?, renewable: false, rotates, source })
+            // A static role may be in its last second.
+            let seconds = end.seconds().or(rotates.then_some(1))?;
+            Some(Lease { id: String::new(), seconds, renewable: false, rotates, source })
         }))
     }
 }
