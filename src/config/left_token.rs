@@ -133,7 +133,10 @@ fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
     }
     file::check_program(&program).map_err(|why| {
         let what = format!("names the token helper {}, which {why}", program.display());
-        trouble(&what, "it must be a program of root's or this user's that no other user may write: correct token_helper")
+        trouble(
+            &what,
+            "it must be a program of root's or this user's that no other user may write: correct token_helper",
+        )
     })?;
     Ok(Some(LeftToken::Helper { program, file: file.to_owned() }))
 }
