@@ -511,8 +511,7 @@ fn a_user_name_that_the_method_refuses_is_named_as_such() {
     }
 }
 
-/// What OpenBao's own client takes as its token.
-/// The token that OpenBao's client takes, whatever server the tests run against.
+/// What OpenBao's own client takes as its token, whatever server the tests run against.
 fn bao_takes(scratch: &Scratch, variables: &[(&str, &str)]) -> String {
     let mut bao = std::process::Command::new(support::python::environment().join("bin/bao"));
     bao.args(["print", "token"]).env_clear().env("HOME", scratch.path("home")).envs(variables.iter().copied());
