@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::login::Login;
-use crate::config::notebook::is_withheld;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
@@ -70,8 +69,7 @@ pub(super) async fn read(
         match fetch::fetch_until(&plan, &environment, &mut stop, &mut |_| {}).await {
             Err(()) => return Ok(None),
             Ok(Ok((mut given, leases))) => {
-                let session = environment.text("JPY_SESSION_NAME").unwrap_or_default().unwrap_or_default();
-                given.retain(|name, _| !is_withheld(&plan.notebooks, session, name.as_str()));
+                launch::withhold(&mut given, &plan, &environment);
                 return Ok(Some(Fresh { given, leases, has_old_token, plan }));
             }
             // Another way in may be open.

@@ -157,7 +157,11 @@ impl Hold {
 
     /// Notes that what has `left` can't be lengthened beyond that.
     fn ends_in(&mut self, left: Duration) {
-        let at = Instant::now() + left.mul_f64(2.0 / 3.0);
+        self.replace_by(Instant::now() + left.mul_f64(2.0 / 3.0));
+    }
+
+    /// Notes that something is to be replaced then, at the latest.
+    fn replace_by(&mut self, at: Instant) {
         self.replaced_at = Some(self.replaced_at.map_or(at, |known| known.min(at)));
     }
 
@@ -199,8 +203,7 @@ impl Hold {
                 Err(kind) if heals(kind) => return Err(kind),
                 Err(_) => {
                     self.held[number].is_fixed = true;
-                    let at = self.held[number].replaced_at();
-                    self.replaced_at = Some(self.replaced_at.map_or(at, |known| known.min(at)));
+                    self.replace_by(self.held[number].replaced_at());
                 }
             }
         }

@@ -256,10 +256,7 @@ impl<'a> Launch<'a> {
         command: &Command,
         report: &mut dyn FnMut(&Error),
     ) -> Result<Assembled> {
-        if !plan.notebooks.is_empty() {
-            let session = self.parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
-            given.retain(|name, _| !is_withheld(&plan.notebooks, session, name.as_str()));
-        }
+        withhold(&mut given, plan, &self.parent);
         // First of all: whatever fails from here on ends the leases.
         #[cfg(feature = "inject")]
         let held = leases.as_ref().map_or(0, |leases| leases.held.len());
@@ -325,6 +322,14 @@ impl Ready {
         // No kernel comes: the files go, the leases end, and the environment is wiped as it is freed.
         drop((files, keeper));
         error
+    }
+}
+
+/// Takes what the kernel's notebook goes without out of `given`.
+pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environment) {
+    if !plan.notebooks.is_empty() {
+        let session = parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
+        given.retain(|name, _| !is_withheld(&plan.notebooks, session, name.as_str()));
     }
 }
 
