@@ -21,7 +21,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use support::launcher::{binary, eventually, finish, run};
-use support::leases::{Site, alone, keepers, memory};
+use support::leases::{Kernel, Site, alone, keepers, memory};
 use support::openbao::Server;
 
 #[test]
@@ -260,8 +260,8 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     let file = site.scratch.file("runtime/kernel-leased.json", include_str!("support/connection.json"));
     let before = site.postgres.roles().len();
     let file = file.to_str().unwrap();
-    let mut child = site.command(&["/bin/sh", "-c", "sleep 600; :", "-f", file]).spawn().unwrap();
-    eventually("the kernel runs", || site.postgres.roles().len() > before && !keepers().is_empty());
+    let kernel = Kernel::of(site.command(&["/bin/sh", "-c", "sleep 600; :", "-f", file]).spawn().unwrap());
+    assert_eq!(site.postgres.roles().len(), before + 1);
     let shown = || {
         let outcome = run(site.scratch.launcher().args(["kernels"]));
         String::from_utf8_lossy(&outcome.stdout).into_owned()
@@ -273,8 +273,7 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     assert_eq!((&json["kernels"][0]["keeper"], &json["kernels"][0]["secrets"]["leases"]), (&json!(keeper), &json!(1)));
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     eventually("its end is shown", || shown().contains("1 lease, NOT renewed"));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kernel.end(Signal::SIGKILL);
 }
 
 #[test]

@@ -128,13 +128,13 @@ impl Kernel {
     }
 }
 
-/// The processes of this program that hold leases.
+/// The processes of this program that hold leases: not those that only start one (`keep first`), which end at once.
 pub fn keepers() -> Vec<i32> {
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_one = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let is_ours = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary());
-        is_ours && line.split(|byte| *byte == 0).any(|word| word == b"keep")
+        is_ours && line.windows(11).any(|words| words == b"keep\0alone\0")
     };
     pids.filter(is_one).collect()
 }
