@@ -19,6 +19,8 @@
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod certificates;
+#[allow(dead_code, reason = "another example uses more of it")]
+mod common;
 #[path = "../tests/support/inner_cargo.rs"]
 mod inner_cargo;
 #[path = "../tests/support/openbao.rs"]
@@ -29,26 +31,18 @@ mod python;
 
 use std::error::Error;
 use std::fs::{create_dir_all, write};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::unistd::Pid;
+use common::{Stopper, build_launcher, step};
 use serde_json::{Value, json};
 
 /// How many launches are timed.
 const LAUNCHES: usize = 21;
-
-/// Said to this program by itself: a download runs in a process that a signal can end.
-const ENVIRONMENT_ONLY: &str = "--environment-only";
-
-/// How often a step that takes long says that it goes on.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 
 /// The notebook, as a user would write it; API stands for the address.
 const CELLS: [&str; 3] = [
@@ -66,30 +60,15 @@ what next, with a Vault of your own:
   jupyter lab                   a new notebook has os.environ[\"API_KEY\"]; README.md says the rest";
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(ENVIRONMENT_ONLY) {
+    common::main("quickstart", run, || {
         python::environment();
-        return ExitCode::SUCCESS;
-    }
-    // A signal ends the wait below; the server, the kernel and the folder then go as on any other way out.
-    let mut ending = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        ending.add(signal);
-    }
-    let outcome = ending.thread_block().map_err(Into::into).and_then(|()| run(ending));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("quickstart: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
-fn run(ending: SigSet) -> Result<(), Box<dyn Error>> {
-    let stopper = Stopper::new(ending);
-    let launcher = build_launcher(&stopper)?;
+fn run(stopper: &Stopper) -> Result<(), Box<dyn Error>> {
+    let launcher = build_launcher(stopper)?;
     step("Python environment with ipykernel and OpenBao (downloaded once, into target/)");
-    stopper.run(Command::new(std::env::current_exe()?).arg(ENVIRONMENT_ONLY))?;
+    stopper.environment()?;
     step("OpenBao, in memory, on a loopback port");
     let server = openbao::Server::start();
     let key = random(32);
@@ -115,25 +94,11 @@ fn run(ending: SigSet) -> Result<(), Box<dyn Error>> {
     let (kernel, spawned) = (seen["outputs"][2].as_str().unwrap_or("?"), seen["spawned"].to_string());
     let verdict = if kernel == spawned { "the same" } else { "NOT the same" };
     println!("pid of the launcher {spawned}, pid of the kernel {kernel}: {verdict}");
-    let (bare, launched) = (median(&stopper, None)?, median(&stopper, Some((&launcher, &config)))?);
+    let (bare, launched) = (median(stopper, None)?, median(stopper, Some((&launcher, &config)))?);
     let cost = launched.saturating_sub(bare).as_secs_f64() * 1e3;
     println!("the launcher costs {cost:.1} ms (median of {LAUNCHES} launches of `true`, over a bare one)");
     println!("{NEXT}");
     if kernel == spawned { Ok(()) } else { Err("the kernel is not the process that Jupyter started".into()) }
-}
-
-/// Builds the launcher beside this example, as fast as it will be.
-fn build_launcher(stopper: &Stopper) -> Result<PathBuf, Box<dyn Error>> {
-    let examples = std::env::current_exe()?;
-    let target = examples.parent().and_then(Path::parent).ok_or("an example outside of target/")?;
-    step("the launcher");
-    let mut cargo = inner_cargo::inner_cargo(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--locked", "--bin", "jupyter-vault"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    stopper.run(&mut cargo)?;
-    Ok(target.join("jupyter-vault"))
 }
 
 /// Writes the kernelspec `vaulted`, wrapped; gives the path of its vault.toml.
@@ -148,20 +113,7 @@ fn kernelspec(folder: &Path, launcher: &Path, address: &str, token: &str) -> Res
     write(&config, text)?;
     write(spec.join("token"), token)?;
     std::fs::set_permissions(spec.join("token"), PermissionsExt::from_mode(0o600))?;
-    let argv = json!([
-        launcher,
-        "exec",
-        "--config",
-        "{resource_dir}/vault.toml",
-        "--",
-        python::python(),
-        "-m",
-        "ipykernel_launcher",
-        "-f",
-        "{connection_file}"
-    ]);
-    let kernel = json!({"argv": argv, "display_name": "Python 3 with secrets", "language": "python"});
-    write(spec.join("kernel.json"), serde_json::to_string_pretty(&kernel)?)?;
+    write(spec.join("kernel.json"), common::kernel_json(launcher, &python::python(), &json!({}))?)?;
     Ok(config)
 }
 
@@ -184,64 +136,6 @@ fn median(stopper: &Stopper, launcher: Option<(&Path, &Path)>) -> Result<Duratio
     Ok(times[LAUNCHES / 2])
 }
 
-/// Runs children in process groups of their own, and ends the current one when a signal comes.
-struct Stopper {
-    current: std::sync::Arc<std::sync::Mutex<(bool, Option<i32>)>>,
-}
-
-impl Stopper {
-    fn new(ending: SigSet) -> Self {
-        let current = std::sync::Arc::new(std::sync::Mutex::new((false, None)));
-        let shared = std::sync::Arc::clone(&current);
-        std::thread::spawn(move || {
-            while ending.wait().is_ok() {
-                let mut current = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                current.0 = true;
-                if let Some(group) = current.1 {
-                    // nbclient shuts its kernel down on this; cargo and pip end.
-                    let _ = killpg(Pid::from_raw(group), Signal::SIGINT);
-                }
-            }
-        });
-        Self { current }
-    }
-
-    fn run(&self, command: &mut Command) -> Result<Vec<u8>, Box<dyn Error>> {
-        let mut child = self.spawn(command)?;
-        let mut output = Vec::new();
-        let (over, goes_on) = std::sync::mpsc::channel::<()>();
-        let telling = std::thread::spawn(move || {
-            let start = Instant::now();
-            while goes_on.recv_timeout(SIGN_OF_LIFE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                eprintln!("  … {} s", start.elapsed().as_secs());
-            }
-        });
-        let read = child.stdout.as_mut().map_or(Ok(0), |stdout| stdout.read_to_end(&mut output));
-        let status = child.wait();
-        drop(over);
-        let _ = telling.join();
-        let (_, status) = (read?, status?);
-        let mut current = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        current.1 = None;
-        match status {
-            _ if current.0 => Err("stopped; everything that was started is gone".into()),
-            status if status.success() => Ok(output),
-            status => Err(format!("{} failed: {status}", command.get_program().display()).into()),
-        }
-    }
-
-    fn spawn(&self, command: &mut Command) -> Result<Child, Box<dyn Error>> {
-        let mut current = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if current.0 {
-            return Err("stopped; everything that was started is gone".into());
-        }
-        // The standard library gives a child an empty signal mask.
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn()?;
-        current.1 = Some(i32::try_from(child.id())?);
-        Ok(child)
-    }
-}
-
 /// A service on loopback that wants its key, and gives the address of it.
 fn api(key: String) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
@@ -261,10 +155,6 @@ fn api(key: String) -> Result<String, Box<dyn Error>> {
         }
     });
     Ok(address)
-}
-
-fn step(what: &str) {
-    eprintln!("• {what}");
 }
 
 fn random(length: usize) -> String {

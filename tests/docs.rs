@@ -30,6 +30,7 @@ use support::openbao::Server;
 /// The blocks that show commands and can't be run here, by their first line, each with its reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release --example quickstart", "tests/quickstart.rs runs it"),
+    ("cargo run --release --example sql_notebook", "tests/quickstart.rs runs it"),
     ("jupyter-vault setup                      #", "asks a person; tests/setup.rs runs it on a terminal"),
     ("command -v jupyter-vault >/dev/null && export", "tests/wheel.rs starts kernels so"),
     ("jupyter-vault sources add warehouse", "needs a database; tests/sources.rs runs it"),

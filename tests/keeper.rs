@@ -295,7 +295,7 @@ fn a_table_that_a_notebook_made_keeps_no_role_behind() {
     use std::os::unix::process::CommandExt;
     let _alone = alone();
     let site = Site::new("table", "", "1h", "24h");
-    site.postgres.use_shipped_statements(site.server, &site.name);
+    site.postgres.use_shipped_statements(site.server, &site.name, "1h", "24h");
     // A table, and a session that holds a lock on it and outlives the kernel.
     let script = "\"$0\" -q \"$DATABASE_URL\" -c 'create table made as select 1 as n' || exit 1\n\
                   { echo 'begin; lock table made;'; exec sleep 600; } | \"$0\" -q \"$DATABASE_URL\" >/dev/null 2>&1 &\n\

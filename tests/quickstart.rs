@@ -1,4 +1,4 @@
-//! The README's first command, driven to its end and ended half-way.
+//! The examples: the README's first command, driven to its end and ended half-way, and SQL cells.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -26,12 +26,12 @@ use nix::unistd::Pid;
 use support::inner_cargo::inner_cargo;
 use support::launcher::{binary, eventually, run, wait};
 
-/// The example as it is now: `cargo test --test quickstart` builds no examples by itself.
-fn example() -> Command {
+/// The examples as they are now: `cargo test --test quickstart` builds no examples by itself.
+fn example(name: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = binary().parent().unwrap();
-        // The launcher too, as the example itself would build it.
-        for what in [["--example", "quickstart"], ["--bin", "jupyter-vault"]] {
+        // The launcher too, as the examples themselves would build it.
+        for what in [["--example", "quickstart"], ["--example", "sql_notebook"], ["--bin", "jupyter-vault"]] {
             let mut cargo = inner_cargo(env!("CARGO"));
             cargo.args(["build", "--quiet", "--locked"]).args(what).stdin(Stdio::null());
             cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("--target-dir").arg(profile.parent().unwrap());
@@ -40,16 +40,16 @@ fn example() -> Command {
             }
             assert!(cargo.status().unwrap().success(), "{what:?} builds");
         }
-        profile.join("examples/quickstart")
+        profile.join("examples")
     });
-    let mut command = Command::new(BUILT.as_path());
+    let mut command = Command::new(BUILT.join(name));
     command.env("TMPDIR", std::env::temp_dir());
     command
 }
 
 #[test]
 fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
-    let outcome = run(&mut example());
+    let outcome = run(&mut example("quickstart"));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let shown = String::from_utf8(outcome.stdout).unwrap();
     assert!(shown.contains("{'API_KEY': 32, 'DB_PASSWORD': 20} False"), "{shown}");
@@ -60,10 +60,20 @@ fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
 }
 
 #[test]
+fn sql_cells_work_on_while_their_user_is_replaced_and_no_role_is_left() {
+    let _ = (support::python::environment(), support::python::postgres(), support::python::sql());
+    let outcome = run(&mut example("sql_notebook"));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let shown = String::from_utf8(outcome.stdout).unwrap();
+    assert!(shown.contains("| harbour |   240    | 13.7 |") && shown.contains("a picture of "), "{shown}");
+    assert!(shown.contains("no cell failed, the kernel was never restarted"), "{shown}");
+}
+
+#[test]
 fn a_second_run_builds_nothing_and_is_over_soon() {
     let ran = |variables: &[(&str, &str)]| {
         let start = Instant::now();
-        let outcome = run(example().envs(variables.iter().copied()));
+        let outcome = run(example("quickstart").envs(variables.iter().copied()));
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         start.elapsed()
     };
@@ -86,7 +96,7 @@ fn a_step_that_takes_long_gives_a_sign_of_life() {
     std::fs::write(&slow, script).unwrap();
     std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     nix::unistd::mkfifo(&go_on, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let mut command = example();
+    let mut command = example("quickstart");
     command.env("CARGO", &slow).env("REAL_CARGO", env!("CARGO")).env("GO_ON", &go_on);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -112,8 +122,12 @@ fn a_step_that_takes_long_gives_a_sign_of_life() {
 fn a_signal_half_way_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let mut child =
-            example().env("TMPDIR", temporary.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = example("quickstart")
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let started = lines.by_ref().map_while(Result::ok).any(|line| line.contains("a notebook"));
         assert!(started);

@@ -193,7 +193,7 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(text.contains("may leave its users in the database") && text.contains("WAREHOUSE_URL"), "{text}");
     assert!(postgres.roles().is_empty());
-    postgres.use_shipped_statements(user.server, "db-dynamic");
+    postgres.use_shipped_statements(user.server, "db-dynamic", "1h", "24h");
     let checked = run(user.scratch.launcher().arg("doctor"));
     assert!(!String::from_utf8_lossy(&checked.stdout).contains("may leave its users"));
 }

@@ -1,5 +1,7 @@
 """What `%load_ext jupyter_vault` adds to a notebook: `%secrets`, `%secrets refresh`, and a word to a missing variable.
 
+Before each cell, sessions that a database has ended are given back; see `sessions`.
+
 The launcher, `inject` and `watch` leave a record of a kernel's variables in the runtime folder: names, paths and
 versions. That record is all that is read here. A refresh is asked of the user's own `jupyter-vault watch` by a file in
 that folder: a kernel has no credential of Vault, and needs none.
@@ -15,6 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from IPython import get_ipython
+
+from . import sessions
 
 TAKES = 2.0
 """How long a `watch` may take to see a request, in seconds."""
@@ -274,20 +278,22 @@ def hint(name):
 
 
 def load(shell):
-    """Adds the magic and the hint to a shell, once."""
+    """Adds the magic, the hint and the look at sessions to a shell, once."""
     if getattr(shell, "_jupyter_vault", None) is not None:
         return
     secrets = Secrets()
     shell._jupyter_vault = secrets
     shell.register_magic_function(secrets.magic, "line", "secrets")
     shell.events.register("post_run_cell", secrets.after_cell)
+    shell.events.register("pre_run_cell", sessions.renew)
 
 
 def unload(shell):
-    """Takes both away again."""
+    """Takes all of it away again."""
     secrets = getattr(shell, "_jupyter_vault", None)
     if secrets is None:
         return
     shell._jupyter_vault = None
     shell.events.unregister("post_run_cell", secrets.after_cell)
+    shell.events.unregister("pre_run_cell", sessions.renew)
     shell.magics_manager.magics["line"].pop("secrets", None)

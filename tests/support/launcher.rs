@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The longest that any run takes, whatever happens.
-const LIMIT: Duration = Duration::from_secs(60);
+use super::waiting::LIMIT;
+pub use super::waiting::eventually;
 
 /// A folder for one test: home, configuration and runtime folder, removed after.
 pub struct Scratch(TempDir);
@@ -140,15 +140,5 @@ pub fn wait(child: &mut Child) -> ExitStatus {
             panic!("a run did not end in {LIMIT:?}");
         }
         std::thread::park_timeout(Duration::from_millis(5));
-    }
-}
-
-/// Waits until `condition` holds, bounded.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
-    while !condition() {
-        assert!(Instant::now() < end, "it did not come to pass: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
     }
 }

@@ -24,5 +24,6 @@ pub mod remote;
 pub mod running;
 pub mod server;
 pub mod terminal;
+pub mod waiting;
 pub mod wheel;
 pub mod wire;

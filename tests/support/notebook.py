@@ -1,15 +1,40 @@
-"""Runs the notebook given as argument by nbclient, and prints its cells' outputs, one JSON list."""
+"""Runs a notebook by nbclient, and prints its cells' outputs, a JSON object.
+
+The first argument is a JSON list of cells. Of a cell that is a list `[code, seconds]` the code runs again and again for
+that time, as a user who comes back to a notebook; its output is that of each run, a line each.
+"""
 
 import json
 import sys
+import time
 
 import nbformat
 from nbclient import NotebookClient
 
-notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in json.loads(sys.argv[1])])
+PAUSE = 0.5
+"""Between two runs of a cell, in seconds."""
+
+cells = [cell if isinstance(cell, list) else [cell, 0] for cell in json.loads(sys.argv[1])]
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code, _ in cells])
 client = NotebookClient(notebook, kernel_name="vaulted", timeout=60, startup_timeout=60)
-spawned = []
-client.on_cell_start = lambda cell, cell_index: spawned.append(client.km.provisioner.pid)
-client.execute()
-outputs = ["".join(output.get("text", "") for output in cell.outputs).strip() for cell in notebook.cells]
-json.dump({"outputs": outputs, "spawned": spawned[0]}, sys.stdout)
+
+
+def shown(cell):
+    """The text of a cell's outputs."""
+    texts = (output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    return "".join(texts).strip()
+
+
+outputs, pictures = [], []
+with client.setup_kernel():
+    spawned = client.km.provisioner.pid
+    for index, (cell, (_, seconds)) in enumerate(zip(notebook.cells, cells)):
+        end = time.monotonic() + seconds
+        runs = []
+        while not runs or time.monotonic() < end:
+            time.sleep(PAUSE if runs else 0)
+            client.execute_cell(cell, index)
+            runs.append(shown(cell))
+        outputs.append("\n".join(runs))
+        pictures += [data["image/png"] for output in cell.outputs if "image/png" in (data := output.get("data", {}))]
+json.dump({"outputs": outputs, "pictures": pictures, "spawned": spawned}, sys.stdout)

@@ -11,9 +11,9 @@ use nix::unistd::{Pid, geteuid};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::launcher::eventually;
 use super::openbao::{Server, free_ports};
 use super::python::postgres;
+use super::waiting::eventually;
 
 /// `nobody`, whom PostgreSQL looks up.
 const OWNER: u32 = 65534;
@@ -91,7 +91,7 @@ impl Postgres {
     }
 
     /// The engine's user is no superuser from here on, and the role `kernel` gets the statements of `examples/databases`.
-    pub fn use_shipped_statements(&self, server: &Server, mount: &str) {
+    pub fn use_shipped_statements(&self, server: &Server, mount: &str, ttl: &str, max: &str) {
         self.query("create role notebooks nologin").expect("a group");
         self.query("grant create on schema public to notebooks").expect("its rights");
         self.query("create role vault login createrole password 'vault'").expect("an administrator");
@@ -103,7 +103,7 @@ impl Postgres {
             std::fs::read_to_string(path).expect("an example")
         };
         let role = json!({"creation_statements": statements("creation"), "revocation_statements": statements("revocation"),
-            "db_name": "own", "default_ttl": "1h", "max_ttl": "24h"});
+            "db_name": "own", "default_ttl": ttl, "max_ttl": max});
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
 

@@ -106,6 +106,12 @@ pub fn clients() -> PathBuf {
     build("python-clients", "requirements-clients.txt").join("bin/python")
 }
 
+/// A kernel with SQL cells: JupySQL, matplotlib, psycopg.
+#[allow(dead_code, reason = "for SQL cells alone")]
+pub fn sql() -> PathBuf {
+    build("python-sql", "requirements-sql.txt").join("bin/python")
+}
+
 /// What Jupyter's own suites need beside Jupyter.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn suites() -> &'static Path {

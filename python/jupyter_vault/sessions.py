@@ -1,0 +1,43 @@
+"""Database sessions of JupySQL that the server has ended.
+
+JupySQL keeps one session of each connection for hours. A user that Vault made for the kernel is replaced before its time
+is up, and with the old user PostgreSQL ends its sessions, so the next cell would fail, although the service file has the
+new user by then. So before a cell runs, a session that the server has closed is given back, and JupySQL gets a new one
+with the isolation level of the old; SQLAlchemy by itself forgets that level, and so the autocommit, when it reconnects.
+"""
+
+import select
+import sys
+
+IDLE = 0
+"""libpq's PQTRANS_IDLE: no transaction is open, so none is lost."""
+
+
+def renew(_info=None):
+    """Replace each idle session that the server has closed."""
+    manager = getattr(sys.modules.get("sql.connection"), "ConnectionManager", None)
+    for connection in list(getattr(manager, "connections", {}).values()):
+        try:
+            replace(connection._connection)
+        except Exception:
+            # Another driver than libpq's, another JupySQL, or no server: the cell itself shows what is wrong.
+            continue
+
+
+def replace(connection):
+    """Replace the session of an SQLAlchemy connection if it is idle and its server has closed it."""
+    session = connection.connection.driver_connection
+    if session.info.transaction_status != IDLE or not is_closed(session.fileno()):
+        return
+    connection.invalidate()
+    connection.rollback()
+    level = connection.get_execution_options().get("isolation_level")
+    if level is not None:
+        connection.execution_options(isolation_level=level)
+
+
+def is_closed(descriptor):
+    """Whether the other side has closed a socket; nothing is read from it."""
+    poll = select.poll()
+    poll.register(descriptor, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
