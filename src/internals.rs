@@ -66,6 +66,13 @@ pub fn definition() -> clap::Command {
     crate::cli::definition()
 }
 
+/// Whether these bytes are what a client asks the process that holds leases, and whether they are its refusal.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn is_credential_talk(message: &[u8]) -> (bool, bool) {
+    crate::lease::is_spoken(message)
+}
+
 /// Whether these bytes are what a launch tells the process that holds leases.
 #[must_use]
 pub fn is_hand_over(message: &[u8]) -> bool {

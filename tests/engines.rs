@@ -174,9 +174,217 @@ fn what_does_not_go_with_a_source_is_refused() {
         ("write = \"a/b\"\nfiles = { a = \"A\" }\nfield = \"b\"", "`field` does not go with `fields` or `files`"),
         ("data_sources = \"a/b\"\nprefix = \"X_\"", "data sources name their variables themselves"),
         ("data_sources = \"a/b\"\nkv = \"a/b\"", "exactly one of"),
+        ("kv = \"a/b\"\naws_profile = \"x\"", "`aws_profile` goes with `read` and `write` alone"),
+        ("read = \"a/b\"\naws_profile = \"x y\"", "`aws_profile` is not letters, digits"),
+        (
+            "read = \"a/b\"\naws_profile = \"x\"\nfield = \"y\"\nname = \"Y\"",
+            "`aws_profile` names its variables itself",
+        ),
+        ("read = \"a/b\"\naws_profile = \"x\"\nfields = { a = \"AWS_ACCESS_KEY_ID\" }", "which field is AccessKeyId"),
+        ("read = \"a/b\"\naws_profile = \"x\"\nfields = { a = \"AccessKeyId\" }", "which field is AccessKeyId"),
     ] {
         scratch.file("config/vault.toml", format!("[[source]]\n{source}\n"));
         let mut command = scratch.exec("http://127.0.0.1:1", "root", &[], &["env"]);
         run(&mut command).is_error(78, &[what]);
     }
+}
+
+/// An engine for AWS keys, as a real server has none: a secret with a time of its own, which is another one each time that
+/// it is read through `relay`.
+#[cfg(target_os = "linux")]
+struct Keys {
+    user: User,
+    relay: support::faults::Faults,
+}
+
+#[cfg(target_os = "linux")]
+impl Keys {
+    fn new(name: &str, seconds: u64, source: &str) -> Self {
+        let user = User::new(name, "kv");
+        let (pass, path) = (support::faults::relay_to(user.server.port()), format!("{name}/creds/lake"));
+        let server = user.server;
+        let relay = support::faults::Faults::start(move |request, number| {
+            if request.path.ends_with(&path) {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+                let key = format!("AK{now}");
+                let fields = json!({"access_key": key, "secret_key": format!("secret/+of-{key}"),
+                    "security_token": format!("token-of-{key}"), "ttl": seconds});
+                server.must("POST", &path, &fields);
+            }
+            pass(request, number)
+        });
+        let keys = Self { user, relay };
+        keys.source(&format!("read = \"{name}/creds/lake\"\n{source}"));
+        keys
+    }
+
+    fn source(&self, source: &str) {
+        self.user.source(source);
+        let file = self.user.scratch.path("config/vault.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, text.replace(&self.user.server.address(), &self.relay.address())).unwrap();
+    }
+
+    fn reads(&self) -> usize {
+        self.relay.seen().iter().filter(|seen| seen.path.ends_with("creds/lake")).count()
+    }
+}
+
+/// A process that is ended with the test.
+#[cfg(target_os = "linux")]
+struct Ended(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_ones() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let keys = Keys::new("aws-engine", 12, "aws_profile = \"lake\"");
+    let (python, script) = (support::python::clients(), concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws.py"));
+    let endpoint = Command::new(&python).args([script, "endpoint", "12"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut endpoint = Ended(endpoint);
+    let mut port = String::new();
+    BufReader::new(endpoint.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let url = format!("http://127.0.0.1:{}", port.trim());
+    // All that an AWS client takes before a profile's process: inherited, and in the user's own file.
+    std::fs::create_dir_all(keys.user.scratch.path("home/.aws")).unwrap();
+    keys.user.scratch.file("home/.aws/credentials", "[lake]\naws_access_key_id = AK1\naws_secret_access_key = wrong\n");
+    let mut kernel = keys.user.exec(&[python.to_str().unwrap(), script, "client", &url, "3"]);
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
+        kernel.env(name, "wrong");
+    }
+    kernel
+        .env("AWS_DEFAULT_PROFILE", "wrong")
+        .env("AWS_ROLE_ARN", "arn:wrong")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    kernel.env("AWS_WEB_IDENTITY_TOKEN_FILE", keys.user.scratch.file("wrong", "wrong"));
+    let outcome = run(&mut kernel);
+    drop(endpoint);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let told: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(told["keys"].as_array().unwrap().len(), 3, "{told}");
+    let names = json!(["AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"]);
+    assert_eq!(told["plain"], names);
+    // A client asks often, as so little time is left; the engine is asked for each key once.
+    assert_eq!(keys.reads(), 3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+    use support::launcher::{binary, eventually};
+    use support::leases::{Kernel, keepers_of};
+    let keys = Keys::new("aws-socket", 3600, "aws_profile = \"lake\"");
+    // A path that is longer than a socket's address may be.
+    let runtime = keys.user.scratch.path(&"long/".repeat(20));
+    let mut command = keys.user.exec(&["/bin/sleep", "600"]);
+    let kernel = Kernel::of(command.env("JUPYTER_RUNTIME_DIR", &runtime).spawn().unwrap());
+    let text = std::fs::read_to_string(kernel.variable("AWS_CONFIG_FILE")).unwrap();
+    let socket = text.split('"').nth(3).unwrap().to_owned();
+    let ask =
+        |profile: &str| run(Command::new(binary()).env_clear().args(["credential", "--socket", &socket, profile]));
+    let told = ask("lake");
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let names: Vec<_> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["AccessKeyId", "Expiration", "SecretAccessKey", "SessionToken", "Version"]);
+    assert_eq!((&told["Version"], &ask("lake").stdout.is_empty()), (&json!(1), &false));
+    assert_eq!(keys.reads(), 1, "what is held is given again");
+    ask("other").is_error(78, &["there is no AWS profile other for this kernel"]);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(Path::new(&socket)), mode(Path::new(&socket).parent().unwrap())), (0o600, 0o700));
+    // What is no question gets no answer, and one that asks nothing keeps no other one waiting.
+    let folder = std::fs::File::open(Path::new(&socket).parent().unwrap()).unwrap();
+    let short = {
+        use std::os::fd::AsRawFd;
+        format!("/proc/self/fd/{}/{}", folder.as_raw_fd(), Path::new(&socket).file_name().unwrap().to_str().unwrap())
+    };
+    let mut silent: Vec<_> = (0..10).map(|_| UnixStream::connect(&short).unwrap()).collect();
+    for wrong in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\0\xff\n", b"../x\n", &[b'a'; 4096]] {
+        let mut stream = UnixStream::connect(&short).unwrap();
+        let _ = stream.write_all(wrong);
+        let mut answer = Vec::new();
+        // Hung up on with something unread: a reset.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{answer:?}");
+    }
+    assert!(ask("lake").stdout.starts_with(b"{"));
+    silent.clear();
+    if nix::unistd::geteuid().is_root() {
+        // Another user who gets as far as the socket.
+        let text = "\
+import os, socket, sys
+os.chdir(sys.argv[1])
+os.setuid(65534)
+asking = socket.socket(socket.AF_UNIX)
+asking.connect(sys.argv[2])
+try:
+    asking.sendall(b'lake\\n')
+    print(len(asking.recv(100)))
+except ConnectionError:
+    print(0)
+";
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let (parent, name) = (Path::new(&socket).parent().unwrap(), Path::new(&socket).file_name().unwrap());
+        std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut other = Command::new("python3");
+        other.args(["-c", text]).arg(parent).arg(name);
+        let told = run(&mut other);
+        assert_eq!(String::from_utf8_lossy(&told.stdout), "0\n", "{}", told.stderr);
+    }
+    let [keeper] = keepers_of(kernel.pid.as_raw())[..] else { panic!("one keeper") };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).unwrap();
+    eventually("it says that the keeper is gone", || ask("lake").stderr.contains("is not there any more"));
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
+    let keys = Keys::new("aws-plain", 3600, "aws_profile = \"lake\"");
+    let source = |more: &str| keys.source(&format!("read = \"aws-plain/creds/lake\"\naws_profile = \"lake\"\n{more}"));
+    keys.user.server.must(
+        "POST",
+        "aws-plain/plain",
+        &json!({"AWS_ACCESS_KEY_ID": "canary", "K": "[lake]\nk = canary"}),
+    );
+    source("[[source]]\nkv = \"aws-plain/plain\"\nversion = 1\nfield = \"AWS_ACCESS_KEY_ID\"\n");
+    run(&mut keys.user.exec(&["env"])).is_error(
+        78,
+        &["AWS_ACCESS_KEY_ID from aws-plain/plain would win over the AWS profile lake", "one of the two"],
+    );
+    source(
+        "[[source]]\nkv = \"aws-plain/plain\"\nversion = 1\nfield = \"K\"\nfile = \"AWS_SHARED_CREDENTIALS_FILE\"\n",
+    );
+    run(&mut keys.user.exec(&["env"])).is_error(78, &["the AWS profile lake has plain keys"]);
+    // An engine that calls them otherwise, and what has no end.
+    keys.user.server.must("POST", "aws-plain/own", &json!({"id": "I", "key": "S", "note": "x"}));
+    let asks =
+        "import botocore.session as b; c = b.Session().get_credentials(); print(c.access_key, c.secret_key, c.token)";
+    keys.source(
+        "read = \"aws-plain/own\"\naws_profile = \"own\"\nfields = { id = \"AccessKeyId\", key = \"SecretAccessKey\" }",
+    );
+    let python = support::python::clients();
+    let outcome = run(&mut keys.user.exec(&[python.to_str().unwrap(), "-c", asks]));
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), "I S None\n", "{}", outcome.stderr);
+    keys.source("read = \"aws-plain/own\"\naws_profile = \"own\"");
+    run(&mut keys.user.exec(&["env"])).is_error(66, &["aws-plain/own has no field access_key", "AccessKeyId"]);
+    // Two profiles stand in one file; the later one is the usual one.
+    source(
+        "[[source]]\nread = \"aws-plain/own\"\naws_profile = \"own\"\nfields = { id = \"AccessKeyId\", key = \"SecretAccessKey\" }\n",
+    );
+    let both = "import boto3; print(*[(boto3.Session(profile_name=n).get_credentials().access_key[:2]) for n in ['lake', None]])";
+    let outcome = run(&mut keys.user.exec(&[python.to_str().unwrap(), "-c", both]));
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), "AK I\n", "{}", outcome.stderr);
 }

@@ -27,23 +27,10 @@ use support::leases::{Kernel, Site, keepers_of, memory};
 use support::openbao::Server;
 use support::running::{Running, said};
 
-/// The value of a variable that a process was started with.
-fn variable(kernel: &Kernel, name: &str) -> String {
-    let (path, begin) = (format!("/proc/{}/environ", kernel.pid), format!("{name}="));
-    let mut found = None;
-    eventually(&format!("the kernel has {name}"), || {
-        let variables = std::fs::read(&path).unwrap();
-        let variables = String::from_utf8_lossy(&variables).into_owned();
-        found = variables.split('\0').find_map(|entry| entry.strip_prefix(&begin)).map(str::to_owned);
-        found.is_some()
-    });
-    found.unwrap()
-}
-
 /// A kernel that has the URL in a file, and the file.
 fn with_file(site: &Site) -> (Kernel, PathBuf) {
     let kernel = site.kernel();
-    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    let file = PathBuf::from(kernel.variable("URL_FILE"));
     (kernel, file)
 }
 
@@ -120,7 +107,7 @@ fn a_login_whose_credential_was_a_variable_reads_again_with_its_token() {
     let mut command = site.command(&["/bin/sleep", "600"]);
     let child = command.env("JUPYTER_VAULT_PASSWORD", "right").spawn().unwrap();
     let kernel = Kernel::of(child);
-    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    let file = PathBuf::from(kernel.variable("URL_FILE"));
     changes(&site, &file, 2);
     kernel.end(nix::sys::signal::Signal::SIGKILL);
     site.ends("with one login");
@@ -194,8 +181,8 @@ fn a_data_sources_service_file_lets_every_connect_in_beyond_the_max_ttl() {
     );
     site.scratch.file("keeper.toml", text);
     let kernel = site.kernel();
-    let file = PathBuf::from(variable(&kernel, "PGSERVICEFILE"));
-    assert_eq!(variable(&kernel, "WAREHOUSE_URL"), "postgresql:///?service=warehouse");
+    let file = PathBuf::from(kernel.variable("PGSERVICEFILE"));
+    assert_eq!(kernel.variable("WAREHOUSE_URL"), "postgresql:///?service=warehouse");
     // libpq reads the file at each connect: the variables of the kernel stay as they are.
     let connects = || {
         let mut psql = std::process::Command::new(site.postgres.psql());
@@ -305,7 +292,7 @@ fn a_static_roles_password_in_a_file_follows_its_changes() {
     );
     site.scratch.file("keeper.toml", text);
     let kernel = Kernel::of(site.command(&["/bin/sleep", "600"]).spawn().unwrap());
-    let file = PathBuf::from(variable(&kernel, "URL_FILE"));
+    let file = PathBuf::from(kernel.variable("URL_FILE"));
     let mut last = content(&file);
     for number in 0..2 {
         eventually("Vault has changed it, and the file has followed", || content(&file) != last);
@@ -331,7 +318,7 @@ fn an_identity_token_in_a_file_is_fresh_before_it_ends() {
     site.scratch.file("keeper.toml", text);
     let child = site.command(&["/bin/sleep", "600"]).spawn().unwrap();
     let kernel = Kernel::of(child);
-    let file = PathBuf::from(variable(&kernel, "AWS_WEB_IDENTITY_TOKEN_FILE"));
+    let file = PathBuf::from(kernel.variable("AWS_WEB_IDENTITY_TOKEN_FILE"));
     let end = |token: &str| {
         use base64::Engine;
         let payload = token.split('.').nth(1).unwrap();

@@ -442,10 +442,12 @@ fn snowflake_takes_a_key_and_athena_takes_keys_that_an_engine_makes() {
         given["SNOWFLAKE_HOME"],
         "[snow]\naccount = \"o-a\"\nuser = \"u\"\nauthenticator = \"SNOWFLAKE_JWT\"\nprivate_key = \"Y2FuYXJ5\"\n"
     );
-    assert_eq!(
-        given["AWS_SHARED_CREDENTIALS_FILE"],
-        "[lake]\naws_access_key_id = AK\naws_secret_access_key = canary\n"
-    );
+    // No key stands in a file: a client asks for it.
+    assert!(given["AWS_CONFIG_FILE"].starts_with("[profile lake]\ncredential_process = "), "{given:?}");
+    assert_eq!((&given["AWS_SHARED_CREDENTIALS_FILE"][..], &given["AWS_PROFILE"][..]), ("", "lake"));
+    let asks = "import boto3; c = boto3.Session().get_credentials(); print(c.access_key, c.secret_key, c.token)";
+    let asked = run(&mut user.exec(&[clients().to_str().unwrap(), "-c", asks]));
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "AK canary None\n", "{}", asked.stderr);
     user.server.must("POST", "db-keys/creds/lake", &json!({"access_key": "AK"}));
     run(&mut user.exec(&["env"])).is_error(66, &["db-keys/creds/lake gives no secret_key for the data source lake"]);
 }

@@ -3,6 +3,8 @@
 //! One file a group of commands. A command that becomes another program does not come back; the others give
 //! the code to exit with. Nothing below this module knows of it.
 
+#[cfg(target_os = "linux")]
+mod credential;
 mod exec;
 #[cfg(feature = "inject")]
 mod inject;
@@ -54,6 +56,9 @@ enum Command {
     /// Give secrets to every kernel that appears, again after a restart, and again when they change
     #[cfg(all(feature = "inject", target_os = "linux"))]
     Watch(inject::Watch),
+    /// Give an AWS client the credential of a profile, from the process that holds the kernel's leases
+    #[cfg(target_os = "linux")]
+    Credential(credential::Credential),
     /// Put the launcher into kernelspecs, so that their kernels get secrets
     #[cfg(feature = "wrap")]
     Wrap(wrap::Wrap),
@@ -138,6 +143,8 @@ fn dispatch(command: Command) -> Result<u8> {
         Command::Inject(inject) => inject::inject(inject),
         #[cfg(all(feature = "inject", target_os = "linux"))]
         Command::Watch(watch) => inject::watch(watch),
+        #[cfg(target_os = "linux")]
+        Command::Credential(credential) => credential::run(&credential),
         #[cfg(feature = "wrap")]
         Command::Wrap(wrap) => wrap::wrap(wrap),
         #[cfg(feature = "wrap")]

@@ -63,6 +63,14 @@ impl Inheritance {
         Self { least: layer.flag("environment.inherit") == Some(false), dropped, winner }
     }
 
+    /// The same without the variables of these `names`.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let mut this = self.clone();
+        this.dropped.extend(names.iter().map(|name| (*name).to_owned()));
+        this
+    }
+
     /// Whether an inherited variable of this name stays.
     pub fn keeps(&self, name: &[u8]) -> bool {
         let is_dropped = self.dropped.iter().any(|pattern| fits(pattern, name));

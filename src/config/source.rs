@@ -49,6 +49,11 @@ pub enum SourceKind {
     DataSources,
 }
 
+/// The variables of an AWS profile whose credentials come from the keeper: its file, and its name.
+pub const AWS_PROFILE_VARIABLES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_PROFILE"];
+/// What such a profile is answered, as AWS calls it; the last one need not be there.
+pub const AWS_KEYS: [&str; 3] = ["AccessKeyId", "SecretAccessKey", "SessionToken"];
+
 /// What a written path is told under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum With {
@@ -88,7 +93,7 @@ pub struct SourceSpec {
     pub optional: bool,
     /// A template for a URL with places for fields, such as `{username}` and `{password}`.
     pub url: Option<String>,
-    /// Field to variable (`read`).
+    /// Field to variable (`read`); with `aws_profile` to what AWS calls it.
     pub fields: Option<BTreeMap<String, String>>,
     /// Field to the variable that names a file which holds the value.
     pub files: Option<BTreeMap<String, String>>,
@@ -96,6 +101,8 @@ pub struct SourceSpec {
     pub with: BTreeMap<String, With>,
     /// The variable that names a file which holds the value.
     pub file: Option<String>,
+    /// The AWS profile whose credentials these are; a client asks the keeper for them.
+    pub aws_profile: Option<String>,
     /// Whether names that the configuration does not choose are written as a shell takes them.
     pub shell_names: bool,
     /// Whether values are stored in base64.
@@ -125,6 +132,7 @@ impl SourceSpec {
             files: None,
             with: BTreeMap::new(),
             file: None,
+            aws_profile: None,
             shell_names: false,
             is_base64: false,
             secret_version: None,
@@ -145,6 +153,9 @@ impl SourceSpec {
             let mut ends = path.rmatch_indices('/').take(if self.folder.recursive { usize::MAX } else { 1 });
             return ends.any(|(end, _)| is_its(&path[end + 1..]) && self.path.fits(&path[..end]));
         }
+        if self.aws_profile.is_some() {
+            return AWS_PROFILE_VARIABLES.contains(&name) && self.path.fits(path);
+        }
         let renamed = || self.renamed().any(|renamed| renamed == name);
         let has_renamed = self.fields.is_some() || self.files.is_some();
         let names = match self.file.as_ref().or(self.name.as_ref()).or(self.field.as_ref()) {
@@ -157,7 +168,8 @@ impl SourceSpec {
 
     /// The variables that `fields` and `files` name.
     pub fn renamed(&self) -> impl Iterator<Item = &String> {
-        self.fields.iter().chain(&self.files).flat_map(BTreeMap::values)
+        let fields = self.fields.iter().filter(|_| self.aws_profile.is_none());
+        fields.chain(&self.files).flat_map(BTreeMap::values)
     }
 
     /// Whether only the login (or a look-up of the token) tells what it asks for.
@@ -258,6 +270,7 @@ impl SourceSpec {
         if (self.fields.is_some() || self.files.is_some()) && self.field.is_some() {
             return Err("`field` does not go with `fields` or `files`".to_owned());
         }
+        self.check_aws_profile()?;
         if let Some(url) = &self.url {
             if self.name.is_none() && self.file.is_none() {
                 return Err("`url` needs a `name` for its variable".to_owned());
@@ -271,6 +284,41 @@ impl SourceSpec {
         }
         Ok(())
     }
+
+    /// That what stands beside `aws_profile` goes with it.
+    fn check_aws_profile(&self) -> Result<(), String> {
+        let Some(profile) = &self.aws_profile else { return Ok(()) };
+        if !matches!(self.kind, SourceKind::Read | SourceKind::Write) {
+            return Err("`aws_profile` goes with `read` and `write` alone".to_owned());
+        }
+        if !is_aws_profile(profile) {
+            return Err("`aws_profile` is not letters, digits, -, _ and . (64 at most)".to_owned());
+        }
+        let others = [&self.name, &self.file, &self.field, &self.url, &self.prefix];
+        if others.iter().any(|other| other.is_some()) || self.files.is_some() || self.is_base64 || self.shell_names {
+            return Err(
+                "`aws_profile` names its variables itself: only `fields`, `with` and `optional` go with it".to_owned()
+            );
+        }
+        if let Some(fields) = &self.fields {
+            let has = |key: &str| fields.values().filter(|value| *value == key).count();
+            let known = fields.values().all(|value| AWS_KEYS.contains(&value.as_str()));
+            if !known || has(AWS_KEYS[0]) != 1 || has(AWS_KEYS[1]) != 1 || has(AWS_KEYS[2]) > 1 {
+                return Err(
+                    "`fields` beside `aws_profile` says which field is AccessKeyId, which is SecretAccessKey, \
+                            and which is SessionToken, if there is one"
+                        .to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an AWS profile may be called so: a word that needs no quotes in a file or a command line.
+pub fn is_aws_profile(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.chars().all(is_letter)
 }
 
 /// A name as a shell takes it: capitals, digits and `_`, no digit first.

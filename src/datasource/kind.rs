@@ -41,6 +41,16 @@ pub enum Form {
     Section,
     /// The same, and the variable names the folder of the file, which has this name.
     SectionIn(&'static str),
+    /// The variable names an AWS configuration that all data sources of the variable share, with a profile whose keys
+    /// a client asks for: where an engine makes them, and in place of sections. Each line says what AWS calls one.
+    Process,
+}
+
+impl Form {
+    /// Whether all data sources of the variable share what it names.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Section | Self::SectionIn(_) | Self::Process)
+    }
 }
 
 /// A Python package, and what it does to say hello; the code sees `name`, `url`, `seconds` and, where
@@ -57,6 +67,10 @@ pub(super) const fn variable(variable: &'static str, template: &'static str) -> 
 
 pub(super) const fn file(variable: &'static str, template: &'static str) -> Given {
     Given { variable, form: Form::File, template }
+}
+
+pub(super) const fn process(variable: &'static str, template: &'static str) -> Given {
+    Given { variable, form: Form::Process, template }
 }
 
 pub(super) const fn section(variable: &'static str, template: &'static str) -> Given {

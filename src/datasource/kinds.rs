@@ -7,7 +7,7 @@
 //! what the kernel has, the first that is installed.
 
 use super::field::{Field, Shape};
-use super::kind::{Client, Form, Given, Kind, file, section, variable};
+use super::kind::{Client, Form, Given, Kind, file, process, section, variable};
 
 /// What a `database` role answers.
 const LOGIN: &[(&str, &str)] = &[("username", "user"), ("password", "password")];
@@ -133,12 +133,21 @@ pub const KINDS: &[Kind] = &[
             Field::secret("session_token", "the session token", Shape::Line).optional(),
         ],
         either: &[],
-        dynamic: &[("access_key", "access_key"), ("secret_key", "secret_key"), ("security_token", "session_token")],
+        dynamic: &[
+            ("access_key", "access_key"),
+            ("secret_key", "secret_key"),
+            ("security_token", "session_token"),
+            ("session_token", "session_token"),
+        ],
         reach: "athena.{region}.amazonaws.com:443",
         gives: &[
             section(
                 "AWS_SHARED_CREDENTIALS_FILE",
                 "[{name}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret_key}\n<aws_session_token = {session_token}\n>",
+            ),
+            process(
+                "AWS_CONFIG_FILE",
+                "AccessKeyId={access_key}\nSecretAccessKey={secret_key}\n<SessionToken={session_token}\n>",
             ),
             variable("AWS_PROFILE", "{name}"),
             variable("AWS_DEFAULT_REGION", "{region}"),

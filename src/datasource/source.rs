@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Need};
-use super::kind::{Form, Kind};
+use super::kind::{Form, Given, Kind};
 use super::kinds::KINDS;
 use super::template::Template;
 use crate::error::{Error, Kind as Cause, Result};
@@ -26,6 +26,8 @@ pub struct DataSource {
     pub fields: BTreeMap<String, SecretValue>,
     /// The path of the engine that makes user and password, in place of stored ones.
     pub credentials: Option<String>,
+    /// Whether an engine has made them.
+    pub is_made: bool,
     /// What stands before the kind's own variables.
     pub prefix: String,
     /// Whether its URL is `DATABASE_URL` too.
@@ -64,6 +66,7 @@ impl DataSource {
             kind: found,
             fields: BTreeMap::new(),
             credentials: None,
+            is_made: false,
             prefix: String::new(),
             is_default: false,
         })
@@ -171,9 +174,25 @@ impl DataSource {
         Err(Error::new(Cause::FieldMissing, what, format!("give {}", about.join(", "))))
     }
 
+    /// Whether a client asks a process for what an engine makes.
+    pub fn has_process(&self) -> bool {
+        let is_made = self.is_made || self.credentials.is_some();
+        is_made && self.kind.gives.iter().any(|given| given.form == Form::Process)
+    }
+
+    /// What the kind gives: a process where an engine makes the credential, sections where it is stored.
+    fn gives(&self) -> impl Iterator<Item = &'static Given> {
+        let has_process = self.has_process();
+        self.kind.gives.iter().filter(move |given| match given.form {
+            Form::Process => has_process,
+            Form::Section | Form::SectionIn(_) => !has_process,
+            Form::Variable | Form::File => true,
+        })
+    }
+
     /// The variables that a kernel gets, by name; a field that the engine gives is there in the end.
     pub fn variables(&self) -> Vec<(String, Form)> {
-        let gives = self.kind.gives.iter().filter(|given| {
+        let gives = self.gives().filter(|given| {
             let template = Template::parse(given.template);
             let has = |name: &str| self.value(name).is_some() || self.is_dynamic(name);
             template.is_ok_and(|template| template.fields().all(|(name, may_miss)| may_miss || has(name)))
@@ -187,7 +206,7 @@ impl DataSource {
     /// What a kernel gets.
     pub fn gifts(&self) -> Vec<Gift> {
         let mut gifts = Vec::new();
-        for given in self.kind.gives {
+        for given in self.gives() {
             let filled =
                 Template::parse(given.template).ok().and_then(|template| template.fill(&|name| self.value(name)));
             let Some(value) = filled else { continue };
@@ -215,7 +234,7 @@ impl DataSource {
         match form {
             _ if variable.starts_with('_') => format!("{}{variable}", self.stem()),
             // One file for all of them; its sections have the names.
-            Form::Section | Form::SectionIn(_) => variable.to_owned(),
+            Form::Section | Form::SectionIn(_) | Form::Process => variable.to_owned(),
             Form::Variable | Form::File => format!("{}{variable}", self.prefix),
         }
     }

@@ -20,7 +20,7 @@ use crate::sys::process::start_time;
 pub(super) fn digests(given: &Given) -> Digests {
     Digests::of(given.iter().filter_map(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => Some((name.as_str(), value)),
-        Form::File(_) | Form::Folder(..) => None,
+        Form::File(_) | Form::Folder(..) | Form::Profiles(_) => None,
     }))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn digests(given: &Given) -> Digests {
 fn changed(given: &Given, known: &Digests) -> Vec<String> {
     let changed = given.iter().filter(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => !known.has(name.as_str(), value),
-        Form::File(_) | Form::Folder(..) => false,
+        Form::File(_) | Form::Folder(..) | Form::Profiles(_) => false,
     });
     changed.map(|(name, _)| name.as_str().to_owned()).collect()
 }

@@ -34,6 +34,11 @@ const LAST: Duration = Duration::from_secs(1);
 /// How much longer than a static role's password is its successor waited for.
 const AFTER: Duration = Duration::from_secs(1);
 
+/// How long a client is told that a credential lives which is lengthened; AWS's clients ask again 15 minutes before.
+const PROMISE: Duration = Duration::from_secs(20 * 60);
+/// How long before the end AWS's clients ask again: what is held is replaced then.
+const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
+
 /// How long what is held may live, as long as Vault has not said.
 const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// The longest time that is waited for at once: Vault's own longest for a token.
@@ -65,6 +70,11 @@ impl Held {
         Self { ends: Instant::now() + given, is_fixed: !lease.renewable || lease.id.is_empty(), lease }
     }
 
+    /// Whether it is none: what was read has no end.
+    const fn is_endless(&self) -> bool {
+        self.lease.id.is_empty() && self.lease.seconds == 0
+    }
+
     /// When its successor is read, if it can't be lengthened.
     fn replaced_at(&self) -> Instant {
         let left = self.ends.saturating_duration_since(Instant::now());
@@ -85,6 +95,18 @@ pub(super) struct Hold {
     /// When what is held is to be replaced, as far as its end is fixed.
     replaced_at: Option<Instant>,
     failures: u32,
+    /// Until when a client was told that what is held lives.
+    told: Option<Instant>,
+}
+
+/// Until when a client is told that a credential lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It has no end.
+    Endless,
+    Until(Instant),
+    /// It has ended then.
+    Ended(Instant),
 }
 
 impl Hold {
@@ -98,7 +120,17 @@ impl Hold {
         let replaced_at = held.iter().filter(|held| held.is_fixed).map(Held::replaced_at).min();
         let is_renewed = leases.is_ours || held.iter().any(|held| !held.is_fixed);
         let ends = now + leases.left.unwrap_or(UNKNOWN);
-        Ok(Self { client, leases, held, window, due: is_renewed.then_some(now), ends, replaced_at, failures: 0 })
+        Ok(Self {
+            client,
+            leases,
+            held,
+            window,
+            due: is_renewed.then_some(now),
+            ends,
+            replaced_at,
+            failures: 0,
+            told: None,
+        })
     }
 
     /// Waits until a renewal is due.
@@ -118,6 +150,41 @@ impl Hold {
     pub(super) fn ends(&self) -> Instant {
         let fixed = self.held.iter().filter(|held| held.is_fixed).map(|held| held.ends).min();
         fixed.map_or(self.ends, |fixed| fixed.min(self.ends))
+    }
+
+    /// The first end of what `source` gave, and how long that is from its beginning; `None` where it is lengthened.
+    fn end_of(&self, source: &str) -> Option<(Instant, Duration)> {
+        let of = |held: &&Held| held.lease.source == source && held.is_fixed && !held.is_endless();
+        self.held.iter().filter(of).map(|held| (held.ends, Duration::from_secs(held.lease.seconds))).min()
+    }
+
+    /// Until when a client may be told that what `source` gave lives. What is lengthened is told to live for a while,
+    /// so that the client asks again before it is replaced.
+    pub(super) fn tell(&mut self, source: &str) -> Told {
+        let now = Instant::now();
+        let mut of = self.held.iter().filter(|held| held.lease.source == source);
+        if of.all(Held::is_endless) {
+            return Told::Endless;
+        }
+        let until = match self.end_of(source) {
+            Some((end, _)) if end <= now => return Told::Ended(end),
+            Some((end, _)) => end,
+            None if self.replaced_at.is_some() => (now + PROMISE).min(self.ends()),
+            None => now + PROMISE,
+        };
+        self.told = self.told.max(Some(until));
+        Told::Until(until)
+    }
+
+    /// Whether a client that asks for what `source` gave is to get a successor: it asks when little is left.
+    pub(super) fn is_late(&self, source: &str) -> bool {
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        self.end_of(source).is_some_and(|(end, whole)| left(end) < ASKED_AGAIN.min(whole / 2))
+    }
+
+    /// Until when a client was told that what is held lives.
+    pub(super) const fn told(&self) -> Option<Instant> {
+        self.told
     }
 
     /// The token, and whether it is ours.

@@ -13,12 +13,14 @@
 //! - `hold`: requests to Vault for what is held, and when the next one is due
 //! - `fresh`: the same sources read anew, by a new login where its credential is still there
 //! - `give`: what was read anew, to the kernels that have the old
+//! - `service`: AWS profiles, whose clients ask for their credential
 //! - `variables`: those of a kernel that runs
 
 mod fresh;
 mod give;
 mod hold;
 mod run;
+mod service;
 #[cfg(feature = "inject")]
 mod variables;
 

@@ -18,9 +18,11 @@ use tokio::time::{Instant, sleep_until};
 use super::fresh::{Fresh, Times, read};
 use super::give;
 use super::hold::{Hold, MOST};
+use super::service::{Answers, Asked, Service};
 use crate::error::{Error, Kind, Result};
 use crate::launch::files;
-use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND};
+use crate::launch::given::answers;
+use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND, answer};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
 use crate::sys::{code, pidfd, process, stack};
@@ -62,12 +64,16 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
         current,
         old: Vec::new(),
         known: told.again().map(|again| again.held.clone()),
+        answers: Answers::new(told.answers().to_vec()),
+        is_reading: false,
         retried: LEAST,
         least: Instant::now(),
         replaced_at: None,
     };
-    let ending = state.until_the_end(&owners, pipe).await;
-    for owner in told.owners() {
+    let service = Service::new(told);
+    let ending = state.until_the_end(&owners, (pipe, service)).await;
+    // No kernel came, and one that runs keeps what it had before.
+    for owner in told.owners().iter().filter(|owner| process::start_time(owner.pid) != Some(owner.start_time)) {
         files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
     }
     join_all(ending).await;
@@ -117,6 +123,10 @@ struct Keeping<'a> {
     /// What was replaced, and when it is ended; `None` as long as a kernel may still use it.
     old: Vec<(Hold, Option<Instant>)>,
     known: Option<Digests>,
+    /// What clients ask for.
+    answers: Answers,
+    /// Whether the sources are being read.
+    is_reading: bool,
     /// The pause before the next try to read.
     retried: Duration,
     /// What was just replaced is not replaced before.
@@ -127,12 +137,24 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     /// Holds until the kernels end or none comes; gives what there is to end.
-    async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
+    async fn until_the_end(
+        mut self,
+        owners: &[AsyncFd<OwnedFd>],
+        (pipe, mut service): (OwnedFd, Service),
+    ) -> Vec<Ending> {
         let (ended_all, given_up) = (ended(owners), given_up(pipe));
         futures_util::pin_mut!(ended_all, given_up);
         let mut work: Option<Work<'_>> = None;
         let mut ending: Vec<Ending> = Vec::new();
+        let mut waiting: Vec<Asked> = Vec::new();
         loop {
+            let is_awaited = self.is_reading || (work.is_none() && self.is_due());
+            if !is_awaited {
+                for Asked { stream, profile } in waiting.drain(..) {
+                    let text = self.answers.text(&mut self.current, &profile);
+                    ending.push(Box::pin(answer(stream, text)));
+                }
+            }
             // What comes next may be hours away.
             stack::wipe();
             code::give_back();
@@ -149,7 +171,16 @@ impl Keeping<'_> {
                     None
                 }
                 number = first(&mut ending) => { drop(ending.swap_remove(number)); None }
-                () = self.replacement(), if work.is_none() => { work = self.begin(owners); None }
+                asked = service.next() => {
+                    self.is_asked(&asked);
+                    waiting.push(asked);
+                    None
+                }
+                () = self.replacement(), if work.is_none() => {
+                    work = self.begin(owners);
+                    self.is_reading = work.is_some();
+                    None
+                }
             };
             if let Some(step) = step {
                 work = self.go_on(step);
@@ -165,6 +196,19 @@ impl Keeping<'_> {
         let held = std::iter::once(self.current).chain(self.old.into_iter().map(|(hold, _)| hold));
         ending.extend(held.map(|hold| Box::pin(hold.end()) as Ending));
         ending
+    }
+
+    /// A client that asks for what ends soon gets its successor.
+    fn is_asked(&mut self, asked: &Asked) {
+        if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
+            self.replaced_at = Some(Instant::now());
+        }
+    }
+
+    /// Whether what is held is to be replaced now.
+    fn is_due(&self) -> bool {
+        let due = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
+        due.is_some_and(|at| at.max(self.least) <= Instant::now())
     }
 
     /// Until what is held has to be replaced.
@@ -187,18 +231,22 @@ impl Keeping<'_> {
 
     /// Takes a step's outcome, and gives the next step.
     fn go_on<'a>(&mut self, step: Step) -> Option<Work<'a>> {
+        self.is_reading = false;
         match step {
             Step::Read(Ok(None)) => None,
             Step::Read(Err(error)) => {
                 give::tell(self.told.runtime_dir(), self.told.owners(), self.current.ends(), &error);
                 // Later and later; sooner where little time is left.
                 self.retried = (self.retried * 2).min(MOST);
-                self.replaced_at = Some(Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0));
+                self.least = Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0);
+                self.replaced_at = Some(self.least);
+                self.answers.failed(&error);
                 None
             }
             Step::Read(Ok(Some(mut fresh))) => {
                 (self.retried, self.replaced_at) = (LEAST, None);
                 let times = self.swap(&mut fresh);
+                self.answers = Answers::new(answers(&fresh.given));
                 let (known, owners) = (self.known.clone()?, self.told.owners().to_vec());
                 Some(Box::pin(async move {
                     let given = give::give(&fresh, &known, &owners, times).await;
@@ -209,7 +257,9 @@ impl Keeping<'_> {
                 if outcome.is_ok() {
                     self.known = Some(digests);
                     let at = Instant::now() + self.told.grace();
-                    self.old.iter_mut().for_each(|(_, ended_at)| *ended_at = Some(ended_at.unwrap_or(at)));
+                    // What a client was told to live so long lives so long.
+                    let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
+                    self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
                 }
                 None
             }

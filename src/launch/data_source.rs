@@ -5,6 +5,7 @@
 
 use super::given::{Fetched, Form};
 use super::naming::Taker;
+use super::profiles;
 use crate::datasource::DataSource;
 use crate::datasource::kind::Form as Wanted;
 use crate::error::{Error, Kind, Result};
@@ -44,7 +45,7 @@ pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: 
         }
     }
     // From here on all of it has to be there.
-    source.credentials = None;
+    (source.credentials, source.is_made) = (None, true);
     match source.missing().first() {
         None => Ok(()),
         Some(field) => {
@@ -66,13 +67,24 @@ impl Gathering {
         Self { path: path.to_owned(), sections: Vec::new() }
     }
 
-    /// Hands on what `source` gives by itself, and keeps its sections.
-    pub(crate) fn add(&mut self, source: &DataSource, version: Option<u64>, taker: &mut dyn Taker) -> Result<()> {
+    /// Hands on what `source` gives by itself, and keeps its sections. `written` is the folder as the configuration
+    /// has it.
+    pub(crate) fn add(
+        &mut self,
+        source: &DataSource,
+        (written, version): (&str, Option<u64>),
+        taker: &mut dyn Taker,
+    ) -> Result<()> {
         let path = format!("{}/{}", self.path, source.name);
         for gift in source.gifts() {
             let folder = match gift.form {
                 Wanted::Section => None,
                 Wanted::SectionIn(file) => Some(file),
+                Wanted::Process => {
+                    let form = profiles::of_lines(&source.name, written, &gift.value);
+                    taker.take(&gift.variable, &path, Ok(Fetched { form, path: path.clone(), version }))?;
+                    continue;
+                }
                 Wanted::Variable | Wanted::File => {
                     let form = if gift.form == Wanted::File { Form::File } else { Form::Variable };
                     let fetched = Fetched { form: form(gift.value), path: path.clone(), version };

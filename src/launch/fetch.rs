@@ -11,7 +11,7 @@ use futures_util::future::{FutureExt, select_all};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::given::Given;
+use super::given::{Given, answers};
 use super::{refusal, source};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
@@ -87,7 +87,9 @@ pub async fn fetch_until<T>(
         }
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
-    let has_leases = held.iter().any(|lease| !lease.id.is_empty());
+    // What clients ask the keeper for is read with the token as long as the kernel runs.
+    let is_asked = matches!(&outcome, Ok(Ok(given)) if !answers(given).is_empty());
+    let has_leases = is_asked || held.iter().any(|lease| !lease.id.is_empty());
     let outcome = outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), has_leases).map(|()| given)));
     if !has_leases && can_hold(session.as_ref(), true).is_err() {
         // What has no lease lives on without its token; such a token serves for no second read.

@@ -21,6 +21,7 @@ use tempfile::TempPath;
 use tempfile::{Builder, TempDir};
 
 use super::given::{Fetched, Form, Given};
+use super::profiles;
 use crate::error::{Error, Result};
 use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
@@ -28,6 +29,8 @@ use crate::sys::process::{numbering, start_time};
 
 /// The mark where the system does not tell what a process number means: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
+/// The end of a socket's name.
+const SOCKET: &str = "socket";
 /// What stands escaped in a file's name.
 const OTHERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_');
 /// How long a file stays whose process can't be judged: longer than a kernel runs.
@@ -59,6 +62,10 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
             }
             Form::File(content) => (content, None),
             Form::Folder(inner, content) => (content, Some(inner)),
+            Form::Profiles(named) => {
+                let socket = start_time(owner).and_then(|start| socket(folder, (owner, start)));
+                (profiles::configuration(&named, socket.as_deref())?, None)
+            }
         };
         let own = match &own {
             Some(own) => own,
@@ -85,6 +92,11 @@ pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
     for entry in of_mark(folder, &format!("{place}-{pid}-{start}")) {
         let _ = std::fs::remove_file(&entry).or_else(|_| std::fs::remove_dir_all(&entry));
     }
+}
+
+/// Where the keeper of the process that has this number and started then is asked.
+pub fn socket(folder: &Path, (pid, start): (u32, u64)) -> Option<PathBuf> {
+    Some(folder.join(format!("{}-{pid}-{start}-{SOCKET}", numbering()?)))
 }
 
 /// The folder of the files that the process `owner` has already.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::lease::Answer;
 #[cfg(feature = "inject")]
 use crate::record::{Record, Variable};
 use crate::secret::{SecretName, SecretValue};
@@ -15,6 +16,56 @@ pub enum Form {
     File(SecretValue),
     /// The variable names a folder with a file of this name, which holds the value.
     Folder(&'static str, SecretValue),
+    /// The variable names an AWS configuration with these profiles, whose credentials the keeper gives.
+    Profiles(Vec<Profile>),
+}
+
+/// An AWS profile, and what the keeper answers for it.
+#[derive(Debug)]
+pub struct Profile {
+    /// What it is called.
+    pub name: String,
+    /// The path of the source that gave it, as it is written in the configuration.
+    pub source: String,
+    /// The keys, by what AWS calls them.
+    pub keys: Vec<(&'static str, SecretValue)>,
+}
+
+impl Profile {
+    fn duplicate(&self) -> Self {
+        let keys = self.keys.iter().map(|(name, value)| (*name, value.duplicate())).collect();
+        Self { name: self.name.clone(), source: self.source.clone(), keys }
+    }
+}
+
+/// What the keeper is to answer for the AWS profiles of `given`.
+pub fn answers(given: &Given) -> Vec<Answer> {
+    let profiles = given.values().filter_map(|fetched| match &fetched.form {
+        Form::Profiles(profiles) => Some(profiles),
+        Form::Variable(_) | Form::File(_) | Form::Folder(..) => None,
+    });
+    let keys = |profile: &Profile| {
+        let text =
+            |(name, value): &(&'static str, SecretValue)| Some(((*name).to_owned(), value.expose_text()?.to_owned()));
+        profile.keys.iter().filter_map(text).collect()
+    };
+    let answer = |profile: &Profile| Answer {
+        profile: profile.name.clone(),
+        source: profile.source.clone(),
+        keys: keys(profile),
+    };
+    profiles.flatten().map(answer).collect()
+}
+
+/// Adds what `name` gives, in place of an earlier one; AWS profiles stand beside those that were there.
+pub fn insert(given: &mut Given, name: SecretName, mut fetched: Fetched) {
+    if let Form::Profiles(new) = &mut fetched.form
+        && let Some(Fetched { form: Form::Profiles(earlier), .. }) = given.get_mut(&name)
+    {
+        earlier.retain(|profile| new.iter().all(|new| new.name != profile.name));
+        new.splice(0..0, earlier.drain(..));
+    }
+    given.insert(name, fetched);
 }
 
 /// A secret and where it comes from.
@@ -37,6 +88,7 @@ pub fn duplicate(given: &Given) -> Given {
         Form::Variable(value) => Form::Variable(value.duplicate()),
         Form::File(value) => Form::File(value.duplicate()),
         Form::Folder(name, value) => Form::Folder(name, value.duplicate()),
+        Form::Profiles(profiles) => Form::Profiles(profiles.iter().map(Profile::duplicate).collect()),
     };
     let copied =
         |fetched: &Fetched| Fetched { form: copy(&fetched.form), path: fetched.path.clone(), version: fetched.version };

@@ -1,7 +1,7 @@
 //! Starts the keeper of a fetch's leases, and tells it how the same is read anew.
 
 use super::Request;
-use super::given::{Form, Given};
+use super::given::{Form, Given, answers};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::Result;
@@ -32,5 +32,5 @@ pub(crate) fn keep(
         environment: parent.settings(sources()),
         held: Digests::of(values),
     };
-    Keeper::start(plan, leases, owners, Some(again))
+    Keeper::start(plan, leases, owners, Some(again), &answers(given))
 }

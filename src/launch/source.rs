@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::given::{Fetched, Form, Given};
+use super::given::{Fetched, Form, Given, insert};
 use super::naming::{Names, Taker, decoded, give, take_all, take_fields};
-use super::{data_source, expiry, places};
+use super::{data_source, expiry, places, profiles};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec, With};
@@ -48,6 +48,7 @@ pub(super) async fn read_all(
         }
     }
     reader.notices().iter().for_each(report);
+    profiles::settle(&mut taking.given)?;
     Ok(taking.given)
 }
 
@@ -69,7 +70,7 @@ struct Taking<'a> {
 impl Taker for Taking<'_> {
     fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()> {
         let fetched = fetched?;
-        self.given.insert(SecretName::new(name, self.allow, path)?, fetched);
+        insert(&mut self.given, SecretName::new(name, self.allow, path)?, fetched);
         Ok(())
     }
 }
@@ -90,6 +91,12 @@ pub(crate) struct Reader<'a> {
     secrets: Vec<(Which, Rc<Secret>)>,
     answers: Vec<(Question, Rc<Generic>)>,
     notices: Vec<Error>,
+}
+
+/// What stands for a lease where there is none: the keeper reads it again once a day.
+fn endless(source: &SourceSpec) -> Lease {
+    let source = source.path.as_written().to_owned();
+    Lease { id: String::new(), seconds: 0, renewable: false, rotates: false, source }
 }
 
 /// What of a folder is not among its variables.
@@ -181,18 +188,26 @@ impl<'a> Reader<'a> {
                 for (mut one, version) in self.data_sources(source, path).await? {
                     if let Some(credentials) = one.credentials.clone() {
                         let answer = self.answer(&credentials, None).await?;
-                        leases.extend(answer.lease(source.path.as_written())?.filter(|lease| !leases.contains(lease)));
+                        let lease = answer.lease(source.path.as_written())?;
+                        // What a client asks the keeper for needs one, though it has no end.
+                        let lease = lease.or_else(|| one.has_process().then(|| endless(source)));
+                        leases.extend(lease.filter(|lease| !leases.contains(lease)));
                         data_source::complete(&mut one, &answer.fields()?, &credentials)?;
                     }
-                    gathering.add(&one, version, taker)?;
+                    gathering.add(&one, (source.path.as_written(), version), taker)?;
                 }
                 gathering.end(taker)
             }
             SourceKind::Database | SourceKind::Read | SourceKind::Write => {
                 let written = (source.kind == SourceKind::Write).then(|| self.written(source)).transpose()?;
                 let answer = self.answer(path, written).await?;
-                leases.extend(answer.lease(source.path.as_written())?.filter(|lease| !leases.contains(lease)));
-                take_fields(source, &answer.fields()?, path, None, taker)
+                let lease = answer.lease(source.path.as_written())?;
+                let lease = lease.or_else(|| source.aws_profile.as_ref().map(|_| endless(source)));
+                leases.extend(lease.filter(|lease| !leases.contains(lease)));
+                match &source.aws_profile {
+                    Some(profile) => profiles::take(source, profile, &answer.fields()?, path, taker),
+                    None => take_fields(source, &answer.fields()?, path, None, taker),
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::leases::{Again, Leases, Owner};
+use super::leases::{Again, Answer, Leases, Owner};
 use crate::config::credential::Credential;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
@@ -45,11 +45,18 @@ pub(crate) struct HandOver {
     runtime_dir: PathBuf,
     owners: Vec<Owner>,
     again: Option<Again>,
+    answers: Vec<Answer>,
 }
 
 impl HandOver {
     /// For `owners`, as `plan` has it.
-    pub(super) fn new(plan: &Plan, leases: &Leases, owners: Vec<Owner>, again: Option<Again>) -> Result<Self> {
+    pub(super) fn new(
+        plan: &Plan,
+        leases: &Leases,
+        owners: Vec<Owner>,
+        again: Option<Again>,
+        answers: &[Answer],
+    ) -> Result<Self> {
         let server = &plan.server;
         let Tls { ca_cert, ca_cert_bytes, ca_path, client_cert, client_key, server_name, skip_verify } =
             server.tls.clone();
@@ -76,6 +83,7 @@ impl HandOver {
             runtime_dir: plan.runtime_dir.clone(),
             owners,
             again,
+            answers: answers.to_vec(),
         })
     }
 
@@ -156,6 +164,11 @@ impl HandOver {
     /// The processes that they belong to.
     pub(crate) fn owners(&self) -> &[Owner] {
         &self.owners
+    }
+
+    /// What clients may ask for.
+    pub(crate) fn answers(&self) -> &[Answer] {
+        &self.answers
     }
 
     /// How they are read anew, where that is possible.

@@ -49,6 +49,17 @@ pub(crate) struct Owner {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// What a client may ask for: an AWS profile, and its keys.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// The profile.
+    pub(crate) profile: String,
+    /// The path of the source that gave it, as it is written in the configuration.
+    pub(crate) source: String,
+    /// The keys, by what AWS calls them.
+    pub(crate) keys: Vec<(String, String)>,
+}
+
 /// What it takes to read the same sources anew, when their leases can't be lengthened any more. No credential is in
 /// it: a login is possible again where its credential stands in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -8,18 +8,25 @@
 //! - `handover`: the message that tells the keeper of it, over a pipe
 //! - `start`: starts the keeper
 //! - `running`: which keepers run
+//! - `socket`: where clients ask it for credentials
 
 mod handover;
 mod leases;
 mod running;
+#[cfg(target_os = "linux")]
+mod socket;
 mod start;
 
 pub(crate) use self::handover::HandOver;
-pub(crate) use self::leases::{Again, Digests, Leases, Owner, increment};
+pub(crate) use self::leases::{Again, Answer, Digests, Leases, Owner, increment};
 #[cfg(feature = "manage")]
 pub(crate) use self::running::running;
 pub(crate) use self::running::{ALONE, SUBCOMMAND};
+#[cfg(target_os = "linux")]
+pub(crate) use self::socket::{Refusal, answer, ask, is_ours, listen, read};
 pub(crate) use self::start::Keeper;
 
 #[cfg(feature = "internals")]
 pub use self::handover::is_message;
+#[cfg(all(feature = "internals", target_os = "linux"))]
+pub use self::socket::is_spoken;

@@ -4,7 +4,7 @@ use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
 
 use super::handover::HandOver;
-use super::leases::{Again, Leases, Owner};
+use super::leases::{Again, Answer, Leases, Owner};
 use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -16,12 +16,18 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts one for what `leases` tells, which belongs to `owners`.
-    pub(crate) fn start(plan: &Plan, leases: &Leases, owners: Vec<Owner>, again: Option<Again>) -> Result<Self> {
+    /// Starts one for what `leases` tells, which belongs to `owners`; clients may ask it for `answers`.
+    pub(crate) fn start(
+        plan: &Plan,
+        leases: &Leases,
+        owners: Vec<Owner>,
+        again: Option<Again>,
+        answers: &[Answer],
+    ) -> Result<Self> {
         let pids: Vec<_> = owners.iter().map(|owner| owner.pid.to_string()).collect();
         // Without `again` where that makes it too long: then nothing is replaced, but all of it ends in time.
-        let message = match HandOver::new(plan, leases, owners.clone(), again)?.message() {
-            Err(_) => HandOver::new(plan, leases, owners, None)?.message()?,
+        let message = match HandOver::new(plan, leases, owners.clone(), again, answers)?.message() {
+            Err(_) => HandOver::new(plan, leases, owners, None, answers)?.message()?,
             Ok(message) => message,
         };
         let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;

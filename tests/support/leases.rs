@@ -122,6 +122,19 @@ impl Kernel {
         kernel
     }
 
+    /// The value of a variable that it was started with; for a moment after execve a process has none.
+    pub fn variable(&self, name: &str) -> String {
+        let (path, begin) = (format!("/proc/{}/environ", self.pid), format!("{name}="));
+        let mut found = None;
+        eventually(&format!("the kernel has {name}"), || {
+            let variables = std::fs::read(&path).unwrap();
+            let variables = String::from_utf8_lossy(&variables).into_owned();
+            found = variables.split('\0').find_map(|entry| entry.strip_prefix(&begin)).map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
     pub fn end(mut self, signal: Signal) {
         kill(self.pid, signal).unwrap();
         self.child.wait().unwrap();

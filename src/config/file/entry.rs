@@ -33,6 +33,7 @@ const SOURCE_KEYS: &[&str] = &[
     "files",
     "file",
     "with",
+    "aws_profile",
     "names",
     "decode",
     "secret_version",
@@ -80,6 +81,7 @@ impl Reader<'_> {
         spec.prefix = text("prefix")?;
         spec.url = text("url")?;
         spec.file = text("file")?;
+        spec.aws_profile = text("aws_profile")?;
         spec.shell_names = self.choice("names", get("names"), "verbatim", "shell")?;
         spec.is_base64 = self.choice("decode", get("decode"), "none", "base64")?;
         spec.fields = get("fields").map(|value| self.fields("fields", value)).transpose()?;

@@ -11,7 +11,7 @@ use super::revocation;
 use crate::config::env::Environment;
 use crate::config::origin::Origin;
 use crate::config::plan::Plan;
-use crate::config::source::{KvVersion, SourceKind, SourceSpec};
+use crate::config::source::{AWS_PROFILE_VARIABLES, KvVersion, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
 use crate::launch::given::{Fetched, Form};
 use crate::launch::naming::Taker;
@@ -124,7 +124,7 @@ impl Taker for Taking<'_> {
         let named = fetched.map(|Fetched { form, version, .. }| {
             let length = match form {
                 Form::Variable(value) => Some(value.expose().len()),
-                Form::File(_) | Form::Folder(..) => None,
+                Form::File(_) | Form::Folder(..) | Form::Profiles(_) => None,
             };
             Named { path: path.to_owned(), version, length }
         });
@@ -249,9 +249,7 @@ async fn data_sources(
         let path = format!("{path}/{}", one.name);
         let shared: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
         for (name, form) in one.variables() {
-            let is_shared =
-                matches!(form, crate::datasource::kind::Form::Section | crate::datasource::kind::Form::SectionIn(_));
-            if is_shared && shared.contains(&name) {
+            if form.is_shared() && shared.contains(&name) {
                 continue;
             }
             match SecretName::new(&name, taking.allow, &path) {
@@ -274,7 +272,8 @@ async fn dynamic(
     may(client, capability, path).await?;
     taking.credentials.push(path.to_owned());
     let said = [source.name.as_ref(), source.file.as_ref(), source.field.as_ref()].into_iter().flatten().next();
-    for name in source.renamed().chain(said) {
+    let of_profile = AWS_PROFILE_VARIABLES.iter().filter(|_| source.aws_profile.is_some()).copied();
+    for name in source.renamed().chain(said).map(String::as_str).chain(of_profile) {
         let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
         match SecretName::new(&name, taking.allow, path) {
             Ok(name) => taking.taken.push((name, Named { path: path.to_owned(), version: None, length: None })),

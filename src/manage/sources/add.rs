@@ -160,9 +160,8 @@ async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) 
         // Another one that is broken is another matter.
         let Ok(Some((other, _))) = place.read(session, name).await else { continue };
         let theirs = other.variables();
-        let is_own = |(name, form): &&(String, Form)| {
-            !matches!(form, Form::Section | Form::SectionIn(_)) && theirs.iter().any(|(their, _)| their == name)
-        };
+        let is_own =
+            |(name, form): &&(String, Form)| !form.is_shared() && theirs.iter().any(|(their, _)| their == name);
         let Some((twice, _)) = own.iter().find(is_own) else { continue };
         let what = format!("{} and {name} would both give {twice}; nothing was stored", source.name);
         let advice = if twice == "DATABASE_URL" {

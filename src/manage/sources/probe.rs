@@ -60,6 +60,8 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
             let made = generic::read(session.client, &path).await?;
             lease = made.lease("")?.filter(|lease| !lease.id.is_empty());
             complete(&mut source, &made.fields()?, &path)?;
+            // No process gives keys here: they are written to the file that the client reads.
+            source.is_made = false;
         }
         session.extend();
         let answer = ask(session, source, &python);
@@ -133,7 +135,7 @@ fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(
     source.prefix.clear();
     let mut alone = Alone::default();
     let mut gathering = Gathering::new("test");
-    gathering.add(&source, None, &mut alone)?;
+    gathering.add(&source, ("test", None), &mut alone)?;
     gathering.end(&mut alone)?;
     let plan = session.plan;
     let (secrets, files) = files::write(alone.0, &plan.runtime_dir, std::process::id())?;

@@ -1,0 +1,168 @@
+//! The keeper's socket: what a client asks there, and what comes back.
+//!
+//! The question is the name of an AWS profile in one line. The answer is one JSON object: what AWS calls the output of a
+//! `credential_process`, or what is wrong. The socket is 0600 in a folder of 0700; both sides also ask the system who the
+//! other one is, and speak to their own user alone. A path in a runtime folder may be longer than a socket's address, so
+//! it is reached through a descriptor of its folder.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::libc;
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep, timeout};
+use zeroize::Zeroizing;
+
+use crate::config::source::is_aws_profile;
+use crate::error::{Error, Kind, Result, why};
+
+/// The longest question, in bytes, and the longest answer.
+const LONGEST: usize = 128;
+const LARGEST: u64 = 64 << 10;
+/// How long one side waits for the other: a keeper may have to read anew before it answers.
+const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(20);
+/// How long a keeper that has just been started may need for its socket.
+const START: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is answered when there is no credential.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// What is wrong.
+    pub(crate) error: String,
+    /// What to do.
+    pub(crate) advice: String,
+}
+
+/// The profile that is asked for; `None` when it is no question.
+pub(crate) fn question(message: &[u8]) -> Option<&str> {
+    let line = std::str::from_utf8(message).ok()?.strip_suffix('\n')?;
+    is_aws_profile(line).then_some(line)
+}
+
+/// Whether these bytes are a question, or an answer that is no credential.
+#[cfg(feature = "internals")]
+pub fn is_spoken(message: &[u8]) -> (bool, bool) {
+    (question(message).is_some(), serde_json::from_slice::<Refusal>(message).is_ok())
+}
+
+/// The folder of `path`, and a short name of the file in it, which holds as long as the folder is open.
+fn short(path: &Path) -> std::io::Result<(File, PathBuf)> {
+    let (folder, name) = path.parent().zip(path.file_name()).ok_or(ErrorKind::InvalidInput)?;
+    let folder = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(folder)?;
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    Ok((folder, short))
+}
+
+/// Listens at `path`, in place of an earlier socket there.
+pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    // Under another name first: it is never there with a mode of another's choice.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{:x}", fastrand::u64(..)));
+    let own = path.with_file_name(name);
+    let (_folder, short) = short(&own)?;
+    let listener = UnixListener::bind(&short)?;
+    let placed =
+        std::fs::set_permissions(&own, Permissions::from_mode(0o600)).and_then(|()| std::fs::rename(&own, path));
+    placed.map(|()| listener).inspect_err(|_| drop(std::fs::remove_file(&own)))
+}
+
+/// Whether the other side of a connection is this user.
+pub(crate) fn is_ours(stream: &UnixStream) -> bool {
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw())
+}
+
+/// The question of a client that has connected; `None` when it asks nothing that can be answered.
+pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
+    let mut message = Vec::new();
+    let reading = async {
+        while !message.ends_with(b"\n") && message.len() <= LONGEST {
+            if stream.read_buf(&mut message).await.ok()? == 0 {
+                return None;
+            }
+        }
+        question(&message).map(str::to_owned)
+    };
+    timeout(PATIENCE, reading).await.ok()?
+}
+
+/// Sends a client what it asked for.
+pub(crate) async fn answer(mut stream: UnixStream, text: Zeroizing<Vec<u8>>) {
+    // One that is gone needs nothing.
+    let _ = timeout(PATIENCE, async { stream.write_all(&text).await.and(stream.shutdown().await) }).await;
+}
+
+/// Asks the keeper at `path` for the credential of `profile`: a JSON object.
+///
+/// # Errors
+/// [`Kind::Unreachable`] when there is no keeper; what the keeper says is wrong.
+pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>> {
+    let gone = |why: &str| {
+        Error::new(
+            Kind::Unreachable,
+            format!("the process that holds the credential of the AWS profile {profile} {why}"),
+            "`jupyter-vault kernels` says what became of it; a restart of the kernel starts another one",
+        )
+    };
+    let mut stream = connect(path).await.map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => gone("is not there any more"),
+        other => gone(&format!("can't be reached: {}", why(other))),
+    })?;
+    if !is_ours(&stream) {
+        return Err(gone("is another user's"));
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(8 << 10));
+    let asking = async {
+        stream.write_all(format!("{profile}\n").as_bytes()).await?;
+        (&mut stream).take(LARGEST).read_to_end(&mut text).await
+    };
+    match timeout(WAIT, asking).await {
+        Err(_) => return Err(gone("does not answer")),
+        Ok(Err(cause)) => return Err(gone(&format!("ended the connection: {}", why(cause.kind())))),
+        Ok(Ok(0)) => return Err(gone("gave no answer: its kernel may have ended")),
+        Ok(Ok(_)) => {}
+    }
+    if let Ok(Refusal { error, advice }) = serde_json::from_slice(&text) {
+        return Err(Error::new(Kind::Credential, error, advice));
+    }
+    Ok(text)
+}
+
+/// Connects; a keeper that was just started is waited for.
+async fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let end = Instant::now() + START;
+    loop {
+        let tried = match short(path) {
+            Ok((_folder, short)) => UnixStream::connect(short).await,
+            Err(cause) => Err(cause),
+        };
+        match tried {
+            Err(absent) if absent.kind() == ErrorKind::NotFound && Instant::now() < end => sleep(PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_one_profile_in_one_line() {
+        assert_eq!(question(b"lake-1.a_B\n"), Some("lake-1.a_B"));
+        let long = [&[b'a'; 65][..], b"\n"].concat();
+        for wrong in
+            [&b""[..], b"\n", b"lake", b"la ke\n", b"lake\nlake\n", b"-x\n", b"\xff\n", b"a/b\n", b"a\0\n", &long]
+        {
+            assert_eq!(question(wrong), None, "{wrong:?}");
+        }
+    }
+}

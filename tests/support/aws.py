@@ -1,0 +1,59 @@
+"""What an AWS client does with a profile, and an endpoint that checks its signatures.
+
+endpoint SECONDS: answers as STS does, to requests that botocore's own signer signs in the same way with the secret that
+belongs to the access key, and whose key was made no more than SECONDS ago. Prints its port first.
+client URL KEYS: asks one client of boto3 again and again, until it has signed with so many keys; prints them.
+"""
+
+import http.server
+import json
+import os
+import sys
+import time
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+ANSWER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::1:user/{0}</Arn><UserId>{0}</UserId><Account>1</Account></GetCallerIdentityResult>
+<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
+
+
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        parts = dict(part.strip().split("=", 1) for part in self.headers["Authorization"].split(" ", 1)[1].split(","))
+        access, _, region, service, _ = parts["Credential"].split("/")
+        signed = {name: self.headers[name] for name in parts["SignedHeaders"].split(";")}
+        request = AWSRequest(self.command, f"http://{self.headers['Host']}{self.path}", signed, body)
+        request.context["timestamp"] = self.headers["X-Amz-Date"]
+        signer = SigV4Auth(Credentials(access, f"secret/+of-{access}", f"token-of-{access}"), service, region)
+        signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+        age = time.time() - int(access.removeprefix("AK")) / 1000
+        right = signature == parts["Signature"] and self.headers["X-Amz-Security-Token"] == f"token-of-{access}"
+        text = ANSWER.format(access) if right and age < float(sys.argv[2]) else f"<no>{right} {age}</no>"
+        self.send_response(200 if text.startswith("<Get") else 403)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+if sys.argv[1] == "endpoint":
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    print(server.server_port, flush=True)
+    server.serve_forever()
+else:
+    import boto3
+
+    client = boto3.client("sts", region_name="us-east-1", endpoint_url=sys.argv[2])
+    keys = []
+    end = time.time() + 100
+    while len(keys) < int(sys.argv[3]) and time.time() < end:
+        key = client.get_caller_identity()["UserId"]
+        keys += [key] if key not in keys else []
+        time.sleep(0.2)
+    print(json.dumps({"keys": keys, "plain": sorted(name for name in os.environ if name.startswith("AWS_"))}))
