@@ -16,16 +16,21 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use support::launcher::{Outcome, Scratch, eventually, finish, run};
+use support::leases::Kernel;
+use support::mariadb::MariaDb;
 use support::openbao::{Server, free_ports};
 use support::postgres::Postgres;
 use support::python::clients;
 use support::terminal::Terminal;
+use support::valkey::Valkey;
 
 /// A user with a folder of data sources, and a login of its own.
 struct User {
@@ -196,6 +201,78 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     postgres.use_shipped_statements(user.server, "db-dynamic", "1h", "24h");
     let checked = run(user.scratch.launcher().arg("doctor"));
     assert!(!String::from_utf8_lossy(&checked.stdout).contains("may leave its users"));
+}
+
+/// A kernel that sleeps, the file that `name` names, and the settings that replace a credential soon.
+fn kernel_with_file(user: &User, name: &str) -> (Kernel, PathBuf) {
+    let config = std::fs::read_to_string(user.scratch.path("config/vault.toml")).unwrap();
+    user.scratch.file("config/vault.toml", config.replace("[[source]]", "[keeper]\ngrace = \"1s\"\n[[source]]"));
+    let kernel = Kernel::of(user.exec(&["/bin/sleep", "600"]).spawn().unwrap());
+    let variables = std::fs::read(format!("/proc/{}/environ", kernel.pid)).unwrap();
+    let begin = format!("{name}=");
+    let variables = String::from_utf8_lossy(&variables).into_owned();
+    let file = variables.split('\0').find_map(|entry| entry.strip_prefix(&begin)).expect("the variable");
+    (kernel, PathBuf::from(file))
+}
+
+#[test]
+#[ignore = "needs mariadb-server-core and mariadb-client-core"]
+fn mariadbs_option_file_lets_every_connect_in_and_its_user_goes_with_the_kernel() {
+    let user = User::new("maria");
+    let maria = MariaDb::start();
+    maria.serve(user.server, "db-maria", "6s", "9s");
+    let python = clients();
+    let port = maria.port();
+    user.add(&format!("sales mysql host=127.0.0.1 port={port} database=sales --credentials db-maria/creds/kernel"), "");
+    for client in ["pymysql", "sqlalchemy"] {
+        let code = "import os, pymysql, sqlalchemy, sys
+if sys.argv[1] == 'pymysql':
+    cursor = pymysql.connect(read_default_file=os.environ['SALES_OPTION_FILE']).cursor()
+    cursor.execute('select user()')
+    print(cursor.fetchone()[0])
+else:
+    print(sqlalchemy.create_engine(os.environ['SALES_URL']).connect().execute(sqlalchemy.text('select user()')).scalar())";
+        let connected = run(&mut user.exec(&[python.to_str().unwrap(), "-c", code, client]));
+        assert!(connected.stdout.starts_with(b"v-"), "{client}: {}", connected.stderr);
+    }
+    let said = user.ok(&["test", "sales", "--python", python.to_str().unwrap()], b"");
+    assert!(said.contains("answers to pymysql"), "{said}");
+    eventually("the users of ended kernels are gone", || maria.users().is_empty());
+    let (kernel, file) = kernel_with_file(&user, "SALES_OPTION_FILE");
+    let mut seen = BTreeSet::new();
+    eventually("the user is replaced", || {
+        seen.insert(MariaDb::user_by(&file).expect("a client that connects now gets in"));
+        seen.len() > 2
+    });
+    kernel.end(Signal::SIGKILL);
+    eventually("the user is gone", || maria.users().is_empty());
+}
+
+#[test]
+#[ignore = "needs valkey, or redis before Debian 13"]
+fn valkeys_user_is_replaced_in_a_file_and_goes_with_the_kernel() {
+    let user = User::new("valkey");
+    let valkey = Valkey::start();
+    valkey.serve(user.server, "db-valkey", "6s", "9s");
+    let config = std::fs::read_to_string(user.scratch.path("config/vault.toml")).unwrap();
+    let source = format!(
+        "[[source]]\ndatabase = \"db-valkey/creds/kernel\"\nfile = \"CACHE_FILE\"\nurl = \"{}\"\n",
+        valkey.url("{username}", "{password}")
+    );
+    user.scratch.file("config/vault.toml", format!("{}{source}", config.split("[[source]]").next().unwrap()));
+    let (kernel, file) = kernel_with_file(&user, "CACHE_FILE");
+    let mut seen = BTreeSet::new();
+    eventually("the user is replaced", || {
+        let url = std::fs::read_to_string(&file).unwrap();
+        seen.insert(Valkey::asked(&url, &["acl", "whoami"]).expect("a client that connects now gets in"));
+        seen.len() > 2
+    });
+    assert!(
+        seen.iter().all(|user| user.to_lowercase().starts_with("v_") || user.to_lowercase().starts_with("v-")),
+        "{seen:?}"
+    );
+    kernel.end(Signal::SIGKILL);
+    eventually("the user is gone", || valkey.users().is_empty());
 }
 
 #[test]

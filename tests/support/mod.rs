@@ -15,6 +15,7 @@ pub mod kernelspecs;
 pub mod launcher;
 #[cfg(target_os = "linux")]
 pub mod leases;
+pub mod mariadb;
 pub mod openbao;
 pub mod policies;
 pub mod postgres;
@@ -24,6 +25,7 @@ pub mod remote;
 pub mod running;
 pub mod server;
 pub mod terminal;
+pub mod valkey;
 pub mod waiting;
 pub mod wheel;
 pub mod wire;
