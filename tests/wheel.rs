@@ -622,6 +622,18 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
     let seen = cell(&mut front_end, "os.environ['DB_URL']").printed();
     assert!(seen.contains("DB_URL was unset"), "{seen}");
 
+    // A launch that knows when the token ends notes it.
+    let noted = site.scratch.path("runtime/jupyter-vault/kernels/kernel-magic.json");
+    let before: Value = serde_json::from_slice(&std::fs::read(&noted).unwrap()).unwrap();
+    for (seconds, is_said) in [(3600, true), (72 * 3600, false)] {
+        let end = std::time::SystemTime::now() + std::time::Duration::from_secs(seconds);
+        let mut record = before.clone();
+        record["credential_ends"] = json!(humantime::format_rfc3339_seconds(end).to_string());
+        std::fs::write(&noted, record.to_string()).unwrap();
+        let table = says(&mut front_end, "%secrets");
+        assert_eq!(table.contains("The login of new kernels ends at"), is_said, "{table}");
+    }
+
     let pid = nix::unistd::Pid::from_raw(watch.id().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(support::launcher::wait(&mut watch).success());
