@@ -133,7 +133,7 @@ fn a_wrapped_token_serves_one_start_and_then_says_so() {
         .is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
     let by_variable = launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrap())]);
     assert!(!by_variable.environment().contains_key("VAULT_WRAPPED_TOKEN"));
-    // A token that somebody put into a wrapper is not ours to revoke.
+    // A token that another program wrapped is not ours to revoke.
     let given = server.token(&["auth"], &json!({}));
     let wrapped = server.wrapped("sys/wrapping/wrap", &json!({ "token": given }));
     assert_eq!(

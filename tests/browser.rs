@@ -75,6 +75,6 @@ fn a_cell_in_jupyterlab_shows_the_error_and_then_the_secret() {
         }
     }
     assert!(said.contains("21 letters"), "{said}");
-    assert_eq!(person.ask("dialogs", json!({}))["text"], json!([]), "nobody was asked to restart anything");
+    assert_eq!(person.ask("dialogs", json!({}))["text"], json!([]), "no dialog asked for a restart");
     assert!(!said.contains("canary"));
 }

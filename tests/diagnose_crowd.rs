@@ -110,13 +110,13 @@ fn two_hundred_clients_are_answered_hear_everything_and_go_on_after_it_has_heale
 }
 
 #[test]
-fn who_connects_again_and_again_and_never_listens_keeps_nobody_waiting() {
+fn a_client_that_reconnects_forever_and_never_reads_delays_no_other() {
     let scratch = Scratch::new();
     let (_front_end, file, _) = standing_in(&scratch, "http://127.0.0.1:1");
     let mut crowd = Crowd::of(&file, 1);
     let done = scratch.path("done");
     std::thread::scope(|scope| {
-        scope.spawn(|| Crowd::nobody().ask("knock", json!({"path": file, "until": done})));
+        scope.spawn(|| Crowd::empty().ask("knock", json!({"path": file, "until": done})));
         // Long enough for it to have begun, by the second cell at the latest.
         let cells = [0, 1].map(|_| {
             std::thread::park_timeout(std::time::Duration::from_secs(1));
@@ -129,7 +129,7 @@ fn who_connects_again_and_again_and_never_listens_keeps_nobody_waiting() {
 }
 
 #[test]
-fn who_asks_without_a_pause_keeps_nobody_from_it_and_costs_little() {
+fn a_client_that_asks_without_pause_delays_no_other_and_costs_little() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
@@ -137,7 +137,7 @@ fn who_asks_without_a_pause_keeps_nobody_from_it_and_costs_little() {
     let mut crowd = Crowd::of(&file, 1);
     let done = scratch.path("done");
     std::thread::scope(|scope| {
-        scope.spawn(|| Crowd::nobody().ask("flood", json!({"path": file, "until": done})));
+        scope.spawn(|| Crowd::empty().ask("flood", json!({"path": file, "until": done})));
         assert_eq!(outcome(&crowd.answers(&[cell(0, "1")])[0]), "SecretsUnavailable");
         std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
         let mut most = 0;
@@ -153,7 +153,7 @@ fn who_asks_without_a_pause_keeps_nobody_from_it_and_costs_little() {
 }
 
 #[test]
-fn who_only_begins_to_speak_keeps_nobody_from_it() {
+fn a_client_that_stops_in_its_greeting_delays_no_other() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
@@ -168,7 +168,7 @@ fn who_only_begins_to_speak_keeps_nobody_from_it() {
         .map(|key| TcpStream::connect(("127.0.0.1", port(key))).unwrap())
         .collect();
     // And half a message of 32 MB, twice.
-    let mut stranger = Crowd::nobody();
+    let mut stranger = Crowd::empty();
     for _ in 0..2 {
         stranger.ask("half", json!({"path": file, "bytes": 1_000_000}));
     }

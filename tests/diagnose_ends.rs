@@ -272,10 +272,10 @@ fn it_ends_when_the_connection_file_vanishes_and_not_when_it_is_replaced() {
 }
 
 #[test]
-fn it_ends_when_nobody_ever_connects_and_not_when_somebody_has() {
+fn it_ends_when_no_client_ever_connects_and_not_once_one_has() {
     let scratch = Scratch::new();
     let outcome = finish(standing_in(&scratch, &[("JUPYTER_VAULT_UNUSED_TIMEOUT", "1s")]));
-    assert_eq!(outcome.code(), Some(69), "a port that was tried is nobody who speaks: {outcome:?}");
+    assert_eq!(outcome.code(), Some(69), "a probe of the port is no client: {outcome:?}");
     let (_scratch, mut front_end) = front_end(&nowhere(), &["--timeout", "1"], &ipykernel());
     front_end.start(json!({"extra_env": {"JUPYTER_VAULT_UNUSED_TIMEOUT": "4s"}}));
     std::thread::park_timeout(Duration::from_secs(5));
@@ -388,7 +388,7 @@ fn an_address_that_is_not_here_or_a_socket_file_that_is_taken_is_a_plain_exit() 
         let said = launch("ipc", place.to_str().unwrap());
         assert!(said.contains(&format!("the kernel's {key} {path} is taken by another process")), "{said}");
         drop(taken);
-        // What it has bound before is removed again; this one is a leftover, and in nobody's way.
+        // What it has bound before is removed again; this one is a leftover, and does no harm.
         let left = std::fs::read_dir(scratch.path("runtime")).unwrap().filter_map(Result::ok);
         let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("ipc-")).collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -523,7 +523,7 @@ fn while_it_waits_it_says_why_once_and_nothing_more() {
 }
 
 #[test]
-fn while_nobody_asks_and_nothing_is_retried_it_does_not_wake() {
+fn without_requests_and_retries_it_does_not_wake() {
     let server = Server::start();
     server.enable_auth("userpass", "userpass");
     let scratch = Scratch::new();

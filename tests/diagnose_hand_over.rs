@@ -247,7 +247,7 @@ fn a_cell_that_comes_during_an_attempt_has_one_of_its_own_if_that_fails() {
     scene.mend();
     let before = crowd.send(&[cell(0, "1")]);
     scene.wait_for_an_attempt();
-    // That attempt hangs, with the old configuration, when somebody corrects it and runs a cell.
+    // That attempt hangs, with the old configuration, when its user corrects it and runs a cell.
     scene.scratch.file("home/kernels/vaulted/vault.toml", config(&Server::shared().address(), "kernel"));
     let on_control = json!({"kind": "execute_request", "channel": "control", "content": {"code": "2"}});
     let after = crowd.send(&[on_control]);

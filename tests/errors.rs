@@ -301,7 +301,7 @@ fn too_many_requests_with_and_without_retry_after() {
         assert_eq!(launch_with(&faults.address(), "root", config, "10", &[]).stdout, b"started\n");
         assert_eq!(faults.seen().len(), 3);
         if headers.contains("Retry") {
-            assert!(start.elapsed() >= Duration::from_secs(2), "Retry-After is heeded");
+            assert!(start.elapsed() >= Duration::from_secs(2), "Retry-After is obeyed");
         }
         let always = answering(move |_, _| Reply::with(429, headers, "{}"));
         launch(&always.address(), "root").is_error(75, &["too many requests", "attempts"]);

@@ -186,7 +186,7 @@ fn a_kernel_that_will_not_evaluate_an_expression_takes_a_cell() {
 }
 
 #[test]
-fn somebodys_own_kernel_behind_ipykernels_command_is_asked_what_it_is() {
+fn a_kernel_of_the_users_own_behind_ipykernels_command_is_asked_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("profile_default");
     std::fs::create_dir(&profile).unwrap();

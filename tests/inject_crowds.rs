@@ -1,4 +1,4 @@
-//! Several kernels, several injections, many secrets and many files, some of them nobody's or somebody else's.
+//! Several kernels, several injections, many secrets and many files, some of them without an owner or another user's.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -156,7 +156,7 @@ fn stale() -> String {
 }
 
 #[test]
-fn thousands_of_files_that_were_left_hinder_nobody_even_with_few_descriptors() {
+fn thousands_of_stale_files_do_no_harm_even_with_few_descriptors() {
     Server::shared().put("crowds-stale", &json!({"STALE": "canary"}));
     let scratch = Scratch::new();
     plain_kernelspec(&scratch, &ipykernel());
@@ -214,7 +214,7 @@ fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
 }
 
 #[test]
-fn a_servers_file_of_somebody_else_is_asked_nothing() {
+fn the_server_file_of_another_user_is_not_used() {
     let scratch = Scratch::new();
     let server = support::faults::Faults::start(|_, _| support::faults::Reply::json(200, "[]"));
     let pid = std::process::id();

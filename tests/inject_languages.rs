@@ -291,7 +291,7 @@ fn ilua_is_to_be_restarted() {
 }
 
 #[test]
-fn an_error_in_the_kernel_is_told_to_us_and_to_nobody_else() {
+fn an_error_in_the_kernel_is_told_to_us_alone() {
     let server = Server::shared();
     server.put("languages-errors", &json!({"T_ONE": "canary", "not a name": "canary"}));
     for (name, spoil, mend, class) in [

@@ -1,4 +1,4 @@
-//! The question that an expression asks: heard late, never heard, answered by nobody or too late.
+//! The question that an expression asks: heard late, never heard, never answered, or answered too late.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -53,7 +53,7 @@ fn asked(kernel: &Running, wire: &Wire) -> (Child, Pid) {
 }
 
 #[test]
-fn a_question_that_was_asked_before_anybody_listened_is_asked_again() {
+fn a_question_asked_before_the_client_listened_is_asked_again() {
     let mut kernel = running();
     for slowness in [30, 400] {
         let mut wire = Wire::of(&kernel, Duration::from_millis(slowness));
@@ -65,7 +65,7 @@ fn a_question_that_was_asked_before_anybody_listened_is_asked_again() {
 }
 
 #[test]
-fn a_kernel_whose_question_nobody_answers_any_more_goes_on_by_itself() {
+fn a_kernel_whose_question_is_never_answered_goes_on_by_itself() {
     let mut kernel = running();
     let wire = Wire::of(&kernel, Duration::ZERO);
     let (child, pid) = asked(&kernel, &wire);
@@ -77,7 +77,7 @@ fn a_kernel_whose_question_nobody_answers_any_more_goes_on_by_itself() {
 }
 
 #[test]
-fn who_was_stopped_for_too_long_answers_no_question_and_nobody_elses() {
+fn an_injection_that_was_stopped_too_long_answers_no_question() {
     let mut kernel = running();
     let mut wire = Wire::of(&kernel, Duration::ZERO);
     let (child, pid) = asked(&kernel, &wire);

@@ -383,7 +383,7 @@ fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
 
 #[test]
 #[ignore = "needs npm"]
-fn a_kernel_that_answers_in_the_name_of_whoever_asks_is_given_them_each_time() {
+fn a_kernel_that_answers_with_its_clients_session_is_set_each_time() {
     let (scratch, elsewhere) = (scratch(), Scratch::new());
     plain_kernelspec(&scratch, &command("tslab"));
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);

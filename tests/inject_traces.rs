@@ -1,4 +1,4 @@
-//! No trace of a value, wherever somebody may look: other clients, histories, names, logs at debug level, the
+//! No trace of a value, wherever it could be looked for: other clients, histories, names, logs at debug level, the
 //! process table, files. And the record of a launch, without which an injection knows nothing of it.
 #![allow(
     missing_docs,
@@ -87,7 +87,7 @@ fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&s
     });
     assert!(found.is_empty() && looks > 0, "{name}: {found:?}");
     let heard = kernel.heard();
-    assert!(heard.is_empty(), "{name}: nobody else hears anything: {heard:?}");
+    assert!(heard.is_empty(), "{name}: no other client hears anything: {heard:?}");
     assert_eq!(kernel.number("41 + 1"), number + 1, "{name}");
     for code in looks_back {
         let shown = kernel.cell(code);

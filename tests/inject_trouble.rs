@@ -212,7 +212,7 @@ fn another_kernels_key_is_noticed_long_before_the_wait_is_over() {
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "old one"]);
     let kernel = Running::start(&json!({"curve": true}));
     let file = changed(&kernel, |file| {
-        // 32 zero bytes in Z85: nobody's public key.
+        // 32 zero bytes in Z85: no kernel's public key.
         file["curve_publickey"] = json!("0".repeat(40));
     });
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key"]);

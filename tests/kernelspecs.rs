@@ -44,7 +44,7 @@ fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
     assert!(configurations.len() >= 8, "{configurations:?}");
     for file in configurations {
         let scratch = Scratch::new();
-        // A copy: a work tree's files may be anybody's.
+        // A copy: a work tree's files may belong to another user.
         let copy = scratch.file("vault.toml", std::fs::read(&file).unwrap());
         let layer = jupyter_vault::internals::read_config(&copy).unwrap().expect("a file");
         assert!(layer.sources().is_some_and(|sources| !sources.is_empty()), "{}", file.display());

@@ -30,7 +30,7 @@ fn read(server: &Server, token: &str, source: &str) -> Outcome {
 }
 
 #[test]
-fn a_user_reads_their_own_path_and_nobody_elses() {
+fn a_user_reads_their_own_path_and_no_other() {
     let server = Server::start();
     two_users(&server);
     for (own, other) in [("ada", "bert"), ("bert", "ada")] {

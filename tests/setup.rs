@@ -193,7 +193,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
     let scratch = Scratch::new();
     let [port] = free_ports();
     let good = server.address();
-    let nobody = format!("http://127.0.0.1:{port}");
+    let closed = format!("http://127.0.0.1:{port}");
     let tls = server.tls_address("good");
     let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
     let bad = private(&scratch, "bad", "canary-token");
@@ -202,7 +202,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
     let namespace = if server.has_namespaces() { (78, "namespace") } else { (64, "--auth-method") };
     let cases: &[(&[&str], i32, &str)] = &[
         (&[], 64, "--address"),
-        (&["--address", &nobody], 69, "refused the connection"),
+        (&["--address", &closed], 69, "refused the connection"),
         (&["--address", "vault:port"], 78, "the address in vault.address (--address)"),
         (&["--address", &tls], 69, "unknown issuer"),
         (&["--address", &good, "--namespace", "nowhere"], namespace.0, namespace.1),

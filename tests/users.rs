@@ -95,7 +95,7 @@ fn vaulted(path: &str) -> Scratch {
     scratch
 }
 
-/// Starts a kernel with those variables in the request; gives what it has of anybody's, or its error.
+/// Starts a kernel with those variables in the request; gives what it has of any user's secrets, or its error.
 #[track_caller]
 fn launched(user: &mut User, variables: &Value) -> Result<String, String> {
     user.ask("launch", json!({ "env": variables }));
@@ -139,9 +139,9 @@ fn forged(elsewhere: &str, brought: Brought) -> Value {
     said
 }
 
-fn nobody_gets_anothers(kind: Kind, brought: Brought) {
+fn no_user_gets_anothers_secrets(kind: Kind, brought: Brought) {
     let own = vaulted("secret/users/{metadata.username}");
-    // A gateway's own credentials, in its environment and its home, are nobody's.
+    // A gateway's own credentials, in its environment and its home, belong to no user.
     std::fs::write(own.path("home/.vault-token"), "root").unwrap();
     let gateway_has = [("VAULT_TOKEN", "root"), ("BAO_TOKEN", "root"), ("JUPYTER_VAULT_TOKEN", "root")];
     let gateway = JupyterServer::start(kind, &own, &gateway_has);
@@ -199,23 +199,23 @@ fn nobody_gets_anothers(kind: Kind, brought: Brought) {
 }
 
 #[test]
-fn nobody_gets_anothers_from_kernel_gateway() {
-    nobody_gets_anothers(Kind::KernelGateway, Brought::Token);
+fn no_user_gets_anothers_secrets_from_kernel_gateway() {
+    no_user_gets_anothers_secrets(Kind::KernelGateway, Brought::Token);
 }
 
 #[test]
-fn nobody_gets_anothers_from_enterprise_gateway() {
-    nobody_gets_anothers(Kind::EnterpriseGateway, Brought::Token);
+fn no_user_gets_anothers_secrets_from_enterprise_gateway() {
+    no_user_gets_anothers_secrets(Kind::EnterpriseGateway, Brought::Token);
 }
 
 #[test]
-fn nobody_gets_anothers_from_kernel_gateway_with_a_jwt() {
-    nobody_gets_anothers(Kind::KernelGateway, Brought::Jwt);
+fn no_user_gets_anothers_secrets_from_kernel_gateway_with_a_jwt() {
+    no_user_gets_anothers_secrets(Kind::KernelGateway, Brought::Jwt);
 }
 
 #[test]
-fn nobody_gets_anothers_from_enterprise_gateway_with_a_jwt() {
-    nobody_gets_anothers(Kind::EnterpriseGateway, Brought::Jwt);
+fn no_user_gets_anothers_secrets_from_enterprise_gateway_with_a_jwt() {
+    no_user_gets_anothers_secrets(Kind::EnterpriseGateway, Brought::Jwt);
 }
 
 /// With a path that the request fills, Vault's policy is what keeps users apart.
@@ -249,8 +249,8 @@ fn a_gateways_own_token_reads_no_path_that_a_request_chose() {
     assert!(refused.contains("KERNEL_USERNAME"), "{refused}");
 }
 
-/// Two users' starts that overlap, and then one by somebody who brings no variables: what that one has of
-/// anybody's, or its error. Both gateways keep variables of the first two for the third.
+/// Two users' starts that overlap, and then one by a user who brings no variables: what that one has of
+/// any user's secrets, or its error. Both gateways keep variables of the first two for the third.
 fn after_two_at_once(gateway: &JupyterServer, credential: &(dyn Fn(&str) -> Value + Sync)) -> Result<String, String> {
     let together = Barrier::new(2);
     std::thread::scope(|scope| {
@@ -276,7 +276,7 @@ fn after_two_at_once(gateway: &JupyterServer, credential: &(dyn Fn(&str) -> Valu
 const ANYBODY: &[(&str, &str)] = &[("EG_UNAUTHORIZED_USERS", "nobody")];
 
 #[test]
-fn a_wrapped_token_serves_its_user_once_and_nobody_after() {
+fn a_wrapped_token_serves_its_user_once_and_no_other_after() {
     let wrapped = |user: &str| {
         let login = json!({"password": format!("{user}'s")});
         json!({"KERNEL_VAULT_WRAPPED_TOKEN": openbao().wrapped(&format!("auth/userpass/login/{user}"), &login)})

@@ -150,7 +150,7 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
     let sidecar = Sidecar::start(&scratch, &server, &["--interval", "1", "--ready-file", ready.to_str().unwrap()]);
     injected(&sidecar, &mut one, 1, "canary-1");
     eventually("it is ready", || ready.exists());
-    // A file that somebody has begun to write.
+    // A file that is only half written.
     scratch.file("runtime/kernel-half.json", "");
     // One that appears.
     let mut two = kernel(&scratch, "kernel-two.json");
@@ -301,7 +301,7 @@ fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_se
 
 #[test]
 fn what_a_kernel_that_cannot_be_told_from_its_next_process_keeps_is_still_ours() {
-    // It answers in the session of whoever asks, as some kernels do.
+    // It answers with the session of its client, as some kernels do.
     const ECHO: &str = r"
 session = get_ipython().kernel.session
 def echo(*given, plain=session.msg, **more):
@@ -547,7 +547,7 @@ fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
     assert_eq!(sidecar.events("failed").len(), 1, "{}", sidecar.log());
     let server = Server::at(port).expect("the port is free");
     put(&server, "canary-new");
-    // Its version is 1, as the other's was: nobody can know that it is another server's.
+    // Its version is 1, as the other's was: nothing shows that it is another server's.
     put(&server, "canary-2");
     injected(&sidecar, &mut one, 2, "canary-2");
     let mut two = kernel(&scratch, "kernel-two.json");

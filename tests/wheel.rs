@@ -604,8 +604,8 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
         assert_eq!((seen.error(), seen.printed().contains("secret")), ("KeyError", false), "{}", seen.printed());
     }
     assert!(!table.contains("ends at"), "a token without an end: {table}");
-    let nobody = says(&mut front_end, "%secrets refresh");
-    assert!(nobody.contains("nothing was asked") && nobody.contains("jupyter-vault inject magic"), "{nobody}");
+    let refused = says(&mut front_end, "%secrets refresh");
+    assert!(refused.contains("nothing was asked") && refused.contains("jupyter-vault inject magic"), "{refused}");
 
     let ready = site.scratch.path("ready");
     let mut watch = site.program("jupyter-vault", &["watch", "--interval", "600", "--ready-file"]);

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_reads_and_nobody_needs_is_passed_over() {
+    fn what_python_reads_beyond_json_is_passed_over() {
         let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
         for odd in ["1e999", "\"\\ud800\"", deep.as_str()] {
             let text = format!(

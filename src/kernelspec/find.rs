@@ -62,7 +62,7 @@ impl Search {
                 folders.push(folder);
             }
         }
-        // Left by an environment that may be gone from PATH, it is to be unwrapped all the same.
+        // Left by an environment that may be gone from PATH, it is unwrapped all the same.
         let own = standby::own_folder().and_then(|folder| folder.parent().map(Path::to_owned));
         folders.extend(own.filter(|own| !folders.contains(own)));
         if facts.is_some_and(|facts| facts.ipython) {

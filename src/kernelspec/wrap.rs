@@ -166,7 +166,7 @@ impl Seen {
 }
 
 impl Wrapped {
-    /// Puts the stand-by there, if there is to be one.
+    /// Puts the stand-by there, if one is wanted.
     fn stand_by(&self, locked: &Locked) -> Result<bool> {
         let Some(program) = &self.record.program else { return Ok(false) };
         let with_script = self.record.launcher.iter().any(|word| word == standby::SCRIPT_WORD);

@@ -161,7 +161,7 @@ impl Websocket {
             };
             // A message that can't be parsed belongs to an extension that we do not speak.
             let Some(arrived) = parts.as_ref().and_then(arrived) else { continue };
-            if is_an_obituary(&arrived) {
+            if tells_of_a_dead_kernel(&arrived) {
                 return Err(self.gone());
             }
             return Ok(arrived);
@@ -216,7 +216,7 @@ fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
 }
 
 /// Whether the server says, in the kernel's name, that the kernel died or restarts.
-fn is_an_obituary(message: &Arrived) -> bool {
+fn tells_of_a_dead_kernel(message: &Arrived) -> bool {
     message.channel == Channel::IoPub
         && message.header.msg_type == "status"
         && matches!(message.content["execution_state"].as_str(), Some("dead" | "restarting"))

@@ -45,7 +45,7 @@ impl Agent {
         command.args(["-c", WATCH, "sh"]).arg(bao()).args(["agent", "-config"]).arg(config);
         command.env("HOME", scratch.path("home")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let agent = Self { child: command.spawn().expect("a shell"), socket, port };
-        // With its token, anybody may look that up.
+        // With its token, any process may look that up.
         let asking: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
         let own = format!("{}/v1/auth/token/lookup-self", agent.by_port());
         eventually("the agent has logged in", || {

@@ -1,4 +1,4 @@
-"""Clients on the sockets of a kernel that somebody else has started, by its connection file: one JSON object a line in, one out.
+"""Clients on the sockets of a kernel that another process has started, by its connection file: one JSON object a line in, one out.
 
 Each client is a session with a shell, a control and an iopub connection. What comes is kept by the request that it belongs to.
 """

@@ -14,13 +14,13 @@ impl Crowd {
     /// That many clients of the kernel with that connection file; each has been answered once.
     #[track_caller]
     pub fn of(file: &str, count: usize) -> Self {
-        let mut crowd = Self::nobody();
+        let mut crowd = Self::empty();
         crowd.ask("connect", json!({"path": file, "count": count}));
         crowd
     }
 
-    /// Nobody yet.
-    pub fn nobody() -> Self {
+    /// No client yet.
+    pub fn empty() -> Self {
         let mut command = Command::new(python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/crowd.py"));
         Self(Dialogue::with(&mut command))

@@ -163,7 +163,7 @@ def unanswered(kind, content=None, channel="shell", **_):
 
 
 def garbage(**_):
-    """Frames that are no message, from somebody who can connect, and a signed one whose content is nested without end."""
+    """Frames that are no message, from a client that can connect, and a signed one whose content is nested without end."""
     socket = client.context.socket(zmq.DEALER)
     socket.linger = 1000
     socket.connect(client._make_url("shell"))
@@ -178,7 +178,7 @@ def garbage(**_):
 
 
 def broadcast(kind, wait=30, **_):
-    """The next message of that type on iopub, whoever caused it."""
+    """The next message of that type on iopub, whichever client caused it."""
     end = time.monotonic() + wait
     while time.monotonic() < end:
         try:
@@ -246,7 +246,7 @@ def replies(count, wait=60, **_):
 
 
 def stranger(**_):
-    """Somebody who can connect, and does not know the key."""
+    """A client that can connect and does not know the key."""
     other = manager.client()
     other.session.key = b"another"
     other.start_channels()

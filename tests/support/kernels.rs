@@ -1,7 +1,7 @@
 //! The real kernels of many languages: how each is started, and what runs in each to look at a variable.
 //!
 //! What pip brings is in `target/python-kernels`; tslab comes with npm; R, Octave and Lua are Debian's, so
-//! the tests of their kernels are ignored unless somebody says that they are there.
+//! the tests of their kernels are ignored unless a run says that they are installed.
 
 use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ pub fn npm(program: &str) -> PathBuf {
     folder.join("node_modules/.bin").join(program)
 }
 
-/// A running kernel, somebody who uses it, and somebody who listens.
+/// A running kernel, a client that uses it, and one that listens.
 pub struct Kernel {
     pub scratch: Scratch,
     dialogue: Dialogue,

@@ -61,7 +61,7 @@ pub fn jupyter<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Comma
     let path = format!("{}:/usr/bin:/bin", environment().join("bin").display());
     command.env_clear().env("PATH", path).env("HOME", scratch.path("home"));
     command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
-    // The environment of the tests has kernelspecs of its own, which nobody may change.
+    // The environment of the tests has kernelspecs of its own, which no test may change.
     command.env("JUPYTER_PREFER_ENV_PATH", "0").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(scratch.path("home"))
 }
 

@@ -53,7 +53,7 @@ def joined(it, heard=False):
 
 
 def until_idle(it, message, timeout=60):
-    """All that comes on iopub until that message is dealt with, whoever caused it."""
+    """All that comes on iopub until that message is dealt with, whichever client caused it."""
     seen = []
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -226,8 +226,8 @@ impl Drop for Server {
     }
 }
 
-/// Free ports, all different, that nobody else gets as long as this process lives: each is bound by a
-/// socket that does not listen. Whoever sets SO_REUSEADDR, as servers do, can listen there.
+/// Free ports, all different, that no other process gets as long as this process lives: each is bound by a
+/// socket that does not listen. A program that sets SO_REUSEADDR, as servers do, can listen there.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static RESERVED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
     let mut reserved = RESERVED.lock().expect("a lock");

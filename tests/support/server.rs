@@ -192,7 +192,7 @@ impl Drop for JupyterServer {
     }
 }
 
-/// Somebody who uses servers.
+/// A user of servers.
 pub struct User(Dialogue);
 
 impl User {

@@ -31,13 +31,13 @@ impl Pair {
 }
 
 /// The state after HELLO: our short-term key, and the box that it makes with the kernel's long-term one.
-pub struct Hailed {
+pub struct Greeted {
     short: Pair,
     cipher: SalsaBox,
 }
 
 /// The body of HELLO to the owner of `kernel`, and what to remember.
-pub fn hello(kernel: &PublicKey) -> Result<(Hailed, Vec<u8>), Violation> {
+pub fn hello(kernel: &PublicKey) -> Result<(Greeted, Vec<u8>), Violation> {
     let short = Pair::new()?;
     let number = 1_u64.to_be_bytes();
     let cipher = SalsaBox::new(kernel, &short.secret);
@@ -47,13 +47,13 @@ pub fn hello(kernel: &PublicKey) -> Result<(Hailed, Vec<u8>), Violation> {
     body.extend_from_slice(short.public.as_bytes());
     body.extend_from_slice(&number);
     body.extend_from_slice(&sealed.map_err(|_| UNOPENED)?);
-    Ok((Hailed { short, cipher }, body))
+    Ok((Greeted { short, cipher }, body))
 }
 
 /// The state after INITIATE.
 pub struct Initiated(Keys);
 
-impl Hailed {
+impl Greeted {
     /// Takes WELCOME: the body of INITIATE, and what to remember. `ours` is our long-term key.
     pub fn initiate(
         self,
@@ -112,10 +112,10 @@ mod tests {
     fn shaken() -> (Keys, Keys) {
         let (kernel, client) = (Pair::new().unwrap(), Pair::new().unwrap());
         let (kernel, public) = (kernel.secret, kernel.public);
-        let (hailed, body) = hello(&public).unwrap();
+        let (greeted, body) = hello(&public).unwrap();
         assert_eq!(body.len(), HELLO_LENGTH);
         let (welcomed, body) = welcome(&kernel, &body).unwrap();
-        let (initiated, body) = hailed.initiate(&public, &client, &properties(b"DEALER"), &body).unwrap();
+        let (initiated, body) = greeted.initiate(&public, &client, &properties(b"DEALER"), &body).unwrap();
         let (mut theirs, seen) = welcomed.initiate(&kernel, &body).unwrap();
         assert_eq!(seen, properties(b"DEALER"));
         let (ours, seen) = initiated.ready(&theirs.ready(&properties(b"ROUTER")).unwrap()).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_of_a_handshake_understand_each_other_and_nobody_an_old_message() {
+    fn both_sides_of_a_handshake_understand_each_other_and_refuse_an_old_message() {
         let (mut ours, mut theirs) = shaken();
         for text in [&b""[..], b"x", &vec![7; 70_000]] {
             let sealed = ours.seal(true, false, text).unwrap();
@@ -137,15 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_another_key_is_not_believed() {
+    fn a_peer_with_another_key_is_refused() {
         let (kernel, stranger) = (Pair::new().unwrap(), Pair::new().unwrap());
         let (_, body) = hello(&kernel.public).unwrap();
         assert!(welcome(&stranger.secret, &body).is_err(), "a stranger can't open HELLO");
         for place in [10, 24, 60, 150] {
-            let (hailed, body) = hello(&kernel.public).unwrap();
+            let (greeted, body) = hello(&kernel.public).unwrap();
             let (_, mut body) = welcome(&kernel.secret, &body).unwrap();
             body[place] ^= 1;
-            assert!(hailed.initiate(&kernel.public, &stranger, &Properties::default(), &body).is_err());
+            assert!(greeted.initiate(&kernel.public, &stranger, &Properties::default(), &body).is_err());
         }
     }
 }

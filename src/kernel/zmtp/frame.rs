@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_nobody_sends_is_refused_before_it_is_allocated() {
+    fn an_absurd_length_is_refused_before_it_is_allocated() {
         assert!(decode(&[LONG, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).is_err());
         assert!(decode(&[8, 0]).is_err() && decode(&[COMMAND | MORE, 0]).is_err());
     }

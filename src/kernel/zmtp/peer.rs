@@ -91,7 +91,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// Runs the handshake with a peer; gives both sides and what the peer said of itself.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-    in_time(hail(stream, trust, ours)).await
+    in_time(shake_hands(stream, trust, ours)).await
 }
 
 async fn shake(greeted: Greeted, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
@@ -112,7 +112,7 @@ async fn shake(greeted: Greeted, security: &Security, ours: &Properties) -> Resu
     Ok((reader, writer, theirs))
 }
 
-async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(Reader, Writer, Properties)> {
+async fn shake_hands(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(Reader, Writer, Properties)> {
     let mechanism = if matches!(trust, Trust::Null) { Mechanism::Null } else { Mechanism::Curve };
     let (mut reader, mut writer) = greet(stream, mechanism, false).await?;
     let theirs = match trust {
@@ -122,10 +122,10 @@ async fn hail(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(
         }
         Trust::Curve { kernel, ours } => {
             // The kernel writes its greeting while we compute.
-            let (hailed, body) = curve_client::hello(kernel)?;
+            let (greeted, body) = curve_client::hello(kernel)?;
             greeting::check(&reader.greeting().await?, mechanism)?;
             writer.frame(false, true, &body).await?;
-            let (initiated, body) = hailed.initiate(kernel, ours, properties, &reader.command().await?)?;
+            let (initiated, body) = greeted.initiate(kernel, ours, properties, &reader.command().await?)?;
             writer.frame(false, true, &body).await?;
             let (keys, theirs) = initiated.ready(&reader.command().await?)?;
             reader.encrypted_by(keys.clone());
