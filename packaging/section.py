@@ -1,4 +1,4 @@
-"""Builds the Secrets section for JupyterLab, where the wheel takes it from.
+"""Builds the Secrets section for JupyterLab, and as a page of its own, where the wheel takes both from.
 
 Needs npm (with Node.js 20 or later) and the program jupyter-builder, which comes with JupyterLab.
 """
@@ -10,7 +10,9 @@ import subprocess
 import sys
 
 HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "section")
-BUILT = os.path.join(HERE, "wheel", "data", "share", "jupyter", "labextensions", "jupyter-vault")
+SHARE = os.path.join(HERE, "wheel", "data", "share", "jupyter")
+BUILT = os.path.join(SHARE, "labextensions", "jupyter-vault")
+PAGE = os.path.join(SHARE, "jupyter-vault")
 
 
 def run(*command):
@@ -44,8 +46,10 @@ def build():
     """Builds the section from nothing but its source and the locked packages."""
     npm = program("npm")
     install(npm)
+    for built in (BUILT, PAGE, os.path.join(HERE, "lib")):
+        shutil.rmtree(built, ignore_errors=True)
     run(npm, "run", "--silent", "build:lib")
-    shutil.rmtree(BUILT, ignore_errors=True)
+    run(npm, "run", "--silent", "build:page")
     run(program("jupyter-builder"), "build", ".")
 
 

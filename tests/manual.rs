@@ -150,7 +150,7 @@ fn each_subcommand_has_a_man_page() {
     let exec = std::fs::read_to_string(folder.join("jupyter-vault-exec.1")).unwrap();
     let (_, notes) = exec.split_once(".SH NOTES\n.nf\n").unwrap();
     assert!(notes.ends_with("\n.fi\n") && notes.contains("\n  export VAULT_ADDR="), "{exec}");
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 16, "each subcommand's and the program's");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 18, "each subcommand's and the program's");
     let whole = succeed(Command::new(binary()).arg("man")).stdout;
     assert!(String::from_utf8(whole).unwrap().contains("jupyter\\-vault\\-wrap(1)"));
     let file = scratch.file("file", "");

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use support::front_end::{config, ipykernel, plain_kernelspec};
 use support::launcher::{Scratch, eventually, run};
 use support::openbao::Server;
+use support::python;
 use support::server::{JupyterServer, Kind, TOKEN};
 use support::wheel;
 
@@ -358,6 +359,18 @@ fn data_sources_are_listed_with_the_kernels_that_have_them() {
     assert_eq!(row("events")["kernels"], held);
     assert_eq!(site.get("sources").ok()["data_sources"].as_array().unwrap().len(), 1);
     assert_eq!(site.send("DELETE", &format!("api/kernels/{id}"), &headers, "").status, 204);
+}
+
+#[test]
+fn without_the_wheel_the_page_of_its_own_says_what_to_install() {
+    let scratch = Scratch::new();
+    let page = |arguments: &[&str], path: &str| run(scratch.launcher().arg("ui").args(arguments).env("PATH", path));
+    page(&[], "/nonexistent").is_error(78, &["no Python was found", "pip install jupyter-vault"]);
+    // One that has Python, and no wheel.
+    let folder = python::environment().join("bin");
+    page(&[], folder.to_str().unwrap()).is_error(78, &["no Python was found", "bin/python3"]);
+    page(&["--idle", "0"], "/nonexistent").is_error(64, &["--idle", "not a time"]);
+    page(&["--port", "1", "--socket", "x"], "/nonexistent").is_error(64, &["--socket"]);
 }
 
 /// How many processes of that program run.

@@ -18,14 +18,17 @@
 mod support;
 
 use std::fs::File;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 
 use serde_json::{Value, json};
 use support::dialogue::Dialogue;
-use support::front_end::{config, ipykernel, kernelspec};
-use support::launcher::Scratch;
+use support::front_end::{FrontEnd, config, ipykernel, kernelspec, plain_kernelspec};
+use support::launcher::{Scratch, run, wait};
 use support::openbao::{Server, free_ports};
 use support::python;
 use support::server::{JupyterServer, Kind, TOKEN};
@@ -46,6 +49,15 @@ fn chromium() -> &'static str {
     places.into_iter().find(|place| Path::new(place).exists()).expect("Chromium is installed (Debian: chromium)")
 }
 
+/// A person before a browser.
+fn person(scratch: &Scratch) -> Dialogue {
+    let mut command = Command::new(python::browser());
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/section_page.py")).env("NO_PROXY", "*");
+    let mut person = Dialogue::with(command.env("HOME", scratch.path("home")));
+    person.ask("start", json!({"chromium": chromium()}));
+    person
+}
+
 /// Builds the section to where the wheel takes it from; its packages take a minute to come.
 fn build() {
     let lock = File::create(python::target().join("section.lock")).unwrap();
@@ -53,6 +65,114 @@ fn build() {
     let mut build = Command::new(python::python());
     build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/section.py")).stdin(Stdio::null());
     assert!(build.status().unwrap().success(), "the section is built");
+}
+
+/// The page of its own, as its user starts it on a terminal.
+struct OwnPage {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+    /// With the token that works once.
+    address: String,
+}
+
+impl OwnPage {
+    fn command(scratch: &Scratch, venv: &Path, options: &[&str]) -> Command {
+        let mut command = Command::new(venv.join("bin/jupyter-vault"));
+        command.arg("ui").args(options).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home"));
+        command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
+        command
+    }
+
+    fn start(scratch: &Scratch, venv: &Path, options: &[&str]) -> Self {
+        let mut command = Self::command(scratch, venv, options);
+        // Where others may put modules, none is taken from.
+        std::fs::create_dir_all(scratch.path("home/tornado")).unwrap();
+        scratch.file("home/tornado/__init__.py", "raise SystemExit(9)");
+        let mut child = command.current_dir(scratch.path("home")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "the page says its address");
+            if line.trim().starts_with("http://") {
+                break line.trim().to_owned();
+            }
+        };
+        Self { child, said, address }
+    }
+
+    /// Without the token.
+    fn place(&self) -> &str {
+        self.address.split_once("/#").unwrap().0
+    }
+
+    fn token(&self) -> &str {
+        self.address.split_once('#').unwrap().1
+    }
+
+    /// A request, with the status and the whole answer.
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let host = self.place().trim_start_matches("http://");
+        said_by(std::net::TcpStream::connect(host).unwrap(), host, method, path, headers, body)
+    }
+
+    fn interrupt(&mut self) -> String {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        self.end()
+    }
+
+    /// Waits for its end, and gives what it said last.
+    fn end(&mut self) -> String {
+        assert_eq!(wait(&mut self.child).code(), Some(0));
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).unwrap();
+        rest
+    }
+}
+
+impl Drop for OwnPage {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One request by hand, whose headers replace the usual ones.
+fn said_by(
+    mut stream: impl Read + Write,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String) {
+    let origin = format!("http://{host}");
+    let length = body.len().to_string();
+    let usual =
+        [("Host", host), ("Origin", &origin), ("Content-Type", "application/json"), ("Content-Length", &length)];
+    let usual = usual.into_iter().filter(|(name, _)| !headers.iter().any(|(other, _)| other == name));
+    let lines: Vec<_> = usual.chain(headers.iter().copied()).map(|(name, value)| format!("{name}: {value}")).collect();
+    let lines = lines.join("\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n{body}");
+    let mut answer = Vec::new();
+    // A stranger's connection is closed at once.
+    if stream.write_all(request.as_bytes()).is_ok() {
+        let _ = stream.read_to_end(&mut answer);
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, answer)
+}
+
+/// A scratch folder with a configuration, and an environment with the whole wheel.
+fn installed(vault: &Server, path: &str) -> (Scratch, PathBuf) {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(build);
+    let scratch = Scratch::new();
+    scratch.file("config/vault.toml", config(&vault.address(), path) + "optional = true\n");
+    scratch.file("config/token", "root\n");
+    let venv = wheel::install(&scratch);
+    (scratch, venv)
 }
 
 impl Site {
@@ -81,10 +201,7 @@ impl Site {
         let variables = [("VIRTUAL_ENV", venv.to_str().unwrap())];
         let lab =
             JupyterServer::start_with(Kind::JupyterLab, &scratch, &variables, &["--LabApp.expose_app_in_browser=True"]);
-        let mut command = Command::new(python::browser());
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/section_page.py")).env("NO_PROXY", "*");
-        let mut person = Dialogue::with(command.env("HOME", scratch.path("home")));
-        person.ask("start", json!({"chromium": chromium()}));
+        let person = person(&scratch);
         let mut site = Self { scratch, lab, vault, person };
         site.open("Report");
         site
@@ -434,4 +551,161 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.says("Your session at the Jupyter server is over.");
     site.is_accessible("the session is over");
     assert!(site.has_button("Reload"));
+}
+
+#[test]
+#[ignore = "needs Chromium and npm"]
+fn the_page_of_its_own_stores_applies_and_undoes_for_one_browser() {
+    let vault = Server::start();
+    let (scratch, venv) = installed(&vault, "own");
+    plain_kernelspec(&scratch, &ipykernel());
+    let mut page = OwnPage::start(&scratch, &venv, &["--no-browser"]);
+    let mut front_end = FrontEnd::new(&scratch);
+    let notebook = scratch.path("home/Report.ipynb");
+    let named = json!({"JPY_SESSION_NAME": notebook});
+    front_end.start(json!({"kernel": "plain", "name": "kernel-plain.json", "extra_env": named}));
+    let mut person = person(&scratch);
+    let opened = person.ask("open_own", json!({ "url": page.address }));
+    assert_eq!(opened["url"], format!("{}/", page.place()), "the token leaves the address");
+    let cookie = &opened["cookies"][0];
+    assert_eq!((&cookie["httpOnly"], &cookie["sameSite"]), (&json!(true), &json!("Strict")), "{opened}");
+    let says = |person: &mut Dialogue, text: &str| person.ask("says", json!({ "text": text }));
+    let click = |person: &mut Dialogue, name: &str| person.ask("click", json!({"name": name, "anywhere": true}));
+    let is_accessible = |person: &mut Dialogue, state: &str| {
+        assert_eq!(person.ask("axe_own", json!({}))["violations"], json!([]), "{state}");
+    };
+    says(&mut person, "No secrets yet");
+    is_accessible(&mut person, "no secrets");
+    click(&mut person, "Add a secret");
+    for (label, text) in [("Name", "OPENAI_API_KEY"), ("Value", VALUE), ("Description", "<img src=x onerror=alert(1)>")]
+    {
+        person.ask("fill", json!({"label": label, "text": text}));
+    }
+    is_accessible(&mut person, "the form");
+    click(&mut person, "Add");
+    says(&mut person, "OPENAI_API_KEY is stored");
+    says(&mut person, "<img src=x onerror=alert(1)>");
+    let stored = |vault: &Server| vault.must("GET", "secret/data/own", &Value::Null)["data"]["data"].clone();
+    assert_eq!(stored(&vault), json!({"OPENAI_API_KEY": VALUE}));
+    let token = page.token().to_owned();
+    for secret in [VALUE, &token, cookie["value"].as_str().unwrap()] {
+        assert_eq!(person.ask("traces", json!({ "text": secret }))["found"], json!([]));
+    }
+
+    says(&mut person, "1 running kernel lacks the latest.");
+    click(&mut person, "Apply");
+    says(&mut person, "Report.ipynb has them.");
+    let cell = front_end.cell("import os; print(len(os.environ['OPENAI_API_KEY']))");
+    assert_eq!(cell.printed(), "21");
+
+    person.ask("select", json!({"label": "Switches for the notebook", "option": "Report.ipynb"}));
+    click(&mut person, "Change…");
+    person.ask("switch", json!({"name": "OPENAI_API_KEY"}));
+    says(&mut person, "Report.ipynb goes without OPENAI_API_KEY.");
+    is_accessible(&mut person, "the switches");
+    let settings = std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap();
+    assert!(settings.ends_with(&format!("[notebook.{notebook:?}]\nwithout = [\"OPENAI_API_KEY\"]\n")), "{settings}");
+
+    person.ask("focus", json!({"secret": "OPENAI_API_KEY"}));
+    person.ask("keys", json!({"presses": ["Delete"]}));
+    is_accessible(&mut person, "a notice");
+    click(&mut person, "Undo");
+    says(&mut person, "OPENAI_API_KEY is there again.");
+
+    // A page of another origin on this machine.
+    let evil = person.ask("evil", json!({"url": page.place(), "place": "api"}));
+    assert!(!evil["said"].to_string().contains("OPENAI_API_KEY"), "{evil}");
+    assert_eq!(stored(&vault), json!({"OPENAI_API_KEY": VALUE}), "{evil}");
+
+    // The address again: in the same browser its cookie does, in another one nothing.
+    person.ask("open_own", json!({ "url": page.address }));
+    says(&mut person, "OPENAI_API_KEY");
+    let other = person.ask("open_own", json!({"url": page.address, "stranger": true}));
+    assert_eq!(other["cookies"], json!([]));
+    says(&mut person, "This address was used before");
+    is_accessible(&mut person, "a used address");
+    person.ask("tab", json!({"number": 1}));
+    page.interrupt();
+    click(&mut person, "Refresh");
+    says(&mut person, "The page’s program has ended.");
+    is_accessible(&mut person, "the program has ended");
+}
+
+#[test]
+#[ignore = "needs npm"]
+fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
+    let vault = Server::start();
+    let (scratch, venv) = installed(&vault, "own");
+    let mut page = OwnPage::start(&scratch, &venv, &["--no-browser"]);
+    let order = json!({"name": "A", "value": VALUE}).to_string();
+    for path in ["/", "/page.js", "/api/secrets"] {
+        let (status, _) = page.send("GET", path, &[("Host", "evil.example.org:8080")], "");
+        assert_eq!(status, 403, "{path}: DNS rebinding");
+    }
+    let (status, answer) = page.send("GET", "/", &[], "");
+    assert_eq!(status, 200);
+    for header in ["default-src 'none'", "frame-ancestors 'none'", "no-store", "no-referrer", "nosniff"] {
+        assert!(answer.contains(header), "{header}: {answer}");
+    }
+    assert_eq!(page.send("GET", "/api/secrets", &[], "").0, 403, "no cookie");
+    let session = |token: &str, headers: &[(&str, &str)]| {
+        page.send("POST", "/api/session", headers, &json!({ "token": token }).to_string())
+    };
+    assert_eq!(session("wrong", &[]).0, 403);
+    assert_eq!(session(page.token(), &[("Origin", "http://127.0.0.1:1")]).0, 403, "another page");
+    assert_eq!(session(page.token(), &[("Content-Type", "text/plain")]).0, 415, "a form");
+    let (status, answer) = session(page.token(), &[]);
+    assert_eq!(status, 200, "{answer}");
+    let cookie = answer.split("Set-Cookie: ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    assert_eq!(session(page.token(), &[]).0, 403, "a second time");
+    let known = ("Cookie", cookie);
+    assert_eq!(page.send("GET", "/api/secrets", &[known], "").0, 200);
+    assert_eq!(page.send("GET", "/api/secrets", &[("Cookie", "jupyter-vault=")], "").0, 403);
+    let evil = [known, ("Origin", "https://evil.example.org")];
+    assert_eq!(page.send("POST", "/api/set", &evil, &order).0, 403);
+    assert_eq!(page.send("POST", "/api/set", &[known, ("Origin", "null")], &order).0, 403);
+    assert_eq!(page.send("POST", "/api/exec", &[known], &order).0, 404);
+    assert_eq!(page.send("POST", "/api/set", &[known], "not JSON canary").0, 400);
+    let (status, answer) = page.send("GET", "/api/secrets", &[known], "");
+    assert!(status == 200 && answer.contains("\"secrets\": []"), "{answer}");
+    let (status, answer) = page.send("POST", "/api/set", &[known], &order);
+    assert!(status == 200 && !answer.contains(VALUE), "{answer}");
+
+    if nix::unistd::geteuid().is_root() {
+        // Another user of the machine is not even listened to, with the cookie or without.
+        let ask = "import sys, urllib.request as web; print(web.urlopen(web.Request(sys.argv[1], headers={'Cookie': sys.argv[2]})).status)";
+        let by = |user: &str| {
+            let mut stranger = Command::new("setpriv");
+            stranger.args(["--reuid", user, "--regid", user, "--clear-groups", "--", "python3", "-c", ask]);
+            stranger.arg(format!("{}/api/secrets", page.place())).arg(cookie).env("NO_PROXY", "*");
+            run(&mut stranger)
+        };
+        assert_eq!(by("0").code(), Some(0), "the same for this user");
+        let refused = by("65533");
+        assert!(refused.code() != Some(0) && refused.stdout.is_empty(), "{refused:?}");
+    } else {
+        eprintln!("only root can try this as another user");
+    }
+    // Its port is taken.
+    let port = page.place().rsplit(':').next().unwrap();
+    let second = run(&mut OwnPage::command(&scratch, &venv, &["--no-browser", "--port", port]));
+    second.is_error(71, &["can't be taken", "--port"]);
+    page.interrupt();
+
+    let socket = scratch.path("home/own.sock");
+    let name = socket.to_str().unwrap();
+    let mut page = OwnPage::start(&scratch, &venv, &["--socket", name]);
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let by_socket = |path: &str| said_by(UnixStream::connect(&socket).unwrap(), "localhost:8888", "GET", path, &[], "");
+    assert_eq!((by_socket("/").0, by_socket("/api/secrets").0), (200, 403));
+    run(&mut OwnPage::command(&scratch, &venv, &["--socket", name])).is_error(71, &["another program listens"]);
+    page.interrupt();
+    assert!(!socket.exists());
+    let file = scratch.file("home/file", "");
+    run(&mut OwnPage::command(&scratch, &venv, &["--socket", file.to_str().unwrap()])).is_error(71, &["no socket"]);
+
+    let mut page = OwnPage::start(&scratch, &venv, &["--no-browser", "--idle", "1"]);
+    assert!(page.end().contains("Nothing was asked for"));
+    let missing = run(&mut OwnPage::command(&scratch, &venv, &["--config", "/nonexistent/vault.toml"]));
+    missing.is_error(78, &["there is no file"]);
 }

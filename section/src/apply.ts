@@ -1,10 +1,9 @@
 // Secrets for kernels that run, and the restart of those that take them at their start only.
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { KernelAPI } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Model, Running, asRefused } from './model';
+import { Running } from './host';
+import { Model, asRefused } from './model';
 import { baseName, explain } from './words';
 
 /** The program's exit code for a kernel whose environment can't be set while it runs. */
@@ -57,18 +56,15 @@ export async function restart(
   kernel: Running,
   trans: TranslationBundle
 ): Promise<boolean> {
-  const answer = await showDialog({
+  const agreed = await model.host.confirm({
     title: trans.__('Restart the kernel of %1?', baseName(kernel.path)),
     body: trans.__('Its variables are lost; the notebook stays as it is.'),
-    buttons: [
-      Dialog.cancelButton(),
-      Dialog.warnButton({ label: trans.__('Restart') })
-    ]
+    accept: trans.__('Restart')
   });
-  if (!answer.button.accept) {
+  if (!agreed) {
     return false;
   }
-  await KernelAPI.restartKernel(kernel.id, model.requests.settings);
+  await model.host.restart?.(kernel);
   await model.refresh();
   return true;
 }

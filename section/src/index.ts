@@ -16,9 +16,10 @@ import { LabIcon } from '@jupyterlab/ui-components';
 
 import { apply, restart } from './apply';
 import { missingVariable, offer } from './missing';
-import { Model, Running, asRefused } from './model';
-import { SecretsPanel } from './panel';
-import { Requests } from './requests';
+import { Running } from './host';
+import { Lab } from './lab';
+import { Model, asRefused } from './model';
+import { SecretsPanel } from './widget';
 import { explain } from './words';
 
 const icon = new LabIcon({
@@ -42,9 +43,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_vault');
     const language = document.documentElement.lang || 'en';
-    const { serverSettings, sessions } = app.serviceManager;
-    const model = new Model(new Requests(serverSettings), sessions);
-    const panel = new SecretsPanel(model, trans, language);
+    const model = new Model(new Lab(app.serviceManager, trans, language));
+    const panel = new SecretsPanel(model);
     panel.id = 'jupyter-vault-secrets';
     panel.title.icon = icon;
     panel.title.caption = trans.__('Secrets');

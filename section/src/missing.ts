@@ -6,7 +6,8 @@ import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { Applied } from './apply';
-import { Model, Running, given } from './model';
+import { Running } from './host';
+import { Model, given } from './model';
 
 /** What a failed cell says of its error. */
 export interface CellError {

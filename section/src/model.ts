@@ -1,8 +1,8 @@
 // What the panel shows, and what changes it.
 
-import { Session } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import { Host, Running } from './host';
 import {
   DataSource,
   Listing,
@@ -13,12 +13,6 @@ import {
   Secret
 } from './requests';
 import { standing } from './words';
-
-/** A kernel of this server that runs, and what uses it. */
-export interface Running {
-  id: string;
-  path: string;
-}
 
 /** A kernel that lacks something. */
 export interface Lacking {
@@ -45,20 +39,20 @@ export function given(
 }
 
 export class Model {
-  constructor(
-    readonly requests: Requests,
-    private readonly sessions: Session.IManager
-  ) {
-    sessions.runningChanged.connect(this.onRunning, this);
-    this.onRunning();
+  constructor(readonly host: Host) {
+    this.requests = new Requests(host);
+    host.runningChanged?.connect(this.onRunning, this);
+    this.running = host.running?.() ?? [];
   }
+
+  readonly requests: Requests;
 
   listing: Listing | null = null;
   refused: Refused | null = null;
   loading = false;
   /** Since when Vault does not answer. */
   awaySince: Date | null = null;
-  running: Running[] = [];
+  running: Running[];
   /** Who is logged in, as far as that is known. */
   login: LoginStatus | null = null;
   /** The kernel of the notebook in front. */
@@ -107,6 +101,7 @@ export class Model {
     }
     this.loading = false;
     this.listing = listing;
+    this.running = this.host.running?.() ?? listing?.running ?? [];
     this.refused = refused;
     void this.lookAtSources();
     const away = refused && standing(refused) === 'away';
@@ -235,9 +230,7 @@ export class Model {
   }
 
   private onRunning(): void {
-    const running = Array.from(this.sessions.running())
-      .filter(session => session.kernel)
-      .map(session => ({ id: session.kernel?.id ?? '', path: session.path }));
+    const running = this.host.running?.() ?? [];
     if (JSON.stringify(running) === JSON.stringify(this.running)) {
       return;
     }

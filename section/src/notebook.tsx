@@ -3,7 +3,8 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useState } from 'react';
 
-import { Model, Running, asRefused } from './model';
+import { Running } from './host';
+import { Model, asRefused } from './model';
 import { baseName, explain } from './words';
 
 interface ThisNotebookProps {

@@ -1,21 +1,14 @@
 // The panel: a list of secrets, or what keeps it from being one.
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
-import { TranslationBundle } from '@jupyterlab/translation';
-import {
-  ReactWidget,
-  UseSignal,
-  addIcon,
-  fileUploadIcon,
-  refreshIcon
-} from '@jupyterlab/ui-components';
 import React, { useRef, useState } from 'react';
 
 import { apply, restart } from './apply';
 import { Form } from './form';
 import { Import, Importing, preview } from './importing';
 import { LoginLine } from './login';
-import { Model, Running, asRefused, given } from './model';
+import { Running, useSignal } from './host';
+import { Icon } from './icons';
+import { Model, asRefused, given } from './model';
 import { ThisNotebook } from './notebook';
 import { Place, Secret } from './requests';
 import { Row } from './row';
@@ -26,59 +19,19 @@ import { baseName, explain } from './words';
 const FILTER_FROM = 8;
 const UNDO_FOR = 10_000;
 
-/** The widget in JupyterLab's side bar. */
-export class SecretsPanel extends ReactWidget {
-  constructor(
-    private readonly model: Model,
-    private readonly trans: TranslationBundle,
-    private readonly language: string
-  ) {
-    super();
-    this.addClass('jp-VaultSection');
-  }
-
-  /** Opens the form for a new secret, with that name filled in. */
-  add(name = ''): void {
-    this.adding = name;
-    this.update();
-  }
-
-  protected onAfterShow(): void {
-    this.model.show(true);
-  }
-
-  protected onAfterHide(): void {
-    this.model.show(false);
-  }
-
-  protected render(): JSX.Element {
-    const adding = this.adding;
-    const setAdding = (adding: string | null) => {
-      this.adding = adding;
-      this.update();
-    };
-    const { model, trans, language } = this;
-    return (
-      <UseSignal signal={model.changed}>
-        {() => <Section {...{ model, trans, language, adding, setAdding }} />}
-      </UseSignal>
-    );
-  }
-
-  private adding: string | null = null;
-}
-
 interface SectionProps {
   model: Model;
-  trans: TranslationBundle;
-  language: string;
   /** The name that a new secret's form begins with; none: there is no form. */
   adding: string | null;
   setAdding: (adding: string | null) => void;
 }
 
-function Section(props: SectionProps): JSX.Element {
-  const { model, trans, language, adding, setAdding } = props;
+export function Section(props: SectionProps): JSX.Element {
+  const { model, adding, setAdding } = props;
+  const { host } = model;
+  const { trans, language } = host;
+  useSignal(model.changed);
+  useSignal(model.requests.pendingChanged);
   const [said, setSaid] = useState('');
   const [filter, setFilter] = useState('');
   const [dragged, setDragged] = useState(false);
@@ -117,15 +70,12 @@ function Section(props: SectionProps): JSX.Element {
     const place = model.placeOf(secret.place);
     const named = { name: secret.name, to: secret.place };
     if (!place?.versions) {
-      const answer = await showDialog({
+      const agreed = await host.confirm({
         title: trans.__('Delete %1?', secret.name),
         body: trans.__('This Vault keeps no versions: it can’t be restored.'),
-        buttons: [
-          Dialog.cancelButton(),
-          Dialog.warnButton({ label: trans.__('Delete') })
-        ]
+        accept: trans.__('Delete')
       });
-      if (!answer.button.accept) {
+      if (!agreed) {
         return;
       }
     }
@@ -133,14 +83,10 @@ function Section(props: SectionProps): JSX.Element {
     setSaid(trans.__('%1 is deleted.', secret.name));
     list.current?.querySelector<HTMLElement>('.jp-VaultSection-name')?.focus();
     if (place?.versions) {
-      Notification.info(trans.__('%1 is deleted.', secret.name), {
+      host.notify({
+        message: trans.__('%1 is deleted.', secret.name),
         autoClose: UNDO_FOR,
-        actions: [
-          {
-            label: trans.__('Undo'),
-            callback: () => void restore(named)
-          }
-        ]
+        action: { label: trans.__('Undo'), callback: () => void restore(named) }
       });
     }
   };
@@ -161,7 +107,8 @@ function Section(props: SectionProps): JSX.Element {
       await model.order('restore', named);
       setSaid(trans.__('%1 is there again.', named.name));
     } catch (cause) {
-      Notification.error(explain(asRefused(cause), trans).join('. '));
+      const message = explain(asRefused(cause), trans).join('. ');
+      host.notify({ message, isError: true });
     }
   };
 
@@ -193,7 +140,7 @@ function Section(props: SectionProps): JSX.Element {
 
   const iconButton = (
     label: string,
-    icon: typeof addIcon,
+    icon: React.ComponentProps<typeof Icon>['name'],
     onClick: () => void
   ) => (
     <button
@@ -203,7 +150,7 @@ function Section(props: SectionProps): JSX.Element {
       title={label}
       onClick={onClick}
     >
-      <icon.react tag="span" />
+      <Icon name={icon} />
     </button>
   );
 
@@ -234,17 +181,13 @@ function Section(props: SectionProps): JSX.Element {
     >
       <div className="jp-VaultSection-head">
         <h2>{trans.__('Secrets')}</h2>
-        {iconButton(
-          trans.__('Refresh'),
-          refreshIcon,
-          () => void model.refresh()
-        )}
+        {iconButton(trans.__('Refresh'), 'refresh', () => void model.refresh())}
         {writable &&
-          iconButton(trans.__('Import a .env'), fileUploadIcon, () =>
+          iconButton(trans.__('Import a .env'), 'upload', () =>
             file.current?.click()
           )}
         {writable &&
-          iconButton(trans.__('Add a secret'), addIcon, () => setAdding(''))}
+          iconButton(trans.__('Add a secret'), 'add', () => setAdding(''))}
         <input
           ref={file}
           type="file"
@@ -258,17 +201,13 @@ function Section(props: SectionProps): JSX.Element {
         />
       </div>
       <LoginLine {...{ model, trans, language, said: setSaid }} />
-      <UseSignal signal={model.requests.pendingChanged}>
-        {() =>
-          model.requests.pending > 0 && (
-            <div
-              className="jp-VaultSection-progress"
-              role="progressbar"
-              aria-label={trans.__('Vault is asked')}
-            />
-          )
-        }
-      </UseSignal>
+      {model.requests.pending > 0 && (
+        <div
+          className="jp-VaultSection-progress"
+          role="progressbar"
+          aria-label={trans.__('Vault is asked')}
+        />
+      )}
       <div
         className="jp-VaultSection-part jp-VaultSection-note"
         role="status"
@@ -371,13 +310,17 @@ function Section(props: SectionProps): JSX.Element {
             '%1: this kernel takes secrets at its start only.',
             baseName(kernel.path)
           )}{' '}
-          <button
-            type="button"
-            className="jp-mod-styled"
-            onClick={() => void start(kernel)}
-          >
-            {trans.__('Restart kernel')}
-          </button>
+          {host.restart ? (
+            <button
+              type="button"
+              className="jp-mod-styled"
+              onClick={() => void start(kernel)}
+            >
+              {trans.__('Restart kernel')}
+            </button>
+          ) : (
+            trans.__('Restart it where you started it.')
+          )}
         </div>
       ))}
       {listing && listing.secrets.length >= FILTER_FROM && (
@@ -406,7 +349,7 @@ function Section(props: SectionProps): JSX.Element {
                     {trans.__('This Vault keeps no versions.')}
                   </div>
                 )}
-                {needsPolicy(place) && <ReadOnly {...{ place, trans }} />}
+                {needsPolicy(place) && <ReadOnly {...{ place, host }} />}
                 <ul>
                   {here.map(secret => (
                     <Row

@@ -1,8 +1,8 @@
 // Requests to the server extension. A value goes out in a body, and none comes back.
 
-import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
 import { ISignal, Signal } from '@lumino/signaling';
+
+import { Host, Running } from './host';
 
 /** A kernel that was given a secret, and in which version. */
 export interface Holder {
@@ -48,6 +48,8 @@ export interface Listing {
   notebooks: NotebookRule[];
   /** The folder that the paths of notebooks begin in. */
   root: string;
+  /** The kernels that run, where no Jupyter server says so. */
+  running?: Running[];
 }
 
 /** A kernel that has a data source's variables. */
@@ -109,9 +111,14 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a status says that the server no longer knows this page. */
+export function isOver(status: number): boolean {
+  return [401, 403].includes(status);
+}
+
 /** The server extension, as the panel uses it. */
 export class Requests {
-  constructor(readonly settings: ServerConnection.ISettings) {}
+  constructor(private readonly host: Host) {}
 
   /** How many requests are under way. */
   get pending(): number {
@@ -159,7 +166,6 @@ export class Requests {
   }
 
   private async exchange(path: string, content?: object): Promise<unknown> {
-    const url = URLExt.join(this.settings.baseUrl, 'jupyter-vault', path);
     const init: RequestInit = { cache: 'no-store' };
     if (content) {
       init.method = 'POST';
@@ -168,9 +174,9 @@ export class Requests {
     }
     let response: Response;
     try {
-      response = await ServerConnection.makeRequest(url, init, this.settings);
+      response = await this.host.send(path, init);
     } catch {
-      throw new Refused('network', 0, '', '');
+      throw new Refused('network', 0, ...this.host.gone);
     }
     const said = await response.json().catch(() => ({}));
     if (response.ok) {
@@ -179,7 +185,11 @@ export class Requests {
     if (typeof said.code === 'number') {
       throw new Refused('program', said.code, said.message, said.advice);
     }
-    throw new Refused('server', response.status, said.message ?? '', '');
+    const { status } = response;
+    if (isOver(status)) {
+      throw new Refused('server', status, ...this.host.over);
+    }
+    throw new Refused('server', status, said.message ?? '', '');
   }
 
   private _pending = 0;

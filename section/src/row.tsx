@@ -4,7 +4,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
 
 import { Form } from './form';
-import { Model, Running, asRefused, given } from './model';
+import { Running } from './host';
+import { Model, asRefused, given } from './model';
 import { Secret, Version } from './requests';
 import { age, baseName, explain } from './words';
 
@@ -106,7 +107,9 @@ export function Row(props: RowProps): JSX.Element {
     secret.version === null ? '' : `v${secret.version}`,
     age(secret.time, language),
     off ? trans.__('off here') : ''
-  ].filter(part => part);
+  ]
+    .filter(part => part)
+    .join(' · ');
 
   return (
     <li onKeyDown={onKeyDown} data-secret={secret.name}>
@@ -115,12 +118,12 @@ export function Row(props: RowProps): JSX.Element {
         type="button"
         className="jp-VaultSection-name"
         aria-expanded={open !== 'nothing'}
-        aria-label={[secret.name, ...about].join(', ')}
+        aria-label={`${secret.name} ${about}`}
         title={`${secret.name} (${secret.source})`}
         onClick={() => (open === 'nothing' ? setOpen('actions') : close())}
       >
-        <MiddleShortened text={secret.name} />
-        <span className="jp-VaultSection-note">{about.join(' · ')}</span>
+        <MiddleShortened text={secret.name} />{' '}
+        <span className="jp-VaultSection-note">{about}</span>
       </button>
       {secret.description && (
         <div className="jp-VaultSection-note">{secret.description}</div>

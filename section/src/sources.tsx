@@ -1,10 +1,10 @@
 // Data sources: where each is, which kernels have it, and how a notebook connects to it.
 
-import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
 
-import { Model, Running, asRefused } from './model';
+import { Running } from './host';
+import { Model, asRefused } from './model';
 import { DataSource, SourceHolder } from './requests';
 import { baseName, explain } from './words';
 
@@ -93,15 +93,12 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
     });
   const remove = () =>
     attempt(async () => {
-      const answer = await showDialog({
+      const agreed = await model.host.confirm({
         title: trans.__('Remove the data source %1?', source.name),
         body: trans.__('Kernels that run keep what they have.'),
-        buttons: [
-          Dialog.cancelButton(),
-          Dialog.warnButton({ label: trans.__('Remove') })
-        ]
+        accept: trans.__('Remove')
       });
-      if (answer.button.accept) {
+      if (agreed) {
         await model.order('source_remove', named);
         said(trans.__('%1 is removed.', source.name));
       }
@@ -163,7 +160,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
                 type="button"
                 className="jp-mod-styled"
                 onClick={() => {
-                  Clipboard.copyToSystem(use);
+                  model.host.copy(use);
                   setTold(trans.__('Copied.'));
                 }}
               >

@@ -1,9 +1,9 @@
 // What stands in place of the list, or above it when it may be old.
 
-import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useState } from 'react';
 
+import { Host } from './host';
 import { LoginForm, canLogIn } from './login';
 import { Model } from './model';
 import { Place, Refused } from './requests';
@@ -33,33 +33,34 @@ export function Waiting(): JSX.Element | null {
 interface CopyProps {
   label: string;
   text: string;
-  trans: TranslationBundle;
+  host: Host;
 }
 
 /** A button that copies a text, and says so. */
-export function Copy({ label, text, trans }: CopyProps): JSX.Element {
+export function Copy({ label, text, host }: CopyProps): JSX.Element {
   const [copied, setCopied] = useState(false);
   return (
     <button
       type="button"
       className="jp-mod-styled"
       onClick={() => {
-        Clipboard.copyToSystem(text);
+        host.copy(text);
         setCopied(true);
       }}
     >
-      {copied ? trans.__('Copied') : label}
+      {copied ? host.trans.__('Copied') : label}
     </button>
   );
 }
 
 interface ReadOnlyProps {
   place: Place;
-  trans: TranslationBundle;
+  host: Host;
 }
 
 /** That a place is not the user's to change, and the policy line that would make it so. */
-export function ReadOnly({ place, trans }: ReadOnlyProps): JSX.Element {
+export function ReadOnly({ place, host }: ReadOnlyProps): JSX.Element {
+  const { trans } = host;
   return (
     <div className="jp-VaultSection-part jp-VaultSection-note">
       {trans.__('You may read these, not change them.')}
@@ -67,7 +68,7 @@ export function ReadOnly({ place, trans }: ReadOnlyProps): JSX.Element {
       <Copy
         label={trans.__('Copy the policy line to ask for')}
         text={place.policy}
-        trans={trans}
+        host={host}
       />
     </div>
   );
@@ -113,7 +114,8 @@ export function Refusal(props: RefusalProps): JSX.Element {
       </div>
       <div className="jp-VaultSection-buttons">
         {state === 'session'
-          ? button(trans.__('Reload'), () => window.location.reload())
+          ? model.host.reload &&
+            button(trans.__('Reload'), () => model.host.reload?.())
           : button(trans.__('Try now'), () => void model.refresh())}
         {state === 'login' &&
           canLogIn(model.login) &&
@@ -123,21 +125,21 @@ export function Refusal(props: RefusalProps): JSX.Element {
           <Copy
             label={trans.__('Copy the command')}
             text={SETUP}
-            trans={trans}
+            host={model.host}
           />
         )}
         {state === 'other' && line && (
           <Copy
             label={trans.__('Copy the policy line to ask for')}
             text={line}
-            trans={trans}
+            host={model.host}
           />
         )}
         {state === 'other' && !line && refused.by === 'program' && (
           <Copy
             label={trans.__('Copy this advice')}
             text={`${what}\n${advice}`}
-            trans={trans}
+            host={model.host}
           />
         )}
       </div>

@@ -2,7 +2,7 @@
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { Refused } from './requests';
+import { Refused, isOver } from './requests';
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_557_600],
@@ -30,20 +30,11 @@ export function explain(
   refused: Refused,
   trans: TranslationBundle
 ): [string, string] {
-  if (refused.by === 'network') {
-    return [trans.__('The Jupyter server does not answer.'), ''];
-  }
-  if (refused.by === 'server') {
-    const over = [401, 403].includes(refused.code);
-    return over
-      ? [
-          trans.__('Your session at the Jupyter server is over.'),
-          trans.__('Reload this page and log in again.')
-        ]
-      : [
-          trans.__('The Jupyter server refused this (%1).', refused.code),
-          refused.message
-        ];
+  if (refused.by === 'server' && !isOver(refused.code)) {
+    return [
+      trans.__('The server refused this (%1).', refused.code),
+      refused.message
+    ];
   }
   if (standing(refused) === 'unconfigured') {
     return [
@@ -76,7 +67,7 @@ export function standing(refused: Refused): Standing {
     return 'away';
   }
   if (by === 'server') {
-    return [401, 403].includes(code) ? 'session' : 'other';
+    return isOver(code) ? 'session' : 'other';
   }
   if (code === CONFIGURATION && /^no (address|source) of /.test(message)) {
     return 'unconfigured';

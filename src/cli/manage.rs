@@ -1,4 +1,5 @@
-//! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets` and `sources`: their text is the result, so it goes to stdout.
+//! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets`, `sources` and `ui`: a text is the result, so it goes to
+//! stdout.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use super::scrub::Scrub;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use super::sources::Sources;
+use super::ui::Ui;
 use crate::error::Result;
 use crate::manage::{Outcome, doctor, kernels, setup};
 
@@ -31,6 +33,8 @@ pub(super) enum Manage {
     Secrets(Secrets),
     /// Store, list, try and remove databases and services that kernels connect to
     Sources(Sources),
+    /// Show the Secrets section as a page of its own, for those without JupyterLab
+    Ui(Ui),
 }
 
 /// Prints the command's text, and gives its code.
@@ -44,6 +48,7 @@ pub(super) fn run(command: Manage) -> Result<u8> {
         Manage::Scrub(scrub) => super::scrub::run(scrub),
         Manage::Secrets(secrets) => super::secrets::run(secrets),
         Manage::Sources(sources) => super::sources::run(sources),
+        Manage::Ui(page) => Err(super::ui::run(page)),
     }?;
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(code)

@@ -21,6 +21,8 @@ mod secrets;
 mod settings;
 #[cfg(feature = "manage")]
 mod sources;
+#[cfg(feature = "manage")]
+mod ui;
 #[cfg(feature = "wrap")]
 mod wrap;
 

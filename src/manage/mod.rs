@@ -11,6 +11,7 @@ pub(crate) mod scrub;
 pub mod secrets;
 pub mod setup;
 pub mod sources;
+pub(crate) mod ui;
 
 /// What a command leaves.
 #[derive(Debug)]

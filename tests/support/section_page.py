@@ -34,7 +34,7 @@ def start(chromium, **_):
 
 def keep(answer):
     """Keeps an answer of the section to one of the user's own tabs."""
-    if "/jupyter-vault/" in answer.url and answer.frame.page in pages:
+    if ("/jupyter-vault/" in answer.url or "/api/" in answer.url) and answer.frame.page in pages:
         bodies.append(answer)
 
 
@@ -58,6 +58,29 @@ def open_page(url, **_):
     page.locator(CELL).wait_for(timeout=60000)
     page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for(timeout=60000)
     return {}
+
+
+def open_own(url, stranger=False, **_):
+    """Opens the page of its own; a stranger does so in another browser."""
+    global page
+    if stranger:
+        context = browser.new_context()
+        context.set_default_timeout(LIMIT)
+        context.add_init_script(path=AXE)
+        page = context.new_page()
+    page.goto(url)
+    page.locator(PANEL).wait_for()
+    return {"url": page.url, "cookies": page.context.cookies()}
+
+
+def axe_own(**_):
+    """What axe-core has against the whole page, in both colour schemes."""
+    found = []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        seen = json.loads(page.evaluate("() => axe.run().then(seen => JSON.stringify(seen.violations))"))
+        found += [(scheme, one["id"], [node["html"] for node in one["nodes"]]) for one in seen]
+    return {"violations": found}
 
 
 def show(**_):
@@ -158,6 +181,12 @@ def told(text, **_):
     return {"text": page.locator(".Toastify__toast").all_inner_texts()}
 
 
+def select(label, option, **_):
+    """Chooses an option of the panel."""
+    page.locator(PANEL).get_by_label(label).select_option(label=option)
+    return {}
+
+
 def switch(name, **_):
     """Turns a switch of the panel."""
     page.locator(PANEL).get_by_role("switch", name=name, exact=True).click()
@@ -219,10 +248,10 @@ def log_out(**_):
     return {}
 
 
-def evil(url, **_):
+def evil(url, place="jupyter-vault", **_):
     """Opens a page of another origin, which tries to store and to read secrets in the user's name."""
     # The same host, so that the browser sends the user's cookies along.
-    attack = """async url => {
+    attack = """async ([url, place]) => {
         const said = [];
         const body = JSON.stringify({name: 'STOLEN', value: 'evil'});
         for (const [method, type, mode] of [
@@ -233,12 +262,12 @@ def evil(url, **_):
             const init = {method, mode, credentials: 'include'};
             if (method === 'POST') { init.body = body; init.headers = {'Content-Type': type}; }
             try {
-                const answer = await fetch(`${url}/jupyter-vault/${path}`, init);
+                const answer = await fetch(`${url}/${place}/${path}`, init);
                 said.push(await answer.text());
             } catch (cause) { said.push('refused'); }
         }
         const form = document.createElement('form');
-        form.method = 'POST'; form.enctype = 'text/plain'; form.action = `${url}/jupyter-vault/set`;
+        form.method = 'POST'; form.enctype = 'text/plain'; form.action = `${url}/${place}/set`;
         const field = document.createElement('input');
         field.name = '{"name":"STOLEN","value":"evil","x":"'; field.value = '"}';
         form.append(field); document.body.append(form);
@@ -247,11 +276,11 @@ def evil(url, **_):
     }"""
     stranger = pages[0].new_page()
     sent = []
-    stranger.on("request", lambda request: sent.append(request) if "/jupyter-vault/" in request.url else None)
+    stranger.on("request", lambda request: sent.append(request) if f"/{place}/" in request.url else None)
     stranger.route("http://127.0.0.1:1/", lambda route: route.fulfill(content_type="text/html", body="<p>evil</p>"))
     stranger.goto("http://127.0.0.1:1/")
     with stranger.expect_navigation():
-        said = stranger.evaluate(attack, url)
+        said = stranger.evaluate(attack, [url, place])
     answer = stranger.locator("body").inner_text()
     cookies = [request.all_headers().get("cookie", "") for request in sent if request.method == "POST"]
     stranger.close()

@@ -13,7 +13,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from .program import Refused
+from .orders import ORDERS, Orders, outcome
 from .request import LARGEST, Fields
 
 RESOURCE = "jupyter-vault"
@@ -35,11 +35,8 @@ class SectionHandler(APIHandler):
 
     async def answer(self, asked):
         """Finishes with what the program says, or with what it refused."""
-        try:
-            said = await asked
-        except Refused as refused:
-            self.set_status(refused.status)
-            said = {"code": refused.code, "message": refused.what, "advice": refused.advice}
+        status, said = await outcome(asked)
+        self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(said))
 
@@ -101,113 +98,38 @@ class OrderHandler(SectionHandler):
         """Keeps a part of the body."""
         self.chunks.append(chunk)
 
+    def body(self):
+        """The whole body, which is not kept."""
+        body = b"".join(self.chunks)
+        self.chunks = []
+        return body
+
     @web.authenticated
     @authorized
     async def post(self, order):
         """Does what the order says."""
-        fields = Fields(b"".join(self.chunks))
-        self.chunks = []
-        await self.answer(getattr(self, f"order_{order}")(fields))
+        fields = Fields(self.body())
+        orders = Orders(self.program, ServersKernels(self.kernel_manager))
+        await self.answer(orders.carry_out(order, fields))
 
-    async def order_set(self, fields):
-        """Adds a secret, or replaces its value."""
-        options = _said(fields)
-        expected = fields.number("expect_version")
-        if expected is not None:
-            options.append(f"--expect-version={expected}")
-        # `--file=-` takes the value as it is, with its last line end.
-        return await self.program.secrets(
-            "set", "--file=-", *options, "--", fields.text("name"), to=fields.optional("to"), value=_bytes(fields, "value")
-        )
 
-    async def order_remove(self, fields):
-        """Removes a secret."""
-        return await self.program.secrets("rm", "--", fields.text("name"), to=fields.optional("to"))
+class ServersKernels:
+    """The kernels of this server."""
 
-    async def order_restore(self, fields):
-        """Restores a removed secret, or an earlier value."""
-        version = fields.number("version")
-        options = [] if version is None else [f"--version={version}"]
-        return await self.program.secrets("restore", *options, "--", fields.text("name"), to=fields.optional("to"))
+    def __init__(self, manager):
+        self._manager = manager
 
-    async def order_describe(self, fields):
-        """Changes what is said of a secret."""
-        return await self.program.secrets(
-            "describe", *_said(fields), "--", fields.text("name"), to=fields.optional("to")
-        )
+    def notebook(self, path):
+        """A notebook, as jupyter_server tells its kernel: JPY_SESSION_NAME."""
+        return os.path.join(self._manager.cwd_for_path(path), path.split("/")[-1])
 
-    async def order_rename(self, fields):
-        """Gives a secret another name."""
-        return await self.program.secrets(
-            "rename", "--", fields.text("name"), fields.text("new_name"), to=fields.optional("to")
-        )
-
-    async def order_versions(self, fields):
-        """Lists the versions of a secret, by number and time."""
-        return await self.program.secrets("versions", "--", fields.text("name"), to=fields.optional("to"))
-
-    async def order_import(self, fields):
-        """Adds what a file holds, or says what that would change."""
-        kind = fields.optional("format") or "env"
-        if kind not in ("env", "json", "yaml"):
-            raise web.HTTPError(400, reason="The format is not env, json or yaml")
-        options = [f"--format={kind}"] + (["--dry-run"] if fields.flag("dry_run") else [])
-        return await self.program.secrets(
-            "import", *options, "--", "-", to=fields.optional("to"), value=_bytes(fields, "content")
-        )
-
-    async def order_login(self, fields):
-        """Logs in at Vault; the answer says who, and never the token."""
-        method = fields.text("method")
-        if method not in ("userpass", "ldap", "token"):
-            raise web.HTTPError(400, reason="The method is not userpass, ldap or token")
-        username = None if method == "token" else fields.text("username")
-        return await self.program.login(method, username, fields.flag("try_again"), _bytes(fields, "password"))
-
-    async def order_switch(self, fields):
-        """Leaves a secret out of one notebook's kernels, or gives it again."""
-        path = fields.text("path")
-        # As jupyter_server tells a kernel of that notebook: JPY_SESSION_NAME.
-        notebook = os.path.join(self.kernel_manager.cwd_for_path(path), path.split("/")[-1])
-        return await self.program.switch(fields.text("name"), notebook, fields.flag("on"))
-
-    async def order_source_test(self, fields):
-        """Connects to a data source as a kernel would."""
-        return {"said": await self.program.source("test", fields.text("name"), fields.optional("to"))}
-
-    async def order_source_remove(self, fields):
-        """Removes a data source."""
-        return {"said": await self.program.source("rm", fields.text("name"), fields.optional("to"))}
-
-    async def order_apply(self, fields):
-        """Gives a running kernel of this server what it lacks."""
-        kernel = fields.text("kernel")
-        manager = self.kernel_manager
-        if kernel not in manager:
-            raise web.HTTPError(404, reason="The kernel does not run")
-        file = getattr(manager.get_kernel(kernel), "connection_file", "")
+    async def named(self, kernel):
+        """What the program knows a kernel by; None where it does not run."""
+        if kernel not in self._manager:
+            return None
+        file = getattr(self._manager.get_kernel(kernel), "connection_file", "")
         # A kernel behind a gateway has no file here; the program finds it by its id.
-        named = file if file and os.path.exists(file) else kernel
-        return {"kernel": kernel, "said": await self.program.inject(named)}
-
-
-def _said(fields):
-    options = []
-    for name in ("description", "kind"):
-        text = fields.optional(name)
-        if text is not None:
-            options.append(f"--{name}={text}")
-    return options
-
-
-def _bytes(fields, name):
-    try:
-        return fields.text(name).encode()
-    except UnicodeEncodeError:
-        raise web.HTTPError(400, reason=f"The member {name} is not UTF-8") from None
-
-
-ORDERS = "|".join(name[len("order_") :] for name in dir(OrderHandler) if name.startswith("order_"))
+        return file if file and os.path.exists(file) else kernel
 
 
 def handlers(base_url, program):

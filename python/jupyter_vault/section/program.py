@@ -58,15 +58,18 @@ class Program:
             options.append("--try-again")
         return json.loads(await self._run(["login", *self._settings(), "--json", *options], password))
 
+    async def kernels(self):
+        """The kernels of this user that run on this machine."""
+        return json.loads(await self._run(["kernels", "--json"], b""))["kernels"]
+
     async def sources(self):
         """`sources list`, and which kernels have each of them."""
         # One that can't be used is listed with its error, and the code is that error's.
         listed, kernels = await asyncio.gather(
             self._run(["sources", "list", *self._settings(), "--json"], b"", any_code=True),
-            self._run(["kernels", "--json"], b""),
+            self.kernels(),
         )
         said = json.loads(listed)
-        kernels = json.loads(kernels)["kernels"]
         for source in said["data_sources"]:
             source["kernels"] = [_holder(kernel) for kernel in kernels if _has(kernel, source)]
         return {"data_sources": said["data_sources"]}

@@ -1,0 +1,122 @@
+"""What a page can order, wherever the page stands: JupyterLab's section, or the page of its own.
+
+An order takes its content from a request's body and runs the program once. Its answer never holds a value.
+"""
+
+from tornado import web
+
+from .program import Refused
+
+
+class Orders:
+    """The orders, for the kernels that `kernels` knows."""
+
+    def __init__(self, program, kernels):
+        self.program, self.kernels = program, kernels
+
+    async def carry_out(self, order, fields):
+        """Does what the order of that name says."""
+        return await getattr(self, f"order_{order}")(fields)
+
+    async def order_set(self, fields):
+        """Adds a secret, or replaces its value."""
+        options = _said(fields)
+        expected = fields.number("expect_version")
+        if expected is not None:
+            options.append(f"--expect-version={expected}")
+        # `--file=-` takes the value as it is, with its last line end.
+        return await self.program.secrets(
+            "set", "--file=-", *options, "--", fields.text("name"), to=fields.optional("to"), value=_bytes(fields, "value")
+        )
+
+    async def order_remove(self, fields):
+        """Removes a secret."""
+        return await self.program.secrets("rm", "--", fields.text("name"), to=fields.optional("to"))
+
+    async def order_restore(self, fields):
+        """Restores a removed secret, or an earlier value."""
+        version = fields.number("version")
+        options = [] if version is None else [f"--version={version}"]
+        return await self.program.secrets("restore", *options, "--", fields.text("name"), to=fields.optional("to"))
+
+    async def order_describe(self, fields):
+        """Changes what is said of a secret."""
+        return await self.program.secrets(
+            "describe", *_said(fields), "--", fields.text("name"), to=fields.optional("to")
+        )
+
+    async def order_rename(self, fields):
+        """Gives a secret another name."""
+        return await self.program.secrets(
+            "rename", "--", fields.text("name"), fields.text("new_name"), to=fields.optional("to")
+        )
+
+    async def order_versions(self, fields):
+        """Lists the versions of a secret, by number and time."""
+        return await self.program.secrets("versions", "--", fields.text("name"), to=fields.optional("to"))
+
+    async def order_import(self, fields):
+        """Adds what a file holds, or says what that would change."""
+        kind = fields.optional("format") or "env"
+        if kind not in ("env", "json", "yaml"):
+            raise web.HTTPError(400, reason="The format is not env, json or yaml")
+        options = [f"--format={kind}"] + (["--dry-run"] if fields.flag("dry_run") else [])
+        return await self.program.secrets(
+            "import", *options, "--", "-", to=fields.optional("to"), value=_bytes(fields, "content")
+        )
+
+    async def order_login(self, fields):
+        """Logs in at Vault; the answer says who, and never the token."""
+        method = fields.text("method")
+        if method not in ("userpass", "ldap", "token"):
+            raise web.HTTPError(400, reason="The method is not userpass, ldap or token")
+        username = None if method == "token" else fields.text("username")
+        return await self.program.login(method, username, fields.flag("try_again"), _bytes(fields, "password"))
+
+    async def order_switch(self, fields):
+        """Leaves a secret out of one notebook's kernels, or gives it again."""
+        notebook = self.kernels.notebook(fields.text("path"))
+        return await self.program.switch(fields.text("name"), notebook, fields.flag("on"))
+
+    async def order_source_test(self, fields):
+        """Connects to a data source as a kernel would."""
+        return {"said": await self.program.source("test", fields.text("name"), fields.optional("to"))}
+
+    async def order_source_remove(self, fields):
+        """Removes a data source."""
+        return {"said": await self.program.source("rm", fields.text("name"), fields.optional("to"))}
+
+    async def order_apply(self, fields):
+        """Gives a running kernel what it lacks."""
+        kernel = fields.text("kernel")
+        named = await self.kernels.named(kernel)
+        if not named:
+            raise web.HTTPError(404, reason="The kernel does not run")
+        return {"kernel": kernel, "said": await self.program.inject(named)}
+
+
+async def outcome(asked):
+    """The status and the JSON of what the program says, or of what it refused."""
+    try:
+        return 200, await asked
+    except Refused as refused:
+        return refused.status, {"code": refused.code, "message": refused.what, "advice": refused.advice}
+
+
+def _said(fields):
+    options = []
+    for name in ("description", "kind"):
+        text = fields.optional(name)
+        if text is not None:
+            options.append(f"--{name}={text}")
+    return options
+
+
+def _bytes(fields, name):
+    try:
+        return fields.text(name).encode()
+    except UnicodeEncodeError:
+        raise web.HTTPError(400, reason=f"The member {name} is not UTF-8") from None
+
+
+ORDERS = "|".join(name[len("order_") :] for name in dir(Orders) if name.startswith("order_"))

@@ -1,0 +1,115 @@
+"""What the page can ask for: itself, a session, the lists, and the section's orders."""
+
+import asyncio
+import json
+import os
+
+from tornado import web
+
+from ..section.orders import ORDERS, Orders, outcome
+from ..section.request import Fields
+from .guard import Guarded, Known
+
+FILES = {
+    "": ("page.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "page.css": ("page.css", "text/css; charset=utf-8"),
+}
+
+
+class FileHandler(Guarded):
+    """One of the page's own files; none of them holds a secret, so that a browser may load them without a session."""
+
+    def get(self, name):
+        """Gives the file."""
+        name, content_type = FILES[name]
+        with open(os.path.join(self.page.folder, name), "rb") as file:
+            content = file.read()
+        self.set_header("Content-Type", content_type)
+        self.finish(content)
+
+
+class SessionHandler(Guarded):
+    """`POST api/session`: the token that works once, for a cookie."""
+
+    def post(self):
+        """Sets the cookie."""
+        cookie = self.page.session.exchange(Fields(self.request.body).text("token"))
+        if cookie is None:
+            raise web.HTTPError(403, reason="The token was used before, or is another page's")
+        self.set_cookie(self.page.cookie, cookie, httponly=True, samesite="Strict", path="/")
+        self.page.was_opened()
+        self.finish({})
+
+
+class AnswerHandler(Known):
+    """An answer of the program."""
+
+    async def answer(self, asked):
+        """Finishes with what the program says, or with what it refused."""
+        status, said = await outcome(asked)
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(said))
+
+
+class ListHandler(AnswerHandler):
+    """`GET api/secrets`: names, versions, times and descriptions, and the kernels that run."""
+
+    async def get(self):
+        """Lists the secrets."""
+        await self.answer(self.listed())
+
+    async def listed(self):
+        """The list; notebooks have their whole paths here."""
+        said, running = await asyncio.gather(self.page.program.secrets("list"), self.page.kernels.running())
+        return {**said, "root": "", "running": running}
+
+
+class LoginStatusHandler(AnswerHandler):
+    """`GET api/login_status`: who is logged in at Vault, and until when."""
+
+    async def get(self):
+        """Says who is logged in."""
+        await self.answer(self.page.program.login_status())
+
+
+class SourcesHandler(AnswerHandler):
+    """`GET api/sources`: data sources, and which kernels have them."""
+
+    async def get(self):
+        """Lists the data sources."""
+        await self.answer(self.page.program.sources())
+
+
+class OrderHandler(AnswerHandler):
+    """`POST api/ORDER`: one change, or a look at something's history."""
+
+    async def post(self, order):
+        """Does what the order says."""
+        fields = Fields(self.request.body)
+        await self.answer(Orders(self.page.program, self.page.kernels).carry_out(order, fields))
+
+
+class NothingHandler(Guarded):
+    """Anything else."""
+
+    def prepare(self):
+        """Is not there."""
+        super().prepare()
+        raise web.HTTPError(404)
+
+
+def handlers(page):
+    """The handlers of a page, for an application."""
+    files = "|".join(name.replace(".", r"\.") for name in FILES)
+    rules = [
+        (f"/({files})", FileHandler),
+        ("/api/session", SessionHandler),
+        ("/api/secrets", ListHandler),
+        ("/api/login_status", LoginStatusHandler),
+        ("/api/sources", SourcesHandler),
+        (f"/api/({ORDERS})", OrderHandler),
+        (".*", NothingHandler),
+    ]
+    return [(path, handler, {"page": page}) for path, handler in rules]

@@ -1,0 +1,29 @@
+"""The page's session: a token that works once, exchanged for a cookie.
+
+The token is shown on the terminal and stands behind the `#` of the page's address, which no browser sends. The page
+takes it from there and sends it in a body. Who sees the address later has nothing.
+"""
+
+import hmac
+import secrets
+
+
+class Session:
+    """One browser's session; there is one a start of the program."""
+
+    def __init__(self):
+        self.token = secrets.token_urlsafe(32)
+        self._cookie = secrets.token_urlsafe(32)
+        self._is_spent = False
+
+    def exchange(self, token):
+        """The cookie for the token, the first time; None for a wrong or used one."""
+        is_right = hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
+        if self._is_spent or not is_right:
+            return None
+        self._is_spent = True
+        return self._cookie
+
+    def knows(self, cookie):
+        """Whether that is this session's cookie."""
+        return self._is_spent and hmac.compare_digest((cookie or "").encode("utf-8", "replace"), self._cookie.encode())

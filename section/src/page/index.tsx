@@ -1,0 +1,145 @@
+// The page of `jupyter vault ui`: the section, with a choice of the notebook that its switches are for.
+
+import React, { useEffect, useRef, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { Notice, useSignal } from '../host';
+import { Model } from '../model';
+import { Section } from '../panel';
+import { baseName } from '../words';
+import { Asked, PageHost } from './host';
+
+interface PageProps {
+  host: PageHost;
+  model: Model;
+}
+
+function Page({ host, model }: PageProps): JSX.Element {
+  const [adding, setAdding] = useState<string | null>(null);
+  useSignal(host.changed);
+  return (
+    <>
+      <main>
+        <h1>jupyter-vault</h1>
+        <div id="jupyter-vault-secrets" className="jp-VaultSection">
+          <Section {...{ model, adding, setAdding }} />
+          <Notebooks model={model} />
+        </div>
+      </main>
+      <section className="page-notices" aria-label="Notices" role="status">
+        {host.notices.map((notice, at) => (
+          <Said key={at} notice={notice} host={host} />
+        ))}
+      </section>
+      {host.asked && <Confirm asked={host.asked} />}
+    </>
+  );
+}
+
+/** Which notebook the switches are for; where no kernel of one runs, there is no choice. */
+function Notebooks({ model }: { model: Model }): JSX.Element | null {
+  useSignal(model.changed);
+  const running = model.running.filter(({ notebook }) => notebook);
+  if (running.length === 0) {
+    return null;
+  }
+  return (
+    <label className="jp-VaultSection-part">
+      Switches for the notebook
+      <select
+        value={model.current?.id ?? ''}
+        onChange={event => {
+          const { value } = event.target;
+          model.setCurrent(running.find(({ id }) => id === value) ?? null);
+        }}
+      >
+        <option value="">(none)</option>
+        {running.map(({ id, path }) => (
+          <option key={id} value={id} title={path}>
+            {baseName(path)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Said({ notice, host }: { notice: Notice; host: PageHost }) {
+  const close = () => host.dismiss(notice);
+  const { message, action, isError } = notice;
+  return (
+    <div className={isError ? 'page-notice page-wrong' : 'page-notice'}>
+      {message}
+      <div className="jp-VaultSection-buttons">
+        {action && (
+          <button
+            type="button"
+            className="jp-mod-styled jp-mod-accept"
+            onClick={() => {
+              close();
+              action.callback();
+            }}
+          >
+            {action.label}
+          </button>
+        )}
+        <button type="button" className="jp-mod-styled" onClick={close}>
+          Close
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/** The browser's own dialog: it keeps the focus within, and ends on Escape. */
+function Confirm({ asked }: { asked: Asked }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), [asked]);
+  return (
+    <dialog
+      ref={dialog}
+      aria-label={asked.title}
+      onCancel={() => asked.answer(false)}
+    >
+      <h2>{asked.title}</h2>
+      <p>{asked.body}</p>
+      <div className="jp-VaultSection-buttons">
+        <button
+          type="button"
+          className="jp-mod-styled"
+          autoFocus
+          onClick={() => asked.answer(false)}
+        >
+          Cancel
+        </button>
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-warn"
+          onClick={() => asked.answer(true)}
+        >
+          {asked.accept}
+        </button>
+      </div>
+    </dialog>
+  );
+}
+
+async function begin(root: HTMLElement): Promise<void> {
+  const host = new PageHost();
+  await host.begin();
+  const model = new Model(host);
+  createRoot(root).render(<Page host={host} model={model} />);
+  const show = () => model.show(document.visibilityState === 'visible');
+  // What was changed elsewhere is seen when the user comes back.
+  document.addEventListener('visibilitychange', show);
+  // The address, pasted once more into the open page.
+  window.addEventListener('hashchange', () => {
+    void host.begin().then(() => model.refresh());
+  });
+  show();
+}
+
+const root = document.getElementById('page');
+if (root) {
+  void begin(root);
+}
