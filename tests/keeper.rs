@@ -272,8 +272,63 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&json["kernels"][0]["keeper"], &json["kernels"][0]["secrets"]["leases"]), (&json!(keeper), &json!(1)));
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
-    eventually("its end is shown", || shown().contains("1 lease, NOT renewed"));
+    eventually("its end is shown", || shown().contains("1 lease, NOT renewed, at most 30s to live"));
     kernel.end(Signal::SIGKILL);
+}
+
+/// A token is on no disk: the lease is ended by its id, with the token of another login, which may not revoke it.
+#[test]
+fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
+    use std::os::unix::fs::PermissionsExt;
+    let _alone = alone();
+    let site = Site::new("killed", "", "1h", "24h");
+    let configuration = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("config/vault.toml", configuration);
+    let shown = || String::from_utf8_lossy(&run(site.scratch.launcher().arg("kernels")).stdout).into_owned();
+    let files = || {
+        let entries = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/leases")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let kill_keeper = || {
+        eventually("the keeper has written down what it holds", || files().len() == 1);
+        let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
+        kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
+        eventually("the keeper is gone", || keepers().is_empty());
+    };
+    let kernel = site.kernel();
+    let url = kernel.variable("DATABASE_URL");
+    kill_keeper();
+    let [file] = &files()[..] else { panic!("one file: {:?}", files()) };
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(file).unwrap();
+    let password = url.split(['@', ':']).nth(2).unwrap();
+    assert!(text.contains("/creds/kernel/") && !text.contains(password), "{text}");
+    // Its kernel runs: it keeps what it has until the window is over.
+    assert!(!shown().contains("killed process"), "{}", shown());
+    assert!(site.opens(&url));
+    kernel.end(Signal::SIGKILL);
+    let next = site.kernel();
+    eventually("the next launch has ended it", || !site.opens(&url));
+    eventually("the file is gone, and the next one's is there", || files().len() == 1 && !file.exists());
+    assert!(site.opens(&next.variable("DATABASE_URL")), "the next launch's own is left alone");
+    kill_keeper();
+    next.end(Signal::SIGKILL);
+    assert_eq!(site.postgres.roles().len(), 1);
+    let said = shown();
+    assert!(said.contains("1 lease that a killed process held: ended now"), "{said}");
+    site.ends("kernels was asked");
+    assert!(files().is_empty() && !shown().contains("killed process"));
+    // Vault is away: it says until when they live, and the next call ends them.
+    let kernel = site.kernel();
+    kill_keeper();
+    kernel.end(Signal::SIGKILL);
+    let mut away = site.scratch.launcher();
+    site.scratch.file("away", "wrong");
+    let away = run(away.arg("kernels").env("JUPYTER_VAULT_PASSWORD_FILE", site.scratch.path("nothing")));
+    let away = String::from_utf8_lossy(&away.stdout).into_owned();
+    assert!(away.contains("1 lease that a killed process held: at most 15m to live, NOT ended"), "{away}");
+    assert!(shown().contains("ended now"));
+    site.ends("kernels was asked again");
 }
 
 #[test]

@@ -233,6 +233,64 @@ fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_
     site.ends("its kernel ended");
 }
 
+/// A sidecar; its end shows what it has said, if the test fails.
+struct Watch(std::process::Child, PathBuf);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.0.id().try_into().unwrap());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.0.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", content(&self.1));
+        }
+    }
+}
+
+#[test]
+fn what_watch_gives_lives_as_long_as_its_kernel_and_not_as_watch() {
+    let site = Site::new("watched", "window = \"4s\"\n", "1h", "24h");
+    let mut kernel = Running::start(&json!({}));
+    let mut command = kernel.scratch.launcher();
+    command.arg("watch").arg(&kernel.file).arg("--config").arg(site.scratch.path("keeper.toml"));
+    command.current_dir(kernel.scratch.path("runtime"));
+    command.env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR");
+    let log = std::fs::File::create(site.scratch.path("log")).unwrap();
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).stderr(log);
+    let watch = Watch(command.spawn().unwrap(), site.scratch.path("log"));
+    eventually("the kernel has a keeper", || keepers_of(kernel.pid).len() == 1);
+    let url = "import os; print(os.environ.get('DATABASE_URL', ''))";
+    let mut given = String::new();
+    eventually("it has its variable", || {
+        given = kernel.front_end.cell(url).printed();
+        !given.is_empty()
+    });
+    let shown = || String::from_utf8_lossy(&run(kernel.scratch.launcher().arg("kernels")).stdout).into_owned();
+    eventually("it is recorded", || shown().contains("1 lease, renewed by process"));
+    drop(watch);
+    let began = std::time::Instant::now();
+    eventually("two windows are over", || began.elapsed().as_secs() > 8);
+    assert!(site.opens(&given), "it is renewed without watch");
+    assert_eq!(site.postgres.roles().len(), 1);
+    drop(kernel);
+    site.ends("its kernel ended");
+}
+
+#[test]
+fn a_command_that_can_not_be_injected_is_told_on_its_standard_error_before_its_credential_ends() {
+    use std::io::{BufRead, BufReader};
+    let site = Site::new("told", "", "5s", "9s");
+    let mut kernel = site.kernel();
+    let url = kernel.variable("DATABASE_URL");
+    let mut line = String::new();
+    BufReader::new(kernel.child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("jupyter-vault: DATABASE_URL ends at ") && line.contains("no connection file"), "{line}");
+    assert!(site.opens(&url), "it is told while there is time");
+    assert!(!line.contains(url.split(['@', ':']).nth(2).unwrap()), "no value");
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("it was told");
+}
+
 #[test]
 fn a_renewal_that_fails_makes_no_credentials() {
     let server = Server::shared();

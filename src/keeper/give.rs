@@ -8,6 +8,7 @@ use std::path::Path;
 use tokio::time::Instant;
 
 use super::fresh::{Fresh, Times};
+use super::say::say;
 #[cfg(feature = "inject")]
 use super::variables::{self, set};
 use crate::error::{Error, Result};
@@ -50,6 +51,9 @@ pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times
     }
     for owner in live() {
         if let Err(error) = set(fresh, owner, &names, times).await {
+            if owner.file.is_none() || cfg!(not(feature = "inject")) {
+                say(owner, &names, times.old_ends, &error);
+            }
             outcome = Err(error);
         }
     }

@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::credential::Credential;
@@ -19,9 +18,9 @@ use crate::error::{Kind, Result};
 use crate::lease::Leases;
 use crate::net::deadline::Deadline;
 use crate::vault::auth;
-use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::client::Client;
 use crate::vault::generic::Lease;
+use crate::vault::lease::{self, heals};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,17 +42,6 @@ const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// The longest time that is waited for at once: Vault's own longest for a token.
 const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
-
-/// Whether a request that failed so is worth another one.
-pub(super) const fn heals(kind: Kind) -> bool {
-    kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
-}
-
-/// What the renewal of a lease answers: the time that is left, in seconds.
-#[derive(Deserialize)]
-struct Renewed {
-    lease_duration: u64,
-}
 
 /// A lease, and what is known of its end.
 struct Held {
@@ -187,6 +175,11 @@ impl Hold {
         self.told
     }
 
+    /// The ids of its leases.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty())
+    }
+
     /// The token, and whether it is ours.
     pub(super) fn token(&self) -> (Option<Credential>, bool) {
         (self.client.token(), self.leases.is_ours)
@@ -251,13 +244,13 @@ impl Hold {
         }
         let mut is_held = self.leases.is_ours;
         for number in 0..self.held.len() {
-            let Held { lease, is_fixed, .. } = &self.held[number];
+            let Held { lease: held, is_fixed, .. } = &self.held[number];
             if *is_fixed {
                 continue;
             }
-            let own = Duration::from_secs(if lease.seconds == 0 { u64::MAX } else { lease.seconds });
+            let own = Duration::from_secs(if held.seconds == 0 { u64::MAX } else { held.seconds });
             let increment = self.window.min(own);
-            match self.renew_lease(&lease.id, increment).await {
+            match lease::renew(&self.client, &held.id, increment).await.map_err(|error| error.kind()) {
                 Ok(given) => {
                     self.held[number].ends = Instant::now() + given;
                     if given + LAST < increment {
@@ -275,14 +268,6 @@ impl Hold {
             }
         }
         if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
-    }
-
-    async fn renew_lease(&self, id: &str, increment: Duration) -> Result<Duration, Kind> {
-        let body = serde_json::json!({"lease_id": id, "increment": increment.as_secs().max(1)}).to_string();
-        let reply = self.client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Asked::Revoke).await;
-        let reply = reply.map_err(|error| error.kind())?;
-        let renewed: Renewed = serde_json::from_slice(&reply.body).map_err(|_| Kind::Malformed)?;
-        Ok(Duration::from_secs(renewed.lease_duration))
     }
 
     /// Ends what is held, and tries again until it has ended by itself.
@@ -309,14 +294,8 @@ impl Hold {
     /// Revokes each lease where that is allowed, and shortens it to a second where it is not.
     async fn end_leases(&self) -> Result<(), Kind> {
         let mut ended = Ok(());
-        for id in self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty()) {
-            let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
-            let revoked = self.client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Asked::Revoke).await;
-            let one = match revoked.map_err(|error| error.kind()) {
-                Err(kind) if heals(kind) => Err(kind),
-                Err(_) => self.renew_lease(id, Duration::from_secs(1)).await.map(drop),
-                Ok(_) => Ok(()),
-            };
+        for id in self.ids() {
+            let one = lease::end(&self.client, id).await.map_err(|error| error.kind());
             // What can't be ended now is tried again, after the others.
             if one.is_err_and(heals) {
                 ended = one;

@@ -13,6 +13,7 @@
 //! - `hold`: requests to Vault for what is held, and when the next one is due
 //! - `fresh`: the same sources read anew, by a new login where its credential is still there
 //! - `give`: what was read anew, to the kernels that have the old
+//! - `say`: what could not be replaced, on the kernel's standard error
 //! - `service`: AWS profiles, whose clients ask for their credential
 //! - `variables`: those of a kernel that runs
 
@@ -20,6 +21,7 @@ mod fresh;
 mod give;
 mod hold;
 mod run;
+mod say;
 mod service;
 #[cfg(feature = "inject")]
 mod variables;

@@ -18,14 +18,18 @@ use tokio::time::{Instant, sleep_until};
 use super::fresh::{Fresh, Times, read};
 use super::give;
 use super::hold::{Hold, MOST};
+use super::say::say;
 use super::service::{Answers, Asked, Service};
+use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::launch::files;
 use crate::launch::given::answers;
-use crate::lease::{ALONE, Digests, HandOver, Owner, SUBCOMMAND, answer};
+use crate::lease::{ALONE, Digests, HandOver, Left, Owner, SUBCOMMAND, answer, left};
+use crate::net::deadline::Deadline;
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
 use crate::sys::{code, pidfd, process, stack};
+use crate::vault::client::Client;
 
 /// The least pause before sources are read again that could not be read.
 const LEAST: Duration = Duration::from_secs(2);
@@ -66,17 +70,21 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
         known: told.again().map(|again| again.held.clone()),
         answers: Answers::new(told.answers().to_vec()),
         is_reading: false,
+        is_said: false,
         retried: LEAST,
         least: Instant::now(),
         replaced_at: None,
     };
-    let service = Service::new(told);
-    let ending = state.until_the_end(&owners, (pipe, service)).await;
+    state.write_down();
+    let ending = state.until_the_end(&owners, pipe).await;
     // No kernel came, and one that runs keeps what it had before.
-    for owner in told.owners().iter().filter(|owner| process::start_time(owner.pid) != Some(owner.start_time)) {
+    for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
         files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
     }
     join_all(ending).await;
+    if let Some(left) = Left::new(&told.server()?, told.owners(), told.window(), Vec::new()) {
+        left.remove(told.runtime_dir());
+    }
     Ok(())
 }
 
@@ -91,12 +99,18 @@ async fn ended(owners: &[AsyncFd<OwnedFd>]) {
     join_all(owners.iter().map(AsyncFd::readable)).await;
 }
 
-/// Until the launcher says that no kernel comes. The end of the pipe means that the kernel was executed, or that the
+/// Until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or that the
 /// launcher is gone, which is seen otherwise.
-async fn given_up(pipe: OwnedFd) {
-    let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return pending().await };
-    if pipe.read_u8().await.is_err() {
-        pending::<()>().await;
+async fn comes(pipe: OwnedFd) -> bool {
+    let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return true };
+    pipe.read_u8().await.is_err()
+}
+
+/// What a client asks next.
+async fn next(service: Option<&mut Service>) -> Asked {
+    match service {
+        Some(service) => service.next().await,
+        None => pending().await,
     }
 }
 
@@ -127,6 +141,8 @@ struct Keeping<'a> {
     answers: Answers,
     /// Whether the sources are being read.
     is_reading: bool,
+    /// Whether it was said that what is held could not be replaced.
+    is_said: bool,
     /// The pause before the next try to read.
     retried: Duration,
     /// What was just replaced is not replaced before.
@@ -137,15 +153,12 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     /// Holds until the kernels end or none comes; gives what there is to end.
-    async fn until_the_end(
-        mut self,
-        owners: &[AsyncFd<OwnedFd>],
-        (pipe, mut service): (OwnedFd, Service),
-    ) -> Vec<Ending> {
-        let (ended_all, given_up) = (ended(owners), given_up(pipe));
-        futures_util::pin_mut!(ended_all, given_up);
+    async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
+        let (ended_all, comes) = (ended(owners), comes(pipe));
+        futures_util::pin_mut!(ended_all, comes);
+        let mut service: Option<Service> = None;
         let mut work: Option<Work<'_>> = None;
-        let mut ending: Vec<Ending> = Vec::new();
+        let mut ending: Vec<Ending> = vec![Box::pin(self.end_left())];
         let mut waiting: Vec<Asked> = Vec::new();
         loop {
             let is_awaited = self.is_reading || (work.is_none() && self.is_due());
@@ -161,7 +174,14 @@ impl Keeping<'_> {
             let step = tokio::select! {
                 biased;
                 () = &mut ended_all => break,
-                () = &mut given_up => break,
+                comes = &mut comes, if service.is_none() => {
+                    if !comes {
+                        break;
+                    }
+                    // From here on it is the kernel's; an injection that failed leaves an earlier socket alone.
+                    service = Some(Service::new(self.told));
+                    None
+                }
                 step = async { match work.as_mut() { Some(work) => work.await, None => pending().await } } => Some(step),
                 () = self.current.due() => { self.current.renew().await; None }
                 number = due(&self.old) => { self.old[number].0.renew().await; None }
@@ -171,7 +191,7 @@ impl Keeping<'_> {
                     None
                 }
                 number = first(&mut ending) => { drop(ending.swap_remove(number)); None }
-                asked = service.next() => {
+                asked = next(service.as_mut()) => {
                     self.is_asked(&asked);
                     waiting.push(asked);
                     None
@@ -211,6 +231,38 @@ impl Keeping<'_> {
         due.is_some_and(|at| at.max(self.least) <= Instant::now())
     }
 
+    /// Keeps the ids of all leases in a file, for the case that this process is killed.
+    fn write_down(&self) {
+        let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
+        let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
+        let Ok(server) = self.told.server() else { return };
+        // Without the file all of it ends with the window.
+        if !ids.is_empty()
+            && let Some(left) = Left::new(&server, self.told.owners(), self.told.window(), ids)
+        {
+            let _ = left.write(self.told.runtime_dir());
+        }
+    }
+
+    /// Ends what killed keepers of this user have left.
+    fn end_left(&self) -> impl Future<Output = ()> + use<> {
+        let (runtime, (token, _)) = (self.told.runtime_dir().to_owned(), self.current.token());
+        let server = self.told.server().ok();
+        let of = |server: Server| {
+            let mut client = Client::new(&server, Deadline::after(MOST)).ok()?;
+            token.map_or(Ok(()), |token| client.use_token(&token)).ok()?;
+            Some((server, client))
+        };
+        let both = if left(&runtime).is_empty() { None } else { server.and_then(of) };
+        async move {
+            let Some((server, mut client)) = both else { return };
+            for one in left(&runtime).iter().filter(|one| !one.is_used() && one.is_at(&server)) {
+                // What can't be ended now is there for the next one.
+                let _ = one.end(&mut client, &runtime).await;
+            }
+        }
+    }
+
     /// Until what is held has to be replaced.
     async fn replacement(&self) {
         match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
@@ -236,6 +288,9 @@ impl Keeping<'_> {
             Step::Read(Ok(None)) => None,
             Step::Read(Err(error)) => {
                 give::tell(self.told.runtime_dir(), self.told.owners(), self.current.ends(), &error);
+                if !std::mem::replace(&mut self.is_said, true) {
+                    self.told.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
+                }
                 // Later and later; sooner where little time is left.
                 self.retried = (self.retried * 2).min(MOST);
                 self.least = Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -244,7 +299,7 @@ impl Keeping<'_> {
                 None
             }
             Step::Read(Ok(Some(mut fresh))) => {
-                (self.retried, self.replaced_at) = (LEAST, None);
+                (self.retried, self.replaced_at, self.is_said) = (LEAST, None, false);
                 let times = self.swap(&mut fresh);
                 self.answers = Answers::new(answers(&fresh.given));
                 let (known, owners) = (self.known.clone()?, self.told.owners().to_vec());
@@ -284,6 +339,7 @@ impl Keeping<'_> {
             old.leave_token();
         }
         self.old.push((old, None));
+        self.write_down();
         Times { old_ends, next: self.current.replaced_at().unwrap_or(next) }
     }
 }

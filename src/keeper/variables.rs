@@ -8,6 +8,7 @@ use humantime::format_rfc3339_seconds;
 use tokio::time::{Instant, sleep};
 
 use super::fresh::{Fresh, Times};
+use super::say::say;
 use crate::config::inheritance::Winner;
 use crate::error::{Error, Kind, Result};
 use crate::inject::target::Target;
@@ -46,6 +47,7 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
         if !is_told {
             is_told = true;
             tell(&fresh.plan.runtime_dir, file, names, times.old_ends, &error);
+            say(owner, names, times.old_ends, &error);
         }
         // A kernel that is busy was waited for.
         let pause = if error.kind() == Kind::KernelBusy { Duration::ZERO } else { PAUSE };

@@ -22,6 +22,7 @@ use crate::net::deadline::Deadline;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
+use crate::vault::generic::Lease;
 
 /// The longest that a launch waits for its token's revocation.
 pub(crate) const REVOKE: Duration = Duration::from_secs(2);
@@ -146,18 +147,31 @@ fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
     ))
 }
 
-/// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own. Whether a
-/// lease hangs on the token is told beside.
+/// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own; what hangs on the token
+/// is told beside.
 pub async fn read(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
     session: &Authenticated,
-) -> Result<(Given, bool)> {
-    let mut leases = Vec::new();
-    let mut session = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
-    let given = source::read_all(plan, parent, client, Some(&mut session), &mut leases, &mut |_| {}).await?;
-    Ok((given, !leases.is_empty()))
+) -> Result<(Given, Vec<Lease>)> {
+    let mut held = Vec::new();
+    let mut of_read = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
+    let given = source::read_all(plan, parent, client, Some(&mut of_read), &mut held, &mut |_| {}).await?;
+    let is_asked = !answers(&given).is_empty();
+    can_hold(Some(session), is_asked || held.iter().any(|lease| !lease.id.is_empty()))?;
+    if can_hold(Some(session), true).is_err() {
+        held.clear();
+    }
+    Ok((given, held))
+}
+
+/// What a session that is given to a keeper has left at Vault: `held`, and its token, which ends with the window.
+pub async fn left_by(plan: &Plan, client: &Client, session: &Authenticated, held: Vec<Lease>) -> Leases {
+    let ttl = ttl(Some(session));
+    let longest = held.iter().map(|lease| lease.seconds).max().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let left = if session.revocable { shorten(client, plan, Some(session)).await.or(ttl) } else { longest };
+    Leases { token: client.token(), is_ours: session.revocable, ttl, left, held }
 }
 
 /// The first of `caught` that comes; never, if there is none.

@@ -5,6 +5,7 @@
 //! module is the launcher's side of it.
 //!
 //! - `leases`: what is left at Vault, whose it is, and how it is read anew
+//! - `left`: what a keeper leaves that is killed
 //! - `handover`: the message that tells the keeper of it, over a pipe
 //! - `start`: starts the keeper
 //! - `running`: which keepers run
@@ -12,6 +13,7 @@
 
 mod handover;
 mod leases;
+mod left;
 mod running;
 #[cfg(target_os = "linux")]
 mod socket;
@@ -19,6 +21,7 @@ mod start;
 
 pub(crate) use self::handover::HandOver;
 pub(crate) use self::leases::{Again, Answer, Digests, Leases, Owner, increment};
+pub(crate) use self::left::{Left, left};
 #[cfg(feature = "manage")]
 pub(crate) use self::running::running;
 pub(crate) use self::running::{ALONE, SUBCOMMAND};

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::left::{self, Ended};
 use super::login::standing::worth_a_word;
 use super::report::SCHEMA;
 use crate::config::auth::login;
@@ -26,6 +27,7 @@ use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
 use crate::launch::fetch::runtime;
 use crate::launch::{self, Request};
+use crate::lease::Left;
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
@@ -73,6 +75,10 @@ pub struct Kernels {
     pub remote: Vec<Remote>,
     /// The files of kernels that have ended.
     pub gone: Vec<PathBuf>,
+    /// The leases of keepers that were killed.
+    left: Vec<Left>,
+    /// What became of those whose kernels have ended.
+    ended: Ended,
 }
 
 /// Lists the kernels.
@@ -80,7 +86,8 @@ pub fn run(json: bool) -> Result<Outcome> {
     let environment = Environment::take();
     let plan = plan(&environment);
     let runtime = runtime()?;
-    let (kernels, word) = runtime.block_on(futures_util::future::join(search(&environment), word(plan.as_ref())));
+    let (mut kernels, word) = runtime.block_on(futures_util::future::join(search(&environment), word(plan.as_ref())));
+    kernels.ended = runtime.block_on(ended(&kernels, plan));
     runtime.shutdown_background();
     let text = if json { json_text(&kernels, word) } else { text(&kernels, word) };
     Ok(Outcome { text, code: 0 })
@@ -92,6 +99,12 @@ fn plan(environment: &Environment) -> Option<Plan> {
     let server = Server::new(&layer, environment).ok()?;
     let login = login(&layer, environment, &server.address).ok()?;
     Some(Plan::with(&layer, environment, server, login))
+}
+
+/// Ends the leases of kernels and keepers that are gone.
+async fn ended(kernels: &Kernels, plan: Option<Plan>) -> Ended {
+    let plan = plan.map(|plan| Plan { by_user: true, ..plan });
+    left::end(&kernels.left, plan.as_ref()).await
 }
 
 /// That the next launch's token ends soon, or has ended.
@@ -118,7 +131,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     }));
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
     let served = served(jupyter).await;
-    let mut kernels = Kernels::default();
+    let mut kernels = Kernels { left: crate::lease::left(&ours), ..Kernels::default() };
     let keepers = crate::lease::running();
     for outcome in looked {
         match outcome {
@@ -208,7 +221,7 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
             let version = variable.version.map_or_else(String::new, |version| format!(", version {version}"));
             let _ = writeln!(text, "  {}  from {}{version}", one_line(name), one_line(&variable.path));
         }
-        if let Some(leases) = leases(kernel) {
+        if let Some(leases) = leases(kernel, &kernels.left) {
             let _ = writeln!(text, "  {leases}");
         }
         if let Some(expiring) = kernel.record.as_ref().and_then(|record| record.expiring.as_ref()) {
@@ -226,6 +239,9 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
     if !kernels.gone.is_empty() {
         let _ = writeln!(text, "connection files without a kernel: {}", kernels.gone.len());
     }
+    for line in kernels.ended.lines() {
+        let _ = writeln!(text, "{}", one_line(&line));
+    }
     if let Some(word) = word {
         let _ = writeln!(text, "login: {}", one_line(&word));
     }
@@ -233,13 +249,18 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
 }
 
 /// What becomes of the leases, if there are any.
-fn leases(kernel: &Running) -> Option<String> {
+fn leases(kernel: &Running, left: &[Left]) -> Option<String> {
     let number = kernel.record.as_ref().map_or(0, |record| record.leases);
     let leases = format!("{number} lease{}", if number == 1 { "" } else { "s" });
     match kernel.keeper {
         _ if number == 0 => None,
         Some(keeper) => Some(format!("{leases}, renewed by process {keeper} until the kernel ends")),
-        None => Some(format!("{leases}, NOT renewed: the process that did is gone; restart the kernel for new ones")),
+        None => {
+            let of = |left: &&Left| kernel.pid.is_some_and(|pid| left.is_of(pid));
+            let most = left.iter().find(of).map(|left| humantime::format_duration(left.window()).to_string());
+            let most = most.map_or_else(String::new, |most| format!(", at most {most} to live"));
+            Some(format!("{leases}, NOT renewed{most}: the process that did is gone; restart the kernel for new ones"))
+        }
     }
 }
 
@@ -267,8 +288,8 @@ fn json_text(kernels: &Kernels, word: Option<String>) -> String {
         json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })
     }).collect();
     let login = word.map(|message| json!({ "message": message }));
-    let object =
-        json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login });
+    let object = json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login,
+            "killed": kernels.ended.object() });
     format!("{object:#}\n")
 }
 

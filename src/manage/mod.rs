@@ -5,6 +5,7 @@
 
 pub mod doctor;
 pub mod kernels;
+mod left;
 pub(crate) mod login;
 pub mod report;
 pub(crate) mod scrub;

@@ -12,6 +12,8 @@ struct Stat {
     pid: u32,
     threads: u32,
     start_time: u64,
+    /// Whether it has ended, and only its parent has not asked for that yet.
+    is_over: bool,
 }
 
 impl Stat {
@@ -27,6 +29,7 @@ impl Stat {
             pid: before.split_ascii_whitespace().next()?.parse().ok()?,
             threads: field(20)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,
+            is_over: matches!(field(3)?, "Z" | "X"),
         })
     }
 }
@@ -51,6 +54,22 @@ pub(super) fn threads() -> Option<u32> {
 /// When process `pid` started, in clock ticks since the system's start; `None` when there is none.
 pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
+}
+
+/// Whether the process runs that has this number and started then: one that has ended may stay until its parent asks.
+pub fn runs(pid: u32, start_time: u64) -> bool {
+    Stat::of(&pid.to_string()).is_some_and(|stat| stat.start_time == start_time && !stat.is_over)
+}
+
+/// Writes a line to what process `pid` has as its standard error, if that takes it at once. The descriptor is open for
+/// that moment alone, so that who reads it to its end waits for nothing.
+pub fn say(pid: u32, line: &str) {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let opened = std::fs::OpenOptions::new().append(true).custom_flags(flags).open(format!("/proc/{pid}/fd/2"));
+    // One that takes nothing is told nothing.
+    let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 /// Where process numbers mean what they mean here: this boot of this machine, and this pid namespace. A number

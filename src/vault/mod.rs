@@ -15,6 +15,7 @@ pub mod generic;
 pub mod kv;
 #[cfg(feature = "manage")]
 pub(crate) mod kv_store;
+pub mod lease;
 pub mod mount;
 mod nodes;
 pub mod reply;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use super::kernel::{Answer, Reason, pulse};
+use super::kernel::{Answer, Kernel, Reason, pulse};
 use super::log::Subject;
 use super::round::{BACKOFF, Watcher};
 use super::vault::jittered;
@@ -15,7 +15,9 @@ use crate::inject::Options;
 use crate::inject::target::Way;
 use crate::inject::turn::{Known, Turn};
 use crate::launch::given::{self, Given};
+use crate::lease::Keeper;
 use crate::net::deadline::Deadline;
+use crate::vault::generic::Lease;
 
 /// How long a kernel that was just free may be busy when it is to take its variables.
 const TAKE: Duration = Duration::from_secs(10);
@@ -49,42 +51,71 @@ impl Watcher<'_, '_> {
         if takers.is_empty() {
             return;
         }
-        let given = match self.vault.fetch(self.holding).await {
-            Ok(given) => given,
+        let (given, held) = match self.vault.fetch(self.holding).await {
+            Ok(fetched) => fetched,
             Err(error) => return self.postpone(takers, &error).await,
         };
         self.backoff = BACKOFF.0;
+        let leases = held.len();
+        let mut keeper = match self.keep(&takers, &given, held).await {
+            Ok(keeper) => keeper,
+            Err(error) => return self.postpone(takers, &error).await,
+        };
+        let leases = keeper.is_some().then_some(leases);
         for (name, answer) in takers {
             if self.is_stopped() {
                 return;
             }
-            self.give(&name, answer, &given).await;
+            // Once one kernel has them, they live as long as that; where none takes them, they end.
+            if self.give(&name, answer, (&given, leases)).await
+                && let Some(keeper) = keeper.take()
+            {
+                keeper.leave();
+            }
         }
     }
 
-    async fn give(&mut self, name: &str, (link, info): Answer, given: &Given) {
-        let Some(kernel) = self.kernels.get(name) else { return };
+    /// Starts the process that holds the leases, if there are any, until the last of these kernels ends.
+    async fn keep(&mut self, takers: &[(String, Answer)], given: &Given, held: Vec<Lease>) -> Result<Option<Keeper>> {
+        if held.is_empty() {
+            return Ok(None);
+        }
+        let kernels = takers.iter().filter_map(|(name, _)| self.kernels.get(name));
+        let owner = |kernel: &Kernel| Turn::of(&kernel.target, self.vault.plan(), self.options()).owner();
+        // One whose process is not known is as one of another machine.
+        let owners = kernels.filter_map(|kernel| owner(kernel).ok().flatten()).collect();
+        self.vault.keep(given, held, owners).await
+    }
+
+    fn options(&self) -> Options<'_> {
+        let plan = self.vault.plan();
+        let override_existing = plan.inheritance.winner == Winner::Secret;
+        Options { override_existing, wait: TAKE, now: false, folder: &plan.runtime_dir, holding: self.holding }
+    }
+
+    /// Gives a kernel what was fetched; whether it has it now.
+    async fn give(&mut self, name: &str, (link, info): Answer, (given, leases): (&Given, Option<usize>)) -> bool {
+        let Some(kernel) = self.kernels.get(name) else { return false };
         let plan = self.vault.plan();
         // A kernel that can't be told from its next process gets what it lacks, and keeps what it has.
         let doubtful = kernel.is_doubtful();
-        let options = Options {
-            override_existing: plan.inheritance.winner == Winner::Secret && !doubtful,
-            wait: TAKE,
-            now: false,
-            folder: &plan.runtime_dir,
-            holding: self.holding,
-        };
+        let options = self.options();
+        let options = Options { override_existing: options.override_existing && !doubtful, ..options };
         let known = Known::Said(info);
-        let turn = Turn::of(&kernel.target, plan, options).recalling(&known);
+        let turn = Turn::of(&kernel.target, plan, options).holding(leases).recalling(&known);
         let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
         if turn.is_up_to_date(given) {
             link.close().await;
             self.answer(name, "nothing is new in Vault");
-            return self.is_up_to_date(name).await;
+            self.is_up_to_date(name).await;
+            return false;
         }
         match turn.give((link, known), given::duplicate(given), &mut |_| {}).await {
             // It is the same process: it lacks nothing.
-            Ok(done) if doubtful && done.changes.set.is_empty() => self.is_up_to_date(name).await,
+            Ok(done) if doubtful && done.changes.set.is_empty() => {
+                self.is_up_to_date(name).await;
+                false
+            }
             Ok(done) => {
                 self.log.injected(&kernel.target, &done.changes);
                 let partly = doubtful && plan.inheritance.winner == Winner::Secret && !done.changes.kept.is_empty();
@@ -99,8 +130,12 @@ impl Watcher<'_, '_> {
                 if let Some(kernel) = self.kernels.get_mut(name).filter(|_| partly) {
                     kernel.ask(Reason::Lacks);
                 }
+                true
             }
-            Err(error) => self.report(name, &error),
+            Err(error) => {
+                self.report(name, &error);
+                false
+            }
         }
     }
 

@@ -17,10 +17,12 @@ use crate::launch::fetch::{self, REVOKE};
 use crate::launch::given::Given;
 use crate::launch::refusal;
 use crate::launch::versions::{Digester, Seen, look};
-use crate::launch::{self, Request};
+use crate::launch::{self, Request, keep};
+use crate::lease::{Keeper, Owner};
 use crate::net::deadline::Deadline;
 use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
+use crate::vault::generic::Lease;
 
 /// The first pause after a failure; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -45,7 +47,6 @@ pub struct Vault<'a> {
 struct Open {
     client: Client,
     session: Authenticated,
-    leased: Cell<bool>,
 }
 
 impl<'a> Vault<'a> {
@@ -83,21 +84,38 @@ impl<'a> Vault<'a> {
         self.pace(looked)
     }
 
-    /// Fetches the secrets.
-    pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<Given> {
+    /// Fetches the secrets, and tells of the leases that hang on the session's token.
+    pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<(Given, Vec<Lease>)> {
         let fetched = self
             .attempt(holding, async |plan, parent, _, open| {
-                let (given, leased) = fetch::read(plan, parent, &open.client, &open.session).await?;
-                open.leased.set(open.leased.get() || leased);
-                Ok(given)
+                fetch::read(plan, parent, &open.client, &open.session).await
             })
             .await;
         self.pace(fetched)
     }
 
-    /// Revokes the token if we logged in for it and no lease depends on it.
+    /// Starts the process that holds what was fetched for `owners`. It gets the session's token where we logged in for
+    /// it; the next request logs in anew.
+    pub async fn keep(&mut self, given: &Given, held: Vec<Lease>, owners: Vec<Owner>) -> Result<Option<Keeper>> {
+        let Some(mut open) = self.open.take().filter(|_| !held.is_empty()) else { return Ok(None) };
+        open.client.renew(Deadline::after(REVOKE));
+        let leases = fetch::left_by(&self.plan, &open.client, &open.session, held).await;
+        let keeper = if owners.is_empty() {
+            // Nothing here tells when a kernel of another machine ends: its leases end with the window.
+            Ok(None)
+        } else {
+            keep::keep(&self.plan, self.request, self.parent, given, &leases, owners).map(Some)
+        };
+        open.client.hang_up();
+        if !open.session.revocable {
+            self.open = Some(open);
+        }
+        keeper
+    }
+
+    /// Revokes the token if we logged in for it.
     pub async fn close(&mut self) {
-        if let Some(mut open) = self.open.take().filter(|open| open.session.revocable && !open.leased.get()) {
+        if let Some(mut open) = self.open.take().filter(|open| open.session.revocable) {
             open.client.renew(Deadline::after(REVOKE));
             let _ = auth::revoke(&open.client, REVOKE).await;
         }
@@ -124,7 +142,7 @@ impl<'a> Vault<'a> {
         let session = refusal::login(&mut client, &plan).await;
         holding.set(None);
         self.plan = plan;
-        let open = self.open.insert(Open { client, session: session?, leased: Cell::new(false) });
+        let open = self.open.insert(Open { client, session: session? });
         let outcome = work(&self.plan, self.parent, &self.digester, open).await;
         open.client.hang_up();
         outcome

@@ -27,8 +27,6 @@ use crate::manage::secrets::session::{Session, with};
 use crate::secret::{SecretName, SecretValue};
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::Space;
-use crate::vault::client::Raw;
-use crate::vault::error::Asked;
 use crate::vault::generic;
 
 const PROBE: &str = include_str!("probe.py");
@@ -69,11 +67,7 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
             // A login of our own ends it with its token. For one that was given it is revoked, or shortened to a second
             // where the policies do not allow that.
             session.extend();
-            let body = json!({ "lease_id": lease.id, "sync": true }).to_string().into_bytes();
-            if session.client.call(&Raw::post("sys/leases/revoke", body), Asked::Revoke).await.is_err() {
-                let body = json!({ "lease_id": lease.id, "increment": 1 }).to_string().into_bytes();
-                let _ = session.client.call(&Raw::post("sys/leases/renew", body), Asked::Revoke).await;
-            }
+            let _ = crate::vault::lease::end(session.client, &lease.id).await;
         }
         let (answer, source) = answer?;
         tell(common, &source, &python, &answer)

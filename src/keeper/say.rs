@@ -1,0 +1,24 @@
+//! What could not be replaced, said where the kernel's own log is.
+//!
+//! The keeper has no descriptor of the kernel's: one would keep what reads the kernel's output waiting for its end. So
+//! the kernel's standard error is opened for the moment of one line.
+
+use std::time::SystemTime;
+
+use humantime::format_rfc3339_seconds;
+use tokio::time::Instant;
+
+use crate::error::{Error, one_line};
+use crate::lease::Owner;
+use crate::sys::process::{self, start_time};
+
+/// Says on the standard error of an owner, which is a kernel's log, that what it has ends then.
+pub(super) fn say(owner: &Owner, names: &[String], end: Instant, error: &Error) {
+    let names = if names.is_empty() { "a credential".to_owned() } else { names.join(", ") };
+    let end = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now()));
+    let (what, advice) = (error.what(), error.advice());
+    let text = one_line(&format!("{names} ends at {end} and is not replaced yet: {what}; {advice}"));
+    if start_time(owner.pid) == Some(owner.start_time) {
+        process::say(owner.pid, &format!("jupyter-vault: {text}\n"));
+    }
+}

@@ -1,0 +1,131 @@
+//! What a keeper leaves that is killed: the ids of its leases, for a later process of the same user.
+//!
+//! A token is on no disk, so all that it holds ends with the window. A lease's id is no secret, and ends the lease by
+//! another token of the user, as any token may renew it for a second. So each keeper has a file with its ids as long as
+//! it runs; a file whose keeper and kernels are gone is what a killed one left.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::leases::Owner;
+use crate::config::server::Server;
+use crate::error::Result;
+use crate::net::deadline::Deadline;
+use crate::sys::file::{self, Writers};
+use crate::sys::folder::write_private;
+use crate::sys::process::{numbering, own, runs};
+use crate::vault::client::Client;
+use crate::vault::lease;
+
+/// The folder of the files, in our own.
+const FOLDER: &str = "leases";
+/// The largest file taken, in bytes.
+const LARGEST: u64 = 1 << 20;
+/// How long a file stays that can't be judged: longer than any window.
+const OLD: Duration = Duration::from_secs(32 * 24 * 3600);
+/// How long the end of one lease may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The leases of one keeper.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Left {
+    numbering: String,
+    keeper: (u32, u64),
+    owners: Vec<(u32, u64)>,
+    addresses: Vec<String>,
+    namespace: Option<String>,
+    window_ms: u64,
+    ids: Vec<String>,
+}
+
+impl Left {
+    /// Those of this process.
+    pub(crate) fn new(server: &Server, owners: &[Owner], window: Duration, ids: Vec<String>) -> Option<Self> {
+        Some(Self {
+            numbering: numbering()?.to_owned(),
+            keeper: own()?,
+            owners: owners.iter().map(|owner| (owner.pid, owner.start_time)).collect(),
+            addresses: server.addresses().map(ToString::to_string).collect(),
+            namespace: server.namespace.clone(),
+            window_ms: u64::try_from(window.as_millis()).unwrap_or(u64::MAX),
+            ids,
+        })
+    }
+
+    /// Writes them in place of what this process has written before.
+    pub(crate) fn write(&self, runtime: &Path) -> Result<()> {
+        write_private(runtime, &self.path(runtime), &serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Takes the file away: all of them have ended.
+    pub(crate) fn remove(&self, runtime: &Path) {
+        let _ = std::fs::remove_file(self.path(runtime));
+    }
+
+    fn path(&self, runtime: &Path) -> PathBuf {
+        let (pid, start) = self.keeper;
+        runtime.join(FOLDER).join(format!("{}-{pid}-{start}.json", self.numbering))
+    }
+
+    /// How many there are.
+    pub(crate) const fn number(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// How long they live at most without their keeper.
+    pub(crate) const fn window(&self) -> Duration {
+        Duration::from_millis(self.window_ms)
+    }
+
+    /// Whether one of their kernels runs.
+    pub(crate) fn is_used(&self) -> bool {
+        self.owners.iter().any(|(pid, start)| runs(*pid, *start))
+    }
+
+    /// Whether they are for the process `pid`.
+    pub(crate) fn is_of(&self, pid: u32) -> bool {
+        self.owners.iter().any(|(owner, start)| *owner == pid && runs(pid, *start))
+    }
+
+    /// Whether they are at that server.
+    pub(crate) fn is_at(&self, server: &Server) -> bool {
+        let is_one = |known: String| self.addresses.contains(&known);
+        self.namespace == server.namespace && server.addresses().map(ToString::to_string).any(is_one)
+    }
+
+    /// Ends them by the token of `client`, and takes the file away; the error says why one lives on until its window
+    /// is over.
+    pub(crate) async fn end(&self, client: &mut Client, runtime: &Path) -> Result<()> {
+        let mut failed = None;
+        for id in &self.ids {
+            client.renew(Deadline::after(PATIENCE));
+            match lease::end(client, id).await {
+                // It is tried again later.
+                Err(error) if lease::heals(error.kind()) => return Err(error),
+                // One that is gone is told as a bad request.
+                Err(error) if error.kind() != crate::error::Kind::BadRequest => failed = Some(error),
+                _ => {}
+            }
+        }
+        self.remove(runtime);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What keepers have left that are gone; files that are too old are taken away.
+pub(crate) fn left(runtime: &Path) -> Vec<Left> {
+    let entries = std::fs::read_dir(runtime.join(FOLDER)).into_iter().flatten().filter_map(std::result::Result::ok);
+    let of = |path: PathBuf| {
+        let age = path.metadata().and_then(|file| file.modified()).ok().and_then(|written| written.elapsed().ok());
+        if age.is_some_and(|age| age > OLD) {
+            let _ = std::fs::remove_file(&path);
+        }
+        let left: Left = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
+        let is_here = Some(left.numbering.as_str()) == numbering();
+        let (pid, start) = left.keeper;
+        (is_here && !runs(pid, start)).then_some(left)
+    };
+    entries.filter_map(|entry| of(entry.path())).collect()
+}

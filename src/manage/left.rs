@@ -1,0 +1,80 @@
+//! Leases that a killed keeper left: ended by `kernels`, with a login of the user's, once their kernels are gone.
+
+use serde_json::{Value, json};
+
+use crate::config::plan::Plan;
+use crate::error::{Error, Result};
+use crate::launch::fetch::REVOKE;
+use crate::launch::refusal;
+use crate::lease::Left;
+use crate::net::deadline::Deadline;
+use crate::vault::auth;
+use crate::vault::client::Client;
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// How many were ended.
+    number: usize,
+    /// How many live on, until when at most, and why.
+    rest: Vec<String>,
+}
+
+impl Ended {
+    /// A line for each outcome.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let ended =
+            (self.number > 0).then(|| format!("{} that a killed process held: ended now", counted(self.number)));
+        ended.into_iter().chain(self.rest.iter().cloned())
+    }
+
+    pub(super) fn object(&self) -> Value {
+        json!({ "ended": self.number, "left": self.rest })
+    }
+}
+
+/// Ends what is in `all` whose kernels are gone, by the login of `plan`.
+pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
+    let mut ended = Ended::default();
+    let over: Vec<_> = all.iter().filter(|left| !left.is_used()).collect();
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        over.into_iter().partition(|left| plan.is_some_and(|plan| left.is_at(&plan.server)));
+    for left in elsewhere {
+        ended.rest.push(lives_on(left, "they are at another Vault than the one that is configured here"));
+    }
+    let Some(plan) = plan.filter(|_| !here.is_empty()) else { return ended };
+    let mut client = match log_in(plan).await {
+        Ok(client) => client,
+        Err(error) => {
+            ended.rest.extend(here.iter().map(|left| lives_on(left, error.what())));
+            return ended;
+        }
+    };
+    for left in here {
+        match left.end(&mut client.0, &plan.runtime_dir).await {
+            Ok(()) => ended.number += left.number(),
+            Err(error) => ended.rest.push(lives_on(left, error.what())),
+        }
+    }
+    if client.1 {
+        client.0.renew(Deadline::after(REVOKE));
+        let _ = auth::revoke(&client.0, REVOKE).await;
+    }
+    ended
+}
+
+/// A client that is logged in, and whether its token is ours.
+async fn log_in(plan: &Plan) -> Result<(Client, bool), Error> {
+    let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+    let session = refusal::login(&mut client, plan).await?;
+    Ok((client, session.revocable))
+}
+
+fn lives_on(left: &Left, why: &str) -> String {
+    let most = humantime::format_duration(left.window());
+    format!("{} that a killed process held: at most {most} to live, NOT ended: {why}", counted(left.number()))
+}
+
+fn counted(number: usize) -> String {
+    format!("{number} lease{}", if number == 1 { "" } else { "s" })
+}
