@@ -59,7 +59,7 @@ mod sys;
 mod vault;
 
 #[doc(hidden)]
-pub use crate::sys::alloc;
+pub use crate::sys::{alloc, entry};
 
 /// Inner parts for this package's own fuzz targets, benches and tests; no part of the public face.
 #[cfg(feature = "internals")]

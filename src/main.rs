@@ -1,6 +1,6 @@
 //! Runs the command line, prints one error, exits.
 
-use std::process::ExitCode;
+#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
 use jupyter_vault::alloc::{WIPING, Wiping};
 use jupyter_vault::cli;
@@ -9,7 +9,9 @@ use jupyter_vault::error::{Error, Kind};
 #[global_allocator]
 static ALLOCATOR: Wiping = WIPING;
 
-fn main() -> ExitCode {
+jupyter_vault::begin_with!(run);
+
+fn run() -> u8 {
     // A panic's own message may hold anything; its place holds nothing but our own source.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
@@ -17,9 +19,8 @@ fn main() -> ExitCode {
         cli::report(&Error::new(Kind::Internal, format!("an internal error{place}"), advice));
         std::process::exit(i32::from(Kind::Internal.exit_code()));
     }));
-    let code = cli::run().unwrap_or_else(|error| {
+    cli::run().unwrap_or_else(|error| {
         cli::report(&error);
         error.kind().exit_code()
-    });
-    ExitCode::from(code)
+    })
 }

@@ -59,8 +59,11 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
     if own.first()? != "exec" {
         return None;
     }
-    let command = Exec::augment_args(clap::Command::new("exec"));
-    Exec::from_arg_matches(&command.try_get_matches_from(own).ok()?).ok()
+    let mut command = Exec::augment_args(clap::Command::new("exec"));
+    let matches = command.try_get_matches_from_mut(own);
+    // It holds nothing but our own words, so it is not taken apart and wiped piece by piece.
+    std::mem::forget(command);
+    Exec::from_arg_matches(&matches.ok()?).ok()
 }
 
 /// Becomes the command of `arguments` without secrets, because of `gone`: the program that was to fetch them. `None`

@@ -89,14 +89,6 @@ enum Command {
     #[cfg(feature = "manage")]
     #[command(hide = true)]
     Names,
-    /// Holds leases until a kernel ends; started by a launch alone
-    #[cfg(target_os = "linux")]
-    #[command(hide = true)]
-    Keep {
-        /// Which step, and the kernels' pids.
-        #[arg(num_args = 1..=2, required = true)]
-        words: Vec<String>,
-    },
     /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]
@@ -117,6 +109,12 @@ pub fn run() -> Result<u8> {
             "no command is named",
             "begin with jupyter-vault setup, or see the list above",
         ));
+    }
+    // A launch alone starts this, and waits for it: it is no command of the definition, which takes time to build.
+    #[cfg(target_os = "linux")]
+    if arguments[1] == crate::lease::SUBCOMMAND {
+        let words: Vec<_> = arguments[2..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        return crate::keeper::run(&words).map(|()| 0);
     }
     #[cfg(feature = "wrap")]
     if let Some(gone) = crate::kernelspec::standby::program_is_gone(&arguments)
@@ -165,8 +163,6 @@ fn dispatch(command: Command) -> Result<u8> {
             let _ = std::io::stdout().write_all(names.collect::<String>().as_bytes());
             Ok(0)
         }
-        #[cfg(target_os = "linux")]
-        Command::Keep { words } => crate::keeper::run(&words).map(|()| 0),
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Command::Hold { arguments } => {
             crate::diagnose::hold::hold(&arguments);

@@ -44,6 +44,9 @@ const TELLTALE: &[&str] = &[
 const SETTINGS: &[&str] = &["HOME", "USER", "LOGNAME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 const SETTING_PREFIXES: &[&str] = &["JUPYTER_", "VAULT_", "BAO_", "JPY_SESSION_NAME", "XDG_"];
 
+/// What the variables of [`KEYS`] begin with.
+const KEY_PREFIXES: &[&str] = &["JUPYTER_VAULT_", "BAO_", "VAULT_"];
+
 /// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
 /// whatever begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and speaks of a token, secret, password
 /// and the like.
@@ -208,7 +211,8 @@ impl Environment {
     /// As [`Environment::layer`], and what is wrong does not hide the rest: `problem` is told of it.
     pub fn layer_leniently(&self, problem: &mut dyn FnMut(Error)) -> Layer {
         let mut layer = Layer::default();
-        for key in KEYS {
+        let set = self.ours();
+        for key in KEYS.iter().filter(|key| key.variables.iter().any(|variable| set.contains(variable))) {
             match self.setting(key) {
                 Ok(Some((variable, value))) => layer.set(key.name, value, Origin::Variable(variable.to_owned())),
                 Ok(None) => {}
@@ -231,6 +235,16 @@ impl Environment {
             layer.set_sources(sources);
         }
         layer
+    }
+
+    /// The names of the variables that are there and of the kind that [`KEYS`] has: there are few, and dozens are looked
+    /// for.
+    fn ours(&self) -> Vec<&str> {
+        let entries = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
+        let names = entries.filter_map(|(name, _)| std::str::from_utf8(name).ok());
+        let credentials = self.credentials.iter().map(|(name, _)| name.as_str());
+        let is_ours = |name: &&str| KEY_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        names.chain(credentials).filter(is_ours).collect()
     }
 
     /// The first variable that sets `key`, with its value.
@@ -271,7 +285,7 @@ fn wrong_type(variable: &str, of: Type) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, is_credential};
+    use super::{Environment, KEY_PREFIXES, KEYS, is_credential};
     use std::ffi::CString;
 
     #[test]
@@ -293,6 +307,13 @@ mod tests {
         for name in ["VAULT_ADDR", "VAULT_CACERT", "JUPYTER_VAULT_SECRETS", "GITHUB_TOKEN", "KERNEL_USERNAME", "VAULT_"]
         {
             assert!(!is_credential(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_variable_of_a_setting_begins_with_a_prefix_that_is_looked_for() {
+        for variable in KEYS.iter().flat_map(|key| key.variables) {
+            assert!(KEY_PREFIXES.iter().any(|prefix| variable.starts_with(prefix)), "{variable}");
         }
     }
 

@@ -4,12 +4,12 @@
 //! launch at once; a token that was logged in for is revoked even then, because nothing else would. All
 //! buffers of the network are freed, and so wiped, when this returns.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, select_all};
 use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
 
 use super::given::{Given, answers};
 use super::{refusal, source};
@@ -176,13 +176,7 @@ pub async fn left_by(plan: &Plan, client: &Client, session: &Authenticated, held
 
 /// The first of `caught` that comes; never, if there is none.
 pub async fn ending(caught: &Caught) -> Signal {
-    let mut listening = Vec::new();
-    for ending in caught.signals() {
-        let Ok(mut stream) = signal(SignalKind::from_raw(*ending as i32)) else { continue };
-        listening.push(async move { stream.recv().await.map_or(*ending, |()| *ending) }.boxed_local());
-    }
-    if listening.is_empty() {
-        return std::future::pending().await;
-    }
-    select_all(listening).await.0
+    let Some(Ok(mut arrivals)) = caught.arrivals().map(Receiver::from_owned_fd) else { return pending().await };
+    let number = arrivals.read_u8().await.map(i32::from);
+    number.ok().and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM)
 }

@@ -34,6 +34,12 @@ extern "C" fn note() {
     SIGPIPE_IGNORED.store(ignored, Ordering::Relaxed);
 }
 
+/// How many of descriptors 0 to 2 came closed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn closed() -> u32 {
+    CLOSED.load(Ordering::Relaxed).count_ones()
+}
+
 /// Puts back SIGPIPE's disposition, and lets execve close again what came closed.
 pub fn restore() {
     let handler = if SIGPIPE_IGNORED.load(Ordering::Relaxed) { SigHandler::SigIgn } else { SigHandler::SigDfl };

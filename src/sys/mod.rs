@@ -7,6 +7,8 @@
 pub mod alloc;
 #[cfg(target_os = "linux")]
 pub mod code;
+#[doc(hidden)]
+pub mod entry;
 pub mod environ;
 #[cfg(all(feature = "wrap", target_os = "linux"))]
 pub mod exchange;

@@ -5,8 +5,15 @@
 //! (`nohup`) stays ignored, for us and for the kernel. Dropping [`Caught`] gives the default back; execve
 //! would do the same, a moment too late for a signal that comes in between.
 
+use std::io::{PipeReader, Read, pipe};
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction, signal};
 
 /// The signals that end a launch.
 pub const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
@@ -25,18 +32,53 @@ pub fn with_default_effect() -> Vec<Signal> {
 }
 
 /// Signals that are caught; their default effect comes back when this is dropped.
+///
+/// A handler writes each signal's number into a pipe, which is read like any other input. tokio has the same, but sets
+/// it up for every signal and each runtime, in launches too that catch none: a tenth of their system calls.
 #[derive(Debug)]
 pub struct Caught(Vec<Signal>);
 
+/// Where the handler writes.
+static INTO: AtomicI32 = AtomicI32::new(-1);
+
+/// The other end. Both stay for the process's life: the handler may run at any time.
+static ARRIVALS: OnceLock<Option<PipeReader>> = OnceLock::new();
+
+extern "C" fn note(number: libc::c_int) {
+    let before = Errno::last_raw();
+    let byte = u8::try_from(number).unwrap_or_default();
+    // SAFETY: write may be called in a handler; it reads one byte that lives, and the descriptor is never closed.
+    unsafe { libc::write(INTO.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
+    Errno::set_raw(before);
+}
+
+/// Makes the pipe. A full one must not hold up the handler, nor an empty one its reader.
+fn arrivals() -> Option<PipeReader> {
+    let (reader, writer) = pipe().ok()?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+    INTO.store(writer.into_raw_fd(), Ordering::Relaxed);
+    Some(reader)
+}
+
 impl Caught {
-    /// Takes note of signals that are about to be caught.
-    pub const fn new(signals: Vec<Signal>) -> Self {
-        Self(signals)
+    /// Catches `signals`. Where the system gives no pipe for them, they keep their default effect.
+    pub fn new(signals: Vec<Signal>) -> Self {
+        let Some(reader) = (!signals.is_empty()).then(|| ARRIVALS.get_or_init(arrivals).as_ref()).flatten() else {
+            return Self(Vec::new());
+        };
+        // What came too late for an earlier one.
+        while (&*reader).read(&mut [0; 16]).is_ok_and(|count| count > 0) {}
+        let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handler does nothing but what a handler may do.
+        let catch = |signal: &Signal| unsafe { sigaction(*signal, &action) }.is_ok();
+        Self(signals.into_iter().filter(catch).collect())
     }
 
-    /// The signals.
-    pub fn signals(&self) -> &[Signal] {
-        &self.0
+    /// The descriptor where each signal that comes is one byte, its number; `None` when none is caught.
+    pub fn arrivals(&self) -> Option<OwnedFd> {
+        let reader = ARRIVALS.get().filter(|_| !self.0.is_empty())?.as_ref()?;
+        reader.try_clone().ok().map(OwnedFd::from)
     }
 }
 
