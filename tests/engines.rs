@@ -242,22 +242,53 @@ impl Drop for Ended {
     }
 }
 
+#[cfg(target_os = "linux")]
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws.py");
+
+/// An endpoint as STS is, and its URL.
+#[cfg(target_os = "linux")]
+fn endpoint(arguments: &[&str]) -> (Ended, String) {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let mut command = Command::new(support::python::clients());
+    let mut child = command.args([SCRIPT, "endpoint"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    (Ended(child), format!("http://127.0.0.1:{}", port.trim()))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_boto3_client_sends_a_fresh_identity_token_each_time_that_it_asks_for_keys() {
+    let user = User::new("aws-identity", "kv");
+    user.server.must("POST", "identity/oidc/key/aws-identity", &json!({"allowed_client_ids": "*"}));
+    user.server.must("POST", "identity/oidc/role/aws-identity", &json!({"key": "aws-identity", "ttl": "6s"}));
+    user.source(
+        "read = \"identity/oidc/token/aws-identity\"\nfield = \"token\"\nfile = \"AWS_WEB_IDENTITY_TOKEN_FILE\"",
+    );
+    let (_endpoint, url) = endpoint(&["60", &user.server.address()]);
+    // A key of a minute makes the client ask for each request, for longer than a token lives.
+    let mut kernel = user.exec(&[support::python::clients().to_str().unwrap(), SCRIPT, "client", &url, "45"]);
+    kernel
+        .env("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
+        .env("AWS_ENDPOINT_URL_STS", &url)
+        .env("AWS_REGION", "us-east-1");
+    let outcome = run(kernel.env("AWS_EC2_METADATA_DISABLED", "true"));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let told: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(told["keys"].as_array().unwrap().len(), 45, "{told}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_ones() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
     let keys = Keys::new("aws-engine", 12, "aws_profile = \"lake\"");
-    let (python, script) = (support::python::clients(), concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws.py"));
-    let endpoint = Command::new(&python).args([script, "endpoint", "12"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut endpoint = Ended(endpoint);
-    let mut port = String::new();
-    BufReader::new(endpoint.0.stdout.take().unwrap()).read_line(&mut port).unwrap();
-    let url = format!("http://127.0.0.1:{}", port.trim());
+    let python = support::python::clients();
+    let (_endpoint, url) = endpoint(&["12"]);
     // All that an AWS client takes before a profile's process: inherited, and in the user's own file.
     std::fs::create_dir_all(keys.user.scratch.path("home/.aws")).unwrap();
     keys.user.scratch.file("home/.aws/credentials", "[lake]\naws_access_key_id = AK1\naws_secret_access_key = wrong\n");
-    let mut kernel = keys.user.exec(&[python.to_str().unwrap(), script, "client", &url, "3"]);
+    let mut kernel = keys.user.exec(&[python.to_str().unwrap(), SCRIPT, "client", &url, "3"]);
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"] {
         kernel.env(name, "wrong");
     }
@@ -267,7 +298,6 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
         .env("AWS_EC2_METADATA_DISABLED", "true");
     kernel.env("AWS_WEB_IDENTITY_TOKEN_FILE", keys.user.scratch.file("wrong", "wrong"));
     let outcome = run(&mut kernel);
-    drop(endpoint);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let told: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!(told["keys"].as_array().unwrap().len(), 3, "{told}");

@@ -292,6 +292,33 @@ fn a_command_that_can_not_be_injected_is_told_on_its_standard_error_before_its_c
 }
 
 #[test]
+fn what_an_outage_has_ended_is_replaced_once_vault_is_back() {
+    let server = Server::shared();
+    let site = Site::new("lost", "", "1h", "24h");
+    let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let (gate, pass) = (up.clone(), relay_to(server.port()));
+    let relay = Faults::start(move |request, number| {
+        let is_up = gate.load(std::sync::atomic::Ordering::SeqCst);
+        if is_up { pass(request, number) } else { Reply::json(503, "{}") }
+    });
+    site.give(&site.login(), "window = \"4s\"\n", "file = \"URL_FILE\"");
+    let text = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
+    site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
+    let (kernel, file) = with_file(&site);
+    let first = content(&file);
+    up.store(false, std::sync::atomic::Ordering::SeqCst);
+    eventually("the window is over", || site.postgres.roles().is_empty());
+    let before = Site::asked(&relay.seen(), "login/ada");
+    eventually("a new login is tried in vain", || Site::asked(&relay.seen(), "login/ada") > before);
+    up.store(true, std::sync::atomic::Ordering::SeqCst);
+    eventually("the file has a new credential", || content(&file) != first);
+    assert!(site.opens(&content(&file)));
+    assert_eq!(site.postgres.roles().len(), 1);
+    kernel.end(nix::sys::signal::Signal::SIGKILL);
+    site.ends("its first credential was lost");
+}
+
+#[test]
 fn a_renewal_that_fails_makes_no_credentials() {
     let server = Server::shared();
     let site = Site::new("storm", "", "1h", "24h");

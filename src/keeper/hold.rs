@@ -6,7 +6,8 @@
 //! the launch). Each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
 //! than was asked for, the end is near that nothing lengthens (max TTL): that is no failure, and the time to replace what
 //! is held comes at two-thirds of what is left. What can't be renewed at all is replaced at 0.9 of its time. A renewal that
-//! fails is tried again, later and later, until what is held has ended; new credentials are never asked for because of it.
+//! fails is tried again, later and later, and new credentials are never asked for because of it. Once what is held has
+//! ended, by an outage or by another hand, there is nothing left to keep: then it is read anew.
 
 use std::time::Duration;
 
@@ -83,6 +84,7 @@ pub(super) struct Hold {
     /// When what is held is to be replaced, as far as its end is fixed.
     replaced_at: Option<Instant>,
     failures: u32,
+    began: Instant,
     /// Until when a client was told that what is held lives.
     told: Option<Instant>,
 }
@@ -117,6 +119,7 @@ impl Hold {
             ends,
             replaced_at,
             failures: 0,
+            began: now,
             told: None,
         })
     }
@@ -203,14 +206,27 @@ impl Hold {
                 self.ends = now + given;
                 Some(now + given.mul_f64(0.3 + 0.1 * fastrand::f64()))
             }
-            // What is gone, or may not be renewed, stays so.
-            Err(Kind::BadToken | Kind::PolicyDenied | Kind::BadRequest) => None,
+            // What is gone stays so; a successor that is lost as well is replaced no more than once a minute.
+            Err(Kind::BadToken) => {
+                self.replace_by(now.max(self.began + MOST));
+                None
+            }
+            // So does what may not be renewed: it ends by itself.
+            Err(Kind::PolicyDenied | Kind::BadRequest) => {
+                self.replace_by(now + self.ends.saturating_duration_since(now).mul_f64(0.9));
+                None
+            }
             Err(_) => {
                 self.failures += 1;
                 let pause = (LEAST * 2_u32.saturating_pow(self.failures.min(8))).min(MOST);
                 // Sooner where little time is left, so that what is held is not lost between two tries.
                 let pause = pause.mul_f64(0.5 + fastrand::f64()).min(self.ends.saturating_duration_since(now) / 2);
-                Some(now + pause).filter(|next| *next + LAST < self.ends)
+                let next = Some(now + pause).filter(|next| *next + LAST < self.ends);
+                if next.is_none() {
+                    // An outage was longer than what is held could live.
+                    self.replace_by(self.ends.max(now));
+                }
+                next
             }
         };
     }

@@ -1,7 +1,8 @@
 """What an AWS client does with a profile, and an endpoint that checks its signatures.
 
-endpoint SECONDS: answers as STS does, to requests that botocore's own signer signs in the same way with the secret that
-belongs to the access key, and whose key was made no more than SECONDS ago. Prints its port first.
+endpoint SECONDS [VAULT]: answers as STS does, to requests that botocore's own signer signs in the same way with the secret that
+belongs to the access key, and whose key was made no more than SECONDS ago. It makes such a key for a web identity that
+the server at VAULT says is its own and valid. Prints its port first.
 client URL KEYS: asks one client of boto3 again and again, until it has signed with so many keys; prints them.
 """
 
@@ -10,6 +11,8 @@ import json
 import os
 import sys
 import time
+import urllib.parse
+import urllib.request
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -20,9 +23,26 @@ ANSWER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011
 <ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>"""
 
 
+KEY = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{0}</AccessKeyId><SecretAccessKey>secret/+of-{0}</SecretAccessKey>
+<SessionToken>token-of-{0}</SessionToken><Expiration>{1}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>
+<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleWithWebIdentityResponse>"""
+
+
+def is_valid(token):
+    body = json.dumps({"token": token}).encode()
+    request = urllib.request.Request(f"{sys.argv[3]}/v1/identity/oidc/introspect", body, {"X-Vault-Token": "root"})
+    return json.load(urllib.request.urlopen(request))["active"]
+
+
 class Endpoint(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        form = urllib.parse.parse_qs(body.decode())
+        if form["Action"] == ["AssumeRoleWithWebIdentity"]:
+            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + float(sys.argv[2])))
+            key = KEY.format(f"AK{int(time.time() * 1000)}", end)
+            return self.answer(key if is_valid(form["WebIdentityToken"][0]) else "<no>not valid</no>")
         parts = dict(part.strip().split("=", 1) for part in self.headers["Authorization"].split(" ", 1)[1].split(","))
         access, _, region, service, _ = parts["Credential"].split("/")
         signed = {name: self.headers[name] for name in parts["SignedHeaders"].split(";")}
@@ -32,8 +52,10 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
         signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
         age = time.time() - int(access.removeprefix("AK")) / 1000
         right = signature == parts["Signature"] and self.headers["X-Amz-Security-Token"] == f"token-of-{access}"
-        text = ANSWER.format(access) if right and age < float(sys.argv[2]) else f"<no>{right} {age}</no>"
-        self.send_response(200 if text.startswith("<Get") else 403)
+        self.answer(ANSWER.format(access) if right and age < float(sys.argv[2]) else f"<no>{right} {age}</no>")
+
+    def answer(self, text):
+        self.send_response(403 if text.startswith("<no>") else 200)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
