@@ -18,5 +18,6 @@ pub(crate) mod kv_store;
 pub mod lease;
 pub mod mount;
 mod nodes;
+mod redirect;
 pub mod reply;
 pub mod transport;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -20,10 +20,11 @@ use zeroize::Zeroizing;
 
 use super::error;
 use super::nodes::Nodes;
+use super::redirect;
 use super::reply::Reply;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
-use crate::net::address::{Address, Tcp};
+use crate::net::address::Address;
 use crate::net::connect::{broken, silent};
 use crate::net::deadline::Deadline;
 use crate::net::{Peer, tls};
@@ -197,7 +198,9 @@ impl Transport {
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Reply, Failure> {
         let here = self.address();
         let reply = self.exchange(call, &self.path(call), here, true, deadline).await?;
-        let Some((target, path)) = self.redirect(&reply)? else { return Ok(reply) };
+        let Some((target, path)) = redirect::follow(&reply, self.address()).map_err(Failure::sent)? else {
+            return Ok(reply);
+        };
         let same = target == *here;
         let reply = self.exchange(call, &path, &target, same, deadline).await;
         let reply = reply.map_err(|failure| if same { failure } else { failure.behind(here, &target) })?;
@@ -328,46 +331,6 @@ impl Transport {
             format!("the answer of Vault at {} is larger than {} MiB", self.address(), LARGEST_BODY >> 20),
             "check that the address is Vault's, and read fewer or smaller secrets",
         )
-    }
-
-    /// Where to go on, when the reply is a redirect that may be followed.
-    fn redirect(&self, reply: &Reply) -> Result<Option<(Address, String)>, Failure> {
-        if !reply.status.is_redirection() {
-            return Ok(None);
-        }
-        let refuse = |kind, what: String, advice: &str| Err(Failure::sent(Error::new(kind, what, advice)));
-        let here = self.address();
-        if !matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
-            let what = format!("Vault at {here} answers with an unexpected redirect ({})", reply.status.as_u16());
-            return refuse(Kind::RedirectUnexpected, what, "check that the address is Vault's API, not a web page's");
-        }
-        let uri = reply.location.as_ref().and_then(|location| Uri::try_from(location.as_bytes()).ok());
-        let path = uri.as_ref().and_then(Uri::path_and_query).map(|path| path.as_str().to_owned());
-        let (Some(uri), Some(path)) = (uri, path.filter(|path| path.starts_with('/'))) else {
-            let what = format!("Vault at {here} answers with a redirect to nowhere");
-            return refuse(Kind::RedirectUnexpected, what, "check what stands between here and Vault");
-        };
-        if uri.host().is_none() {
-            return Ok(Some((here.clone(), path)));
-        }
-        let advice = "use that address itself if it is Vault's: the token is not sent where it was not meant to go";
-        match (here, Tcp::from_uri(&uri).ok()) {
-            (Address::Tcp(from), Some(to)) if from.https && !to.https => {
-                let what = format!("Vault at {here} redirects to {} without TLS", to.authority());
-                refuse(Kind::RedirectDowngrade, what, "have api_addr in Vault's configuration begin with https://")
-            }
-            (Address::Tcp(from), Some(to)) if from.host == to.host && from.https == to.https => {
-                Ok(Some((Address::Tcp(Tcp { prefix: from.prefix.clone(), ..to }), path)))
-            }
-            (_, Some(to)) => {
-                let what = format!("Vault at {here} redirects to another host, {}", to.authority());
-                refuse(Kind::RedirectOtherHost, what, advice)
-            }
-            (_, None) => {
-                let what = format!("Vault at {here} redirects to what is no http address");
-                refuse(Kind::RedirectUnexpected, what, "check what stands between here and Vault")
-            }
-        }
     }
 
     /// What a failure of hyper means; its own text is not used, because it may quote.
