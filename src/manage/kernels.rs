@@ -288,8 +288,12 @@ fn json_text(kernels: &Kernels, word: Option<String>) -> String {
         json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })
     }).collect();
     let login = word.map(|message| json!({ "message": message }));
-    let object = json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login,
-            "killed": kernels.ended.object() });
+    let mut object =
+        json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login });
+    // Rare, and told only then.
+    if let Some(killed) = kernels.ended.object() {
+        object["killed"] = killed;
+    }
     format!("{object:#}\n")
 }
 

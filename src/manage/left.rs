@@ -28,8 +28,10 @@ impl Ended {
         ended.into_iter().chain(self.rest.iter().cloned())
     }
 
-    pub(super) fn object(&self) -> Value {
-        json!({ "ended": self.number, "left": self.rest })
+    /// The same as an object; `None` when there was nothing to end.
+    pub(super) fn object(&self) -> Option<Value> {
+        let is_told = self.number > 0 || !self.rest.is_empty();
+        is_told.then(|| json!({ "ended": self.number, "left": self.rest }))
     }
 }
 
