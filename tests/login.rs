@@ -138,6 +138,43 @@ fn on_a_terminal_the_password_is_not_shown_and_is_asked_again_once() {
 }
 
 #[test]
+fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
+    let site = Site::userpass("login-factor");
+    let vault = site.server;
+    let post = |path: &str, body: Value| vault.must("POST", path, &body);
+    let mounts = vault.must("GET", "sys/auth", &Value::Null);
+    let accessor = mounts["data"]["login-factor/"]["accessor"].as_str().unwrap().to_owned();
+    let entity = post("identity/entity", json!({"name": "login-factor-ada"}))["data"]["id"].clone();
+    post("identity/entity-alias", json!({"name": "ada", "canonical_id": entity, "mount_accessor": accessor}));
+    let method = json!({"issuer": "login-factor", "period": 30, "algorithm": "SHA1", "digits": 6});
+    let method = post("identity/mfa/method/totp", method)["data"]["method_id"].clone();
+    let made = post("identity/mfa/method/totp/admin-generate", json!({"method_id": method, "entity_id": entity}));
+    let enforced = json!({"mfa_method_ids": [method], "auth_method_accessors": [accessor]});
+    post("identity/mfa/login-enforcement/login-factor", enforced);
+    // What a phone has: the same key.
+    post("sys/mounts/login-factor-phone", json!({"type": "totp"}));
+    post("login-factor-phone/keys/ada", json!({"url": made["data"]["url"]}));
+    let passcode = || {
+        let code = vault.must("GET", "login-factor-phone/code/ada", &Value::Null);
+        code["data"]["code"].as_str().unwrap().to_owned()
+    };
+
+    site.with(&["login"], "right canary").is_error(77, &["asks for a second factor", "on a terminal"]);
+    let mut user = Terminal::start(&site.command(&["login"]));
+    user.answer_unseen("The password of ada", "right canary");
+    user.answer_unseen("The passcode of totp (not shown)", "000000");
+    user.expect("does not accept the second factor");
+    let right = passcode();
+    user.answer_unseen("The passcode of totp (not shown)", &right);
+    let (code, said, shown) = user.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(said.contains("ada is logged in") && !shown.contains("canary") && !shown.contains(&right), "{shown}");
+    assert!(vault.is_alive(&site.token()));
+    // A launch takes the token, and is asked for nothing.
+    assert_eq!(site.launched().environment()["KEY"], "canary-value");
+}
+
+#[test]
 fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
     let site = Site::userpass("login-lockout");
     let relay = Faults::start(relay_to(site.server.port()));

@@ -189,6 +189,8 @@ fn a_refusal_has_the_programs_two_lines_and_its_code() {
         assert_eq!(site.order("set", &wrong).status, 400, "{wrong}");
     }
     assert_eq!(site.order("exec", &json!({})).status, 404);
+    // Values go to no browser, unless the site says so.
+    assert_eq!(site.order("connector/list", &json!({"namespace": "x"})).status, 404);
     assert_eq!(site.order("apply", &json!({"kernel": "none"})).status, 404);
 }
 

@@ -15,7 +15,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { LabIcon } from '@jupyterlab/ui-components';
 
 import { apply, restart } from './apply';
-import { missingVariable, offer } from './missing';
+import { connector } from './connector';
+import { forget, missingVariable, offer } from './missing';
 import { Running } from './host';
 import { Lab } from './lab';
 import { Model, asRefused } from './model';
@@ -92,22 +93,26 @@ const plugin: JupyterFrontEndPlugin<void> = {
       });
       return applied;
     };
-    NotebookActions.executed.connect((_, { notebook, success, error }) => {
-      const name = !success && error ? missingVariable(error) : undefined;
-      const widget = notebooks?.find(({ content }) => content === notebook);
-      const running = kernelOf(widget?.sessionContext);
-      if (name && running) {
-        const switchOn = async (name: string, { path }: Running) => {
-          try {
-            await model.order('switch', { path, name, on: true });
-            await give(running);
-          } catch (cause) {
-            Notification.error(explain(asRefused(cause), trans).join('. '));
-          }
-        };
-        void offer(name, running, model, trans, { add, apply: give, switchOn });
+    NotebookActions.executed.connect(
+      (_, { notebook, cell, success, error }) => {
+        forget(cell);
+        const name = !success && error ? missingVariable(error) : undefined;
+        const widget = notebooks?.find(({ content }) => content === notebook);
+        const running = kernelOf(widget?.sessionContext);
+        if (name && running) {
+          const switchOn = async (name: string, { path }: Running) => {
+            try {
+              await model.order('switch', { path, name, on: true });
+              await give(running);
+            } catch (cause) {
+              Notification.error(explain(asRefused(cause), trans).join('. '));
+            }
+          };
+          const ways = { add, apply: give, switchOn };
+          void offer(name, running, cell, model, trans, ways);
+        }
       }
-    });
+    );
     app.commands.addCommand('jupyter-vault:show', {
       label: trans.__('Secrets'),
       icon,
@@ -136,4 +141,4 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+export default [plugin, connector];

@@ -5,9 +5,12 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
 
+import { Copy } from './copy';
 import { Model, asRefused } from './model';
 import { LoginStatus } from './requests';
 import { explain } from './words';
+
+const SIGN_IN = 'jupyter-vault login --method oidc --no-browser';
 
 /** States of a login that a new token can mend, or make longer. */
 const BY_TOKEN = ['token', 'none', 'ended'];
@@ -100,7 +103,7 @@ interface LoginFormProps {
 /** A form for one login. */
 export function LoginForm(props: LoginFormProps): JSX.Element {
   const { model, trans, done } = props;
-  const madeBy = /^auth\/(?:.+\/)?(userpass|ldap)\//.exec(
+  const madeBy = /^auth\/(?:.+\/)?(userpass|ldap|oidc)\//.exec(
     model.login?.made_by ?? ''
   )?.[1];
   const [method, setMethod] = useState(madeBy ?? 'userpass');
@@ -110,6 +113,8 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
   const name = useRef<HTMLInputElement>(null);
   const secret = useRef<HTMLInputElement>(null);
   const isToken = method === 'token';
+  // The browser comes back to the machine that the program runs on, which may be another one.
+  const isElsewhere = method === 'oidc';
   const isWarned = wrong?.[1].includes('--try-again');
 
   const send = async () => {
@@ -166,9 +171,18 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
           <option value="userpass">{trans.__('name and password')}</option>
           <option value="ldap">LDAP</option>
           <option value="token">{trans.__('a token')}</option>
+          <option value="oidc">{trans.__('single sign-on (OIDC)')}</option>
         </select>
       </label>
-      {!isToken && (
+      {isElsewhere && (
+        <>
+          {trans.__(
+            'Run this in a terminal of this server. It says where to sign in; then press Refresh.'
+          )}
+          <pre className="jp-VaultSection-code">{SIGN_IN}</pre>
+        </>
+      )}
+      {!isToken && !isElsewhere && (
         <label>
           {trans.__('User')}
           <input
@@ -180,10 +194,12 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
           />
         </label>
       )}
-      <label>
-        {isToken ? trans.__('Token') : trans.__('Password')}
-        <input ref={secret} type="password" autoComplete="off" />
-      </label>
+      {!isElsewhere && (
+        <label>
+          {isToken ? trans.__('Token') : trans.__('Password')}
+          <input ref={secret} type="password" autoComplete="off" />
+        </label>
+      )}
       {isWarned && (
         <label className="jp-VaultSection-beside">
           <input
@@ -201,13 +217,21 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
         </div>
       )}
       <div className="jp-VaultSection-buttons">
-        <button
-          type="submit"
-          className="jp-mod-styled jp-mod-accept"
-          disabled={busy}
-        >
-          {trans.__('Log in')}
-        </button>
+        {isElsewhere ? (
+          <Copy
+            label={trans.__('Copy the command')}
+            text={SIGN_IN}
+            host={model.host}
+          />
+        ) : (
+          <button
+            type="submit"
+            className="jp-mod-styled jp-mod-accept"
+            disabled={busy}
+          >
+            {trans.__('Log in')}
+          </button>
+        )}
         <button type="button" className="jp-mod-styled" onClick={() => done()}>
           {trans.__('Cancel')}
         </button>

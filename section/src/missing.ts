@@ -1,9 +1,12 @@
 // A cell that fails because a variable is not there: what to do about it.
 //
-// The notebook's code and outputs are not touched; the answer is a notification.
+// The answer stands below the error, as a part of the page. It is no output of the kernel, so the notebook's code and
+// outputs are as they were, and nothing of it is saved.
 
-import { Notification } from '@jupyterlab/apputils';
+import { Cell } from '@jupyterlab/cells';
 import { TranslationBundle } from '@jupyterlab/translation';
+
+import { PanelLayout, Widget } from '@lumino/widgets';
 
 import { Applied } from './apply';
 import { Running } from './host';
@@ -39,12 +42,37 @@ interface Ways {
   switchOn: (name: string, kernel: Running) => Promise<void>;
 }
 
-const shown = new Map<string, string>();
+/** A sentence and a button, below a cell's outputs. */
+class Answer extends Widget {
+  constructor(message: string, label: string, callback: () => void) {
+    super();
+    this.addClass('jp-VaultSection-answer');
+    this.node.setAttribute('role', 'status');
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'jp-mod-styled';
+    button.textContent = label;
+    button.addEventListener('click', () => {
+      this.dispose();
+      callback();
+    });
+    this.node.append(`${message} `, button);
+  }
+}
+
+const answers = new WeakMap<Cell, Answer>();
+
+/** Takes an answer away, as when its cell runs again. */
+export function forget(cell: Cell): void {
+  answers.get(cell)?.dispose();
+  answers.delete(cell);
+}
 
 /** Says what is missing, and offers the one thing that helps. */
 export async function offer(
   name: string,
   kernel: Running,
+  cell: Cell,
   model: Model,
   trans: TranslationBundle,
   ways: Ways
@@ -70,11 +98,13 @@ export async function offer(
     // No Vault, no right to add, or the cell removed the variable itself.
     return;
   }
-  const earlier = shown.get(name);
-  if (earlier) {
-    Notification.dismiss(earlier);
+  const layout = cell.layout;
+  if (cell.isDisposed || !(layout instanceof PanelLayout)) {
+    return;
   }
-  const actions = [{ label, callback }];
-  const autoClose = 30_000;
-  shown.set(name, Notification.warning(message, { actions, autoClose }));
+  forget(cell);
+  const answer = new Answer(message, label, callback);
+  answers.set(cell, answer);
+  // Above the cell's footer.
+  layout.insertWidget(layout.widgets.length - 1, answer);
 }

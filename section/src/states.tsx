@@ -3,6 +3,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useState } from 'react';
 
+import { Copy } from './copy';
 import { Host } from './host';
 import { LoginForm, canLogIn } from './login';
 import { Model } from './model';
@@ -27,29 +28,6 @@ export function Waiting(): JSX.Element | null {
       <li />
       <li />
     </ul>
-  );
-}
-
-interface CopyProps {
-  label: string;
-  text: string;
-  host: Host;
-}
-
-/** A button that copies a text, and says so. */
-export function Copy({ label, text, host }: CopyProps): JSX.Element {
-  const [copied, setCopied] = useState(false);
-  return (
-    <button
-      type="button"
-      className="jp-mod-styled"
-      onClick={() => {
-        host.copy(text);
-        setCopied(true);
-      }}
-    >
-      {copied ? host.trans.__('Copied') : label}
-    </button>
   );
 }
 

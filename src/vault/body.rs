@@ -294,7 +294,7 @@ pub struct Auth {
     pub num_uses: i64,
     /// There when a second factor is asked for.
     #[serde(default)]
-    pub mfa_requirement: Option<serde::de::IgnoredAny>,
+    pub mfa_requirement: Option<Box<RawValue>>,
 }
 
 /// What a look-up of the own token answers.

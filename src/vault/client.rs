@@ -11,6 +11,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustify::endpoint::Endpoint;
+use serde_json::value::RawValue;
 
 use super::error::{Asked, Asker, refusal};
 use super::reply::Reply;
@@ -61,6 +62,8 @@ pub struct Client {
     token: Option<HeaderValue>,
     token_origin: String,
     token_worked: AtomicBool,
+    /// What a login still asks for, before there is a token.
+    second_factor: Option<Box<RawValue>>,
 }
 
 impl Client {
@@ -78,6 +81,7 @@ impl Client {
             token: None,
             token_origin: String::new(),
             token_worked: AtomicBool::new(false),
+            second_factor: None,
         })
     }
 
@@ -98,6 +102,17 @@ impl Client {
         self.token_origin.clone_from(&token.origin);
         self.token_worked.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Keeps what a login asks for as a second factor.
+    pub fn owe(&mut self, second_factor: Box<RawValue>) {
+        self.second_factor = Some(second_factor);
+    }
+
+    /// What the last login asked for as a second factor, if it did.
+    #[cfg(feature = "manage")]
+    pub fn owed(&mut self) -> Option<Box<RawValue>> {
+        self.second_factor.take()
     }
 
     /// Gives what comes from here on until `deadline`.

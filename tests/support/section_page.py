@@ -175,6 +175,12 @@ def traces(text, **_):
     return {"found": [place for place, content in places.items() if text in content], "answers": len(texts)}
 
 
+def below(text, **_):
+    """Waits until something is said below a cell."""
+    page.locator(".jp-VaultSection-answer").get_by_text(text).first.wait_for()
+    return {"text": page.locator(".jp-VaultSection-answer").all_inner_texts()}
+
+
 def told(text, **_):
     """Waits until a notification says something."""
     page.locator(".Toastify__toast").get_by_text(text).first.wait_for()
@@ -287,18 +293,63 @@ def evil(url, place="jupyter-vault", **_):
     return {"said": said, "form": answer, "with_cookies": any(cookies)}
 
 
+def answer(agrees, **_):
+    """Answers JupyterLab's question."""
+    button = ".jp-mod-warn" if agrees else ".jp-mod-reject"
+    page.locator(f".jp-Dialog button{button}").click()
+    page.locator(".jp-Dialog").wait_for(state="detached")
+    return {}
+
+
+def open_source(name, **_):
+    """Opens a data source's row."""
+    page.locator(f'{PANEL} [data-source="{name}"] .jp-VaultSection-name').click()
+    return {}
+
+
+def attach(id, **_):
+    """Has jupyter-secrets-manager fill a new field for an extension of our own, and gives what it fills in."""
+    code = """async id => {
+        const {ISecretsManager, SecretsManager} = (await window._JUPYTERLAB['jupyter-secrets-manager'].get('./index'))();
+        const app = window.jupyterapp;
+        if (!window.manager) {
+            const activate = (app, manager) => { window.manager = manager; };
+            app.registerPlugin(SecretsManager.sign('test:plugin', token => {
+                window.managerToken = token;
+                return {id: 'test:plugin', requires: [ISecretsManager], activate};
+            }));
+            await app.activatePlugin('test:plugin');
+        }
+        const field = document.createElement('input');
+        field.id = 'attached';
+        field.style.cssText = 'position: fixed; top: 0; left: 40%; z-index: 99999';
+        document.getElementById('attached')?.remove();
+        document.body.append(field);
+        await window.manager.attach(window.managerToken, 'test:plugin', id, field);
+        return field.value;
+    }"""
+    return {"value": page.evaluate(code, id)}
+
+
+def type_into(text, **_):
+    """Types into that field, key by key."""
+    page.locator("#attached").click()
+    page.keyboard.type(text)
+    return {}
+
+
 def high_contrast(on, **_):
     """Shows the page in the system's own few colours, or as before."""
     page.emulate_media(forced_colors="active" if on else "none")
     return {}
 
 
-def axe(theme, **_):
-    """What axe-core has against the panel, in a theme."""
+def axe(theme, part=PANEL, **_):
+    """What axe-core has against the panel, or another part of the page, in a theme."""
     page.evaluate(f"theme => window.jupyterapp.commands.execute('apputils:change-theme', {{theme}})", theme)
     light = "true" if "Light" in theme else "false"
     page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
-    found = page.evaluate(f"() => axe.run('{PANEL}').then(seen => JSON.stringify(seen.violations))")
+    found = page.evaluate(f"() => axe.run('{part}').then(seen => JSON.stringify(seen.violations))")
     short = [
         {"id": one["id"], "where": [node["html"] for node in one["nodes"]], "why": one["nodes"][0]["failureSummary"]}
         for one in json.loads(found)

@@ -12,7 +12,9 @@ def _jupyter_server_extension_points():
 
 def _load_jupyter_server_extension(server):
     from jupyter_client.provisioning import KernelProvisionerFactory
+    from jupyter_server.utils import url_path_join
 
+    from .connector import ORDERS, Connector, ConnectorHandler
     from .handlers import handlers
     from .settings import VaultSection
     from .suffix import mark
@@ -20,5 +22,13 @@ def _load_jupyter_server_extension(server):
     settings = VaultSection(parent=server)
     default = KernelProvisionerFactory.instance(parent=server).default_provisioner_name
     mark(server.kernel_spec_manager, settings.suffix, default)
-    server.web_app.add_handlers(".*$", handlers(server.web_app.settings["base_url"], settings.program(server)))
+    program = settings.program(server)
+    shared = server.web_app.settings
+    server.web_app.add_handlers(".*$", handlers(shared["base_url"], program))
+    if settings.connector:
+        place = url_path_join(shared["base_url"], "jupyter-vault", "connector", f"({ORDERS})")
+        own = {"connector": Connector(program, settings.connector)}
+        server.web_app.add_handlers(".*$", [(place, ConnectorHandler, own)])
+        # The page learns it as it is loaded.
+        shared.setdefault("page_config_data", {})["vaultConnector"] = "true"
     server.log.info("jupyter_vault: the Secrets section is ready")

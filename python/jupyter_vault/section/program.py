@@ -30,6 +30,17 @@ class Program:
         self._turns = None
         self._asked = 0
 
+    def of_sources(self, sources):
+        """The same program for other sources than the configuration's."""
+        environment = dict(self._environment, JUPYTER_VAULT_SECRETS=sources)
+        return Program(self._path, self._config, environment, self._timeout, self._queue_timeout)
+
+    async def environment_of(self, env):
+        """What a launch would give, by name; `env` is the program that prints an environment."""
+        said = await self._run(["exec", *self._settings(), "--", env, "-0"], b"")
+        entries = (entry.partition("=") for entry in said.decode("utf-8", "replace").split("\0") if entry)
+        return {name: value for name, _, value in entries}
+
     async def secrets(self, action, *arguments, to=None, value=b""):
         """`secrets ACTION --json`, as an object; `value` is its standard input."""
         options = ["--json", "--yes"]

@@ -19,6 +19,11 @@ class VaultSection(Configurable):
     suffix = Unicode(
         help="What stands behind the names of kernels that get secrets, in the lists of this server.", config=True
     )
+    connector = Unicode(
+        help="Where jupyter-secrets-manager keeps the secrets of other extensions: one KV secret of its own, as "
+        "MOUNT/PATH. Their values go to the browser. Empty: nowhere.",
+        config=True,
+    )
     timeout = Float(30.0, help="How long the program may take for a request, in seconds.", config=True)
     queue_timeout = Float(10.0, help="How long a request waits for a turn, in seconds.", config=True)
 

@@ -7,12 +7,14 @@
 
 mod flags;
 mod oidc;
+mod second_factor;
 pub(crate) mod standing;
 mod token_file;
 mod way;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -36,10 +38,17 @@ use crate::launch::fetch::{REVOKE, REVOKE_WHEN_STOPPED, ending, runtime};
 use crate::launch::{self, Request};
 use crate::launch::{expiry, refusal};
 use crate::net::deadline::Deadline;
+use crate::secret::SecretValue;
 use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
+use crate::vault::auth::mfa::SecondFactor;
 use crate::vault::auth::{self as vault_auth, Authenticated};
 use crate::vault::client::Client;
+
+/// How often a passcode may be typed for one password.
+const PASSCODES: u32 = 3;
+/// How long a login waits that is confirmed on a phone.
+const ON_A_PHONE: Duration = Duration::from_secs(90);
 
 /// The exit code of `login --status` when there is no login, or it has ended.
 pub(crate) const NOT_LOGGED_IN: u8 = 77;
@@ -108,7 +117,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
         if let Way::Password { .. } = &way {
             may_try(&plan, flags, asked)?;
         }
-        match attempt(&site, &way, flags.browser, &plan) {
+        match reach(&site, &way, flags.browser, &plan, asked) {
             Ok(standing) => break standing,
             Err(error) if error.kind() == Kind::LoginRefused && asked.is_there() && way.is_password() => {
                 asked.say(&format!("  {error}\n"));
@@ -126,8 +135,9 @@ pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Res
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let flags = Flags { method: Some("oidc".to_owned()), ..Flags::default() };
-    let way = way(&flags, &site.layer, environment, Asked::new(false))?;
-    attempt(&site, &way, flags.browser, &site.plan(way.login())).map(drop)
+    let asked = Asked::new(false);
+    let way = way(&flags, &site.layer, environment, asked)?;
+    reach(&site, &way, flags.browser, &site.plan(way.login()), asked).map(drop)
 }
 
 /// Sends a password only when that can't be the one refusal that locks its user.
@@ -140,22 +150,72 @@ fn may_try(plan: &Plan, flags: &Flags, asked: Asked) -> Result<()> {
     if asked.agrees("One more refusal may lock the user. Send this password?", false)? { Ok(()) } else { Err(stands) }
 }
 
-/// One login: the token is taken, looked at and kept, or revoked where it can't be kept.
-fn attempt(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan) -> Result<Standing> {
+/// One login, with the second factor that Vault may ask for.
+fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Asked) -> Result<Standing> {
+    let (error, second_factor) = match attempt(site, &Step::Begin(way, browser), plan)? {
+        Reached::Login(standing) => return Ok(standing),
+        Reached::SecondFactor(error, second_factor) => (error, second_factor),
+    };
+    if !asked.is_there() {
+        return Err(error);
+    }
+    let mut tries = 1..=PASSCODES;
+    loop {
+        tries.next();
+        let passcodes = second_factor::ask(&second_factor, asked)?;
+        match attempt(site, &Step::Confirm(&second_factor, &passcodes), plan) {
+            Ok(Reached::Login(standing)) => return Ok(standing),
+            Ok(Reached::SecondFactor(error, _)) => return Err(error),
+            // A passcode is mistyped easily, and the password need not be typed again.
+            Err(error) if error.kind() == Kind::LoginRefused && !tries.is_empty() => {
+                asked.say(&format!("  {error}\n"));
+            }
+            Err(error) => return Err(unlike_a_password(error)),
+        }
+    }
+}
+
+/// A refused second factor, as what it is: the password was right, and typing it again does not help.
+fn unlike_a_password(error: Error) -> Error {
+    if error.kind() != Kind::LoginRefused {
+        return error;
+    }
+    Error::new(Kind::MfaRequired, error.what(), error.advice())
+}
+
+/// A part of a login.
+enum Step<'s> {
+    Begin(&'s Way, Browser),
+    Confirm(&'s SecondFactor, &'s [Option<SecretValue>]),
+}
+
+/// How far a part of a login came.
+enum Reached {
+    Login(Standing),
+    /// With the error for those who can't be asked.
+    SecondFactor(Error, SecondFactor),
+}
+
+/// One part of a login: the token is taken, looked at and kept, or revoked where it can't be kept.
+fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
     let runtime = runtime()?;
-    let makes_token = !matches!(way, Way::Token(..));
+    let makes_token = !matches!(step, Step::Begin(Way::Token(..), _));
+    // A phone is answered when its owner finds it.
+    let waits = matches!(step, Step::Confirm(second_factor, _) if !second_factor.is_typed());
+    let budget = if waits { plan.budget.max(ON_A_PHONE) } else { plan.budget };
     let caught = Caught::new(if makes_token { with_default_effect() } else { Vec::new() });
-    let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
+    let mut client = Client::new(&plan.server, Deadline::after(budget))?;
     let mut session = None;
     let outcome = runtime.block_on(async {
         let outcome = {
             let working = async {
-                let new = match way {
-                    Way::Browser { mount, role } => {
+                let new = match step {
+                    Step::Begin(Way::Browser { mount, role }, browser) => {
                         let at = (mount.as_str(), role.as_deref());
-                        oidc::sign_in(&mut client, site.environment, at, browser, plan.budget).await?
+                        oidc::sign_in(&mut client, site.environment, at, *browser, plan.budget).await?
                     }
-                    _ => refusal::login(&mut client, plan).await?,
+                    Step::Begin(..) => refusal::login(&mut client, plan).await?,
+                    Step::Confirm(second_factor, passcodes) => second_factor.confirm(&mut client, passcodes).await?,
                 };
                 let session = session.insert(new);
                 keep(site, plan, &client, session).await
@@ -175,7 +235,13 @@ fn attempt(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan) -> Result<
     });
     runtime.shutdown_background();
     drop(caught);
-    outcome.unwrap_or_else(|signal| end_by(signal))
+    match outcome.unwrap_or_else(|signal| end_by(signal)) {
+        Ok(standing) => Ok(Reached::Login(standing)),
+        Err(error) => match client.owed().and_then(|owed| SecondFactor::read(&owed)) {
+            Some(second_factor) => Ok(Reached::SecondFactor(error, second_factor)),
+            None => Err(error),
+        },
+    }
 }
 
 /// Writes the token to its file, once Vault has taken it.

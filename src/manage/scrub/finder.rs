@@ -31,6 +31,8 @@ pub enum Form {
     Plain,
     /// In base64, at any alignment.
     Base64,
+    /// In hexadecimal, with small letters or capitals.
+    Hex,
     /// With the escapes of JSON, or of a language.
     Escaped,
     /// Percent-encoded.
@@ -44,6 +46,7 @@ impl Form {
         match self {
             Self::Plain => "plain",
             Self::Base64 => "base64",
+            Self::Hex => "hex",
             Self::Escaped => "escaped",
             Self::Url => "url",
             Self::Html => "html",
@@ -60,11 +63,19 @@ pub(super) struct Found {
     pub(super) form: Form,
 }
 
-/// A pattern: the name that it is of, and for base64 which characters at its ends are the neighbours' too.
+/// A pattern: the name that it is of, and what it is of the value.
 #[derive(Clone, Copy)]
 struct Pattern {
     name: usize,
-    base64: Option<(bool, bool)>,
+    word: Word,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Itself,
+    /// Whether the character before it, and the one behind it, is the neighbour's too.
+    Base64(bool, bool),
+    Hex,
 }
 
 /// What finds the values.
@@ -101,15 +112,19 @@ impl Finder {
             let number = names.len();
             names.push(name);
             has_spaces |= value.expose().contains(&b' ');
-            words.push((value.expose().to_vec().into(), Pattern { name: number, base64: None }));
+            words.push((value.expose().to_vec().into(), Pattern { name: number, word: Word::Itself }));
             words.extend(base64(value.expose(), number));
+            words.extend(hexadecimal(value.expose(), number));
         }
-        let long: Vec<_> =
-            words.iter().filter(|(word, pattern)| pattern.base64.is_some() && word.len() > WRAPPED).collect();
+        let long: Vec<_> = words
+            .iter()
+            .filter(|(word, pattern)| matches!(pattern.word, Word::Base64(..)) && word.len() > WRAPPED)
+            .collect();
         let wrapped = some(&long)?;
         let is_html =
             |word: &[u8]| word.iter().any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b' ' | 128..));
-        let html: Vec<_> = words.iter().filter(|(word, pattern)| pattern.base64.is_none() && is_html(word)).collect();
+        let html: Vec<_> =
+            words.iter().filter(|(word, pattern)| pattern.word == Word::Itself && is_html(word)).collect();
         let html = some(&html)?;
         let automaton = automaton(words.iter().map(|(word, _)| word.as_slice()))?;
         Ok(Self {
@@ -199,12 +214,16 @@ fn automaton<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<AhoCorasick> {
 
 fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: Form) -> Vec<Found> {
     let found = automaton.find_iter(text).map(|found| {
-        let Pattern { name, base64 } = patterns[found.pattern().as_usize()];
+        let Pattern { name, word } = patterns[found.pattern().as_usize()];
         let is_of = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| is_base64(*byte));
-        let (before, after) = base64.unwrap_or_default();
+        let (before, after, form) = match word {
+            Word::Itself => (false, false, form),
+            Word::Base64(before, after) => (before, after, Form::Base64),
+            Word::Hex => (false, false, Form::Hex),
+        };
         let start = found.start() - usize::from(before && is_of(found.start().checked_sub(1)));
         let end = found.end() + usize::from(after && is_of(Some(found.end())));
-        Found { range: start..end, name, form: if base64.is_some() { Form::Base64 } else { form } }
+        Found { range: start..end, name, form }
     });
     found.collect()
 }
@@ -225,11 +244,20 @@ fn base64(value: &[u8], name: usize) -> Vec<(Zeroizing<Vec<u8>>, Pattern)> {
             let encoded = Zeroizing::new(engine.encode(&*whole));
             let word = encoded.as_bytes()[before..bits / 6].to_vec();
             if !words.iter().any(|(known, _)| **known == word) {
-                words.push((word.into(), Pattern { name, base64: Some(shared) }));
+                words.push((word.into(), Pattern { name, word: Word::Base64(shared.0, shared.1) }));
             }
         }
     }
     words
+}
+
+/// The hexadecimal texts of `value`, as `bytes.hex()` and `hexdump -e '/1 "%02X"'` write it.
+fn hexadecimal(value: &[u8], name: usize) -> [(Zeroizing<Vec<u8>>, Pattern); 2] {
+    [b"0123456789abcdef", b"0123456789ABCDEF"].map(|digits| {
+        let digit = |half: u8| digits[usize::from(half)];
+        let word: Vec<u8> = value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+        (word.into(), Pattern { name, word: Word::Hex })
+    })
 }
 
 /// In their order, and what overlaps as one.
@@ -298,6 +326,8 @@ mod tests {
             ("?q=p%22w%5C%C3%B6%20%26%3Cx%3E%0A%2Fy&r".to_owned(), Form::Url),
             ("?q=p%22w%5c%c3%b6+%26%3cx%3e%0a/y&r".to_owned(), Form::Url),
             ("<td>p&quot;w\\ö &amp;&lt;x&gt;\n/y</td>".to_owned(), Form::Html),
+            ("b'70225c'.hex: 7022775cc3b620263c783e0a2f79".to_owned(), Form::Hex),
+            ("0x7022775CC3B620263C783E0A2F79;".to_owned(), Form::Hex),
             ("<td>p&#34;w\\&#xf6; &#38;&lt;x&gt;\n/y</td>".to_owned(), Form::Html),
         ] {
             let said = found(value, &text);

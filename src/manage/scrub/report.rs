@@ -160,6 +160,7 @@ const fn said(form: Form) -> &'static str {
     match form {
         Form::Plain => "",
         Form::Base64 => " (base64)",
+        Form::Hex => " (hexadecimal)",
         Form::Escaped => " (escaped)",
         Form::Url => " (percent-encoded)",
         Form::Html => " (as HTML)",

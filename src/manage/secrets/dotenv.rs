@@ -2,13 +2,17 @@
 //!
 //! No library is used: all of them interpolate `$NAME`, which would change a password that holds a `$`.
 
+use zeroize::Zeroizing;
+
 use super::entry::{Entry, Wrong};
 use crate::secret::SecretValue;
 
 /// Parses the lines of `text`.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Wrong> {
+    // An editor's line ends are none of a value's: a key of several lines is the same from each system.
+    let text = Zeroizing::new(text.replace("\r\n", "\n"));
     let mut entries = Vec::new();
-    let mut rest = text;
+    let mut rest = text.as_str();
     let mut line = 1;
     while !rest.is_empty() {
         let (entry, used) = first(rest).map_err(|why| Wrong { line, why })?;

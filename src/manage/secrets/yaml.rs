@@ -33,7 +33,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Wrong> {
             (_, line) => return Err(Wrong { line, why: "a name is not plain text" }),
         };
         let value = match next()? {
-            (Event::Scalar(text, ScalarStyle::Plain, ..), line) if matches!(&*text, "" | "~" | "null") => {
+            (Event::Scalar(text, ScalarStyle::Plain, ..), line)
+                if matches!(&*text, "" | "~" | "null" | "Null" | "NULL") =>
+            {
                 return Err(Wrong { line, why: "a name has no value" });
             }
             (Event::Scalar(text, ..), _) => text.into_owned(),

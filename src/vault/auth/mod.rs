@@ -10,6 +10,8 @@ mod cert;
 mod cloud;
 mod jwt;
 #[cfg(feature = "manage")]
+pub(crate) mod mfa;
+#[cfg(feature = "manage")]
 pub(crate) mod oidc;
 mod password;
 mod wrapped;
@@ -152,11 +154,12 @@ async fn exchange_for<E: Endpoint>(
 
 fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
     let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
-    if auth.mfa_requirement.is_some() {
+    if let Some(second_factor) = auth.mfa_requirement {
+        client.owe(second_factor);
         return Err(Error::new(
             Kind::MfaRequired,
             format!("Vault asks for a second factor, {what}"),
-            "a launch can't be asked for one: use a login method for machines, or a token that was got with it",
+            "run `jupyter-vault login` on a terminal, which asks for it; kernels take the token that it leaves",
         ));
     }
     if auth.client_token.is_empty() {
