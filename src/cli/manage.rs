@@ -1,5 +1,5 @@
-//! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets`, `sources` and `ui`: a text is the result, so it goes to
-//! stdout.
+//! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets`, `sources` and `ui`. Their
+//! result is a text, so it goes to stdout.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -106,7 +106,7 @@ impl Environment {
     fn new(entries: Vec<CString>, credentials: Vec<(String, SecretValue)>) -> Self {
         let named = |(at, entry): (usize, &CString)| Some((at, name_and_value(entry.as_bytes())?.0.len()));
         let mut index: Vec<_> = entries.iter().enumerate().filter_map(named).collect();
-        // Of a name that stands twice the first counts.
+        // The first entry of a name counts.
         index.sort_by_key(|(at, length)| (&entries[*at].as_bytes()[..*length], *at));
         Self { entries, index, credentials, typed: Vec::new(), home: OnceCell::new() }
     }

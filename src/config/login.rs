@@ -7,9 +7,9 @@ use super::credential::Credential;
 /// How to get a token.
 #[derive(Debug)]
 pub enum Login {
-    /// One that was given.
+    /// A token that was given.
     Token(Credential),
-    /// One that was wrapped for us.
+    /// A token that was wrapped for this launch.
     Wrapped(Credential),
     /// A service account's or any other JWT.
     Jwt {

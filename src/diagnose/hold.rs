@@ -10,9 +10,9 @@
 //! greeted, so that nothing can be sent over them; a small process keeps them open until as many are
 //! connected to the kernel's iopub port as were to ours, and a moment longer, and closes them by ending.
 //! It holds no secret: it is executed anew, with an empty environment. It ends after some seconds in any
-//! case, and with the kernel. Jupyter interrupts the kernel's process group, so it has its own. Two steps (a child that starts a child) leave no zombie. What
-//! listens before the kernel is executed is still us, so it waits for that first: its standard input
-//! ends then, since execve closes the other end.
+//! case, and with the kernel. Jupyter interrupts the kernel's process group, so it has a group of its own. It is started
+//! in two steps (a child that starts a child), which leaves no zombie. Until the kernel is executed this process still
+//! listens, so it waits for that first: its standard input ends then, because execve closes the other end.
 
 use std::io::{PipeWriter, Read};
 use std::os::fd::OwnedFd;

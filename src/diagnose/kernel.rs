@@ -3,8 +3,8 @@
 //! Shell requests wait behind a cell, as in any kernel; control requests do not. A cell waits for an
 //! attempt at the launch: of one that runs already when it comes, the success is its own, a failure is not.
 //! Events are taken before an attempt's outcome, so a shutdown that has arrived wins over a launch that
-//! has just succeeded. Who sends without a pause must not stop the rest: that is polled outside of tokio's
-//! budget, which such a client uses up.
+//! has just succeeded. A client that sends without a pause must not stop the rest, so the rest is polled outside of
+//! tokio's budget, which such a client uses up.
 
 mod cells;
 mod hand_over;

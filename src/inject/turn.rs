@@ -174,7 +174,7 @@ impl<'a> Turn<'a> {
         Ok(*self.process.get_or_init(|| process))
     }
 
-    /// Who has what is given: the kernel's process, if it runs on this machine.
+    /// The process that gets the secrets: the kernel's, if it runs on this machine.
     #[cfg(target_os = "linux")]
     pub(crate) fn owner(&self) -> Result<Option<Owner>> {
         let Some(pid) = self.process()? else { return Ok(None) };
@@ -216,7 +216,7 @@ impl<'a> Turn<'a> {
         link.close().await;
         let changes = outcome?;
         files.keep();
-        // Of two injections at once, the second reads what the first has recorded.
+        // The second of two concurrent injections reads what the first has recorded.
         let _locked = lock(&plan.runtime_dir).await;
         let latest = self.latest();
         let mut variables = latest.clone().map(|record| self.parted(record, &wanted).1).unwrap_or_default();

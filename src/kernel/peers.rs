@@ -22,7 +22,7 @@ const LONGEST_TOPIC: usize = 1024;
 /// How often one looks, and sees each time that nothing comes, before nothing is on its way.
 const CALM: u32 = 5;
 const LOOK: Duration = Duration::from_millis(1);
-/// Who sends as many messages without a pause is not waited for.
+/// A peer that sends this many messages without a pause is not waited for.
 const FLOOD: u64 = 100;
 
 /// What happened on a socket.
@@ -48,7 +48,7 @@ pub enum Event {
     },
 }
 
-/// Who sent something: a connection, and the identity that outlives it.
+/// The sender of a message: its connection, and the identity that outlives the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub(super) connection: u64,

@@ -260,7 +260,7 @@ impl Wrapper<'_> {
             self.show(found, now, &wrapped, &Destination::InPlace);
             return Ok(());
         }
-        // One that a user has made their own stays theirs.
+        // A kernelspec that the user has changed since is not overwritten.
         let ours = record.map(|record| record.ours);
         self.copy(&anew, &wrapped, &found.folder, ours.unwrap_or_default())
     }

@@ -72,7 +72,7 @@ pub async fn fetch_until<T>(
     let outcome = {
         let reading = async {
             session = Some(refusal::login(&mut client, plan).await?);
-            // Of these it is known before one is made.
+            // A `database` source always makes a lease, so the token is checked before.
             if plan.sources.iter().any(|source| source.kind == SourceKind::Database) {
                 can_hold(session.as_ref(), true)?;
                 // What is made from here on ends with the window, whatever becomes of this launch.

@@ -187,7 +187,7 @@ impl<'a> Launch<'a> {
     fn plain(&self, command: Command, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         report(&why.clone().remark("the command is started without secrets"));
         let (size, space) = (command.size(), Space::of_this_system());
-        // What is not to be inherited stays away all the same, as far as the configuration can be read.
+        // Variables that are not inherited are left out here too, as far as the configuration can be read.
         let settings = settings(self.request, &self.parent);
         let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
         let inherited = self.parent.entries();

@@ -104,7 +104,7 @@ impl Left {
             match lease::end(client, id).await {
                 // It is tried again later.
                 Err(error) if lease::heals(error.kind()) => return Err(error),
-                // One that is gone is told as a bad request.
+                // Vault answers a lease that has ended with a bad request.
                 Err(error) if error.kind() != crate::error::Kind::BadRequest => failed = Some(error),
                 _ => {}
             }

@@ -96,7 +96,7 @@ pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
 
 /// Sends a client what it asked for.
 pub(crate) async fn answer(mut stream: UnixStream, text: Zeroizing<Vec<u8>>) {
-    // One that is gone needs nothing.
+    // The client may be gone.
     let _ = timeout(PATIENCE, async { stream.write_all(&text).await.and(stream.shutdown().await) }).await;
 }
 

@@ -54,7 +54,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // One that is gone has nothing to end; the window ends the rest.
+        // If the keeper is gone, the window ends its leases.
         let _ = self.pipe.write_all(b"x");
     }
 }

@@ -42,7 +42,7 @@ const CURVES: &[ObjectIdentifier] = &[
     ObjectIdentifier::new_unwrap("1.3.132.0.35"),
 ];
 
-/// Whose key is not taken, and what it is.
+/// A key that this program refuses: its owner and its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NotTaken {
     /// Whether it is the server's own, and not an issuer's.

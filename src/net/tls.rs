@@ -274,8 +274,8 @@ fn refused(is_servers: bool, kind: String) -> rustls::Error {
     CertificateError::Other(OtherError(Arc::new(NotTaken { is_servers, kind }))).into()
 }
 
-/// Whom to trust: the roots, and of the certificates that were given each as what it is. A server that shows one of
-/// them, byte for byte, is trusted though it calls itself a CA (`openssl req -x509`) or its issuer is not given; name
+/// The trusted certificates: the roots, and each given certificate itself. A server that shows a given certificate,
+/// byte for byte, is trusted even if that certificate is a CA (`openssl req -x509`) or its issuer is not given; its name
 /// and dates are checked.
 #[derive(Debug)]
 struct Trust {

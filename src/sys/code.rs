@@ -1,7 +1,7 @@
 //! The memory of the program's own code, given back while it sleeps.
 //!
 //! Pages of code come from the file and stay as long as there is memory, so a process that sleeps for hours is charged
-//! with megabytes of what it ran at its start. They come again from the file when they are needed.
+//! with megabytes of what it ran at its start. The kernel reads them from the file again when they are needed.
 
 use std::ffi::c_void;
 

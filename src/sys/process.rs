@@ -61,14 +61,14 @@ pub fn runs(pid: u32, start_time: u64) -> bool {
     Stat::of(&pid.to_string()).is_some_and(|stat| stat.start_time == start_time && !stat.is_over)
 }
 
-/// Writes a line to what process `pid` has as its standard error, if that takes it at once. The descriptor is open for
-/// that moment alone, so that who reads it to its end waits for nothing.
+/// Writes a line to the standard error of process `pid`, unless that would block. The descriptor is closed at once, so
+/// that a reader of the other end still sees its end when the process has ended.
 pub fn say(pid: u32, line: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
     let opened = std::fs::OpenOptions::new().append(true).custom_flags(flags).open(format!("/proc/{pid}/fd/2"));
-    // One that takes nothing is told nothing.
+    // A full or closed standard error gets no line.
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 

@@ -1,4 +1,4 @@
-//! Answers taken apart, without a guess and without a copy that stays.
+//! Parses answers, without guessing and without leaving a copy.
 //!
 //! The values stay raw JSON text inside the reply's wiping buffer until each becomes a
 //! [`SecretValue`]. Nothing of serde_json's own error text is used: it quotes what it read.

@@ -30,13 +30,13 @@ pub struct Lease {
 /// What the data of an answer without a lease tells of its end.
 #[derive(Deserialize)]
 struct End<'a> {
-    /// Of an identity token, of a static role, in seconds.
+    /// The time that an identity token or a static role has left, in seconds.
     #[serde(borrow, default)]
     ttl: Option<&'a RawValue>,
-    /// Of a certificate, in seconds since 1970.
+    /// The end of a certificate, in seconds since 1970.
     #[serde(borrow, default)]
     expiration: Option<&'a RawValue>,
-    /// Of a static role.
+    /// The pace at which Vault changes the password of a static role.
     #[serde(borrow, default)]
     rotation_period: Option<&'a RawValue>,
     #[serde(borrow, default)]

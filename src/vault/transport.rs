@@ -174,7 +174,7 @@ impl Transport {
                 Ok(_) => return Ok(()),
                 Err(failure) => {
                     kind = failure.error.kind();
-                    // Of another one, its share of the time has ended, and not all of it.
+                    // A time-out of one address used up its share of the time, not all of it.
                     heals |= kind.may_heal() || kind == Kind::TimedOut;
                     failed.push(failure.error.what().to_owned());
                 }

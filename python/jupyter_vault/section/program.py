@@ -75,7 +75,7 @@ class Program:
 
     async def sources(self):
         """`sources list`, and which kernels have each of them."""
-        # One that can't be used is listed with its error, and the code is that error's.
+        # A data source that can't be used is listed with its error; the exit code is that error's.
         listed, kernels = await asyncio.gather(
             self._run(["sources", "list", *self._settings(), "--json"], b"", any_code=True),
             self.kernels(),

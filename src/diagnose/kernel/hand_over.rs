@@ -30,7 +30,7 @@ const BACK: Duration = Duration::from_secs(2);
 const QUIET: std::ops::Range<u64> = 3..20;
 /// Where clients ask, and wait for an answer.
 const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
-/// How often everybody is let in again, and for how long: who asks without a pause must not keep us.
+/// How often, and how long, clients are let in again: one that asks without a pause must not hold up the hand-over.
 const ROUNDS: usize = 20;
 const ALL_ROUNDS: Duration = Duration::from_secs(10);
 /// How long a client's connection may take to come back to a port that listens (libzmq: 100 to 200 ms, on

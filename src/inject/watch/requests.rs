@@ -55,7 +55,7 @@ impl Requests {
         let requests = entries.map(|entry| entry.path());
         let requests = requests.filter(|path| path.extension().is_some_and(|extension| extension == REQUEST));
         let named = requests.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
-        // Of two sidecars that watch one kernel, the one that removes the file has it.
+        // Two sidecars may watch one kernel: the one that removes the file answers.
         named.filter(|(name, path)| is_ours(name) && std::fs::remove_file(path).is_ok()).map(|(name, _)| name).collect()
     }
 

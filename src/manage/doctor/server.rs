@@ -87,7 +87,7 @@ fn without_namespaces(server: &Server, report: &mut Report) {
     finding.fact("namespace", name.clone()).fact("namespaces", false);
 }
 
-/// Of several addresses the first one that takes a connection, as a launch chooses it.
+/// The first address that takes a connection, as a launch chooses it.
 async fn first_that_answers(server: &Server, budget: Duration, report: &mut Report) -> Option<Server> {
     let share = budget / 4;
     for address in server.addresses() {
@@ -165,7 +165,8 @@ fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: 
     }
 }
 
-/// Who answered, for the one who must find the right CA. A handshake, and nothing is sent.
+/// Shows the certificate of a server that is not trusted, so that its user finds the right CA. Nothing is sent but the
+/// handshake.
 async fn show_untrusted(server: &Server, deadline: Deadline, report: &mut Report) {
     let untrusting = Tls { skip_verify: true, client_cert: None, client_key: None, ..server.tls.clone() };
     let Ok(connector) = Connector::new(Peer::Vault, &server.address, &untrusting, &server.proxy) else { return };

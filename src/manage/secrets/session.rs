@@ -66,7 +66,7 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
             let working = async {
                 let identity = match session.identity.clone() {
                     Some(identity) => identity,
-                    // Who it is names the user's own path, and stands beside what is written.
+                    // The identity fills the user's own path, and is written beside the value.
                     None => match auth::look_up(&client).await {
                         Ok((identity, about)) => {
                             expiry::learn(&plan, &about);

@@ -30,7 +30,7 @@ use crate::config::login::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// Whom the token is for, as far as the login says.
+/// The token's user, as far as the login says.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The identity's id, if there is one.
@@ -101,7 +101,7 @@ impl About {
 /// What a login gave.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// Whom it is for; `None` when that is not known (a given token, an agent).
+    /// Its user; `None` when that is not known (a given token, an agent).
     pub identity: Option<Identity>,
     /// What the login says of the token; `None` likewise.
     pub about: Option<About>,
