@@ -3,16 +3,17 @@
 //!
 //! An increment shortens as well as it lengthens, so it is the window or the time that Vault gave at first, whichever is
 //! less. The first renewal comes at once: a lease that may live for hours then ends with the window (the token does since
-//! the launch). Each later one comes at a third of what Vault gave, with jitter. Where Vault gives less
-//! than was asked for, the end is near that nothing lengthens (max TTL): that is no failure, and the time to replace what
-//! is held comes at two-thirds of what is left. What can't be renewed at all is replaced at 0.9 of its time. A renewal that
-//! fails is tried again, later and later, and new credentials are never asked for because of it. Once what is held has
-//! ended, by an outage or by another hand, there is nothing left to keep: then it is read anew.
+//! the launch); `timing` says when the later ones come. Where Vault gives less than was asked for, the end is near that
+//! nothing lengthens (max TTL): that is no failure, and the time to replace what is held comes at two-thirds of what is
+//! left. What can't be renewed at all is replaced at 0.9 of its time. A renewal that fails is tried again, and new
+//! credentials are never asked for because of it. Once what is held has ended, by an outage or by another hand, there is
+//! nothing left to keep: then it is read anew.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::timing::{self, LAST, MOST, UNKNOWN};
 use crate::config::credential::Credential;
 use crate::config::server::Server;
 use crate::error::{Kind, Result};
@@ -25,12 +26,6 @@ use crate::vault::lease::{self, heals};
 
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The least time between two requests that fail, and the longest.
-const LEAST: Duration = Duration::from_secs(1);
-pub(super) const MOST: Duration = Duration::from_secs(60);
-/// Within this time before the end nothing is lengthened any more; and so much less than was asked for is no sign of
-/// an end: Vault counts whole seconds.
-const LAST: Duration = Duration::from_secs(1);
 /// How much longer than a static role's password is its successor waited for.
 const AFTER: Duration = Duration::from_secs(1);
 
@@ -38,11 +33,6 @@ const AFTER: Duration = Duration::from_secs(1);
 const PROMISE: Duration = Duration::from_secs(20 * 60);
 /// How long before the end AWS's clients ask again: what is held is replaced then.
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
-
-/// How long what is held may live, as long as Vault has not said.
-const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
-/// The longest time that is waited for at once: Vault's own longest for a token.
-const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
 /// A lease, and what is known of its end.
 struct Held {
@@ -55,8 +45,11 @@ struct Held {
 impl Held {
     /// One that was just given.
     fn new(lease: Lease) -> Self {
-        let given = if lease.seconds == 0 { UNKNOWN } else { Duration::from_secs(lease.seconds).min(LONGEST) };
-        Self { ends: Instant::now() + given, is_fixed: !lease.renewable || lease.id.is_empty(), lease }
+        Self {
+            ends: Instant::now() + timing::life(lease.seconds),
+            is_fixed: !lease.renewable || lease.id.is_empty(),
+            lease,
+        }
     }
 
     /// Whether it is none: what was read has no end.
@@ -200,11 +193,10 @@ impl Hold {
         self.client.hang_up();
         let now = Instant::now();
         self.due = match given {
-            Ok(given) if given <= LAST => None,
             Ok(given) => {
                 self.failures = 0;
                 self.ends = now + given;
-                Some(now + given.mul_f64(0.3 + 0.1 * fastrand::f64()))
+                timing::after_success(given).map(|pause| now + pause)
             }
             // What is gone stays so; a successor that is lost as well is replaced no more than once a minute.
             Err(Kind::BadToken) => {
@@ -218,10 +210,8 @@ impl Hold {
             }
             Err(_) => {
                 self.failures += 1;
-                let pause = (LEAST * 2_u32.saturating_pow(self.failures.min(8))).min(MOST);
-                // Sooner where little time is left, so that what is held is not lost between two tries.
-                let pause = pause.mul_f64(0.5 + fastrand::f64()).min(self.ends.saturating_duration_since(now) / 2);
-                let next = Some(now + pause).filter(|next| *next + LAST < self.ends);
+                let left = self.ends.saturating_duration_since(now);
+                let next = timing::after_failure(self.failures, left).map(|pause| now + pause);
                 if next.is_none() {
                     // An outage was longer than what is held could live.
                     self.replace_by(self.ends.max(now));

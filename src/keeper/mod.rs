@@ -10,7 +10,8 @@
 //! and each lease is held and ended by itself.
 //!
 //! - `run`: the process, from the hand-over to the kernel's end
-//! - `hold`: requests to Vault for what is held, and when the next one is due
+//! - `hold`: requests to Vault for what is held
+//! - `timing`: when the next of them is due
 //! - `fresh`: the same sources read anew, by a new login where its credential is still there
 //! - `give`: what was read anew, to the kernels that have the old
 //! - `say`: what could not be replaced, on the kernel's standard error
@@ -23,6 +24,7 @@ mod hold;
 mod run;
 mod say;
 mod service;
+mod timing;
 #[cfg(feature = "inject")]
 mod variables;
 

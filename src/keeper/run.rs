@@ -17,9 +17,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::fresh::{Fresh, Times, read};
 use super::give;
-use super::hold::{Hold, MOST};
+use super::hold::Hold;
 use super::say::say;
 use super::service::{Answers, Asked, Service};
+use super::timing::MOST;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
 use crate::launch::files;
