@@ -60,7 +60,7 @@ mod tests {
     fn renewals_of_many_kernels_are_spread() {
         let pauses: Vec<_> = (0..1000).filter_map(|_| after_success(HOUR)).collect();
         let (first, last) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
-        assert!(*last - *first > HOUR / 20, "{first:?} to {last:?}");
+        assert!(last.abs_diff(*first) > HOUR / 20, "{first:?} to {last:?}");
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub mod unwrap;
 mod which;
 mod words;
 pub mod wrap;
+mod wrapped;
 
 pub use self::which::{Place, Which};
 

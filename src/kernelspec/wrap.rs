@@ -12,6 +12,7 @@ use super::origin::{lost, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
 use super::starter::{self, Form};
+use super::wrapped::{Seen, Wrapped};
 use super::{KERNEL_JSON, STAND_BY, Which, choose, copy, diff, standby};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
@@ -141,43 +142,6 @@ struct Wrapper<'a> {
     launcher: String,
     out: &'a mut dyn Write,
     report: &'a mut dyn FnMut(&Error),
-}
-
-/// What becomes of a kernelspec.
-struct Wrapped {
-    kernel_json: Kept,
-    vault_toml: Kept,
-    record: WrapRecord,
-}
-
-/// What a kernelspec's files were when it was worked out what becomes of them.
-struct Seen {
-    kernel_json: Kept,
-    vault_toml: Option<Kept>,
-    record: Option<WrapRecord>,
-}
-
-impl Seen {
-    fn is_there(&self, folder: &Path) -> Result<bool> {
-        Ok(keep(&folder.join(KERNEL_JSON))?.as_ref() == Some(&self.kernel_json)
-            && keep(&folder.join(FILE_NAME))? == self.vault_toml
-            && WrapRecord::read(folder)? == self.record)
-    }
-}
-
-impl Wrapped {
-    /// Puts the stand-by there, if one is wanted.
-    fn stand_by(&self, locked: &Locked) -> Result<bool> {
-        let Some(program) = &self.record.program else { return Ok(false) };
-        let with_script = self.record.launcher.iter().any(|word| word == standby::SCRIPT_WORD);
-        standby::put(locked, program, with_script)
-    }
-
-    /// The record holds what the files hold: a user who may not read one of them may not read it.
-    fn record_mode(&self) -> u32 {
-        let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
-        (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600
-    }
 }
 
 impl Wrapper<'_> {
@@ -345,16 +309,7 @@ impl Wrapper<'_> {
         if !seen.is_there(&found.folder)? {
             return Ok(false);
         }
-        let mut changed = write(&locked, &found.folder, RECORD, &wrapped.record.text(), wrapped.record_mode())?;
-        changed |= wrapped.stand_by(&locked)?;
-        changed |= write(&locked, &found.folder, FILE_NAME, &wrapped.vault_toml.text, wrapped.vault_toml.mode)?;
-        if seen.kernel_json.text != wrapped.kernel_json.text {
-            locked.write(KERNEL_JSON, &wrapped.kernel_json.text, wrapped.kernel_json.mode)?;
-            changed = true;
-        }
-        if wrapped.record.program.is_none() {
-            standby::remove(&locked)?;
-        }
+        let changed = wrapped.write(&locked, &found.folder, seen)?;
         let what = if changed { "wrapped in place" } else { "already wrapped" };
         say(self.out, &format!("{}: {what}, {}", found.name, found.folder.join(KERNEL_JSON).display()));
         Ok(true)
@@ -398,14 +353,6 @@ impl Wrapper<'_> {
             let _ = write!(self.out, "{}", diff::unified(&old.join(name), &new.join(name), before, Some(after)));
         }
     }
-}
-
-fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> Result<bool> {
-    if keep(&folder.join(name))?.is_some_and(|there| there.text == text) {
-        return Ok(false);
-    }
-    locked.write(name, text, mode)?;
-    Ok(true)
 }
 
 /// This program, by the path on PATH if that is how it was found: such a path outlives an upgrade.

@@ -1,90 +1,19 @@
-//! A notebook's texts, each with the cell and the part that it is of, and the file without what was found in them.
+//! A notebook's structure: which cell and which part each of its texts is of.
 //!
 //! Sources, streams and data of a MIME type may be lists of lines, and one stream may stand in several outputs: these
-//! are one text each. Every other text stands for itself, keys of objects too. Images and other binary data are not
-//! looked into, and counted. Of the file only the found bytes change.
+//! are one text each. Every other text stands for itself, keys of objects too.
 
-use std::ops::Range;
-
-use super::finder::{Finder, Form, Found, SHORTEST};
-use super::json::{Cursor, Value, Wrong};
-use super::text::Text;
-use crate::error::{Error, Kind};
-
-/// The part of a notebook or cell that a text is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// A cell's code or text.
-    Source,
-    /// An output of a cell.
-    Output,
-    /// The metadata of a cell or of the notebook.
-    Metadata,
-    /// An attachment of a cell.
-    Attachment,
-}
-
-impl Part {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Output => "output",
-            Self::Metadata => "metadata",
-            Self::Attachment => "attachment",
-        }
-    }
-}
-
-/// Where a secret stands; never the secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The cell, counted from 1; `None`: the notebook's own metadata.
-    pub cell: Option<usize>,
-    /// The part of it.
-    pub part: Part,
-    /// The output, counted from 1.
-    pub output: Option<usize>,
-    /// The secret's name.
-    pub name: String,
-    /// How it stands there.
-    pub form: Form,
-}
-
-/// A notebook that was looked through.
-#[derive(Debug, Default)]
-pub struct Scrubbed {
-    /// The notebook without its secrets; `None` where there are none.
-    pub content: Option<Vec<u8>>,
-    /// Where secrets stand, or stood.
-    pub places: Vec<Place>,
-    /// How many images and other binary data were not looked into.
-    pub binary: usize,
-}
-
-impl Wrong {
-    /// The error for the file of that name.
-    pub fn of(self, file: &str) -> Error {
-        let what = format!("{file} is no notebook that can be looked through: at byte {}, {}", self.at, self.why);
-        Error::new(Kind::BadNotebook, what, "open it in Jupyter and save it, or take it out of what is looked through")
-    }
-}
+use super::finder::Finder;
+use super::json::{Value, Wrong};
+use super::reader::{Context, Pieces, Reader, is_mime};
+use super::scrubbed::{Part, Scrubbed};
 
 /// Looks through the notebook that `file` holds.
 pub fn scrub(file: &[u8], finder: &Finder) -> Result<Scrubbed, Wrong> {
     if let Err(cause) = std::str::from_utf8(file) {
         return Err(Wrong { at: cause.valid_up_to(), why: "it is not UTF-8" });
     }
-    let mut reader = Reader {
-        file,
-        cursor: Cursor::new(file),
-        finder,
-        text: Text::default(),
-        streams: Vec::new(),
-        cells: 0,
-        has_cells: false,
-        edits: Vec::new(),
-        scrubbed: Scrubbed::default(),
-    };
+    let mut reader = Reader::new(file, finder);
     match reader.cursor.value()? {
         Value::Object => reader.notebook()?,
         _ => return Err(Wrong { at: 0, why: "it is no JSON object" }),
@@ -93,23 +22,7 @@ pub fn scrub(file: &[u8], finder: &Finder) -> Result<Scrubbed, Wrong> {
     if !reader.has_cells {
         return Err(Wrong { at: file.len(), why: "it has no cells" });
     }
-    let Reader { edits, mut scrubbed, .. } = reader;
-    if !edits.is_empty() {
-        scrubbed.content = Some(edited(file, edits));
-    }
-    scrubbed.places.sort_by(|left, right| {
-        let key = |place: &Place| (place.cell, place.part, place.output);
-        key(left).cmp(&key(right))
-    });
-    Ok(scrubbed)
-}
-
-/// What a text is of.
-#[derive(Debug, Clone, Copy)]
-struct Context {
-    cell: Option<usize>,
-    part: Part,
-    output: Option<usize>,
+    Ok(reader.scrubbed())
 }
 
 /// What the objects of a list are.
@@ -118,28 +31,6 @@ enum Item {
     Sheet,
     Cell,
     Output,
-}
-
-/// A change of the file.
-struct Edit {
-    range: Range<usize>,
-    text: String,
-}
-
-/// The pieces of a stream's text, in their outputs.
-type Pieces = Vec<(Range<usize>, Option<usize>)>;
-
-struct Reader<'a> {
-    file: &'a [u8],
-    cursor: Cursor<'a>,
-    finder: &'a Finder,
-    text: Text,
-    /// The streams of the cell that is read, by name.
-    streams: Vec<(Vec<u8>, Pieces)>,
-    cells: usize,
-    has_cells: bool,
-    edits: Vec<Edit>,
-    scrubbed: Scrubbed,
 }
 
 impl Reader<'_> {
@@ -242,198 +133,12 @@ impl Reader<'_> {
         }
         Ok(())
     }
-
-    /// Any value.
-    fn any(&mut self, context: Context) -> Result<(), Wrong> {
-        let value = self.cursor.value()?;
-        self.rest(value, context)
-    }
-
-    /// The rest of a value that has begun.
-    fn rest(&mut self, value: Value, context: Context) -> Result<(), Wrong> {
-        let mut first = true;
-        match value {
-            Value::Text(text) => self.one(text, context),
-            Value::Other(place) => {
-                self.number(place, context);
-                Ok(())
-            }
-            Value::List => {
-                while self.cursor.item(first)? {
-                    first = false;
-                    self.any(context)?;
-                }
-                Ok(())
-            }
-            Value::Object => {
-                while let Some(key) = self.cursor.key(first)? {
-                    first = false;
-                    if is_mime(&self.file[key.clone()]) {
-                        self.mime(key, context)?;
-                    } else {
-                        self.one(key, context)?;
-                        self.any(context)?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Data of a MIME type: lines, JSON, or what is not looked into.
-    fn mime(&mut self, key: Range<usize>, context: Context) -> Result<(), Wrong> {
-        let is_binary = is_binary(&self.file[key.clone()]);
-        self.one(key, context)?;
-        if is_binary {
-            self.scrubbed.binary += 1;
-            let value = self.cursor.value()?;
-            return self.skip(&value);
-        }
-        self.lines(context)
-    }
-
-    fn skip(&mut self, value: &Value) -> Result<(), Wrong> {
-        let mut first = true;
-        match value {
-            Value::Text(_) | Value::Other(_) => {}
-            Value::List => {
-                while self.cursor.item(first)? {
-                    first = false;
-                    let value = self.cursor.value()?;
-                    self.skip(&value)?;
-                }
-            }
-            Value::Object => {
-                while self.cursor.key(first)?.is_some() {
-                    first = false;
-                    let value = self.cursor.value()?;
-                    self.skip(&value)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A text, or a list of its lines.
-    fn lines(&mut self, context: Context) -> Result<(), Wrong> {
-        let mut pieces = Pieces::new();
-        self.pieces(&mut pieces, context)?;
-        self.whole(&pieces, context)
-    }
-
-    fn pieces(&mut self, pieces: &mut Pieces, context: Context) -> Result<(), Wrong> {
-        match self.cursor.value()? {
-            Value::Text(text) => pieces.push((text, context.output)),
-            Value::List => {
-                let mut first = true;
-                while self.cursor.item(first)? {
-                    first = false;
-                    match self.cursor.value()? {
-                        Value::Text(text) => pieces.push((text, context.output)),
-                        other => self.rest(other, context)?,
-                    }
-                }
-            }
-            other => self.rest(other, context)?,
-        }
-        Ok(())
-    }
-
-    /// One text in its pieces.
-    fn whole(&mut self, pieces: &[(Range<usize>, Option<usize>)], context: Context) -> Result<(), Wrong> {
-        self.text.clear();
-        for (place, output) in pieces {
-            self.text.add(self.file, place.clone(), *output)?;
-        }
-        self.look(context);
-        Ok(())
-    }
-
-    /// One text in one piece.
-    fn one(&mut self, place: Range<usize>, context: Context) -> Result<(), Wrong> {
-        self.text.clear();
-        self.text.add(self.file, place, context.output)?;
-        self.look(context);
-        Ok(())
-    }
-
-    /// A number, which may be a value as a whole; what takes its place is a text.
-    fn number(&mut self, place: Range<usize>, context: Context) {
-        if place.len() < SHORTEST {
-            return;
-        }
-        self.text.clear();
-        // It has no escapes.
-        if self.text.add(self.file, place.clone(), context.output).is_ok() {
-            let found = self.finder.find(&self.text);
-            if let [Found { range, name, form }] = &found[..]
-                && range.len() == place.len()
-            {
-                self.tell(context, *name, *form, 0);
-                let text = format!("\"{}\"", replacement(self.finder.name(*name)));
-                self.edits.push(Edit { range: place, text });
-            }
-        }
-    }
-
-    /// Looks for values in the text that was read.
-    fn look(&mut self, context: Context) {
-        if self.text.is_empty() || self.finder.is_empty() {
-            return;
-        }
-        for Found { range, name, form } in self.finder.find(&self.text) {
-            self.tell(context, name, form, range.start);
-            let mut text = replacement(self.finder.name(name));
-            for stretch in self.text.raw(&range) {
-                self.edits.push(Edit { range: stretch, text: std::mem::take(&mut text) });
-            }
-        }
-    }
-
-    fn tell(&mut self, context: Context, name: usize, form: Form, at: usize) {
-        let Context { cell, part, .. } = context;
-        let output = self.text.output(at).filter(|_| part == Part::Output);
-        self.scrubbed.places.push(Place { cell, part, output, name: self.finder.name(name).to_owned(), form });
-    }
-}
-
-/// Whether a key is a MIME type.
-fn is_mime(key: &[u8]) -> bool {
-    key.contains(&b'/') && !key.contains(&b' ')
-}
-
-/// Whether its data is not text.
-fn is_binary(mime: &[u8]) -> bool {
-    let is_text = mime.ends_with(b"+xml") || mime.ends_with(b"+json");
-    let binary: [&[u8]; 6] =
-        [b"image/", b"audio/", b"video/", b"font/", b"application/pdf", b"application/octet-stream"];
-    !is_text && binary.iter().any(|begin| mime.starts_with(begin))
-}
-
-/// What stands in a value's place, as JSON has it between quotes.
-fn replacement(name: &str) -> String {
-    let quoted = serde_json::Value::from(format!("[secret {name}]")).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// The file with its changes.
-fn edited(file: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
-    edits.sort_by_key(|edit| edit.range.start);
-    let mut content = Vec::with_capacity(file.len());
-    let mut at = 0;
-    for Edit { range, text } in edits {
-        content.extend_from_slice(&file[at..range.start]);
-        content.extend_from_slice(text.as_bytes());
-        at = range.end;
-    }
-    content.extend_from_slice(&file[at..]);
-    content
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, Part, scrub};
-    use crate::manage::scrub::finder::Finder;
+    use super::{Part, scrub};
+    use crate::manage::scrub::finder::{Finder, Form};
     use crate::secret::SecretValue;
 
     fn finder() -> Finder {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::finder::{Form, SHORTEST};
-use super::notebook::{Part, Place, Scrubbed};
+use super::scrubbed::{Part, Place, Scrubbed};
 use super::wanted::Wanted;
 use crate::error::{Error, one_line};
 use crate::manage::report::SCHEMA;

@@ -1,0 +1,68 @@
+//! A wrapped kernelspec's files: what they were, what becomes of them, and how they are written.
+
+use std::path::Path;
+
+use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
+use super::{KERNEL_JSON, standby};
+use crate::config::locations::FILE_NAME;
+use crate::error::Result;
+
+/// What becomes of a kernelspec.
+pub(super) struct Wrapped {
+    pub(super) kernel_json: Kept,
+    pub(super) vault_toml: Kept,
+    pub(super) record: WrapRecord,
+}
+
+/// What a kernelspec's files were when it was worked out what becomes of them.
+pub(super) struct Seen {
+    pub(super) kernel_json: Kept,
+    pub(super) vault_toml: Option<Kept>,
+    pub(super) record: Option<WrapRecord>,
+}
+
+impl Seen {
+    pub(super) fn is_there(&self, folder: &Path) -> Result<bool> {
+        Ok(keep(&folder.join(KERNEL_JSON))?.as_ref() == Some(&self.kernel_json)
+            && keep(&folder.join(FILE_NAME))? == self.vault_toml
+            && WrapRecord::read(folder)? == self.record)
+    }
+}
+
+impl Wrapped {
+    /// Puts the stand-by there, if one is wanted.
+    pub(super) fn stand_by(&self, locked: &Locked) -> Result<bool> {
+        let Some(program) = &self.record.program else { return Ok(false) };
+        let with_script = self.record.launcher.iter().any(|word| word == standby::SCRIPT_WORD);
+        standby::put(locked, program, with_script)
+    }
+
+    /// The record holds what the files hold: a user who may not read one of them may not read it.
+    pub(super) fn record_mode(&self) -> u32 {
+        let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
+        (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600
+    }
+
+    /// Writes what differs from what was `seen` in `folder`; gives whether anything did.
+    pub(super) fn write(&self, locked: &Locked, folder: &Path, seen: &Seen) -> Result<bool> {
+        let mut changed = write(locked, folder, RECORD, &self.record.text(), self.record_mode())?;
+        changed |= self.stand_by(locked)?;
+        changed |= write(locked, folder, FILE_NAME, &self.vault_toml.text, self.vault_toml.mode)?;
+        if seen.kernel_json.text != self.kernel_json.text {
+            locked.write(KERNEL_JSON, &self.kernel_json.text, self.kernel_json.mode)?;
+            changed = true;
+        }
+        if self.record.program.is_none() {
+            standby::remove(locked)?;
+        }
+        Ok(changed)
+    }
+}
+
+fn write(locked: &Locked, folder: &Path, name: &str, text: &str, mode: u32) -> Result<bool> {
+    if keep(&folder.join(name))?.is_some_and(|there| there.text == text) {
+        return Ok(false);
+    }
+    locked.write(name, text, mode)?;
+    Ok(true)
+}
