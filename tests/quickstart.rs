@@ -66,7 +66,8 @@ fn sql_cells_work_on_while_their_user_is_replaced_and_no_role_is_left() {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let shown = String::from_utf8(outcome.stdout).unwrap();
     assert!(shown.contains("| harbour |   240    | 13.7 |") && shown.contains("a picture of "), "{shown}");
-    assert!(shown.contains("no cell failed, the kernel was never restarted"), "{shown}");
+    assert!(shown.contains("no cell failed, and the kernel was never restarted"), "{shown}");
+    assert!(shown.contains("pg_roles is as before, "), "{shown}");
 }
 
 #[test]
