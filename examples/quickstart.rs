@@ -39,7 +39,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use common::{Stopper, build_launcher, step};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// How many launches are timed.
 const LAUNCHES: usize = 21;
@@ -81,10 +81,7 @@ fn run(stopper: &Stopper) -> Result<(), Box<dyn Error>> {
     let config = kernelspec(folder.path(), &launcher, &server.address(), &token)?;
     step("a notebook, run by nbclient on the kernelspec");
     let cells = CELLS.map(|cell| cell.replace("API/", &format!("{api}/")));
-    let mut notebook = Command::new(python::python());
-    notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(json!(cells).to_string());
-    notebook.env("JUPYTER_PATH", folder.path()).env("JUPYTER_RUNTIME_DIR", folder.path().join("runtime"));
-    let seen: Value = serde_json::from_slice(&stopper.run(&mut notebook)?)?;
+    let seen = common::notebook(stopper, &python::python(), folder.path(), &json!(cells))?;
 
     for (number, cell) in cells.iter().enumerate() {
         println!("In [{}]: {}", number + 1, cell.replace('\n', "\n        "));

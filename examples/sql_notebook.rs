@@ -98,10 +98,7 @@ fn run(stopper: &Stopper) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let mut cells: Vec<Value> = CELLS.iter().map(|cell| json!(cell)).collect();
     cells[3] = json!([CELLS[3], GOES_ON]);
-    let mut notebook = Command::new(python::python());
-    notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(json!(cells).to_string());
-    notebook.env("JUPYTER_PATH", folder.path()).env("JUPYTER_RUNTIME_DIR", folder.path().join("runtime"));
-    let seen: Value = serde_json::from_slice(&stopper.run(&mut notebook)?)?;
+    let seen = common::notebook(stopper, &python::python(), folder.path(), &json!(cells))?;
     let (took, ended) = (start.elapsed().as_secs(), Instant::now());
     let end = ended + Duration::from_secs(10);
     while roles(&postgres)? != before {

@@ -140,6 +140,14 @@ impl Stopper {
     }
 }
 
+/// Runs a notebook of these `cells` by nbclient on the kernelspec `vaulted` in `folder`; gives what they show.
+pub fn notebook(stopper: &Stopper, python: &Path, folder: &Path, cells: &Value) -> Result<Value, Box<dyn Error>> {
+    let mut notebook = Command::new(python);
+    notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(cells.to_string());
+    notebook.env("JUPYTER_PATH", folder).env("JUPYTER_RUNTIME_DIR", folder.join("runtime"));
+    Ok(serde_json::from_slice(&stopper.run(&mut notebook)?)?)
+}
+
 /// Says on stderr what is done now.
 pub fn step(what: &str) {
     eprintln!("• {what}");

@@ -26,7 +26,7 @@ def _owner(local, remote):
     except OSError:
         return None
     for row in rows[1:]:
-        # A socket that its process has closed has no inode, and is nobody's any more.
+        # A socket that its process has closed has no inode, and belongs to no user any more.
         if row[1] == local and row[2] == remote and row[9] != "0":
             return int(row[7])
     return None

@@ -1,4 +1,4 @@
-"""The listener, the browser, and the end: on Ctrl-C, on SIGTERM, or when nobody asks for anything any more."""
+"""The listener, the browser, and the end: on Ctrl-C, on SIGTERM, or after a time without a request."""
 
 import asyncio
 import os
