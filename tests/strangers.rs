@@ -58,6 +58,7 @@ fn another_user_of_the_machine_gets_nothing_from_a_live_kernel() {
     std::fs::write(spec.join("token"), "root\n").unwrap();
     let mut front_end = FrontEnd::new(&scratch);
     let started = front_end.ask("start", json!({"name": "kernel-own.json"}));
+    front_end.ask("ready", json!({}));
     let pid = started["pid"].as_i64().unwrap();
     assert_eq!(front_end.cell("import os; print(len(os.environ['OWN_SECRET']))").printed(), "21");
 
