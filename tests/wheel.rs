@@ -103,8 +103,16 @@ fn needed() -> BTreeSet<String> {
         .into_iter()
         .flat_map(|folder| files_below(&root.join(folder)));
     let below = below.map(|file| file.strip_prefix(root).unwrap().display().to_string());
-    let single =
-        ["Cargo.toml", "Cargo.lock", "build.rs", "pyproject.toml", "README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+    let single = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "build.rs",
+        "link/launch.ld",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+    ];
     // What a build of the section leaves.
     let made = ["__pycache__", "section/node_modules/", "section/lib/", "/labextensions/"];
     below.filter(|file| !made.iter().any(|part| file.contains(part))).chain(single.map(str::to_owned)).collect()
