@@ -114,7 +114,7 @@ fn needed() -> BTreeSet<String> {
         "LICENSE-MIT",
     ];
     // What a build of the section leaves.
-    let made = ["__pycache__", "section/node_modules/", "section/lib/", "/labextensions/"];
+    let made = ["__pycache__", "section/node_modules/", "section/lib/", "section/wheel/data/share/"];
     below.filter(|file| !made.iter().any(|part| file.contains(part))).chain(single.map(str::to_owned)).collect()
 }
 
