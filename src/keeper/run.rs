@@ -19,7 +19,7 @@ use super::fresh::{Fresh, Times, read};
 use super::give;
 use super::hold::Hold;
 use super::say::say;
-use super::service::{Answers, Asked, Service};
+use super::service::{Answers, Asked, Service, first};
 use super::timing::MOST;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
@@ -191,7 +191,7 @@ impl Keeping<'_> {
                     ending.push(Box::pin(hold.end()));
                     None
                 }
-                number = first(&mut ending) => { drop(ending.swap_remove(number)); None }
+                ((), number) = first(&mut ending) => { drop(ending.swap_remove(number)); None }
                 asked = next(service.as_mut()) => {
                     self.is_asked(&asked);
                     waiting.push(asked);
@@ -254,10 +254,11 @@ impl Keeping<'_> {
             token.map_or(Ok(()), |token| client.use_token(&token)).ok()?;
             Some((server, client))
         };
-        let both = if left(&runtime).is_empty() { None } else { server.and_then(of) };
+        let found = left(&runtime);
+        let both = if found.is_empty() { None } else { server.and_then(of) };
         async move {
             let Some((server, mut client)) = both else { return };
-            for one in left(&runtime).iter().filter(|one| !one.is_used() && one.is_at(&server)) {
+            for one in found.iter().filter(|one| !one.is_used() && one.is_at(&server)) {
                 // What can't be ended now is there for the next one.
                 let _ = one.end(&mut client, &runtime).await;
             }
@@ -351,14 +352,6 @@ async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
         return pending().await;
     }
     select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
-}
-
-/// Until the first of them is over: which.
-async fn first(ending: &mut [Ending]) -> usize {
-    if ending.is_empty() {
-        return pending().await;
-    }
-    select_all(ending.iter_mut()).await.1
 }
 
 /// Until one of `old` is to be ended: which.

@@ -60,7 +60,7 @@ impl Service {
                         self.asking.push(Box::pin(asked(stream)));
                     }
                 }
-                (number, asked) = first(&mut self.asking) => {
+                (asked, number) = first(&mut self.asking) => {
                     drop(self.asking.swap_remove(number));
                     if let Some(asked) = asked {
                         return asked;
@@ -89,12 +89,13 @@ async fn asked(mut stream: UnixStream) -> Option<Asked> {
     Some(Asked { stream, profile })
 }
 
-async fn first(asking: &mut [Asking]) -> (usize, Option<Asked>) {
-    if asking.is_empty() {
+/// Until the first of them is over: its outcome, and which it is. Of none it waits for ever.
+pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize) {
+    if of.is_empty() {
         return pending().await;
     }
-    let (asked, number, _) = select_all(asking.iter_mut()).await;
-    (number, asked)
+    let (outcome, number, _) = select_all(of.iter_mut()).await;
+    (outcome, number)
 }
 
 /// What clients may ask for.
