@@ -30,6 +30,20 @@ const icon = new LabIcon({
 </svg>`
 });
 
+/** The session of an open notebook, console or editor that a kernel belongs to. */
+function sessionOf(
+  kernel: string,
+  shell: JupyterFrontEnd.IShell
+): ISessionContext | undefined {
+  for (const widget of shell.widgets('main')) {
+    const { sessionContext } = widget as { sessionContext?: ISessionContext };
+    if (sessionContext?.session?.kernel?.id === kernel) {
+      return sessionContext;
+    }
+  }
+  return undefined;
+}
+
 const plugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-vault:plugin',
   description: 'The Secrets section.',
@@ -44,7 +58,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_vault');
     const language = document.documentElement.lang || 'en';
-    const model = new Model(new Lab(app.serviceManager, trans, language));
+    const connected = (kernel: string) => sessionOf(kernel, app.shell);
+    const lab = new Lab(app.serviceManager, trans, language, connected);
+    const model = new Model(lab);
     const panel = new SecretsPanel(model);
     panel.id = 'jupyter-vault-secrets';
     panel.title.icon = icon;

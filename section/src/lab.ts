@@ -3,6 +3,7 @@
 import {
   Clipboard,
   Dialog,
+  ISessionContext,
   Notification,
   showDialog
 } from '@jupyterlab/apputils';
@@ -19,10 +20,14 @@ import { ISignal } from '@lumino/signaling';
 import { Host, Notice, Question, Running } from './host';
 
 export class Lab implements Host {
+  /** `connected` gives the session in this window that is connected to a kernel, if there is one. */
   constructor(
     manager: ServiceManager.IManager,
     readonly trans: TranslationBundle,
-    readonly language: string
+    readonly language: string,
+    private readonly connected: (
+      kernel: string
+    ) => ISessionContext | undefined = () => undefined
   ) {
     this.settings = manager.serverSettings;
     this.sessions = manager.sessions;
@@ -73,8 +78,15 @@ export class Lab implements Host {
       }));
   }
 
-  restart(kernel: Running): Promise<void> {
-    return KernelAPI.restartKernel(kernel.id, this.settings);
+  /**
+   * Restarts a kernel through the connection that its notebook has, which connects again before this
+   * is done: without that, a cell that is run at once may never get its answer.
+   */
+  restart({ id }: Running): Promise<void> {
+    const session = this.connected(id);
+    return session
+      ? session.restartKernel()
+      : KernelAPI.restartKernel(id, this.settings);
   }
 
   reload(): void {
