@@ -3,6 +3,7 @@
 import React, { useState } from 'react';
 
 import { Host } from './host';
+import { Button } from './parts';
 
 interface CopyProps {
   label: string;
@@ -14,15 +15,12 @@ interface CopyProps {
 export function Copy({ label, text, host }: CopyProps): JSX.Element {
   const [copied, setCopied] = useState(false);
   return (
-    <button
-      type="button"
-      className="jp-mod-styled"
+    <Button
+      label={copied ? host.trans.__('Copied') : label}
       onClick={() => {
         host.copy(text);
         setCopied(true);
       }}
-    >
-      {copied ? host.trans.__('Copied') : label}
-    </button>
+    />
   );
 }

@@ -5,6 +5,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useRef, useState } from 'react';
 
 import { Model, asRefused } from './model';
+import { Button, Dialog, Failure } from './parts';
 import { Secret } from './requests';
 import { age, explain } from './words';
 
@@ -30,7 +31,7 @@ export function Form(props: FormProps): JSX.Element {
   const [name, setName] = useState(replaced?.name ?? suggested ?? '');
   const [to, setTo] = useState(model.place?.source);
   const [seen, setSeen] = useState(false);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const [changed, setChanged] = useState(false);
   // What the user has seen is what may be replaced.
   const [shown] = useState(replaced?.version);
@@ -97,23 +98,19 @@ export function Form(props: FormProps): JSX.Element {
   };
 
   return (
-    <form
-      aria-label={
+    <Dialog
+      trans={trans}
+      label={
         replaced
           ? trans.__('Another value for %1', replaced.name)
           : trans.__('A new secret')
       }
-      autoComplete="off"
-      onSubmit={event => {
-        event.preventDefault();
-        void store();
-      }}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          event.stopPropagation();
-          end();
-        }
-      }}
+      accept={replaced ? trans.__('Replace') : trans.__('Add')}
+      disabled={busy}
+      failure={wrong}
+      submit={() => store()}
+      cancel={() => end()}
+      beside={busy && <span>{trans.__('Vault is asked …')}</span>}
     >
       {!replaced && (
         <label>
@@ -197,46 +194,26 @@ export function Form(props: FormProps): JSX.Element {
               )
             : trans.__('%1 was deleted elsewhere.', name)}
           <div className="jp-VaultSection-buttons">
-            <button
-              type="button"
-              className="jp-mod-styled jp-mod-warn"
+            <Button
+              look="warn"
+              label={
+                now
+                  ? trans.__('Replace v%1', now.version ?? 0)
+                  : trans.__('Add it again')
+              }
               onClick={() => void store(now?.version ?? 0)}
-            >
-              {now
-                ? trans.__('Replace v%1', now.version ?? 0)
-                : trans.__('Add it again')}
-            </button>
-            <button
-              type="button"
-              className="jp-mod-styled"
+            />
+            <Button
+              label={
+                now
+                  ? trans.__('Keep v%1', now.version ?? 0)
+                  : trans.__('Leave it deleted')
+              }
               onClick={() => end()}
-            >
-              {now
-                ? trans.__('Keep v%1', now.version ?? 0)
-                : trans.__('Leave it deleted')}
-            </button>
+            />
           </div>
         </div>
       )}
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
-      <div className="jp-VaultSection-buttons">
-        <button
-          type="submit"
-          className="jp-mod-styled jp-mod-accept"
-          disabled={busy}
-        >
-          {replaced ? trans.__('Replace') : trans.__('Add')}
-        </button>
-        <button type="button" className="jp-mod-styled" onClick={() => end()}>
-          {trans.__('Cancel')}
-        </button>
-        {busy && <span>{trans.__('Vault is asked …')}</span>}
-      </div>
-    </form>
+    </Dialog>
   );
 }

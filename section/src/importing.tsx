@@ -4,6 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useState } from 'react';
 
 import { Model, asRefused } from './model';
+import { Dialog, Failure } from './parts';
 import { Change } from './requests';
 import { explain } from './words';
 
@@ -40,7 +41,7 @@ interface ImportingProps {
 
 export function Importing(props: ImportingProps): JSX.Element {
   const { wanted, model, trans, done } = props;
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const todo = wanted.changes.filter(change => change.change !== 'same');
   const words = {
     add: trans.__('add'),
@@ -59,42 +60,21 @@ export function Importing(props: ImportingProps): JSX.Element {
   };
 
   return (
-    <form
-      aria-label={trans.__('Import of %1', wanted.file)}
-      onSubmit={event => {
-        event.preventDefault();
-        void write();
-      }}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          done();
-        }
-      }}
+    <Dialog
+      trans={trans}
+      label={trans.__('Import of %1', wanted.file)}
+      accept={trans._n('Write %1 secret', 'Write %1 secrets', todo.length)}
+      autoFocus
+      disabled={todo.length === 0}
+      failure={wrong}
+      submit={write}
+      cancel={() => done()}
     >
       <ul aria-label={trans.__('What %1 changes', wanted.file)}>
         {wanted.changes.map(({ name, change }) => (
           <li key={name}>{`${words[change]}: ${name}`}</li>
         ))}
       </ul>
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
-      <div className="jp-VaultSection-buttons">
-        <button
-          type="submit"
-          autoFocus
-          className="jp-mod-styled jp-mod-accept"
-          disabled={todo.length === 0}
-        >
-          {trans._n('Write %1 secret', 'Write %1 secrets', todo.length)}
-        </button>
-        <button type="button" className="jp-mod-styled" onClick={() => done()}>
-          {trans.__('Cancel')}
-        </button>
-      </div>
-    </form>
+    </Dialog>
   );
 }

@@ -7,6 +7,7 @@ import React, { useRef, useState } from 'react';
 
 import { Copy } from './copy';
 import { Model, asRefused } from './model';
+import { Button, Dialog, Failure } from './parts';
 import { LoginStatus } from './requests';
 import { explain } from './words';
 
@@ -55,13 +56,10 @@ export function LoginLine(props: LoginProps): JSX.Element | null {
             until
           )}
           <div className="jp-VaultSection-buttons">
-            <button
-              type="button"
-              className="jp-mod-styled"
+            <Button
+              label={trans.__('Log in again')}
               onClick={() => setOpen(true)}
-            >
-              {trans.__('Log in again')}
-            </button>
+            />
           </div>
         </div>
       )}
@@ -109,7 +107,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
   const [method, setMethod] = useState(madeBy ?? 'userpass');
   const [busy, setBusy] = useState(false);
   const [anyway, setAnyway] = useState(false);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const name = useRef<HTMLInputElement>(null);
   const secret = useRef<HTMLInputElement>(null);
   const isToken = method === 'token';
@@ -148,19 +146,23 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
   };
 
   return (
-    <form
-      aria-label={trans.__('Login at Vault')}
-      autoComplete="off"
-      onSubmit={event => {
-        event.preventDefault();
-        void send();
-      }}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          event.stopPropagation();
-          done();
-        }
-      }}
+    <Dialog
+      trans={trans}
+      label={trans.__('Login at Vault')}
+      accept={isElsewhere ? undefined : trans.__('Log in')}
+      disabled={busy}
+      failure={wrong}
+      submit={send}
+      cancel={() => done()}
+      beside={
+        isElsewhere && (
+          <Copy
+            label={trans.__('Copy the command')}
+            text={SIGN_IN}
+            host={model.host}
+          />
+        )
+      }
     >
       <label>
         {trans.__('Method')}
@@ -210,32 +212,6 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
           {trans.__('Send it though one more refusal may lock the user')}
         </label>
       )}
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
-      <div className="jp-VaultSection-buttons">
-        {isElsewhere ? (
-          <Copy
-            label={trans.__('Copy the command')}
-            text={SIGN_IN}
-            host={model.host}
-          />
-        ) : (
-          <button
-            type="submit"
-            className="jp-mod-styled jp-mod-accept"
-            disabled={busy}
-          >
-            {trans.__('Log in')}
-          </button>
-        )}
-        <button type="button" className="jp-mod-styled" onClick={() => done()}>
-          {trans.__('Cancel')}
-        </button>
-      </div>
-    </form>
+    </Dialog>
   );
 }

@@ -5,6 +5,7 @@ import React, { useState } from 'react';
 
 import { Running } from './host';
 import { Model, asRefused } from './model';
+import { Button, Failed, Failure } from './parts';
 import { baseName, explain } from './words';
 
 interface ThisNotebookProps {
@@ -17,7 +18,7 @@ interface ThisNotebookProps {
 export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
   const { model, trans, said, apply } = props;
   const [open, setOpen] = useState(false);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const { current, listing } = model;
   const names = Array.from(
     new Set(listing?.secrets.map(({ name }) => name))
@@ -57,14 +58,11 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
         {off.length === 0
           ? trans.__('%1 gets all of these secrets.', notebook)
           : trans.__('%1 goes without %2.', notebook, off.join(', '))}{' '}
-        <button
-          type="button"
-          className="jp-mod-styled"
+        <Button
+          label={open ? trans.__('Close') : trans.__('Change…')}
           aria-expanded={open}
           onClick={() => setOpen(!open)}
-        >
-          {open ? trans.__('Close') : trans.__('Change…')}
-        </button>
+        />
       </div>
       {surplus.length > 0 && (
         <div className="jp-VaultSection-part jp-VaultSection-note">
@@ -72,13 +70,10 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
             'Its kernel still has %1.',
             surplus.map(({ name }) => name).join(', ')
           )}{' '}
-          <button
-            type="button"
-            className="jp-mod-styled"
+          <Button
+            label={trans.__('Take away')}
             onClick={() => void apply([current])}
-          >
-            {trans.__('Take away')}
-          </button>
+          />
         </div>
       )}
       {open && (
@@ -98,12 +93,7 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
           ))}
         </ul>
       )}
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
+      <Failed failure={wrong} />
     </section>
   );
 }

@@ -10,6 +10,7 @@ import { Running, useSignal } from './host';
 import { Icon } from './icons';
 import { Model, asRefused, given } from './model';
 import { ThisNotebook } from './notebook';
+import { Button, Failed, Failure } from './parts';
 import { Place, Secret } from './requests';
 import { Row } from './row';
 import { Sources } from './sources';
@@ -36,7 +37,7 @@ export function Section(props: SectionProps): JSX.Element {
   const [filter, setFilter] = useState('');
   const [dragged, setDragged] = useState(false);
   const [wanted, setWanted] = useState<Import | null>(null);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const file = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const [restartable, setRestartable] = useState<Running[]>([]);
@@ -249,9 +250,8 @@ export function Section(props: SectionProps): JSX.Element {
         />
       )}
       {wrong && (
-        <div className="jp-VaultSection-part" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
+        <div className="jp-VaultSection-part">
+          <Failed failure={wrong} />
         </div>
       )}
       {refused && (
@@ -270,18 +270,15 @@ export function Section(props: SectionProps): JSX.Element {
               : trans.__('No secrets yet.')}
             {writable && (
               <div className="jp-VaultSection-buttons">
-                <button
-                  className="jp-mod-styled jp-mod-accept"
+                <Button
+                  look="accept"
+                  label={trans.__('Add a secret')}
                   onClick={() => setAdding('')}
-                >
-                  {trans.__('Add a secret')}
-                </button>
-                <button
-                  className="jp-mod-styled"
+                />
+                <Button
+                  label={trans.__('Import a .env')}
                   onClick={() => file.current?.click()}
-                >
-                  {trans.__('Import a .env')}
-                </button>
+                />
               </div>
             )}
           </div>
@@ -293,12 +290,10 @@ export function Section(props: SectionProps): JSX.Element {
             '%1 running kernels lack the latest.',
             lacking.length
           )}{' '}
-          <button
-            className="jp-mod-styled"
+          <Button
+            label={trans.__('Apply')}
             onClick={() => void give(lacking.map(({ kernel }) => kernel))}
-          >
-            {trans.__('Apply')}
-          </button>
+          />
         </div>
       )}
       {restartable.map(kernel => (
@@ -311,13 +306,10 @@ export function Section(props: SectionProps): JSX.Element {
             baseName(kernel.path)
           )}{' '}
           {host.restart ? (
-            <button
-              type="button"
-              className="jp-mod-styled"
+            <Button
+              label={trans.__('Restart kernel')}
               onClick={() => void start(kernel)}
-            >
-              {trans.__('Restart kernel')}
-            </button>
+            />
           ) : (
             trans.__('Restart it where you started it.')
           )}

@@ -6,6 +6,7 @@ import React, { useRef, useState } from 'react';
 import { Form } from './form';
 import { Running } from './host';
 import { Model, asRefused, given } from './model';
+import { Button, Dialog, Failed, Failure } from './parts';
 import { Secret, Version } from './requests';
 import { age, baseName, explain } from './words';
 
@@ -39,7 +40,7 @@ export function Row(props: RowProps): JSX.Element {
   const { model, trans, language, orders } = props;
   const [open, setOpen] = useState<Open>('nothing');
   const [history, setHistory] = useState<Version[]>([]);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const button = useRef<HTMLButtonElement>(null);
   const text = useRef<HTMLInputElement>(null);
 
@@ -93,15 +94,6 @@ export function Row(props: RowProps): JSX.Element {
       void attempt(() => orders.remove(secret));
     }
   };
-  const action = (label: string, onClick: () => void, style = '') => (
-    <button
-      type="button"
-      className={`jp-mod-styled ${style}`}
-      onClick={onClick}
-    >
-      {label}
-    </button>
-  );
 
   const about = [
     secret.version === null ? '' : `v${secret.version}`,
@@ -136,7 +128,10 @@ export function Row(props: RowProps): JSX.Element {
             given(secret, kernel) ?? 0,
             secret.version ?? 0
           )}{' '}
-          {action(trans.__('Apply now'), () => void orders.apply([kernel]))}
+          <Button
+            label={trans.__('Apply now')}
+            onClick={() => void orders.apply([kernel])}
+          />
         </div>
       ))}
       {open !== 'nothing' && (
@@ -145,17 +140,28 @@ export function Row(props: RowProps): JSX.Element {
           role="group"
           aria-label={trans.__('What to do with %1', secret.name)}
         >
-          {writable && action(trans.__('Replace'), () => setOpen('replace'))}
-          {writable &&
-            versions &&
-            action(trans.__('Describe'), () => setOpen('describe'))}
-          {versions && action(trans.__('Versions'), () => void look())}
-          {writable &&
-            action(
-              trans.__('Delete'),
-              () => void attempt(() => orders.remove(secret)),
-              'jp-mod-warn'
-            )}
+          {writable && (
+            <Button
+              label={trans.__('Replace')}
+              onClick={() => setOpen('replace')}
+            />
+          )}
+          {writable && versions && (
+            <Button
+              label={trans.__('Describe')}
+              onClick={() => setOpen('describe')}
+            />
+          )}
+          {versions && (
+            <Button label={trans.__('Versions')} onClick={() => void look()} />
+          )}
+          {writable && (
+            <Button
+              look="warn"
+              label={trans.__('Delete')}
+              onClick={() => void attempt(() => orders.remove(secret))}
+            />
+          )}
         </div>
       )}
       {open === 'replace' && (
@@ -172,11 +178,13 @@ export function Row(props: RowProps): JSX.Element {
         />
       )}
       {open === 'describe' && (
-        <form
-          onSubmit={event => {
-            event.preventDefault();
-            void describe();
-          }}
+        <Dialog
+          trans={trans}
+          label={trans.__('Description of %1', secret.name)}
+          accept={trans.__('Save')}
+          failure={wrong}
+          submit={describe}
+          cancel={close}
         >
           <label>
             {trans.__('Description')}
@@ -187,13 +195,7 @@ export function Row(props: RowProps): JSX.Element {
               defaultValue={secret.description}
             />
           </label>
-          <div className="jp-VaultSection-buttons">
-            <button type="submit" className="jp-mod-styled jp-mod-accept">
-              {trans.__('Save')}
-            </button>
-            {action(trans.__('Cancel'), close)}
-          </div>
-        </form>
+        </Dialog>
       )}
       {open === 'versions' && (
         <ul aria-label={trans.__('Versions of %1', secret.name)}>
@@ -202,21 +204,17 @@ export function Row(props: RowProps): JSX.Element {
               {`v${version.version} · ${age(version.time, language)} · ${version.change} `}
               {writable &&
                 version.change === 'set' &&
-                version.version !== secret.version &&
-                action(
-                  trans.__('Restore v%1', version.version),
-                  () => void restore(version.version)
+                version.version !== secret.version && (
+                  <Button
+                    label={trans.__('Restore v%1', version.version)}
+                    onClick={() => void restore(version.version)}
+                  />
                 )}
             </li>
           ))}
         </ul>
       )}
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
+      {open !== 'describe' && <Failed failure={wrong} />}
     </li>
   );
 }

@@ -5,6 +5,7 @@ import React, { useRef, useState } from 'react';
 
 import { Running } from './host';
 import { Model, asRefused } from './model';
+import { Button, Failed, Failure } from './parts';
 import { DataSource, SourceHolder } from './requests';
 import { baseName, explain } from './words';
 
@@ -68,7 +69,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
   const { source, model, trans, said } = props;
   const [open, setOpen] = useState(false);
   const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState<[string, string] | null>(null);
+  const [wrong, setWrong] = useState<Failure | null>(null);
   const [told, setTold] = useState('');
   const button = useRef<HTMLButtonElement>(null);
   const has = holder(source, model);
@@ -148,34 +149,26 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
         >
           {!source.error && (
             <>
-              <button
-                type="button"
-                className="jp-mod-styled"
+              <Button
+                label={trans.__('Test')}
                 disabled={busy}
                 onClick={() => void test()}
-              >
-                {trans.__('Test')}
-              </button>
-              <button
-                type="button"
-                className="jp-mod-styled"
+              />
+              <Button
+                label={trans.__('Copy how to use it')}
                 onClick={() => {
                   model.host.copy(use);
                   setTold(trans.__('Copied.'));
                 }}
-              >
-                {trans.__('Copy how to use it')}
-              </button>
+              />
             </>
           )}
-          <button
-            type="button"
-            className="jp-mod-styled jp-mod-warn"
+          <Button
+            look="warn"
+            label={trans.__('Remove')}
             disabled={busy}
             onClick={() => void remove()}
-          >
-            {trans.__('Remove')}
-          </button>
+          />
         </div>
       )}
       {open && use && <pre className="jp-VaultSection-code">{use}</pre>}
@@ -184,12 +177,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
           {told}
         </div>
       )}
-      {wrong && (
-        <div className="jp-VaultSection-wrong" role="alert">
-          <div>{wrong[0]}</div>
-          <div>{wrong[1]}</div>
-        </div>
-      )}
+      <Failed failure={wrong} />
     </li>
   );
 }

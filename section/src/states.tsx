@@ -7,6 +7,7 @@ import { Copy } from './copy';
 import { Host } from './host';
 import { LoginForm, canLogIn } from './login';
 import { Model } from './model';
+import { Button } from './parts';
 import { Place, Refused } from './requests';
 import { explain, policyLine, standing } from './words';
 
@@ -70,11 +71,6 @@ export function Refusal(props: RefusalProps): JSX.Element {
   const since = model.awaySince?.toLocaleTimeString(language, {
     timeStyle: 'short'
   });
-  const button = (label: string, onClick: () => void) => (
-    <button type="button" className="jp-mod-styled" onClick={onClick}>
-      {label}
-    </button>
-  );
   return (
     <div className="jp-VaultSection-part" role="alert">
       <div className="jp-VaultSection-wrong">
@@ -91,14 +87,22 @@ export function Refusal(props: RefusalProps): JSX.Element {
         )}
       </div>
       <div className="jp-VaultSection-buttons">
-        {state === 'session'
-          ? model.host.reload &&
-            button(trans.__('Reload'), () => model.host.reload?.())
-          : button(trans.__('Try now'), () => void model.refresh())}
-        {state === 'login' &&
-          canLogIn(model.login) &&
-          !open &&
-          button(trans.__('Log in'), () => setOpen(true))}
+        {state === 'session' ? (
+          model.host.reload && (
+            <Button
+              label={trans.__('Reload')}
+              onClick={() => model.host.reload?.()}
+            />
+          )
+        ) : (
+          <Button
+            label={trans.__('Try now')}
+            onClick={() => void model.refresh()}
+          />
+        )}
+        {state === 'login' && canLogIn(model.login) && !open && (
+          <Button label={trans.__('Log in')} onClick={() => setOpen(true)} />
+        )}
         {state === 'unconfigured' && (
           <Copy
             label={trans.__('Copy the command')}

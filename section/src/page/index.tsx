@@ -6,6 +6,7 @@ import { createRoot } from 'react-dom/client';
 import { Notice, useSignal } from '../host';
 import { Model } from '../model';
 import { Section } from '../panel';
+import { Button } from '../parts';
 import { baseName } from '../words';
 import { Asked, PageHost } from './host';
 
@@ -72,20 +73,16 @@ function Said({ notice, host }: { notice: Notice; host: PageHost }) {
       {message}
       <div className="jp-VaultSection-buttons">
         {action && (
-          <button
-            type="button"
-            className="jp-mod-styled jp-mod-accept"
+          <Button
+            look="accept"
+            label={action.label}
             onClick={() => {
               close();
               action.callback();
             }}
-          >
-            {action.label}
-          </button>
+          />
         )}
-        <button type="button" className="jp-mod-styled" onClick={close}>
-          Close
-        </button>
+        <Button label="Close" onClick={close} />
       </div>
     </div>
   );
@@ -104,21 +101,12 @@ function Confirm({ asked }: { asked: Asked }): JSX.Element {
       <h2>{asked.title}</h2>
       <p>{asked.body}</p>
       <div className="jp-VaultSection-buttons">
-        <button
-          type="button"
-          className="jp-mod-styled"
-          autoFocus
-          onClick={() => asked.answer(false)}
-        >
-          Cancel
-        </button>
-        <button
-          type="button"
-          className="jp-mod-styled jp-mod-warn"
+        <Button label="Cancel" autoFocus onClick={() => asked.answer(false)} />
+        <Button
+          look="warn"
+          label={asked.accept}
           onClick={() => asked.answer(true)}
-        >
-          {asked.accept}
-        </button>
+        />
       </div>
     </dialog>
   );
