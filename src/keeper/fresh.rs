@@ -1,8 +1,8 @@
-//! Sources read anew, before the leases that they gave end for good.
+//! Reads the sources again, before their leases reach their max TTL.
 //!
-//! A lease dies with its token, so a new login comes first where the login's credential is still there, in its file. A
-//! credential that stood in a variable is gone, and a wrapped one is used up: then the token that is held reads once more, as
-//! long as it lives. A token that was given reads as it is, and after its own end the one that stands in its place.
+//! A lease dies with its token, so a new login comes first, if the login's credential is still in its file. A
+//! credential from a variable is gone, and a wrapped one is used up: then the held token reads once more, while it
+//! lives. A token that was given reads as it is; after its end, the token that has replaced it in its file.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -20,31 +20,31 @@ use crate::launch::given::Given;
 use crate::launch::{self, Request, fetch};
 use crate::lease::{Again, Leases};
 
-/// What was read anew.
+/// What was read again.
 pub(super) struct Fresh {
     /// What the kernels get.
     pub(super) given: Given,
-    /// Its leases; `None` when there are none any more.
+    /// Its leases; `None` if nothing has a lease any more.
     pub(super) leases: Option<Leases>,
-    /// Whether they hang on the token that was there before.
+    /// Whether the leases depend on the token that was held before.
     pub(super) has_old_token: bool,
-    /// How it was read.
+    /// The plan that it was read by.
     pub(super) plan: Plan,
 }
 
-/// Until when a kernel can be given what is fresh.
+/// The deadlines for giving a kernel what is fresh.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
-    /// When what it has ends: before that it is told.
+    /// When the kernel's present credentials end: it is warned before.
     pub(super) old_ends: Instant,
-    /// When what is fresh is to be replaced in turn.
+    /// When what is fresh must itself be replaced.
     pub(super) next: Instant,
 }
 
-/// The token that is held, and whether it is ours.
+/// The held token, and whether it is of our own login.
 pub(super) type Token = (Option<Credential>, bool);
 
-/// Reads the sources that gave `sources` again; `None` when `stop` came first.
+/// Reads the sources that gave `sources` again; `None` if `stop` came first.
 pub(super) async fn read(
     again: &Again,
     sources: &BTreeSet<String>,
@@ -56,7 +56,7 @@ pub(super) async fn read(
     let mut failed = None;
     futures_util::pin_mut!(stop);
     for (mut plan, has_old_token) in plans(again, &environment, token)? {
-        // The next try comes later.
+        // The keeper tries again later.
         plan.server.max_retries = Some(0);
         plan.sources.retain(|source| sources.contains(source.path.as_written()));
         if plan.sources.is_empty() {
@@ -72,7 +72,7 @@ pub(super) async fn read(
                 launch::withhold(&mut given, &plan, &environment);
                 return Ok(Some(Fresh { given, leases, has_old_token, plan }));
             }
-            // Another way in may be open.
+            // The next way may work.
             Ok(Err(error)) if is_refusal(error.kind()) => failed = failed.or(Some(error)),
             Ok(Err(error)) => return Err(error),
         }
@@ -80,7 +80,7 @@ pub(super) async fn read(
     Err(failed.unwrap_or_else(|| Error::new(Kind::Config, "no login is left", "restart the kernel")))
 }
 
-/// The ways to read, the best first, and whether each uses the token that is held.
+/// The ways to read, best first, and whether each uses the held token.
 fn plans(again: &Again, environment: &Environment, (token, is_ours): Token) -> Result<Vec<(Plan, bool)>> {
     let request = Request {
         config: again.config.clone(),
@@ -100,12 +100,12 @@ fn plans(again: &Again, environment: &Environment, (token, is_ours): Token) -> R
     Ok(both.into_iter().flatten().collect())
 }
 
-/// Whether a login's credential serves once alone.
+/// Whether a login's credential can be used only once.
 const fn is_used_up(login: &Login) -> bool {
     matches!(login, Login::Wrapped(_) | Login::AppRole { wrapped: true, .. })
 }
 
-/// Whether a fetch failed because of the credential that it used.
+/// Whether a fetch failed because of its credential.
 const fn is_refusal(kind: Kind) -> bool {
     matches!(
         kind,

@@ -1,7 +1,7 @@
-//! What was read anew, to the kernels that have the old: files are replaced at once, and variables set by `inject`.
+//! Gives what was read again to the kernels: files are replaced at once, and variables set by `inject`.
 //!
-//! A client that reads a file at each connect has the new credential from then on, whatever the kernel does. A variable
-//! can be set only while the kernel is free, so that is tried until the next replacement is due.
+//! A client that reads a file at each connect has the new credential from then on, whatever the kernel does. A
+//! variable can be set only while the kernel is idle, so the keeper tries until the next replacement is due.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::launch::given::{Form, Given, duplicate};
 use crate::lease::{Digests, Owner};
 use crate::sys::process::start_time;
 
-/// The values that variables hold.
+/// The values of the variables.
 pub(super) fn digests(given: &Given) -> Digests {
     Digests::of(given.iter().filter_map(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => Some((name.as_str(), value)),
@@ -25,7 +25,7 @@ pub(super) fn digests(given: &Given) -> Digests {
     }))
 }
 
-/// The variables whose values are not those that `known` tells of.
+/// The variables whose values differ from those that `known` describes.
 fn changed(given: &Given, known: &Digests) -> Vec<String> {
     let changed = given.iter().filter(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => !known.has(name.as_str(), value),
@@ -34,8 +34,8 @@ fn changed(given: &Given, known: &Digests) -> Vec<String> {
     changed.map(|(name, _)| name.as_str().to_owned()).collect()
 }
 
-/// Gives each kernel of `owners` what is `fresh`, as long as `times` allow. The error of one that could not be given its
-/// variables is the outcome; its files are replaced all the same.
+/// Gives each kernel of `owners` what is `fresh`, until `times` at most. Returns an error if the variables of a
+/// kernel could not be set; its files are replaced all the same.
 pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times: Times) -> Result<()> {
     let mut outcome = Ok(());
     let live = || owners.iter().filter(|owner| start_time(owner.pid) == Some(owner.start_time));
@@ -72,7 +72,7 @@ fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Resul
     )))
 }
 
-/// Tells in the record of each kernel that what it has ends then.
+/// Writes into the record of each kernel that its credentials end, and when.
 #[cfg(feature = "inject")]
 pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
     for file in owners.iter().filter_map(|owner| owner.file.as_ref()) {
@@ -80,6 +80,6 @@ pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error
     }
 }
 
-/// A build that leaves no records tells nothing.
+/// A build without records writes nothing.
 #[cfg(not(feature = "inject"))]
 pub(super) const fn tell(_: &Path, _: &[Owner], _: Instant, _: &Error) {}

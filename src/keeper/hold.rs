@@ -1,13 +1,13 @@
-//! Renewing and ending. A token of our own login is renewed with its leases, as a lease that is not renewed ends before
-//! its token, and revoked at the end, which ends them all. Of a token that was given, the leases alone.
+//! Renews what a keeper holds, and ends it. A token of our own login is renewed with its leases, since a lease that
+//! is not renewed ends before its token, and is revoked at the end, which ends all leases. With a token that was
+//! given, each lease is renewed and ended by itself.
 //!
-//! An increment shortens as well as it lengthens, so it is the window or the time that Vault gave at first, whichever is
-//! less. The first renewal comes at once: a lease that may live for hours then ends with the window (the token does since
-//! the launch); `timing` says when the later ones come. Where Vault gives less than was asked for, the end is near that
-//! nothing lengthens (max TTL): that is no failure, and the time to replace what is held comes at two-thirds of what is
-//! left. What can't be renewed at all is replaced at 0.9 of its time. A renewal that fails is tried again, and new
-//! credentials are never asked for because of it. Once what is held has ended, by an outage or by another hand, there is
-//! nothing left to keep: then it is read anew.
+//! An increment shortens as well as lengthens, so it is the smaller of the window and the TTL that Vault gave at
+//! first. The first renewal comes at once: a lease of hours then ends with the window (the launch has shortened the
+//! token already); `timing` says when the later ones come. If Vault gives less than the increment, max TTL is near:
+//! that is no failure, and the replacement is due at two-thirds of the time left. What can't be renewed at all is
+//! replaced at 0.9 of its time. A failed renewal is tried again, and is never a reason to read new credentials. Only
+//! after the leases have ended, through an outage or a revocation, are the sources read again.
 
 use std::time::Duration;
 
@@ -24,14 +24,15 @@ use crate::vault::client::Client;
 use crate::vault::generic::Lease;
 use crate::vault::lease::{self, heals};
 
-/// How long one request may take.
+/// The longest time for one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much longer than a static role's password is its successor waited for.
+/// How long after a static role's password changes its successor is read.
 const AFTER: Duration = Duration::from_secs(1);
 
-/// How long a client is told that a credential lives which is lengthened; AWS's clients ask again 15 minutes before.
+/// The lifetime that a client is told for a credential that the keeper renews; AWS's clients ask again 15 minutes
+/// before.
 const PROMISE: Duration = Duration::from_secs(20 * 60);
-/// How long before the end AWS's clients ask again: what is held is replaced then.
+/// How long before the end AWS's clients ask again: the credential is replaced then.
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// A lease, and what is known of its end.
@@ -43,7 +44,7 @@ struct Held {
 }
 
 impl Held {
-    /// One that was just given.
+    /// A lease that was just given.
     fn new(lease: Lease) -> Self {
         Self {
             ends: Instant::now() + timing::life(lease.seconds),
@@ -52,43 +53,43 @@ impl Held {
         }
     }
 
-    /// Whether it is none: what was read has no end.
+    /// Whether there is no lease: what was read has no end.
     const fn is_endless(&self) -> bool {
         self.lease.id.is_empty() && self.lease.seconds == 0
     }
 
-    /// When its successor is read, if it can't be lengthened.
+    /// When its successor is read, if it can't be renewed.
     fn replaced_at(&self) -> Instant {
         let left = self.ends.saturating_duration_since(Instant::now());
         if self.lease.rotates { self.ends + AFTER } else { Instant::now() + left.mul_f64(0.9) }
     }
 }
 
-/// What is held, and until when.
+/// The leases and the token that are held, and until when.
 pub(super) struct Hold {
     client: Client,
     leases: Leases,
     held: Vec<Held>,
     window: Duration,
-    /// When the next renewal is due; `None` when there is nothing left to lengthen.
+    /// When the next renewal is due; `None` if nothing is left to renew.
     due: Option<Instant>,
-    /// When what is held ends by itself, as far as Vault has said.
+    /// When all of it ends by itself, as far as Vault has said.
     ends: Instant,
-    /// When what is held is to be replaced, as far as its end is fixed.
+    /// When it must be replaced, as far as its end is fixed.
     replaced_at: Option<Instant>,
     failures: u32,
     began: Instant,
-    /// Until when a client was told that what is held lives.
+    /// The latest end that a client was told.
     told: Option<Instant>,
 }
 
-/// Until when a client is told that a credential lives.
+/// The end of a credential that a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     /// It has no end.
     Endless,
     Until(Instant),
-    /// It has ended then.
+    /// It has ended at that time.
     Ended(Instant),
 }
 
@@ -125,25 +126,25 @@ impl Hold {
         }
     }
 
-    /// When what is held is to be replaced; `None` as long as it can be lengthened.
+    /// When it must be replaced; `None` while it can be renewed.
     pub(super) const fn replaced_at(&self) -> Option<Instant> {
         self.replaced_at
     }
 
-    /// When what is held ends by itself.
+    /// When it ends by itself.
     pub(super) fn ends(&self) -> Instant {
         let fixed = self.held.iter().filter(|held| held.is_fixed).map(|held| held.ends).min();
         fixed.map_or(self.ends, |fixed| fixed.min(self.ends))
     }
 
-    /// The first end of what `source` gave, and how long that is from its beginning; `None` where it is lengthened.
+    /// The first end of what `source` gave, and its whole lifetime; `None` while it is renewed.
     fn end_of(&self, source: &str) -> Option<(Instant, Duration)> {
         let of = |held: &&Held| held.lease.source == source && held.is_fixed && !held.is_endless();
         self.held.iter().filter(of).map(|held| (held.ends, Duration::from_secs(held.lease.seconds))).min()
     }
 
-    /// Until when a client may be told that what `source` gave lives. What is lengthened is told to live for a while,
-    /// so that the client asks again before it is replaced.
+    /// The end that a client of `source` may be told. For a credential that is renewed it is a near one, so that the
+    /// client asks again before the replacement.
     pub(super) fn tell(&mut self, source: &str) -> Told {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);
@@ -160,33 +161,33 @@ impl Hold {
         Told::Until(until)
     }
 
-    /// Whether a client that asks for what `source` gave is to get a successor: it asks when little is left.
+    /// Whether a client of `source` should get a successor: clients ask when little time is left.
     pub(super) fn is_late(&self, source: &str) -> bool {
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         self.end_of(source).is_some_and(|(end, whole)| left(end) < ASKED_AGAIN.min(whole / 2))
     }
 
-    /// Until when a client was told that what is held lives.
+    /// The latest end that a client was told.
     pub(super) const fn told(&self) -> Option<Instant> {
         self.told
     }
 
-    /// The ids of its leases.
+    /// The ids of the leases.
     pub(super) fn ids(&self) -> impl Iterator<Item = &String> {
         self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty())
     }
 
-    /// The token, and whether it is ours.
+    /// The token, and whether it is of our own login.
     pub(super) fn token(&self) -> (Option<Credential>, bool) {
         (self.client.token(), self.leases.is_ours)
     }
 
-    /// Leaves the token to its successor: what is held here is ended by itself.
+    /// Hands the token over to the successor: these leases are ended one by one.
     pub(super) const fn leave_token(&mut self) {
         self.leases.is_ours = false;
     }
 
-    /// Renews, and works out when the next one is due.
+    /// Renews everything, and sets when the next renewal is due.
     pub(super) async fn renew(&mut self) {
         self.client.renew(Deadline::after(PATIENCE));
         let given = self.renew_all().await;
@@ -198,12 +199,12 @@ impl Hold {
                 self.ends = now + given;
                 timing::after_success(given).map(|pause| now + pause)
             }
-            // What is gone stays so; a successor that is lost as well is replaced no more than once a minute.
+            // What has ended stays so; if its successor is lost too, that is replaced once a minute at most.
             Err(Kind::BadToken) => {
                 self.replace_by(now.max(self.began + MOST));
                 None
             }
-            // So does what may not be renewed: it ends by itself.
+            // What may not be renewed ends by itself, and is replaced before.
             Err(Kind::PolicyDenied | Kind::BadRequest) => {
                 self.replace_by(now + self.ends.saturating_duration_since(now).mul_f64(0.9));
                 None
@@ -213,7 +214,7 @@ impl Hold {
                 let left = self.ends.saturating_duration_since(now);
                 let next = timing::after_failure(self.failures, left).map(|pause| now + pause);
                 if next.is_none() {
-                    // An outage was longer than what is held could live.
+                    // The outage was longer than the leases could live.
                     self.replace_by(self.ends.max(now));
                 }
                 next
@@ -221,12 +222,12 @@ impl Hold {
         };
     }
 
-    /// Notes that what has `left` can't be lengthened beyond that.
+    /// Notes that what has `left` until its end can't be renewed beyond that.
     fn ends_in(&mut self, left: Duration) {
         self.replace_by(Instant::now() + left.mul_f64(2.0 / 3.0));
     }
 
-    /// Notes that something is to be replaced then, at the latest.
+    /// Notes that a replacement is due at that time, at the latest.
     fn replace_by(&mut self, at: Instant) {
         self.replaced_at = Some(self.replaced_at.map_or(at, |known| known.min(at)));
     }
@@ -240,12 +241,12 @@ impl Hold {
         Ok(given)
     }
 
-    /// Renews all that is held; gives the shortest time that is left of one. A lease that can't be renewed ends by
-    /// itself, and takes nothing else with it.
+    /// Renews everything that is held; returns the shortest remaining time. A lease that can't be renewed ends by
+    /// itself, and the others are not affected.
     async fn renew_all(&mut self) -> Result<Duration, Kind> {
         let mut shortest = if self.leases.is_ours { self.renew_token().await? } else { self.window };
         if self.leases.is_ours {
-            // Whatever becomes of the leases: as long as the token lives they are worth another try.
+            // Even if leases fail: while the token lives, they are worth another try.
             self.ends = Instant::now() + shortest;
         }
         let mut is_held = self.leases.is_ours;
@@ -276,7 +277,7 @@ impl Hold {
         if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
     }
 
-    /// Ends what is held, and tries again until it has ended by itself.
+    /// Ends everything, and retries until it has ended by itself.
     pub(super) async fn end(mut self) {
         let mut pause = Duration::from_millis(100);
         loop {
@@ -297,7 +298,7 @@ impl Hold {
         }
     }
 
-    /// Revokes each lease where that is allowed, and shortens it to a second where it is not.
+    /// Revokes each lease where that is allowed; elsewhere shortens it to one second.
     async fn end_leases(&self) -> Result<(), Kind> {
         let mut ended = Ok(());
         for id in self.ids() {

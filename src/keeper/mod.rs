@@ -1,22 +1,22 @@
 //! The keeper: a small process that renews a kernel's leases, replaces them before they can't be renewed any more, and
 //! ends them with the kernel.
 //!
-//! It has the token, no variable, no descriptor but a pipe, and a session of its own; it sleeps until the kernel ends
-//! or a lease is due.
+//! It has the token, no variables, no descriptor but a pipe, and a session of its own. It sleeps until the kernel
+//! ends or a lease is due.
 //!
-//! A keeper can be killed, and a machine lost. So the token of our own login is shortened at once: it lives for a
-//! window (`[keeper] window`), which the keeper renews at a third. Without a keeper, Vault ends the token, and all
-//! of its leases, when the window is over. A token that was given is the user's: it is neither shortened nor revoked,
-//! and each lease is held and ended by itself.
+//! A keeper can be killed, and a machine can fail. So the token of our own login is shortened at once: it lives for a
+//! window (`[keeper] window`), and the keeper renews it at a third of that. Without a keeper, Vault ends the token
+//! and all of its leases when the window is over. A token that was given belongs to the user: it is neither shortened
+//! nor revoked, and each lease is renewed and ended by itself.
 //!
 //! - `run`: the process, from the hand-over to the kernel's end
-//! - `hold`: requests to Vault for what is held
+//! - `hold`: requests to Vault that renew and end what is held
 //! - `timing`: when the next of them is due
-//! - `fresh`: the same sources read anew, by a new login where its credential is still there
-//! - `give`: what was read anew, to the kernels that have the old
-//! - `say`: what could not be replaced, on the kernel's standard error
-//! - `service`: AWS profiles, whose clients ask for their credential
-//! - `variables`: those of a kernel that runs
+//! - `fresh`: reads the same sources again, with a new login if its credential is still there
+//! - `give`: gives the kernels what was read again
+//! - `say`: warns on the kernel's standard error of what could not be replaced
+//! - `service`: answers AWS clients that ask for their profile's credential
+//! - `variables`: sets the variables of a running kernel
 
 mod fresh;
 mod give;

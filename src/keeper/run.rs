@@ -1,4 +1,4 @@
-//! The process: sleeps until the kernels end, the launcher gives up, a lease is due, or one has to be replaced.
+//! The keeper's process: sleeps until the kernels end, the launcher gives up, a lease is due, or a replacement is.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,11 +32,11 @@ use crate::sys::readable::readable;
 use crate::sys::{code, pidfd, process, stack};
 use crate::vault::client::Client;
 
-/// The least pause before sources are read again that could not be read.
+/// The shortest pause before a failed read is tried again.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// What the hidden subcommand does; the first of its `words` tells the two processes apart. The second one shows the
-/// kernels' pids in the command line of the process that stays, where `kernels` finds it.
+/// The hidden subcommand. The first of its `words` distinguishes its two processes; the second shows the kernels'
+/// pids in the command line of the process that stays, where `kernels` finds them.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let (Some(step), kernels) = (words.first(), words.get(1).map(String::as_str).unwrap_or_default()) else {
         return Err(unable("it was started by hand"));
@@ -47,9 +47,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         return command.spawn().map(drop).map_err(|cause| unable(&crate::error::why(cause.kind())));
     }
     let _hardening = Hardening::apply()?;
-    // What signals the kernel's group or its terminal is not for us.
+    // Signals to the kernel's group or its terminal must not reach the keeper.
     setsid().map_err(|cause| unable(cause.desc()))?;
-    // Not the standard library's own reader, which would take what comes after the message too.
+    // The standard library's own reader would also read what follows the message.
     let pipe =
         std::io::stdin().as_fd().try_clone_to_owned().map_err(|cause| unable(&crate::error::why(cause.kind())))?;
     let mut pipe = File::from(pipe);
@@ -78,7 +78,7 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
     };
     state.write_down();
     let ending = state.until_the_end(&owners, pipe).await;
-    // No kernel came, and one that runs keeps what it had before.
+    // No kernel came. A kernel that runs keeps what it had before.
     for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
         files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
     }
@@ -89,25 +89,25 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// The descriptor of a process that lives; `None` when its number is another's by now.
+/// A descriptor of a running process; `None` if its pid belongs to another process by now.
 fn watched(owner: &Owner) -> Option<AsyncFd<OwnedFd>> {
     let descriptor = pidfd::open(Pid::from_raw(i32::try_from(owner.pid).ok()?)).ok()?;
     readable(descriptor).ok().filter(|_| process::start_time(owner.pid) == Some(owner.start_time))
 }
 
-/// Until all of them have ended.
+/// Waits until all owners have ended.
 async fn ended(owners: &[AsyncFd<OwnedFd>]) {
     join_all(owners.iter().map(AsyncFd::readable)).await;
 }
 
-/// Until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or that the
-/// launcher is gone, which is seen otherwise.
+/// Waits until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or
+/// that the launcher has died, which its descriptor shows.
 async fn comes(pipe: OwnedFd) -> bool {
     let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return true };
     pipe.read_u8().await.is_err()
 }
 
-/// What a client asks next.
+/// Waits for the next request of a client.
 async fn next(service: Option<&mut Service>) -> Asked {
     match service {
         Some(service) => service.next().await,
@@ -115,45 +115,45 @@ async fn next(service: Option<&mut Service>) -> Asked {
     }
 }
 
-/// What a replacement is at.
+/// One step of a replacement, under way.
 type Work<'a> = Pin<Box<dyn Future<Output = Step> + 'a>>;
 
-/// The end of something that was held.
+/// The ending of leases, under way.
 type Ending = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What became of a step of it.
+/// The outcome of a step of a replacement.
 enum Step {
-    /// The sources were read, or not; `None` when the kernels ended meanwhile.
+    /// The sources were read, or that failed; `None` if the kernels ended meanwhile.
     Read(Result<Option<Box<Fresh>>>),
-    /// The kernels were given it, or not all of it.
+    /// The kernels were given the new credentials, or some of them were not.
     Given(Digests, Result<()>),
 }
 
-/// All that is held, and what is known of the kernels.
+/// Everything that is held, and what is known about the kernels.
 struct Keeping<'a> {
     told: &'a HandOver,
-    /// The sources that are read anew.
+    /// The paths of the sources that are read again.
     sources: BTreeSet<String>,
     current: Hold,
-    /// What was replaced, and when it is ended; `None` as long as a kernel may still use it.
+    /// Replaced leases, and when each is ended; `None` while a kernel may still use it.
     old: Vec<(Hold, Option<Instant>)>,
     known: Option<Digests>,
-    /// What clients ask for.
+    /// What clients can ask for.
     answers: Answers,
     /// Whether the sources are being read.
     is_reading: bool,
-    /// Whether it was said that what is held could not be replaced.
+    /// Whether the kernels were told that a replacement failed.
     is_said: bool,
     /// The pause before the next try to read.
     retried: Duration,
-    /// What was just replaced is not replaced before.
+    /// The earliest time for the next replacement.
     least: Instant,
-    /// When sources that could not be read are tried again.
+    /// When a failed read is tried again.
     replaced_at: Option<Instant>,
 }
 
 impl Keeping<'_> {
-    /// Holds until the kernels end or none comes; gives what there is to end.
+    /// Holds until the kernels end or none comes; returns what is left to end.
     async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
         let (ended_all, comes) = (ended(owners), comes(pipe));
         futures_util::pin_mut!(ended_all, comes);
@@ -169,7 +169,7 @@ impl Keeping<'_> {
                     ending.push(Box::pin(answer(stream, text)));
                 }
             }
-            // What comes next may be hours away.
+            // The next event may be hours away.
             stack::wipe();
             code::give_back();
             let step = tokio::select! {
@@ -179,7 +179,7 @@ impl Keeping<'_> {
                     if !comes {
                         break;
                     }
-                    // From here on it is the kernel's; an injection that failed leaves an earlier socket alone.
+                    // From here on the socket is the kernel's; a failed injection leaves an earlier socket alone.
                     service = Some(Service::new(self.told));
                     None
                 }
@@ -207,7 +207,7 @@ impl Keeping<'_> {
                 work = self.go_on(step);
             }
         }
-        // A read that is under way ends with the kernels, and leaves nothing behind.
+        // A read that is under way ends with the kernels, and its leases are ended too.
         if let Some(work) = work
             && let Step::Read(Ok(Some(fresh))) = work.await
         {
@@ -219,25 +219,25 @@ impl Keeping<'_> {
         ending
     }
 
-    /// A client that asks for what ends soon gets its successor.
+    /// A client that asks shortly before the end gets the successor.
     fn is_asked(&mut self, asked: &Asked) {
         if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
             self.replaced_at = Some(Instant::now());
         }
     }
 
-    /// Whether what is held is to be replaced now.
+    /// Whether the replacement is due now.
     fn is_due(&self) -> bool {
         let due = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
         due.is_some_and(|at| at.max(self.least) <= Instant::now())
     }
 
-    /// Keeps the ids of all leases in a file, for the case that this process is killed.
+    /// Keeps the ids of all leases in a file, in case this process is killed.
     fn write_down(&self) {
         let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
         let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
         let Ok(server) = self.told.server() else { return };
-        // Without the file all of it ends with the window.
+        // Without the file, all of it still ends with the window.
         if !ids.is_empty()
             && let Some(left) = Left::new(&server, self.told.owners(), self.told.window(), ids)
         {
@@ -259,13 +259,13 @@ impl Keeping<'_> {
         async move {
             let Some((server, mut client)) = both else { return };
             for one in found.iter().filter(|one| !one.is_used() && one.is_at(&server)) {
-                // What can't be ended now is there for the next one.
+                // What can't be ended now is left to the next keeper.
                 let _ = one.end(&mut client, &runtime).await;
             }
         }
     }
 
-    /// Until what is held has to be replaced.
+    /// Waits until the replacement is due.
     async fn replacement(&self) {
         match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
             Some(at) => sleep_until(at.max(self.least)).await,
@@ -273,7 +273,7 @@ impl Keeping<'_> {
         }
     }
 
-    /// Begins to read anew.
+    /// Begins to read the sources again.
     fn begin<'a>(&self, owners: &'a [AsyncFd<OwnedFd>]) -> Option<Work<'a>> {
         let (again, sources) = (self.told.again()?.clone(), self.sources.clone());
         let token = self.current.token();
@@ -283,7 +283,7 @@ impl Keeping<'_> {
         }))
     }
 
-    /// Takes a step's outcome, and gives the next step.
+    /// Takes the outcome of a step, and returns the next step.
     fn go_on<'a>(&mut self, step: Step) -> Option<Work<'a>> {
         self.is_reading = false;
         match step {
@@ -293,7 +293,7 @@ impl Keeping<'_> {
                 if !std::mem::replace(&mut self.is_said, true) {
                     self.told.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
                 }
-                // Later and later; sooner where little time is left.
+                // The pauses grow, but are shorter when little time is left.
                 self.retried = (self.retried * 2).min(MOST);
                 self.least = Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0);
                 self.replaced_at = Some(self.least);
@@ -314,7 +314,7 @@ impl Keeping<'_> {
                 if outcome.is_ok() {
                     self.known = Some(digests);
                     let at = Instant::now() + self.told.grace();
-                    // What a client was told to live so long lives so long.
+                    // A client was told a lifetime, and the credential lives that long.
                     let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
                     self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
                 }
@@ -323,11 +323,11 @@ impl Keeping<'_> {
         }
     }
 
-    /// Holds what is fresh in the place of what was held.
+    /// Holds what is fresh in place of the old.
     fn swap(&mut self, fresh: &mut Fresh) -> Times {
         let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
         let times = Times { old_ends, next };
-        // Where nothing of it ends, or it can't be held, there is no time to read it again: not at once.
+        // If nothing of it ends, or it can't be held, no end says when to read again: not at once.
         self.replaced_at = Some(Instant::now() + MOST);
         let Some(mut leases) = fresh.leases.take() else { return times };
         if fresh.has_old_token {
@@ -346,7 +346,7 @@ impl Keeping<'_> {
     }
 }
 
-/// Until one of `old` is due to be renewed: which.
+/// Waits until one of `old` is due for renewal; returns its index.
 async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
     if old.is_empty() {
         return pending().await;
@@ -354,7 +354,7 @@ async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
     select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
 }
 
-/// Until one of `old` is to be ended: which.
+/// Waits until one of `old` is to be ended; returns its index.
 async fn retired(old: &[(Hold, Option<Instant>)]) -> usize {
     let first = old.iter().enumerate().filter_map(|(number, (_, at))| Some((at.as_ref()?, number))).min();
     match first {

@@ -1,7 +1,7 @@
-//! AWS profiles: a client asks for a credential over a socket, and gets what is held, with the time when it ends.
+//! AWS profiles: a client asks for a credential over a socket, and gets the held one, with the time of its end.
 //!
-//! Each kernel of the keeper has a socket in its user's runtime folder. What was asked is answered by the loop that holds
-//! the leases; a client that asks nothing for a while is hung up on, and keeps no other one waiting.
+//! Each kernel of the keeper has a socket in its user's runtime folder. The loop that holds the leases answers; a
+//! client that connects and asks nothing is disconnected after a while, and delays no other client.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -20,28 +20,28 @@ use crate::launch::files;
 use crate::lease::{Answer, HandOver, Refusal, is_ours, listen, read};
 use crate::sys::folder::private;
 
-/// The most clients that are listened to at once; the others wait.
+/// The most clients that are read from at once; the others wait.
 const MOST: usize = 16;
-/// The pause after a connection that could not be taken.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A client, and what it has asked for.
+/// A client, and the profile that it asks for.
 pub(super) struct Asked {
     pub(super) stream: UnixStream,
     pub(super) profile: String,
 }
 
-/// A client that has connected, until it has asked.
+/// A client that has connected but not yet asked.
 type Asking = Pin<Box<dyn Future<Output = Option<Asked>>>>;
 
-/// The sockets of the kernels.
+/// The kernels' sockets.
 pub(super) struct Service {
     listeners: Vec<UnixListener>,
     asking: Vec<Asking>,
 }
 
 impl Service {
-    /// Listens for each kernel, where there is something to ask for. Where that can't be, clients say so.
+    /// Listens for each kernel, if there is anything to ask for. If that fails, clients report it.
     pub(super) fn new(told: &HandOver) -> Self {
         let folder = told.runtime_dir();
         let is_usable = !told.answers().is_empty() && private(folder).is_ok();
@@ -50,7 +50,7 @@ impl Service {
         Self { listeners: paths.filter_map(|path| listen(&path).ok()).collect(), asking: Vec::new() }
     }
 
-    /// What is asked next. Nothing is lost when this is dropped before its end.
+    /// Waits for the next request. Dropping this future loses no request.
     pub(super) async fn next(&mut self) -> Asked {
         loop {
             let is_open = self.asking.len() < MOST;
@@ -78,7 +78,7 @@ async fn accepted(listeners: &[UnixListener]) -> UnixStream {
         }
         match select_all(listeners.iter().map(|listener| Box::pin(listener.accept()))).await.0 {
             Ok((stream, _)) => return stream,
-            // There may be no descriptor left for a moment.
+            // The process may be short of descriptors for a moment.
             Err(_) => sleep(PAUSE).await,
         }
     }
@@ -89,7 +89,7 @@ async fn asked(mut stream: UnixStream) -> Option<Asked> {
     Some(Asked { stream, profile })
 }
 
-/// Until the first of them is over: its outcome, and which it is. Of none it waits for ever.
+/// Waits for the first of them: its outcome and index. With none, waits forever.
 pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize) {
     if of.is_empty() {
         return pending().await;
@@ -98,10 +98,10 @@ pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize)
     (outcome, number)
 }
 
-/// What clients may ask for.
+/// What clients can ask for.
 pub(super) struct Answers {
     known: Vec<Answer>,
-    /// Why the sources could not be read again, the last time.
+    /// Why the last read failed, if it did.
     failed: Option<String>,
 }
 
@@ -115,12 +115,12 @@ impl Answers {
         self.failed = Some(error.what().to_owned());
     }
 
-    /// The source that gave that profile.
+    /// The source of a profile.
     pub(super) fn source(&self, profile: &str) -> Option<&str> {
         self.known.iter().find(|answer| answer.profile == profile).map(|answer| answer.source.as_str())
     }
 
-    /// What a client gets that asks for `profile`: what AWS calls the output of a `credential_process`.
+    /// What a client that asks for `profile` gets: the output of a `credential_process`, as AWS defines it.
     pub(super) fn text(&self, hold: &mut Hold, profile: &str) -> Zeroizing<Vec<u8>> {
         let Some(answer) = self.known.iter().find(|answer| answer.profile == profile) else {
             let advice = "name the profile of a source (`aws_profile`), or restart the kernel after a change";
@@ -150,7 +150,7 @@ fn refusal(error: String, advice: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(&refusal).unwrap_or_default())
 }
 
-/// The time of day then.
+/// The time of day at that moment.
 fn at(instant: Instant) -> String {
     let now = Instant::now();
     let (left, gone) = (instant.saturating_duration_since(now), now.saturating_duration_since(instant));

@@ -1,36 +1,36 @@
 //! When the next request of a keeper is due.
 //!
-//! A renewal that succeeded is repeated at about a third of the time that Vault gave, with jitter, so that many kernels
-//! do not renew together. One that failed is repeated later and later, but sooner where little time is left. Within a
-//! second of the end nothing is renewed: the answer would come too late.
+//! A renewal that succeeded is repeated at about a third of the TTL that Vault gave, with jitter, so that many
+//! kernels do not renew at the same moment. After a failure the pauses grow, but are shorter when little time is
+//! left. In the last second nothing is renewed: the answer would come too late.
 
 use std::time::Duration;
 
-/// The least time between two requests that fail.
+/// The shortest pause between two failed requests.
 const LEAST: Duration = Duration::from_secs(1);
-/// The longest time between two requests that fail.
+/// The longest pause between two failed requests.
 pub(super) const MOST: Duration = Duration::from_secs(60);
-/// Within this time before the end nothing is renewed. A renewal that gives so much less than was asked for is no sign of
-/// an end, as Vault counts whole seconds.
+/// The last moment before the end, in which nothing is renewed. A TTL that is shorter than the increment by no more
+/// than this is no sign of max TTL, since Vault counts whole seconds.
 pub(super) const LAST: Duration = Duration::from_secs(1);
 
-/// How long a lease may live of which Vault says no time.
+/// The lifetime of a lease whose TTL Vault does not say.
 pub(super) const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
-/// The longest time that is waited for at once: Vault's own longest for a token.
+/// The longest wait at once: Vault's default max TTL of a token.
 const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
-/// How long a lease of that many seconds may live; 0 is a time that Vault has not said.
+/// The lifetime of a lease of that many seconds; 0 means that Vault has not said.
 pub(super) fn life(seconds: u64) -> Duration {
     if seconds == 0 { UNKNOWN } else { Duration::from_secs(seconds).min(LONGEST) }
 }
 
-/// The pause before the next renewal, after one that gave `given`; `None` when the end is too near for another.
+/// The pause before the next renewal, after one that gave `given`; `None` if the end is too near for another.
 pub(super) fn after_success(given: Duration) -> Option<Duration> {
     (given > LAST).then(|| given.mul_f64(0.3 + 0.1 * fastrand::f64()))
 }
 
-/// The pause before the next try, after that many failures in a row and with `left` until the end; `None` when the end is
-/// too near for another.
+/// The pause before the next try, after that many failures in a row and with `left` until the end; `None` if the end
+/// is too near for another.
 pub(super) fn after_failure(failures: u32, left: Duration) -> Option<Duration> {
     let pause = (LEAST * 2_u32.saturating_pow(failures.min(8))).min(MOST);
     let pause = pause.mul_f64(0.5 + fastrand::f64()).min(left / 2);

@@ -1,4 +1,4 @@
-//! Variables of a kernel that runs, set anew by the way of `inject`, and what could not be set told in its record.
+//! Sets variables of a running kernel anew through `inject`, and records those that could not be set.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -19,13 +19,13 @@ use crate::lease::Owner;
 use crate::record::{Expiring, Record, stem};
 use crate::sys::process::start_time;
 
-/// How long one try waits for a busy kernel, at least and at most.
+/// The shortest and longest wait of one try for a busy kernel.
 const LEAST: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(60);
-/// The pause after one that failed otherwise.
+/// The pause after any other failure.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Sets the variables of one kernel, and says in its record what could not be.
+/// Sets the variables of one kernel, and records those that could not be set.
 pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: Times) -> Result<()> {
     let Some(file) = &owner.file else {
         return Err(Error::new(
@@ -37,7 +37,7 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
     let mut is_told = false;
     loop {
         let left = times.old_ends.saturating_duration_since(Instant::now());
-        // The first try leaves time to tell of it.
+        // The first try leaves time for a warning.
         let wait = if is_told { WAIT } else { left / 2 };
         let wait = wait.min(WAIT).min(times.next.saturating_duration_since(Instant::now())).max(LEAST);
         let Err(error) = once(fresh, file, wait).await else { return Ok(()) };
@@ -49,7 +49,7 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
             tell(&fresh.plan.runtime_dir, file, names, times.old_ends, &error);
             say(owner, names, times.old_ends, &error);
         }
-        // A kernel that is busy was waited for.
+        // A busy kernel was already waited for.
         let pause = if error.kind() == Kind::KernelBusy { Duration::ZERO } else { PAUSE };
         if Instant::now() + pause + LEAST > times.next {
             return Err(error);
@@ -67,12 +67,12 @@ async fn once(fresh: &Fresh, file: &Path, wait: Duration) -> Result<turn::Done> 
     turn.recalling(&asked.1).give(asked, duplicate(&fresh.given), &mut |_| {}).await
 }
 
-/// Writes into the kernel's record that `names` end.
+/// Records that `names` end.
 pub(super) fn tell(runtime: &Path, file: &Path, names: &[String], end: Instant, error: &Error) {
     let kernel = stem(file);
     let Some(record) = Record::read(runtime, &kernel) else { return };
     let at = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now())).to_string();
     let expiring = Some(Expiring { names: names.to_vec(), at, why: error.what().to_owned() });
-    // What can't be written is not told.
+    // A record that can't be written gives no warning.
     let _ = Record { expiring, ..record }.write(runtime, &kernel);
 }

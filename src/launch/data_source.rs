@@ -1,7 +1,7 @@
-//! From stored data sources to variables and files.
+//! Turns stored data sources into variables and files.
 //!
-//! Each lies in a folder under its own name. What several of one kind put into one file, such as the sections of
-//! libpq's service file, is gathered until all of them are read.
+//! Each data source is a secret in a folder; the secret's name is the data source's name. Sections that several data
+//! sources put into one file, such as libpq's service file, are collected until all of them have been read.
 
 use super::given::{Fetched, Form};
 use super::naming::Taker;
@@ -13,13 +13,13 @@ use crate::secret::SecretValue;
 use crate::vault::body::Fields;
 use crate::vault::kv;
 
-/// The data sources of a folder, each with its version, where the engine counts them.
+/// Reads the data sources of a folder, each with its version if the engine counts versions.
 pub(super) fn of_folder(folder: &kv::Folder, path: &str) -> Result<Vec<(DataSource, Option<u64>)>> {
     let secrets = folder.secrets.iter();
     secrets.map(|(name, secret)| parse(secret, &format!("{path}/{name}"))).collect()
 }
 
-/// The data source that the secret at `path` is.
+/// Parses the secret at `path` as a data source.
 pub(crate) fn parse(secret: &kv::Secret, path: &str) -> Result<(DataSource, Option<u64>)> {
     let (fields, version) = secret.fields()?;
     let keys = fields.names().map(|name| Ok((name.to_owned(), fields.get(name, path)?))).collect::<Result<_>>()?;
@@ -33,18 +33,18 @@ pub(crate) fn parse(secret: &kv::Secret, path: &str) -> Result<(DataSource, Opti
     })
 }
 
-/// Puts what the engine at `credentials` made into the fields of `source`.
+/// Fills the fields of `source` with the credential that the engine at `credentials` made.
 pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: &str) -> Result<()> {
     for (from, to) in source.kind.dynamic {
         if made.names().any(|name| name == *from) {
             match made.get(from, credentials) {
-                // What an engine leaves open, as the session token of a lasting key.
+                // An engine leaves some fields out, such as the session token of a long-lived key.
                 Err(null) if null.kind() == Kind::BadValue => {}
                 value => source.set(to, value?)?,
             }
         }
     }
-    // From here on all of it has to be there.
+    // All other fields are required.
     (source.credentials, source.is_made) = (None, true);
     match source.missing().first() {
         None => Ok(()),
@@ -55,20 +55,20 @@ pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: 
     }
 }
 
-/// What data sources of one folder give, until it is whole.
+/// What the data sources of one folder give. Shared files are written once all of them are known.
 pub(crate) struct Gathering {
     path: String,
     sections: Vec<(String, Option<&'static str>, SecretValue)>,
 }
 
 impl Gathering {
-    /// For the folder at `path`.
+    /// Starts with nothing, for the folder at `path`.
     pub(crate) fn new(path: &str) -> Self {
         Self { path: path.to_owned(), sections: Vec::new() }
     }
 
-    /// Hands on what `source` gives by itself, and keeps its sections. `written` is the folder as the configuration
-    /// has it.
+    /// Passes on what belongs to `source` alone, and collects its sections of shared files. `written` is the folder's
+    /// path as the configuration has it.
     pub(crate) fn add(
         &mut self,
         source: &DataSource,
@@ -102,7 +102,7 @@ impl Gathering {
         Ok(())
     }
 
-    /// Hands on the files that they share.
+    /// Passes on the shared files.
     pub(crate) fn end(self, taker: &mut dyn Taker) -> Result<()> {
         for (variable, folder, content) in self.sections {
             let form = match folder {

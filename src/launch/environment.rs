@@ -1,8 +1,8 @@
-//! The environment of the kernel: what the parent had, without credentials, with the secrets.
+//! Builds the kernel's environment: the parent's variables without credentials, and the secrets.
 //!
-//! A pure function, because every rule here protects a user: bytes stay as they are, also those that
-//! are not UTF-8 and entries without `=`; a name stands once; what execve can't take is found before it
-//! is tried, with the name of what is too large.
+//! This is a pure function, since each of its rules protects a user: bytes stay as they are, even if they are not
+//! UTF-8 or have no `=`; each name occurs once; what execve would refuse is found first, and the error names the
+//! largest entry.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -16,8 +16,8 @@ use crate::secret::{SecretName, SecretSet, SecretValue};
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::Space;
 
-/// Builds the entries for execve from those of the `parent` that stay, and the `secrets`; which of two of one name
-/// wins is a setting. `taken` is what the arguments use of `space`, in bytes.
+/// Builds the entries for execve from the `parent` entries that stay and the `secrets`; a setting decides which of
+/// two entries with one name wins. The arguments already use `taken` bytes of `space`.
 pub fn build(
     parent: &[CString],
     secrets: SecretSet,
@@ -65,7 +65,7 @@ pub fn build(
     }
 }
 
-/// Whether an environment can hold the `secrets` at all: a kernel that has more starts no program any more.
+/// Refuses `secrets` that no environment can hold: such a kernel could start no program.
 #[cfg(feature = "inject")]
 pub fn fits(secrets: &SecretSet, space: Space) -> Result<()> {
     let length = |(name, value): &(&SecretName, &SecretValue)| name.as_str().len() + 1 + value.expose().len();
@@ -80,7 +80,7 @@ pub fn fits(secrets: &SecretSet, space: Space) -> Result<()> {
     Ok(())
 }
 
-/// `NAME=value` in one allocation; the value's own is wiped on the way out.
+/// Makes `NAME=value` in one allocation, and wipes the value's own.
 fn join(name: &SecretName, value: SecretValue) -> Result<CString> {
     let mut entry = Vec::with_capacity(name.as_str().len() + value.expose().len() + 2);
     entry.extend_from_slice(name.as_str().as_bytes());

@@ -1,9 +1,9 @@
-//! Until when a token that was given lives, said while there is time to get another.
+//! Warns of a given token's end while there is time to get another one.
 //!
-//! Nothing tells a launch how long its token lives but one more request, which no launch should pay for. So whatever
-//! asks Vault about a token anyway (`setup`, `doctor`, a path with `{metadata.…}` in it) leaves the time of its end in
-//! the runtime folder, beside a digest of the token, and a launch looks there. A token that was got anew has no such
-//! word yet, and none that is wrong.
+//! Only a request to Vault tells how long a token lives, and a launch should not pay for one. So every command that
+//! looks a token up anyway (`setup`, `doctor`, a path with `{metadata.…}`) writes the time of its end to the runtime
+//! folder, under a digest of the token, and a launch reads it there. A new token has no such file yet, so it is never
+//! judged by the end of an old one.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,23 +20,23 @@ use crate::sys::file::{self, Writers};
 use crate::sys::folder::write_private;
 use crate::vault::auth::About;
 
-/// An end that is nearer than this is said.
+/// A launch warns of an end that is nearer than this.
 pub(crate) const SOON: Duration = Duration::from_secs(24 * 3600);
 /// An end that is nearer than this is written down.
 const FAR: Duration = Duration::from_secs(40 * 24 * 3600);
-/// By how much a new word on an end may differ before it is written anew: times are rounded.
+/// The written time is renewed if it differs by more than this; Vault rounds times.
 const SAME: u64 = 60;
-/// The largest file taken, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 64;
 
-/// Writes down what Vault said of the plan's token. No launch fails because that can't be.
+/// Writes down when the plan's token ends. A failure to write is ignored: no launch fails for it.
 pub(crate) fn learn(plan: &Plan, about: &About) {
     if let Login::Token(token) = &plan.login {
         learn_of(&plan.runtime_dir, &token.value, about);
     }
 }
 
-/// The same of any token.
+/// The same for any token.
 pub(crate) fn learn_of(runtime: &Path, token: &SecretValue, about: &About) {
     let Some(ttl) = about.ttl.filter(|ttl| !about.periodic && *ttl < FAR) else { return };
     let (file, ends) = (file_of(runtime, token), SystemTime::now() + ttl);
@@ -45,7 +45,7 @@ pub(crate) fn learn_of(runtime: &Path, token: &SecretValue, about: &About) {
     }
 }
 
-/// When the plan's token ends, as far as that is known.
+/// When the plan's token ends, if that is known.
 pub(super) fn known(plan: &Plan) -> Option<SystemTime> {
     let Login::Token(token) = &plan.login else { return None };
     read(&file_of(&plan.runtime_dir, &token.value))
@@ -57,7 +57,7 @@ fn read(file: &Path) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(ends))
 }
 
-/// What there is to say of a token that ends at `ends`.
+/// The warning about a token that ends at `ends`.
 pub(super) fn notice(plan: &Plan, ends: SystemTime) -> Option<Error> {
     let left = ends.duration_since(SystemTime::now()).ok().filter(|left| *left < SOON)?;
     let Login::Token(token) = &plan.login else { return None };

@@ -1,8 +1,8 @@
-//! Logs in, reads each source, revokes the token.
+//! Logs in, reads every source, revokes the token.
 //!
-//! One thread, one connection (a folder takes a few), one deadline. SIGINT, SIGTERM and SIGHUP end a
-//! launch at once; a token that was logged in for is revoked even then, because nothing else would. All
-//! buffers of the network are freed, and so wiped, when this returns.
+//! All of it runs on one thread, with one connection (a folder uses a few) and one deadline. SIGINT, SIGTERM and
+//! SIGHUP end a launch at once, but first revoke the token of our login, since nothing else would. All network
+//! buffers are freed, and so wiped, when this returns.
 
 use std::future::{Future, pending};
 use std::time::Duration;
@@ -24,20 +24,20 @@ use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 use crate::vault::generic::Lease;
 
-/// The longest that a launch waits for its token's revocation.
+/// The longest time that revoking the token may take.
 pub(crate) const REVOKE: Duration = Duration::from_secs(2);
-/// The same when something stops the launch half-way.
+/// The same when a signal interrupts the launch.
 pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
-/// Fetches the secrets of `plan`. `report` is told when a token could not be revoked.
+/// Fetches the secrets of `plan`. `report` receives a failure to revoke the token.
 ///
-/// Does not return when SIGINT, SIGTERM or SIGHUP comes meanwhile: the process ends by that signal.
+/// On SIGINT, SIGTERM or SIGHUP this does not return: the process ends by that signal.
 pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<(Given, Option<Leases>)> {
     let runtime = runtime()?;
-    // Without a login there is nothing to revoke, and the default effect is the quickest end.
+    // Without a login there is nothing to revoke, and the signal's default effect ends the process soonest.
     let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(fetch_until(plan, parent, ending(&caught), report));
-    // A name server may still keep a thread waiting; it holds nothing of ours.
+    // A name server may keep a thread waiting; that thread holds no secret.
     runtime.shutdown_background();
     drop(caught);
     match outcome {
@@ -46,7 +46,7 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
     }
 }
 
-/// What a network client runs on: this thread, and one more only while a name server is asked.
+/// The runtime of a network client: this thread, and a second one only during a DNS query.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
         let what = format!("the system did not give what a network client needs: {}", crate::error::why(cause.kind()));
@@ -54,8 +54,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     })
 }
 
-/// As [`fetch`], on a runtime that is there, and until `stop` at most: then its output is the error.
-/// A token that was logged in for is revoked even then.
+/// As [`fetch`], on a given runtime, and until `stop` at the latest: its output then is the error. The token of our
+/// login is revoked even then.
 pub async fn fetch_until<T>(
     plan: &Plan,
     parent: &Environment,
@@ -72,10 +72,10 @@ pub async fn fetch_until<T>(
     let outcome = {
         let reading = async {
             session = Some(refusal::login(&mut client, plan).await?);
-            // A `database` source always makes a lease, so the token is checked before.
+            // A `database` source always makes a lease, so its token is checked first.
             if plan.sources.iter().any(|source| source.kind == SourceKind::Database) {
                 can_hold(session.as_ref(), true)?;
-                // What is made from here on ends with the window, whatever becomes of this launch.
+                // From here on leases end with the window, whatever happens to this launch.
                 shortened = shorten(&client, plan, session.as_ref()).await;
             }
             source::read_all(plan, parent, &client, session.as_mut(), &mut held, report).await
@@ -88,19 +88,19 @@ pub async fn fetch_until<T>(
         }
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
-    // What clients ask the keeper for is read with the token as long as the kernel runs.
+    // The keeper reads what clients ask it for with this token, as long as the kernel runs.
     let is_asked = matches!(&outcome, Ok(Ok(given)) if !answers(given).is_empty());
     let has_leases = is_asked || held.iter().any(|lease| !lease.id.is_empty());
     let outcome = outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), has_leases).map(|()| given)));
     if !has_leases && can_hold(session.as_ref(), true).is_err() {
-        // What has no lease lives on without its token; such a token serves for no second read.
+        // Secrets without a lease outlive their token, and such a token is not used to read again.
         held.clear();
     }
     let keep = !held.is_empty() && matches!(outcome, Ok(Ok(_)));
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
         let revoked = auth::revoke(&client, limit).await;
-        // A launch that fails says why, and only that.
+        // A launch that fails reports its cause alone.
         if let (Err(error), Ok(Ok(_))) = (revoked, &outcome) {
             report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
         }
@@ -109,7 +109,8 @@ pub async fn fetch_until<T>(
     let ttl = ttl(session.as_ref());
     let mut leases = keep.then(|| Leases { token: client.token(), is_ours: ours, ttl, left: longest, held });
     if let Some(leases) = leases.as_mut().filter(|leases| leases.is_ours) {
-        // From here on what was read ends with the window, though no keeper ever runs. One that does tries again.
+        // From here on the leases end with the window even if no keeper runs. A keeper shortens the token again if
+        // this failed.
         if shortened.is_none() {
             shortened = shorten(&client, plan, session.as_ref()).await;
         }
@@ -118,19 +119,19 @@ pub async fn fetch_until<T>(
     outcome.map(|given| given.map(|given| (given, leases)))
 }
 
-/// The time that a login gave its token.
+/// The TTL that the login gave its token.
 fn ttl(session: Option<&Authenticated>) -> Option<Duration> {
     session?.about.as_ref()?.ttl
 }
 
-/// Has a token of our own login live for the window; gives its time, if that was possible.
+/// Shortens the token of our own login to the window; returns its new TTL if Vault allowed that.
 async fn shorten(client: &Client, plan: &Plan, session: Option<&Authenticated>) -> Option<Duration> {
     let session = session.filter(|session| session.revocable);
     let increment = session.map(|session| increment(ttl(Some(session)), plan.keeper_window))?;
     auth::renew(client, increment, REVOKE).await.ok()
 }
 
-/// Refuses leases that end with nothing we can renew.
+/// Refuses a lease that would end with a token we can't renew.
 fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
     let Some(about) = session.and_then(|session| session.about.as_ref()).filter(|_| has_leases) else {
         return Ok(());
@@ -147,8 +148,8 @@ fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
     ))
 }
 
-/// Reads the sources with a session that is there, as [`fetch_until`] does with one of its own; what hangs on the token
-/// is told beside.
+/// Reads the sources with an existing session, as [`fetch_until`] does with its own; also returns the leases that
+/// depend on the token.
 pub async fn read(
     plan: &Plan,
     parent: &Environment,
@@ -166,7 +167,8 @@ pub async fn read(
     Ok((given, held))
 }
 
-/// What a session that is given to a keeper has left at Vault: `held`, and its token, which ends with the window.
+/// What a session that a keeper takes over holds at Vault: the leases `held`, and its token, which ends with the
+/// window.
 pub async fn left_by(plan: &Plan, client: &Client, session: &Authenticated, held: Vec<Lease>) -> Leases {
     let ttl = ttl(Some(session));
     let longest = held.iter().map(|lease| lease.seconds).max().filter(|seconds| *seconds > 0).map(Duration::from_secs);
@@ -174,7 +176,7 @@ pub async fn left_by(plan: &Plan, client: &Client, session: &Authenticated, held
     Leases { token: client.token(), is_ours: session.revocable, ttl, left, held }
 }
 
-/// The first of `caught` that comes; never, if there is none.
+/// Waits for the first signal of `caught`; forever if there is none.
 pub async fn ending(caught: &Caught) -> Signal {
     let Some(Ok(mut arrivals)) = caught.arrivals().map(Receiver::from_owned_fd) else { return pending().await };
     let number = arrivals.read_u8().await.map(i32::from);

@@ -1,12 +1,11 @@
-//! Secrets that a program wants as a file: written last, readable by their user alone, removed by the keeper where there
-//! is one.
+//! Secrets that a program wants as a file: written last, readable by their user alone, removed by the keeper if one
+//! runs.
 //!
-//! The files of a kernel lie in a folder of its own, in a folder of ours in Jupyter's runtime folder; only we may
-//! enter either. Without leases there is no
-//! process to remove them when the kernel ends, so the folder's name tells its process (execve keeps
-//! the pid), when that process started, and on which boot and in which pid namespace its number counts; every
-//! later launch removes the folders of processes that are gone. The outer folder may be shared by containers and, in a
-//! home on a network, by machines. A launch that fails removes its own.
+//! The files of one kernel are in a folder of their own, inside our folder in Jupyter's runtime folder; both are
+//! 0700. Without leases no process of ours runs that could remove them when the kernel ends. So the folder's name
+//! says which process it belongs to (execve keeps the pid), when that process started, and in which boot and pid
+//! namespace its pid counts; each later launch removes the folders of processes that have ended. Containers, and
+//! machines with a shared home, may share the outer folder. A launch that fails removes its own folder.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
@@ -27,29 +26,29 @@ use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
 use crate::sys::process::{numbering, start_time};
 
-/// The mark where the system does not tell what a process number means: such a file is judged by its age.
+/// The mark on a system that does not tell processes apart for certain: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
-/// The end of a socket's name.
+/// The extension of a socket's name.
 const SOCKET: &str = "socket";
-/// What stands escaped in a file's name.
+/// The characters that are escaped in a file's name.
 const OTHERS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_');
-/// How long a file stays whose process can't be judged: longer than a kernel runs.
+/// How long a file stays if its process can't be judged: longer than a kernel runs.
 const OLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The folder of this launch's files; removed when dropped, so it must outlive everything but execve.
+/// The folder of this launch's files. It is removed on drop, so it must live until execve.
 #[derive(Debug, Default)]
 pub struct Written(Option<TempDir>);
 
 impl Written {
-    /// Leaves the files to their process.
+    /// Keeps the files for their process.
     pub fn keep(self) {
         let _ = self.0.map(TempDir::keep);
     }
 }
 
-/// Writes what is to be files of the process `owner` into a folder of its own in `folder`; the rest passes through. A
-/// file that the process has already is replaced at once, under its name: a client that reads it at each connect sees
-/// the old content or the new.
+/// Writes the secrets that are to be files of the process `owner` into its own folder in `folder`, and passes the
+/// others through. A file that the process already has is replaced atomically under its name, so that a client that
+/// reads it at each connect sees the old content or the new.
 pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Written)> {
     let mut secrets = SecretSet::default();
     let mut made: Option<TempDir> = None;
@@ -85,7 +84,7 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
     Ok((secrets, Written(made)))
 }
 
-/// Removes the files of the process that had this number and started then.
+/// Removes the files of the process that had this pid and start time.
 #[cfg(target_os = "linux")]
 pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
     let Some(place) = numbering() else { return };
@@ -94,24 +93,24 @@ pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
     }
 }
 
-/// Where the keeper of the process that has this number and started then is asked.
+/// The socket of the keeper for the process with this pid and start time.
 pub fn socket(folder: &Path, (pid, start): (u32, u64)) -> Option<PathBuf> {
     Some(folder.join(format!("{}-{pid}-{start}-{SOCKET}", numbering()?)))
 }
 
-/// The folder of the files that the process `owner` has already.
+/// The folder of the files that the process `owner` already has.
 fn of_process(folder: &Path, owner: u32) -> Option<PathBuf> {
     of_mark(folder, &process_mark(owner)?).find(|path| path.is_dir())
 }
 
-/// What in `folder` has that mark.
+/// The entries of `folder` with that mark.
 fn of_mark(folder: &Path, mark: &str) -> impl Iterator<Item = PathBuf> + use<> {
     let begin = format!("{mark}-");
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(&begin)).map(|entry| entry.path())
 }
 
-/// A file's name, by the name of its variable: a file of an earlier write has the same.
+/// A file's name, derived from its variable's: a file of an earlier write has the same one.
 fn file_name(name: &str) -> String {
     utf8_percent_encode(name, OTHERS).to_string()
 }
@@ -123,7 +122,7 @@ fn make_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the folder of one process, which tells by its name whose it is.
+/// Makes the folder of one process; its name says which process.
 fn make(folder: &Path, owner: u32) -> Result<TempDir> {
     prepare(folder)?;
     let mark = process_mark(owner).unwrap_or_else(|| UNKNOWN.to_owned());
@@ -167,7 +166,7 @@ pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
     Ok(file.into_temp_path())
 }
 
-/// Makes the folder, and removes what processes that ended have left.
+/// Makes the outer folder, and removes what processes that have ended left in it.
 fn prepare(folder: &Path) -> Result<()> {
     private(folder)?;
     for entry in std::fs::read_dir(folder).map_err(|cause| unusable(folder, &cause))?.filter_map(Result::ok) {
@@ -179,8 +178,8 @@ fn prepare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the process that a file belongs to has ended. Only a process of our own numbering can be judged; a
-/// file of another machine or container, or of an earlier version of this program, stays until it is old.
+/// Whether the process that a file belongs to has ended. Only processes of our own boot and pid namespace can be
+/// judged; the file of another machine, container or version of this program stays until it is old.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parts: Vec<_> = name.split('-').collect();
@@ -196,7 +195,7 @@ fn is_left_over(path: &Path) -> bool {
     age.is_some_and(|age| age > OLD)
 }
 
-/// `NUMBERING-PID-STARTTIME`: what tells a process from every other one that shares the folder.
+/// `NUMBERING-PID-STARTTIME`: identifies a process among all that share the folder.
 fn process_mark(pid: u32) -> Option<String> {
     Some(format!("{}-{pid}-{}", numbering()?, start_time(pid)?))
 }

@@ -1,4 +1,4 @@
-//! What was fetched: each name with its value, in the form in which the kernel gets it.
+//! The fetched secrets: each name with its value, and the form in which the kernel gets it.
 
 use std::collections::BTreeMap;
 
@@ -23,11 +23,11 @@ pub enum Form {
 /// An AWS profile, and what the keeper answers for it.
 #[derive(Debug)]
 pub struct Profile {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// The path of the source that gave it, as it is written in the configuration.
+    /// The path of the source that gives it, as written in the configuration.
     pub source: String,
-    /// The keys, by what AWS calls them.
+    /// The keys, by AWS's names for them.
     pub keys: Vec<(&'static str, SecretValue)>,
 }
 
@@ -38,7 +38,7 @@ impl Profile {
     }
 }
 
-/// What the keeper is to answer for the AWS profiles of `given`.
+/// What the keeper answers for the AWS profiles of `given`.
 pub fn answers(given: &Given) -> Vec<Answer> {
     let profiles = given.values().filter_map(|fetched| match &fetched.form {
         Form::Profiles(profiles) => Some(profiles),
@@ -57,7 +57,7 @@ pub fn answers(given: &Given) -> Vec<Answer> {
     profiles.flatten().map(answer).collect()
 }
 
-/// Adds what `name` gives, in place of an earlier one; AWS profiles stand beside those that were there.
+/// Adds the secret `name`, in place of an earlier one; AWS profiles are added to the earlier ones.
 pub fn insert(given: &mut Given, name: SecretName, mut fetched: Fetched) {
     if let Form::Profiles(new) = &mut fetched.form
         && let Some(Fetched { form: Form::Profiles(earlier), .. }) = given.get_mut(&name)
@@ -68,7 +68,7 @@ pub fn insert(given: &mut Given, name: SecretName, mut fetched: Fetched) {
     given.insert(name, fetched);
 }
 
-/// A secret and where it comes from.
+/// A secret and its origin.
 #[derive(Debug)]
 pub struct Fetched {
     /// The value.
@@ -79,10 +79,10 @@ pub struct Fetched {
     pub version: Option<u64>,
 }
 
-/// What was fetched: the last source that gives a name wins.
+/// The fetched secrets; of two sources with one name, the last wins.
 pub type Given = BTreeMap<SecretName, Fetched>;
 
-/// A second copy of all, for another kernel.
+/// A second copy of all secrets, for another kernel.
 pub fn duplicate(given: &Given) -> Given {
     let copy = |form: &Form| match form {
         Form::Variable(value) => Form::Variable(value.duplicate()),
@@ -95,15 +95,15 @@ pub fn duplicate(given: &Given) -> Given {
     given.iter().map(|(name, fetched)| (name.clone(), copied(fetched))).collect()
 }
 
-/// Which secret each value comes from.
+/// The secret that each value comes from.
 #[cfg(feature = "inject")]
 pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
     let origin = |path: &String, version| Variable { path: path.clone(), version };
     given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
 }
 
-/// Whether the kernel of `record` has exactly what it `may` have of `given`, of the same versions. A secret
-/// without a version may have changed.
+/// Whether the kernel of `record` has exactly what it `may` have of `given`, in the same versions. A secret without a
+/// version may have changed.
 #[cfg(feature = "inject")]
 pub fn is_up_to_date(record: &Record, given: &Given, may: impl Fn(&str) -> bool) -> bool {
     let wanted = || given.iter().filter(|(name, _)| may(name.as_str()));

@@ -1,4 +1,4 @@
-//! Starts the keeper of a fetch's leases, and tells it how the same is read anew.
+//! Starts the keeper of a fetch's leases, and tells it how to read the same sources again.
 
 use super::Request;
 use super::given::{Form, Given, answers};
@@ -7,7 +7,7 @@ use crate::config::plan::Plan;
 use crate::error::Result;
 use crate::lease::{Again, Digests, Keeper, Leases, Owner};
 
-/// Starts the process that holds `leases` of what was `given` to `owners`.
+/// Starts the keeper that holds the `leases` of what was `given` to `owners`.
 pub(crate) fn keep(
     plan: &Plan,
     request: &Request,

@@ -1,7 +1,7 @@
-//! Which KV mounts the sources lie in, asked ahead of any launch.
+//! Finds the KV mounts that the sources are in, ahead of any launch.
 //!
-//! A launch that is not told has to ask, with one more request. A program that prepares launches asks once, and
-//! writes the answer down.
+//! A launch that does not know a mount's version has to ask, with one more request. A program that prepares launches
+//! asks once, and writes the answer down.
 
 use super::fetch::REVOKE;
 use super::refusal;
@@ -16,17 +16,17 @@ use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
 use crate::vault::mount::Mount;
 
-/// What was found out, and what stood in the way of the rest.
+/// The mounts that were found, and the first failure.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The mounts that the plan did not know.
     pub mounts: Vec<KnownMount>,
-    /// The first thing that could not be asked.
+    /// The first mount that could not be looked up.
     pub trouble: Option<Error>,
 }
 
-/// Asks for the mounts of the sources whose version the configuration does not say. A login's token is
-/// revoked after.
+/// Looks up the mounts of the sources whose KV version the configuration does not give. The token of a login is
+/// revoked afterwards.
 pub fn mounts(plan: &Plan, parent: &Environment) -> Looked {
     if !plan.sources.iter().any(|source| is_open(plan, source)) {
         return Looked::default();
@@ -53,7 +53,7 @@ async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
     let mut session = refusal::login(&mut client, plan).await?;
     let looked = look_up(plan, parent, &client, &mut session).await;
     if session.revocable {
-        // It would end by itself; nothing depends on it.
+        // The token would expire by itself; nothing depends on it.
         let _ = auth::revoke(&client, REVOKE).await;
     }
     looked
@@ -65,7 +65,7 @@ fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
     is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
 }
 
-/// Asks for the mounts of all sources that are open; what can't be asked does not hold up the others.
+/// Looks up the mounts of all such sources; one failure does not stop the others.
 async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &mut Authenticated) -> Result<Looked> {
     let open: Vec<_> = plan.sources.iter().filter(|source| is_open(plan, source)).collect();
     let identity = match session.identity.take() {

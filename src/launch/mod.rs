@@ -1,11 +1,11 @@
 //! One launch, from a plan to the kernel: the seven steps of docs/architecture.md.
 //!
-//! The order is the point. The process is hardened before anything secret is read; the credentials
-//! leave the environment block as they are read; the command is looked up before Vault is asked, so
-//! that a typing error costs no single-use token; the network, its threads' absence and its buffers are
-//! over and wiped before the environment is built; and nothing runs between the last check and execve.
+//! The order matters. The process is hardened before it reads anything secret; credentials leave the environment
+//! block as they are read; the command is found before Vault is asked, so that a typing error costs no single-use
+//! token; the network is closed and its buffers wiped before the environment is built; and nothing runs between the
+//! last check and execve.
 //!
-//! Another program launches in the same way by [`run`].
+//! Another program launches in the same way with [`run`].
 
 pub(crate) mod data_source;
 pub(crate) mod environment;
@@ -58,14 +58,14 @@ use crate::sys::parent::Parent;
 #[cfg(target_os = "linux")]
 use crate::sys::process;
 
-/// What becomes of a launch whose secrets can't be had.
+/// What a launch does when it can't get the secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
-    /// Stand in for the kernel: say why, try again, and become it in the end. What it is without a
-    /// word when the command names a connection file; without one, or in a build without the
-    /// diagnostic kernel, the same as [`OnError::Exit`].
+    /// Stand in for the kernel: say why, try again, and become the kernel in the end. This is the default when the
+    /// command names a connection file; without one, or in a build without the diagnostic kernel, it is
+    /// [`OnError::Exit`].
     Diagnose,
-    /// Give the error back.
+    /// Return the error.
     Exit,
     /// Report the error and start the command without secrets.
     StartWithout,
@@ -88,10 +88,10 @@ pub struct Request {
     pub command: Vec<OsString>,
 }
 
-/// Becomes the command with the user's secrets in its environment; returns only when that failed.
+/// Becomes the command with the user's secrets in its environment; returns only if that fails.
 ///
-/// `report` is told of what does not end the launch: the reason for a start without secrets, a token that
-/// could not be revoked. The diagnostic kernel is the program's: here [`OnError::Diagnose`] gives the error.
+/// `report` receives problems that do not end the launch: why it starts without secrets, a token that could not be
+/// revoked. The diagnostic kernel is the program's own: here [`OnError::Diagnose`] returns the error.
 #[must_use]
 pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
     let launch = match Launch::begin(request) {
@@ -107,7 +107,7 @@ pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
     }
 }
 
-/// A launch with nothing left to do but to execute. Its environment holds the secrets.
+/// A launch with nothing left to do but execve. Its environment holds the secrets.
 pub(crate) struct Ready {
     command: Command,
     assembled: Assembled,
@@ -120,15 +120,15 @@ impl std::fmt::Debug for Ready {
     }
 }
 
-/// A launch that has begun: hardened, its parent's environment taken, its credentials apart. It can be
-/// attempted as often as need be; each attempt reads the configuration anew.
+/// A launch that has begun: the process is hardened, the parent's environment is taken, and credentials are set
+/// apart. It can be attempted any number of times; each attempt reads the configuration anew.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     request: &'a Request,
     hardening: Hardening,
     parent: Environment,
     on_error: OnError,
-    /// Jupyter's process, from the beginning: later its number may be another's.
+    /// Jupyter's process, kept from the beginning: its pid may be reused later.
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     watched: Option<Parent>,
 }
@@ -137,7 +137,7 @@ impl<'a> Launch<'a> {
     /// Hardens the process and takes the environment: steps 1 and 2.
     ///
     /// # Errors
-    /// [`Kind::Os`] when the process can't be protected; [`Kind::Config`] for a word that `on_error` is not.
+    /// [`Kind::Os`] if the process can't be protected; [`Kind::Config`] for an invalid `on_error`.
     pub fn begin(request: &'a Request) -> Result<Self> {
         let hardening = Hardening::apply()?;
         let parent = Environment::take();
@@ -152,7 +152,7 @@ impl<'a> Launch<'a> {
         })
     }
 
-    /// The process that asked for the kernel, if it said which one that is.
+    /// The process that asked for the kernel, if it named itself.
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[must_use]
     pub fn watched(&mut self) -> Parent {
@@ -162,7 +162,7 @@ impl<'a> Launch<'a> {
     /// Everything before execve: steps 3 to 6.
     ///
     /// # Errors
-    /// The [`Kind`] of whatever went wrong.
+    /// The [`Kind`] of what failed.
     pub fn attempt(&self, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         let command = self.command()?;
         let fetched = self.plan().and_then(|plan| {
@@ -176,10 +176,10 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// The command without secrets; `why` is reported.
+    /// Prepares the command without secrets, and reports `why`.
     ///
     /// # Errors
-    /// What [`Command::find`] says of the command.
+    /// As for [`Command::find`].
     pub fn without_secrets(&self, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         self.plain(self.command()?, why, report)
     }
@@ -187,7 +187,7 @@ impl<'a> Launch<'a> {
     fn plain(&self, command: Command, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         report(&why.clone().remark("the command is started without secrets"));
         let (size, space) = (command.size(), Space::of_this_system());
-        // Variables that are not inherited are left out here too, as far as the configuration can be read.
+        // Variables that are not inherited are left out here too, if the configuration can be read.
         let settings = settings(self.request, &self.parent);
         let inheritance = settings.as_ref().map(Inheritance::of).unwrap_or_default();
         let inherited = self.parent.entries();
@@ -196,12 +196,11 @@ impl<'a> Launch<'a> {
         Ok(Ready { command, assembled, hardening: self.hardening })
     }
 
-    /// As [`Launch::attempt`], on a runtime that is there, and until `stop` at most: then its output is
-    /// the error. What is refused is not asked again within it; the caller tries again. `by_user`: a
-    /// cell asks for it, and no timer.
+    /// As [`Launch::attempt`], on a given runtime, and until `stop` at the latest: its output then is the error. A
+    /// refused login is not repeated; the caller tries again. `by_user`: a cell asked for the attempt, not a timer.
     ///
     /// # Errors
-    /// The output of `stop`, if that came first.
+    /// The output of `stop`, if it came first.
     pub async fn attempt_until<T>(
         &self,
         stop: impl Future<Output = T>,
@@ -223,13 +222,13 @@ impl<'a> Launch<'a> {
         Ok(assembled.map(|assembled| Ready { command, assembled, hardening: self.hardening }))
     }
 
-    /// What was asked for.
+    /// The request.
     #[must_use]
     pub const fn on_error(&self) -> OnError {
         self.on_error
     }
 
-    /// What was asked for.
+    /// The command that was asked for.
     #[must_use]
     pub const fn request(&self) -> &Request {
         self.request
@@ -258,7 +257,7 @@ impl<'a> Launch<'a> {
         report: &mut dyn FnMut(&Error),
     ) -> Result<Assembled> {
         withhold(&mut given, plan, &self.parent);
-        // First of all: whatever fails from here on ends the leases.
+        // First, so that any failure from here on ends the leases.
         #[cfg(feature = "inject")]
         let held = leases.as_ref().map_or(0, |leases| leases.held.len());
         let keeper = self.keep(plan, &given, leases)?;
@@ -278,7 +277,7 @@ impl<'a> Launch<'a> {
         Ok(Assembled { environment, files, keeper })
     }
 
-    /// Starts the process that holds the leases, if there are any.
+    /// Starts the keeper, if there are leases.
     #[cfg(target_os = "linux")]
     fn keep(&self, plan: &Plan, given: &given::Given, leases: Option<Leases>) -> Result<Option<Keeper>> {
         let Some(leases) = leases else { return Ok(None) };
@@ -297,7 +296,7 @@ impl<'a> Launch<'a> {
         keep::keep(plan, self.request, &self.parent, given, &leases, vec![owner]).map(Some)
     }
 
-    /// Elsewhere nothing tells when a process ends without a thread that waits: leases live as long as Vault lets them.
+    /// On other systems only a waiting thread would notice the end of a process: leases live as long as Vault allows.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on each system")]
     fn keep(&self, _: &Plan, _: &given::Given, _: Option<Leases>) -> Result<Option<Keeper>> {
@@ -305,7 +304,7 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// What a kernel is given, and what must outlive everything but execve.
+/// What a kernel is given, and what must live until execve.
 #[derive(Default)]
 struct Assembled {
     environment: Vec<CString>,
@@ -314,7 +313,7 @@ struct Assembled {
 }
 
 impl Ready {
-    /// Step 7: restores limits, signals and descriptors, and executes; returns only with an error.
+    /// Step 7: restores limits, signals and descriptors, and executes; returns only an error.
     #[must_use]
     pub fn execute(self) -> Error {
         if let Err(error) = self.hardening.undo() {
@@ -323,13 +322,13 @@ impl Ready {
         inherited::restore();
         let Assembled { environment, files, keeper } = self.assembled;
         let error = self.command.execute(&environment);
-        // No kernel comes: the files go, the leases end, and the environment is wiped as it is freed.
+        // No kernel comes: the files are removed, the leases end, and the environment is wiped as it is freed.
         drop((files, keeper));
         error
     }
 }
 
-/// Takes what the kernel's notebook goes without out of `given`.
+/// Removes from `given` what the user switched off for this notebook.
 pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environment) {
     if !plan.notebooks.is_empty() {
         let session = parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
@@ -337,15 +336,15 @@ pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environme
     }
 }
 
-/// Step 4: what a launch with that request and environment will do.
+/// Step 4: what a launch with this request and environment will do.
 ///
 /// # Errors
-/// [`Kind::Config`] and its kin.
+/// [`Kind::Config`] and its relatives.
 pub(crate) fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
     Plan::new(&settings(request, parent)?, parent)
 }
 
-/// Flags over variables over files.
+/// Flags win over variables, variables over files.
 pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
     let mut flags = Layer::default();
     if let Some(timeout) = request.timeout {
@@ -368,7 +367,7 @@ pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer>
     Ok(allow.over(merged))
 }
 
-/// The flag and the variable say what becomes of errors; a file has no say, it may be what is wrong.
+/// Only the flag and the variable decide what happens on an error: the file may be what is wrong.
 fn on_error(request: &Request, parent: &Environment) -> Result<OnError> {
     if let Some(said) = request.on_error {
         return Ok(said);

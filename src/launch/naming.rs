@@ -1,6 +1,7 @@
-//! From a secret's fields to variables, by the rules that its source says.
+//! Names the variables for a secret's fields, by the rules of its source.
 //!
-//! What can't be had is handed on as the error that it is: a launch stops at the first, a check tells all.
+//! A variable that can't be made is passed on as an error: a launch stops at the first one, a check reports all of
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,13 @@ use crate::secret::SecretValue;
 use crate::vault::body::Fields;
 use zeroize::Zeroizing;
 
-/// Where each value goes.
+/// Receives each value.
 pub(crate) trait Taker {
-    /// Takes what comes under `name` (with the source's prefix) from the secret at `path`.
+    /// Takes the value for `name` (with the source's prefix) from the secret at `path`.
     fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()>;
 }
 
-/// Hands each variable that `source` makes of `fields` to `taker`.
+/// Passes each variable that `source` makes of `fields` to `taker`.
 pub(super) fn take_fields(
     source: &SourceSpec,
     fields: &Fields<'_>,
@@ -56,7 +57,7 @@ pub(super) fn take_fields(
     take_all(source, fields, path, version, &mut Names::default(), taker)
 }
 
-/// The same with every key as a variable; `names` has those of the source so far.
+/// The same, with every key as a variable; `names` holds the source's variables so far.
 pub(super) fn take_all(
     source: &SourceSpec,
     fields: &Fields<'_>,
@@ -69,18 +70,18 @@ pub(super) fn take_all(
         let name = names.of(source, key, path)?;
         let value = fields.get(key, path).and_then(|value| decoded(source, key, path, value));
         let form = value.map(|value| Fetched { form: Form::Variable(value), path: path.to_owned(), version });
-        // The key too, where the variable is called otherwise.
+        // The key is checked too where the variable has another name.
         let shown = if name == key { path.to_owned() } else { format!("{path}#{key}") };
         give(source, &name, &shown, form, taker)
     })
 }
 
-/// The variables of one source, by the keys or secrets that they come from, and their paths.
+/// The variables of one source, with the key or secret and the path that each comes from.
 #[derive(Default)]
 pub(super) struct Names(BTreeMap<String, (String, String)>);
 
 impl Names {
-    /// What the variable of `key` is called; an error where another one is called so already.
+    /// The variable's name for `key`; an error if another key already has it.
     pub(super) fn of(&mut self, source: &SourceSpec, key: &str, path: &str) -> Result<String> {
         let name = source.called(key).into_owned();
         match self.0.insert(name.clone(), (key.to_owned(), path.to_owned())) {
@@ -99,7 +100,7 @@ impl Names {
     }
 }
 
-/// The value as it is wanted: what is stored in base64 is decoded.
+/// Decodes the value if it is stored in base64.
 pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: SecretValue) -> Result<SecretValue> {
     if !source.is_base64 {
         return Ok(value);
@@ -118,7 +119,7 @@ pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: Secret
     })
 }
 
-/// Hands one variable on, with the source's prefix.
+/// Passes on one variable, with the source's prefix.
 pub(super) fn give(
     source: &SourceSpec,
     name: &str,
@@ -129,7 +130,7 @@ pub(super) fn give(
     taker.take(&format!("{}{name}", source.prefix.as_deref().unwrap_or_default()), path, fetched)
 }
 
-/// A list of texts, such as a chain of certificates, as a file has it: one after the other.
+/// Writes a list of texts, such as a chain of certificates, one after the other, as a file has it.
 fn joined(value: SecretValue) -> SecretValue {
     if !value.expose().starts_with(b"[") {
         return value;
@@ -140,7 +141,7 @@ fn joined(value: SecretValue) -> SecretValue {
     }
 }
 
-/// Puts fields in a URL, encoded as a URL wants them.
+/// Fills a URL with fields, percent-encoded.
 fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
     let is_field = |name: &str| {
         !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))

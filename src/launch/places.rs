@@ -1,4 +1,4 @@
-//! What stands for the places in a source's path: what the login says, variables, the notebook's name.
+//! Fills the places in a source's path: from the login's identity, variables, or the notebook's name.
 
 use crate::config::env::Environment;
 use crate::config::source::SourceSpec;
@@ -6,7 +6,7 @@ use crate::config::template::{Place, name_of};
 use crate::error::{Error, Kind, Result};
 use crate::vault::auth::Identity;
 
-/// What `place`, in a text of `source`, stands for.
+/// The text for `place`, in a text of `source`.
 pub(super) fn value_of(
     place: &Place,
     source: &SourceSpec,

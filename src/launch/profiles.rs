@@ -1,9 +1,9 @@
-//! AWS profiles whose credentials a client asks the keeper for.
+//! AWS profiles whose credentials a client gets from the keeper.
 //!
-//! A variable can't be changed in a client that has read it, and a key of AWS's STS lives for an hour. So the kernel gets
-//! a configuration file with a profile that names a program (`credential_process`): the client runs it, and runs it
-//! again before the credential ends. An AWS client takes plain keys, and a web identity, before it asks any process, so
-//! none of these may stand beside it.
+//! A client that has read a variable does not see it change, and a key of AWS's STS lives for an hour. So the kernel
+//! gets a configuration file with a profile that names a program (`credential_process`): the client runs it, and runs
+//! it again before the credential ends. AWS clients prefer plain keys and a web identity to such a program, so
+//! neither may be in the same environment.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 
-/// What an AWS client takes before it asks a profile's process, and a name that it takes for another profile's.
+/// The variables that an AWS client prefers to a profile's program, and the one that selects another profile.
 pub(super) const WIN: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -24,16 +24,16 @@ pub(super) const WIN: [&str; 7] = [
     "AWS_ROLE_ARN",
     "AWS_DEFAULT_PROFILE",
 ];
-/// The file of plain keys by profile, which win too.
+/// The file of plain keys by profile, which are preferred too.
 const SHARED: &str = "AWS_SHARED_CREDENTIALS_FILE";
-/// What Vault's AWS engine calls the three, the newer name of the last one first.
+/// The names of the three keys in answers of Vault's AWS engine; the newer name of the session token comes first.
 const FIELDS: [(&str, &[&str]); 3] = [
     (AWS_KEYS[0], &["access_key"]),
     (AWS_KEYS[1], &["secret_key"]),
     (AWS_KEYS[2], &["session_token", "security_token"]),
 ];
 
-/// Hands on what the source gives whose `aws_profile` is `profile`.
+/// Passes on the credential of a source with `aws_profile = profile`.
 pub(super) fn take(
     source: &SourceSpec,
     profile: &str,
@@ -66,7 +66,7 @@ pub(super) fn take(
     hand(name, Form::Variable(SecretValue::new(profile.as_bytes().to_vec())))
 }
 
-/// The value of the first of `names` that there is; of the session token there need be none.
+/// The value of the first of `names` that exists; the session token may be missing.
 fn key_of(
     key: &'static str,
     names: &[&str],
@@ -76,7 +76,7 @@ fn key_of(
     let is_optional = key == AWS_KEYS[2];
     for name in names.iter().filter(|name| fields.names().any(|known| known == **name)) {
         match fields.get(name, path) {
-            // What an engine leaves open, as the session token of a lasting key.
+            // An engine leaves some fields out, such as the session token of a long-lived key.
             Err(null) if is_optional && null.kind() == Kind::BadValue => {}
             value => return Ok(Some((key, value?))),
         }
@@ -88,7 +88,7 @@ fn key_of(
     })
 }
 
-/// The profile of a data source, whose lines say what AWS calls each key.
+/// The profile of a data source, whose lines map AWS's names to its fields.
 pub(super) fn of_lines(name: &str, source: &str, lines: &SecretValue) -> Form {
     let pairs = lines.expose_text().unwrap_or_default().lines().filter_map(|line| line.split_once('='));
     let key = |(name, value): (&str, &str)| {
@@ -109,13 +109,13 @@ fn of(given: &Given) -> Option<&Vec<Profile>> {
     })
 }
 
-/// Whether there are AWS profiles whose credentials the keeper gives.
+/// Whether the keeper gives credentials for any AWS profile.
 pub(super) fn are_in(given: &Given) -> bool {
     of(given).is_some()
 }
 
-/// Refuses what an AWS client would take in place of a profile's process, and keeps the user's own file of plain keys
-/// away.
+/// Refuses variables that an AWS client would prefer to a profile's program, and hides the user's own file of plain
+/// keys.
 pub(super) fn settle(given: &mut Given) -> Result<()> {
     let Some(profiles) = of(given) else { return Ok(()) };
     let twice = |what: String| {
@@ -145,7 +145,7 @@ pub(super) fn settle(given: &mut Given) -> Result<()> {
     Ok(())
 }
 
-/// The configuration file: each profile asks this program, which asks the keeper at `socket`.
+/// The configuration file: each profile runs this program, which asks the keeper at `socket`.
 pub(super) fn configuration(profiles: &[Profile], socket: Option<&Path>) -> Result<SecretValue> {
     let program = std::env::current_exe().ok();
     let both = program.as_deref().zip(socket);
@@ -164,7 +164,7 @@ pub(super) fn configuration(profiles: &[Profile], socket: Option<&Path>) -> Resu
     Ok(SecretValue::new(profiles.iter().map(section).collect::<Vec<_>>().join("\n").into_bytes()))
 }
 
-/// A path in quotes, as a shell and the clients' own readers take it alike.
+/// Quotes a path so that shells and the clients' own parsers read it alike.
 fn quoted(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\'' | '\\' | '$' | '`');

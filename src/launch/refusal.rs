@@ -1,15 +1,15 @@
-//! A refused login is not sent again by itself, by no process of its user.
+//! A refused login is not repeated automatically, by any process of its user.
 //!
-//! Vault locks a user after five refusals, a company's directory often after three: then mail and laptop are
-//! locked too. A restart, a watching sidecar or thirty cells that run without stopping would each send the wrong
-//! password once more. So what became of a login is kept in the runtime folder, for its user alone: which login,
-//! when, how often, and a keyed digest of the credential, never the credential. A changed credential is tried at
-//! once. What a user does (a cell, `doctor`, a command) is let through once a minute and twice in the window.
+//! Vault locks a user after five refusals, a company's directory often after three, and then mail and laptop too. A
+//! restart, a `watch` or thirty cells in a loop would each send the wrong password once more. So the outcome of a
+//! login is kept in the runtime folder, readable by its user alone: which login, when, how many refusals, and a keyed
+//! digest of the credential, never the credential. A changed credential is tried at once. A try that the user asks
+//! for (a cell, `doctor`, a command) is allowed once a minute, and twice in the window.
 //!
-//! Many launches begin at once, before any refusal is known. So a login that was not accepted lately is sent by
-//! one process at a time, which holds both locks of it: the first of forty finds out, and the others read it. One
-//! that was accepted a moment ago is sent by two at a time, each with one of the locks: the password may have
-//! been changed meanwhile.
+//! Many launches may begin at once, before any refusal is known. So a login that was not accepted recently is sent by
+//! one process at a time, which holds both of its locks: the first of forty finds out, and the others read the
+//! outcome. A login that was accepted a moment ago is sent by two at a time, each with one of the locks, since the
+//! password may have changed meanwhile.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
@@ -33,44 +33,44 @@ use crate::sys::folder::{private, write_private};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
-/// How long an accepted login is sent with one of the locks.
+/// How long after its acceptance a login needs only one of the locks.
 const FRESH: Duration = Duration::from_secs(60);
-/// The least time between two tries of a user.
+/// The least time between two tries by a user.
 const APART: Duration = Duration::from_secs(60);
-/// How many tries of a user are let through in the window.
+/// How many tries by a user the window allows.
 const TRIES: usize = 2;
 /// How often a lock is tried.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The ends of the names of a login's locks.
+/// The extensions of the two locks of a login.
 const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
-/// How an error ends that says what became of an earlier login.
+/// The end of an error that reports the outcome of an earlier login.
 pub(crate) const STANDS: &str = ": it is not sent again now";
-/// The largest file taken, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// What became of a login; times in seconds since 1970.
+/// The outcome of a login; times in seconds since 1970.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct Outcome {
-    /// What the digest is made with, in hexadecimal.
+    /// The digest's key, in hexadecimal.
     key: String,
     /// The digest of the credential.
     digest: String,
-    /// Whether it was accepted last.
+    /// Whether the last one was accepted.
     accepted: bool,
-    /// The last time that it was sent.
+    /// When it was last sent.
     last: u64,
-    /// The first refusal in a row.
+    /// The first refusal of the present series.
     since: u64,
-    /// How many there were in a row.
+    /// The number of refusals in the series.
     refusals: u32,
-    /// A user's own tries since then.
+    /// The user's own tries since then.
     tries: Vec<u64>,
-    /// Every refusal of this user in the window, with whatever credential: Vault counts them so.
+    /// Every refusal of this user in the window, with any credential: Vault counts them like that.
     #[serde(default)]
     recent: Vec<u64>,
 }
 
-/// Logs in by the plan, unless this very credential was refused and is not due again.
+/// Logs in as the plan says, unless this credential was refused and is not yet due for another try.
 pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
     let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
     login_once_at_a_time(client, plan, &kept).await.map_err(|error| {
@@ -83,7 +83,7 @@ async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>)
     loop {
         let is_fresh = kept.is_fresh(kept.read().as_ref());
         let _held = kept.hold(is_fresh, plan.budget).await?;
-        // Another process may have learned more meanwhile.
+        // Another process may have found out more meanwhile.
         let mut known = kept.read();
         if kept.is_fresh(known.as_ref()) != is_fresh {
             continue;
@@ -101,7 +101,7 @@ async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>)
     }
 }
 
-/// What is known of a refusal of the plan's login with this very credential, before anything is sent.
+/// The known refusal of the plan's login with this credential, before anything is sent.
 pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     let kept = Kept::of(plan)?;
     let known = kept.read().filter(|known| !known.accepted && kept.is_same(known))?;
@@ -109,7 +109,7 @@ pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
 }
 
-/// That this user was refused as often as may be without another word, whatever the credential was.
+/// The error for a user who was refused as often as is safe, with any credential.
 #[cfg(feature = "manage")]
 pub(crate) fn lately(plan: &Plan) -> Option<Error> {
     let kept = Kept::of(plan)?;
@@ -134,7 +134,7 @@ struct Kept<'a> {
     folder: PathBuf,
     file: PathBuf,
     who: String,
-    /// What is refused, and where it came from.
+    /// The credential that was refused, and its origin.
     what: String,
     credential: Vec<&'a [u8]>,
     /// How long a refusal counts, in seconds.
@@ -142,7 +142,8 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// `None` for a login that no tries lock: a token, an agent, a certificate, a cloud's identity, a wrapped token.
+    /// `None` for a login that no number of refusals locks: a token, an agent, a certificate, a cloud's identity, a
+    /// wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
         let (mount, user, who, what, credential) = match &plan.login {
             Login::Password { mount, username, password, .. } => (
@@ -216,7 +217,7 @@ impl<'a> Kept<'a> {
         self.digest(&known.key) == known.digest
     }
 
-    /// Lets a try through that is due, and says of any other when it is.
+    /// Allows a try that is due; otherwise says when it is.
     fn allow(&self, known: &mut Outcome, plan: &Plan) -> Result<()> {
         let (now, window) = (seconds(), plan.refusal_window.as_secs());
         if now >= known.last + window {
@@ -233,7 +234,7 @@ impl<'a> Kept<'a> {
         Err(self.stands(known, plan))
     }
 
-    /// A refusal of now, with whose login it was and what to correct.
+    /// Records a refusal of now; the error names the login and what to correct.
     fn named(&self, error: &Error) -> Error {
         let whose = self.who.split(" at auth/").next().unwrap_or_default();
         let what = format!("{}, of {whose} with the {}", error.what(), self.what);
@@ -248,7 +249,7 @@ impl<'a> Kept<'a> {
         Error::new(error.kind(), what, advice)
     }
 
-    /// A refusal that stands: since when, until when, and what ends it.
+    /// The error for a refusal that still counts: since when, until when, and what ends it.
     fn stands(&self, known: &Outcome, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
         let what = format!("Vault has refused the login of {} {times} since {}{STANDS}", self.who, clock(known.since));
@@ -284,14 +285,14 @@ impl<'a> Kept<'a> {
         self.write(&outcome);
     }
 
-    /// No login fails because its outcome can't be kept.
+    /// A login does not fail because its outcome can't be kept.
     fn write(&self, outcome: &Outcome) {
         let runtime = self.folder.parent().unwrap_or(&self.folder);
         let _ = write_private(runtime, &self.file, &serde_json::to_vec(outcome).unwrap_or_default());
     }
 
-    /// Waits for one of the locks, or for both, for `limit` at most; without a folder of this user's own there are
-    /// none. Both are taken in their order, so that no two processes wait for each other.
+    /// Waits up to `limit` for one of the locks, or for both; without a folder of this user's own there are no locks.
+    /// Both are taken in a fixed order, so that no two processes wait for each other.
     async fn hold(&self, one: bool, limit: Duration) -> Result<Vec<Flock<File>>> {
         let runtime = self.folder.parent().unwrap_or(&self.folder);
         if private(runtime).is_err() || private(&self.folder).is_err() {
@@ -341,7 +342,7 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// A time of day as people read it, in UTC.
+/// The time of day, as people write it, in UTC.
 fn clock(seconds: u64) -> String {
     let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
     whole.get(11..16).map_or(whole.clone(), |time| format!("{time} UTC"))

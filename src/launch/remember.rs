@@ -1,8 +1,7 @@
-//! What the kernel is given, written down for those who come later: `inject`, `watch`, `kernels`.
+//! Records what the kernel is given, for `inject`, `watch` and `kernels`.
 //!
-//! Only a command that names a connection file is a kernel that can be found again. No launch fails
-//! for a record that can't be written, and none says so: what it costs is that an injection changes
-//! variables that it might have left alone.
+//! Only a command that names a connection file is a kernel that can be found again. If a record can't be written, the
+//! launch goes on without a message: an injection may then change variables that it could have left alone.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -17,7 +16,7 @@ use crate::config::plan::Plan;
 use crate::kernel::argument;
 use crate::record::{Record, Variable};
 
-/// The variables of `given` that the command gets from us: an inherited one may stay as it is.
+/// The variables of `given` that the command gets from us: an inherited variable may stay.
 pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {
     let mut ours = origins(given);
     let inheritance = &plan.inheritance;
@@ -26,8 +25,8 @@ pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap
     ours
 }
 
-/// Writes down that the command of `request`, which this process is about to become, has `variables` and so many
-/// leases, and when the token ends that it was given.
+/// Records that the command of `request`, which this process is about to become, has `variables` and this number of
+/// leases, and when the token that it was given ends.
 pub(super) fn remember(
     request: &Request,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Reads sources: from paths in Vault to named values.
+//! Reads the sources: from paths in Vault to named values.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use crate::vault::generic::{self, Generic, Lease};
 use crate::vault::kv::{self, Secret};
 use crate::vault::mount::{Mount, Mounts};
 
-/// Reads every source of `plan` in order; `leases` takes the leases that hang on the token.
+/// Reads every source of `plan` in order; `leases` collects the leases that depend on the token.
 pub(super) async fn read_all(
     plan: &Plan,
     parent: &Environment,
@@ -52,12 +52,12 @@ pub(super) async fn read_all(
     Ok(taking.given)
 }
 
-/// What the configuration tells of the mount that `path` lies in.
+/// What the configuration says about the mount that `path` is in.
 pub(super) fn known<'a>(plan: &'a Plan, path: &str) -> Option<&'a KnownMount> {
     plan.mounts.iter().find(|mount| mount.holds(path))
 }
 
-/// Whether an optional source may fail so.
+/// Whether an optional source may fail with this error.
 pub(crate) const fn is_absence(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::FieldMissing | Kind::VersionDeleted | Kind::VersionDestroyed)
 }
@@ -78,10 +78,10 @@ impl Taker for Taking<'_> {
 /// A path of another engine, and what is written to it.
 type Question = (String, Option<String>);
 
-/// A secret's mount, path and version, if one was named.
+/// A secret's mount, path and version, if one is named.
 type Which = (Mount, String, Option<u64>);
 
-/// Reads sources, with what is known of the token's user and of the mounts.
+/// Reads sources, and knows the token's user and the mounts so far.
 pub(crate) struct Reader<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
@@ -93,13 +93,13 @@ pub(crate) struct Reader<'a> {
     notices: Vec<Error>,
 }
 
-/// What stands for a lease where there is none: the keeper reads it again once a day.
+/// Stands for a lease where there is none: the keeper reads the source again once a day.
 fn endless(source: &SourceSpec) -> Lease {
     let source = source.path.as_written().to_owned();
     Lease { id: String::new(), seconds: 0, renewable: false, rotates: false, source }
 }
 
-/// What of a folder is not among its variables.
+/// Reports the parts of a folder that become no variables.
 fn left_out(path: &str, folder: &kv::Folder) -> impl Iterator<Item = Error> + use<> {
     let gone = (!folder.gone.is_empty()).then(|| {
         let what = format!("{} in {path} was removed while the folder was read: left out", folder.gone.join(", "));
@@ -126,12 +126,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The path of `source`, its places filled.
+    /// The path of `source`, with its places filled.
     pub(crate) fn path(&self, source: &SourceSpec) -> Result<String> {
         source.path.fill(&mut |place| self.value_of(place, source))
     }
 
-    /// Reads `source` at `path`; `leases` takes the leases that hang on the token.
+    /// Reads `source` at `path`; `leases` collects the leases that depend on the token.
     pub(crate) async fn read(
         &mut self,
         source: &SourceSpec,
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
                     if let Some(credentials) = one.credentials.clone() {
                         let answer = self.answer(&credentials, None).await?;
                         let lease = answer.lease(source.path.as_written())?;
-                        // What a client asks the keeper for needs one, though it has no end.
+                        // A credential that clients get from the keeper needs a lease, even if it never ends.
                         let lease = lease.or_else(|| one.has_process().then(|| endless(source)));
                         leases.extend(lease.filter(|lease| !leases.contains(lease)));
                         data_source::complete(&mut one, &answer.fields()?, &credentials)?;
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The KV secret at `path`. Sources of one path share one answer, so that what they give is of one version.
+    /// The KV secret at `path`. Sources with one path share one answer, so that all their values are of one version.
     async fn secret(&mut self, source: &SourceSpec, path: &str) -> Result<Rc<Secret>> {
         let mount = self.mount(source, path).await?;
         let wanted = source.secret_version;
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         Ok(secret)
     }
 
-    /// The answer of another engine at `path`, likewise; `written` is what it is told.
+    /// The answer of another engine at `path`, likewise; `written` is the body that is sent.
     async fn answer(&mut self, path: &str, written: Option<String>) -> Result<Rc<Generic>> {
         let asked = (path.to_owned(), written);
         if let Some((_, answer)) = self.answers.iter().find(|(known, _)| *known == asked) {
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
         Ok(answer)
     }
 
-    /// What a `write` source tells its path, as JSON.
+    /// The body that a `write` source sends, as JSON.
     fn written(&self, source: &SourceSpec) -> Result<String> {
         let mut object = serde_json::Map::new();
         for (key, with) in &source.with {
@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
         Ok(serde_json::Value::from(object).to_string())
     }
 
-    /// The data sources in the folder at `path`, as they are stored; none where there is no folder yet.
+    /// The data sources stored in the folder at `path`; none if there is no folder yet.
     pub(crate) async fn data_sources(
         &mut self,
         source: &SourceSpec,
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says of a refused path that a name in it has capitals, which a policy may have in lower case.
+    /// Adds to a refused path that a name in it has capitals; a policy may have it in lower case.
     fn with_capitals(&self, source: &SourceSpec, error: Error) -> Error {
         let has_capitals = |place: &&Place| match place {
             Place::Metadata(_) => self.value_of(place, source).is_ok_and(|value| value != value.to_lowercase()),
@@ -291,12 +291,12 @@ impl<'a> Reader<'a> {
         Error::new(error.kind(), error.what(), advice)
     }
 
-    /// What was left out, and is no failure.
+    /// Reports what was left out without being a failure.
     pub(crate) fn notices(self) -> Vec<Error> {
         self.notices
     }
 
-    /// The mount that `path` is below: said, or known, or asked.
+    /// The mount that contains `path`: configured, known, or asked for.
     pub(crate) async fn mount(&mut self, source: &SourceSpec, path: &str) -> Result<Mount> {
         match (source.version, &source.mount) {
             (Some(version), Some(mount)) => Ok(Mount { path: mount.clone(), version }),
@@ -311,7 +311,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The mount as it is now, when nothing was found under what was written down of it.
+    /// Looks the mount up again, after nothing was found under the mount that was written down.
     async fn moved(&mut self, source: &SourceSpec, mount: &Mount, path: &str, error: Option<&Error>) -> Option<Mount> {
         let absent = matches!(error?.kind(), Kind::PathMissing | Kind::MountMissing);
         if !absent || source.version.is_some() || known(self.plan, path).is_none() {

@@ -1,10 +1,8 @@
-//! Which versions the sources have now, without their values where Vault says so: what a sidecar looks
-//! at again and again.
+//! The present versions of the sources, without their values where Vault allows that: what `watch` polls.
 //!
-//! KV version 2 tells a secret's version in its metadata, which a policy may allow or not; where it does
-//! not, the secret itself is read, and its version kept. Version 1 counts nothing, so its answer is
-//! digested, with a key of this process: what is kept says nothing of a value. A dynamic secret is
-//! another one at each reading; it is not looked at.
+//! KV version 2 keeps a secret's version in its metadata, which a policy may deny; then the secret itself is read,
+//! and only its version kept. Version 1 has no version numbers, so its answer is digested with a key of this process,
+//! which reveals nothing about a value. A dynamic secret differs at each read, so it is not polled.
 
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -19,19 +17,19 @@ use crate::vault::client::Client;
 use crate::vault::kv::{self, Secret};
 use crate::vault::mount::Mount;
 
-/// What the sources were like at one moment; it equals another one when nothing has changed.
+/// The state of the sources at one moment; it equals another state if nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen(Vec<(String, Mark)>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Mark {
-    /// The version; `false` when it is deleted.
+    /// The version; `false` if it is deleted.
     Version(u64, bool),
     Digest(Vec<u8>),
     Absent,
 }
 
-/// What digests are made with.
+/// The key for digests.
 pub struct Digester(hmac::Key);
 
 impl std::fmt::Debug for Digester {
@@ -41,7 +39,7 @@ impl std::fmt::Debug for Digester {
 }
 
 impl Digester {
-    /// One with a new key.
+    /// With a new key.
     pub fn new() -> Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let none = |_| Error::new(Kind::Os, "the system gives no random bytes", "check /dev/urandom");
@@ -49,7 +47,7 @@ impl Digester {
     }
 }
 
-/// Looks at every source of `plan`.
+/// Polls every source of `plan`.
 pub async fn look(
     plan: &Plan,
     parent: &Environment,

@@ -1,6 +1,7 @@
-//! What the launcher tells the keeper: where Vault is, the token, the leases, whose they are, how they are read anew.
+//! The launcher's message to the keeper: Vault's address, the token, the leases, their owners, how to read them
+//! again.
 //!
-//! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end says nothing, and one
+//! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end is no message. One
 //! further byte says that there will be no kernel, so that everything ends now.
 
 use std::path::{Path, PathBuf};
@@ -19,10 +20,10 @@ use crate::net::options::{Proxy, Tls};
 use crate::secret::SecretValue;
 use crate::vault::generic::Lease;
 
-/// The longest message, in bytes: a pipe takes it at once.
+/// The longest message, in bytes: a pipe takes that much without blocking.
 const LARGEST: usize = 60_000;
 
-/// The message. Its text holds the token: it is wiped with its buffer.
+/// The message. Its text holds the token, and is wiped with its buffer.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct HandOver {
     addresses: Vec<String>,
@@ -49,7 +50,7 @@ pub(crate) struct HandOver {
 }
 
 impl HandOver {
-    /// For `owners`, as `plan` has it.
+    /// For `owners`, as `plan` says.
     pub(super) fn new(
         plan: &Plan,
         leases: &Leases,
@@ -87,7 +88,7 @@ impl HandOver {
         })
     }
 
-    /// The message with its length before it.
+    /// The message, with its length first.
     pub(super) fn message(&self) -> Result<Zeroizing<Vec<u8>>> {
         let mut message = Zeroizing::new(vec![0; 4]);
         serde_json::to_writer(&mut *message, self).map_err(|_| unusable("can't be written"))?;
@@ -100,7 +101,7 @@ impl HandOver {
         Ok(message)
     }
 
-    /// Reads a message from the beginning of a pipe.
+    /// Reads a message from the start of a pipe.
     pub(crate) fn read(pipe: &mut impl std::io::Read) -> Result<Self> {
         let mut length = [0; 4];
         pipe.read_exact(&mut length).map_err(|_| unusable("did not come"))?;
@@ -113,7 +114,7 @@ impl HandOver {
         parse(&message)
     }
 
-    /// How Vault is reached.
+    /// How to reach Vault.
     pub(crate) fn server(&self) -> Result<Server> {
         let mut addresses = self.addresses.iter().map(|text| Address::parse(text, "the launcher"));
         let [for_vault, http, https, none] = self.proxies.clone();
@@ -131,12 +132,12 @@ impl HandOver {
                 skip_verify: self.skip_verify,
             },
             proxy: Proxy { for_vault, http, https, none },
-            // The keeper has a rhythm of its own.
+            // The keeper sets its own deadlines.
             max_retries: Some(0),
         })
     }
 
-    /// What is held there.
+    /// What is held at Vault.
     pub(crate) fn leases(&self) -> Leases {
         let token = self.token.as_ref().map(|token| Credential {
             value: SecretValue::new(token.clone().into_bytes()),
@@ -146,12 +147,12 @@ impl HandOver {
         Leases { token, is_ours: self.is_ours, ttl, left, held: self.leases.clone() }
     }
 
-    /// How long they live without a keeper.
+    /// How long it lives without a keeper.
     pub(crate) const fn window(&self) -> Duration {
         Duration::from_millis(self.window_ms)
     }
 
-    /// How long what was replaced lives on.
+    /// How long replaced credentials live on.
     pub(crate) const fn grace(&self) -> Duration {
         Duration::from_millis(self.grace_ms)
     }
@@ -161,17 +162,17 @@ impl HandOver {
         &self.runtime_dir
     }
 
-    /// The processes that they belong to.
+    /// The processes that the leases are for.
     pub(crate) fn owners(&self) -> &[Owner] {
         &self.owners
     }
 
-    /// What clients may ask for.
+    /// What clients can ask for.
     pub(crate) fn answers(&self) -> &[Answer] {
         &self.answers
     }
 
-    /// How they are read anew, where that is possible.
+    /// How to read the sources again, if that is possible.
     pub(crate) const fn again(&self) -> Option<&Again> {
         self.again.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What a fetch has left at Vault, and what it takes to read the same again.
+//! What a fetch holds at Vault, and what it takes to read the same again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,37 +11,36 @@ use crate::config::credential::Credential;
 use crate::secret::SecretValue;
 use crate::vault::generic::Lease;
 
-/// What a fetch has left at Vault.
+/// What a fetch holds at Vault.
 pub(crate) struct Leases {
-    /// The token that they hang on; `None` where an agent adds it.
+    /// The token that the leases depend on; `None` where an agent adds it.
     pub(crate) token: Option<Credential>,
-    /// Whether we logged in for it.
+    /// Whether the token is of our own login.
     pub(crate) is_ours: bool,
-    /// The time that the token was given, where its login said.
+    /// The token's TTL, if its login said.
     pub(crate) ttl: Option<Duration>,
-    /// When everything has ended by itself, if nothing is renewed; `None` where that is not known.
+    /// When everything has ended by itself, if nothing is renewed; `None` if unknown.
     pub(crate) left: Option<Duration>,
-    /// What hangs on it.
+    /// The leases.
     pub(crate) held: Vec<Lease>,
 }
 
 impl Leases {
-    /// How long the token is to live from now on. An increment also lengthens, so it is no longer than the token's
-    /// own time.
+    /// The TTL that the token is set to. An increment also lengthens, so it is never longer than the token's own TTL.
     pub(crate) fn increment(&self, window: Duration) -> Duration {
         increment(self.ttl, window)
     }
 }
 
-/// How long a token that was given `ttl` is to live from now on.
+/// The TTL that a token with `ttl` is set to.
 pub(crate) fn increment(ttl: Option<Duration>, window: Duration) -> Duration {
     ttl.map_or(window, |ttl| ttl.min(window))
 }
 
-/// A process that has what the leases are for.
+/// A process that uses the leases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
-    /// Its number.
+    /// Its pid.
     pub(crate) pid: u32,
     /// When it started, in clock ticks since boot.
     pub(crate) start_time: u64,
@@ -49,19 +48,19 @@ pub(crate) struct Owner {
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What a client may ask for: an AWS profile, and its keys.
+/// What a client can ask for: an AWS profile, and its keys.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Answer {
-    /// The profile.
+    /// Its name.
     pub(crate) profile: String,
-    /// The path of the source that gave it, as it is written in the configuration.
+    /// The path of the source that gives it, as written in the configuration.
     pub(crate) source: String,
-    /// The keys, by what AWS calls them.
+    /// The keys, by AWS's names for them.
     pub(crate) keys: Vec<(String, String)>,
 }
 
-/// What it takes to read the same sources anew, when their leases can't be lengthened any more. No credential is in
-/// it: a login is possible again where its credential stands in a file.
+/// What it takes to read the same sources again when their leases can't be renewed any more. It holds no credential:
+/// another login is possible if its credential is in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Again {
     /// `--config`.
@@ -72,13 +71,13 @@ pub(crate) struct Again {
     pub(crate) allow: Vec<String>,
     /// `--timeout`, in milliseconds.
     pub(crate) timeout_ms: Option<u64>,
-    /// The variables that settings were taken from, as `NAME=VALUE`.
+    /// The variables that settings came from, as `NAME=VALUE`.
     pub(crate) environment: Vec<String>,
-    /// What each variable held.
+    /// A digest of each variable's value.
     pub(crate) held: Digests,
 }
 
-/// Which value each variable had, told without the values.
+/// Identifies each variable's value without holding it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Digests {
     key: [u8; 16],
@@ -86,7 +85,7 @@ pub(crate) struct Digests {
 }
 
 impl Digests {
-    /// Those of `values`, by a key of their own.
+    /// Digests of `values`, with a new key.
     pub(crate) fn of<'a>(values: impl Iterator<Item = (&'a str, &'a SecretValue)>) -> Self {
         let key = std::array::from_fn(|_| fastrand::u8(..));
         let mut this = Self { key, digests: BTreeMap::new() };

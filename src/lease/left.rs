@@ -1,8 +1,8 @@
-//! What a keeper leaves that is killed: the ids of its leases, for a later process of the same user.
+//! What a killed keeper leaves: the ids of its leases, for a later process of the same user.
 //!
-//! A token is on no disk, so all that it holds ends with the window. A lease's id is no secret, and ends the lease by
-//! another token of the user, as any token may renew it for a second. So each keeper has a file with its ids as long as
-//! it runs; a file whose keeper and kernels are gone is what a killed one left.
+//! A token is never on disk, so what it holds ends with the window. A lease's id is not secret, and another token of
+//! the user can end the lease, since any token may renew it for one second. So each keeper keeps a file with the ids
+//! while it runs; a file whose keeper and kernels have ended was left by a killed keeper.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::sys::process::{numbering, own, runs};
 use crate::vault::client::Client;
 use crate::vault::lease;
 
-/// The folder of the files, in our own.
+/// The folder of the files, inside our own.
 const FOLDER: &str = "leases";
-/// The largest file taken, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 /// How long a file stays that can't be judged: longer than any window.
 const OLD: Duration = Duration::from_secs(32 * 24 * 3600);
-/// How long the end of one lease may take.
+/// The longest time for ending one lease.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The leases of one keeper.
@@ -41,7 +41,7 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Those of this process.
+    /// The leases of this process.
     pub(crate) fn new(server: &Server, owners: &[Owner], window: Duration, ids: Vec<String>) -> Option<Self> {
         Some(Self {
             numbering: numbering()?.to_owned(),
@@ -54,12 +54,12 @@ impl Left {
         })
     }
 
-    /// Writes them in place of what this process has written before.
+    /// Writes them in place of what this process wrote before.
     pub(crate) fn write(&self, runtime: &Path) -> Result<()> {
         write_private(runtime, &self.path(runtime), &serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Takes the file away: all of them have ended.
+    /// Removes the file: all leases have ended.
     pub(crate) fn remove(&self, runtime: &Path) {
         let _ = std::fs::remove_file(self.path(runtime));
     }
@@ -69,12 +69,12 @@ impl Left {
         runtime.join(FOLDER).join(format!("{}-{pid}-{start}.json", self.numbering))
     }
 
-    /// How many there are.
+    /// The number of leases.
     pub(crate) const fn number(&self) -> usize {
         self.ids.len()
     }
 
-    /// How long they live at most without their keeper.
+    /// The longest time that they live without their keeper.
     pub(crate) const fn window(&self) -> Duration {
         Duration::from_millis(self.window_ms)
     }
@@ -95,16 +95,16 @@ impl Left {
         self.namespace == server.namespace && server.addresses().map(ToString::to_string).any(is_one)
     }
 
-    /// Ends them by the token of `client`, and takes the file away; the error says why one lives on until its window
-    /// is over.
+    /// Ends them with the token of `client`, and removes the file; the error says why one lives on until its window
+    /// ends.
     pub(crate) async fn end(&self, client: &mut Client, runtime: &Path) -> Result<()> {
         let mut failed = None;
         for id in &self.ids {
             client.renew(Deadline::after(PATIENCE));
             match lease::end(client, id).await {
-                // It is tried again later.
+                // A later process tries again.
                 Err(error) if lease::heals(error.kind()) => return Err(error),
-                // Vault answers a lease that has ended with a bad request.
+                // Vault answers "bad request" for a lease that has ended.
                 Err(error) if error.kind() != crate::error::Kind::BadRequest => failed = Some(error),
                 _ => {}
             }
@@ -114,7 +114,7 @@ impl Left {
     }
 }
 
-/// What keepers have left that are gone; files that are too old are taken away.
+/// What dead keepers have left; files that are too old are removed.
 pub(crate) fn left(runtime: &Path) -> Vec<Left> {
     let entries = std::fs::read_dir(runtime.join(FOLDER)).into_iter().flatten().filter_map(std::result::Result::ok);
     let of = |path: PathBuf| {

@@ -1,15 +1,15 @@
-//! Leases: what a fetch leaves at Vault, and the hand-over of it to the keeper.
+//! Leases: what a fetch holds at Vault, and its hand-over to the keeper.
 //!
-//! A launch executes the kernel in its own place, so nothing of ours is left that could renew a lease or end it. So
-//! where a source gave a lease, and only there, a small process is started before that: the [`crate::keeper`]. This
+//! A launch executes the kernel in its own place, so no process of ours stays that could renew a lease or end it.
+//! Where a source gives a lease, and only there, the launch first starts a small process: the [`crate::keeper`]. This
 //! module is the launcher's side of it.
 //!
-//! - `leases`: what is left at Vault, whose it is, and how it is read anew
-//! - `left`: what a keeper leaves that is killed
-//! - `handover`: the message that tells the keeper of it, over a pipe
+//! - `leases`: what is held at Vault, for which processes, and how it is read again
+//! - `left`: what a killed keeper leaves
+//! - `handover`: the message to the keeper, over a pipe
 //! - `start`: starts the keeper
 //! - `running`: which keepers run
-//! - `socket`: where clients ask it for credentials
+//! - `socket`: where clients ask the keeper for credentials
 
 mod handover;
 mod leases;

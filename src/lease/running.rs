@@ -1,4 +1,4 @@
-//! The keepers that run: each one's command line names its kernel, so that `kernels` finds it.
+//! The running keepers: the command line of each names its kernel, so that `kernels` finds it.
 
 #[cfg(feature = "manage")]
 use std::collections::BTreeMap;
@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 #[cfg(all(feature = "manage", target_os = "linux"))]
 use crate::sys::process;
 
-/// What the hidden subcommand is called.
+/// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "keep";
-/// Says that this is the second of the two processes, which stays.
+/// The word that marks the second of its two processes, which stays.
 pub(crate) const ALONE: &str = "alone";
 
-/// The keepers that run here for this user: each kernel's pid, and its keeper's.
+/// The running keepers of this user: each kernel's pid, and its keeper's.
 #[cfg(all(feature = "manage", target_os = "linux"))]
 pub(crate) fn running() -> BTreeMap<u32, u32> {
     let of = |pid: u32| {
@@ -24,7 +24,7 @@ pub(crate) fn running() -> BTreeMap<u32, u32> {
     process::of_this_user().filter_map(of).flatten().collect()
 }
 
-/// Elsewhere there are none.
+/// Other systems have none.
 #[cfg(all(feature = "manage", not(target_os = "linux")))]
 pub(crate) const fn running() -> BTreeMap<u32, u32> {
     BTreeMap::new()

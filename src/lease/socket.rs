@@ -1,9 +1,9 @@
-//! The keeper's socket: what a client asks there, and what comes back.
+//! The keeper's socket: the question of a client, and the answer.
 //!
-//! The question is the name of an AWS profile in one line. The answer is one JSON object: what AWS calls the output of a
-//! `credential_process`, or what is wrong. The socket is 0600 in a folder of 0700; both sides also ask the system who the
-//! other one is, and speak to their own user alone. A path in a runtime folder may be longer than a socket's address, so
-//! it is reached through a descriptor of its folder.
+//! The question is the name of an AWS profile in one line. The answer is one JSON object: the output of a
+//! `credential_process` as AWS defines it, or an error. The socket is 0600 in a folder of 0700; both sides also ask
+//! the system for the other side's user, and talk only to their own. A path in a runtime folder may be longer than a
+//! socket's address may be, so the socket is reached through a descriptor of its folder.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -26,14 +26,14 @@ use crate::error::{Error, Kind, Result, why};
 /// The longest question, in bytes, and the longest answer.
 const LONGEST: usize = 128;
 const LARGEST: u64 = 64 << 10;
-/// How long one side waits for the other: a keeper may have to read anew before it answers.
+/// How long one side waits for the other: a keeper may have to read the sources again before it answers.
 const PATIENCE: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(20);
-/// How long a keeper that has just been started may need for its socket.
+/// How long a keeper that was just started may take to open its socket.
 const START: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What is answered when there is no credential.
+/// The answer when there is no credential.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     /// What is wrong.
@@ -42,19 +42,19 @@ pub(crate) struct Refusal {
     pub(crate) advice: String,
 }
 
-/// The profile that is asked for; `None` when it is no question.
+/// The profile that a question names; `None` if it is not a question.
 pub(crate) fn question(message: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(message).ok()?.strip_suffix('\n')?;
     is_aws_profile(line).then_some(line)
 }
 
-/// Whether these bytes are a question, or an answer that is no credential.
+/// Whether these bytes are a question, or an answer without a credential.
 #[cfg(feature = "internals")]
 pub fn is_spoken(message: &[u8]) -> (bool, bool) {
     (question(message).is_some(), serde_json::from_slice::<Refusal>(message).is_ok())
 }
 
-/// The folder of `path`, and a short name of the file in it, which holds as long as the folder is open.
+/// The folder of `path`, and a short name for the file in it that is valid while the folder is open.
 fn short(path: &Path) -> std::io::Result<(File, PathBuf)> {
     let (folder, name) = path.parent().zip(path.file_name()).ok_or(ErrorKind::InvalidInput)?;
     let folder = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(folder)?;
@@ -64,7 +64,7 @@ fn short(path: &Path) -> std::io::Result<(File, PathBuf)> {
 
 /// Listens at `path`, in place of an earlier socket there.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
-    // Under another name first: it is never there with a mode of another's choice.
+    // Under another name first, so that it is never there with another mode.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{:x}", fastrand::u64(..)));
     let own = path.with_file_name(name);
@@ -80,7 +80,7 @@ pub(crate) fn is_ours(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw())
 }
 
-/// The question of a client that has connected; `None` when it asks nothing that can be answered.
+/// Reads the question of a client; `None` if it can't be answered.
 pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
     let mut message = Vec::new();
     let reading = async {
@@ -94,16 +94,16 @@ pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
     timeout(PATIENCE, reading).await.ok()?
 }
 
-/// Sends a client what it asked for.
+/// Sends a client its answer.
 pub(crate) async fn answer(mut stream: UnixStream, text: Zeroizing<Vec<u8>>) {
-    // The client may be gone.
+    // The client may have gone.
     let _ = timeout(PATIENCE, async { stream.write_all(&text).await.and(stream.shutdown().await) }).await;
 }
 
 /// Asks the keeper at `path` for the credential of `profile`: a JSON object.
 ///
 /// # Errors
-/// [`Kind::Unreachable`] when there is no keeper; what the keeper says is wrong.
+/// [`Kind::Unreachable`] if there is no keeper; otherwise the keeper's error.
 pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>> {
     let gone = |why: &str| {
         Error::new(
@@ -136,7 +136,7 @@ pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>
     Ok(text)
 }
 
-/// Connects; a keeper that was just started is waited for.
+/// Connects; waits for a keeper that was just started.
 async fn connect(path: &Path) -> std::io::Result<UnixStream> {
     let end = Instant::now() + START;
     loop {

@@ -1,4 +1,4 @@
-//! The launcher's side: starts the keeper, and tells it when there will be no kernel.
+//! The launcher's side: starts the keeper, and tells it if there will be no kernel.
 
 use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
@@ -9,14 +9,15 @@ use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 
-/// A keeper that was started. When this is dropped, no kernel comes, and it ends what it holds; execve drops nothing.
+/// A keeper that was started. Dropping it says that no kernel comes, so the keeper ends what it holds; execve drops
+/// nothing.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pipe: PipeWriter,
 }
 
 impl Keeper {
-    /// Starts one for what `leases` tells, which belongs to `owners`; clients may ask it for `answers`.
+    /// Starts a keeper for `leases`, which belong to `owners`; clients can ask it for `answers`.
     pub(crate) fn start(
         plan: &Plan,
         leases: &Leases,
@@ -25,13 +26,13 @@ impl Keeper {
         answers: &[Answer],
     ) -> Result<Self> {
         let pids: Vec<_> = owners.iter().map(|owner| owner.pid.to_string()).collect();
-        // Without `again` where that makes it too long: then nothing is replaced, but all of it ends in time.
+        // Leaves out `again` if that makes it too long: then nothing is replaced, but all of it ends in time.
         let message = match HandOver::new(plan, leases, owners.clone(), again, answers)?.message() {
             Err(_) => HandOver::new(plan, leases, owners, None, answers)?.message()?,
             Ok(message) => message,
         };
         let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
-        // Two steps (a child that starts a child) leave no zombie. It is executed anew, without a variable.
+        // A child that starts a child leaves no zombie. The program is executed anew, without variables.
         let mut command = Command::new("/proc/self/exe");
         command.env_clear().args([SUBCOMMAND, "first", &pids.join(",")]);
         command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());
@@ -43,11 +44,11 @@ impl Keeper {
         Ok(Self { pipe })
     }
 
-    /// Leaves it to its owners.
+    /// Leaves the leases to the owners.
     #[cfg(feature = "inject")]
     pub(crate) fn leave(self) {
         let mut this = std::mem::ManuallyDrop::new(self);
-        // The end of the pipe tells nothing; one byte would.
+        // One byte says that no kernel comes; the end of the pipe says nothing.
         let _ = this.pipe.flush();
     }
 }
