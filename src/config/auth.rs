@@ -1,4 +1,4 @@
-//! Which login a plan takes: the configured method's, the kernel request's, or what is there.
+//! Chooses a plan's login: the configured method's, the kernel request's, or one that the environment offers.
 
 use super::credential::{LOG_IN, find};
 use super::env::Environment;
@@ -8,12 +8,12 @@ use super::method::{self, Settings, TOKENS, WRAPPED};
 use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
 
-/// Whether the credential is the kernel request's.
+/// Whether the credential comes with the kernel request.
 pub(super) fn from_request(layer: &Layer) -> bool {
     layer.flag("auth.from_request").unwrap_or(false)
 }
 
-/// With a gateway's own credential every user would get the same secrets, so only the request's count.
+/// With a gateway's own credential every user would get the same secrets, so only the request's credentials count.
 fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
     let Settings { layer, environment } = *settings;
     let given = |name: &str| find(layer, environment, None, &[name]);
@@ -34,8 +34,8 @@ fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
     ))
 }
 
-/// The part of a plan that says how to get a token; reads the credential's file. `address` is Vault's,
-/// because behind a socket there is an agent that needs none.
+/// The part of a plan that says how to get a token; reads the credential's file. `address` is Vault's: a socket
+/// belongs to an agent, which needs no token.
 pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
     let settings = Settings { layer, environment };
     if from_request(layer) {

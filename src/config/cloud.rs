@@ -1,7 +1,8 @@
-//! The identity that a machine of AWS, Google Cloud or Azure has by its environment, as their own SDKs find it.
+//! The identity that a machine of AWS, Google Cloud or Azure has from its environment, found as their own SDKs find
+//! it.
 //!
-//! What stands in variables and files is read here. What only a metadata service tells is asked for at the login
-//! (`vault/auth/cloud`); its address can be set by the SDKs' own variables.
+//! Variables and files are read here. A metadata service is only asked at the login (`vault/auth/cloud`); the SDKs'
+//! own variables can set its address.
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::options::Proxy;
 use crate::secret::SecretValue;
 
-/// An identity in a cloud, and where it is had from.
+/// An identity in a cloud, and its source.
 #[derive(Debug)]
 pub enum Cloud {
     /// Keys of AWS, with which a request is signed.
@@ -24,7 +25,7 @@ pub enum Cloud {
     Azure(Azure),
 }
 
-/// Shown as where the credential comes from.
+/// Shown as the origin of the credential.
 impl fmt::Display for Cloud {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,17 +48,17 @@ impl fmt::Display for Cloud {
 pub struct AwsKeys {
     pub id: String,
     pub secret: SecretValue,
-    /// The session that they belong to, if they are temporary.
+    /// Their session, if they are temporary.
     pub session: Option<SecretValue>,
 }
 
-/// Where keys of AWS come from, in the order of AWS's SDKs. Their shared files are not read: they belong to users, and
-/// machines have one of these.
+/// Where keys of AWS come from, in the order of AWS's SDKs. Their shared files are not read: those belong to users,
+/// and machines have one of these.
 #[derive(Debug)]
 pub enum AwsSource {
     /// Variables.
     Keys(AwsKeys),
-    /// A token of the cluster's, which STS takes for keys of a role.
+    /// A cluster's token, which STS exchanges for keys of a role.
     WebIdentity { token: Credential, role: String, session: String, sts: String, proxy: Proxy },
     /// A container's service.
     Container { url: String, authorization: Option<SecretValue> },
@@ -65,40 +66,40 @@ pub enum AwsSource {
     Machine { url: String },
 }
 
-/// What a login at `auth/aws` is made of.
+/// The parts of a login at `auth/aws`.
 #[derive(Debug)]
 pub struct Aws {
     pub source: AwsSource,
     /// The region whose STS the request is signed for; `None`: the one for all regions.
     pub region: Option<String>,
-    /// What the method wants in X-Vault-AWS-IAM-Server-ID.
+    /// The value that the method expects in X-Vault-AWS-IAM-Server-ID.
     pub header_value: Option<String>,
 }
 
-/// What a login at `auth/gcp` is made of.
+/// The parts of a login at `auth/gcp`.
 #[derive(Debug)]
 pub struct Gcp {
     pub url: String,
     pub service_account: String,
 }
 
-/// What a login at `auth/azure` is made of.
+/// The parts of a login at `auth/azure`.
 #[derive(Debug)]
 pub struct Azure {
-    /// Where tokens are asked for.
+    /// The address that gives tokens.
     pub url: String,
-    /// What App Service wants to hear; the machine's own service wants nothing.
+    /// The header that App Service expects; the machine's own service expects none.
     pub app_secret: Option<SecretValue>,
     pub resource: String,
     pub client_id: Option<String>,
 }
 
-/// Hosts that a container's credentials may be asked of in plain HTTP: they do not leave the machine.
+/// Hosts that may be asked for a container's credentials in plain HTTP: they are on the machine.
 const CONTAINER_HOSTS: [&str; 6] =
     ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "127.0.0.1", "[::1]", "localhost"];
 
 impl AwsKeys {
-    /// The same keys once more.
+    /// A copy of the keys.
     pub fn copy(&self) -> Self {
         let again = |value: &SecretValue| SecretValue::new(value.expose().to_vec());
         Self { id: self.id.clone(), secret: again(&self.secret), session: self.session.as_ref().map(again) }
@@ -106,7 +107,7 @@ impl AwsKeys {
 }
 
 impl Aws {
-    /// What the environment has, with the settings of `[auth]`.
+    /// The identity that the environment has, with the settings of `[auth]`.
     pub(super) fn of(environment: &Environment, region: Option<&str>, header_value: Option<&str>) -> Result<Self> {
         let is_region = |region: &str| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if region.is_some_and(|region| !is_region(region)) {
@@ -179,7 +180,7 @@ fn secret_of(text: &str) -> SecretValue {
     SecretValue::new(text.as_bytes().to_vec())
 }
 
-/// Whether this is what may follow a host: nothing, or a port.
+/// Whether this may follow a host: nothing, or a port.
 fn is_port(rest: &str) -> bool {
     rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -1,4 +1,4 @@
-//! Credentials: where each may stand, and how a file with one is read.
+//! Credentials: where each is looked for, and how a file with one is read.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::sys::file::{self, Unread, Writers};
 
-/// How a user gets a new token, as messages say it; the launcher alone has no command for it.
+/// How messages tell a user to get a new token; the launcher alone has no command for it.
 pub const LOG_IN: &str =
     if cfg!(feature = "manage") { "`jupyter-vault login`" } else { "`vault login` (or `bao login`)" };
 
-/// The largest credential taken, in bytes.
+/// The largest credential, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// A credential and where it was found, for messages.
+/// A credential and its origin, for messages.
 #[derive(Debug)]
 pub struct Credential {
-    /// The credential; only a password has white space around it.
+    /// The credential; only a password may begin or end with white space.
     pub value: SecretValue,
     /// A variable's name or a file's path.
     pub origin: String,
@@ -33,12 +33,12 @@ impl Credential {
         })
     }
 
-    /// Reads the file at `path`; white space around the credential is dropped.
+    /// Reads the file at `path`, and drops white space around the credential.
     pub fn read(path: &Path) -> Result<Self> {
         Self::of(&content(path)?, path.display().to_string(), SecretValue::trimmed).ok_or_else(|| empty(path))
     }
 
-    /// The same of a password: its own spaces belong to it, and only one line end goes.
+    /// The same for a password: its own spaces belong to it, and only one line end is dropped.
     pub fn read_password(path: &Path) -> Result<Self> {
         Self::of(&content(path)?, path.display().to_string(), SecretValue::without_line_end).ok_or_else(|| empty(path))
     }
@@ -99,7 +99,7 @@ fn of_variables(
     variables.iter().find_map(found)
 }
 
-/// The file where a login leaves its token: the one that the settings name, else the one of Vault's own client.
+/// The file where a login leaves its token: the one in the settings, or that of Vault's own client.
 pub fn token_path(layer: &Layer, environment: &Environment) -> Option<PathBuf> {
     path_setting(layer, environment, "auth.token_file")
         .or_else(|| environment.home().map(|home| home.join(".vault-token")))

@@ -1,9 +1,9 @@
 //! Settings and credentials from the environment.
 //!
-//! `JUPYTER_VAULT_*` is ours, `BAO_*` and `VAULT_*` are what the clients of OpenBao and Vault read. An
-//! unknown `JUPYTER_VAULT_*` is no error: a Kubernetes service called `jupyter-vault` puts
-//! `JUPYTER_VAULT_PORT` and more into every pod. Credentials are told apart by name before anything
-//! else is read, see [`is_credential`], and never reach the kernel.
+//! `JUPYTER_VAULT_*` is ours; `BAO_*` and `VAULT_*` are read by the clients of OpenBao and Vault. An unknown
+//! `JUPYTER_VAULT_*` is no error: a Kubernetes service called `jupyter-vault` puts `JUPYTER_VAULT_PORT` and more into
+//! every pod. Credentials are set apart by name before anything else is read, see [`is_credential`], and never reach
+//! the kernel.
 
 use std::cell::OnceCell;
 use std::ffi::{CString, OsStr};
@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::sys::environ::{Taken, name_and_value};
 
-/// Parts of a name that make a variable of Vault's a credential.
+/// Parts of a name that mark a variable of Vault's as a credential.
 const TELLTALE: &[&str] = &[
     "TOKEN",
     "SECRET",
@@ -40,16 +40,16 @@ const TELLTALE: &[&str] = &[
     "API_KEY",
 ];
 
-/// The variables that say where files are and who the user is, and what those of Vault, of Jupyter and ours begin with.
+/// The variables that say where files are and who the user is, and the prefixes of Vault's, Jupyter's and our
+/// variables.
 const SETTINGS: &[&str] = &["HOME", "USER", "LOGNAME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 const SETTING_PREFIXES: &[&str] = &["JUPYTER_", "VAULT_", "BAO_", "JPY_SESSION_NAME", "XDG_"];
 
-/// What the variables of [`KEYS`] begin with.
+/// The prefixes of the variables of [`KEYS`].
 const KEY_PREFIXES: &[&str] = &["JUPYTER_VAULT_", "BAO_", "VAULT_"];
 
-/// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and
-/// whatever begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and speaks of a token, secret, password
-/// and the like.
+/// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and a name that
+/// begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and has `TOKEN`, `SECRET`, `PASSWORD` or the like in it.
 pub fn is_credential(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     if name == SECRETS_VARIABLE {
@@ -64,15 +64,15 @@ pub fn is_credential(name: &[u8]) -> bool {
         .any(|rest| TELLTALE.iter().any(|part| rest.to_ascii_uppercase().contains(part)))
 }
 
-/// The parent's environment, with the credentials apart. Debug output shows how many entries there are.
+/// The parent's environment, with credentials set apart. Debug output shows the number of entries.
 pub struct Environment {
     entries: Vec<CString>,
-    /// Where each name stands among the entries and how long it is, by name: dozens of names are looked up.
+    /// The index of each entry and its name's length, by name: dozens of names are looked up.
     index: Vec<(usize, usize)>,
     credentials: Vec<(String, SecretValue)>,
-    /// The variables that stand for what was typed.
+    /// Typed credentials, by the variable that each stands for.
     typed: Vec<&'static str>,
-    /// Asked of the system once at most: its user database may be a directory server.
+    /// Read from the system once at most: its user database may be a directory server.
     home: OnceCell<Option<PathBuf>>,
 }
 
@@ -83,13 +83,13 @@ impl std::fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// Takes the process's own environment; credentials are wiped from where they stood.
+    /// Takes the process's own environment, and wipes credentials from the block.
     pub fn take() -> Self {
         let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
         Self::new(entries, credentials)
     }
 
-    /// An environment from entries of any origin, for other programs and for tests.
+    /// An environment of given entries, for other programs and for tests.
     pub fn from_entries(entries: impl IntoIterator<Item = CString>) -> Self {
         let (mut kept, mut credentials) = (Vec::new(), Vec::new());
         for entry in entries {
@@ -111,7 +111,7 @@ impl Environment {
         Self { entries, index, credentials, typed: Vec::new(), home: OnceCell::new() }
     }
 
-    /// The entry of `name`, and how long the name is.
+    /// The entry for `name`, and the name's length.
     fn find(&self, name: &str) -> Option<(&[u8], usize)> {
         let of = |(at, length): &(usize, usize)| &self.entries[*at].as_bytes()[..*length];
         let first = self.index.partition_point(|entry| of(entry) < name.as_bytes());
@@ -119,23 +119,23 @@ impl Environment {
         Some((self.entries[found.0].as_bytes(), found.1))
     }
 
-    /// Every entry that is no credential, as it came.
+    /// Every entry that is no credential, unchanged.
     pub fn entries(&self) -> &[CString] {
         &self.entries
     }
 
-    /// Whether there is a variable of that name, empty or not.
+    /// Whether there is a variable of that name, even an empty one.
     pub fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The value of `name` as bytes; an empty one is as if unset.
+    /// The value of `name` as bytes; an empty value counts as unset.
     pub fn bytes(&self, name: &str) -> Option<&OsStr> {
         let (entry, length) = self.find(name)?;
         Some(OsStr::from_bytes(&entry[length + 1..])).filter(|value| !value.is_empty())
     }
 
-    /// The value of `name` as text; an empty one is as if unset.
+    /// The value of `name` as text; an empty value counts as unset.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         let credential = self.credential(name).map(|value| OsStr::from_bytes(value.expose()));
         match self.bytes(name).or(credential) {
@@ -155,13 +155,13 @@ impl Environment {
         self.bytes(name).map(PathBuf::from)
     }
 
-    /// The user's home: `HOME`, or what the system's user database says.
+    /// The user's home: `HOME`, or the one in the system's user database.
     pub fn home(&self) -> Option<PathBuf> {
         let of_the_user = || nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten().map(|user| user.dir);
         self.home.get_or_init(|| self.path("HOME").or_else(of_the_user)).clone()
     }
 
-    /// Puts a credential that was typed in the place of the variable `name`.
+    /// Sets a credential that was typed, in place of the variable `name`.
     #[cfg(feature = "manage")]
     pub fn set_typed_credential(&mut self, name: &'static str, value: SecretValue) {
         self.typed.push(name);
@@ -169,12 +169,12 @@ impl Environment {
         self.credentials.push((name.to_owned(), value));
     }
 
-    /// Where the credential of the variable `name` came from, for a message.
+    /// The origin of the credential in the variable `name`, for a message.
     pub fn origin_of(&self, name: &str) -> String {
         if self.typed.contains(&name) { ANSWER.to_owned() } else { name.to_owned() }
     }
 
-    /// The credential in the variable `name`; an empty one is as if unset.
+    /// The credential in the variable `name`; an empty value counts as unset.
     pub fn credential(&self, name: &str) -> Option<&SecretValue> {
         self.credentials
             .iter()
@@ -183,7 +183,7 @@ impl Environment {
             .filter(|value| !value.expose().trim_ascii().is_empty())
     }
 
-    /// The entries that settings and the paths of `sources` are made from, those that are text; no credential.
+    /// The entries that settings and the paths of `sources` use, if they are text; never a credential.
     pub fn settings<'a>(&self, sources: impl Iterator<Item = &'a SourceSpec>) -> Vec<String> {
         let named: Vec<&str> = sources.flat_map(SourceSpec::variables).collect();
         let is_setting = |name: &str| {
@@ -199,7 +199,7 @@ impl Environment {
             .collect()
     }
 
-    /// The settings that variables make.
+    /// The settings from variables.
     pub fn layer(&self) -> Result<Layer> {
         let mut first = None;
         let layer = self.layer_leniently(&mut |problem| {
@@ -208,7 +208,7 @@ impl Environment {
         first.map_or(Ok(layer), Err)
     }
 
-    /// As [`Environment::layer`], and what is wrong does not hide the rest: `problem` is told of it.
+    /// As [`Environment::layer`], but goes on after a mistake: `problem` receives each.
     pub fn layer_leniently(&self, problem: &mut dyn FnMut(Error)) -> Layer {
         let mut layer = Layer::default();
         let set = self.ours();
@@ -237,8 +237,7 @@ impl Environment {
         layer
     }
 
-    /// The names of the variables that are there and of the kind that [`KEYS`] has: there are few, and dozens are looked
-    /// for.
+    /// The names of the variables that exist and could be in [`KEYS`]: these are few, and dozens are looked up.
     fn ours(&self) -> Vec<&str> {
         let entries = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
         let names = entries.filter_map(|(name, _)| std::str::from_utf8(name).ok());

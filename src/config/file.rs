@@ -1,8 +1,8 @@
-//! vault.toml: read with care for who may have written it, and with a line for every error.
+//! Reads vault.toml, with care for its author, and with a line number for every error.
 //!
-//! A user who can write this file chooses whose secrets are read and where the token goes. So it must be a
-//! plain file of root's or ours that other users can't write. Unknown keys are errors: a misspelt
-//! `namespace` that is passed over reads another team's secrets.
+//! A user who can write this file chooses whose secrets are read and where the token goes. So it must be a regular
+//! file of root's or ours that other users can't write. Unknown keys are errors: if a misspelt `namespace` were
+//! ignored, another team's secrets would be read.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
@@ -22,10 +22,10 @@ use crate::sys::file::{self, Unread, Writers};
 
 mod entry;
 
-/// The largest file taken, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Reads the file at `path`; `None` when there is none.
+/// Reads the file at `path`; `None` if there is none.
 pub fn read(path: &Path) -> Result<Option<Layer>> {
     let Some((text, is_trusted)) = read_text(path)? else { return Ok(None) };
     let mut layer = parse(&text, path)?;
@@ -33,7 +33,7 @@ pub fn read(path: &Path) -> Result<Option<Layer>> {
     Ok(Some(layer))
 }
 
-/// As [`read`], and what the file says wrongly does not hide the rest: `problem` is told of it.
+/// As [`read`], but goes on after a mistake: `problem` receives each.
 pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Option<Layer>> {
     let Some((text, is_trusted)) = read_text(path)? else { return Ok(None) };
     let mut layer = Reader { text: &text, path }.layer(problem);
@@ -41,15 +41,15 @@ pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Opt
     Ok(Some(layer))
 }
 
-/// Locks the layer of a file, unless the file says otherwise: what root has written for others is final.
+/// Locks the layer of a file, unless the file says otherwise: what root wrote for others is final.
 fn lock(layer: &mut Layer, is_roots: bool) {
     if layer.flag("vault.locked").unwrap_or(is_roots || layer.flag("auth.from_request") == Some(true)) {
         layer.lock();
     }
 }
 
-/// The text of the file, if there is one that only this user and root may have written; and whether it is
-/// root's, and not this user's own.
+/// The text of the file, if only this user and root can have written it; and whether it is root's and not this user's
+/// own.
 fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
@@ -109,13 +109,13 @@ struct Reader<'a> {
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
 impl Reader<'_> {
-    /// What the file sets; `problem` is told of each mistake, and the rest goes on.
+    /// The settings of the file; `problem` receives each mistake, and reading goes on.
     fn layer(&self, problem: &mut dyn FnMut(Error)) -> Layer {
         let mut layer = Layer::default();
         let document = match DeTable::parse(self.text) {
             Ok(document) => document,
             Err(cause) => {
-                // The message alone: the library's full text quotes the line, and a line may hold anything.
+                // Only the message: the library's full text quotes the line, which may hold anything.
                 let place = cause.span().unwrap_or(0..0);
                 problem(self.wrong(&place, &format!("not TOML: {}", cause.message()), "correct the line"));
                 return layer;
@@ -239,7 +239,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What one notebook's kernels do not get.
+    /// The secrets that one notebook's kernels do not get.
     fn notebook(&self, (key, value): Entry<'_, '_>) -> Result<NotebookRule> {
         let path = key.get_ref().to_string();
         let Some(table) = value.get_ref().as_table().filter(|_| !path.is_empty()) else {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::env::Environment;
 
-/// Our folder in Jupyter's runtime folder; `XDG_RUNTIME_DIR` before the data folder, because it is in memory.
+/// Our folder in Jupyter's runtime folder; `XDG_RUNTIME_DIR` is preferred to the data folder, since it is in memory.
 pub fn runtime_dir(environment: &Environment) -> PathBuf {
     let below = |name: &str, rest: &str| environment.path(name).map(|folder| folder.join(rest));
     environment
@@ -19,8 +19,8 @@ pub fn runtime_dir(environment: &Environment) -> PathBuf {
         .join("jupyter-vault")
 }
 
-/// Where Jupyter itself keeps connection files and servers' files: what `jupyter --runtime-dir` says. It
-/// does not follow `XDG_RUNTIME_DIR` any more, while our own folder prefers that, which lies in memory.
+/// Where Jupyter itself keeps the files of connections and servers: the answer of `jupyter --runtime-dir`. Jupyter no
+/// longer follows `XDG_RUNTIME_DIR`; our own folder prefers it, since it is in memory.
 #[cfg(feature = "kernel-protocol")]
 pub fn jupyter_runtime_dir(environment: &Environment) -> PathBuf {
     let runtime =
@@ -39,8 +39,8 @@ pub fn data_dir(environment: &Environment) -> Option<PathBuf> {
         .or_else(|| environment.home().map(|home| home.join(DATA)))
 }
 
-/// jupyter_core's `jupyter_path("kernels")`, where kernelspecs are looked for, in its order: `JUPYTER_PATH`, the
-/// `user`'s data folder, the environment's at `prefix`, the system's.
+/// jupyter_core's `jupyter_path("kernels")`, the folders that are searched for kernelspecs, in its order:
+/// `JUPYTER_PATH`, the `user`'s data folder, the environment's at `prefix`, the system's.
 #[cfg(any(feature = "diagnose", feature = "wrap"))]
 pub fn kernelspec_folders(environment: &Environment, user: Option<PathBuf>, prefix: Option<&Path>) -> Vec<PathBuf> {
     let listed = environment.bytes("JUPYTER_PATH").map(std::env::split_paths).into_iter().flatten();

@@ -1,11 +1,11 @@
-//! What a kernel inherits of the launcher's environment, and what becomes of a name that a secret has too.
+//! What a kernel inherits from the launcher's environment, and which variable wins if a secret has the same name.
 //!
-//! Most kernels want all of it. A service that starts kernels for others may have variables that are none of theirs:
-//! `inherit = false` keeps what a process and Jupyter need, `drop` takes single ones away.
+//! Most kernels want everything. A service that starts kernels for others may have variables that they should not
+//! get: `inherit = false` keeps what a process and Jupyter need, `drop` removes single variables.
 
 use super::layer::Layer;
 
-/// What stays without `inherit`: what a login sets, and what Jupyter and a gateway tell a kernel.
+/// What is kept with `inherit = false`: what a login sets, and what Jupyter and a gateway tell a kernel.
 pub const KEPT: [&str; 20] = [
     "PATH",
     "HOME",
@@ -29,7 +29,7 @@ pub const KEPT: [&str; 20] = [
     "PYTHONUNBUFFERED",
 ];
 
-/// Which of two variables of one name the kernel gets.
+/// Which of two variables with one name the kernel gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Winner {
     /// The secret.
@@ -41,18 +41,18 @@ pub enum Winner {
     Error,
 }
 
-/// The table `[environment]`, but for the names that it allows.
+/// The table `[environment]`, without the names that it allows.
 #[derive(Debug, Clone, Default)]
 pub struct Inheritance {
-    /// Whether [`KEPT`] alone stays.
+    /// Whether only [`KEPT`] is inherited.
     least: bool,
     dropped: Vec<String>,
-    /// What becomes of a name that a secret has too.
+    /// Which variable wins if a secret has the same name.
     pub winner: Winner,
 }
 
 impl Inheritance {
-    /// Takes it from the merged settings.
+    /// Reads it from the merged settings.
     pub fn of(layer: &Layer) -> Self {
         let winner = match (layer.text("environment.override"), layer.flag("environment.override")) {
             (Some(_), _) => Winner::Error,
@@ -63,7 +63,7 @@ impl Inheritance {
         Self { least: layer.flag("environment.inherit") == Some(false), dropped, winner }
     }
 
-    /// The same without the variables of these `names`.
+    /// The same, without the variables of these `names`.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let mut this = self.clone();
@@ -71,19 +71,19 @@ impl Inheritance {
         this
     }
 
-    /// Whether an inherited variable of this name stays.
+    /// Whether an inherited variable of this name is kept.
     pub fn keeps(&self, name: &[u8]) -> bool {
         let is_dropped = self.dropped.iter().any(|pattern| fits(pattern, name));
         !is_dropped && (!self.least || KEPT.iter().any(|pattern| fits(pattern, name)))
     }
 
-    /// Whether an entry without a name stays.
+    /// Whether an entry without a name is kept.
     pub const fn keeps_nameless(&self) -> bool {
         !self.least
     }
 }
 
-/// Whether `name` is `pattern`, or begins with what stands before its final `*`.
+/// Whether `name` is `pattern`, or begins with the part before its final `*`.
 fn fits(pattern: &str, name: &[u8]) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix.as_bytes()),

@@ -1,19 +1,19 @@
 //! Every setting: its place in vault.toml, its type, and the variables that set it.
 //!
-//! One row a setting. The variables stand in order of precedence; an empty one is as if unset.
+//! One row per setting. The variables are in order of precedence; an empty one counts as unset.
 
-/// What a setting holds.
+/// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// Text, as it is.
     Text,
     /// One address, or several in their order; in a variable separated by commas.
     Addresses,
-    /// `true` or `false`; in a variable whatever Go's `ParseBool` takes.
+    /// `true` or `false`; in a variable, any form that Go's `ParseBool` accepts.
     Bool,
-    /// A time: a number of seconds, or text as Go's `ParseDuration` takes it (`1m30s`).
+    /// A duration: a number of seconds, or the form of Go's `ParseDuration` (`1m30s`).
     Duration,
-    /// A whole number from 0 on.
+    /// A whole number, 0 or more.
     Count,
     /// A list of names; in a variable separated by commas.
     Names,
@@ -26,11 +26,11 @@ pub enum Type {
 pub struct Key {
     /// `table.key` in vault.toml.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub of: Type,
     /// The variables that set it, the first one winning.
     pub variables: &'static [&'static str],
-    /// Whether vault.toml may set it; what can't is for the environment or the command line only.
+    /// Whether vault.toml may set it; otherwise only the environment or the command line may.
     pub in_file: bool,
 }
 
@@ -99,7 +99,7 @@ pub const CONFIG_VARIABLE: &str = "JUPYTER_VAULT_CONFIG";
 /// The variable that lists sources as SPECs, separated by commas or line feeds, like `--secrets`.
 pub const SECRETS_VARIABLE: &str = "JUPYTER_VAULT_SECRETS";
 
-/// The variable that says what becomes of errors, like `--on-error`.
+/// The variable that says what happens on an error, like `--on-error`.
 pub const ON_ERROR_VARIABLE: &str = "JUPYTER_VAULT_ON_ERROR";
 
 /// The row of `name`.
@@ -107,7 +107,7 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// The candidate that `word` was most likely meant to be, if one is near.
+/// The candidate that `word` most likely stands for, if one is close.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))

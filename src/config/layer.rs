@@ -1,4 +1,4 @@
-//! Settings from one place, and how places are laid over each other.
+//! Settings from one place, and the merging of places.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use super::origin::Origin;
 use super::source::{KnownMount, SourceSpec};
 use super::value::Value;
 
-/// A value and where it was set. Debug output shows where alone: a proxy's URL may hold a password.
+/// A value and its origin. Debug output shows the origin alone: a proxy's URL may hold a password.
 #[derive(Clone)]
 pub struct Setting {
     /// The value.
     pub value: Value,
-    /// Where it was set.
+    /// Its origin.
     pub origin: Origin,
 }
 
@@ -40,7 +40,7 @@ impl Layer {
         self.settings.insert(key, Setting { value, origin });
     }
 
-    /// Says anew where each setting was made: `origin` is told its key and its text.
+    /// Replaces the origin of each setting: `origin` receives its key and its text.
     #[cfg(feature = "manage")]
     pub fn relabel(&mut self, origin: impl Fn(&str, Option<&str>) -> Origin) {
         for (key, setting) in &mut self.settings {
@@ -49,32 +49,32 @@ impl Layer {
         }
     }
 
-    /// Sets the sources; they are one setting, so they replace a lower layer's as a whole.
+    /// Sets the sources; they are one setting, so they replace all of a lower layer's.
     pub fn set_sources(&mut self, sources: Vec<SourceSpec>) {
         self.sources = Some(sources);
     }
 
-    /// Adds a KV mount that is known; those of a lower layer come after.
+    /// Adds a known KV mount; those of a lower layer come after it.
     pub fn add_mount(&mut self, mount: KnownMount) {
         self.mounts.push(mount);
     }
 
-    /// The KV mounts that are known, the first one counting.
+    /// The known KV mounts; the first match counts.
     pub fn mounts(&self) -> &[KnownMount] {
         &self.mounts
     }
 
-    /// Adds what one notebook's kernels do not get; no layer takes another's away.
+    /// Adds a rule for one notebook; no layer removes another's.
     pub fn add_notebook(&mut self, rule: NotebookRule) {
         self.notebooks.push(rule);
     }
 
-    /// What single notebooks' kernels do not get.
+    /// The rules for single notebooks.
     pub fn notebooks(&self) -> &[NotebookRule] {
         &self.notebooks
     }
 
-    /// Lays this layer over `lower`: what is set here stays, what is not comes from there.
+    /// Merges this layer over `lower`: a setting of this layer wins, any other comes from there.
     pub fn over(mut self, lower: Self) -> Self {
         for (key, setting) in lower.settings {
             self.settings.entry(key).or_insert(setting);
@@ -86,7 +86,7 @@ impl Layer {
         self
     }
 
-    /// Lets no layer that is not locked change what this one says (see [`super::lock`]).
+    /// Keeps layers that are not locked from changing this one's settings (see [`super::lock`]).
     pub fn lock(&mut self) {
         self.locked = true;
     }
@@ -101,14 +101,14 @@ impl Layer {
         self.settings.keys().any(|key| key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    /// Where settings and sources were made.
+    /// The origins of its settings and sources.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         let sources = self.sources.iter().flatten().map(|source| &source.origin);
         self.settings.values().map(|setting| &setting.origin).chain(sources)
     }
 
-    /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, its mounts, and what it
-    /// keeps from notebooks.
+    /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, its mounts, and its rules
+    /// for notebooks.
     pub fn take_beneath(&mut self, lower: Self, is_open: impl Fn(&str) -> bool, with_sources: bool) {
         for (key, setting) in lower.settings.into_iter().filter(|(key, _)| is_open(key)) {
             self.settings.entry(key).or_insert(setting);
@@ -125,12 +125,12 @@ impl Layer {
         self.settings.get(key)
     }
 
-    /// The sources, when any were set.
+    /// The sources, if any were set.
     pub fn sources(&self) -> Option<&[SourceSpec]> {
         self.sources.as_deref()
     }
 
-    /// Where `key` was set, for a message; the key's name when it was not set at all.
+    /// The origin of `key`, for a message; the key's name if it is not set.
     pub fn origin(&self, key: &str) -> String {
         self.get(key).map_or_else(|| key.to_owned(), |setting| format!("{key} ({})", setting.origin))
     }
@@ -143,7 +143,7 @@ impl Layer {
         }
     }
 
-    /// The yes or no of `key`.
+    /// The Boolean of `key`.
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.get(key)?.value {
             Value::Bool(flag) => Some(flag),
@@ -151,7 +151,7 @@ impl Layer {
         }
     }
 
-    /// The time of `key`.
+    /// The duration of `key`.
     pub fn duration(&self, key: &str) -> Option<Duration> {
         match self.get(key)?.value {
             Value::Duration(duration) => Some(duration),

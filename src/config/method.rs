@@ -1,9 +1,8 @@
 //! The login methods: one descriptor each.
 //!
-//! A plan takes its login from here, `setup` its questions, `doctor` the method's name, and
-//! docs/configuration.md its table. To add a method: a row of [`METHODS`], its function below, a variant of
-//! [`Login`] if no variant fits, and a file in `vault/auth` that sends it; the compiler names every place that
-//! matches on the variants.
+//! A plan takes its login from here, `setup` its questions, `doctor` the method's name, and docs/configuration.md its
+//! table. To add a method: a row of [`METHODS`], its function below, a variant of [`Login`] if none fits, and a file
+//! in `vault/auth` that sends it; the compiler names every place that matches on the variants.
 
 use std::path::Path;
 
@@ -30,12 +29,12 @@ pub struct Method {
     /// Its settings under `[auth]`, for the documents.
     #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a test compares the documents with it"))]
     pub settings: &'static str,
-    /// Where its credential comes from, for the documents.
+    /// The sources of its credential, for the documents.
     #[cfg_attr(not(feature = "internals"), allow(dead_code, reason = "a test compares the documents with it"))]
     pub credential: &'static str,
-    /// What `setup` asks for, in order.
+    /// The questions of `setup`, in order.
     pub asks: &'static [Ask],
-    /// Makes the login of the settings.
+    /// Makes the login from the settings.
     login: fn(&'static Method, &Settings<'_>) -> Result<Login>,
 }
 
@@ -45,28 +44,28 @@ impl std::fmt::Debug for Method {
     }
 }
 
-/// Something that `setup` asks for.
+/// A question of `setup`.
 #[derive(Debug, Clone, Copy)]
 pub enum Ask {
     /// Where the method is mounted.
     Mount,
     /// The user's name.
     Username,
-    /// A text under `[auth]`; `usual` is the answer to an empty line.
+    /// A text under `[auth]`; `usual` is the default.
     Text { key: &'static str, question: &'static str, usual: Option<&'static str> },
-    /// A file that is not typed, under `[auth]` or `[vault]`.
+    /// The path of a file that already exists, under `[auth]` or `[vault]`.
     File { key: &'static str, question: &'static str, usual: Option<&'static str> },
     /// A credential, in a file or typed.
     Credential(&'static Wanted),
-    /// The same, where the role has one.
+    /// The same, if the role has one.
     CredentialIfAny(&'static Wanted, &'static str),
-    /// The token that `vault login` left, before another one is asked for.
+    /// The token that `vault login` left; another one is asked for if there is none.
     LeftToken,
-    /// A token that a sign-in with a browser leaves, unless there is one.
+    /// The token that a sign-in with a browser leaves, if there is none yet.
     SignIn,
 }
 
-/// A credential: the setting that names its file, its question, where it is kept when it is typed.
+/// A credential: the setting that names its file, its question, and where it is kept if it is typed.
 #[derive(Debug)]
 pub struct Wanted {
     pub key: &'static str,
@@ -210,7 +209,7 @@ pub fn names() -> String {
     METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
 }
 
-/// The method of that name, or what is near it.
+/// The method of that name; the error suggests a similar one.
 pub fn named(name: &str) -> Result<&'static Method, String> {
     METHODS.iter().find(|method| method.name == name).ok_or_else(|| {
         let near = nearest(name, METHODS.iter().map(|method| method.name));
@@ -225,7 +224,7 @@ impl Method {
     }
 }
 
-/// What a method reads.
+/// What a method reads its login from.
 pub(super) struct Settings<'a> {
     pub layer: &'a Layer,
     pub environment: &'a Environment,
@@ -236,7 +235,7 @@ impl Settings<'_> {
         find(self.layer, self.environment, Some(file), variables)
     }
 
-    /// The token of a file or variable, or the one that `vault login` and `bao login` leave.
+    /// The token of a file or variable, or the one that `vault login` and `bao login` left.
     pub fn token(&self) -> Result<Option<Credential>> {
         match self.credential("auth.token_file", TOKENS)? {
             Some(token) => Ok(Some(token)),
@@ -333,7 +332,7 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     if password.is_none()
         && let Some(left) = settings.left_token()?
     {
-        // The password is in its user's head, and a login with it has left a token.
+        // The password is known to its user alone, and a login with it has left a token.
         return Ok(Login::Token(left));
     }
     let advice = format!("log in with {LOG_IN}, or set `password_file` under [auth]");
@@ -345,7 +344,7 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     })
 }
 
-/// A login by what the machine is in a cloud.
+/// A login with the machine's identity in a cloud.
 #[cfg(feature = "cloud")]
 fn cloud(method: &'static Method, settings: &Settings<'_>, identity: Cloud) -> Result<Login> {
     let (role, origin) = (settings.role(), identity.to_string());

@@ -1,10 +1,9 @@
 //! From flags, environment and files to a [`Plan`](plan::Plan): what one launch will do.
 //!
-//! Each place gives a [`Layer`](layer::Layer): settings by key, each with its origin, so that `doctor`
-//! and every error can say where a value came from. Layers are merged key by key, the more particular
-//! one winning: flags, `JUPYTER_VAULT_*`, `BAO_*`, `VAULT_*`, `--config`, the user's file, the system's.
-//! [`keys`] is the one table of all settings: the file reader, the environment reader and the
-//! documentation follow it.
+//! Each place gives a [`Layer`](layer::Layer): settings by key, each with its origin, so that `doctor` and every
+//! error can say where a value came from. Layers are merged key by key; the more specific one wins: flags,
+//! `JUPYTER_VAULT_*`, `BAO_*`, `VAULT_*`, `--config`, the user's file, the system's. [`keys`] is the one table of all
+//! settings: the readers of files and of the environment use it, and the documentation is made from it.
 
 pub mod auth;
 #[cfg(feature = "cloud")]

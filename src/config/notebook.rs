@@ -1,20 +1,20 @@
 //! `[notebook."PATH"]`: secrets that the kernels of one notebook do not get.
 //!
-//! A kernel's notebook is told by `JPY_SESSION_NAME`, which a Jupyter server sets by what its client says. So such
-//! a rule can take a secret away and never give one, and it keeps nothing from code that wants it: it is for a
-//! notebook that has no use for a secret, not against one that should not have it.
+//! A kernel's notebook is known from `JPY_SESSION_NAME`, which a Jupyter server sets to what its client says. So such
+//! a rule can withhold a secret but never grant one, and it does not stop code that wants the secret: it is for
+//! notebooks that do not need a secret, not a protection against them.
 
-/// What one notebook's kernels do not get.
+/// A rule for one notebook's kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotebookRule {
-    /// The notebook's path, or the end of it, at a `/`.
+    /// The notebook's path, or the end of it from a `/` on.
     pub path: String,
-    /// The variables.
+    /// The variables that they do not get.
     pub without: Vec<String>,
 }
 
 impl NotebookRule {
-    /// Whether the rule is for the notebook that a session names. One of the two may be the end of the other.
+    /// Whether the rule applies to the notebook that a session names. Either of the two may be the end of the other.
     pub fn fits(&self, session: &str) -> bool {
         let is_end = |whole: &str, end: &str| {
             !end.starts_with('/') && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'))
@@ -23,7 +23,7 @@ impl NotebookRule {
     }
 }
 
-/// Whether one of `rules` keeps the variable `name` from the notebook of `session`.
+/// Whether one of `rules` withholds the variable `name` from the notebook of `session`.
 pub fn is_withheld(rules: &[NotebookRule], session: &str, name: &str) -> bool {
     rules.iter().any(|rule| rule.without.iter().any(|without| without == name) && rule.fits(session))
 }

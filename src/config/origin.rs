@@ -1,22 +1,22 @@
-//! Where a setting was made, as messages name it.
+//! The origin of a setting, as messages name it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What was answered to a question, as messages name it.
+/// The origin of an answer to a question.
 pub const ANSWER: &str = "your answer";
 
-/// What was piped in, as messages name it.
+/// The origin of piped input.
 pub const PIPED: &str = "standard input";
 
-/// Where a setting was made.
+/// The origin of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A flag on the command line.
     Flag(&'static str),
     /// An environment variable.
     Variable(String),
-    /// What was answered to a question.
+    /// The answer to a question.
     Answer,
     /// A line of a file.
     File {

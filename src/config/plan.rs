@@ -1,4 +1,4 @@
-//! The plan of a launch: everything that is decided before the network is touched.
+//! The plan of a launch: everything that is decided before the network is used.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::server::Server;
 use super::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};
 
-/// The time for all of Vault when none was set: below every front end's start-up time-out.
+/// The default time for all requests to Vault: shorter than every front end's start-up time-out.
 pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
-/// How long leases live without a keeper, where nothing else is set.
+/// How long leases live without a keeper, by default.
 const KEEPER_WINDOW: Duration = Duration::from_secs(15 * 60);
-/// How long a credential lives on that was replaced, where nothing else is set.
+/// How long a replaced credential lives on, by default.
 const KEEPER_GRACE: Duration = Duration::from_secs(120);
 /// How long Vault locks a user for by default.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -30,34 +30,34 @@ pub struct Plan {
     pub server: Server,
     /// How to get a token.
     pub login: Login,
-    /// What to read, the later ones winning.
+    /// The sources; the later ones win.
     pub sources: Vec<SourceSpec>,
-    /// The KV mounts that need not be asked about.
+    /// The KV mounts whose version is known.
     pub mounts: Vec<KnownMount>,
-    /// What single notebooks' kernels do not get.
+    /// The rules for single notebooks.
     pub notebooks: Vec<NotebookRule>,
-    /// The protected names that are accepted.
+    /// The protected names that are allowed.
     pub allow: Vec<String>,
     /// What the kernel inherits.
     pub inheritance: Inheritance,
-    /// The time for all of Vault.
+    /// The time for all requests to Vault.
     pub budget: Duration,
-    /// Where a source's file form puts its files.
+    /// The folder for secrets that are files.
     pub runtime_dir: PathBuf,
     /// How long leases live without a keeper.
     pub keeper_window: Duration,
-    /// How long a credential lives on that was replaced.
+    /// How long a replaced credential lives on.
     pub keeper_grace: Duration,
-    /// How long a refused login is not sent again by itself.
+    /// How long a refused login is not repeated automatically.
     pub refusal_window: Duration,
-    /// Whether a user asks for this login now, and no timer or restart.
+    /// Whether a user asks for this login, and not a timer or a restart.
     pub by_user: bool,
     /// Whether `KERNEL_*` variables may fill a path: only with credentials of the same request.
     pub from_request: bool,
 }
 
 impl Plan {
-    /// Works the plan out of the merged settings; reads the credential's file, and no network.
+    /// Makes the plan from the merged settings; reads the credential's file, but uses no network.
     pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
         let server = Server::new(layer, environment)?;
         let login = login(layer, environment, &server.address)?;
@@ -65,7 +65,7 @@ impl Plan {
         if plan.sources.is_empty() { Err(no_source()) } else { Ok(plan) }
     }
 
-    /// A plan of parts that were worked out before; it may have no source.
+    /// A plan of given parts; it may have no source.
     pub fn with(layer: &Layer, environment: &Environment, server: Server, login: Login) -> Self {
         Self {
             server,
@@ -86,7 +86,7 @@ impl Plan {
     }
 }
 
-/// The error for a configuration that says nothing of where the secrets are.
+/// The error for a configuration that names no secrets.
 pub fn no_source() -> Error {
     Error::new(
         Kind::Config,

@@ -1,4 +1,4 @@
-//! How to reach Vault, as a plan says it.
+//! How to reach Vault, as a plan says.
 
 use std::path::Path;
 
@@ -16,20 +16,20 @@ use crate::net::proxy;
 pub struct Server {
     /// Vault's address, or the agent's.
     pub address: Address,
-    /// Vault's further addresses, which are tried when that one does not answer.
+    /// Vault's further addresses, tried in order if the first does not answer.
     pub others: Vec<Address>,
-    /// The namespace that every request names.
+    /// The namespace of every request.
     pub namespace: Option<String>,
-    /// Trust and identity.
+    /// Trust and client certificate.
     pub tls: Tls,
-    /// The proxy in between.
+    /// The proxy.
     pub proxy: Proxy,
     /// The most retries of one request; `None`: as many as the time allows.
     pub max_retries: Option<u64>,
 }
 
 impl Server {
-    /// Works it out of the merged settings.
+    /// Makes it from the merged settings.
     pub fn new(layer: &Layer, environment: &Environment) -> Result<Self> {
         let key = if layer.get("vault.agent_address").is_some() { "vault.agent_address" } else { "vault.address" };
         let text = layer.text(key).ok_or_else(|| {
@@ -37,7 +37,7 @@ impl Server {
             Error::new(Kind::Config, "no address of Vault is configured", advice)
         })?;
         let path = |key| path_setting(layer, environment, key);
-        // A proxy sees what goes through it: a locked file names its own.
+        // A proxy can see the traffic: a locked file names its own.
         let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
         let owned = |key| layer.text(key).map(str::to_owned);
         let (first, others) = match text.split_once(',') {
@@ -74,8 +74,8 @@ impl Server {
         std::iter::once(&self.address).chain(&self.others)
     }
 
-    /// Refuses a proxy that a variable names where it could read the login of a file: in plain HTTP, or by a
-    /// certificate that a variable makes trusted.
+    /// Refuses a proxy from a variable that could read a locked file's login: over plain HTTP, or with a certificate
+    /// that a variable makes trusted.
     fn check_proxy(&self, layer: &Layer, address: &str) -> Result<()> {
         const TRUST: [&str; 5] =
             ["vault.ca_cert", "vault.ca_cert_bytes", "vault.ca_path", "vault.tls_server_name", "vault.skip_verify"];
@@ -106,7 +106,7 @@ impl Server {
     }
 }
 
-/// The proxies that the usual variables name; one in upper case counts before the one in lower case, as for Go.
+/// The proxies from the usual variables; as in Go, a name in upper case counts before the one in lower case.
 pub fn proxies(environment: &Environment) -> Result<Proxy> {
     let first = |names: [&str; 2]| -> Result<Option<String>> {
         for name in names {

@@ -1,4 +1,4 @@
-//! A source as it was written: one `[[source]]` of vault.toml, or one SPEC of the command line.
+//! A source as written: one `[[source]]` of vault.toml, or one SPEC of the command line.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub enum KvVersion {
     V2,
 }
 
-/// A KV mount that the configuration tells of (`[[mount]]`), so that no launch has to ask.
+/// A KV mount that the configuration knows (`[[mount]]`), so that no launch has to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownMount {
     /// Its path, without a `/` at the end.
@@ -26,97 +26,97 @@ pub struct KnownMount {
 }
 
 impl KnownMount {
-    /// Whether the secret or folder at `path` lies in it.
+    /// Whether the secret or folder at `path` is in it.
     pub fn holds(&self, path: &str) -> bool {
         path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
-/// What kind of place a source is.
+/// The kind of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A KV secret; every key of it is a variable, or one `field` is.
+    /// A KV secret; each of its keys is a variable, or only `field` is.
     Kv,
     /// A folder of KV secrets; each is one variable, from one field.
     KvFolder,
     /// A database role: credentials with a lease.
     Database,
-    /// Any other path that can be read.
+    /// Any other readable path.
     Read,
-    /// A path that is written to, and answers: a certificate, a signed key.
+    /// A path that answers a write: a certificate, a signed key.
     Write,
     /// A folder of data sources, each a KV secret with its kind's fields.
     DataSources,
 }
 
-/// The variables of an AWS profile whose credentials come from the keeper: its file, and its name.
+/// The variables for an AWS profile whose credentials come from the keeper: its file, and its name.
 pub const AWS_PROFILE_VARIABLES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_PROFILE"];
-/// What such a profile is answered, as AWS calls it; the last one need not be there.
+/// AWS's names for the profile's keys; the last one may be missing.
 pub const AWS_KEYS: [&str; 3] = ["AccessKeyId", "SecretAccessKey", "SessionToken"];
 
-/// What a written path is told under one key.
+/// The value that a write sends under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum With {
-    /// This.
+    /// This value.
     Text(String),
-    /// This, its places filled in.
+    /// This text, with its places filled.
     Filled(Template),
 }
 
-/// What of a folder is read.
+/// Which part of a folder is read.
 #[derive(Debug, Clone, Copy)]
 pub struct OfFolder {
-    /// Its folders too.
+    /// Subfolders too.
     pub recursive: bool,
-    /// Every key of each secret, and not one field.
+    /// Every key of each secret, instead of one field.
     pub whole: bool,
 }
 
 /// One source, not yet resolved.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
-    /// Which kind of place.
+    /// Its kind.
     pub kind: SourceKind,
-    /// Where: mount and path, with templates.
+    /// Its path: mount and path, with places.
     pub path: Template,
-    /// The mount, when it is more than the path's first segment.
+    /// The mount, if it is more than the path's first segment.
     pub mount: Option<String>,
-    /// The KV version, when it was said.
+    /// The KV version, if it is given.
     pub version: Option<KvVersion>,
-    /// The one field wanted (`kv`), or the field of each secret (`kv_folder`, by default `value`).
+    /// The one field that is read (`kv`), or the field of each secret (`kv_folder`, by default `value`).
     pub field: Option<String>,
     /// The variable's name in place of the field's.
     pub name: Option<String>,
-    /// What to put before each name.
+    /// The prefix of each name.
     pub prefix: Option<String>,
     /// Whether a missing path is no error.
     pub optional: bool,
-    /// A template for a URL with places for fields, such as `{username}` and `{password}`.
+    /// A URL with places for fields, such as `{username}` and `{password}`.
     pub url: Option<String>,
-    /// Field to variable (`read`); with `aws_profile` to what AWS calls it.
+    /// Field to variable (`read`); with `aws_profile`, to AWS's name for it.
     pub fields: Option<BTreeMap<String, String>>,
-    /// Field to the variable that names a file which holds the value.
+    /// Field to the variable that names a file with the value.
     pub files: Option<BTreeMap<String, String>>,
-    /// What is written (`write`).
+    /// The body that is sent (`write`).
     pub with: BTreeMap<String, With>,
-    /// The variable that names a file which holds the value.
+    /// The variable that names a file with the value.
     pub file: Option<String>,
-    /// The AWS profile whose credentials these are; a client asks the keeper for them.
+    /// The AWS profile with these credentials; clients get them from the keeper.
     pub aws_profile: Option<String>,
-    /// Whether names that the configuration does not choose are written as a shell takes them.
+    /// Whether names that the configuration does not choose are changed to what a shell accepts.
     pub shell_names: bool,
     /// Whether values are stored in base64.
     pub is_base64: bool,
-    /// The one version of the secret that is read (`kv`); else the current one.
+    /// The version of the secret that is read (`kv`); by default the current one.
     pub secret_version: Option<u64>,
-    /// What of a folder is read (`kv_folder`).
+    /// Which part of a folder is read (`kv_folder`).
     pub folder: OfFolder,
-    /// Where it was written.
+    /// Its origin.
     pub origin: Origin,
 }
 
 impl SourceSpec {
-    /// A source of `kind` at `path`, with nothing else said.
+    /// A source of `kind` at `path`, with defaults.
     pub const fn new(kind: SourceKind, path: Template, origin: Origin) -> Self {
         Self {
             kind,
@@ -141,7 +141,7 @@ impl SourceSpec {
         }
     }
 
-    /// Whether a variable called `name` that was read from `path` is one that this source may give.
+    /// Whether a variable called `name` that was read from `path` may come from this source.
     pub fn may_give(&self, name: &str, path: &str) -> bool {
         let Some(name) = name.strip_prefix(self.prefix.as_deref().unwrap_or_default()) else { return false };
         if self.kind == SourceKind::DataSources {
@@ -172,13 +172,13 @@ impl SourceSpec {
         fields.chain(&self.files).flat_map(BTreeMap::values)
     }
 
-    /// Whether only the login (or a look-up of the token) tells what it asks for.
+    /// Whether its path needs what only the login (or a look-up of the token) tells.
     pub fn needs_identity(&self) -> bool {
         let filled = self.with.values().any(|with| matches!(with, With::Filled(text) if text.needs_identity()));
         filled || self.path.needs_identity()
     }
 
-    /// The variables of the environment that its path and what is written to it name.
+    /// The variables of the environment that its path and its body use.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         let with = self.with.values().filter_map(|with| match with {
             With::Filled(template) => Some(template),
@@ -190,7 +190,7 @@ impl SourceSpec {
         })
     }
 
-    /// What the variable of a key or secret is called where no name was chosen.
+    /// The variable's name for a key or secret, if no name was chosen.
     pub fn called<'n>(&self, name: &'n str) -> Cow<'n, str> {
         if self.shell_names { Cow::Owned(shell_name(name)) } else { Cow::Borrowed(name) }
     }
@@ -224,7 +224,7 @@ impl SourceSpec {
         Ok(source)
     }
 
-    /// What can't stand together, said of the source's own line.
+    /// Refuses what can't be combined, with the source's own line.
     pub fn check(&self) -> Result<(), String> {
         let one_value = self.field.is_some() || self.url.is_some();
         let has = |what: bool, key: &str, kinds: &[SourceKind]| {
@@ -285,7 +285,7 @@ impl SourceSpec {
         Ok(())
     }
 
-    /// That what stands beside `aws_profile` goes with it.
+    /// Refuses what can't be combined with `aws_profile`.
     fn check_aws_profile(&self) -> Result<(), String> {
         let Some(profile) = &self.aws_profile else { return Ok(()) };
         if !matches!(self.kind, SourceKind::Read | SourceKind::Write) {
@@ -315,13 +315,13 @@ impl SourceSpec {
     }
 }
 
-/// Whether an AWS profile may be called so: a word that needs no quotes in a file or a command line.
+/// Whether an AWS profile may have this name: a word that needs no quotes in a file or a command line.
 pub fn is_aws_profile(name: &str) -> bool {
     let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.chars().all(is_letter)
 }
 
-/// A name as a shell takes it: capitals, digits and `_`, no digit first.
+/// A name that a shell accepts: capitals, digits and `_`, no digit first.
 fn shell_name(name: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     let first = name.starts_with(|first: char| first.is_ascii_digit()).then_some('_');

@@ -1,19 +1,19 @@
-//! Paths in Vault with places to fill in: `secret/users/{metadata.username}`.
+//! Paths in Vault with places: `secret/users/{metadata.username}`.
 //!
-//! What fills a place comes from outside (the login's answer, a variable, a notebook's name), and the
-//! path decides whose secrets are read. So a filled place is exactly one segment: not empty, no `/` or
-//! backslash, no `.` or `..`, no control characters. `|lower` writes a place in lower case: a directory takes `ADA.L` for
-//! `ada.l`, and policies have the lower case. And `KERNEL_*` variables, which any client of a gateway may set,
-//! fill no place unless the configuration takes credentials from the request too.
+//! The value of a place comes from outside (the login's answer, a variable, a notebook's name), and the path decides
+//! whose secrets are read. So the value is exactly one segment: not empty, no `/` or backslash, no `.` or `..`, no
+//! control characters. `|lower` writes it in lower case: a directory accepts `ADA.L` for `ada.l`, and policies have
+//! the lower case. `KERNEL_*` variables, which any client of a gateway may set, fill a place only if the
+//! configuration takes credentials from the request too.
 
 use crate::error::{Error, Kind, Result};
 
-/// What a place asks for.
+/// What a place stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `{entity_id}`: the identity behind the token.
     EntityId,
-    /// `{metadata.KEY}`: what the login says of its user.
+    /// `{metadata.KEY}`: what the login says about its user.
     Metadata(String),
     /// `{env.NAME}`: a variable of the launcher's environment.
     Env(String),
@@ -71,12 +71,12 @@ impl Template {
         Ok(template)
     }
 
-    /// The path as it was written.
+    /// The path as written.
     pub fn as_written(&self) -> &str {
         &self.written
     }
 
-    /// What the places ask for.
+    /// The places, in order.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().filter_map(|part| match part {
             Part::Place { place, .. } => Some(place),
@@ -84,12 +84,12 @@ impl Template {
         })
     }
 
-    /// Whether `path` may be this one, filled in.
+    /// Whether `path` may be this one with its places filled.
     pub fn fits(&self, path: &str) -> bool {
         fits(&self.parts, path)
     }
 
-    /// The places that are filled as the login gives them, in capitals too.
+    /// The places that are filled exactly as the login says, capitals included.
     pub fn as_given(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().filter_map(|part| match part {
             Part::Place { place, lower: false } => Some(place),
@@ -97,12 +97,12 @@ impl Template {
         })
     }
 
-    /// Whether a place asks for what only the login (or a look-up of the token) tells.
+    /// Whether a place needs what only the login (or a look-up of the token) tells.
     pub fn needs_identity(&self) -> bool {
         self.places().any(|place| matches!(place, Place::EntityId | Place::Metadata(_)))
     }
 
-    /// Fills the places with what `value_of` gives.
+    /// Fills the places with the values from `value_of`.
     pub fn fill(&self, value_of: &mut dyn FnMut(&Place) -> Result<String>) -> Result<String> {
         let mut path = String::new();
         for part in &self.parts {
@@ -133,7 +133,7 @@ impl Template {
     }
 }
 
-/// Whether `text` is the parts one after the other, with any one segment in each place.
+/// Whether `text` is the parts one after the other, with one segment in each place.
 fn fits(parts: &[Part], text: &str) -> bool {
     match parts.split_first() {
         None => text.is_empty(),
@@ -165,7 +165,7 @@ fn place(name: &str) -> Result<Place, String> {
     }
 }
 
-/// What may stand in a place.
+/// Whether this may fill a place.
 fn is_value(value: &str) -> bool {
     is_segment(value) && !value.contains('\\')
 }

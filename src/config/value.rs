@@ -7,9 +7,9 @@ use std::time::Duration;
 pub enum Value {
     /// Text.
     Text(String),
-    /// A yes or no.
+    /// A Boolean.
     Bool(bool),
-    /// A time.
+    /// A duration.
     Duration(Duration),
     /// A whole number.
     Count(u64),
@@ -17,7 +17,7 @@ pub enum Value {
     Names(Vec<String>),
 }
 
-/// Reads a yes or no as Go's `strconv.ParseBool` does; `None` for anything else.
+/// Reads a Boolean as Go's `strconv.ParseBool` does; `None` for anything else.
 pub fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
@@ -26,8 +26,8 @@ pub fn parse_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Reads a time: a number of seconds (`10`, `2.5`) or Go's form (`1m30s`, `500ms`). Not negative, not
-/// zero, at most a day; `None` for anything else.
+/// Reads a duration: a number of seconds (`10`, `2.5`) or Go's form (`1m30s`, `500ms`). More than zero, at most a
+/// day; `None` for anything else.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let total = match text.parse::<f64>() {
         Ok(seconds) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => seconds,

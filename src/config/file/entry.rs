@@ -11,7 +11,7 @@ use crate::config::source::{SourceKind, SourceSpec, With};
 use crate::config::template::Template;
 use crate::error::Result;
 
-/// The keys of a `[[source]]` that say what kind it is.
+/// The keys of a `[[source]]` that decide its kind.
 const SOURCE_KINDS: &[(&str, SourceKind)] = &[
     ("kv", SourceKind::Kv),
     ("kv_folder", SourceKind::KvFolder),
@@ -120,7 +120,7 @@ impl Reader<'_> {
         number.ok_or_else(|| self.wrong(&value.span(), "`secret_version` is not a number from 1 on", advice))
     }
 
-    /// Whether `value` is the second of two words; nothing is the first.
+    /// Whether `value` is the second of two words; nothing means the first.
     fn choice(&self, key: &str, value: Option<&Spanned<DeValue<'_>>>, usual: &str, other: &str) -> Result<bool> {
         let Some(value) = value else { return Ok(false) };
         match value.get_ref().as_str() {
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What a path is written with; a text with a `{` has places.
+    /// The value that a path is written with; a text with a `{` has places.
     fn with(&self, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, With>> {
         let wrong = |span: &Range<usize>, what: &str| {
             self.wrong(
