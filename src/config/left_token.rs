@@ -1,4 +1,4 @@
-//! The token that `vault login` and `bao login` leave: their token helper keeps it, or else `~/.vault-token`.
+//! The token that `vault login` and `bao login` leave: kept by their token helper, or else in `~/.vault-token`.
 //!
 //! A helper is named by `token_helper` in the clients' own file, and is a program: `helper get` prints the token. It runs
 //! with this user's rights, so its file and it must belong to this user or root, as for vault.toml.
@@ -22,13 +22,13 @@ use crate::sys::program;
 
 /// The variables that name the clients' file.
 const VARIABLES: [&str; 2] = ["BAO_CONFIG_PATH", "VAULT_CONFIG_PATH"];
-/// It, in the home folder, where none of them does.
+/// Its default, in the home folder.
 const USUAL: [&str; 2] = [".bao", ".vault"];
-/// The largest such file taken, in bytes.
+/// The largest such file, in bytes.
 const LARGEST: u64 = 64 << 10;
 /// The longest answer of a helper, in bytes.
 const LONGEST: usize = 64 << 10;
-/// The longest that a helper may take.
+/// The longest time that a helper may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the clients keep the token.
@@ -52,7 +52,7 @@ impl fmt::Display for LeftToken {
 }
 
 impl LeftToken {
-    /// Where a token is kept, if it is anywhere. Where variables have no say, they choose no program to run.
+    /// Where the token is kept, if anywhere. Where variables are not trusted, they do not choose a program to run.
     pub fn find(layer: &Layer, environment: &Environment) -> Result<Option<Self>> {
         if let Some(path) = path_setting(layer, environment, "auth.token_file") {
             return Ok(Some(path).filter(|path| path.exists()).map(Self::File));
@@ -70,7 +70,7 @@ impl LeftToken {
         Ok(helper.or_else(|| token_path(layer, environment).filter(|path| path.exists()).map(Self::File)))
     }
 
-    /// The token itself.
+    /// The token.
     pub fn read(&self, layer: &Layer, environment: &Environment) -> Result<Credential> {
         match self {
             Self::File(path) => Credential::read(path),
@@ -83,7 +83,7 @@ impl LeftToken {
                 let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
                 let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
                 command.arg("get").env_clear().envs(variables);
-                // Helpers keep a token for each address, which the clients have in a variable alone.
+                // Helpers keep a token for each address, and the clients take the address from a variable alone.
                 let is_said = ["BAO_ADDR", "VAULT_ADDR"].iter().any(|name| environment.bytes(name).is_some());
                 if let Some(address) = layer.text("vault.address").filter(|_| !is_said) {
                     command.env("VAULT_ADDR", address.split(',').next().unwrap_or(address));
@@ -99,8 +99,8 @@ impl LeftToken {
     }
 }
 
-/// The helper that the clients' file names. One that is found by itself may be of another program: `~/.vault` is also
-/// where Ansible's users keep a password.
+/// The helper that the clients' file names. A file at its default path may belong to another program: Ansible's users
+/// keep a password in `~/.vault` too.
 fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("{} of Vault's client {what}", file.display()), advice)
@@ -173,7 +173,7 @@ enum Word<'a> {
     Plain(&'a str),
 }
 
-/// The first word of `text`, and what follows it; comments and white space are passed over.
+/// The first word of `text`, and the rest; comments and white space are skipped.
 fn word(text: &str) -> Result<Option<(Word<'_>, &str)>, NotRead> {
     let mut rest = text.trim_start();
     while let Some(start) = ["#", "//", "/*"].iter().find(|start| rest.starts_with(**start)) {

@@ -1,20 +1,19 @@
-//! Which setting wins when several places make it, and what no variable may change.
+//! Which setting wins if several places make it, and which ones no variable may change.
 //!
-//! The order is flags, variables, then files, the nearest first. But where a gateway starts kernels, a client
-//! chooses variables: one that names another address would have the login of a service's vault.toml sent
-//! there. So a vault.toml can be locked (`[vault] locked = true`; by itself, when it belongs to root and not to
-//! this user, or takes its credential from the request): what it says of Vault, of the login and of the sources
-//! is then final. And a login of a file that is not locked goes to no address that a variable names in place of
-//! the file's own.
+//! The order is flags, variables, then files, the nearest first. But where a gateway starts kernels, a client chooses
+//! variables: one that names another address would send the login of a service's vault.toml there. So a vault.toml
+//! can be locked (`[vault] locked = true`; automatically if it belongs to root and not to this user, or takes its
+//! credential from the request): its settings for Vault, the login and the sources are then final. And the login of a
+//! file that is not locked is never sent to an address that a variable names in place of the file's own.
 
 use super::layer::Layer;
 use super::origin::Origin;
 use crate::error::{Error, Kind, Result};
 
-/// Settings of `[vault]` that say nothing of where a credential goes.
+/// Settings of `[vault]` that do not affect where a credential is sent.
 const HARMLESS: [&str; 2] = ["vault.timeout", "vault.max_retries"];
 
-/// Lays `layers` over each other, the first on top, as far as the locked ones among them allow.
+/// Merges `layers`, the first on top, as far as the locked ones allow.
 pub fn merge(layers: Vec<Layer>) -> Result<Layer> {
     check_address(&layers)?;
     let (locked, open): (Vec<_>, Vec<_>) = layers.into_iter().partition(Layer::is_locked);
@@ -37,7 +36,7 @@ fn beneath(mut locked: Layer, open: Layer) -> Result<Layer> {
         Some(("auth", _)) => !has_login,
         _ => true,
     };
-    // With its own login, a file reads its own sources alone.
+    // A file with its own login reads only its own sources.
     let takes_sources = locked.sources().is_none() && (!has_login || locked.flag("auth.from_request") == Some(true));
     if !takes_sources && open.sources().into_iter().flatten().any(|source| source.origin.is_flag()) {
         let what = format!("--secrets has no effect: {} is locked", file_of(&locked));
@@ -68,12 +67,12 @@ fn check_address(layers: &[Layer]) -> Result<()> {
     }
 }
 
-/// Whether `layer` says what to log in with.
+/// Whether `layer` sets a credential.
 fn has_credential(layer: &Layer) -> bool {
     credentials(layer).next().is_some()
 }
 
-/// The keys by which `layer` says what to log in with.
+/// The keys by which `layer` sets a credential.
 pub(super) fn credentials(layer: &Layer) -> impl Iterator<Item = &'static str> {
     const CREDENTIALS: [&str; 7] = [
         "auth.token_file",
@@ -84,13 +83,13 @@ pub(super) fn credentials(layer: &Layer) -> impl Iterator<Item = &'static str> {
         "auth.secret_id_file",
         "auth.password_file",
     ];
-    // These find theirs by themselves.
+    // These methods find their credential by themselves.
     let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert" | "aws" | "gcp" | "azure"));
     let own = finds_its_own.then_some("auth.method");
     own.into_iter().chain(CREDENTIALS.into_iter().filter(|key| layer.get(key).is_some()))
 }
 
-/// The address of Vault or an agent that `layer` says, and where.
+/// The address of Vault or an agent in `layer`, and its origin.
 fn address(layer: &Layer) -> Option<(String, Origin)> {
     ["vault.agent_address", "vault.address"].iter().find_map(|key| {
         let text = layer.text(key)?.trim().trim_end_matches('/').to_owned();

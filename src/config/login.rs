@@ -1,4 +1,4 @@
-//! A login as a plan has it: the method, and what it sends.
+//! A login in a plan: the method, and what it sends.
 
 #[cfg(feature = "cloud")]
 use super::cloud::Cloud;
@@ -28,7 +28,7 @@ pub enum Login {
         mount: String,
         /// The role id.
         role_id: Credential,
-        /// The secret id, if the role binds one.
+        /// The secret id, if the role requires one.
         secret_id: Option<Credential>,
         /// Whether the secret id is a wrapping token.
         wrapped: bool,
@@ -65,12 +65,12 @@ pub enum Login {
         /// Where it comes from, for messages.
         origin: String,
     },
-    /// None: the agent on the way adds it.
+    /// No login: an agent between us and Vault adds the token.
     Agent,
 }
 
 impl Login {
-    /// Whether the token will be one that we logged in for, and so ours to revoke.
+    /// Whether the token will come from our own login, so that we revoke it.
     pub const fn makes_token(&self) -> bool {
         !matches!(self, Self::Token(_) | Self::Agent)
     }

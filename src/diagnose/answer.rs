@@ -1,5 +1,5 @@
-//! What each request is answered, without any I/O: types of the kernel protocol 5.4, for a kernel that
-//! runs nothing.
+//! The answer to each request, without any I/O: message types of the kernel protocol 5.4, for a kernel that runs
+//! nothing.
 //!
 //! Source: <https://jupyter-client.readthedocs.io/en/stable/messaging.html>.
 
@@ -10,20 +10,20 @@ use super::language;
 use crate::error::Error;
 use crate::kernel::message::{PROTOCOL, Request};
 
-/// What a request leads to.
+/// The consequence of a request.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
     /// A reply of that type, at once.
     Reply(&'static str, Value),
     /// A cell: an attempt at the launch, then a reply.
     Cell(Cell),
-    /// A reply, and the end of a cell's attempt.
+    /// A reply, and the interruption of a cell's attempt.
     Interrupt(&'static str, Value),
-    /// A reply, and the end.
+    /// A reply, and the end of the kernel.
     ShutDown(&'static str, Value),
-    /// A message to everybody, without a reply.
+    /// A broadcast without a reply.
     Publish(&'static str, Value),
-    /// Nothing that is known.
+    /// An unknown request.
     Nothing,
 }
 
@@ -32,16 +32,16 @@ pub enum Answer {
 pub struct Cell {
     /// Its code, which `execute_input` repeats.
     pub code: String,
-    /// Whether only the client that asked may notice.
+    /// Whether the output is for the client that asked alone.
     pub silent: bool,
-    /// Whether it counts.
+    /// Whether it increments the execution count.
     pub store_history: bool,
-    /// Whether its failure aborts those behind it.
+    /// Whether its failure aborts the requests behind it.
     pub stop_on_error: bool,
 }
 
-/// Answers a request, on whichever channel it came: as in ipykernel, control takes those of shell too.
-/// `error` is why there is no real kernel.
+/// Answers a request of any channel: as in ipykernel, control accepts those of shell too. `error` is why there is no
+/// real kernel.
 pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
     let content = &request.content;
     match request.header.msg_type.as_str() {
@@ -56,11 +56,11 @@ pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
         "inspect_request" => {
             Answer::Reply("inspect_reply", json!({"status": "ok", "found": false, "data": {}, "metadata": {}}))
         }
-        // Whatever it is, running it leads to the same.
+        // Any code leads to the same outcome.
         "is_complete_request" => Answer::Reply("is_complete_reply", json!({"status": "complete"})),
         "history_request" => Answer::Reply("history_reply", json!({"status": "ok", "history": []})),
         "comm_info_request" => Answer::Reply("comm_info_reply", json!({"status": "ok", "comms": {}})),
-        // There is no kernel to talk to: the client must know.
+        // There is no kernel to talk to, and the client must know.
         "comm_open" => match content["comm_id"].as_str() {
             Some(id) => Answer::Publish("comm_close", json!({"comm_id": id, "data": {}})),
             None => Answer::Nothing,
@@ -76,7 +76,7 @@ pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
 }
 
 impl Cell {
-    /// Reads the content of an `execute_request`; what is missing or mistyped has its default.
+    /// Reads the content of an `execute_request`; a missing or mistyped part gets its default.
     fn new(content: &Value) -> Self {
         let flag = |key: &str, default| content[key].as_bool().unwrap_or(default);
         let silent = flag("silent", false);
@@ -105,7 +105,7 @@ fn kernel_info(language: &str, error: &Error) -> Value {
     })
 }
 
-/// A cursor's place in code, counted in characters and never beyond its end.
+/// A cursor position in code, counted in characters and at most at its end.
 fn cursor(content: &Value) -> usize {
     let length = content["code"].as_str().unwrap_or_default().chars().count();
     let place = content["cursor_pos"].as_u64().and_then(|place| usize::try_from(place).ok());
@@ -122,8 +122,8 @@ pub fn failed(count: u64, failure: &Value) -> Value {
     reply
 }
 
-/// The reply to a cell that was not run, because one before it failed: as ipykernel's, without a number, so that
-/// the cell has none.
+/// The reply to a cell that was aborted because an earlier one failed: without a number, as ipykernel's, so that the
+/// cell shows none.
 pub fn aborted() -> Value {
     json!({"status": "aborted"})
 }

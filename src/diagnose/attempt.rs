@@ -1,4 +1,4 @@
-//! One attempt at the launch, which a shutdown or an interrupt may stop.
+//! One attempt at the launch, which a shutdown or an interrupt can stop.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::time::{Instant, timeout};
 use crate::error::Result;
 use crate::launch::{Launch, Ready};
 
-/// How long a stopped attempt may take to end: it revokes its token.
+/// How long a stopped attempt may take to revoke its token.
 const STOPPED: Duration = Duration::from_secs(1);
 
-/// What became of it; `Err` when it was stopped.
+/// The outcome; `Err` if it was stopped.
 pub type Attempted = Result<Result<Ready>, ()>;
 
 /// An attempt at the launch that can be stopped.
@@ -24,7 +24,7 @@ pub struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Starts one, for a cell or by itself; it goes on while [`Attempt::outcome`] is waited for.
+    /// Starts an attempt, for a cell or for the timer; it makes progress while [`Attempt::outcome`] is awaited.
     pub fn start(launch: &'a Launch<'a>, by_user: bool) -> Self {
         let (stop, stopped) = oneshot::channel();
         let work = Box::pin(async move {
@@ -33,7 +33,7 @@ impl<'a> Attempt<'a> {
                     pending::<()>().await;
                 }
             };
-            // What a retry could not revoke, the first line of the log or the next retry tells of.
+            // A token that a retry could not revoke is reported by the next line of the log or the next retry.
             launch.attempt_until(stopped, by_user, &mut |_| {}).await
         });
         Self { work, stop: Some(stop), begun: Instant::now() }
@@ -44,14 +44,14 @@ impl<'a> Attempt<'a> {
         self.begun
     }
 
-    /// Makes it end soon, without an outcome.
+    /// Stops it soon, without an outcome.
     pub fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
     }
 
-    /// Waits for the outcome of an attempt, for ever if there is none.
+    /// Waits for the outcome of an attempt; forever if there is none.
     pub async fn outcome(attempt: Option<&mut Self>) -> Attempted {
         match attempt {
             Some(attempt) => attempt.work.as_mut().await,
@@ -59,7 +59,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Stops an attempt and lets it clean up.
+    /// Stops an attempt, and lets it clean up.
     pub async fn end(attempt: Option<Self>) {
         if let Some(mut attempt) = attempt {
             attempt.stop();

@@ -1,4 +1,4 @@
-//! What people see: the two lines of an error, as text and as HTML, and how to try by hand.
+//! The output of a cell: the two lines of an error, as text and as HTML, and the command to try by hand.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ use crate::error::{Error, Kind};
 use crate::launch::Request;
 use crate::shell::shell_word;
 
-/// The name of the error that a cell ends with.
+/// The name of the error that a cell raises.
 pub const UNAVAILABLE: &str = "SecretsUnavailable";
-/// The same when it is the kernel's command that is missing.
+/// The same, if the kernel's command is missing.
 pub const NO_KERNEL: &str = "KernelUnavailable";
-/// The same when the secrets have come, but the cell's code has not run.
+/// The same, if the secrets have come but the cell has not run.
 pub const READY: &str = "SecretsReady";
-/// What a cell says then.
+/// The message for that.
 pub const RUN_AGAIN: &str = "the secrets are there; run it again";
 
 /// What is shown of a failed launch.
@@ -22,13 +22,13 @@ pub const RUN_AGAIN: &str = "the secrets are there; run it again";
 pub struct Shown<'a> {
     /// The error.
     pub error: &'a Error,
-    /// Whether the launch is also tried again without a cell.
+    /// Whether the launch is also retried without a cell.
     pub by_itself: bool,
-    /// The command line that shows the same in a terminal.
+    /// The command that shows the same error in a terminal.
     pub command: String,
 }
 
-/// Whether secrets are what is missing; else the kernel's own command is.
+/// Whether the secrets are missing; otherwise the kernel's own command is.
 pub const fn lacks_secrets(error: &Error) -> bool {
     !matches!(error.kind(), Kind::CommandNotFound | Kind::CommandNotExecutable)
 }
@@ -68,7 +68,7 @@ impl Shown<'_> {
         })
     }
 
-    /// As text: the two lines, and what can be done.
+    /// As text: the error's two lines, and what the user can do.
     pub fn text(&self) -> String {
         format!("{}\n\n{}\nIn a terminal: {}", self.error, self.outlook(), self.command)
     }
@@ -91,12 +91,12 @@ impl Shown<'_> {
     }
 }
 
-/// The content of a reply whose cell came when the launch had just succeeded.
+/// The content of the reply to a cell that came when the launch had just succeeded.
 pub fn run_again() -> Value {
     json!({"ename": READY, "evalue": RUN_AGAIN, "traceback": [format!("{READY}: {RUN_AGAIN}")]})
 }
 
-/// What is shown above that: a MIME bundle.
+/// The output above that: a MIME bundle.
 pub fn ready() -> Value {
     let html = format!(
         "<div style=\"border-left: 4px solid var(--jp-success-color1, #388e3c); padding: 0.3em 0.9em\">{RUN_AGAIN}</div>"
@@ -104,7 +104,7 @@ pub fn ready() -> Value {
     json!({"data": {"text/plain": RUN_AGAIN, "text/html": html}, "metadata": {}, "transient": {}})
 }
 
-/// The command line that says in a terminal why the launch failed, or that it would succeed now.
+/// The command that shows in a terminal why the launch failed, or that it would succeed now.
 pub fn by_hand(request: &Request, error: &Error) -> String {
     if !lacks_secrets(error) {
         let program = request.command.first().map(|program| program.to_string_lossy());

@@ -1,5 +1,4 @@
-//! What ends the diagnostic kernel from outside: signals, the death of Jupyter, a connection file that
-//! is gone.
+//! What ends the diagnostic kernel from outside: signals, the end of Jupyter, a connection file that is removed.
 //!
 //! All of them are descriptors that become readable, so that waiting costs no wake-up.
 
@@ -16,16 +15,16 @@ use crate::sys::readable::readable;
 use crate::sys::signals::Held;
 use crate::sys::watches::FileWatch;
 
-/// Why it is over, or what came.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// SIGINT: an interrupt, which ends a cell and nothing else. Any other signal ends the process.
+    /// SIGINT: an interrupt, which ends a cell alone. Any other signal ends the process.
     Signal(Signal),
     /// Jupyter's process has ended.
     ParentGone,
     /// The connection file has vanished.
     FileGone,
-    /// No client connected in the time set for it.
+    /// No client has connected in time.
     NobodyCame,
 }
 
@@ -37,7 +36,7 @@ fn watch(parent: Parent) -> Watched<AsyncFd<OwnedFd>> {
     }
 }
 
-/// Something that may be watched until it is gone.
+/// Something that is watched until it is gone.
 enum Watched<T> {
     By(T),
     Not,
@@ -62,7 +61,7 @@ impl Guards {
         Ok(Self { signals: readable(Held::new()?).map_err(|_| Errno::EMFILE)?, parent: watch(parent), file: watched })
     }
 
-    /// Waits for the next thing to come.
+    /// Waits for the next event.
     pub async fn next(&self) -> Why {
         tokio::select! {
             signal = self.signal() => Why::Signal(signal),
@@ -71,7 +70,7 @@ impl Guards {
         }
     }
 
-    /// A signal that came between two looks, and that ends the process; an interrupt is over by now.
+    /// A signal that came in between and ends the process; an interrupt is out of date by now.
     pub fn last_word(&self) -> Option<Why> {
         let signals = std::iter::from_fn(|| self.signals.get_ref().take());
         signals.filter(|signal| *signal != Signal::SIGINT).last().map(Why::Signal)
@@ -104,7 +103,7 @@ async fn vanished(file: &Watched<(AsyncFd<FileWatch>, PathBuf)>) {
     };
     loop {
         let read = watch.async_io(Interest::READABLE, FileWatch::take).await;
-        // A file that was replaced is another one to watch.
+        // A file that was replaced is watched anew.
         if read.is_err() || watch.get_ref().renew(path).is_err() {
             return;
         }

@@ -1,18 +1,17 @@
-//! The gap between us and the real kernel: no cell's output may fall into it.
+//! The gap between the diagnostic kernel and the real one, in which no cell's output may be lost.
 //!
-//! When the sockets close, each of a client's connections comes back by itself, 100 to 200 ms after
-//! the new kernel listens, in any order. A cell that waits in the client is sent as soon as the *shell*
-//! connection is back; if *iopub* comes later, its output and its `idle` are lost, and the front end
-//! waits for ever. Measured with jupyter_client 8.10 and ipykernel 7: 6 of 24 cells that were sent within
-//! 200 ms of the hand-over.
+//! When our sockets close, each of a client's connections reconnects by itself, 100 to 200 ms after the new kernel
+//! listens, in any order. A cell that waits in the client is sent as soon as the *shell* connection is back; if
+//! *iopub* comes later, the cell's output and its `idle` are lost, and the front end waits forever. Measured with
+//! jupyter_client 8.10 and ipykernel 7: this happened to 6 of 24 cells that were sent within 200 ms of the hand-over.
 //!
-//! So shell connections are held back. Before the kernel is executed they are taken again, but not
-//! greeted, so that nothing can be sent over them; a small process keeps them open until as many are
-//! connected to the kernel's iopub port as were to ours, and a moment longer, and closes them by ending.
-//! It holds no secret: it is executed anew, with an empty environment. It ends after some seconds in any
-//! case, and with the kernel. Jupyter interrupts the kernel's process group, so it has a group of its own. It is started
-//! in two steps (a child that starts a child), which leaves no zombie. Until the kernel is executed this process still
-//! listens, so it waits for that first: its standard input ends then, because execve closes the other end.
+//! So shell connections are held back. Before the kernel is executed they are accepted again, but the handshake is
+//! not answered, so that nothing can be sent over them. A small process keeps them open until as many clients are
+//! connected to the kernel's iopub port as were to ours, and a moment longer; its end closes them. It holds no
+//! secret: it is executed anew, with an empty environment. It ends after some seconds in any case, and with the
+//! kernel. Jupyter interrupts the kernel's process group, so this process has its own. A child that starts a child
+//! leaves no zombie. Until the kernel is executed we still listen, so the process first waits for that: its standard
+//! input ends then, since execve closes the other end.
 
 use std::io::{PipeWriter, Read};
 use std::os::fd::OwnedFd;
@@ -26,22 +25,22 @@ use nix::unistd::Pid;
 
 use crate::kernel::endpoint::Endpoint;
 
-/// The longest that connections are held back: libzmq gives up a handshake after 30 s.
+/// The longest time for which connections are held back: libzmq gives up a handshake after 30 s.
 const LIMIT: Duration = Duration::from_secs(25);
-/// How often the port is tried.
+/// How often the port is checked.
 const STEP: Duration = Duration::from_millis(25);
-/// How long listeners may take to come back once the port listens (libzmq: 100 to 200 ms, on an idle
-/// machine). One that has left meanwhile never does.
+/// How long clients may take to reconnect once the port listens (libzmq: 100 to 200 ms on an idle machine). A client
+/// that has left meanwhile does not.
 const BACK: Duration = Duration::from_secs(5);
-/// How long the kernel may take to start where the system does not show what listens.
+/// How long the kernel may take to start on a system that does not show what listens.
 const BLIND: Duration = Duration::from_secs(3);
-/// How long one that is connected may take to be greeted and to subscribe.
+/// How long a connected client may take for the handshake and its subscription.
 const MARGIN: Duration = Duration::from_millis(300);
-/// Says that this is the second of the two processes.
+/// The word that marks the second of the two processes.
 const ALONE: &str = "alone";
 
-/// Starts the process that holds `connections` back until `listeners` are connected to `iopub`. What it
-/// gives must be kept until the kernel is executed. Best effort: without it, the kernel starts all the same.
+/// Starts the process that holds `connections` back until `listeners` are connected to `iopub`. The result must be
+/// kept until the kernel is executed. If this fails, the kernel starts all the same.
 pub fn start(connections: &[OwnedFd], iopub: &Endpoint, listeners: usize) -> Option<PipeWriter> {
     if connections.is_empty() {
         return None;
@@ -63,8 +62,8 @@ pub fn start(connections: &[OwnedFd], iopub: &Endpoint, listeners: usize) -> Opt
     Some(writer)
 }
 
-/// What the process does: `arguments` are the step, the kernel's pid, `tcp` or `ipc`, which port or
-/// path, and how many listeners there were.
+/// The process: `arguments` are the step, the kernel's pid, `tcp` or `ipc`, the port or path, and the number of
+/// listeners.
 pub fn hold(arguments: &[String]) {
     let [step, pid, kind, place, listeners] = arguments else { return };
     if step != ALONE {
@@ -99,7 +98,7 @@ fn command() -> Command {
     command
 }
 
-/// What the system's tables say of one address. To connect there would say less, and disturb.
+/// The state of one address in the system's tables. A test connection would show less, and disturb.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sockets {
     listens: bool,
@@ -112,14 +111,14 @@ enum State {
 }
 
 impl Sockets {
-    /// None where the system shows no tables.
+    /// `None` where the system shows no tables.
     fn of(kind: &str, place: &str) -> Option<Self> {
         let mut found = Self::default();
         let tables: &[&str] = if kind == "ipc" { &["unix"] } else { &["tcp", "tcp6"] };
         for table in tables {
             let text = match std::fs::read(format!("/proc/self/net/{table}")) {
                 Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-                // A system without IPv6 has no second one.
+                // A system without IPv6 has no second table.
                 Err(_) if *table == "tcp6" => continue,
                 Err(_) => return None,
             };
@@ -135,8 +134,8 @@ impl Sockets {
     }
 }
 
-/// The state of a socket of that port, by a line of /proc/net/tcp: number, local address, remote address,
-/// state, bytes to be sent and to be read. One whose greeting is not read yet is no listener yet.
+/// The state of a socket of that port, from a line of /proc/net/tcp: number, local address, remote address, state,
+/// bytes to send and to read. A client whose handshake was not read yet does not count.
 fn of_port(line: &str, port: &str) -> Option<State> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let (_, local) = words.next()?.rsplit_once(':')?;
@@ -150,8 +149,8 @@ fn of_port(line: &str, port: &str) -> Option<State> {
     }
 }
 
-/// The state of a socket of that path, by a line of /proc/net/unix: number, references, protocol, flags,
-/// type, state, inode, path. One in a listener's queue has another state than one that was accepted.
+/// The state of a socket of that path, from a line of /proc/net/unix: number, references, protocol, flags, type,
+/// state, inode, path. A connection in a listener's queue has another state than an accepted one.
 fn of_path(line: &str, path: &str) -> Option<State> {
     let mut words = line.strip_suffix(path)?.strip_suffix(' ')?.split_ascii_whitespace();
     match (words.nth(3)?, words.nth(1)?) {

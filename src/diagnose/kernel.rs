@@ -1,10 +1,10 @@
-//! The diagnostic kernel at work: five sockets, one attempt at a time, requests in their order.
+//! The running diagnostic kernel: five sockets, one attempt at a time, requests in order.
 //!
-//! Shell requests wait behind a cell, as in any kernel; control requests do not. A cell waits for an
-//! attempt at the launch: of one that runs already when it comes, the success is its own, a failure is not.
-//! Events are taken before an attempt's outcome, so a shutdown that has arrived wins over a launch that
-//! has just succeeded. A client that sends without a pause must not stop the rest, so the rest is polled outside of
-//! tokio's budget, which such a client uses up.
+//! Shell requests wait behind a cell, as in any kernel; control requests do not. A cell waits for an attempt at the
+//! launch. If an attempt is already under way when it comes, its success counts for the cell, but its failure does
+//! not. Events are handled before an attempt's outcome, so a shutdown that has arrived wins over a launch that has
+//! just succeeded. A client that sends without a pause must not stop the rest, so the rest is polled outside tokio's
+//! budget, which such a client uses up.
 
 mod cells;
 mod hand_over;
@@ -40,21 +40,21 @@ use crate::kernel::zmtp::peer::Security;
 use crate::launch::{Launch, Ready};
 use crate::sys::alloc::give_back;
 
-/// How long a client may take to connect, if the variable below does not say otherwise.
+/// How long a client may take to connect, unless the variable below says otherwise.
 const UNUSED: Duration = Duration::from_secs(300);
-/// The variable that sets it, for the environment only.
+/// The variable for it, from the environment only.
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
-/// How long after a large request its memory is given back: it is sent on, and freed, by then.
+/// How long after a large request its memory is returned to the system: it has been sent on and freed by then.
 const GIVE_BACK: Duration = Duration::from_millis(500);
 
-/// How it ended.
+/// How the diagnostic kernel ended.
 #[derive(Debug)]
 pub enum Ending {
-    /// The launch succeeded, the sockets are closed: become the kernel, and keep the pipe until then.
+    /// The launch succeeded and the sockets are closed: become the kernel, and keep the pipe until then.
     Healed(Ready, Option<PipeWriter>),
-    /// A client asked for the end.
+    /// A client asked for a shutdown.
     ShutDown,
-    /// Something else ended it.
+    /// Any other end.
     Over(Why),
 }
 
@@ -76,19 +76,19 @@ pub struct StandIn<'a> {
     language: String,
     error: Error,
     count: u64,
-    /// The cell of shell, and those of control, in the order they came.
+    /// The cell of shell, and those of control, in order of arrival.
     running: Vec<Running>,
     waiting: VecDeque<Waiting>,
-    /// The header of the last cell that failed.
+    /// The header of the last failed cell.
     last: Vec<u8>,
     used: bool,
     trusted: bool,
-    /// When to give back the memory of a large request.
+    /// When to return the memory of a large request.
     give_back: Option<Instant>,
 }
 
 impl<'a> StandIn<'a> {
-    /// Binds all sockets of `file`; `error` is what cells will say.
+    /// Binds all sockets of `file`; `error` is what cells will show.
     pub async fn bind(launch: &'a Launch<'a>, file: &ConnectionFile, error: Error) -> Result<Self> {
         let security = Rc::new(file.curve().map_or(Security::Null, |keys| Security::Curve((*keys.secret).into())));
         let (sender, events) = mpsc::channel(256);
@@ -115,7 +115,7 @@ impl<'a> StandIn<'a> {
         })
     }
 
-    /// Answers until it is over.
+    /// Answers requests until the end.
     pub async fn run(&mut self, guards: Guards) -> Result<Ending> {
         let launch = self.launch;
         let limit = launch.parent().text(UNUSED_VARIABLE).ok().flatten().and_then(parse_duration);
@@ -173,7 +173,7 @@ impl<'a> StandIn<'a> {
                 }
                 Step::Guard(why) => {
                     Attempt::end(attempt).await;
-                    // An interrupt that came with it must not have the last word.
+                    // An interrupt that came at the same time must not win.
                     let _ = guards.last_word();
                     return Ok(Ending::Over(why));
                 }
@@ -188,7 +188,7 @@ impl<'a> StandIn<'a> {
         }
     }
 
-    /// Keeps the cause: a wrapping token that an earlier attempt has used up explains nothing by itself.
+    /// Keeps the first cause: that an earlier attempt has used up a wrapping token explains nothing by itself.
     fn learn(&mut self, error: Error) {
         if error.kind() != Kind::WrappedTokenUsed {
             self.error = error;

@@ -1,9 +1,8 @@
-//! What language the front end is told: that of the kernel which was asked for.
+//! The language that the front end is told: that of the kernel that was asked for.
 //!
-//! A front end writes `language_info` into the notebook that it saves, and chooses colours and file
-//! names by it; so the diagnostic kernel must say what the real one would. The language's name is looked
-//! for in the kernel.json beside the configuration file, then in the one of the kernelspec that the
-//! connection file names, then guessed from the command.
+//! A front end writes `language_info` into the notebook that it saves, and chooses colours and file names by it, so
+//! the diagnostic kernel must give what the real one would. The language's name comes from the kernel.json beside the
+//! configuration file, or from the kernelspec that the connection file names, or is guessed from the command.
 
 use std::path::{Path, PathBuf};
 
@@ -16,11 +15,11 @@ use crate::kernel::connection::ConnectionFile;
 use crate::launch::Request;
 use crate::sys::file::{self, Writers};
 
-/// The largest kernel.json taken, in bytes.
+/// The largest kernel.json that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
 
-/// A language: its name, other names, MIME type, file extension, the lexer for Pygments and the mode for
-/// CodeMirror, as the language's own kernel says them.
+/// A language: its name, other names, MIME type, file extension, Pygments lexer and CodeMirror mode, as the
+/// language's own kernel gives them.
 type Row = (&'static str, &'static [&'static str], &'static str, &'static str, &'static str, &'static str);
 
 const TABLE: &[Row] = &[
@@ -51,7 +50,7 @@ pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -
     beside.or_else(named).or_else(|| guessed(request)).unwrap_or_else(|| "python".to_owned())
 }
 
-/// The content of `language_info`; every key that the protocol demands is there.
+/// The content of `language_info`, with every key that the protocol requires.
 pub fn info(language: &str) -> Value {
     let wanted = language.to_ascii_lowercase();
     let row = TABLE
@@ -92,7 +91,7 @@ fn folders(name: &str, request: &Request, environment: &Environment) -> Vec<Path
     roots.into_iter().map(|root| root.join(name)).collect()
 }
 
-/// What the words of a command say: `ipykernel_launcher`, `IRkernel::main()`, `xpython`.
+/// The language that the words of a command imply: `ipykernel_launcher`, `IRkernel::main()`, `xpython`.
 fn guessed(request: &Request) -> Option<String> {
     let words = request.command.iter().map(|word| word.to_string_lossy());
     for word in words {

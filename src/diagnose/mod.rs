@@ -1,22 +1,21 @@
-//! When a launch fails: a kernel that says why, and becomes the real one as soon as it can.
+//! After a failed launch: a kernel that says why, and becomes the real one as soon as it can.
 //!
-//! A kernel that exits at its start tells a user nothing: the front end shows "Kernel died", and Jupyter
-//! starts it four times more. So with a connection file in the command, a failed launch stays and
-//! answers as a kernel, on the same ports, in the same process. Each cell shows the error and tries the
-//! launch again; so does a timer. When the launch succeeds, all sockets are closed and the real kernel is
-//! executed: same pid, same ports, and the front end, whose connections come back by themselves, goes on.
+//! A kernel that exits at its start tells a user nothing: the front end shows "Kernel died", and Jupyter starts it
+//! four more times. So if the command names a connection file, a failed launch stays and answers as a kernel, on the
+//! same ports, in the same process. Each cell shows the error and tries the launch again; so does a timer. When the
+//! launch succeeds, all sockets are closed and the real kernel is executed: same pid, same ports, and the front end
+//! reconnects by itself and goes on.
 //!
-//! It must not become a trap of its own. It ends with its parent, with its connection file, on SIGTERM
-//! and on shutdown, and when no client connects ([`guards`]); one attempt at Vault runs at a time, with
-//! pauses that grow ([`pace`]); a login that was refused is not tried again without a user's doing, since
-//! Vault locks users out.
+//! It must not become a problem itself. It ends with its parent, with its connection file, on SIGTERM, on a shutdown
+//! request, and if no client connects ([`guards`]). One attempt at Vault runs at a time, at growing intervals
+//! ([`pace`]). A refused login is only repeated when the user asks, since Vault locks users out.
 //!
-//! - [`answer`]: what each request is answered, without I/O
-//! - [`attempt`]: one more try at the launch, which can be stopped
-//! - [`cell`]: what a cell shows
-//! - [`hold`]: what keeps a cell's output from falling between the two kernels
+//! - [`answer`]: the answer to each request, without I/O
+//! - [`attempt`]: one more attempt at the launch, which can be stopped
+//! - [`cell`]: the output of a cell
+//! - [`hold`]: keeps a cell's output from being lost between the two kernels
 //! - [`kernel`]: the sockets, the attempts and their order
-//! - [`language`]: what language the front end is told
+//! - [`language`]: the language that the front end is told
 
 pub mod answer;
 pub mod attempt;
@@ -37,8 +36,7 @@ use crate::kernel::connection::ConnectionFile;
 use crate::launch::Launch;
 use crate::sys::signals::end_by;
 
-/// Stands in for the kernel after `failed`; returns when that is over and it did not become one, with the code
-/// to exit with.
+/// Stands in for the kernel after `failed`; returns the exit code if it ends without becoming the kernel.
 pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&Error)) -> Result<u8> {
     let file = match argument::connection_file(&launch.request().command) {
         Ok(None) => return Err(failed),
@@ -51,7 +49,7 @@ pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&E
     let code = failed.kind().exit_code();
     match serve(&mut launch, &file, failed, report) {
         Ok(Ending::Healed(ready, _until_then)) => {
-            // What they hold is wiped: the credentials of the environment, the connection file's keys.
+            // Their secrets are wiped: the credentials of the environment, the connection file's keys.
             drop((launch, file));
             Err(ready.execute())
         }
@@ -90,7 +88,7 @@ fn serve(
         report(&failed.remark("a diagnostic kernel says so in the notebook, and tries again"));
         kernel.run(guards).await
     }));
-    // Every socket is closed here, and a name server's thread holds nothing of ours.
+    // Every socket is closed here, and a name server's thread holds no secret.
     drop(tasks);
     runtime.shutdown_background();
     outcome

@@ -1,4 +1,4 @@
-//! When to try again without being asked: soon at first, then more and more rarely.
+//! When to try again without being asked: soon at first, then at growing intervals.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// After a launch that failed with `kind`.
+    /// The pause after a launch that failed with `kind`.
     pub fn after(kind: Kind) -> Self {
         let mut pace = Self { pause: FIRST, last: kind, next: None };
         pace.failed(kind);
         pace
     }
 
-    /// Takes note of a failed attempt. Another cause than the last one's starts over.
+    /// Records a failed attempt. A new cause starts over.
     pub fn failed(&mut self, kind: Kind) {
         if kind != self.last {
             self.pause = FIRST;
@@ -37,14 +37,14 @@ impl Pace {
         self.pause = (self.pause * 3 / 2).min(LONGEST);
     }
 
-    /// When to try again; never, where only a person can help.
+    /// When to try again; `None` if only a user can help.
     pub const fn next(&self) -> Option<Instant> {
         self.next
     }
 }
 
-/// Whether an attempt that no user asked for may do good, and no harm: a refused login that is repeated
-/// locks the user out (Vault: "User lockout"), and a wrapping token that is gone stays gone.
+/// Whether an attempt that no user asked for may help without harm: a repeated refused login locks the user out
+/// (Vault: "User lockout"), and a wrapping token that is gone stays gone.
 pub const fn is_worth_it(kind: Kind) -> bool {
     !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)
 }

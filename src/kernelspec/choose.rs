@@ -1,7 +1,7 @@
-//! The kernels of a command that names none: asked on a terminal, where all are taken unless the answer says less.
+//! The kernels of a command that names none: on a terminal the user is asked, with all of them as the default.
 //!
-//! Without a terminal nothing is taken by itself: a script says `--all`, and a command line without the word is
-//! more likely cut short than meant.
+//! Without a terminal there is no default: a script must say `--all`, since a command line without it may well have
+//! been cut short.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::ask::Asked;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result, one_line};
 
-/// The part of a kernel.json that a user knows it by.
+/// The part of a kernel.json by which a user knows it.
 #[derive(Debug, Deserialize)]
 struct Shown {
     display_name: String,
 }
 
-/// The names that `which` means of `known`, which are kernels' names and folders; `verb` is what is done to them.
+/// The names in `known` (kernels' names and folders) that `which` selects; `verb` is what will be done to them.
 pub(super) fn names<'a>(
     which: &Which,
     known: impl Iterator<Item = (&'a str, &'a Path)>,
@@ -60,7 +60,7 @@ fn described(name: &str, folder: &Path) -> String {
     shown.map_or_else(|| name.to_owned(), |shown| format!("{name}  ({})", shown.display_name))
 }
 
-/// The names that an answer means.
+/// The names that an answer selects.
 fn chosen(answer: &str, names: &[String]) -> Result<Vec<String>> {
     let mut chosen = Vec::new();
     for word in answer.split([' ', ',']).filter(|word| !word.is_empty()) {

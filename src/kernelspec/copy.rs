@@ -1,7 +1,7 @@
-//! A copy of a kernelspec, there as a whole or not at all, and removed likewise.
+//! A copy of a kernelspec that exists completely or not at all.
 //!
-//! It is made beside the folder of kernelspecs, where Jupyter does not look, and moved into it by one
-//! rename; it is removed the other way round.
+//! It is made beside the folder of kernelspecs, where Jupyter does not look, and moved into it by one rename; it is
+//! removed in the reverse order.
 
 use std::fs::{File, Permissions, create_dir, create_dir_all};
 use std::io::ErrorKind;
@@ -15,12 +15,12 @@ use crate::error::Result;
 #[cfg(target_os = "linux")]
 use crate::sys::exchange::exchange;
 
-/// The longest way down a kernelspec's folder that is copied.
+/// The deepest folder of a kernelspec that is copied.
 const DEPTH: usize = 16;
-/// How the folder's name begins while it is no kernelspec.
+/// The prefix of the folder's name while it is not a kernelspec.
 const ASIDE: &str = ".jupyter-vault.";
 
-/// Makes `to`, or makes it anew, with the files of `from` and then what `fill` writes.
+/// Makes or replaces `to`, with the files of `from` and then what `fill` writes.
 pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<()>) -> Result<()> {
     let root = to.parent().unwrap_or(to);
     create_dir_all(root).map_err(|cause| refused(root, "made", &cause))?;
@@ -38,14 +38,14 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     sync(root)
 }
 
-/// Where a system has no such step, for a moment there is no copy, and the original counts.
+/// On a system without an atomic exchange there is no copy for a moment, and the original counts.
 #[cfg(not(target_os = "linux"))]
 fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     std::fs::remove_dir_all(other)?;
     std::fs::rename(one, other)
 }
 
-/// Removes `folder` as a whole.
+/// Removes `folder` completely.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let root = folder.parent().unwrap_or(folder);
     let _others_wait = lock(root)?;
@@ -56,15 +56,15 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     discard(&gone)
 }
 
-/// Removes what a crash may have left of making or removing copies in the folder `root` of kernelspecs;
-/// whether there was anything.
+/// Removes what a crash left while a copy was made or removed in the folder `root` of kernelspecs; returns whether
+/// there was anything.
 pub(super) fn heal(root: &Path) -> Result<bool> {
     let beside = root.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
     let left: Vec<_> = beside.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)).collect();
     if left.is_empty() {
         return Ok(false);
     }
-    // No process makes or removes a copy at this moment.
+    // No process is making or removing a copy at this moment.
     let _others_wait = lock(root)?;
     left.iter().try_for_each(|left| discard(&left.path()))?;
     Ok(true)
@@ -88,7 +88,7 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Where Jupyter does not look, on the same file system.
+/// A place where Jupyter does not look, on the same file system.
 fn aside(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let root = folder.parent().and_then(Path::parent).unwrap_or(Path::new("."));
@@ -106,7 +106,7 @@ fn sync(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| refused(folder, "synced", &cause))
 }
 
-/// Links are followed: a relative one would lead elsewhere from the copy.
+/// Links are followed: from the copy, a relative link would lead elsewhere.
 fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
     create_dir(to).map_err(|cause| refused(to, "made", &cause))?;
     for entry in std::fs::read_dir(from).map_err(|cause| refused(from, "read", &cause))?.flatten() {
@@ -125,7 +125,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
 fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::copy(source, target)?;
     let file = File::open(target)?;
-    // The copy is its user's alone, who must be able to remove it.
+    // Only its user may write the copy, and must be able to remove it.
     let mode = file.metadata()?.permissions().mode();
     file.set_permissions(Permissions::from_mode((mode | 0o200) & 0o7775))?;
     file.sync_all()

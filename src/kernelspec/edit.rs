@@ -1,8 +1,8 @@
-//! kernel.json, its text changed in one place: the words of its argv.
+//! kernel.json, with its text changed in one place: the words of its argv.
 //!
-//! The file belongs to a package or a user: its order, its indentation, its unknown keys. So it is not written
-//! anew from what was understood of it. The JSON library tells where the first word of argv
-//! stands in the text, and only that word is replaced, in the way the words beside it are set apart.
+//! The file belongs to a package or a user, with its order, indentation and unknown keys. So it is not serialised
+//! anew: the JSON library tells where the first word of argv is in the text, and only that word is replaced, with the
+//! same separators as the words beside it.
 
 use std::ops::Range;
 
@@ -17,13 +17,13 @@ use super::words;
 #[derive(Debug)]
 pub struct Spec<'a> {
     text: &'a str,
-    /// Where each word of argv stands in the text, quotes included.
+    /// The position of each word of argv in the text, quotes included.
     spans: Vec<Range<usize>>,
     /// The words of argv.
     pub words: Vec<String>,
     /// Whether the kernelspec sets its kernel's `PATH`.
     pub sets_path: bool,
-    /// What starts the kernel, if one is named.
+    /// What starts the kernel, if the kernelspec names it.
     pub starter: Option<Starter>,
 }
 
@@ -36,8 +36,8 @@ pub enum Starter {
     ProcessProxy(String),
 }
 
-/// The value of a key. Of a key that stands there twice Python takes the last, and so do we; and what it
-/// takes and a strict reader does not (a number out of range, half a surrogate) is only passed over.
+/// The value of a key. If a key occurs twice, Python takes the last, and so do we; a value that Python accepts and a
+/// strict parser does not (a number out of range, half a surrogate) is only skipped.
 struct Member<'k>(&'k str);
 
 impl<'de> DeserializeSeed<'de> for Member<'_> {
@@ -68,14 +68,14 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-/// The value of `key`, as it stands in `text`.
+/// The value of `key`, as it is written in `text`.
 pub(super) fn member<'a>(text: &'a str, key: &str) -> serde_json::Result<Option<&'a RawValue>> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let found = Member(key).deserialize(&mut reader)?;
     reader.end().map(|()| found)
 }
 
-/// The value below these keys, if they are there.
+/// The value below these keys, if there is one.
 fn below<'a>(text: &'a str, keys: &[&str]) -> Option<&'a str> {
     keys.iter().try_fold(text, |text, key| member(text, key).ok()?.map(RawValue::get))
 }
@@ -96,7 +96,7 @@ impl<'a> Spec<'a> {
         if words.first().is_none_or(String::is_empty) {
             return Err("its argv names no program".to_owned());
         }
-        // Each word is borrowed from the text, so its address tells where it stands.
+        // Each word is borrowed from the text, so its address gives its position.
         let span = |word: &&RawValue| {
             let start = word.get().as_ptr().addr() - text.as_ptr().addr();
             start..start + word.get().len()
@@ -114,21 +114,21 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// Whether a launcher stands in it: as a word, as `jupyter vault`, as a Python module, in a shell's line, or
-    /// as this very program under another name.
+    /// Whether it contains a launcher: as a word, as `jupyter vault`, as a Python module, in a shell's line, or as
+    /// this very program under another name.
     pub fn has_launcher(&self) -> bool {
         let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
         words::launcher_in(&words).is_some()
     }
 
-    /// The place of the first word of the kernel's own command, if a launcher stands before it. `written` is what
-    /// `wrap` put there, as its record says: that decides, whatever the program is called.
+    /// The position of the first word of the kernel's own command, if a launcher precedes it. `written` is what
+    /// `wrap` put there, by its record: that decides, whatever the program's name.
     pub fn own_command(&self, written: &[String]) -> Option<usize> {
         let words: Vec<_> = self.words.iter().map(String::as_str).collect();
         words::own_command(&words, written)
     }
 
-    /// The program that its kernel runs on another host or in a container by, if argv shows one.
+    /// The program that runs the kernel on another host or in a container, if argv shows one.
     pub fn carrier(&self) -> Option<String> {
         words::carrier(&self.words)
     }
@@ -141,8 +141,8 @@ impl<'a> Spec<'a> {
         format!("{}{}{}", &self.text[..first.start], words.join(between), &self.text[first.end..])
     }
 
-    /// The text without what stands before the kernel's own command, whose program is `program` again,
-    /// as it stood in the text of `before`; `None` when there is no launcher in it.
+    /// The text without the words before the kernel's own command, whose program is `program` again, as in the text
+    /// of `before`; `None` if it contains no launcher.
     pub fn unwrapped(&self, before: &Spec<'_>, written: &[String]) -> Option<String> {
         let own = &self.spans[self.own_command(written)?];
         let program = &before.text[before.spans[0].clone()];

@@ -1,9 +1,9 @@
-//! The kernelspecs that Jupyter finds, where it finds them.
+//! Finds the kernelspecs that Jupyter finds, in the same places.
 //!
-//! Jupyter goes through its folders in order; in each, a folder with a kernel.json is a kernelspec, its
-//! name in lower case is the kernel's, and the first of a name wins. When none is called `python3`, it
-//! makes one up from ipykernel. Its configuration (`jupyter_config`) may forbid that, and may name the
-//! only kernels that count. See jupyter_client's `KernelSpecManager.find_kernel_specs`.
+//! Jupyter searches its folders in order; in each, a folder with a kernel.json is a kernelspec, its name in lower
+//! case is the kernel's, and the first of a name wins. If none is called `python3`, Jupyter generates one for
+//! ipykernel. Its configuration (`jupyter_config`) may forbid that, and may restrict the kernels to a list. See
+//! jupyter_client's `KernelSpecManager.find_kernel_specs`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::{KERNEL_JSON, standby};
 use crate::config::env::Environment;
 use crate::config::folders::{data_dir, kernelspec_folders};
 
-/// The kernel that Jupyter makes up when there is none of this name.
+/// The kernel that Jupyter generates if there is none of this name.
 const NATIVE_NAME: &str = "python3";
 
 /// A kernelspec.
@@ -24,7 +24,7 @@ pub struct Kernelspec {
     pub name: String,
     /// The folder with its kernel.json.
     pub folder: PathBuf,
-    /// What Jupyter makes up, for the one that has no kernel.json.
+    /// The generated kernel.json, for the one that has no file.
     pub native: Option<Native>,
 }
 
@@ -42,7 +42,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// Works out where Jupyter looks. The folder of a `--prefix` comes first.
+    /// Determines where Jupyter looks. The folder of a `--prefix` comes first.
     pub fn new(place: &Place, environment: &Environment) -> Self {
         let python = Python::find(place.prefix(), environment);
         let facts = python.as_ref().map(|python| &python.facts);
@@ -62,7 +62,7 @@ impl Search {
                 folders.push(folder);
             }
         }
-        // Left by an environment that may be gone from PATH, it is unwrapped all the same.
+        // A kernelspec of an environment that is no longer on PATH is unwrapped all the same.
         let own = standby::own_folder().and_then(|folder| folder.parent().map(Path::to_owned));
         folders.extend(own.filter(|own| !folders.contains(own)));
         if facts.is_some_and(|facts| facts.ipython) {
@@ -89,7 +89,7 @@ impl Search {
         found
     }
 
-    /// Whether Jupyter's configuration lets that name count.
+    /// Whether Jupyter's configuration allows that name.
     pub fn is_allowed(&self, name: &str) -> bool {
         let allowed = self.python.as_ref().map_or(&[][..], |python| &python.facts.allowed);
         allowed.is_empty() || allowed.iter().any(|allowed| allowed == name)
@@ -102,7 +102,7 @@ impl Search {
         all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
     }
 
-    /// The folders that `wrap` has left a record in, by name; of one name the first.
+    /// The folders with a record of `wrap`, by name; for one name the first.
     pub fn wrapped(&self) -> Vec<(String, PathBuf)> {
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for (name, folder) in self.folders.iter().flat_map(|folder| folders_with(RECORD, folder)) {
@@ -113,14 +113,14 @@ impl Search {
         found
     }
 
-    /// The folders that `wrap` has left a record in and whose kernel.json is gone, by name.
+    /// The folders with a record of `wrap` but without a kernel.json, by name.
     pub fn bereft(&self) -> Vec<(String, PathBuf)> {
         let all = self.folders.iter().flat_map(|folder| folders_with(RECORD, folder));
         all.filter(|(_, folder)| !folder.join(KERNEL_JSON).exists()).collect()
     }
 
-    /// The other folders beside a kernelspec's whose names are the same but for case. Jupyter lists one of them,
-    /// and may start another.
+    /// The other folders beside a kernelspec's whose names differ only in case. Jupyter lists one of them, and may
+    /// start another.
     pub fn doubles(found: &Kernelspec) -> Vec<PathBuf> {
         let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
         let same = |path: &PathBuf| {

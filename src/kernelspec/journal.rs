@@ -1,17 +1,17 @@
-//! What was there before, kept beside the kernelspec, and writing that survives a crash.
+//! Keeps the earlier files beside the kernelspec, and writes so that a crash does no harm.
 //!
-//! The record is written first and removed last; in between, kernel.json is the one file that decides
-//! whether a kernelspec is wrapped. So whatever moment a crash picks, the next `wrap` or `unwrap` sees
-//! from the record and kernel.json how far the other one came, and goes on from there:
+//! The record is written first and removed last; in between, kernel.json alone decides whether a kernelspec is
+//! wrapped. So after a crash at any moment, the next `wrap` or `unwrap` sees from the record and kernel.json how far
+//! the other one got, and goes on from there:
 //!
 //! | record | kernel.json | what happened | `wrap` | `unwrap` |
 //! |---|---|---|---|---|
 //! | none | original | nothing, or a whole `unwrap` | wraps | has nothing to do |
-//! | there | original | `wrap` began, or `unwrap` did not end | wraps | ends what was begun |
-//! | there | wrapped | a whole `wrap` | brings up to date | restores |
+//! | there | original | `wrap` began, or `unwrap` did not finish | wraps | finishes |
+//! | there | wrapped | a whole `wrap` | updates | restores |
 //!
-//! Each file is written under another name, synced and renamed, and then its folder is synced; the name
-//! of the unfinished file is known, so that the next run removes it.
+//! Each file is written under another name, synced and renamed, and then its folder is synced; the unfinished file
+//! has a known name, so that the next run removes it.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -27,25 +27,25 @@ use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
 
-/// The largest file of a kernelspec taken, in bytes.
+/// The largest file of a kernelspec, in bytes.
 const LARGEST: u64 = 4 << 20;
 
 /// The record's file.
 pub const RECORD: &str = "jupyter-vault.json";
-/// The files that are written.
+/// The files that `wrap` writes.
 const FILES: [&str; 5] = [RECORD, FILE_NAME, KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT];
-/// How often, and with what pause, to try a folder that another process has locked.
+/// How often a folder that another process has locked is tried, and the pause between tries.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A file as it was.
+/// A file before the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Its text.
     pub text: String,
     /// Its permission bits.
     pub mode: u32,
-    /// Where it led to, if it was a symbolic link.
+    /// Its target, if it was a symbolic link.
     pub link: Option<PathBuf>,
 }
 
@@ -54,29 +54,29 @@ pub struct Kept {
 pub struct WrapRecord {
     /// For a person who opens the file.
     pub note: String,
-    /// The folder that was copied, when this one is a copy.
+    /// The folder that was copied, if this one is a copy.
     pub copy_of: Option<PathBuf>,
     /// The files of a copy.
     #[serde(default)]
     pub copied: Vec<PathBuf>,
-    /// kernel.json as it was.
+    /// kernel.json before the change.
     pub kernel_json: Kept,
-    /// vault.toml as it was, if there was one.
+    /// vault.toml before the change, if there was one.
     pub vault_toml: Option<Kept>,
-    /// The words that stand before the kernel's own command.
+    /// The words before the kernel's own command.
     #[serde(default)]
     pub launcher: Vec<String>,
-    /// The program that a stand-by in the folder stands by for.
+    /// The program that a stand-by in the folder belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<PathBuf>,
-    /// What stands behind the kernel's shown name.
+    /// The suffix of the kernel's shown name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub suffix: String,
-    /// The texts of vault.toml that are ours; another one was edited since.
+    /// The texts of vault.toml that we wrote; any other text was edited since.
     pub ours: Vec<String>,
 }
 
-/// A folder that no other process wraps or unwraps in the meantime.
+/// A folder that no other process wraps or unwraps meanwhile.
 #[derive(Debug)]
 pub struct Locked {
     folder: PathBuf,
@@ -90,7 +90,7 @@ pub(super) fn refused(path: &Path, what: &str, cause: &std::io::Error) -> Error 
 }
 
 impl Locked {
-    /// Locks `folder`, and removes what a crash may have left unfinished in it.
+    /// Locks `folder`, and removes what a crash left unfinished in it.
     pub fn new(folder: &Path) -> Result<Self> {
         let locked = Self { folder: folder.to_owned(), file: lock(folder)? };
         for name in FILES {
@@ -99,29 +99,29 @@ impl Locked {
         Ok(locked)
     }
 
-    /// Puts `content` at `name`, with these permission bits, and the owner and group of the file that is
-    /// there, or else of the kernelspec.
+    /// Writes `content` to `name`, with these permission bits, and the owner and group of the existing file, or else
+    /// of the kernelspec.
     pub fn write(&self, name: &str, content: &str, mode: u32) -> Result<()> {
         let path = self.folder.join(unfinished(name));
         let failed = |cause: std::io::Error| refused(&self.folder.join(name), "written", &cause);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         file.write_all(content.as_bytes()).map_err(failed)?;
-        // A group that the bits are not meant for may no more than others may.
+        // A group that the bits are not meant for gets no more rights than others.
         let mode = if self.give(name, &file) { mode } else { mode & (!0o070 | (mode & 0o007) << 3) };
         file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         self.rename(name)
     }
 
-    /// Where the file `name` is.
+    /// The path of the file `name`.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Puts another name of `program` at `name`; a copy of it, where the system does not allow that.
+    /// Makes `name` a hard link to `program`, or a copy where the system allows no link.
     pub(super) fn link_or_copy(&self, name: &str, program: &Path) -> Result<()> {
         let path = self.folder.join(unfinished(name));
-        // A link of a link would lead to where pip looks.
+        // A link to a link would lead to where pip looks.
         let whole = program.canonicalize().unwrap_or_else(|_| program.to_owned());
         std::fs::hard_link(&whole, &path)
             .or_else(|_| copy(&whole, &path))
@@ -129,7 +129,7 @@ impl Locked {
         self.rename(name)
     }
 
-    /// Puts a file back as it was.
+    /// Puts a file back as it was before.
     pub fn restore(&self, name: &str, kept: &Kept) -> Result<()> {
         let Some(target) = &kept.link else { return self.write(name, &kept.text, kept.mode) };
         std::os::unix::fs::symlink(target, self.folder.join(unfinished(name)))
@@ -159,8 +159,8 @@ impl Locked {
         self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
     }
 
-    /// Root changes the kernelspecs of others, and a member those of a group; they stay theirs. Whether the
-    /// file has the group that its permission bits are meant for.
+    /// Root changes the kernelspecs of others, and a member those of a group; their owners stay the same. Returns
+    /// whether the file has the group that its permission bits are meant for.
     fn give(&self, name: &str, file: &File) -> bool {
         let there = |name: &str| std::fs::symlink_metadata(self.folder.join(name));
         let Ok(owner) = there(name).or_else(|_| there(KERNEL_JSON)) else { return true };
@@ -170,7 +170,7 @@ impl Locked {
     }
 }
 
-/// A copy of `program` with its time, so that it is known as the same.
+/// A copy of `program` with its modification time, so that it is recognised as the same.
 fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::copy(program, to)?;
     let file = OpenOptions::new().write(true).open(to)?;
@@ -184,7 +184,7 @@ pub(super) fn lock(folder: &Path) -> Result<Flock<File>> {
     for _ in 0..ATTEMPTS {
         let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            // Another folder may be in its place since.
+            // Another folder may have replaced it.
             Ok(locked) if is_at(&locked, folder) => return Ok(locked),
             Ok(_) => continue,
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {}
@@ -200,13 +200,13 @@ fn is_at(file: &File, path: &Path) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Others do not leave `folder` alone.
+/// The error if other processes keep `folder` locked.
 pub(super) fn busy(folder: &Path) -> Error {
     let what = format!("another process is at work in {}", folder.display());
     Error::new(Kind::Os, what, "wait for the other wrap or unwrap to end (lsof shows which one), then try again")
 }
 
-/// Whether a crash has left an unfinished file in `folder`.
+/// Whether a crash left an unfinished file in `folder`.
 pub(super) fn has_unfinished(folder: &Path) -> bool {
     FILES.iter().any(|name| folder.join(unfinished(name)).symlink_metadata().is_ok())
 }
@@ -215,7 +215,7 @@ fn unfinished(name: &str) -> String {
     format!(".{name}.jupyter-vault")
 }
 
-/// Reads a file, or `None` when there is none.
+/// Reads a file; `None` if there is none.
 pub fn keep(path: &Path) -> Result<Option<Kept>> {
     let (bytes, metadata) = match file::read_with_metadata(path, LARGEST, Writers::Anyone) {
         Ok(both) => both,
@@ -232,7 +232,7 @@ pub fn keep(path: &Path) -> Result<Option<Kept>> {
 }
 
 impl WrapRecord {
-    /// Reads the record in `folder`; `None` when there is none, so that nothing there is ours.
+    /// Reads the record in `folder`; `None` if there is none, so that nothing there is ours.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(RECORD);
         let Some(kept) = keep(&path)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The name that a launcher's list shows, with a suffix that tells a wrapped kernel apart, and as it was.
+//! The name in a launcher's list, with a suffix that marks a wrapped kernel, and without it again.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn shown(text: &str) -> Option<(String, &str)> {
     Some((serde_json::from_str(raw).ok()?, raw))
 }
 
-/// `text` with `raw`, which is a part of it, replaced.
+/// `text` with its part `raw` replaced.
 fn replaced(text: &str, raw: &str, with: &str) -> String {
     let start = raw.as_ptr().addr() - text.as_ptr().addr();
     format!("{}{with}{}", &text[..start], &text[start + raw.len()..])
@@ -27,7 +27,7 @@ pub fn with_suffix(text: &str, suffix: &str) -> String {
     }
 }
 
-/// `text` with the shown name of `before` again, if it is that name and `suffix`: an edited one stays.
+/// `text` with the shown name of `before` again, unless the user has edited it.
 pub fn without_suffix(text: &str, before: &str, suffix: &str) -> String {
     match (shown(text), shown(before)) {
         (Some((name, raw)), Some((first, as_it_was))) if name == format!("{first}{suffix}") => {

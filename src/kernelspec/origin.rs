@@ -1,7 +1,7 @@
-//! kernel.json as it would be without us, worked out of what is there and what `wrap` wrote down.
+//! kernel.json without our change, derived from the present file and the record of `wrap`.
 //!
-//! A package upgrades its kernelspec, a user edits a wrapped one, one kernel.json is linked to from two folders. Where
-//! the record and the file contradict each other, nothing is changed: a person decides.
+//! A package upgrades its kernelspec, a user edits a wrapped one, one kernel.json is linked from two folders. If the
+//! record and the file contradict each other, nothing is changed: a person must decide.
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
     })
 }
 
-/// kernel.json as it would be without us: what is there, less the launcher. `None` when there is a record, and the
-/// launcher that it tells of is not in argv: then only a person knows what was edited.
+/// kernel.json without our change: the present file, minus the launcher. `None` if the launcher in the record is not
+/// in argv: then only a person knows what was edited.
 pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>) -> Option<Kept> {
     let Some(record) = record else { return Some(now.clone()) };
     if now.text == record.kernel_json.text {
@@ -29,7 +29,7 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     let before = Spec::parse(&record.kernel_json.text).ok()?;
     let text = match spec.unwrapped(&before, &record.launcher) {
         Some(text) => without_suffix(&text, &record.kernel_json.text, &record.suffix),
-        // A package has put its own kernel.json in the place of ours.
+        // A package has replaced our kernel.json with its own.
         None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
         None => return None,
     };
@@ -40,7 +40,7 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     }
 }
 
-/// kernel.json as it was, where it is a link to another kernel's that is wrapped already: this one gets its own.
+/// kernel.json before the change, if it is a link to another kernel's that is already wrapped: this one gets its own.
 pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
     if now.link.is_none() {
         return Ok(None);
@@ -51,7 +51,7 @@ pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<
     Ok(is_its.then(|| Kept { text: record.kernel_json.text, mode: now.mode, link: now.link.clone() }))
 }
 
-/// The error for a record whose launcher is not in argv any more.
+/// The error for a record whose launcher is no longer in argv.
 pub(super) fn lost(folder: &Path) -> Error {
     let what = format!(
         "the launcher that wrap put into {} is not in its argv any more; nothing was changed",
@@ -62,7 +62,7 @@ pub(super) fn lost(folder: &Path) -> Error {
     Error::new(Kind::Config, what, advice)
 }
 
-/// Where a copy is from, if that has changed since and the copy has not.
+/// The origin of a copy, if that has changed since and the copy has not.
 pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Option<PathBuf> {
     let source = record.copy_of.as_ref()?;
     let text = keep(&source.join(KERNEL_JSON)).ok()??.text;
@@ -70,7 +70,7 @@ pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Opt
     (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
 }
 
-/// Whether a copy holds what we put into it, and nothing else.
+/// Whether a copy holds exactly what we put into it.
 pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
     let ours = [KERNEL_JSON, FILE_NAME, RECORD, STAND_BY, STAND_BY_SCRIPT].map(Path::new);
     let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);

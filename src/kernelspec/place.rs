@@ -1,7 +1,7 @@
 //! In place, or a copy that Jupyter finds first.
 //!
-//! A user who may write a kernelspec's folder wants it changed for all its users. A user who may not can still have a
-//! kernelspec of the same name in a folder that Jupyter looks into earlier: mostly the user's own.
+//! A user who may write a kernelspec's folder wants it changed for all its users. Any other user can still have a
+//! kernelspec of the same name in a folder that Jupyter searches earlier, usually the user's own.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 pub enum Destination {
     /// Where it is.
     InPlace,
-    /// To this folder, which is not there yet.
+    /// Into this folder, which does not exist yet.
     Copy(PathBuf),
 }
 
@@ -52,7 +52,7 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
     }
 }
 
-/// The options that name another place than `place`.
+/// The options that name a place other than `place`.
 const fn others(place: &Place) -> &'static str {
     match place {
         Place::AsFound => "--user, --sys-prefix, --prefix DIR",
@@ -85,7 +85,7 @@ fn vacant(root: &Path, found: &Kernelspec, place: &Place) -> Result<Destination>
     Ok(Destination::Copy(folder))
 }
 
-/// A user who may write the kernelspec chooses what runs with the secrets.
+/// A user who can write the kernelspec chooses what runs with the secrets.
 fn trusted(folder: &Path) -> Result<()> {
     for path in [folder.to_owned(), folder.join(KERNEL_JSON)] {
         let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
@@ -102,7 +102,7 @@ pub fn may_write(folder: &Path) -> bool {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// The same of a folder that may have to be made first.
+/// The same for a folder that may have to be made first.
 fn may_create(folder: &Path) -> bool {
     let there = folder.ancestors().find(|ancestor| ancestor.exists());
     there.is_some_and(may_write)

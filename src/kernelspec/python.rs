@@ -1,10 +1,10 @@
-//! Which Python runs Jupyter, and what it says of itself.
+//! The Python that runs Jupyter, and its answers.
 //!
-//! Where Jupyter looks for kernelspecs depends on its Python: on `sys.prefix`, on whether that is a
-//! virtual environment and whose, on the user's site folder, and on jupyter_core's version. Only that
-//! Python knows, so it is asked. Which one it is: that of `--prefix`; of the environment that this
-//! program is installed in, if Jupyter is there too (so `jupyter vault` means the `jupyter` that was
-//! called); of the `jupyter` on PATH, by its first lines; of the active environment; any on PATH.
+//! Where Jupyter looks for kernelspecs depends on its Python: on `sys.prefix`, on whether that is a virtual
+//! environment and whose, on the user's site folder, and on jupyter_core's version. Only that Python knows, so we ask
+//! it. It is that of `--prefix`; or of the environment that this program is installed in, if Jupyter is there too (so
+//! `jupyter vault` means the `jupyter` that was called); or of the `jupyter` on PATH, by its first lines; or of the
+//! active environment; or any on PATH.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -24,13 +24,13 @@ use crate::sys::file;
 const QUESTION: &str = include_str!("question.py");
 const NATIVE: &str = include_str!("native.py");
 const STARTER: &str = include_str!("starter.py");
-/// How much of a script is read for its interpreter.
+/// How much of a script is read to find its interpreter.
 const HEAD: u64 = 4096;
-/// How often, and with what pause, an answer is looked for: half a minute.
+/// How often an answer is checked for, and the pause between: half a minute in all.
 const ATTEMPTS: u32 = 3000;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What Jupyter's Python says.
+/// The answers of Jupyter's Python.
 #[derive(Debug, Deserialize)]
 pub struct Facts {
     /// `sys.prefix`.
@@ -47,17 +47,17 @@ pub struct Facts {
     pub ipython: bool,
     /// Whether ipykernel is installed.
     pub ipykernel: bool,
-    /// The only names that count, if `KernelSpecManager.allowed_kernelspecs` says some.
+    /// The only names that are allowed, if `KernelSpecManager.allowed_kernelspecs` lists some.
     #[serde(default)]
     pub allowed: Vec<String>,
     /// `KernelSpecManager.ensure_native_kernel`, if a configuration file was read.
     pub native: Option<bool>,
 }
 
-/// The kernelspec that Jupyter makes up when there is no `python3`.
+/// The kernelspec that Jupyter generates if there is no `python3`.
 #[derive(Debug, Deserialize)]
 pub struct Native {
-    /// Where its logos are.
+    /// The folder of its logos.
     pub folder: PathBuf,
     /// The text of its kernel.json.
     pub kernel_json: String,
@@ -67,12 +67,12 @@ pub struct Native {
 #[derive(Debug)]
 pub struct Python {
     program: PathBuf,
-    /// What it says.
+    /// Its answers.
     pub facts: Facts,
 }
 
 impl Python {
-    /// Finds it; `None` when there is none that answers.
+    /// Finds it; `None` if none answers.
     pub fn find(prefix: Option<&Path>, environment: &Environment) -> Option<Self> {
         let candidates: Vec<PathBuf> = match prefix {
             Some(prefix) => in_environment(prefix).into_iter().collect(),
@@ -84,13 +84,13 @@ impl Python {
         })
     }
 
-    /// What it says of a kernel provisioner: `local` for one that starts a local process, `other`, `missing`.
+    /// The kind of a kernel provisioner: `local` if it starts a local process, `other`, `missing`.
     pub fn starter(&self, name: &str, environment: &Environment) -> Option<String> {
         let quoted = serde_json::Value::from(serde_json::Value::from(name).to_string()).to_string();
         ask(&self.program, &STARTER.replacen("%s", &quoted, 1), environment)
     }
 
-    /// Asks for the kernelspec that it makes up; `None` when ipykernel can't be imported.
+    /// Asks for the kernelspec that Jupyter generates; `None` if ipykernel can't be imported.
     pub fn native(&self, environment: &Environment) -> Option<Native> {
         ask(&self.program, NATIVE, environment)
     }
@@ -111,8 +111,8 @@ fn in_environment(prefix: &Path) -> Option<PathBuf> {
     ["python3", "python"].iter().map(|name| prefix.join("bin").join(name)).find(|program| program.is_file())
 }
 
-/// The Python that a script names in its first line, or, where that line would be too long for the
-/// system, in the shell's line that installers write in its place: `'''exec' "/long/python" "$0" "$@"`.
+/// The Python in a script's first line, or, if that line would be too long for the system, in the shell's line that
+/// installers write instead: `'''exec' "/long/python" "$0" "$@"`.
 fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
     let head = String::from_utf8(file::beginning(script, HEAD)?).ok()?;
     let mut lines = head.lines();
@@ -132,19 +132,19 @@ fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
         };
         return Some(PathBuf::from(named)).filter(|named| is_python(named));
     }
-    // A path may hold spaces, where the system allows it; what follows one may be options.
+    // A path may contain spaces, if the system allows it; what follows one may be options.
     [first, program.to_str()?].iter().map(PathBuf::from).find(|named| named.is_file() && is_python(named))
 }
 
 fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Environment) -> Option<T> {
     let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
     let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
-    // Python looks for modules in the folder it is started in: not in one that others may have filled.
+    // Python looks for modules in the folder it is started in, so not in one that others may have filled.
     let mut asked = Command::new(program);
     asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
     let asked = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = asked.spawn().ok()?;
-    // Its answer is far smaller than a pipe's buffer, so it does not wait for a reader.
+    // The answer is far smaller than a pipe's buffer, so Python does not wait for a reader.
     for _ in 0..ATTEMPTS {
         if let Some(status) = child.try_wait().ok()? {
             let mut answer = Vec::new();

@@ -1,10 +1,10 @@
 //! The vault.toml beside a wrapped kernel.json.
 //!
-//! A server or gateway may start kernels with next to no environment, so what a launch needs stands in a
-//! file. With `--config` it is that file's copy, its relative paths made absolute, since the copy lies
-//! elsewhere. A vault.toml that was there stays. Else the file says what the environment says now and no
-//! configuration file of the usual places does; what those say is not copied, so that they go on counting.
-//! In each case the KV mounts are added, so that no launch has to ask for them.
+//! A server or gateway may start kernels with almost no environment, so a file holds what a launch needs. With
+//! `--config` that is a copy of the given file, with absolute paths, since it is in another folder. An existing
+//! vault.toml stays. Otherwise the file holds what the environment says and no usual configuration file does; the
+//! usual files are not copied, so that they go on counting. In each case the KV mounts are added, so that no launch
+//! has to ask for them.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::config::{credential, file, lock};
 use crate::error::{Error, Kind, Result};
 use crate::launch::look_up::{self, Looked};
 
-/// The permission bits of a file that is made.
+/// The permission bits of a new file.
 const MODE: u32 = 0o644;
 /// The settings that are paths, beside those that end in `_file`.
 const PATHS: [&str; 4] = ["vault.ca_cert", "vault.ca_path", "vault.client_cert", "vault.client_key"];
@@ -31,7 +31,7 @@ const HEAD: &str = "\
 # Settings of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.
 ";
 
-/// Makes the files; Vault is asked once for all that say the same.
+/// Makes the files, and asks Vault only once for those with the same settings.
 #[derive(Debug)]
 pub struct Settings<'a> {
     config: Option<&'a Path>,
@@ -40,18 +40,18 @@ pub struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// Settings from `config`, or else from what is there and the environment.
+    /// Settings from `config`, or else from the existing files and the environment.
     pub const fn new(config: Option<&'a Path>, environment: &'a Environment) -> Self {
         Self { config, environment, asked: Vec::new() }
     }
 
-    /// Whether the file's text is given, so that what is there does not count.
+    /// Whether the file's text is given, so that an existing file does not count.
     pub const fn is_given(&self) -> bool {
         self.config.is_some()
     }
 
-    /// The vault.toml for the kernelspec in `folder`; `ours` says that wrap wrote the one that is there.
-    /// `report` is told why the mounts could not be asked.
+    /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report`
+    /// receives why the mounts could not be looked up.
     pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
         let path = folder.join(FILE_NAME);
         let there = keep(&path)?;
@@ -82,7 +82,7 @@ impl<'a> Settings<'a> {
     fn ask(&self, layer: &Layer, before: Option<&Layer>, report: &mut dyn FnMut(&Error)) -> Vec<KnownMount> {
         let looked = match Plan::new(layer, self.environment) {
             Ok(mut plan) => {
-                // A person waits, and what can't be asked now is asked by each start.
+                // The user waits, and each launch can look up what could not be looked up now.
                 plan.server.max_retries = Some(0);
                 look_up::mounts(&plan, self.environment)
             }
@@ -91,7 +91,7 @@ impl<'a> Settings<'a> {
         let mut mounts = looked.mounts;
         if let Some(trouble) = looked.trouble {
             report(&trouble.remark("wrapped all the same; each start asks Vault for the KV version"));
-            // What was written down when Vault could be asked is better than nothing.
+            // An earlier answer of Vault is better than none.
             let known = before.map(Layer::mounts).unwrap_or_default().iter();
             let missing = known.filter(|known| !layer.mounts().contains(known)).cloned();
             mounts.extend(missing.collect::<Vec<_>>());
@@ -101,7 +101,7 @@ impl<'a> Settings<'a> {
         mounts
     }
 
-    /// What variables set and no file does. Credentials are no settings; a proxy's URL may hold one.
+    /// The settings from variables that no file has. Credentials are not settings, but a proxy's URL may hold one.
     fn of_the_environment(&self) -> Result<String> {
         let said = self.environment.layer()?;
         let files = lock::merge(Locations::new(None, self.environment).read()?)?;
@@ -147,8 +147,8 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Locks the settings, unless the text says whether they are: a client of a gateway chooses variables, and none
-/// of them is to send this file's login elsewhere.
+/// Locks the settings, unless the text says whether they are: a gateway's client chooses variables, and none of them
+/// may send this file's login elsewhere.
 fn lock_text(text: &mut String) {
     let Ok(layer) = file::parse(text, Path::new(FILE_NAME)) else { return };
     if layer.get("vault.locked").is_some() || !(layer.has_table("vault") || layer.has_table("auth")) {
@@ -163,7 +163,7 @@ fn lock_text(text: &mut String) {
         }
         None => format!("vault.locked = true\n{text}"),
     };
-    // A text that this does not fit, such as one with an inline table, stays as it is.
+    // A text that can't be changed like this, such as one with an inline table, stays as it is.
     if file::parse(&locked, Path::new(FILE_NAME)).is_ok() {
         *text = locked;
     }
@@ -183,12 +183,12 @@ fn is_path(key: &str) -> bool {
     PATHS.contains(&key) || key.ends_with("_file")
 }
 
-/// A basic string; what TOML must have escaped is what JSON must, and DEL.
+/// A basic string; TOML requires the same escapes as JSON, and DEL's.
 fn toml_text(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 
-/// The text of a vault.toml for another folder: paths that were relative to its own are absolute.
+/// The text of a vault.toml for another folder: relative paths become absolute.
 fn absolute(text: &str, path: &Path) -> Result<String> {
     let unreadable = || Error::new(Kind::Config, format!("{} is not TOML", path.display()), "correct it");
     let document = DeTable::parse(text).map_err(|_| unreadable())?;

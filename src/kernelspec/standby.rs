@@ -1,15 +1,16 @@
-//! The launcher's stand-by: what starts a wrapped kernel once pip has removed the program that wrapped it.
+//! The launcher's stand-by: starts a wrapped kernel after pip has removed the program that wrapped it.
 //!
-//! pip asks no program before it removes it, and Jupyter can't start a kernel whose first word is gone. So where the
-//! program came by pip, `wrap` puts a second name of it (a hard link, else a copy) beside kernel.json, where pip does
-//! not look, and that one is named in argv. At a launch it looks where the program is now:
+//! pip runs no code of a package before it removes it, and Jupyter can't start a kernel whose first word is gone. So
+//! if the program was installed by pip, `wrap` puts a second name of it (a hard link, else a copy) beside
+//! kernel.json, where pip does not look, and argv names that one. At a launch it looks for the program:
 //!
-//! - the same program: it is the launcher itself, for two looks at files;
-//! - another one, after an upgrade: that one is executed in its place;
-//! - none: the kernel starts without secrets, with a notice for Jupyter's log. A program that was uninstalled reads
-//!   no secret any more. Its other commands go on, so that `unwrap` is at hand.
+//! - the same program: the stand-by is the launcher itself, at the cost of two looks at files;
+//! - another one, after an upgrade: it is executed instead;
+//! - none: the kernel starts without secrets, with a notice in Jupyter's log. A program that was uninstalled no
+//!   longer reads any secret. Its other commands still work, so that `unwrap` is at hand.
 //!
-//! For a front end that starts its own Python with the words after the first, a script beside becomes the stand-by.
+//! For a front end that starts its own Python with the words after the first, a script next to it becomes the
+//! stand-by.
 
 use std::ffi::{CString, OsString};
 use std::fs::Metadata;
@@ -23,7 +24,7 @@ use super::journal::{Locked, WrapRecord};
 use super::{STAND_BY as FILE, STAND_BY_SCRIPT as SCRIPT};
 use crate::error::{Error, Kind, Result};
 
-/// The first words of an argv that begins with it.
+/// The first words of an argv with the stand-by.
 pub(super) const WORD: &str = "{resource_dir}/jupyter-vault-launcher";
 /// The same with a Python before it.
 pub(super) const SCRIPT_WORD: &str = "{resource_dir}/jupyter-vault-launcher.py";
@@ -37,7 +38,7 @@ launcher = os.path.splitext(os.path.abspath(__file__))[0]
 os.execv(launcher, [launcher, *sys.argv[1:]])
 "#;
 
-/// Whether pip removes `program`: it stands in an environment that has our package.
+/// Whether pip removes `program`: it is in an environment that has our package.
 pub(super) fn is_pips(program: &Path) -> bool {
     program.parent().and_then(Path::parent).is_some_and(has_package)
 }
@@ -51,7 +52,7 @@ pub(super) fn has_package(prefix: &Path) -> bool {
         .any(|packages| packages.join("jupyter_vault/__main__.py").is_file())
 }
 
-/// Puts the stand-by of `program` into a kernelspec's folder; whether that changed anything.
+/// Puts the stand-by of `program` into a kernelspec's folder; returns whether that changed anything.
 pub(super) fn put(locked: &Locked, program: &Path, with_script: bool) -> Result<bool> {
     let there = locked.path(FILE).metadata().ok();
     let mut changed = false;
@@ -59,7 +60,7 @@ pub(super) fn put(locked: &Locked, program: &Path, with_script: bool) -> Result<
         locked.link_or_copy(FILE, program)?;
         changed = true;
     }
-    // A folder of a file system that executes nothing.
+    // The folder may be on a file system that executes nothing.
     access(&locked.path(FILE), AccessFlags::X_OK).map_err(|_| {
         let what = format!("{} can't be executed", locked.path(FILE).display());
         Error::new(
@@ -87,20 +88,20 @@ pub(super) fn remove(locked: &Locked) -> Result<()> {
     locked.remove(FILE)
 }
 
-/// A copy has its program's time.
+/// A copy has its program's modification time.
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     let times = |metadata: &Metadata| (metadata.mtime(), metadata.mtime_nsec(), metadata.len());
     (one.dev(), one.ino()) == (other.dev(), other.ino()) || times(one) == times(other)
 }
 
-/// The kernelspec's folder that this process's own file stands in, if it is a stand-by.
+/// The kernelspec's folder that contains this process's own file, if that is a stand-by.
 pub(super) fn own_folder() -> Option<PathBuf> {
     let own = std::env::current_exe().ok().filter(|own| own.file_name().is_some_and(|name| name == FILE))?;
     own.parent().map(Path::to_owned)
 }
 
-/// Where this process is a stand-by: becomes the program that it stands by for, if that is another one. Gives the
-/// notice if there is none any more.
+/// If this process is a stand-by, becomes its program if that is another one. Returns the notice if the program is
+/// gone.
 pub fn program_is_gone(arguments: &[OsString]) -> Option<Error> {
     let called = arguments.first().map(Path::new)?;
     if called.file_name().is_none_or(|name| name != FILE) {
@@ -123,7 +124,7 @@ pub fn program_is_gone(arguments: &[OsString]) -> Option<Error> {
     Some(Error::new(Kind::Config, format!("{} is not installed any more", program.display()), advice))
 }
 
-/// Executes `program` with our arguments; comes back if that is not possible, and then we are as good.
+/// Executes `program` with our arguments; returns if that is not possible, and then this program serves as well.
 fn hand_over(program: &Path, arguments: &[OsString]) {
     let words = std::iter::once(program.as_os_str()).chain(arguments.iter().skip(1).map(OsString::as_os_str));
     let words: Vec<_> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();

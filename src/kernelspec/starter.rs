@@ -1,4 +1,4 @@
-//! What starts a kernel: whether its command runs on this machine, and whether each front end keeps its words.
+//! How a kernel is started: whether its command runs on this machine, and whether each front end keeps its words.
 
 use std::path::Path;
 
@@ -10,12 +10,12 @@ use super::which::Place;
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
 
-/// The provisioners that start the kernel's command on this machine; others are looked up in Jupyter's Python.
+/// The provisioners that start the kernel's command on this machine; Jupyter's Python knows about others.
 const LOCAL_PROVISIONERS: [&str; 2] = ["local-provisioner", "vault-provisioner"];
-/// The process proxies that start the kernel's command where it is.
+/// The process proxies that start the kernel's command on their own host.
 const LOCAL_PROXIES: [&str; 2] = ["LocalProcessProxy", "DistributedProcessProxy"];
 
-/// Refuses a kernel that something else than Jupyter itself starts, unless that runs argv on this machine.
+/// Refuses a kernel that something other than Jupyter starts, unless that runs argv on this machine.
 pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environment: &Environment) -> Result<()> {
     let (what, advice) = match starter {
         Starter::ProcessProxy(class) if LOCAL_PROXIES.iter().any(|local| class.ends_with(local)) => return Ok(()),
@@ -42,8 +42,8 @@ pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environmen
     Err(Error::new(Kind::Config, what, advice))
 }
 
-/// The words before the kernel's own command in a kernelspec that is wrapped, and the kernel's name: Python's own one
-/// before any other.
+/// The words before the kernel's own command in a wrapped kernelspec, and the kernel's name; Python's own kernel
+/// comes first.
 pub fn launcher(environment: &Environment) -> Option<(String, Vec<String>)> {
     let mut wrapped = Search::new(&Place::AsFound, environment).wrapped();
     wrapped.sort_by_key(|(name, _)| name != "python3");
@@ -60,11 +60,11 @@ pub(super) enum Form<'p> {
     /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
     /// a Python environment's own folder): this Python runs a script that becomes the launcher.
     Module(&'p str),
-    /// The same, and this Python does not have our package.
+    /// The same, but this Python does not have our package.
     NoPackage(&'p str),
 }
 
-/// The form that the kernelspec in `folder` needs, whose kernel's program is `program`.
+/// The form that the kernelspec in `folder` needs; its kernel's program is `program`.
 pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
     let prefix = Path::new(program).parent().and_then(Path::parent).filter(|_| program.starts_with('/'));
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -75,21 +75,21 @@ pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
     if has_package(prefix) { Form::Module(program) } else { Form::NoPackage(program) }
 }
 
-/// What `wrap` and `doctor` say of the last form.
+/// The warning of `wrap` and `doctor` about the last form.
 pub(super) fn dropped_word(kernel: &str, python: &str) -> Error {
     let what = format!("{kernel}: VS Code runs {python} with the words after the launcher, and the kernel can't start");
     let advice = format!("install the package there (`{python} -m pip install jupyter-vault`) and wrap again");
     Error::new(Kind::Config, what, advice)
 }
 
-/// What `wrap` and `doctor` say of a kernel that `carrier` runs on another host.
+/// The warning of `wrap` and `doctor` about a kernel that `carrier` runs on another host.
 pub(super) fn elsewhere(kernel: &str, carrier: &str) -> Error {
     let what = format!("{kernel} runs elsewhere, by {carrier}: the environment may not travel there");
     let advice = "if its variables do not arrive, put the launcher on the other side, before the kernel itself";
     Error::new(Kind::Config, what, advice)
 }
 
-/// What a user should know of how a kernelspec's kernel is started, for `doctor`.
+/// What a user should know about how a kernel is started, for `doctor`.
 pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&WrapRecord>) -> Vec<Error> {
     let mut remarks = Vec::new();
     if let (Some(Starter::Provisioner(name)), None) = (&spec.starter, record)

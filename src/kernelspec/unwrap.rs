@@ -1,4 +1,4 @@
-//! `jupyter-vault unwrap`: what was there before, byte for byte.
+//! `jupyter-vault unwrap`: restores the earlier files, byte for byte.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 
-/// Unwraps the kernels that `which` names, wherever Jupyter looks for them; what was done goes to `out`.
+/// Unwraps the kernels that `which` names, in all of Jupyter's folders; reports to `out`.
 pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
     let search = Search::new(&which.place, &environment);
@@ -70,7 +70,7 @@ fn nothing(name: &str, search: &Search) -> Error {
 
 /// Whether there was something of ours.
 fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
-    // A run may have been interrupted before it had written its record, or be at work.
+    // A run may be at work, or may have been interrupted before it wrote its record.
     let begun = journal::has_unfinished(folder) && !dry_run;
     if !begun && !folder.join(RECORD).exists() {
         return Ok(false);
@@ -85,7 +85,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         };
         return restore(name, folder, &locked, &record, out).map(|()| true);
     };
-    // What is no kernelspec any more has no edits worth keeping.
+    // A file that is no kernelspec any more has no edits worth keeping.
     let before = match parse(&now.text, &path) {
         Ok(spec) => original(&now, &spec, Some(&record)).ok_or_else(|| lost(folder))?,
         Err(_) => record.kernel_json.clone(),
@@ -130,7 +130,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     Ok(true)
 }
 
-/// Puts back what the record holds, when kernel.json itself is gone.
+/// Restores the record's kernel.json, if the file itself is gone.
 fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out: &mut dyn Write) -> Result<()> {
     if let Some(source) = &record.copy_of {
         copy::remove(folder)?;

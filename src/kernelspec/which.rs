@@ -1,11 +1,11 @@
-//! Which kernelspecs a command means, and where it writes.
+//! Which kernelspecs a command means, and where it writes them.
 
 use std::path::{Path, PathBuf};
 
 /// Where kernelspecs are written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// Where they are, or else in the user's folder.
+    /// In place, or else to the user's folder.
     #[default]
     AsFound,
     /// To the user's folder.
@@ -26,18 +26,18 @@ impl Place {
     }
 }
 
-/// What `wrap` and `unwrap` are told.
+/// The choices for `wrap` and `unwrap`.
 #[derive(Debug, Default)]
 pub struct Which {
     /// The kernels' names.
     pub kernels: Vec<String>,
-    /// Whether every kernel is meant; without this and without names it is asked.
+    /// Whether all kernels are meant; without this and without names the user is asked.
     pub all: bool,
-    /// Whether nothing is asked, and the lack of a configuration is no error.
+    /// Whether no question is asked, and a missing configuration is no error.
     pub yes: bool,
-    /// What to put behind the shown name; `None` leaves what an earlier run put there.
+    /// The suffix of the shown name; `None` keeps an earlier one.
     pub suffix: Option<String>,
     pub place: Place,
-    /// Whether changes are shown and not made.
+    /// Whether changes are only shown.
     pub dry_run: bool,
 }

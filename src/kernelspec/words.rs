@@ -1,7 +1,7 @@
-//! The words of an argv: where a launcher stands in them, and what carries a kernel to another host.
+//! The words of an argv: where a launcher is, and which program runs the kernel on another host.
 //!
-//! A program's name proves nothing: package managers run programs under other names, and a kernel's own command
-//! may have an `exec` and a `--` too. So what `wrap` wrote down decides, and names count only without a record.
+//! A program's name proves nothing: package managers run programs under other names, and a kernel's own command may
+//! have an `exec` and a `--` too. So the record of `wrap` decides, and names count only without a record.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -14,12 +14,13 @@ const CARRIERS: [&str; 13] = [
 const PREFIXES: [&str; 10] = ["env", "nice", "ionice", "nohup", "setsid", "sudo", "stdbuf", "time", "timeout", "exec"];
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 
-/// The place of the first word of the kernel's own command, behind the launcher that `wrap` wrote down as `written`.
-/// Without a record, `written` is empty, and a launcher is known by its name.
+/// The position of the first word of the kernel's own command, behind the launcher that `wrap` recorded as `written`.
+/// Without a record `written` is empty, and a launcher is known by its name.
 pub(super) fn own_command(words: &[&str], written: &[String]) -> Option<usize> {
     let position = |part: &[String]| words.windows(part.len()).position(|window| window == part);
     let whole = (!written.is_empty()).then(|| position(written)).flatten().map(|at| at + written.len());
-    // Its options may have been edited since: the words up to `exec` tell it from a command of the kernel's own.
+    // Its options may have been edited since: the words up to `exec` distinguish it from a command of the kernel's
+    // own.
     let call = written.iter().position(|word| word == "exec").map(|exec| &written[..=exec]);
     let called = call.and_then(|call| Some(position(call)? + call.len()));
     let end = |from: usize| Some(from + words[from..].iter().position(|word| *word == "--")? + 1);
@@ -27,7 +28,7 @@ pub(super) fn own_command(words: &[&str], written: &[String]) -> Option<usize> {
     own.filter(|own| *own < words.len())
 }
 
-/// The place of a launcher's `exec` among `words`.
+/// The position of a launcher's `exec` among `words`.
 pub(super) fn launcher_in(words: &[&str]) -> Option<usize> {
     let own = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok());
     let is_own =
@@ -41,8 +42,8 @@ pub(super) fn launcher_in(words: &[&str]) -> Option<usize> {
     })
 }
 
-/// The program that carries the kernel elsewhere: the command itself, behind `env` and its like, in a shell's line,
-/// or a Python module.
+/// The program that runs the kernel elsewhere: the command itself, behind `env` and the like, in a shell's line, or a
+/// Python module.
 pub(super) fn carrier(words: &[String]) -> Option<String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let command = command_of(&words);
@@ -59,7 +60,7 @@ pub(super) fn carrier(words: &[String]) -> Option<String> {
     Some(first).filter(|word| is_carrier(word)).or_else(|| command.iter().find(module).copied()).map(str::to_owned)
 }
 
-/// What `words` run, without `env`, `nice` and their like, their options and settings.
+/// The command in `words`, without `env`, `nice` and the like and their options and settings.
 fn command_of<'w>(mut words: &'w [&'w str]) -> &'w [&'w str] {
     while let Some((first, rest)) = words.split_first() {
         if PREFIXES.contains(&name_of(first)) {
@@ -79,7 +80,7 @@ fn is_command_option(word: &str) -> bool {
     word.starts_with('-') && !word.starts_with("--") && word.contains('c')
 }
 
-/// A number or a span of time, as `nice` and `timeout` take them.
+/// A number or a duration, as `nice` and `timeout` take them.
 fn is_number(word: &str) -> bool {
     word.starts_with(|first: char| first.is_ascii_digit())
 }

@@ -1,4 +1,4 @@
-//! `jupyter-vault wrap`: the launcher before the kernel, in kernelspecs as Jupyter finds them.
+//! `jupyter-vault wrap`: puts the launcher before the kernel, in the kernelspecs that Jupyter finds.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -24,16 +24,16 @@ use crate::sys::hardening::Hardening;
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
 /// This program's name.
 const PROGRAM: &str = "jupyter-vault";
-/// How often a kernelspec is worked out that others change meanwhile.
+/// How often the change of a kernelspec is computed again if others change it meanwhile.
 const ATTEMPTS: u32 = 10;
 
-/// Wraps the kernels that `which` names; what was done goes to `out`, what was passed over to `report`.
+/// Wraps the kernels that `which` names; reports to `out`, and what was skipped to `report`.
 pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
     wrap_in(which, config, &Environment::take(), out, report)
 }
 
-/// As [`run`], in an environment that was taken before.
+/// As [`run`], with a given environment.
 pub fn wrap_in(
     which: &Which,
     config: Option<&Path>,
@@ -82,7 +82,7 @@ pub fn wrap_in(
     last(failures, report)
 }
 
-/// Whether a variable, a usual file or one beside a kernel.json says where Vault is.
+/// Whether a variable, a usual file or one beside a kernel.json gives Vault's address.
 fn is_configured(all: &[Kernelspec], environment: &Environment) -> bool {
     let layer = environment.layer_leniently(&mut |_| {});
     layer.get("vault.address").is_some()
@@ -91,7 +91,7 @@ fn is_configured(all: &[Kernelspec], environment: &Environment) -> bool {
         || all.iter().any(|found| found.folder.join(FILE_NAME).exists())
 }
 
-/// The kernels of those names; a name that there is not becomes a failure.
+/// The kernels of those names; an unknown name becomes a failure.
 fn chosen<'a>(
     names: &[String],
     all: &'a [Kernelspec],
@@ -129,7 +129,7 @@ pub(super) fn last(mut failures: Vec<Error>, report: &mut dyn FnMut(&Error)) -> 
     Err(last)
 }
 
-/// One line of what was done. Lost when standard output is closed.
+/// One line of the report. Ignored if standard output is closed.
 pub(super) fn say(out: &mut dyn Write, line: &str) {
     let _ = writeln!(out, "{}", one_line(line));
 }
@@ -154,7 +154,7 @@ impl Wrapper<'_> {
         Err(busy(&found.folder))
     }
 
-    /// Whether it came to an end. This run alone waited for Vault's answer, and another one may have changed the
+    /// Whether it was completed. Only this run waited for Vault's answer, and another one may have changed the
     /// kernelspec meanwhile.
     fn attempt(&mut self, found: &Kernelspec) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
@@ -210,7 +210,7 @@ impl Wrapper<'_> {
         }
     }
 
-    /// A copy made anew, of a kernelspec that has changed since; its vault.toml stays.
+    /// A new copy of a kernelspec that has changed since; its vault.toml stays.
     fn renew(&mut self, found: &Kernelspec, source: &Path, now: &Kept) -> Result<()> {
         let path = source.join(KERNEL_JSON);
         let Some(before) = keep(&path)? else { return Ok(()) };
@@ -224,12 +224,12 @@ impl Wrapper<'_> {
             self.show(found, now, &wrapped, &Destination::InPlace);
             return Ok(());
         }
-        // A kernelspec that the user has changed since is not overwritten.
+        // A kernelspec that the user has edited since is not overwritten.
         let ours = record.map(|record| record.ours);
         self.copy(&anew, &wrapped, &found.folder, ours.unwrap_or_default())
     }
 
-    /// Works out the new files.
+    /// Computes the new files.
     fn wrapped(
         &self,
         found: &Kernelspec,
@@ -262,11 +262,11 @@ impl Wrapper<'_> {
             Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
             None => (None, Vec::new(), seen.vault_toml.clone(), Vec::new()),
         };
-        // What a user has made of it is theirs, with what we add to it.
+        // An edited file belongs to the user; ours is added to it.
         if !edited && first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
             ours.retain(|text| *text != vault_toml.text);
             ours.push(vault_toml.text.clone());
-            // A crash may leave the one before in place.
+            // A crash may have left the earlier one in place.
             ours.drain(..ours.len().saturating_sub(2));
         }
         Ok(Wrapped {
@@ -286,13 +286,13 @@ impl Wrapper<'_> {
         })
     }
 
-    /// The kernel's program by a path that does not depend on the environment it is started in.
+    /// The path of the kernel's program, independent of the environment that it is started in.
     fn program(&self, spec: &Spec<'_>) -> String {
         let word = &spec.words[0];
         if word.contains(['/', '{']) {
             return word.clone();
         }
-        // Jupyter starts its own Python for these, whatever is on PATH.
+        // For these words Jupyter starts its own Python, whatever is on PATH.
         if let Some(python) = self.search.python.as_ref().filter(|python| python.facts.names.contains(word)) {
             return python.facts.executable.to_string_lossy().into_owned();
         }
@@ -355,7 +355,7 @@ impl Wrapper<'_> {
     }
 }
 
-/// This program, by the path on PATH if that is how it was found: such a path outlives an upgrade.
+/// This program, by its path on PATH if it was found there: such a path outlives an upgrade.
 fn launcher(environment: &Environment) -> Result<String> {
     let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
     let own = std::env::current_exe().map_err(failed)?;

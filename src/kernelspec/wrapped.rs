@@ -1,4 +1,4 @@
-//! A wrapped kernelspec's files: what they were, what becomes of them, and how they are written.
+//! A wrapped kernelspec's files: before, after, and how they are written.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use super::{KERNEL_JSON, standby};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
 
-/// What becomes of a kernelspec.
+/// What happens to a kernelspec.
 pub(super) struct Wrapped {
     pub(super) kernel_json: Kept,
     pub(super) vault_toml: Kept,
     pub(super) record: WrapRecord,
 }
 
-/// What a kernelspec's files were when it was worked out what becomes of them.
+/// A kernelspec's files at the moment when its change was computed.
 pub(super) struct Seen {
     pub(super) kernel_json: Kept,
     pub(super) vault_toml: Option<Kept>,
@@ -37,13 +37,13 @@ impl Wrapped {
         standby::put(locked, program, with_script)
     }
 
-    /// The record holds what the files hold: a user who may not read one of them may not read it.
+    /// The record holds the content of the files: a user who may not read one of them may not read the record.
     pub(super) fn record_mode(&self) -> u32 {
         let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
         (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600
     }
 
-    /// Writes what differs from what was `seen` in `folder`; gives whether anything did.
+    /// Writes the files in `folder` that differ from `seen`; returns whether any did.
     pub(super) fn write(&self, locked: &Locked, folder: &Path, seen: &Seen) -> Result<bool> {
         let mut changed = write(locked, folder, RECORD, &self.record.text(), self.record_mode())?;
         changed |= self.stand_by(locked)?;

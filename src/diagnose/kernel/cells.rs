@@ -1,4 +1,4 @@
-//! The end of a cell, and what waits behind it.
+//! The end of a cell, and of the requests behind it.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::diagnose::answer;
 use crate::error::Result;
 use crate::kernel::endpoint::Channel;
 
-/// How long requests that were sent together may take to come in together: each, and all of them.
+/// How long requests that were sent together may take to arrive: each, and all of them.
 const SETTLE: Duration = Duration::from_millis(50);
 const ALL_SETTLE: Duration = Duration::from_secs(1);
 
 impl StandIn<'_> {
-    /// Tells the cells that wait, and aborts those behind the one of shell; then answers the rest. The
-    /// failure of an attempt that had `begun` before a cell came is not that cell's: it gets its own.
+    /// Ends the cells that wait, and aborts those behind the one of shell; then answers the rest. The failure of an
+    /// attempt that had `begun` before a cell came does not count for it: it gets its own attempt.
     pub(super) async fn fail_cells(&mut self, begun: Option<Instant>) -> Result<Step> {
         let step = self.settle().await?;
         let is_its_own = |cell: &mut Running| begun.is_none_or(|begun| begun >= cell.since);
@@ -39,7 +39,7 @@ impl StandIn<'_> {
         }
     }
 
-    /// Shows and tells a cell how it ended; `idle` is still to be said.
+    /// Shows a cell's outcome and replies; `idle` is sent later.
     pub(super) fn end_cell(&mut self, cell: &Running, shown: &[(&str, &Value)], failure: &Value) {
         for (kind, content) in shown {
             self.publish(kind, &cell.request.raw_header, content);
@@ -48,7 +48,7 @@ impl StandIn<'_> {
         self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
     }
 
-    /// Before the end: each request gets its answer.
+    /// Answers each request before the end.
     pub(super) fn let_go(&mut self) {
         let cells = std::mem::take(&mut self.running);
         self.end_cells(cells);
@@ -58,7 +58,7 @@ impl StandIn<'_> {
         }
     }
 
-    /// Takes what was sent together with the cell that is about to be answered.
+    /// Receives what was sent together with the cell that is about to be answered.
     pub(super) async fn settle(&mut self) -> Result<Step> {
         let mut step = Step::Continue;
         if !self.running.is_empty() {
@@ -84,7 +84,7 @@ impl StandIn<'_> {
         }
     }
 
-    /// Answers what waits, up to the next cell; a shutdown among it is kept in mind.
+    /// Answers what waits, up to the next cell; remembers a shutdown among it.
     pub(super) fn answer_waiting(&mut self, mut step: Step) -> Step {
         while !self.is_busy() && self.next_is_deaf_until().is_none() {
             let Some(waiting): Option<Waiting> = self.waiting.pop_front() else { break };

@@ -1,8 +1,8 @@
-//! From the stand-in to the real kernel: every request is answered, then every connection is closed.
+//! From the diagnostic kernel to the real one: every request is answered, then every connection is closed.
 //!
-//! A request that we have read is ours to answer, and one that we have not is the real kernel's. So all
-//! connections are closed at a moment when nothing is on its way: our side first, then what the peers had
-//! sent until they noticed is read, and if there was any, their clients are let in again for an answer.
+//! A request that we have read must be answered by us, and one that we have not read by the real kernel. So all
+//! connections are closed at a moment when nothing is in transit: our side first; then everything that the peers sent
+//! before they noticed is read; and if there was any, their clients may connect again for an answer.
 
 use std::time::Duration;
 
@@ -21,27 +21,27 @@ use crate::launch::Ready;
 
 /// How long a peer may take to send the rest of a message.
 const REST: Duration = Duration::from_secs(2);
-/// How long peers may take to close their side: what they send until then is read. They do it at once, on a
-/// machine that is not busy.
+/// How long peers may take to close their side; what they send until then is read. On an idle machine they close at
+/// once.
 const CLOSING: Duration = Duration::from_secs(5);
-/// How long a peer may take to come back for an answer.
+/// How long a peer may take to reconnect for an answer.
 const BACK: Duration = Duration::from_secs(2);
-/// How long the silence is that ends it: at random, for a client that asks in a fixed rhythm.
+/// How long the silence must be that ends it: random, because of clients that ask at a fixed interval.
 const QUIET: std::ops::Range<u64> = 3..20;
-/// Where clients ask, and wait for an answer.
+/// The channels on which clients ask and wait for an answer.
 const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
-/// How often, and how long, clients are let in again: one that asks without a pause must not hold up the hand-over.
+/// How often, and how long, clients may connect again: one that asks without a pause must not delay the hand-over.
 const ROUNDS: usize = 20;
 const ALL_ROUNDS: Duration = Duration::from_secs(10);
-/// How long a client's connection may take to come back to a port that listens (libzmq: 100 to 200 ms, on
-/// an idle machine). Only a client that has left meanwhile makes it that long.
+/// How long a client may take to reconnect to a port that listens (libzmq: 100 to 200 ms on an idle machine). Only a
+/// client that has left meanwhile takes all of it.
 const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 
 impl StandIn<'_> {
-    /// Says that the secrets are there, and closes every connection without losing a request.
+    /// Announces that the secrets have come, and closes every connection without losing a request.
     ///
-    /// Iopub is the last: a client that is told there to run a cell again, or that a cell has ended, and goes on at
-    /// once, finds every socket of ours closed, and so reaches the real kernel.
+    /// Iopub is last: a client that learns there that it should run a cell again, or that a cell has ended, and goes
+    /// on at once, finds all of our sockets closed, and so reaches the real kernel.
     pub(super) async fn hand_over(&mut self, ready: Ready) -> Result<Ending> {
         if matches!(self.settle().await?, Step::ShutDown) || matches!(self.listen().await?, Step::ShutDown) {
             self.close().await;
@@ -51,7 +51,7 @@ impl StandIn<'_> {
         for round in 1.. {
             let mut ended = Vec::new();
             let mut step = self.say_run_again(&mut ended);
-            // The most of all rounds: in a later one, not everybody may be back.
+            // The maximum of all rounds: in a later one, some clients may not be back.
             for (askers, channel) in askers.iter_mut().zip(ASKED) {
                 *askers = (*askers).max(self.socket(channel).peers());
             }
@@ -66,7 +66,7 @@ impl StandIn<'_> {
             if late.is_empty() || round == ROUNDS || begun.elapsed() > ALL_ROUNDS {
                 break;
             }
-            // They were on their way while we closed: let those clients come back for an answer.
+            // These were in transit while we closed: their clients may connect again for an answer.
             for socket in asked(&self.sockets) {
                 socket.open();
             }
@@ -84,7 +84,7 @@ impl StandIn<'_> {
         Ok(Ending::Healed(ready, hold::start(&held, &self.iopub, listeners)))
     }
 
-    /// Waits until new clients can hear what they are answered.
+    /// Waits until new clients can receive their answers.
     async fn listen(&mut self) -> Result<Step> {
         let end = Instant::now() + LATE;
         while let Some(until) = self.waiting.iter().filter_map(|asked| self.deaf_until(&asked.from)).max()
@@ -98,7 +98,7 @@ impl StandIn<'_> {
         Ok(Step::Continue)
     }
 
-    /// Says below the last cell that failed that the secrets are there, unless a cell was told.
+    /// Announces below the last failed cell that the secrets have come, unless a cell was told.
     fn announce(&mut self) {
         if !self.last.is_empty() {
             let last = std::mem::take(&mut self.last);
@@ -107,13 +107,13 @@ impl StandIn<'_> {
         }
     }
 
-    /// Answers everything that waits; no cell runs any more. For those in `ended`, `idle` is still to be said.
+    /// Answers everything that waits; no cell runs any more. For the cells in `ended`, `idle` is still to be sent.
     fn say_run_again(&mut self, ended: &mut Vec<Vec<u8>>) -> Step {
         let mut last = Step::Continue;
         let (display, failure) = (cell::ready(), cell::run_again());
         loop {
             for cell in std::mem::take(&mut self.running) {
-                // To the eye it is good news. The reply is an error, which ends a run of the whole notebook.
+                // It is shown as good news, but the reply is an error, which ends a run of the whole notebook.
                 self.end_cell(&cell, &[("display_data", &display)], &failure);
                 self.last.clear();
                 ended.push(cell.request.raw_header);
@@ -128,8 +128,8 @@ impl StandIn<'_> {
         }
     }
 
-    /// Closes all connections but iopub's. What comes before that is answered; gives the requests that come
-    /// when it is too late, up to [`LARGEST_WAITING`] bytes of them.
+    /// Closes all connections but iopub's. Requests that come before that are answered; later ones are returned, up
+    /// to [`LARGEST_WAITING`] bytes of them.
     async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
         let (mut late, mut size) = (Vec::new(), 0);
         let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
@@ -151,7 +151,7 @@ impl StandIn<'_> {
                 Some(Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts })
                     if !self.socket(channel).is_open() =>
                 {
-                    // A client that sends without a pause sends 100,000 requests until its side is closed.
+                    // A client that sends without a pause sends 100,000 requests before its side is closed.
                     if let Ok(request) = Request::parse(parts, self.session.signer())
                         && size + request.size <= LARGEST_WAITING
                     {
@@ -170,8 +170,8 @@ impl StandIn<'_> {
         }
     }
 
-    /// Waits until those who asked are back, and as many in all as there were: each of them sends at once what
-    /// it had to keep, and when all have, nothing is on its way.
+    /// Waits until the clients that asked are back, and as many in all as before: each sends at once what it had
+    /// kept, and after the last of them nothing is in transit.
     async fn wait_for(&mut self, late: &[Waiting], askers: [usize; 2]) -> Result<()> {
         let end = Instant::now() + BACK;
         let quiet = Duration::from_millis(fastrand::u64(QUIET));
@@ -181,7 +181,7 @@ impl StandIn<'_> {
             let end = if are_back { end.min(Instant::now() + quiet) } else { end };
             let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { return Ok(()) };
             self.take(event)?;
-            // A time-out only comes where no event does.
+            // The time-out only fires if no event comes.
             if Instant::now() > end {
                 return Ok(());
             }
@@ -189,7 +189,7 @@ impl StandIn<'_> {
     }
 }
 
-/// Every socket but iopub, which takes no request.
+/// Every socket but iopub, which receives no requests.
 fn asked(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
     let iopub = Channel::IoPub as usize;
     sockets.iter().enumerate().filter(move |(place, _)| *place != iopub).map(|(_, socket)| socket)

@@ -1,4 +1,4 @@
-//! What waits in the diagnostic kernel, and how long.
+//! The requests that wait in the diagnostic kernel, and how long they wait.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Request;
 use crate::kernel::socket::Origin;
 
-/// How much later than its shell connection a client's iopub connection may come (libzmq tries every 100 to
-/// 200 ms, each connection by itself).
+/// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
+/// each connection by itself).
 pub(super) const LATE: Duration = Duration::from_secs(2);
-/// The same when nothing that they send matters any more.
+/// The same, once nothing that they send matters.
 pub(super) const ENDING: Duration = Duration::from_millis(500);
 
 /// The most bytes of requests that wait: behind a cell, and while connections close.
 pub(super) const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 
-/// A request that waits for its turn.
+/// A request that waits.
 pub(super) struct Waiting {
     pub(super) channel: Channel,
     pub(super) from: Origin,

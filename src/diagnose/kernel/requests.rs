@@ -1,4 +1,4 @@
-//! Requests as they come: which are answered at once, and which wait.
+//! Incoming requests: some are answered at once, others wait.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use crate::kernel::socket::{Event, Origin};
 
 /// The most requests that wait behind a cell.
 const MOST_WAITING: usize = 4096;
-/// From this size on, in bytes, a request leaves more memory behind than is kept.
+/// From this size on, in bytes, the memory of a request is returned to the system.
 const LARGE: usize = 128 * 1024;
 
 impl StandIn<'_> {
@@ -53,7 +53,7 @@ impl StandIn<'_> {
         if asked.request.size > LARGE {
             self.give_back = Some(Instant::now() + GIVE_BACK);
         }
-        // What ends a cell is for now, on whichever channel an old client sends it.
+        // An interruption of a cell is handled at once, on any channel that an old client may use.
         let is_for_now = matches!(asked.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
         let waits = asked.channel == Channel::Shell && !is_for_now && self.must_wait(&asked.from);
         if waits && self.has_room(asked.request.size) {
@@ -72,8 +72,8 @@ impl StandIn<'_> {
         self.waiting.len() < MOST_WAITING && (self.waiting.is_empty() || waiting + size <= LARGEST_WAITING)
     }
 
-    /// Until when a shell request waits, if it does: a client whose shell connection is new may have no
-    /// other yet, and would never see what its first cell says.
+    /// The time until which a shell request waits, if it does: a client whose shell connection is new may have no
+    /// iopub connection yet, and would miss the output of its first cell.
     pub(super) fn deaf_until(&self, from: &Origin) -> Option<Instant> {
         let until = from.joined() + LATE;
         let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
@@ -85,7 +85,7 @@ impl StandIn<'_> {
         self.running.iter().any(|cell| cell.channel == Channel::Shell)
     }
 
-    /// The same of the next one that waits.
+    /// The same for the next request that waits.
     pub(super) fn next_is_deaf_until(&self) -> Option<Instant> {
         self.deaf_until(&self.waiting.front()?.from)
     }
@@ -138,7 +138,7 @@ impl StandIn<'_> {
         step
     }
 
-    /// Tells a cell that it is not run.
+    /// Tells a cell's client that the cell is not run.
     pub(super) fn abort(&mut self, asked: &Waiting) {
         let Waiting { channel, from, request } = asked;
         self.status("busy", &request.raw_header);
