@@ -41,7 +41,7 @@ impl Asked {
         if !self.there {
             let missing = || {
                 let what = format!("there is no terminal to ask on, and {flag} is not given");
-                Error::new(Kind::Usage, what, "give it, or run `jupyter-vault setup` on a terminal")
+                Error::new(Kind::Usage, what, "give it, or run this on a terminal")
             };
             return usual.map(str::to_owned).ok_or_else(missing);
         }

@@ -108,6 +108,8 @@ fn text(outcome: &Outcome) -> String {
 #[test]
 fn a_password_leaves_a_token_as_vaults_client_does_and_kernels_take_it() {
     let site = Site::userpass("login-file");
+    site.with(&["login"], "\n").is_error(64, &["no password of ada on standard input"]);
+    site.with(&["login", "--username", ""], "right canary").is_error(64, &["--username NAME"]);
     let outcome = site.with(&["login"], "right canary\n");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let said = text(&outcome);

@@ -474,3 +474,239 @@ fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
     let list: Value = serde_json::from_str(&user.ok(&["list", "--json"])).unwrap();
     assert!(list["places"].as_array().unwrap().iter().all(|place| place["writable"] == true), "{list}");
 }
+
+/// Sources of a mount of its own, read by a root token.
+struct Mounted {
+    server: &'static Server,
+    scratch: Scratch,
+    token: String,
+}
+
+impl Mounted {
+    fn new(mount: &str, config: &Value, sources: &str) -> Self {
+        let server = Server::shared();
+        server.mount_kv(mount, 2);
+        server.must("POST", &format!("{mount}/config"), config);
+        let scratch = Scratch::new();
+        scratch.file("config/vault.toml", sources);
+        Self { server, scratch, token: "root".to_owned() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.scratch.launcher();
+        command.env("VAULT_ADDR", self.server.address()).env("VAULT_TOKEN", &self.token).args(arguments);
+        command
+    }
+
+    fn ran(&self, arguments: &[&str], input: &str) -> Outcome {
+        let mut command = self.command(arguments);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        finish(child)
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let outcome = self.ran(arguments, input);
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        String::from_utf8(outcome.stdout).unwrap()
+    }
+
+    fn launched(&self) -> std::collections::BTreeMap<String, String> {
+        run(&mut self.command(&["exec", "--", "env", "-0"])).environment()
+    }
+
+    fn rows(&self) -> Vec<Value> {
+        let list: Value = serde_json::from_str(&self.ok(&["secrets", "list", "--json"], "")).unwrap();
+        list["secrets"].as_array().unwrap().clone()
+    }
+}
+
+/// Gives `command` the environment of `other`.
+fn as_in(command: &mut Command, other: &Command) {
+    command.env_clear().envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
+}
+
+#[test]
+fn a_version_that_will_end_by_itself_is_there_until_then() {
+    for (mount, form) in [("ending-keys", "kv"), ("ending-folder", "kv_folder")] {
+        let source = format!("[[source]]\n{form} = \"{mount}/ada\"\noptional = true\n");
+        let ending = Mounted::new(mount, &json!({"delete_version_after": "1h"}), &source);
+        ending.ok(&["secrets", "set", "ONE"], "canary-1");
+        ending.ok(&["secrets", "set", "ONE"], "canary-2");
+        assert_eq!(ending.rows().len(), 1, "{form}");
+        let versions = ending.ok(&["secrets", "versions", "ONE"], "");
+        assert!(versions.matches("  set\n").count() == 2 && !versions.contains("deleted"), "{versions}");
+        ending.ok(&["secrets", "restore", "ONE"], "");
+        assert_eq!(ending.launched()["ONE"], "canary-1", "{form}");
+    }
+}
+
+#[test]
+fn what_vault_forgets_with_a_removal_is_said() {
+    let source = "[[source]]\nkv = \"one-version/ada\"\noptional = true\n";
+    let one = Mounted::new("one-version", &json!({"max_versions": 1, "cas_required": true}), source);
+    one.ok(&["secrets", "set", "ONE"], "canary-1");
+    one.ok(&["secrets", "set", "TWO"], "canary-2");
+    let said = one.ok(&["secrets", "rm", "ONE"], "");
+    assert!(said.contains("nothing undoes this") && !said.contains("restore"), "{said}");
+    one.ran(&["secrets", "restore", "ONE"], "").is_error(66, &["no secret ONE"]);
+}
+
+#[test]
+fn when_a_secret_was_set_stays_known_when_vault_forgets_the_version() {
+    let source = "[[source]]\nkv = \"few-versions/ada\"\noptional = true\n";
+    let few = Mounted::new("few-versions", &json!({"max_versions": 2}), source);
+    few.ok(&["secrets", "set", "FIRST"], "canary");
+    let first = few.rows()[0]["time"].as_str().unwrap()[..19].to_owned();
+    let file = few.scratch.file("two.env", "SECOND=canary\nTHIRD=canary\n");
+    few.ok(&["secrets", "import", file.to_str().unwrap(), "--yes"], "");
+    for value in ["canary-1", "canary-2", "canary-3"] {
+        few.ok(&["secrets", "set", "LAST"], value);
+    }
+    let rows = few.rows();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[0]["time"], format!("{first}Z"));
+    assert!(rows.iter().all(|row| row["time"].is_string()), "{rows:?}");
+}
+
+#[test]
+fn a_policy_that_allows_to_patch_alone_is_enough_for_a_change() {
+    let server = Server::shared();
+    for (form, path) in [("kv", "patched"), ("kv_folder", "patched-folder")] {
+        let source = format!("[[source]]\n{form} = \"patching-{form}/{path}\"\n");
+        let mut user = Mounted::new(&format!("patching-{form}"), &json!({}), &source);
+        user.ok(&["secrets", "set", "OLD"], "canary-1");
+        user.ok(&["secrets", "set", "OTHER"], "canary-2");
+        let part = |part: &str| {
+            format!("path \"patching-{form}/{part}/{path}*\" {{ capabilities = [\"read\", \"list\", \"patch\"] }}\n")
+        };
+        server.policy(&format!("patching-{form}"), &(part("data") + &part("metadata")));
+        user.token = server.token(&[&format!("patching-{form}")], &json!({}));
+        user.ok(&["secrets", "set", "OLD", "--description", "d"], "canary-3");
+        let list: Value = serde_json::from_str(&user.ok(&["secrets", "list", "--json"], "")).unwrap();
+        assert_eq!(list["places"][0]["writable"], true, "{list}");
+        assert_eq!(user.launched()["OLD"], "canary-3");
+        if form == "kv" {
+            user.ok(&["secrets", "set", "NEW"], "canary-4");
+            user.ok(&["secrets", "rename", "OTHER", "O2"], "");
+            user.ok(&["secrets", "rm", "OLD"], "");
+            let given = user.launched();
+            assert_eq!((given["NEW"].as_str(), given["O2"].as_str()), ("canary-4", "canary-2"));
+            assert!(!given.contains_key("OLD") && !given.contains_key("OTHER"));
+        } else {
+            // A new secret is no change of one.
+            user.ran(&["secrets", "set", "NEW"], "canary").is_error(77, &["create"]);
+        }
+    }
+}
+
+#[test]
+fn a_name_that_a_launch_writes_otherwise_is_told_with_its_key() {
+    for form in ["kv", "kv_folder"] {
+        let mount = format!("shell-{form}");
+        let source = format!("[[source]]\n{form} = \"{mount}/ada\"\nnames = \"shell\"\noptional = true\n");
+        let user = Mounted::new(&mount, &json!({}), &source);
+        user.ok(&["secrets", "set", "api-key"], "canary-1");
+        // As kernels see it, it is the same secret.
+        assert!(user.ok(&["secrets", "set", "API_KEY"], "canary-2").starts_with("replaced"), "{form}");
+        let row = &user.rows()[0];
+        assert_eq!((&row["name"], &row["key"]), (&json!("API_KEY"), &json!("api-key")));
+        let text = user.ok(&["secrets", "list"], "");
+        assert!(text.contains("API_KEY") && text.contains("key api-key"), "{text}");
+        assert_eq!(user.launched()["API_KEY"], "canary-2");
+        user.ran(&["secrets", "set", "ld-preload"], "canary").is_error(65, &["LD_PRELOAD", "takes over the process"]);
+        let file = user.scratch.file("two.env", "a-b=canary\nA_B=canary\n");
+        user.ran(&["secrets", "import", file.to_str().unwrap(), "--yes"], "").is_error(64, &["one variable"]);
+        user.ok(&["secrets", "set", "OTHER"], "canary");
+        user.ran(&["secrets", "rename", "OTHER", "API-KEY"], "").is_error(64, &["there is a secret"]);
+        user.ok(&["secrets", "rm", "API_KEY"], "");
+        user.ok(&["secrets", "restore", "api-key"], "");
+        assert_eq!(user.launched()["API_KEY"], "canary-2");
+    }
+}
+
+#[test]
+fn a_place_that_is_decoded_keeps_what_is_set_encoded() {
+    let source = "[[source]]\nkv_folder = \"decoded/ada\"\ndecode = \"base64\"\noptional = true\n";
+    let user = Mounted::new("decoded", &json!({}), source);
+    user.ok(&["secrets", "set", "ONE"], "canary ü");
+    let file = user.scratch.file("one.env", "ONE=canary ü\nTWO=canary\n");
+    let said = user.ok(&["secrets", "import", file.to_str().unwrap(), "--yes"], "");
+    assert!(said.contains("same    ONE") && said.contains("add     TWO"), "{said}");
+    let given = user.launched();
+    assert_eq!((given["ONE"].as_str(), given["TWO"].as_str()), ("canary ü", "canary"));
+    assert_eq!(user.rows()[0]["version"], 1, "what is the same is not written anew");
+}
+
+#[test]
+fn what_a_shell_pipes_into_a_file_s_place_is_taken() {
+    let source = "[[source]]\nkv = \"piped/ada\"\noptional = true\n";
+    let user = Mounted::new("piped", &json!({}), source);
+    let program = support::launcher::binary().to_str().unwrap();
+    let script = format!(
+        "set -e; {program} secrets import <(echo ONE=canary-1) --yes; {program} secrets set TWO --file <(echo canary-2); \
+         echo canary-3 | {program} secrets set THREE --file /dev/stdin; echo FOUR= | {program} secrets import - --yes"
+    );
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &script]);
+    as_in(&mut bash, &user.command(&[]));
+    let outcome = run(&mut bash);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let said = String::from_utf8(outcome.stdout).unwrap();
+    assert!(said.contains("empty   FOUR  (left out)"), "{said}");
+    let given = user.launched();
+    let all = ["ONE", "TWO", "THREE"].map(|name| given[name].as_str());
+    assert_eq!(all, ["canary-1", "canary-2\n", "canary-3\n"]);
+    assert!(!given.contains_key("FOUR"));
+}
+
+#[test]
+fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
+    let source = |path: &str| format!("[[source]]\nkv = \"ends/{path}\"\noptional = true\n");
+    let user = Mounted::new("ends", &json!({}), &["a/team", "b/team", "a/shared"].map(source).concat());
+    let to = |to: &str| user.ran(&["secrets", "set", "ONE", "--to", to], "canary");
+    to("team").is_error(64, &["several sources", "ends/a/team, ends/b/team"]);
+    to("other").is_error(64, &["no source", "ends/a/shared"]);
+    to("").is_error(64, &["no source"]);
+    assert_eq!(to("shared").code(), Some(0));
+    assert_eq!(to("b/team").code(), Some(0));
+    let text = user.ok(&["secrets", "list", "--to", "shared"], "");
+    assert!(text.contains("ends/a/shared") && text.contains("secrets: 1") && !text.contains("team"), "{text}");
+    user.ran(&["secrets", "list", "--to", "other"], "").is_error(64, &["no source"]);
+}
+
+#[test]
+fn what_can_t_be_said_of_a_secret_is_refused_before_it_is_stored() {
+    let user = User::with_keys("said-first");
+    let long = "x".repeat(600);
+    user.ran_with(&["set", "ONE", "--description", &long], b"canary").is_error(64, &["longer than Vault keeps"]);
+    assert_eq!(user.listed()["secrets"], json!([]));
+    let text = user.ok(&["list"]);
+    assert!(text.contains("secrets set NAME"), "it says how to begin: {text}");
+    user.set("ONE", "canary");
+    user.ran_with(&["describe", "ONE"], b"").is_error(64, &["--description", "--kind"]);
+    user.ran_with(&["versions", "NONE"], b"").is_error(66, &["no secret NONE"]);
+    let user = User::with_folder("said-first-folder");
+    user.ran_with(&["versions", "NONE"], b"").is_error(66, &["no secret NONE"]);
+    user.ran_with(&["set", ".."], b"canary").is_error(64, &["can't be the name"]);
+}
+
+#[test]
+fn no_core_file_is_left_while_a_value_is_typed_in() {
+    let user = User::with_keys("typed-in");
+    let mut sh = Command::new("sh");
+    sh.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$@\"", "sh"]).arg(support::launcher::binary());
+    as_in(sh.args(["secrets", "set", "ONE"]), &user.command(&[]));
+    let mut child = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let has_none = || {
+        let text = std::fs::read_to_string(&limits).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default().to_owned();
+        line.split_whitespace().nth(4) == Some("0")
+    };
+    support::launcher::eventually("the process allows no core file", has_none);
+    child.stdin.take().unwrap().write_all(b"canary").unwrap();
+    assert_eq!(finish(child).code(), Some(0));
+}

@@ -42,11 +42,14 @@ interface ImportingProps {
 export function Importing(props: ImportingProps): JSX.Element {
   const { wanted, model, trans, done } = props;
   const [wrong, setWrong] = useState<Failure | null>(null);
-  const todo = wanted.changes.filter(change => change.change !== 'same');
+  const todo = wanted.changes.filter(({ change }) =>
+    ['add', 'replace'].includes(change)
+  );
   const words = {
     add: trans.__('add'),
     replace: trans.__('replace'),
-    same: trans.__('same as now')
+    same: trans.__('same as now'),
+    empty: trans.__('left out, it has no value')
   };
 
   const write = async () => {

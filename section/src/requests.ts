@@ -89,7 +89,7 @@ export interface LoginStatus {
 /** What an import does with one name. */
 export interface Change {
   name: string;
-  change: 'add' | 'replace' | 'same';
+  change: 'add' | 'replace' | 'same' | 'empty';
 }
 
 /** One version of a secret. */

@@ -322,7 +322,7 @@ pub fn is_aws_profile(name: &str) -> bool {
 }
 
 /// A name that a shell accepts: capitals, digits and `_`, no digit first.
-fn shell_name(name: &str) -> String {
+pub(crate) fn shell_name(name: &str) -> String {
     let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
     let first = name.starts_with(|first: char| first.is_ascii_digit()).then_some('_');
     first.into_iter().chain(name.chars().map(letter)).collect()

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::libc;
@@ -73,6 +73,28 @@ pub fn read_with_metadata(path: &Path, largest: u64, writers: Writers) -> Result
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
     File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
     if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok((content, metadata)) }
+}
+
+/// Opens what a user names on the command line: a plain file, or a pipe such as a shell's `<(command)`, which is waited
+/// for. To be read with [`read_opened`].
+pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
+    let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    let flags = if is_pipe { 0 } else { libc::O_NONBLOCK };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|cause| Unread::of(&cause))?;
+    let metadata = file.metadata().map_err(|cause| Unread::of(&cause))?;
+    if !metadata.file_type().is_fifo() {
+        check(&metadata, largest, Writers::Anyone)?;
+    }
+    Ok(file)
+}
+
+/// Reads what was opened, of at most `largest` bytes.
+pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, Unread> {
+    let room = file.metadata().map_or(0, |metadata| metadata.len());
+    // A pipe's text comes piece by piece; room for it leaves no copies behind.
+    let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0).max(8 * 1024) + 1);
+    File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
+    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
 }
 
 /// The first `most` bytes of the plain file at `path`; `None` for anything else, which could block or never end.

@@ -148,7 +148,7 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     match (reply.status.as_u16(), asked) {
         (400, _) if says("wrapping token") => wrapped_token_used(asker),
         (_, Asked::Unwrap) => wrapped_token_used(asker),
-        (400, Asked::Write(path, _)) if says("check-and-set") => new(
+        (400, Asked::Write(path, _) | Asked::Patch(path, _)) if says("check-and-set") => new(
             Kind::Conflict,
             format!("another writer has changed {path} meanwhile; nothing was written"),
             "try again: the newest version is read anew",

@@ -7,6 +7,7 @@
 //! API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -55,7 +56,7 @@ pub(crate) struct VersionState {
     /// When it was written, RFC 3339.
     #[serde(default)]
     pub(crate) created_time: String,
-    /// When it was deleted; empty when it was not.
+    /// When it was deleted, or will be by itself; empty when neither.
     #[serde(default)]
     pub(crate) deletion_time: String,
     /// Whether its content is gone for good.
@@ -66,7 +67,14 @@ pub(crate) struct VersionState {
 impl VersionState {
     /// Whether it can be read.
     pub(crate) fn is_readable(&self) -> bool {
-        self.deletion_time.is_empty() && !self.destroyed
+        !self.destroyed && (self.deletion_time.is_empty() || self.is_deleted_later())
+    }
+
+    /// Whether its time is not over yet (`delete_version_after`). Both are UTC, and so compare as texts.
+    fn is_deleted_later(&self) -> bool {
+        let now = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
+        let seconds = "2026-01-01T00:00:00".len();
+        self.deletion_time.ends_with('Z') && self.deletion_time.get(..seconds) > now.get(..seconds)
     }
 }
 
@@ -170,16 +178,38 @@ impl<'a> Stored<'a> {
         written_version(&reply, &what).map(Some)
     }
 
+    /// Writes `keys` in place of version `replaced`, which had the keys `before`; as a patch where the policy allows
+    /// that alone.
+    pub(crate) async fn replace(self, before: &Keys, keys: &Keys, replaced: Option<u64>) -> Result<Option<u64>> {
+        let denied = match self.write(keys, replaced).await {
+            Err(denied) if denied.kind() == Kind::PolicyDenied => denied,
+            outcome => return outcome,
+        };
+        let Some(patch) = replaced.filter(|version| *version > 0).and_then(|version| patch(before, keys, version))
+        else {
+            return Err(denied);
+        };
+        let api = self.api("data");
+        let reply = match self.client.call(&Raw::patch(&api, patch), Asked::Patch(self.path, &api)).await {
+            Ok(reply) => reply,
+            Err(conflict) if conflict.kind() == Kind::Conflict => return Err(conflict),
+            // What is asked for is the right to write.
+            Err(_) => return Err(denied),
+        };
+        written_version(&reply, &format!("writing {}", self.path)).map(Some)
+    }
+
     /// Changes the keys by `change`, and starts again when another writer was faster. `change` sees the
     /// current keys each time; when it gives `None`, nothing is written.
     pub(crate) async fn update<T>(self, mut change: impl FnMut(&mut Keys) -> Result<Option<T>>) -> Result<Updated<T>> {
         let mut attempt = 1;
         loop {
             let mut content = self.current().await?;
+            let before = content.keys.clone();
             let Some(done) = change(&mut content.keys)? else {
                 return Ok(Updated { done: None, version: content.version });
             };
-            match self.write(&content.keys, content.version).await {
+            match self.replace(&before, &content.keys, content.version).await {
                 Err(conflict) if conflict.kind() == Kind::Conflict && attempt < ATTEMPTS => attempt += 1,
                 outcome => return Ok(Updated { done: Some(done), version: outcome? }),
             }
@@ -246,6 +276,35 @@ pub(crate) struct Updated<T> {
 /// The JSON text of a value that is text.
 pub(crate) fn json_value(value: &SecretValue) -> Option<Box<RawValue>> {
     value.expose_text().and_then(|text| to_raw_value(text).ok())
+}
+
+/// The merge patch that makes `keys` of `before`; `None` where such a patch means something else: it merges objects,
+/// and removes what is null.
+fn patch(before: &Keys, keys: &Keys, cas: u64) -> Option<Vec<u8>> {
+    let mut body = format!("{{\"options\":{{\"cas\":{cas}}},\"data\":{{").into_bytes();
+    let mut first = true;
+    let mut add = |key: &str, value: &str| {
+        if !std::mem::take(&mut first) {
+            body.push(b',');
+        }
+        body.extend_from_slice(json_text(key).get().as_bytes());
+        body.push(b':');
+        body.extend_from_slice(value.as_bytes());
+    };
+    for (key, value) in keys {
+        let is_same = before.iter().any(|(known, was)| known == key && was.get() == value.get());
+        if !is_same && value.get().starts_with(['{', 'n']) {
+            return None;
+        }
+        if !is_same {
+            add(key, value.get());
+        }
+    }
+    for (key, _) in before.iter().filter(|(key, _)| !keys.iter().any(|(kept, _)| kept == key)) {
+        add(key, "null");
+    }
+    body.extend_from_slice(b"}}");
+    Some(body)
 }
 
 fn json_text(text: &str) -> Box<RawValue> {

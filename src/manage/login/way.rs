@@ -75,7 +75,14 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
         return Ok(Way::Browser { mount, role: role.map(str::to_owned) });
     }
     let username = username(flags, layer, environment, asked)?;
+    if username.is_empty() {
+        return Err(Error::new(Kind::Usage, "the user's name is empty", "give it with --username NAME"));
+    }
     let (password, origin) = given(&format!("password of {username}"), asked)?;
+    if password.expose().is_empty() {
+        let what = format!("there is no password of {username} on standard input");
+        return Err(Error::new(Kind::Usage, what, "pipe it in, or log in on a terminal"));
+    }
     Ok(Way::Password { method, mount, username, password, origin })
 }
 

@@ -11,9 +11,12 @@ use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use super::value;
 use crate::ask::Asked;
+use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::secret::SecretValue;
+use crate::shell::shell_word;
+use crate::vault::kv_store::VersionState;
 
 /// Stores a value under a name, in place of an earlier one.
 pub(super) fn set(
@@ -29,12 +32,17 @@ pub(super) fn set(
     value::check(name, &value)?;
     with(common, async |session| {
         let place = choose(&session.places, common)?;
-        let key = place.check(name, &session.plan.allow)?;
+        let key = session.key(place, name).await?;
+        place.check(&key, &session.plan.allow, "the command line")?;
+        if description.says() {
+            // What can't be kept is told before anything is written.
+            Note::default().with(description).entries(place, &key)?;
+        }
         let (replaced, version) = match expected {
-            Some(expected) => expected::write(session, place, name, &value, expected).await?,
-            None => write(session, place, key, &value).await?,
+            Some(expected) => expected::write(session, place, &key, &value, expected).await?,
+            None => write(session, place, &key, &value).await?,
         };
-        note(session, place, key, description, version).await?;
+        note(session, place, &key, description, version).await?;
         let verb = if replaced { "replaced" } else { "added" };
         let sentence = format!("{verb} {name} in {}{}", place.path, as_version(version));
         Ok(said(common, &sentence, &json!({ "name": name, "source": place.path, "version": version, "done": verb })))
@@ -48,7 +56,7 @@ pub(super) async fn write(
     key: &str,
     value: &SecretValue,
 ) -> Result<(bool, Option<u64>)> {
-    let json = json_of(value)?;
+    let json = json_of(place, value)?;
     let path = place.path_of(key);
     let field = field_of(place, key);
     let updated = session.stored(place, &path).update(|keys| Ok(Some(put(keys, field, json.clone())))).await?;
@@ -65,13 +73,13 @@ async fn note(
 ) -> Result<()> {
     let path = place.path_of(key);
     let stored = session.stored(place, &path);
-    let says = description.text.is_some() || description.kind.is_some();
+    let says = description.says();
     if !stored.is_versioned() {
         return if says { Err(no_notes(place)) } else { Ok(()) };
     }
     let written = async {
-        let note = Note::read(place, key, &stored.metadata().await?).with(description);
-        let note = Note { by: session.user.clone().or(note.by), version: version.or(note.version), ..note };
+        let metadata = stored.metadata().await?;
+        let note = Note::read(place, key, &metadata).with(description).written(session, version, &metadata);
         stored.annotate(&note.entries(place, key)?).await
     };
     match written.await {
@@ -87,21 +95,48 @@ fn no_notes(place: &Place) -> Error {
     Error::new(Kind::Usage, what, "leave out --description and --kind, or move to version 2 (`kv enable-versioning`)")
 }
 
+/// Writes down, where the policy lets one, who set these keys of one secret, and in which version.
+pub(super) async fn note_all(session: &Session<'_>, place: &Place, keys: &[String], version: Option<u64>) {
+    let Some(first) = keys.first() else { return };
+    let path = place.path_of(first);
+    let stored = session.stored(place, &path);
+    if !stored.is_versioned() {
+        return;
+    }
+    let Ok(metadata) = stored.metadata().await else { return };
+    let entries = |keys: &[String]| {
+        let each = keys.iter().filter_map(|key| {
+            Note::read(place, key, &metadata).written(session, version, &metadata).entries(place, key).ok()
+        });
+        each.flatten().collect()
+    };
+    if stored.annotate(&entries(keys)).await.is_err() {
+        // Vault keeps 64 entries: what stands there already can be corrected all the same.
+        let known = |key: &&String| metadata.custom.as_ref().is_some_and(|custom| custom.contains_key(*key));
+        let known: Vec<_> = keys.iter().filter(known).cloned().collect();
+        let _ = stored.annotate(&entries(&known)).await;
+    }
+}
+
 /// Changes what is said of a secret.
 pub(super) fn describe(common: &Common, name: &str, description: &Description) -> Result<Outcome> {
+    if !description.says() {
+        let what = format!("nothing is said of {name}");
+        return Err(Error::new(Kind::Usage, what, "give --description TEXT, --kind KIND, or both"));
+    }
     with(common, async |session| {
         let place = choose(&session.places, common)?;
-        let key = place.key(name)?;
-        let path = place.path_of(key);
+        let key = session.key(place, name).await?;
+        let path = place.path_of(&key);
         let stored = session.stored(place, &path);
         if !stored.is_versioned() {
             return Err(no_notes(place));
         }
-        if !stored.current().await?.keys.iter().any(|(there, _)| there == field_of(place, key)) {
+        if !stored.current().await?.keys.iter().any(|(there, _)| there == field_of(place, &key)) {
             return Err(absent(session, place, name));
         }
-        let note = Note::read(place, key, &stored.metadata().await?).with(description);
-        stored.annotate(&note.entries(place, key)?).await?;
+        let note = Note::read(place, &key, &stored.metadata().await?).with(description);
+        stored.annotate(&note.entries(place, &key)?).await?;
         let object = json!({
             "name": name, "source": place.path, "description": note.description, "kind": note.kind.name(),
         });
@@ -124,48 +159,75 @@ pub(super) fn absent(session: &Session<'_>, place: &Place, name: &str) -> Error 
 pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
+        let mut keys: Vec<String> = Vec::new();
         for name in names {
-            let path = place.path_of(place.key(name)?);
+            let key = session.key(place, name).await?;
+            let path = place.path_of(&key);
             let content = session.stored(place, &path).current().await?;
-            if !content.keys.iter().any(|(key, _)| place.key(name).is_ok_and(|own| key == field_of(place, own))) {
+            if !content.keys.iter().any(|(there, _)| there == field_of(place, &key)) {
                 return Err(absent(session, place, name));
             }
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
-        if place.mount.version == crate::config::source::KvVersion::V1 && !common.yes {
-            agree(&format!("{} is KV version 1: what is removed can't be restored. Go on?", place.mount.path))?;
+        if place.mount.version == KvVersion::V1 && !common.yes {
+            let why = format!("{} is KV version 1: what is removed can't be restored", place.mount.path);
+            agree(&format!("{why}. Go on?")).map_err(|refused| refused.remark(&why))?;
         }
         let mut version = None;
         match place.form {
             Form::Keys => {
-                let keys = names.iter().map(|name| place.key(name)).collect::<Result<Vec<_>>>()?;
                 let stored = session.stored(place, &place.path);
                 let updated = stored
                     .update(|there| {
-                        there.retain(|(key, _)| !keys.contains(&key.as_str()));
+                        there.retain(|(key, _)| !keys.contains(key));
                         Ok(Some(()))
                     })
                     .await?;
                 version = updated.version;
             }
             Form::Folder { .. } => {
-                for name in names {
-                    let path = place.path_of(place.key(name)?);
+                for key in &keys {
+                    let path = place.path_of(key);
                     session.stored(place, &path).delete().await?;
                 }
             }
         }
-        let listed = names.join(", ");
-        let undo = match place.mount.version {
-            crate::config::source::KvVersion::V2 => format!("; `jupyter-vault secrets restore {}` undoes it", names[0]),
-            crate::config::source::KvVersion::V1 => String::new(),
-        };
-        let sentence = format!("removed {listed} from {}{undo}", place.path);
+        let removed: Vec<_> = keys.iter().map(|key| place.variable(key)).collect();
+        let undo = undo(session, place, &removed).await;
+        let sentence = format!("removed {} from {}{undo}", removed.join(", "), place.path);
         Ok(said(
             common,
             &sentence,
-            &json!({ "names": names, "source": place.path, "version": version, "done": "removed" }),
+            &json!({ "names": removed, "source": place.path, "version": version, "done": "removed" }),
         ))
     })
+}
+
+/// How what was removed comes back, if Vault still has it.
+async fn undo(session: &Session<'_>, place: &Place, removed: &[String]) -> String {
+    if place.mount.version == KvVersion::V1 {
+        return String::new();
+    }
+    // A removal from the one secret of all is a version of its own, and Vault may keep no earlier one.
+    if place.form == Form::Keys {
+        let kept = session.stored(place, &place.path).metadata().await;
+        let is_kept = |state: (&u64, &VersionState)| state.1.is_readable();
+        match kept {
+            Ok(metadata) if metadata.versions.iter().filter(|state| is_kept(*state)).count() < 2 => {
+                return "; Vault keeps no earlier version of it (max_versions), so nothing undoes this".to_owned();
+            }
+            Ok(_) => {}
+            Err(_) => return String::new(),
+        }
+    }
+    let restore = |name: &String| format!("`jupyter-vault secrets restore {}`", shell_word(name));
+    match removed {
+        [only] => format!("; {} undoes it", restore(only)),
+        [first, ..] => format!("; {} and so on, one by one, undo it", restore(first)),
+        [] => String::new(),
+    }
 }
 
 /// Asks on a terminal whether to go on; elsewhere the answer has to be `--yes`.
@@ -182,7 +244,8 @@ pub(in crate::manage) fn agree(question: &str) -> Result<()> {
 pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
-        let (old, new) = (place.key(from)?, place.check(to, &session.plan.allow)?);
+        let (old, new) = (&session.key(place, from).await?, place.key(to)?);
+        place.check(new, &session.plan.allow, "the command line")?;
         if old == new {
             return Err(Error::new(Kind::Usage, "both names are the same", "give the new name second"));
         }
@@ -193,7 +256,8 @@ pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
         let version = match &place.form {
             Form::Keys => {
                 let updated = session.stored(place, &place.path).update(|keys| {
-                    if keys.iter().any(|(key, _)| key == new) {
+                    let is_taken = |key: &str| key != old && place.variable(key) == place.variable(new);
+                    if keys.iter().any(|(key, _)| is_taken(key)) {
                         return Err(taken());
                     }
                     let found = keys.iter_mut().find(|(key, _)| key == old);
@@ -211,12 +275,14 @@ pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
                 }
                 let target = session.stored(place, &new_path);
                 let there = target.current().await?;
-                if !there.keys.is_empty() {
+                let other = session.key(place, to).await?;
+                if !there.keys.is_empty() || (other != *old && other != *new) {
                     return Err(taken());
                 }
                 // The new one is there before the old one goes: at no moment is the value nowhere.
                 let version = target.write(&content.keys, there.version).await?;
-                session.stored(place, &old_path).delete().await?;
+                let deleted = session.stored(place, &old_path).delete().await;
+                deleted.map_err(|error| error.remark(&format!("{to} is stored, and {from} still is too")))?;
                 version
             }
         };
@@ -235,7 +301,7 @@ async fn move_note(session: &Session<'_>, place: &Place, old: &str, new: &str, v
         return;
     }
     let Ok(metadata) = from.metadata().await else { return };
-    let note = Note { version, ..Note::read(place, old, &metadata) };
+    let note = Note { version, time: None, ..Note::read(place, old, &metadata) };
     let Ok(mut entries) = note.entries(place, new) else { return };
     if place.form == Form::Keys {
         entries.extend(Note::none(place, old));

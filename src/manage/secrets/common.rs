@@ -40,6 +40,13 @@ pub(crate) struct Description {
     pub(crate) kind: Option<SecretKind>,
 }
 
+impl Description {
+    /// Whether anything is said.
+    pub(super) const fn says(&self) -> bool {
+        self.text.is_some() || self.kind.is_some()
+    }
+}
+
 /// What a secret is for, as users tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -33,6 +33,7 @@ fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     let equals = text[..end].find('=').ok_or("there is no `=`")?;
     let name = text[..equals].trim();
     let name = name.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(name, str::trim);
+    let name = name.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(name);
     if name.is_empty() || name == "export" || name.contains(char::is_whitespace) {
         return Err("there is no name before `=`");
     }
@@ -41,7 +42,7 @@ fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     let (value, used) = match value.chars().next() {
         Some('\'') => single(value)?,
         Some('"') => double(value)?,
-        _ => (unquoted(&text[begin..end]), end - begin),
+        _ => (unquoted(&text[equals + 1..end]), end - begin),
     };
     let quoted = text[begin..].starts_with(['\'', '"']);
     let after = begin + used;
@@ -53,11 +54,12 @@ fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     Ok((Some((name.to_owned(), SecretValue::new(value.into_bytes()))), end))
 }
 
-/// Up to a comment or the end of the line.
+/// What follows the `=`, up to a comment or the end of the line. As for a shell, a comment follows a space: a password
+/// may begin with `#`.
 fn unquoted(line: &str) -> String {
     let comment = line
         .char_indices()
-        .find(|(at, character)| *character == '#' && line[..*at].chars().next_back().is_none_or(char::is_whitespace));
+        .find(|(at, character)| *character == '#' && line[..*at].chars().next_back().is_some_and(char::is_whitespace));
     line[..comment.map_or(line.len(), |(at, _)| at)].trim().to_owned()
 }
 

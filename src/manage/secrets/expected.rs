@@ -12,17 +12,17 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::kv_store::Stored;
 
-/// Writes `value` under `name` if what is there is what version `expected` had; whether it replaced one, and the
+/// Writes `value` under `key` if what is there is what version `expected` had; whether it replaced one, and the
 /// version that it made.
 pub(super) async fn write(
     session: &Session<'_>,
     place: &Place,
-    name: &str,
+    key: &str,
     value: &SecretValue,
     expected: u64,
 ) -> Result<(bool, Option<u64>)> {
-    let key = place.key(name)?;
-    let (json, field, path) = (json_of(value)?, field_of(place, key), place.path_of(key));
+    let name = &place.variable(key);
+    let (json, field, path) = (json_of(place, value)?, field_of(place, key), place.path_of(key));
     let stored = session.stored(place, &path);
     if !stored.is_versioned() {
         let what = format!("{} is KV version 1, which has no versions to expect", place.mount.path);
@@ -36,8 +36,9 @@ pub(super) async fn write(
             Err(changed(name, place, expected))
         }
         Form::Folder { .. } => {
+            let before = content.keys.clone();
             let replaced = put(&mut content.keys, field, json);
-            let written = stored.write(&content.keys, Some(version)).await;
+            let written = stored.replace(&before, &content.keys, Some(version)).await;
             written.map(|version| (replaced, version)).map_err(|error| match error.kind() {
                 Kind::Conflict => changed(name, place, expected),
                 _ => error,

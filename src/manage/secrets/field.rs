@@ -1,15 +1,22 @@
 //! One name within a stored secret: where its value stands, and how it is put there.
 
-use serde_json::value::RawValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::{RawValue, to_raw_value};
+use zeroize::Zeroizing;
 
 use super::place::{Form, Place};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::kv_store::{Keys, json_value};
 
-/// The value as JSON.
-pub(super) fn json_of(value: &SecretValue) -> Result<Box<RawValue>> {
+/// The value as the JSON that `place` keeps: in base64 where a launch decodes it.
+pub(super) fn json_of(place: &Place, value: &SecretValue) -> Result<Box<RawValue>> {
     let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
+    if place.is_base64 {
+        let encoded = Zeroizing::new(STANDARD.encode(value.expose()));
+        return to_raw_value(encoded.as_str()).map_err(|_| unwritable());
+    }
     json_value(value).ok_or_else(unwritable)
 }
 

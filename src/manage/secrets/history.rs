@@ -7,10 +7,10 @@
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::change::{absent, field_of, put};
+use super::change::{absent, field_of, note_all, put};
 use super::common::{Common, as_version, said};
 use super::place::{Form, Place, choose};
-use super::session::with;
+use super::session::{Session, with};
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::vault::kv_store::{Stored, VersionState};
@@ -50,9 +50,10 @@ struct Version {
 pub(super) fn versions(common: &Common, name: &str) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
-        let key = place.key(name)?;
+        let key = &session.key(place, name).await?;
         let path = place.path_of(key);
-        let history = history(session.stored(place, &path), place, key).await?;
+        let history = history(session.stored(place, &path), place, key).await;
+        let history = history.map_err(|error| gone(session, place, name, error))?;
         if history.iter().all(|version| version.change == Change::Absent) {
             return Err(absent(session, place, name));
         }
@@ -70,6 +71,11 @@ pub(super) fn versions(common: &Common, name: &str) -> Result<Outcome> {
         let object = json!({ "name": name, "source": place.path, "versions": objects });
         Ok(said(common, &lines.join("\n"), &object))
     })
+}
+
+/// A secret that was never there, told by its name.
+fn gone(session: &Session<'_>, place: &Place, name: &str, error: Error) -> Error {
+    if error.kind() == Kind::PathMissing { absent(session, place, name) } else { error }
 }
 
 /// All versions that Vault keeps, oldest first.
@@ -109,10 +115,14 @@ async fn history(stored: Stored<'_>, place: &Place, key: &str) -> Result<Vec<Ver
 pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
-        let key = place.check(name, &session.plan.allow)?;
+        let key = &session.key(place, name).await?;
+        place.check(key, &session.plan.allow, "the command line")?;
         let path = place.path_of(key);
         let stored = session.stored(place, &path);
-        let history = history(stored, place, key).await?;
+        let history = history(stored, place, key).await.map_err(|error| gone(session, place, name, error))?;
+        if history.iter().all(|version| version.change == Change::Absent) {
+            return Err(absent(session, place, name));
+        }
         let newest = history.last().ok_or_else(|| absent(session, place, name))?;
         // A secret of a folder whose newest version was deleted: that version itself comes back.
         let is_deleted = matches!(place.form, Form::Folder { .. }) && newest.change == Change::Deleted;
@@ -123,6 +133,7 @@ pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Resul
         let (number, value) = earlier(&history, wanted).ok_or_else(|| not_restorable(name, wanted, place))?;
         let field = field_of(place, key);
         let updated = stored.update(|keys| Ok(Some(put(keys, field, value.clone())))).await?;
+        note_all(session, place, std::slice::from_ref(key), updated.version).await;
         Ok(restored(common, place, name, number, updated.version))
     })
 }

@@ -5,17 +5,18 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::change::{agree, field_of, put, write};
+use super::change::{agree, field_of, note_all, put, write};
 use super::common::{Common, as_version, said};
 use super::entry::Entry;
+use super::field::json_of;
 use super::parse::{Format, parse};
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use super::value;
 use crate::error::{Error, Kind, Result, one_line};
 use crate::manage::Outcome;
-use crate::sys::file::Writers;
-use crate::vault::kv_store::json_value;
+use crate::secret::SecretValue;
+use crate::sys::hardening::Hardening;
 
 /// The largest file, in bytes: an environment holds no more.
 const LARGEST: u64 = 2 << 20;
@@ -26,6 +27,8 @@ enum Change {
     Add,
     Replace,
     Same,
+    /// Left out: the file gives it no value.
+    Empty,
 }
 
 impl Change {
@@ -34,6 +37,7 @@ impl Change {
             Self::Add => "add",
             Self::Replace => "replace",
             Self::Same => "same",
+            Self::Empty => "empty",
         }
     }
 }
@@ -46,13 +50,13 @@ pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run:
     }
     with(common, async |session| {
         let place = &choose(&session.places, common)?.clone();
-        for (name, secret) in &entries {
-            place.check(name, &session.plan.allow)?;
-            value::check(name, secret)?;
-        }
-        let changes = compare(session, place, &entries).await?;
+        let keys = keys(session, place, &entries, &shown).await?;
+        let changes = compare(session, place, &entries, &keys).await?;
         let listed: Vec<_> = entries.iter().map(|(name, _)| name.as_str()).zip(changes).collect();
-        let todo: Vec<_> = listed.iter().filter(|(_, change)| *change != Change::Same).collect();
+        let is_todo = |change: Change| matches!(change, Change::Add | Change::Replace);
+        let todo: Vec<_> =
+            listed.iter().zip(&entries).zip(&keys).filter(|((listed, _), _)| is_todo(listed.1)).collect();
+        let todo: Vec<_> = todo.into_iter().map(|((_, (_, value)), key)| (key.clone(), value)).collect();
         let objects = || listed.iter().map(|(name, change)| json!({ "name": name, "change": change.name() }));
         if dry_run || todo.is_empty() {
             let object = json!({ "source": place.path, "changes": objects().collect::<Vec<_>>(), "done": "nothing" });
@@ -63,7 +67,7 @@ pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run:
             agree(&format!("{}write {}?", preview(place, &listed), counted(todo.len())))?;
             session.extend();
         }
-        let version = write_all(session, place, &entries).await?;
+        let version = write_all(session, place, &todo).await?;
         let text = format!(
             "{}wrote {} to {}{}",
             if common.yes { preview(place, &listed) } else { String::new() },
@@ -79,82 +83,94 @@ pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run:
 }
 
 fn read(file: &Path) -> Result<zeroize::Zeroizing<String>> {
-    let wrong = |why: &str| {
-        let what = format!("the file {} {why}", file.display());
-        Error::new(
-            Kind::Usage,
-            what,
-            "name a .env, JSON or YAML file of at most 2 MiB in UTF-8, or - for standard input",
-        )
-    };
+    const ADVICE: &str = "name a .env, JSON or YAML file of at most 2 MiB in UTF-8, or - for standard input";
+    let wrong = |why: &str| Error::new(Kind::Usage, format!("the file {} {why}", file.display()), ADVICE);
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     if file == Path::new("-") {
+        let _ = Hardening::apply()?;
         std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), LARGEST + 1), &mut bytes)
             .map_err(|cause| wrong(&format!("can't be read: {}", crate::error::why(cause.kind()))))?;
         if bytes.len() as u64 > LARGEST {
             return Err(wrong("is larger than 2 MiB"));
         }
     } else {
-        *bytes = crate::sys::file::read(file, LARGEST, Writers::Anyone).map_err(|why| wrong(&why.to_string()))?;
+        *bytes = value::named(file, LARGEST, ADVICE)?;
     }
     String::from_utf8(std::mem::take(&mut *bytes)).map(zeroize::Zeroizing::new).map_err(|_| wrong("is not UTF-8"))
 }
 
+/// The key of each entry, whose name and value a launch takes.
+async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &str) -> Result<Vec<String>> {
+    let mut keys: Vec<String> = Vec::with_capacity(entries.len());
+    for (name, secret) in entries {
+        let key = session.key(place, name).await?;
+        place.check(&key, &session.plan.allow, file)?;
+        if !secret.expose().is_empty() {
+            value::check(name, secret)?;
+        }
+        if let Some(other) = keys.iter().position(|other| place.variable(other) == place.variable(&key)) {
+            let what = format!("{} and {name} in {file} would be one variable; nothing was written", entries[other].0);
+            return Err(Error::new(Kind::Usage, what, "keep one of the two"));
+        }
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
 /// What will become of each entry, by the values that are there.
-async fn compare(session: &Session<'_>, place: &Place, entries: &[Entry]) -> Result<Vec<Change>> {
+async fn compare(session: &Session<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut content = None;
-    for (name, value) in entries {
-        let key = place.key(name)?;
+    for ((_, value), key) in entries.iter().zip(keys) {
         let path = place.path_of(key);
         if content.is_none() || matches!(place.form, Form::Folder { .. }) {
             content = Some(session.stored(place, &path).current().await?);
         }
-        let keys = content.as_ref().map(|content| content.keys.as_slice()).unwrap_or_default();
-        let there = keys.iter().find(|(there, _)| there == field_of(place, key));
+        let there = content.as_ref().map(|content| content.keys.as_slice()).unwrap_or_default();
+        let there = there.iter().find(|(there, _)| there == field_of(place, key));
         changes.push(match there {
+            _ if value.expose().is_empty() => Change::Empty,
             None => Change::Add,
-            Some((_, now)) if json_value(value).is_some_and(|new| new.get() == now.get()) => Change::Same,
+            Some((_, now)) if json_of(place, value)?.get() == now.get() => Change::Same,
             Some(_) => Change::Replace,
         });
     }
     Ok(changes)
 }
 
-/// Writes all entries: one version where one secret holds them all.
-async fn write_all(session: &Session<'_>, place: &Place, entries: &[Entry]) -> Result<Option<u64>> {
+/// Writes these values under their keys: one version where one secret holds them all.
+async fn write_all(session: &Session<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
+    let keys: Vec<_> = todo.iter().map(|(key, _)| key.clone()).collect();
     match place.form {
         Form::Keys => {
-            let updated = session.stored(place, &place.path).update(|keys| {
-                let before: Vec<_> = keys.clone();
-                for (name, value) in entries {
-                    if let Some(json) = json_value(value) {
-                        put(keys, place.key(name)?, json);
-                    }
+            let updated = session.stored(place, &place.path).update(|there| {
+                for (key, value) in todo {
+                    put(there, key, json_of(place, value)?);
                 }
-                let same = |(old, new): (&(String, Box<_>), &(String, Box<_>))| same(old, new);
-                let unchanged = before.len() == keys.len() && before.iter().zip(keys.iter()).all(same);
-                Ok((!unchanged).then_some(()))
+                Ok(Some(()))
             });
-            Ok(updated.await?.version)
+            let version = updated.await?.version;
+            note_all(session, place, &keys, version).await;
+            Ok(version)
         }
         Form::Folder { .. } => {
-            for (name, value) in entries {
-                write(session, place, place.key(name)?, value).await?;
+            for (at, (key, value)) in todo.iter().enumerate() {
+                let written = write(session, place, key, value).await;
+                let done = keys[..at].join(", ");
+                let (_, version) = written
+                    .map_err(|error| if at > 0 { error.remark(&format!("written before: {done}")) } else { error })?;
+                note_all(session, place, std::slice::from_ref(key), version).await;
             }
             Ok(None)
         }
     }
 }
 
-fn same(old: &(String, Box<serde_json::value::RawValue>), new: &(String, Box<serde_json::value::RawValue>)) -> bool {
-    old.0 == new.0 && old.1.get() == new.1.get()
-}
-
 fn preview(place: &Place, changes: &[(&str, Change)]) -> String {
     let mut text = format!("{}\n", one_line(&place.path));
     for (name, change) in changes {
-        let _ = writeln!(text, "  {:8}{}", change.name(), one_line(name));
+        let left_out = if *change == Change::Empty { "  (left out)" } else { "" };
+        let _ = writeln!(text, "  {:8}{}{left_out}", change.name(), one_line(name));
     }
     text
 }

@@ -7,20 +7,24 @@ use serde_json::{Value, json};
 use super::common::Common;
 use super::note::Note;
 use super::place::{Form, Place, choose};
-use super::session::{Session, with};
+use super::session::{Session, names_in, with};
 use crate::config::notebook::NotebookRule;
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
-use crate::error::{Kind, Result, one_line};
+use crate::error::{Result, one_line};
 use crate::manage::report::SCHEMA;
 use crate::manage::{Outcome, kernels};
 use crate::record::stem;
 use crate::vault::capabilities::capabilities;
-use crate::vault::kv::list;
 use crate::vault::kv_store::{Metadata, Stored};
+
+/// The widest column of names: one long name does not push the others' columns away.
+const WIDEST: usize = 40;
 
 /// One name in one source.
 struct Row {
     name: String,
+    /// Its key in Vault.
+    key: String,
     /// The source's own path.
     place: String,
     /// The path of the secret that holds it: the source's, or one below.
@@ -40,23 +44,41 @@ struct Holder {
 }
 
 pub(super) fn run(common: &Common) -> Result<Outcome> {
-    let (rows, places, fixed, holders, notebooks) = with(common, async |session| {
+    let (rows, places, fixed, holders, notebooks, notes) = with(common, async |session| {
+        if common.to.is_some() {
+            let only = choose(&session.places, common)?.path.clone();
+            session.places.retain(|place| place.path == only);
+        }
         let session = &*session;
         // A page waits for this: what does not need another answer is asked at once.
         let described = async { if common.json { described(session, common).await } else { Vec::new() } };
         let (rows, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
         let (rows, running) = (rows?, kernels.running);
-        let fixed: Vec<_> = session.plan.sources.iter().filter_map(fixed).collect();
+        let fixed: Vec<_> = session.plan.sources.iter().filter(|_| common.to.is_none()).filter_map(fixed).collect();
+        let notes = notes(session, common, rows.is_empty());
         let rule = |rule: &NotebookRule| json!({ "notebook": rule.path, "without": rule.without });
         let notebooks: Vec<_> = session.plan.notebooks.iter().map(rule).collect();
-        Ok((rows, places, fixed, holders(&running), notebooks))
+        Ok((rows, places, fixed, holders(&running), notebooks, notes))
     })?;
     let text = if common.json {
         json_text(&rows, &fixed, &holders, json!({ "places": places, "notebooks": notebooks }))
     } else {
-        text(&rows, &fixed, &holders)
+        text(&rows, &fixed, &holders) + &notes
     };
     Ok(Outcome { text, code: 0 })
+}
+
+/// What the text says below the names: what a place can't keep, and how to begin.
+fn notes(session: &Session<'_>, common: &Common, is_empty: bool) -> String {
+    let mut notes = String::new();
+    for place in session.places.iter().filter(|place| place.mount.version == KvVersion::V1) {
+        let path = one_line(&place.path);
+        let _ = writeln!(notes, "note: {path} is KV version 1: no versions, no times, no descriptions, no restore");
+    }
+    if is_empty && choose(&session.places, common).is_ok() {
+        notes.push_str("add one with `jupyter-vault secrets set NAME`\n");
+    }
+    notes
 }
 
 /// The secrets of all places, in their order.
@@ -79,7 +101,7 @@ async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
     let may = if paths.is_empty() { None } else { capabilities(session.client, &paths).await.ok() };
     let describe = |(at, place): (usize, &Place)| {
         let has = may.as_ref().and_then(|may| may.get(at));
-        let is_writable = has.is_none_or(|has| has.has("update") || has.has("create"));
+        let is_writable = has.is_none_or(|has| ["update", "create", "patch"].iter().any(|right| has.has(right)));
         let path = match (&place.form, paths[at].strip_suffix("NAME")) {
             (Form::Folder { .. }, Some(folder)) => format!("{folder}*"),
             _ => paths[at].clone(),
@@ -111,8 +133,10 @@ async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
         // The secret's version counts for every key; what we wrote ourselves tells the key's own.
         let version = note.version.or(content.version);
         let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| state.created_time.clone());
+        let time = time.or_else(|| note.time.clone());
         Row {
             name: place.variable(key),
+            key: key.clone(),
             place: place.path.clone(),
             source: place.path.clone(),
             version: content.version,
@@ -131,12 +155,8 @@ async fn metadata(stored: Stored<'_>) -> Metadata {
 
 /// The secrets of a folder. Those that are deleted are left out, as a launch does.
 async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
-    let names = match list(session.client, &place.mount, &place.path, place.recursive).await {
-        Err(none) if none.kind() == Kind::PathMissing => Vec::new(),
-        listed => listed?,
-    };
     let mut rows = Vec::new();
-    for key in names {
+    for key in names_in(session.client, place).await? {
         let path = place.path_of(&key);
         let stored = session.stored(place, &path);
         let metadata = metadata(stored).await;
@@ -146,8 +166,11 @@ async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
         }
         let version = Some(metadata.current_version).filter(|version| *version > 0);
         let time = state.map(|state| state.created_time.clone());
-        let note = Note::read(place, &key, &metadata);
-        rows.push(Row { name: place.variable(&key), place: place.path.clone(), source: path, note, version, time });
+        let mut note = Note::read(place, &key, &metadata);
+        // Another tool has set it since.
+        note.by = note.by.filter(|_| note.version.is_none() || note.version == version);
+        let name = place.variable(&key);
+        rows.push(Row { name, key, place: place.path.clone(), source: path, note, version, time });
     }
     Ok(rows)
 }
@@ -185,7 +208,7 @@ impl Row {
 fn text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
     let mut text = String::new();
     let width = |of: &dyn Fn(&Row) -> usize, least| rows.iter().map(of).max().unwrap_or(0).max(least);
-    let names = width(&|row| one_line(&row.name).chars().count(), "NAME".len());
+    let names = width(&|row| one_line(&row.name).chars().count(), "NAME".len()).min(WIDEST);
     let kinds = width(&|row| row.note.kind.name().len(), "KIND".len());
     let mut source = None;
     for row in rows {
@@ -197,6 +220,9 @@ fn text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
         let day = row.time.as_deref().map_or("-", |time| time.get(..16).unwrap_or(time)).replace('T', " ");
         let (name, kind) = (one_line(&row.name), row.note.kind.name());
         let _ = write!(text, "  {name:names$}  {kind:kinds$}  {version:>4}  {day:16}");
+        if row.key != row.name {
+            let _ = write!(text, "  key {}", one_line(&row.key));
+        }
         if let Some(by) = &row.note.by {
             let _ = write!(text, "  by {}", one_line(by));
         }
@@ -239,6 +265,7 @@ fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder], mut obj
             row.holders(holders).map(|holder| json!({ "kernel": holder.kernel, "version": holder.version })).collect();
         json!({
             "name": row.name,
+            "key": row.key,
             "place": row.place,
             "source": row.source,
             "kind": row.note.kind.name(),

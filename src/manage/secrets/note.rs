@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{Description, SecretKind};
 use super::place::{Form, Place};
+use super::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::vault::kv_store::Metadata;
 
@@ -31,6 +32,9 @@ pub(super) struct Note {
     /// The version that set the value last; other keys of the same secret may have changed it since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u64>,
+    /// When that was, RFC 3339; Vault forgets it with the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time: Option<String>,
 }
 
 impl Note {
@@ -43,7 +47,8 @@ impl Note {
                 description: custom.get("description").cloned().unwrap_or_default(),
                 kind: custom.get("kind").map_or_else(SecretKind::default, |kind| SecretKind::from_name(kind)),
                 by: custom.get("by").cloned(),
-                version: None,
+                version: custom.get("version").and_then(|version| version.parse().ok()),
+                time: None,
             },
         }
     }
@@ -57,6 +62,15 @@ impl Note {
         self
     }
 
+    /// The same for a value that was set in `version`, by the user of this login.
+    pub(super) fn written(self, session: &Session<'_>, version: Option<u64>, metadata: &Metadata) -> Self {
+        let version = version.or(self.version);
+        let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| &state.created_time);
+        // To the second: an entry is short.
+        let time = time.and_then(|time| time.get(..19)).map(|time| format!("{time}Z"));
+        Self { by: session.user.clone().or(self.by), version, time, ..self }
+    }
+
     /// The entries of custom metadata that say this of `key`.
     pub(super) fn entries(&self, place: &Place, key: &str) -> Result<BTreeMap<String, Option<String>>> {
         let kept = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -66,6 +80,7 @@ impl Note {
                 ("description".to_owned(), kept(&self.description)),
                 ("kind".to_owned(), kept(self.kind.name())),
                 ("by".to_owned(), self.by.clone()),
+                ("version".to_owned(), self.version.map(|version| version.to_string())),
             ]),
         };
         let too_long = |(name, text): (&String, &Option<String>)| {
@@ -82,7 +97,7 @@ impl Note {
     pub(super) fn none(place: &Place, key: &str) -> BTreeMap<String, Option<String>> {
         match place.form {
             Form::Keys => BTreeMap::from([(key.to_owned(), None)]),
-            Form::Folder { .. } => ["description", "kind", "by"].map(|name| (name.to_owned(), None)).into(),
+            Form::Folder { .. } => ["description", "kind", "by", "version"].map(|name| (name.to_owned(), None)).into(),
         }
     }
 }

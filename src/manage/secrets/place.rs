@@ -2,11 +2,12 @@
 
 use super::common::Common;
 use crate::config::plan::Plan;
-use crate::config::source::{SourceKind, SourceSpec};
+use crate::config::source::{SourceKind, SourceSpec, shell_name};
 use crate::config::template::Place as Part;
 use crate::error::{Error, Kind, Result};
 use crate::launch::source::Reader;
 use crate::secret::SecretName;
+use crate::shell::shell_word;
 use crate::vault::mount::Mount;
 
 /// How a place keeps its secrets.
@@ -20,6 +21,7 @@ pub(super) enum Form {
 
 /// A source that takes any name.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of the source")]
 pub(super) struct Place {
     /// Its path, filled in.
     pub(super) path: String,
@@ -31,6 +33,10 @@ pub(super) struct Place {
     pub(super) recursive: bool,
     /// What a launch puts before each name.
     prefix: String,
+    /// Whether a launch writes each name as a shell takes it.
+    pub(super) shell_names: bool,
+    /// Whether a launch decodes each value from base64.
+    pub(super) is_base64: bool,
     /// Whether its path is the user's alone.
     is_own: bool,
 }
@@ -46,7 +52,7 @@ impl Place {
 
     /// The variable of a key in Vault.
     pub(super) fn variable(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
+        if self.shell_names { format!("{}{}", self.prefix, shell_name(key)) } else { format!("{}{key}", self.prefix) }
     }
 
     /// The path of the secret that holds `key`.
@@ -57,15 +63,17 @@ impl Place {
         }
     }
 
-    /// Checks `name` by a launch's own rules, and gives its key.
-    pub(super) fn check<'n>(&self, name: &'n str, allow: &[String]) -> Result<&'n str> {
-        SecretName::new(name, allow, &self.path)?;
-        let key = self.key(name)?;
-        if matches!(self.form, Form::Folder { .. }) && (key.contains('/') || matches!(key, "." | "..")) {
+    /// Checks the variable of `key` by a launch's own rules; `origin` is what the name comes from, for messages.
+    pub(super) fn check(&self, key: &str, allow: &[String], origin: &str) -> Result<()> {
+        let name = self.variable(key);
+        SecretName::new(&name, allow, origin)?;
+        let mut parts = key.split('/');
+        let is_path = parts.clone().count() > 1 && !self.recursive;
+        if matches!(self.form, Form::Folder { .. }) && (is_path || parts.any(|part| matches!(part, "" | "." | ".."))) {
             let what = format!("{name} can't be the name of a secret in the folder {}", self.path);
-            return Err(Error::new(Kind::Usage, what, "choose a name without `/`"));
+            return Err(Error::new(Kind::Usage, what, "choose another name, without `/`"));
         }
-        Ok(key)
+        Ok(())
     }
 }
 
@@ -79,7 +87,8 @@ pub(super) async fn places(plan: &Plan, reader: &mut Reader<'_>) -> Result<Vec<P
         let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
         let written = source.path.as_written().to_owned();
         let prefix = source.prefix.clone().unwrap_or_default();
-        places.push(Place { path, written, mount, form, recursive: source.folder.recursive, prefix, is_own });
+        let (recursive, shell_names, is_base64) = (source.folder.recursive, source.shell_names, source.is_base64);
+        places.push(Place { path, written, mount, form, recursive, prefix, shell_names, is_base64, is_own });
     }
     Ok(places)
 }
@@ -100,15 +109,10 @@ fn form(source: &SourceSpec) -> Option<Form> {
 /// The place that a command works on: the one that `--to` names, or else the user's own, or else the only
 /// one.
 pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Place> {
-    let listed = || places.iter().map(|place| place.path.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(said) = &common.to {
-        let said = said.trim_matches('/');
-        return places.iter().find(|place| place.path == said || place.written == said).ok_or_else(|| {
-            let what = format!("{said} is no source of the configuration that takes any name");
-            let advice = if places.is_empty() { no_place() } else { format!("give one of: {}", listed()) };
-            Error::new(Kind::Usage, what, advice)
-        });
+        return named(places, said.trim_matches('/'));
     }
+    let listed = || listed(places);
     if let Some(own) = places.iter().find(|place| place.is_own) {
         return Ok(own);
     }
@@ -118,6 +122,31 @@ pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Pla
         _ => {
             let what = "several sources take new names, and none of them is the user's own by its path";
             Err(Error::new(Kind::Usage, what, format!("name one with --to: {}", listed())))
+        }
+    }
+}
+
+fn listed<'p>(places: impl IntoIterator<Item = &'p Place>) -> String {
+    places.into_iter().map(|place| place.path.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// The place of that path, or the only one whose path ends so, as `team` for `secret/team`.
+fn named<'p>(places: &'p [Place], said: &str) -> Result<&'p Place> {
+    if let Some(place) = places.iter().find(|place| place.path == said || place.written == said) {
+        return Ok(place);
+    }
+    let ends_so = |place: &&Place| !said.is_empty() && place.path.ends_with(&format!("/{said}"));
+    let found: Vec<_> = places.iter().filter(ends_so).collect();
+    match found[..] {
+        [only] => Ok(only),
+        [] => {
+            let what = format!("{} is no source of the configuration that takes any name", shell_word(said));
+            let advice = if places.is_empty() { no_place() } else { format!("give one of: {}", listed(places)) };
+            Err(Error::new(Kind::Usage, what, advice))
+        }
+        _ => {
+            let what = format!("several sources that take new names end with /{said}");
+            Err(Error::new(Kind::Usage, what, format!("give the whole path: {}", listed(found))))
         }
     }
 }

@@ -2,10 +2,10 @@
 //! ends the command.
 
 use super::common::Common;
-use super::place::{Place, places};
+use super::place::{Form, Place, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::launch::fetch::{REVOKE, ending, runtime};
 use crate::launch::refusal;
 use crate::launch::source::Reader;
@@ -15,6 +15,7 @@ use crate::sys::hardening::Hardening;
 use crate::sys::signals::{Caught, end_by, with_default_effect};
 use crate::vault::auth::{self, Identity};
 use crate::vault::client::Client;
+use crate::vault::kv::list;
 use crate::vault::kv_store::Stored;
 
 /// What a command works with: Vault, logged in, and the places of the configuration.
@@ -39,9 +40,37 @@ impl Session<'_> {
         Reader::new(self.plan, self.environment, self.client, self.identity.clone())
     }
 
+    /// The key in `place` of the variable `name`: where a launch writes names as a shell takes them, the one that
+    /// makes that variable, if there is one.
+    pub(super) async fn key(&self, place: &Place, name: &str) -> Result<String> {
+        let key = place.key(name)?;
+        if !place.shell_names {
+            return Ok(key.to_owned());
+        }
+        let there: Vec<String> = match place.form {
+            Form::Keys => {
+                let content = self.stored(place, &place.path).current().await?;
+                content.keys.into_iter().map(|(key, _)| key).collect()
+            }
+            Form::Folder { .. } => names_in(self.client, place).await?,
+        };
+        let wanted = place.variable(key);
+        let found = there.iter().find(|there| *there == key);
+        let found = found.or_else(|| there.iter().find(|there| place.variable(there) == wanted));
+        Ok(found.map_or(key, String::as_str).to_owned())
+    }
+
     /// The secret at `path` in `place`.
     pub(super) fn stored<'b>(&'b self, place: &'b Place, path: &'b str) -> Stored<'b> {
         Stored::new(self.client, &place.mount, path)
+    }
+}
+
+/// The names of the secrets in a folder; none where there is no folder yet.
+pub(super) async fn names_in(client: &Client, place: &Place) -> Result<Vec<String>> {
+    match list(client, &place.mount, &place.path, place.recursive).await {
+        Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
+        listed => listed,
     }
 }
 

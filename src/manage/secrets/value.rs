@@ -12,7 +12,8 @@ use super::common::Input;
 use crate::ask::Asked;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
-use crate::sys::file::{self, Writers};
+use crate::sys::file;
+use crate::sys::hardening::Hardening;
 
 /// The largest value: the most that one variable holds, with its name, `=` and NUL.
 pub(super) const LARGEST: usize = 131_071;
@@ -20,33 +21,42 @@ pub(super) const LARGEST: usize = 131_071;
 const TERMINAL_LINE: usize = 4095;
 
 /// Asks for, or reads, the value of `name`.
+///
+/// Nothing is read before this process is hardened: no core file, and no debugger of the same user, sees it.
 pub(in crate::manage) fn read(input: &Input, name: &str, yes: bool) -> Result<SecretValue> {
-    match input {
-        Input::File(path) => from_file(path),
-        Input::Standard if !yes && std::io::stdin().is_terminal() => {
-            let typed = Asked::new(false).unseen(&format!("value of {name} (not shown)"))?;
-            if typed.expose().len() >= TERMINAL_LINE {
-                let what = format!("a terminal hands on {TERMINAL_LINE} bytes of a line at most: the value may be cut");
-                return Err(Error::new(Kind::Usage, what, "give it with --file FILE, or on standard input"));
-            }
-            Ok(typed)
-        }
-        Input::Standard => {
-            let bytes = bounded(std::io::stdin(), "standard input")?;
-            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            Ok(SecretValue::new(text.strip_suffix(b"\r").filter(|_| text.len() < bytes.len()).unwrap_or(text).to_vec()))
-        }
+    if let Input::File(path) = input {
+        return from_file(path);
     }
+    let _ = Hardening::apply()?;
+    if !yes && std::io::stdin().is_terminal() {
+        let typed = Asked::new(false).unseen(&format!("value of {name} (not shown)"))?;
+        if typed.expose().len() >= TERMINAL_LINE {
+            let what = format!("a terminal hands on {TERMINAL_LINE} bytes of a line at most: the value may be cut");
+            return Err(Error::new(Kind::Usage, what, "give it with --file FILE, or on standard input"));
+        }
+        return Ok(typed);
+    }
+    let bytes = bounded(std::io::stdin(), "standard input")?;
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    Ok(SecretValue::new(text.strip_suffix(b"\r").filter(|_| text.len() < bytes.len()).unwrap_or(text).to_vec()))
 }
 
 fn from_file(path: &Path) -> Result<SecretValue> {
     if path == Path::new("-") {
+        let _ = Hardening::apply()?;
         return bounded(std::io::stdin(), "standard input")
             .map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)));
     }
-    file::read(path, LARGEST as u64 + 2, Writers::Anyone).map(SecretValue::new).map_err(|why| {
-        Error::new(Kind::Usage, format!("the file {} {why}", path.display()), "check the path and its rights")
-    })
+    named(path, LARGEST as u64 + 2, "check the path and its rights").map(SecretValue::new)
+}
+
+/// What the file, or the pipe, that a user names holds. It is opened first: a hardened process of an ordinary user can't
+/// open its own `/dev/fd`.
+pub(super) fn named(path: &Path, largest: u64, advice: &str) -> Result<Vec<u8>> {
+    let failed = |why: file::Unread| Error::new(Kind::Usage, format!("the file {} {why}", path.display()), advice);
+    let opened = file::open_named(path, largest).map_err(failed)?;
+    let _ = Hardening::apply()?;
+    file::read_opened(opened, largest).map_err(failed)
 }
 
 /// Reads `input` to its end, up to what a value may have.
