@@ -1,4 +1,4 @@
-//! A user on a terminal who is asked. Without one, what no flag says is an error.
+//! Questions to a user on a terminal. Without a terminal, a missing flag is an error.
 
 use std::io::Write;
 
@@ -23,7 +23,7 @@ impl Asked {
         Self { there }
     }
 
-    /// Whether there is a terminal to ask on.
+    /// Whether there is a terminal.
     pub const fn is_there(self) -> bool {
         self.there
     }
@@ -35,8 +35,8 @@ impl Asked {
         }
     }
 
-    /// Asks for text; an empty answer is the `usual` one. Without a terminal the usual one is the answer, and
-    /// when there is none, what `flag` would have said is missing.
+    /// Asks for text; an empty answer means the default. Without a terminal the default is the answer; if there is
+    /// none, the error says that `flag` is missing.
     pub fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
         if !self.there {
             let missing = || {
@@ -72,7 +72,7 @@ impl Asked {
         }
     }
 
-    /// Asks for a credential, which is not shown.
+    /// Asks for a credential, without showing it.
     pub fn unseen(self, question: &str) -> Result<SecretValue> {
         loop {
             if let Some(typed) = self.unseen_if_any(question)? {

@@ -1,19 +1,18 @@
-//! One error type for the whole program, because one printer shows it: what failed and where on the
-//! first line, what to do on the second.
+//! One error type for the whole program, with one printer: what failed and where on the first line, what to do on the
+//! second.
 //!
-//! A launcher stands where a kernel was expected. A user sees its error in a server's log or
-//! a front end's "kernel died" box, without a debugger and often without access to Vault. So every
-//! [`Kind`] is one cause that a person can act on, and carries the exit code of its class (sysexits.h).
+//! A launcher runs where a kernel was expected. A user sees its error in a server's log or a front end's "kernel
+//! died" box, without a debugger and often without access to Vault. So every [`Kind`] is one cause that a person can
+//! act on, with the exit code of its class (sysexits.h).
 //!
-//! The text is built only from what we wrote ourselves: paths, names, hosts, numbers. Never from a
-//! response body, a header, a token or a value. Control characters are escaped, so that two lines stay
-//! two lines whatever a secret is called.
+//! The text consists only of what we wrote ourselves, and of paths, names, hosts and numbers; never of a response
+//! body, a header, a token or a value. Control characters are escaped, so that a secret's name can't add a line.
 
 use std::fmt;
 
 use crate::mask::masked;
 
-/// One cause of failure. [`Kind::exit_code`] gives its class.
+/// A cause of failure. [`Kind::exit_code`] gives its class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -23,7 +22,7 @@ pub enum Kind {
     Config,
     /// A file of ours can't be read, or may be written by others.
     ConfigFile,
-    /// No credential to log in with, or one that can't be one.
+    /// No credential to log in with, or an invalid one.
     Credential,
     /// Nothing listens at the address.
     Refused,
@@ -43,11 +42,11 @@ pub enum Kind {
     TlsExpired,
     /// Any other failure of TLS.
     Tls,
-    /// `https://` was said of a port that speaks plain HTTP.
+    /// `https://` for a port that speaks plain HTTP.
     TlsToPlainHttp,
-    /// `http://` was said of a port that speaks TLS.
+    /// `http://` for a port that speaks TLS.
     PlainHttpToTls,
-    /// The proxy on the way refused or failed.
+    /// The proxy refused or failed.
     Proxy,
     /// A redirect that is not followed: another host.
     RedirectOtherHost,
@@ -57,19 +56,19 @@ pub enum Kind {
     RedirectLoop,
     /// A redirect of a kind that Vault does not send.
     RedirectUnexpected,
-    /// Vault (or what stands before it) failed: 500, 502, 504 and the like.
+    /// Vault (or a proxy before it) failed: 500, 502, 504 and the like.
     ServerError,
     /// Vault is sealed or not initialised (503).
     Sealed,
-    /// A standby that does not answer this (472, 473, 412).
+    /// A standby that does not answer such requests (472, 473, 412).
     Standby,
     /// Too many requests (429).
     RateLimited,
     /// Vault does not know the token: mistyped, expired or revoked.
     BadToken,
-    /// The token was good earlier in this launch and is not any more: expired, or its uses are used up.
+    /// The token was valid earlier in this launch and no longer is: expired, or its uses are used up.
     TokenSpent,
-    /// The token is good, its policies don't allow this.
+    /// The token is valid, but its policies don't allow this.
     PolicyDenied,
     /// The login was refused.
     LoginRefused,
@@ -79,35 +78,35 @@ pub enum Kind {
     WrappedTokenUsed,
     /// The namespace does not exist.
     NamespaceMissing,
-    /// Nothing is mounted there.
+    /// Nothing is mounted at the path.
     MountMissing,
-    /// The mount is there, the path is not.
+    /// The mount exists, the path does not.
     PathMissing,
     /// The field is not in the secret.
     FieldMissing,
-    /// The current version is deleted (and may be undeleted).
+    /// The current version is deleted (and can be restored).
     VersionDeleted,
     /// The current version is destroyed.
     VersionDestroyed,
-    /// The mount is of the other KV version, or no KV at all.
+    /// The mount has the other KV version, or is not KV.
     KvVersionMismatch,
-    /// Another writer changed the secret between our reading and our writing.
+    /// Another writer changed the secret between our read and our write.
     Conflict,
-    /// What a change was to replace was changed since the user saw it.
+    /// The value that was to be replaced has changed since the user saw it.
     Changed,
-    /// Vault does not take this path or request (400, 405).
+    /// Vault does not accept this path or request (400, 405).
     BadRequest,
     /// The answer stopped before its end.
     Truncated,
-    /// The answer is larger than any that we take.
+    /// The answer is larger than we accept.
     Oversized,
     /// The answer is not Vault's JSON.
     NotVault,
-    /// The answer is JSON, and not of the shape it must have.
+    /// The answer is JSON, but not of the expected shape.
     Malformed,
     /// The same key twice in one secret.
     DuplicateKey,
-    /// A notebook that can't be looked through.
+    /// A notebook that can't be read.
     BadNotebook,
     /// A value that can't be in an environment: null or with a NUL.
     BadValue,
@@ -115,7 +114,7 @@ pub enum Kind {
     BadName,
     /// A name that takes over a process.
     ProtectedName,
-    /// The environment is larger than the system takes.
+    /// The environment is larger than the system allows.
     EnvironmentTooLarge,
     /// The operating system refused something.
     Os,
@@ -125,7 +124,7 @@ pub enum Kind {
     PortTaken,
     /// A client, or the kernel, signs with another key than the connection file's.
     WrongSignature,
-    /// No running kernel is called so, or several are.
+    /// No running kernel has that name, or several do.
     NoSuchKernel,
     /// Nothing listens where the connection file says.
     KernelGone,
@@ -135,17 +134,17 @@ pub enum Kind {
     NotAKernel,
     /// The kernel was busy until the time was over.
     KernelBusy,
-    /// The kernel lives and does not answer.
+    /// The kernel is alive but does not answer.
     KernelSilent,
     /// The kernel answered that it failed.
     KernelFailed,
     /// The environment of a kernel of this language can't be set while it runs.
     KernelCannot,
-    /// A Jupyter server wants a token, or another one.
+    /// A Jupyter server requires a token, or another one.
     ServerDenied,
     /// A Jupyter server can't be reached, or fails.
     ServerDown,
-    /// What listens at a server's address is no Jupyter server.
+    /// The server at that address is no Jupyter server.
     NotJupyter,
     /// A defect of this program.
     Internal,
@@ -243,7 +242,7 @@ pub struct Error {
     advice: String,
 }
 
-/// Why the system refused something, as its users know it.
+/// Why the system refused something, in words that users know.
 pub(crate) fn why(kind: std::io::ErrorKind) -> String {
     match kind {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
@@ -251,7 +250,7 @@ pub(crate) fn why(kind: std::io::ErrorKind) -> String {
     }
 }
 
-/// The result of everything that can fail here.
+/// The result of every operation of this program.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -261,7 +260,7 @@ impl Error {
         Self { kind, what: one_line(what.as_ref()), advice: one_line(advice.as_ref()) }
     }
 
-    /// The cause.
+    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -279,7 +278,7 @@ impl Error {
         &self.advice
     }
 
-    /// The same text for another cause.
+    /// The same text for another kind.
     #[cfg(feature = "inject")]
     #[must_use]
     pub(crate) const fn with_kind(mut self, kind: Kind) -> Self {
@@ -287,7 +286,7 @@ impl Error {
         self
     }
 
-    /// The same cause with more said of the circumstances, as in "… (gave up after 3 attempts)".
+    /// The same kind, with a remark added, as in "… (gave up after 3 attempts)".
     #[must_use]
     pub fn remark(mut self, remark: &str) -> Self {
         self.what = format!("{} ({})", self.what, one_line(remark));
@@ -303,11 +302,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The most characters of a text that others chose: half of a longer one is left out in its middle.
+/// The most characters of a text that others chose; the middle of a longer one is left out.
 const LONGEST: usize = 1000;
 
-/// Hides what looks like a credential, escapes what would break the line, move the cursor or turn the reading direction, and shortens the text in
-/// its middle: a name in Vault, or what a kernel says, may be of any length.
+/// Hides what looks like a credential, escapes what would break the line, move the cursor or change the reading
+/// direction, and shortens the text in its middle: a name in Vault, or a kernel's message, may be of any length.
 pub(crate) fn one_line(text: &str) -> String {
     let text = &*masked(text);
     let text = &*shortened(text);

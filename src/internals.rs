@@ -1,4 +1,4 @@
-//! What this package's own fuzz targets, benches and tests reach beside the public face.
+//! What this package's own fuzz targets, benches and tests use beyond the public API.
 
 pub use crate::config::env::Environment;
 pub use crate::config::file::{parse as parse_config, read as read_config};
@@ -66,14 +66,14 @@ pub fn definition() -> clap::Command {
     crate::cli::definition()
 }
 
-/// Whether these bytes are what a client asks the process that holds leases, and whether they are its refusal.
+/// Whether these bytes are a client's question to a keeper, and whether they are its refusal.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn is_credential_talk(message: &[u8]) -> (bool, bool) {
     crate::lease::is_spoken(message)
 }
 
-/// Whether these bytes are what a launch tells the process that holds leases.
+/// Whether these bytes are a launch's message to a keeper.
 #[must_use]
 pub fn is_hand_over(message: &[u8]) -> bool {
     crate::lease::is_message(message)

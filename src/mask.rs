@@ -1,13 +1,13 @@
-//! What looks like a credential, taken out of a text that is shown.
+//! Hides what looks like a credential in a text that is shown.
 //!
-//! A token is pasted where a path, a name or a word of the command line was asked for, and an error would repeat
-//! it. A password looks like anything and can't be told; a token of Vault's and a JWT can.
+//! Users paste tokens where a path, a name or a word of the command line is expected, and an error would repeat it. A
+//! password looks like any other text and can't be recognised; a token of Vault's and a JWT can.
 
 use std::borrow::Cow;
 
-/// What stands in its place.
+/// Shown in its place.
 pub const HIDDEN: &str = "(a credential, not shown)";
-/// The beginnings of tokens, with the least length of what follows.
+/// The prefixes of tokens, with the least length of the rest.
 const TOKENS: [(&str, usize); 6] = [("hvs.", 16), ("hvb.", 16), ("hvr.", 16), ("s.", 24), ("b.", 24), ("r.", 24)];
 
 /// `text` with each such word hidden.

@@ -1,17 +1,17 @@
-//! What a field of a data source may hold, checked before it is stored and again before it is used.
+//! The fields of a data source, checked before they are stored and again before they are used.
 
 /// One field of a kind.
 #[derive(Debug)]
 pub struct Field {
-    /// Its name, as users and the stored secret have it.
+    /// Its name, for users and in the stored secret.
     pub name: &'static str,
-    /// What it is, for a question and for the documentation.
+    /// What it means, for a question and for the documentation.
     pub about: &'static str,
-    /// What it may hold.
+    /// What it may contain.
     pub shape: Shape,
-    /// Whether its value is shown nowhere and never taken from a command line.
+    /// Whether its value is secret: never shown, and never taken from a command line.
     pub is_secret: bool,
-    /// What stands for it when it is not given.
+    /// Whether it may be missing, or its default.
     pub need: Need,
 }
 
@@ -20,11 +20,11 @@ pub struct Field {
 pub enum Need {
     Required,
     Optional,
-    /// Not given, it is this.
+    /// If missing, it has this value.
     Usual(&'static str),
 }
 
-/// What a field may hold.
+/// What a field may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// One line.
@@ -35,7 +35,7 @@ pub enum Shape {
     Port,
     /// Letters, digits, `-`, `_` and `.`: a part of a host's name or of an identifier.
     Word,
-    /// An address that begins so.
+    /// An address with this prefix.
     Begins(&'static str),
     /// A JSON object.
     Json,
@@ -44,27 +44,27 @@ pub enum Shape {
 }
 
 impl Field {
-    /// A field of text that must be given.
+    /// A required text field.
     pub const fn new(name: &'static str, about: &'static str, shape: Shape) -> Self {
         Self { name, about, shape, is_secret: false, need: Need::Required }
     }
 
-    /// The same as a secret.
+    /// The same, as a secret.
     pub const fn secret(name: &'static str, about: &'static str, shape: Shape) -> Self {
         Self { name, about, shape, is_secret: true, need: Need::Required }
     }
 
-    /// The same, which need not be given.
+    /// The same, but optional.
     pub const fn optional(self) -> Self {
         Self { need: Need::Optional, ..self }
     }
 
-    /// The same, which is `value` when it is not given.
+    /// The same, with `value` as its default.
     pub const fn usually(self, value: &'static str) -> Self {
         Self { need: Need::Usual(value), ..self }
     }
 
-    /// What `value` is not and should be, in words that hold nothing of it.
+    /// What `value` should be instead, in words that reveal nothing of it.
     pub fn wrong(&self, value: &str) -> Option<String> {
         let (is_right, wanted) = match self.shape {
             Shape::Json => (is_object(value), "a JSON object, as in a key file".to_owned()),
@@ -81,7 +81,7 @@ impl Field {
         (!is_right).then_some(wanted)
     }
 
-    /// What the documentation shows behind its name: `?` when it need not be given, else its usual value.
+    /// The suffix of its name in the documentation: `?` if it is optional, or its default.
     #[cfg(feature = "internals")]
     pub fn suffix(&self) -> String {
         match self.need {

@@ -1,23 +1,24 @@
-//! What one row of the table of kinds says.
+//! One row of the table of kinds.
 
 use super::field::Field;
 
 /// A kind of data source.
 #[derive(Debug)]
 pub struct Kind {
-    /// What users call it.
+    /// Its name.
     pub name: &'static str,
     /// Its fields.
     pub fields: &'static [Field],
-    /// The groups of fields of which one must be given, where there is a choice.
+    /// Groups of fields of which one must be given, if there is a choice.
     pub either: &'static [&'static [&'static str]],
-    /// Where the fields of a credential engine's answer go, by their names there; empty when it takes none.
+    /// The fields that a credential engine's answer fills, by the names in that answer; empty if no engine makes
+    /// credentials of this kind.
     pub dynamic: &'static [(&'static str, &'static str)],
-    /// Where it listens: `HOST:PORT`.
+    /// The address of the service: `HOST:PORT`.
     pub reach: &'static str,
-    /// What a kernel gets.
+    /// The variables that a kernel gets.
     pub gives: &'static [Given],
-    /// How a client says hello.
+    /// How clients connect for a test.
     pub clients: &'static [Client],
 }
 
@@ -27,7 +28,7 @@ pub struct Given {
     /// The variable.
     pub variable: &'static str,
     pub form: Form,
-    /// What it holds, or the file.
+    /// Its value, or the content of its file.
     pub template: &'static str,
 }
 
@@ -35,26 +36,27 @@ pub struct Given {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Variable,
-    /// The variable names a file of this data source.
+    /// It names a file of this data source.
     File,
-    /// The variable names a file that all data sources of the variable share.
+    /// It names a file that all data sources with this variable share.
     Section,
-    /// The same, and the variable names the folder of the file, which has this name.
+    /// The same, but it names the folder of the file, which has this name.
     SectionIn(&'static str),
-    /// The variable names an AWS configuration that all data sources of the variable share, with a profile whose keys
-    /// a client asks for: where an engine makes them, and in place of sections. Each line says what AWS calls one.
+    /// It names an AWS configuration that all data sources with this variable share, with a profile whose keys a
+    /// client asks for: used instead of sections if an engine makes the keys. Each line gives AWS's name for one of
+    /// them.
     Process,
 }
 
 impl Form {
-    /// Whether all data sources of the variable share what it names.
+    /// Whether all data sources with this variable share what it names.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::Section | Self::SectionIn(_) | Self::Process)
     }
 }
 
-/// A Python package, and what it does to say hello; the code sees `name`, `url`, `seconds` and, where
-/// its own variables begin, `stem`.
+/// A Python package, and the code that connects with it for a test; the code can use `name`, `url`, `seconds` and the
+/// prefix of its own variables, `stem`.
 #[derive(Debug)]
 pub struct Client {
     pub module: &'static str,

@@ -1,15 +1,15 @@
 //! Every kind of data source: the one place to add another.
 //!
 //! A row's templates are those of [`super::template`]; `{name}` is the data source's own name. A variable whose name
-//! begins with `_` has the data source's name before it: `_URL` of `warehouse` is `WAREHOUSE_URL`. A section goes into
-//! one file with the sections of the other data sources of that variable. Passwords stand in files where the client
-//! reads one at each connect, and in variables only where it reads nothing else. Each row's `clients` say hello with
-//! what the kernel has, the first that is installed.
+//! begins with `_` is prefixed with that name: `_URL` of `warehouse` is `WAREHOUSE_URL`. A section goes into one file
+//! with the sections of the other data sources of that variable. Passwords are in files if the client reads one at
+//! each connect, and in variables only if it reads nothing else. Of each row's `clients`, the first that the kernel's
+//! Python has is used for a test.
 
 use super::field::{Field, Shape};
 use super::kind::{Client, Form, Given, Kind, file, process, section, variable};
 
-/// What a `database` role answers.
+/// The fields of a `database` role's answer.
 const LOGIN: &[(&str, &str)] = &[("username", "user"), ("password", "password")];
 
 const HOST: Field = Field::new("host", "the server's name or address", Shape::Host);

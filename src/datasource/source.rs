@@ -9,7 +9,7 @@ use super::template::Template;
 use crate::error::{Error, Kind as Cause, Result};
 use crate::secret::SecretValue;
 
-/// The keys of the stored secret that are no fields of a kind.
+/// The keys of the stored secret that are not fields of a kind.
 const KIND: &str = "kind";
 const CREDENTIALS: &str = "credentials";
 const PREFIX: &str = "prefix";
@@ -18,17 +18,17 @@ const DEFAULT: &str = "default";
 /// One data source.
 #[derive(Debug)]
 pub struct DataSource {
-    /// What its user calls it.
+    /// Its name.
     pub name: String,
     /// Its row of the table.
     pub kind: &'static Kind,
     /// The fields that were given.
     pub fields: BTreeMap<String, SecretValue>,
-    /// The path of the engine that makes user and password, in place of stored ones.
+    /// The path of the engine that makes user and password, instead of stored ones.
     pub credentials: Option<String>,
-    /// Whether an engine has made them.
+    /// Whether an engine has made them already.
     pub is_made: bool,
-    /// What stands before the kind's own variables.
+    /// The prefix of the kind's own variables.
     pub prefix: String,
     /// Whether its URL is `DATABASE_URL` too.
     pub is_default: bool,
@@ -43,7 +43,7 @@ pub struct Gift {
 }
 
 impl DataSource {
-    /// One of `kind`, with nothing else said.
+    /// An empty one of `kind`.
     pub fn new(name: &str, kind: &str) -> Result<Self> {
         let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.len() <= 64
@@ -72,7 +72,7 @@ impl DataSource {
         })
     }
 
-    /// From the keys of the secret at `path`, which ends with the name.
+    /// Parses the keys of the secret at `path`, which ends with the name.
     pub fn parse(path: &str, mut keys: Vec<(String, SecretValue)>) -> Result<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let mut take = |wanted: &str| {
@@ -104,7 +104,7 @@ impl DataSource {
         keys
     }
 
-    /// The field of that name, of this kind.
+    /// The field of that name in its kind.
     pub fn field(&self, name: &str) -> Result<&'static Field> {
         self.kind.fields.iter().find(|field| field.name == name).ok_or_else(|| {
             let known: Vec<_> = self.kind.fields.iter().map(|field| field.name).collect();
@@ -113,7 +113,7 @@ impl DataSource {
         })
     }
 
-    /// Takes a field, checked.
+    /// Sets a field, after a check.
     pub fn set(&mut self, name: &str, value: SecretValue) -> Result<()> {
         let field = self.field(name)?;
         let wrong = value.expose_text().map_or_else(|| Some("UTF-8".to_owned()), |text| field.wrong(text));
@@ -125,12 +125,12 @@ impl DataSource {
         Ok(())
     }
 
-    /// Whether the credential engine gives that field.
+    /// Whether the credential engine fills that field.
     pub fn is_dynamic(&self, field: &str) -> bool {
         self.credentials.is_some() && self.kind.dynamic.iter().any(|(_, to)| *to == field)
     }
 
-    /// The fields that have to be given still; of a choice the first group that was begun, or the first.
+    /// The required fields that are missing; of a choice, the first group that was begun, or the first.
     pub fn missing(&self) -> Vec<&'static Field> {
         let has = |name: &str| self.fields.contains_key(name) || self.is_dynamic(name);
         let mut missing: Vec<_> =
@@ -144,7 +144,7 @@ impl DataSource {
         missing
     }
 
-    /// That an engine makes credentials of this kind, where one is named.
+    /// Checks that an engine can make credentials of this kind, if one is named.
     pub fn check_credentials(&self) -> Result<()> {
         if self.credentials.is_none() || !self.kind.dynamic.is_empty() {
             return Ok(());
@@ -153,7 +153,7 @@ impl DataSource {
         Err(Error::new(Cause::BadValue, what, "store the credential itself: leave out --credentials"))
     }
 
-    /// That nothing is missing, and what the engine gives is not stored too.
+    /// Checks that nothing is missing, and that no field comes both from the engine and from the store.
     pub fn check(&self) -> Result<()> {
         self.check_credentials()?;
         if let Some(twice) = self.fields.keys().find(|name| self.is_dynamic(name)) {
@@ -174,13 +174,13 @@ impl DataSource {
         Err(Error::new(Cause::FieldMissing, what, format!("give {}", about.join(", "))))
     }
 
-    /// Whether a client asks a process for what an engine makes.
+    /// Whether a client asks the keeper for what an engine makes.
     pub fn has_process(&self) -> bool {
         let is_made = self.is_made || self.credentials.is_some();
         is_made && self.kind.gives.iter().any(|given| given.form == Form::Process)
     }
 
-    /// What the kind gives: a process where an engine makes the credential, sections where it is stored.
+    /// The variables of its kind: a profile if an engine makes the credential, sections if it is stored.
     fn gives(&self) -> impl Iterator<Item = &'static Given> {
         let has_process = self.has_process();
         self.kind.gives.iter().filter(move |given| match given.form {
@@ -190,7 +190,7 @@ impl DataSource {
         })
     }
 
-    /// The variables that a kernel gets, by name; a field that the engine gives is there in the end.
+    /// The variables that a kernel gets, by name; fields of the engine are filled later.
     pub fn variables(&self) -> Vec<(String, Form)> {
         let gives = self.gives().filter(|given| {
             let template = Template::parse(given.template);
@@ -225,7 +225,7 @@ impl DataSource {
         filled.expose_text().map(str::to_owned)
     }
 
-    /// What a variable of its own begins with: `WAREHOUSE` of `warehouse`.
+    /// The prefix of its own variables: `WAREHOUSE` for `warehouse`.
     pub fn stem(&self) -> String {
         self.name.to_ascii_uppercase().replace('-', "_")
     }
@@ -233,7 +233,7 @@ impl DataSource {
     fn called(&self, variable: &str, form: Form) -> String {
         match form {
             _ if variable.starts_with('_') => format!("{}{variable}", self.stem()),
-            // One file for all of them; its sections have the names.
+            // All data sources share the file; its sections have their names.
             Form::Section | Form::SectionIn(_) | Form::Process => variable.to_owned(),
             Form::Variable | Form::File => format!("{}{variable}", self.prefix),
         }

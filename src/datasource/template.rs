@@ -1,18 +1,18 @@
 //! Text with places for fields: `host={host}<:{port}>`, each value escaped as its format wants it.
 //!
-//! `{field}` is the value as it is, `{field|url}` percent-encoded, `{field|toml}` a string of TOML, `{field|option}` one
-//! of MySQL's option files, `{field|pem}` the body of a PEM block. What stands in `<…>` is left out when one of its
-//! fields has no value. A password that holds `@`, `"` or a line of its own stays one value.
+//! `{field}` is the value itself, `{field|url}` percent-encoded, `{field|toml}` a string of TOML, `{field|option}`
+//! one of MySQL's option files, `{field|pem}` the body of a PEM block. The text in `<…>` is left out if one of its
+//! fields has no value. A password that contains `@`, `"` or a line of its own stays one value.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::secret::SecretValue;
 
-/// What need not be encoded in any part of a URL (RFC 3986, unreserved).
+/// The characters that need no encoding in any part of a URL (RFC 3986, unreserved).
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How a value is written in its format.
+/// How a value is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escape {
     Plain,
@@ -28,7 +28,7 @@ enum Part<'t> {
     Place(&'t str, Escape),
 }
 
-/// A template, parsed: each group with whether it may be left out.
+/// A parsed template: its groups, each with whether it is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template<'t>(Vec<(bool, Vec<Part<'t>>)>);
 
@@ -47,7 +47,7 @@ impl<'t> Template<'t> {
         Ok(Self(groups))
     }
 
-    /// A URL with a place for each field of a secret, every one percent-encoded. A brace that names none stays.
+    /// A URL with a place for each field of a secret, percent-encoded. A brace that names no field is kept.
     pub fn of_url(text: &'t str, is_field: impl Fn(&str) -> bool) -> Self {
         let mut found = Vec::new();
         let (mut from, mut at) = (0, 0);
@@ -65,7 +65,7 @@ impl<'t> Template<'t> {
         Self(vec![(false, found)])
     }
 
-    /// The fields that it has places for, with whether each may be missing.
+    /// The fields that it uses, and whether each is optional.
     pub fn fields(&self) -> impl Iterator<Item = (&'t str, bool)> {
         self.0.iter().flat_map(|(may_miss, parts)| {
             parts.iter().filter_map(|part| match part {
@@ -75,7 +75,7 @@ impl<'t> Template<'t> {
         })
     }
 
-    /// Fills the places; `None` when a field that must be there is not.
+    /// Fills the places; `None` if a required field is missing.
     pub fn fill<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Option<SecretValue> {
         let mut filled = Zeroizing::new(String::with_capacity(self.size(value_of)));
         for (may_miss, parts) in &self.0 {
@@ -93,7 +93,7 @@ impl<'t> Template<'t> {
         Some(SecretValue::from(filled))
     }
 
-    /// Enough for all of it, so that no part of a value is left behind in a buffer that grew.
+    /// A capacity for all of it, so that no part of a value is left in a buffer that grew.
     fn size<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> usize {
         let parts = self.0.iter().flat_map(|(_, parts)| parts);
         let size = |part: &Part<'_>| match part {

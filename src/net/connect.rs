@@ -1,7 +1,7 @@
 //! From an address to a stream: unix socket or TCP, perhaps through a proxy, perhaps with TLS.
 //!
-//! Every step can hang: a name server, a firewall that drops, a proxy, a handshake. The caller of
-//! [`Connector::connect`] bounds it; within it no single address of a host may eat all the time.
+//! Every step can hang: a name server, a firewall that drops packets, a proxy, a handshake. The caller bounds
+//! [`Connector::connect`]; within that, no single address of a host may use up all the time.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -105,7 +105,7 @@ impl Connector {
     }
 }
 
-/// What a TLS handshake tells of the other side.
+/// What a TLS handshake reveals about the other side.
 #[cfg(feature = "manage")]
 #[derive(Debug)]
 pub struct Handshake {
@@ -117,7 +117,7 @@ pub struct Handshake {
 
 #[cfg(feature = "manage")]
 impl Connector {
-    /// Makes a connection to see who answers, and closes it; `None` when there is no TLS to it.
+    /// Connects to see which server answers, and closes the connection; `None` without TLS.
     pub async fn handshake(&self, target: &Address, deadline: Deadline) -> Result<Option<Handshake>> {
         let late = |_| silent(self.peer.name(), &target.to_string(), "the attempt to connect was not answered");
         let (Address::Tcp(tcp), Some(config)) = (target, &self.tls) else {
@@ -205,7 +205,7 @@ fn no_such_host(host: &str) -> Error {
     )
 }
 
-/// The error for a peer that says nothing.
+/// The error for a peer that does not answer.
 pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
     Error::new(
         Kind::TimedOut,
@@ -214,7 +214,7 @@ pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
     )
 }
 
-/// The error for a connection that could not be made, or broke.
+/// The error for a connection that failed or broke.
 pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
     match cause.kind() {
         ErrorKind::ConnectionRefused => Error::new(

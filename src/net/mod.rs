@@ -1,6 +1,7 @@
-//! Ways to a server, whichever it is: a deadline, a stream, TLS.
+//! Connections to any server: a deadline, a stream, TLS.
 //!
-//! Vault and Jupyter servers are reached alike, and fail alike; [`Peer`] is whom an error speaks of.
+//! Vault and Jupyter servers are reached in the same way, and fail in the same way; [`Peer`] says which one an error
+//! is about.
 
 pub mod address;
 pub mod connect;
@@ -14,7 +15,7 @@ mod public_key;
 mod stream;
 pub mod tls;
 
-/// Who is at the other end, for messages.
+/// The server, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// Vault, or an agent before it.
@@ -24,7 +25,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// What it is called in a sentence.
+    /// Its name in a sentence.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vault => "Vault",
@@ -32,7 +33,7 @@ impl Peer {
         }
     }
 
-    /// What to do when its certificate, or ours, is not accepted.
+    /// What to do if its certificate, or ours, is not accepted.
     const fn settings(self) -> Settings {
         match self {
             Self::Vault => Settings {

@@ -1,8 +1,8 @@
-//! Which addresses need no proxy: `NO_PROXY`, by the rules of Go, whose client Vault's own is.
+//! `NO_PROXY`: addresses that need no proxy, by the rules of Go, in which Vault's own client is written.
 //!
-//! Rules: <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>. An entry is `*`, a CIDR block, an IP
-//! address, or a domain, the last two with a port if need be. A domain stands for itself and all below it, with
-//! a dot (or `*.`) before it for those below alone. A name in other letters counts as its ASCII form (IDNA).
+//! Rules: <https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>. An entry is `*`, a CIDR block, an IP address,
+//! or a domain; the last two may have a port. A domain matches itself and its subdomains; with a dot (or `*.`) before
+//! it, only its subdomains. A name with non-ASCII letters counts as its ASCII form (IDNA).
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The proxy on the way to a server, if one is set and its address is not excepted.
+//! The proxy for a server, if one is set and the address is not excepted.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
-//! Which public keys TLS takes here, and what another one is called.
+//! The public keys that TLS accepts here, and names for the others.
 //!
-//! A key that is too weak, or of a kind that no provider has, makes a certificate's signature one that can't be
-//! checked, which ends as "unknown issuer" or as a handshake without a reason. So the key itself is looked at.
+//! If a key is too weak, or of a kind that no provider supports, its signature can't be checked, and the error is
+//! "unknown issuer" or a handshake failure without a reason. So the key itself is examined.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use der::{Decode, Reader, SliceReader};
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
-/// The keys that are taken, for an advice.
+/// The accepted keys, for an error's advice.
 pub(super) const TAKEN: &str = if cfg!(feature = "p521") {
     "RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519"
 } else {
@@ -60,18 +60,18 @@ impl fmt::Display for NotTaken {
 
 impl std::error::Error for NotTaken {}
 
-/// What the key of `certificate` is, if it is not taken.
+/// The kind of `certificate`'s key, if it is not accepted.
 pub(super) fn not_taken(certificate: &CertificateDer<'_>) -> Option<String> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     of_info(parsed.subject_public_key_info().as_ref())
 }
 
-/// The same of a SubjectPublicKeyInfo.
+/// The same for a SubjectPublicKeyInfo.
 fn of_info(info: &[u8]) -> Option<String> {
     SliceReader::new(info).ok()?.sequence(of_content).ok()?
 }
 
-/// The same of what stands in one.
+/// The same for its content.
 pub(super) fn of_bare_info(content: &[u8]) -> Option<String> {
     of_content(&mut SliceReader::new(content).ok()?).ok()?
 }
@@ -95,7 +95,7 @@ fn of_content<'a>(reader: &mut SliceReader<'a>) -> der::Result<Option<String>> {
     }
 }
 
-/// How long the modulus of an RSA key is.
+/// The length of an RSA key's modulus.
 fn modulus_bits(key: &[u8]) -> der::Result<usize> {
     SliceReader::new(key)?.sequence(|reader: &mut SliceReader<'_>| {
         let modulus = UintRef::decode(reader)?;

@@ -1,4 +1,4 @@
-//! A folder that only this user may enter: records and secrets' files lie there.
+//! A folder that only this user may enter, for records and for secrets' files.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
@@ -9,12 +9,12 @@ use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 
-/// Makes the folder if need be; it must be this user's alone.
+/// Makes the folder if it does not exist; it must be this user's alone.
 pub fn private(folder: &Path) -> Result<()> {
     if is_private(folder)? { Ok(()) } else { make_private(folder) }
 }
 
-/// Whether the folder is there; it must then be this user's alone.
+/// Whether the folder exists; if so, it must be this user's alone.
 pub fn is_private(folder: &Path) -> Result<bool> {
     let metadata = match std::fs::symlink_metadata(folder) {
         Err(absent) if absent.kind() == ErrorKind::NotFound => return Ok(false),
@@ -27,8 +27,8 @@ pub fn is_private(folder: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Makes a folder that was not there. What we make with this mode is ours alone, and needs no look: each
-/// system call of a launch is counted. What another process makes at the same moment is checked.
+/// Makes a new folder. With this mode it is ours alone, and needs no check: a launch avoids every system call it can.
+/// A folder that another process makes at the same moment is checked.
 pub fn make_private(folder: &Path) -> Result<()> {
     let make = |recursive| DirBuilder::new().recursive(recursive).mode(0o700).create(folder);
     match make(false) {

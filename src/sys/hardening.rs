@@ -1,4 +1,4 @@
-//! No other process reads our memory while secrets are in it: no core file, no debugger of the same user.
+//! Keeps other processes from reading our memory while it holds secrets: no core file, no debugger of the same user.
 //!
 //! `PR_SET_DUMPABLE=0` forbids both core files and ptrace or `/proc/PID/mem` by the same uid, and is
 //! undone by execve itself. The soft core limit is lowered too, for core handlers that ignore the flag;
@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::error::{Error, Kind, Result};
 
-/// The limits as they came. [`Hardening::undo`] puts them back.
+/// The limits of before. [`Hardening::undo`] restores them.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "the kernel must get its core limit back"]
 pub struct Hardening {
@@ -28,7 +28,7 @@ impl Hardening {
         Ok(Self { core: Some((soft, hard)) })
     }
 
-    /// Gives the core limit back. The rest ends with execve.
+    /// Restores the core limit. The rest ends with execve.
     pub fn undo(self) -> Result<()> {
         match self.core {
             Some((soft, hard)) => {

@@ -1,17 +1,17 @@
-//! What the kernel must find as our parent left it, although Rust's runtime changes it before `main`.
+//! State that the kernel must find as our parent left it, although Rust's runtime changes it before `main`.
 //!
-//! Before `main` the standard library ignores SIGPIPE and opens `/dev/null` on a standard descriptor
-//! that came closed. A kernel would inherit both. A constructor in `.init_array` runs earlier and notes
-//! how things stood; [`restore`] puts them back just before execve.
+//! Before `main`, the standard library ignores SIGPIPE and opens `/dev/null` on a standard descriptor that was
+//! closed. A kernel would inherit both. A constructor in `.init_array` runs earlier and records the state;
+//! [`restore`] restores it just before execve.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-/// One bit for each of descriptors 0 to 2 that came closed.
+/// One bit for each of descriptors 0 to 2 that was closed.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
-/// Whether SIGPIPE came ignored.
+/// Whether SIGPIPE was ignored.
 static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
 #[used]
@@ -34,13 +34,13 @@ extern "C" fn note() {
     SIGPIPE_IGNORED.store(ignored, Ordering::Relaxed);
 }
 
-/// How many of descriptors 0 to 2 came closed.
+/// How many of descriptors 0 to 2 were closed.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn closed() -> u32 {
     CLOSED.load(Ordering::Relaxed).count_ones()
 }
 
-/// Puts back SIGPIPE's disposition, and lets execve close again what came closed.
+/// Restores SIGPIPE's disposition, and lets execve close the descriptors that were closed.
 pub fn restore() {
     let handler = if SIGPIPE_IGNORED.load(Ordering::Relaxed) { SigHandler::SigIgn } else { SigHandler::SigDfl };
     // SAFETY: the disposition becomes default or ignore; no handler function is installed.

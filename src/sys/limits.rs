@@ -1,4 +1,4 @@
-//! How much of the system's a process may use.
+//! Limits of the system on a process.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 

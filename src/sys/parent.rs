@@ -1,7 +1,7 @@
 //! Jupyter's process, as `JPY_PARENT_PID` names it.
 //!
-//! ipykernel ends with that process too. It need not be our parent: a script or a remote shell that ends at
-//! once may stand between the two.
+//! ipykernel ends with that process too. It need not be our parent: a short-lived script or remote shell may stand
+//! between the two.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -23,9 +23,9 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// The process whose number `named` (the value of `JPY_PARENT_PID`) is. 1 is a container's first process,
-    /// which never ends. A number that no process has, and that is larger than ours, comes from outside of a
-    /// sandbox (bwrap, unshare) with numbers of its own: a parent is older than its child.
+    /// The process whose pid is `named` (the value of `JPY_PARENT_PID`). 1 is a container's first process, which
+    /// never ends. A pid that no process has, and that is larger than ours, comes from outside of a sandbox (bwrap,
+    /// unshare) with pids of its own: a parent is older than its child.
     pub fn of(named: Option<&OsStr>) -> Self {
         let named = named.and_then(|pid| pid.to_str()?.trim().parse().ok()).filter(|pid| *pid > 1);
         match named.map(|pid| pidfd::open(Pid::from_raw(pid))) {

@@ -1,4 +1,4 @@
-//! A process by descriptor: readable once it has ended, and never another with the same number.
+//! A process by descriptor: readable once the process has ended, and never mistaken for a later process with its pid.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 

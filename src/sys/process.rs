@@ -1,5 +1,4 @@
-//! Other processes: what tells one from a later one of the same number, which one a kernel is, and whether it
-//! does something.
+//! Other processes: told apart from later ones with the same pid, matched to kernels, and observed.
 
 use std::collections::BTreeSet;
 use std::fs::{File, read, read_dir, read_link};
@@ -7,12 +6,12 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// What is taken from `/proc/PID/stat`.
+/// The parts of `/proc/PID/stat` that are used.
 struct Stat {
     pid: u32,
     threads: u32,
     start_time: u64,
-    /// Whether it has ended, and only its parent has not asked for that yet.
+    /// Whether it has ended, but its parent has not collected its exit status.
     is_over: bool,
 }
 
@@ -36,7 +35,7 @@ impl Stat {
 
 static OWN: OnceLock<(u32, u64)> = OnceLock::new();
 
-/// This process: its number and [`start_time`], which execve does not change.
+/// This process: its pid and [`start_time`], which execve does not change.
 pub fn own() -> Option<(u32, u64)> {
     OWN.get().copied().or_else(|| {
         let stat = Stat::of("self")?;
@@ -56,13 +55,13 @@ pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
 }
 
-/// Whether the process runs that has this number and started then: one that has ended may stay until its parent asks.
+/// Whether the process with this pid and start time runs; a zombie does not.
 pub fn runs(pid: u32, start_time: u64) -> bool {
     Stat::of(&pid.to_string()).is_some_and(|stat| stat.start_time == start_time && !stat.is_over)
 }
 
-/// Writes a line to the standard error of process `pid`, unless that would block. The descriptor is closed at once, so
-/// that a reader of the other end still sees its end when the process has ended.
+/// Writes a line to the standard error of process `pid`, unless that would block. The descriptor is closed at once,
+/// so that a reader of the other end still sees the end of the process.
 pub fn say(pid: u32, line: &str) {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -72,8 +71,8 @@ pub fn say(pid: u32, line: &str) {
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
-/// Where process numbers mean what they mean here: this boot of this machine, and this pid namespace. A number
-/// of another machine or container says nothing of our processes. `None` where the system does not tell.
+/// The boot and pid namespace in which pids are valid: a pid of another machine or container says nothing about our
+/// processes. `None` where the system does not tell.
 pub fn numbering() -> Option<&'static str> {
     static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
     let told = NUMBERING.get_or_init(|| {
@@ -86,7 +85,7 @@ pub fn numbering() -> Option<&'static str> {
     told.as_deref()
 }
 
-/// The command line of process `pid`; none when we may not look at it.
+/// The command line of process `pid`; empty if we may not read it.
 pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
     let line = read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
@@ -107,16 +106,16 @@ pub fn of_this_user() -> impl Iterator<Item = u32> {
     pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_own)
 }
 
-/// Whether the main thread of process `pid` sleeps until one of many descriptors has something, as an event
-/// loop does that is idle. `false` also when the system does not tell.
+/// Whether the main thread of process `pid` waits for one of many descriptors, as an idle event loop does. `false`
+/// also if the system does not tell.
 pub fn waits_for_events(pid: u32) -> bool {
     // `ep_poll`, `do_epoll_wait`: the name of the kernel's function.
     let place = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     place.contains("ep_poll") || place.contains("epoll")
 }
 
-/// The process whose command line names the file `path` and which listens on a TCP `port`, or, when only
-/// one names it, that one. `None` when there is none that we may look at.
+/// The process whose command line names the file `path` and which listens on a TCP `port`, or, if only one names it,
+/// that one. `None` if there is none that we may inspect.
 pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
     let file = path.file_name()?.as_encoded_bytes();
     let named: Vec<u32> = read_dir("/proc")
@@ -134,7 +133,7 @@ pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
     }
 }
 
-/// Whether an argument of the process ends with the file's name. We ourselves do not count.
+/// Whether an argument of the process ends with the file's name. This process does not count.
 fn names(pid: u32, file: &[u8]) -> bool {
     let ends = |argument: &[u8]| {
         argument.strip_suffix(file).is_some_and(|before| matches!(before.last(), None | Some(b'/' | b'=')))

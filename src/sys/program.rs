@@ -1,7 +1,7 @@
-//! Another program's answer, within bounds of time and size.
+//! Runs another program for its output, within limits of time and size.
 //!
-//! A helper may hang, wait for an answer itself, or never end. So it gets no input, its answer is read beside, and when
-//! the time is over it ends with all that it started.
+//! A helper may hang, wait for input, or never end. So it gets no input, its output is read while it runs, and at the
+//! time-out it is killed with everything that it started.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
@@ -13,19 +13,19 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
-/// How often its end is looked for, once it has said all.
+/// How often its end is checked for, once its output has ended.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Why there is no answer; shown as the end of a sentence.
+/// Why there is no output; shown as the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// It can't be started.
+    /// It could not be started.
     NotStarted(ErrorKind),
     /// It did not end in this time.
     Late(Duration),
-    /// It said more than this, in bytes.
+    /// Its output was longer than this, in bytes.
     TooLong(usize),
-    /// Its exit code; none when a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     Failed(Option<i32>),
 }
 
@@ -41,11 +41,11 @@ impl std::fmt::Display for Unanswered {
     }
 }
 
-/// What `command` says on its standard output, of at most `most` bytes, if it succeeds within `limit`.
+/// The standard output of `command`, of at most `most` bytes, if it succeeds within `limit`.
 pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
     let end = Instant::now() + limit;
     let started = match start(command) {
-        // A script that does not say its shell, which a shell would run.
+        // A script without a `#!` line, which a shell would run.
         Err(cause) if cause.raw_os_error() == Some(nix::libc::ENOEXEC) => start(&mut by_shell(command)),
         started => started,
     };
@@ -101,7 +101,7 @@ fn by_shell(command: &Command) -> Command {
     shell
 }
 
-/// Ends the child and what it started.
+/// Kills the child and everything that it started.
 fn end_all(child: &Child) {
     if let Ok(group) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);

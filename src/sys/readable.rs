@@ -1,4 +1,4 @@
-//! Descriptors that are waited for without a thread: signals, processes, files (in `watches`).
+//! Descriptors that are awaited without a thread: signals, processes, files (in `watches`).
 
 use std::io;
 

@@ -1,9 +1,9 @@
-//! SIGINT, SIGTERM and SIGHUP while Vault is asked.
+//! SIGINT, SIGTERM and SIGHUP during requests to Vault.
 //!
-//! A launch ends at once, but not before a token that it logged in for is revoked. So these signals are
-//! caught while the network is used, but only where they had their default effect: one that came ignored
-//! (`nohup`) stays ignored, for us and for the kernel. Dropping [`Caught`] gives the default back; execve
-//! would do the same, a moment too late for a signal that comes in between.
+//! A launch ends at once, but first revokes the token of its login. So these signals are caught while the network is
+//! used, but only if they had their default effect: one that was ignored (`nohup`) stays ignored, for us and for the
+//! kernel. Dropping [`Caught`] restores the default; execve would do the same, but too late for a signal that comes
+//! in between.
 
 use std::io::{PipeReader, Read, pipe};
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -31,10 +31,10 @@ pub fn with_default_effect() -> Vec<Signal> {
     ENDING.into_iter().filter(is_default).collect()
 }
 
-/// Signals that are caught; their default effect comes back when this is dropped.
+/// Caught signals; their default effect is restored on drop.
 ///
-/// A handler writes each signal's number into a pipe, which is read like any other input. tokio has the same, but sets
-/// it up for every signal and each runtime, in launches too that catch none: a tenth of their system calls.
+/// A handler writes each signal's number into a pipe, which is read like any other input. tokio offers the same, but
+/// sets it up for every signal and each runtime, even in launches that catch none: a tenth of their system calls.
 #[derive(Debug)]
 pub struct Caught(Vec<Signal>);
 
@@ -52,7 +52,7 @@ extern "C" fn note(number: libc::c_int) {
     Errno::set_raw(before);
 }
 
-/// Makes the pipe. A full one must not hold up the handler, nor an empty one its reader.
+/// Makes the pipe. It must block neither the handler when full nor its reader when empty.
 fn arrivals() -> Option<PipeReader> {
     let (reader, writer) = pipe().ok()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
@@ -62,12 +62,12 @@ fn arrivals() -> Option<PipeReader> {
 }
 
 impl Caught {
-    /// Catches `signals`. Where the system gives no pipe for them, they keep their default effect.
+    /// Catches `signals`. If the system gives no pipe, they keep their default effect.
     pub fn new(signals: Vec<Signal>) -> Self {
         let Some(reader) = (!signals.is_empty()).then(|| ARRIVALS.get_or_init(arrivals).as_ref()).flatten() else {
             return Self(Vec::new());
         };
-        // What came too late for an earlier one.
+        // Signals that came too late for an earlier one.
         while (&*reader).read(&mut [0; 16]).is_ok_and(|count| count > 0) {}
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
         // SAFETY: the handler does nothing but what a handler may do.
@@ -75,7 +75,7 @@ impl Caught {
         Self(signals.into_iter().filter(catch).collect())
     }
 
-    /// The descriptor where each signal that comes is one byte, its number; `None` when none is caught.
+    /// The descriptor on which each signal arrives as one byte, its number; `None` if none is caught.
     pub fn arrivals(&self) -> Option<OwnedFd> {
         let reader = ARRIVALS.get().filter(|_| !self.0.is_empty())?.as_ref()?;
         reader.try_clone().ok().map(OwnedFd::from)
@@ -91,15 +91,15 @@ impl Drop for Caught {
     }
 }
 
-/// Ends this process by `ending`, whose effect is the default again, so that the parent sees why.
+/// Ends this process by `ending`, whose effect is the default again, so that the parent sees the cause.
 pub fn end_by(ending: Signal) -> ! {
     let _ = raise(ending);
-    // Blocked by the parent's mask: end all the same, with the code that a shell shows for it.
+    // If the parent's mask blocks it, exits with the code that a shell shows for the signal.
     std::process::exit(128 + ending as i32)
 }
 
-/// Signals that wait in a descriptor instead of having their effect; the mask comes back when this is
-/// dropped. Only those of [`ENDING`] that have their default effect are held.
+/// Signals that are held in a descriptor instead of taking effect; the mask is restored on drop. Only those of
+/// [`ENDING`] that have their default effect are held.
 ///
 /// A mask is inherited by execve, a handler is not: so the holder must drop it before executing.
 #[cfg(target_os = "linux")]
@@ -121,7 +121,7 @@ impl Held {
         Ok(Self { before, descriptor })
     }
 
-    /// The next signal that waits, if there is one.
+    /// The next signal that is pending, if there is one.
     pub fn take(&self) -> Option<Signal> {
         let waiting = self.descriptor.read_signal().ok().flatten()?;
         Signal::try_from(i32::try_from(waiting.ssi_signo).ok()?).ok()

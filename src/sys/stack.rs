@@ -1,7 +1,7 @@
-//! What calls that are over have left on the stack.
+//! Wipes what finished calls have left on the stack.
 //!
-//! The allocator wipes what is freed; nothing wipes a stack frame. A digest keeps the last block of its input in one, and so
-//! a password that was compared stays there until another call happens to write over it.
+//! The allocator wipes freed memory, but nothing wipes a stack frame. A digest keeps the last block of its input in
+//! one, so a password that was compared would stay there until another call overwrites it.
 
 use std::hint::black_box;
 

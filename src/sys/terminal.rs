@@ -1,8 +1,8 @@
-//! Questions on a terminal: lines, and lines that must not be seen.
+//! Questions on a terminal, with or without echo.
 //!
-//! While something secret is typed, echo is off. It comes back however that ends: by a line, by the end
-//! of input, by an error, and by a signal, which is therefore waited for beside the input and has its
-//! effect afterwards. The keys that would stop or abort the process at once are dead meanwhile.
+//! While a secret is typed, echo is off. It is restored however that ends: after a line, at the end of input, on an
+//! error, and on a signal, which is therefore awaited together with the input and takes effect afterwards. The keys
+//! that would stop or abort the process at once are disabled meanwhile.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 
 use super::signals::{Held, end_by};
 
-/// The longest line taken, in bytes.
+/// The longest line, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Whether there is a person to ask.
+/// Whether there is a user to ask.
 pub fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
@@ -31,7 +31,7 @@ pub fn ask(question: &str) -> io::Result<Option<String>> {
     Ok(line.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
 }
 
-/// As [`ask`], and nothing of what is typed is shown.
+/// As [`ask`], without showing what is typed.
 pub fn ask_unseen(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let held = Held::new()?;
     let quiet = Quiet::new()?;
@@ -47,7 +47,7 @@ pub fn ask_unseen(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     line
 }
 
-/// A terminal without echo; as it was before when this is dropped.
+/// A terminal without echo; restored on drop.
 struct Quiet(Termios);
 
 impl Quiet {
@@ -70,8 +70,8 @@ impl Drop for Quiet {
     }
 }
 
-/// One line without its end. Read byte by byte past the standard library, whose buffer would keep it.
-/// Ends early when a signal waits.
+/// Reads one line, without its end. It is read byte by byte, not through the standard library, whose buffer would
+/// keep it. Ends early if a signal is pending.
 fn read_line(held: Option<&Held>) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let stdin = io::stdin();
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));

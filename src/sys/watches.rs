@@ -1,4 +1,4 @@
-//! Files and folders that may change or vanish, as descriptors: by inotify(7).
+//! Files and folders that may change or vanish, as descriptors, with inotify(7).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -26,12 +26,12 @@ impl FileWatch {
         Ok(watch)
     }
 
-    /// Watches whatever is at `path` now.
+    /// Watches what is at `path` now.
     pub fn renew(&self, path: &Path) -> nix::Result<()> {
         self.0.add_watch(path, CHANGES).map(drop)
     }
 
-    /// Takes the events that wait.
+    /// Takes the pending events.
     pub fn take(&self) -> io::Result<()> {
         self.0.read_events().map(drop).map_err(io::Error::from)
     }
@@ -51,7 +51,7 @@ const ENTRIES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MOVE_SELF)
     .union(AddWatchFlags::IN_ONLYDIR);
 
-/// A watch on what comes to a folder, changes and goes.
+/// A watch on what appears in a folder, changes and disappears.
 #[derive(Debug)]
 pub struct FolderWatch(Inotify);
 
@@ -68,8 +68,8 @@ impl FolderWatch {
         self.0.add_watch(path, ENTRIES).map(drop)
     }
 
-    /// Takes the events that wait: whether one concerns a file whose name begins with `prefix`, or the
-    /// folder itself, or events were lost.
+    /// Takes the pending events: whether one concerns a file with that `prefix`, or the folder itself, or whether
+    /// events were lost.
     pub fn take(&self, prefix: &str) -> io::Result<bool> {
         let events = self.0.read_events().map_err(io::Error::from)?;
         let concerns = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(prefix.as_bytes());
