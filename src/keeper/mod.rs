@@ -9,7 +9,8 @@
 //! and all of its leases when the window is over. A token that was given belongs to the user: it is neither shortened
 //! nor revoked, and each lease is renewed and ended by itself.
 //!
-//! - `run`: the process, from the hand-over to the kernel's end
+//! - `run`: the process, from its start to the kernel's end
+//! - `keeping`: what it does in between: waits, renews, replaces
 //! - `hold`: requests to Vault that renew and end what is held
 //! - `timing`: when the next of them is due
 //! - `fresh`: reads the same sources again, with a new login if its credential is still there
@@ -21,6 +22,7 @@
 mod fresh;
 mod give;
 mod hold;
+mod keeping;
 mod run;
 mod say;
 mod service;

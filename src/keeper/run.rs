@@ -1,39 +1,20 @@
-//! The keeper's process: sleeps until the kernels end, the launcher gives up, a lease is due, or a replacement is.
+//! The keeper's process: started by the launcher, which hands everything over through a pipe, and ended with the kernels.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::Pin;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use futures_util::future::{join_all, select_all};
+use futures_util::future::join_all;
 use nix::unistd::{Pid, setsid};
-use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe::Receiver;
-use tokio::time::{Instant, sleep_until};
 
-use super::fresh::{Fresh, Times, read};
-use super::give;
-use super::hold::Hold;
-use super::say::say;
-use super::service::{Answers, Asked, Service, first};
-use super::timing::MOST;
-use crate::config::server::Server;
+use super::keeping::Keeping;
 use crate::error::{Error, Kind, Result};
 use crate::launch::files;
-use crate::launch::given::answers;
-use crate::lease::{ALONE, Digests, HandOver, Left, Owner, SUBCOMMAND, answer, left};
-use crate::net::deadline::Deadline;
+use crate::lease::{ALONE, HandOver, Left, Owner, SUBCOMMAND};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
-use crate::sys::{code, pidfd, process, stack};
-use crate::vault::client::Client;
-
-/// The shortest pause before a failed read is tried again.
-const LEAST: Duration = Duration::from_secs(2);
+use crate::sys::{pidfd, process};
 
 /// The hidden subcommand. The first of its `words` distinguishes its two processes; the second shows the kernels'
 /// pids in the command line of the process that stays, where `kernels` finds them.
@@ -59,24 +40,8 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 }
 
 async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
-    let leases = told.leases();
-    let sources = leases.held.iter().map(|lease| lease.source.clone()).collect();
-    let current = Hold::new(&told.server()?, leases, told.window())?;
+    let state = Keeping::new(told)?;
     let owners: Vec<_> = told.owners().iter().filter_map(watched).collect();
-    let state = Keeping {
-        told,
-        sources,
-        current,
-        old: Vec::new(),
-        known: told.again().map(|again| again.held.clone()),
-        answers: Answers::new(told.answers().to_vec()),
-        is_reading: false,
-        is_said: false,
-        retried: LEAST,
-        least: Instant::now(),
-        replaced_at: None,
-    };
-    state.write_down();
     let ending = state.until_the_end(&owners, pipe).await;
     // No kernel came. A kernel that runs keeps what it had before.
     for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
@@ -93,277 +58,6 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
 fn watched(owner: &Owner) -> Option<AsyncFd<OwnedFd>> {
     let descriptor = pidfd::open(Pid::from_raw(i32::try_from(owner.pid).ok()?)).ok()?;
     readable(descriptor).ok().filter(|_| process::start_time(owner.pid) == Some(owner.start_time))
-}
-
-/// Waits until all owners have ended.
-async fn ended(owners: &[AsyncFd<OwnedFd>]) {
-    join_all(owners.iter().map(AsyncFd::readable)).await;
-}
-
-/// Waits until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or
-/// that the launcher has died, which its descriptor shows.
-async fn comes(pipe: OwnedFd) -> bool {
-    let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return true };
-    pipe.read_u8().await.is_err()
-}
-
-/// Waits for the next request of a client.
-async fn next(service: Option<&mut Service>) -> Asked {
-    match service {
-        Some(service) => service.next().await,
-        None => pending().await,
-    }
-}
-
-/// One step of a replacement, under way.
-type Work<'a> = Pin<Box<dyn Future<Output = Step> + 'a>>;
-
-/// The ending of leases, under way.
-type Ending = Pin<Box<dyn Future<Output = ()>>>;
-
-/// The outcome of a step of a replacement.
-enum Step {
-    /// The sources were read, or that failed; `None` if the kernels ended meanwhile.
-    Read(Result<Option<Box<Fresh>>>),
-    /// The kernels were given the new credentials, or some of them were not.
-    Given(Digests, Result<()>),
-}
-
-/// Everything that is held, and what is known about the kernels.
-struct Keeping<'a> {
-    told: &'a HandOver,
-    /// The paths of the sources that are read again.
-    sources: BTreeSet<String>,
-    current: Hold,
-    /// Replaced leases, and when each is ended; `None` while a kernel may still use it.
-    old: Vec<(Hold, Option<Instant>)>,
-    known: Option<Digests>,
-    /// What clients can ask for.
-    answers: Answers,
-    /// Whether the sources are being read.
-    is_reading: bool,
-    /// Whether the kernels were told that a replacement failed.
-    is_said: bool,
-    /// The pause before the next try to read.
-    retried: Duration,
-    /// The earliest time for the next replacement.
-    least: Instant,
-    /// When a failed read is tried again.
-    replaced_at: Option<Instant>,
-}
-
-impl Keeping<'_> {
-    /// Holds until the kernels end or none comes; returns what is left to end.
-    async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
-        let (ended_all, comes) = (ended(owners), comes(pipe));
-        futures_util::pin_mut!(ended_all, comes);
-        let mut service: Option<Service> = None;
-        let mut work: Option<Work<'_>> = None;
-        let mut ending: Vec<Ending> = vec![Box::pin(self.end_left())];
-        let mut waiting: Vec<Asked> = Vec::new();
-        loop {
-            let is_awaited = self.is_reading || (work.is_none() && self.is_due());
-            if !is_awaited {
-                for Asked { stream, profile } in waiting.drain(..) {
-                    let text = self.answers.text(&mut self.current, &profile);
-                    ending.push(Box::pin(answer(stream, text)));
-                }
-            }
-            // The next event may be hours away.
-            stack::wipe();
-            code::give_back();
-            let step = tokio::select! {
-                biased;
-                () = &mut ended_all => break,
-                comes = &mut comes, if service.is_none() => {
-                    if !comes {
-                        break;
-                    }
-                    // From here on the socket is the kernel's; a failed injection leaves an earlier socket alone.
-                    service = Some(Service::new(self.told));
-                    None
-                }
-                step = async { match work.as_mut() { Some(work) => work.await, None => pending().await } } => Some(step),
-                () = self.current.due() => { self.current.renew().await; None }
-                number = due(&self.old) => { self.old[number].0.renew().await; None }
-                number = retired(&self.old) => {
-                    let (hold, _) = self.old.swap_remove(number);
-                    ending.push(Box::pin(hold.end()));
-                    None
-                }
-                ((), number) = first(&mut ending) => { drop(ending.swap_remove(number)); None }
-                asked = next(service.as_mut()) => {
-                    self.is_asked(&asked);
-                    waiting.push(asked);
-                    None
-                }
-                () = self.replacement(), if work.is_none() => {
-                    work = self.begin(owners);
-                    self.is_reading = work.is_some();
-                    None
-                }
-            };
-            if let Some(step) = step {
-                work = self.go_on(step);
-            }
-        }
-        // A read that is under way ends with the kernels, and its leases are ended too.
-        if let Some(work) = work
-            && let Step::Read(Ok(Some(fresh))) = work.await
-        {
-            let hold = fresh.leases.and_then(|leases| Hold::new(&fresh.plan.server, leases, self.told.window()).ok());
-            self.old.extend(hold.map(|hold| (hold, None)));
-        }
-        let held = std::iter::once(self.current).chain(self.old.into_iter().map(|(hold, _)| hold));
-        ending.extend(held.map(|hold| Box::pin(hold.end()) as Ending));
-        ending
-    }
-
-    /// A client that asks shortly before the end gets the successor.
-    fn is_asked(&mut self, asked: &Asked) {
-        if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
-            self.replaced_at = Some(Instant::now());
-        }
-    }
-
-    /// Whether the replacement is due now.
-    fn is_due(&self) -> bool {
-        let due = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
-        due.is_some_and(|at| at.max(self.least) <= Instant::now())
-    }
-
-    /// Keeps the ids of all leases in a file, in case this process is killed.
-    fn write_down(&self) {
-        let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
-        let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
-        let Ok(server) = self.told.server() else { return };
-        // Without the file, all of it still ends with the window.
-        if !ids.is_empty()
-            && let Some(left) = Left::new(&server, self.told.owners(), self.told.window(), ids)
-        {
-            let _ = left.write(self.told.runtime_dir());
-        }
-    }
-
-    /// Ends what killed keepers of this user have left.
-    fn end_left(&self) -> impl Future<Output = ()> + use<> {
-        let (runtime, (token, _)) = (self.told.runtime_dir().to_owned(), self.current.token());
-        let server = self.told.server().ok();
-        let of = |server: Server| {
-            let mut client = Client::new(&server, Deadline::after(MOST)).ok()?;
-            token.map_or(Ok(()), |token| client.use_token(&token)).ok()?;
-            Some((server, client))
-        };
-        let found = left(&runtime);
-        let both = if found.is_empty() { None } else { server.and_then(of) };
-        async move {
-            let Some((server, mut client)) = both else { return };
-            for one in found.iter().filter(|one| !one.is_used() && one.is_at(&server)) {
-                // What can't be ended now is left to the next keeper.
-                let _ = one.end(&mut client, &runtime).await;
-            }
-        }
-    }
-
-    /// Waits until the replacement is due.
-    async fn replacement(&self) {
-        match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
-            Some(at) => sleep_until(at.max(self.least)).await,
-            None => pending().await,
-        }
-    }
-
-    /// Begins to read the sources again.
-    fn begin<'a>(&self, owners: &'a [AsyncFd<OwnedFd>]) -> Option<Work<'a>> {
-        let (again, sources) = (self.told.again()?.clone(), self.sources.clone());
-        let token = self.current.token();
-        Some(Box::pin(async move {
-            let read = read(&again, &sources, token, ended(owners)).await;
-            Step::Read(read.map(|read| read.map(Box::new)))
-        }))
-    }
-
-    /// Takes the outcome of a step, and returns the next step.
-    fn go_on<'a>(&mut self, step: Step) -> Option<Work<'a>> {
-        self.is_reading = false;
-        match step {
-            Step::Read(Ok(None)) => None,
-            Step::Read(Err(error)) => {
-                give::tell(self.told.runtime_dir(), self.told.owners(), self.current.ends(), &error);
-                if !std::mem::replace(&mut self.is_said, true) {
-                    self.told.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
-                }
-                // The pauses grow, but are shorter when little time is left.
-                self.retried = (self.retried * 2).min(MOST);
-                self.least = Instant::now() + self.retried.mul_f64(0.5 + fastrand::f64() / 2.0);
-                self.replaced_at = Some(self.least);
-                self.answers.failed(&error);
-                None
-            }
-            Step::Read(Ok(Some(mut fresh))) => {
-                (self.retried, self.replaced_at, self.is_said) = (LEAST, None, false);
-                let times = self.swap(&mut fresh);
-                self.answers = Answers::new(answers(&fresh.given));
-                let (known, owners) = (self.known.clone()?, self.told.owners().to_vec());
-                Some(Box::pin(async move {
-                    let given = give::give(&fresh, &known, &owners, times).await;
-                    Step::Given(give::digests(&fresh.given), given)
-                }))
-            }
-            Step::Given(digests, outcome) => {
-                if outcome.is_ok() {
-                    self.known = Some(digests);
-                    let at = Instant::now() + self.told.grace();
-                    // A client was told a lifetime, and the credential lives that long.
-                    let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
-                    self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
-                }
-                None
-            }
-        }
-    }
-
-    /// Holds what is fresh in place of the old.
-    fn swap(&mut self, fresh: &mut Fresh) -> Times {
-        let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
-        let times = Times { old_ends, next };
-        // If nothing of it ends, or it can't be held, no end says when to read again: not at once.
-        self.replaced_at = Some(Instant::now() + MOST);
-        let Some(mut leases) = fresh.leases.take() else { return times };
-        if fresh.has_old_token {
-            leases.is_ours = self.current.token().1;
-        }
-        let Ok(hold) = Hold::new(&fresh.plan.server, leases, self.told.window()) else { return times };
-        self.replaced_at = None;
-        self.least = Instant::now() + LEAST;
-        let mut old = std::mem::replace(&mut self.current, hold);
-        if fresh.has_old_token {
-            old.leave_token();
-        }
-        self.old.push((old, None));
-        self.write_down();
-        Times { old_ends, next: self.current.replaced_at().unwrap_or(next) }
-    }
-}
-
-/// Waits until one of `old` is due for renewal; returns its index.
-async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
-    if old.is_empty() {
-        return pending().await;
-    }
-    select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
-}
-
-/// Waits until one of `old` is to be ended; returns its index.
-async fn retired(old: &[(Hold, Option<Instant>)]) -> usize {
-    let first = old.iter().enumerate().filter_map(|(number, (_, at))| Some((at.as_ref()?, number))).min();
-    match first {
-        Some((at, number)) => {
-            sleep_until(*at).await;
-            number
-        }
-        None => pending().await,
-    }
 }
 
 fn unable(why: &str) -> Error {
