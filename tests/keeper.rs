@@ -289,7 +289,9 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     let shown = || String::from_utf8_lossy(&run(site.scratch.launcher().arg("kernels")).stdout).into_owned();
     let files = || {
         let entries = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/leases")).unwrap();
-        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+        let paths = entries.map(|entry| entry.unwrap().path());
+        // One that is being written has another name.
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect::<Vec<_>>()
     };
     let kill_keeper = || {
         eventually("the keeper has written down what it holds", || files().len() == 1);
