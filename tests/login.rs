@@ -22,7 +22,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::dialogue::Dialogue;
-use support::faults::{Faults, relay_to};
+use support::faults::{Faults, Reply, relay_to};
 use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::{Server, free_ports};
 use support::python;
@@ -174,6 +174,56 @@ fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     assert!(vault.is_alive(&site.token()));
     // A launch takes the token, and is asked for nothing.
     assert_eq!(site.launched().environment()["KEY"], "canary-value");
+}
+
+#[test]
+fn a_login_that_a_phone_confirms_is_sent_there_once() {
+    // A stand-in for Vault: what it would ask to send to a phone can't run here. Its answers are OpenBao's own.
+    for is_confirmed in [false, true] {
+        let requirement = json!({
+            "mfa_request_id": "request",
+            "mfa_constraints": {"all": {"any": [{"type": "okta", "id": "phone-id", "name": "phone"}]}},
+        });
+        let asks = json!({"auth": {"client_token": "", "mfa_requirement": requirement}}).to_string();
+        let token =
+            json!({"client_token": "hvs.ofaphone", "lease_duration": 3600, "renewable": true, "policies": ["p"]});
+        let faults = Faults::start(move |seen, _| match seen.path.as_str() {
+            "/v1/sys/mfa/validate" if is_confirmed => Reply::json(200, &json!({"auth": token}).to_string()),
+            "/v1/sys/mfa/validate" => Reply::json(
+                403,
+                r#"{"errors": ["failed to satisfy enforcement: push verification explicitly rejected"]}"#,
+            ),
+            "/v1/auth/token/lookup-self" => {
+                let data = json!({"data": {"ttl": 3600, "policies": ["p"], "path": "auth/userpass/login/ada"}});
+                Reply::json(200, &data.to_string())
+            }
+            path if path.ends_with("/login/ada") => Reply::json(200, &asks),
+            _ => Reply::json(404, r#"{"errors": []}"#),
+        });
+        let scratch = Scratch::new();
+        let config =
+            format!("[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nusername = \"ada\"\n", faults.address());
+        scratch.file("config/vault.toml", config);
+        let mut command = scratch.launcher();
+        let mut user = Terminal::start(command.arg("login"));
+        user.answer_unseen("The password of ada", "right canary");
+        user.expect("confirm the login by phone, on your device");
+        let (code, said, shown) = user.end();
+        assert!(!shown.contains("canary") && !said.contains("ofaphone"), "{shown}");
+        let sent: Vec<_> = faults.seen().into_iter().filter(|seen| seen.path == "/v1/sys/mfa/validate").collect();
+        assert_eq!(sent.len(), 1, "a phone is not asked again and again: {shown}");
+        let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
+        assert_eq!(body, json!({"mfa_request_id": "request", "mfa_payload": {"phone-id": []}}));
+        if is_confirmed {
+            assert_eq!(code, 0, "{shown}");
+            let file = std::fs::read_to_string(scratch.path("home/.vault-token")).unwrap();
+            assert_eq!(file, "hvs.ofaphone");
+        } else {
+            assert_ne!(code, 0);
+            assert!((shown + &said).contains("refused on your device, or not confirmed in time"));
+            assert!(!scratch.path("home/.vault-token").exists());
+        }
+    }
 }
 
 #[test]

@@ -211,6 +211,29 @@ fn a_notebook_without_secrets_is_not_written_and_a_malformed_one_does_not_stop_t
 }
 
 #[test]
+fn a_value_that_was_replaced_is_found_by_its_version() {
+    for (form, path, field) in [("kv", "scrub/rotated", "KEY"), ("kv_folder", "scrub/rotating", "value")] {
+        let user = User::new("scrub/present");
+        let source = format!("[[source]]\n{form} = \"secret/{path}\"\n");
+        let config = read(&user.scratch.path("config/vault.toml"));
+        let (begin, _) = config.split_once("[[source]]").unwrap();
+        user.scratch.file("config/vault.toml", begin.to_owned() + &source);
+        let secret = if form == "kv" { path.to_owned() } else { format!("{path}/KEY") };
+        for value in ["canary-first", "canary-second", "canary-third"] {
+            Server::shared().put(&secret, &json!({field: value}));
+        }
+        let all = json!("canary-first canary-second canary-third");
+        let notebook = user.notebook("a.ipynb", &jupyter(&json!([cell(&all, &json!([]))])));
+        for (versions, found) in [("0", 1), ("1", 2), ("9", 3)] {
+            let said = text(&user.scrub(&["--check", "--versions", versions, "a.ipynb"]));
+            assert!(said.contains(&format!("secrets found: {found},")), "{form} {versions}: {said}");
+        }
+        assert_eq!(user.scrub(&["--versions", "9", "a.ipynb"]).code(), Some(0));
+        assert!(read(&notebook).contains("\"[secret KEY] [secret KEY] [secret KEY]\""), "{}", read(&notebook));
+    }
+}
+
+#[test]
 fn what_may_not_be_written_or_read_or_asked_is_said() {
     let user = User::new("scrub/refused");
     let dirty = jupyter(&json!([cell(&json!(LONG), &json!([]))]));

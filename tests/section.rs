@@ -74,9 +74,13 @@ impl Site {
     }
 
     fn order(&self, order: &str, content: &Value) -> Answer {
+        self.post(order, &content.to_string())
+    }
+
+    fn post(&self, order: &str, body: &str) -> Answer {
         let token = format!("token {TOKEN}");
         let headers = [PROGRAM[0], ("Authorization", &token)];
-        let answer = self.send("POST", &format!("jupyter-vault/{order}"), &headers, &content.to_string());
+        let answer = self.send("POST", &format!("jupyter-vault/{order}"), &headers, body);
         assert!(!answer.text.contains("canary"), "{}", answer.text);
         answer
     }
@@ -188,6 +192,21 @@ fn a_refusal_has_the_programs_two_lines_and_its_code() {
     {
         assert_eq!(site.order("set", &wrong).status, 400, "{wrong}");
     }
+    // Half a character, nesting that no parser takes, a number that is no version.
+    let half = r#"{"name": "\ud800", "value": "canary"}"#.to_owned();
+    let deep = format!("{{\"name\": {}", "[".repeat(200_000));
+    let number = format!(r#"{{"name": "A", "value": "canary", "expect_version": {}}}"#, "9".repeat(400));
+    for body in [half.clone(), half.replace("name", "to"), deep, number] {
+        assert_eq!(site.post("set", &body).status, 400, "{}", &body[..40]);
+    }
+    let long = site.order("set", &json!({"name": "A".repeat(140_000), "value": "canary"}));
+    assert!(
+        long.status == 422 && long.text.contains("too long"),
+        "{}",
+        long.text.chars().take(300).collect::<String>()
+    );
+    let malformed = site.order("import", &json!({"content": "canary", "dry_run": true}));
+    assert!(malformed.text.contains("the input, line 1"), "{}", malformed.text);
     assert_eq!(site.order("exec", &json!({})).status, 404);
     // Values go to no browser, unless the site says so.
     assert_eq!(site.order("connector/list", &json!({"namespace": "x"})).status, 404);
@@ -218,6 +237,8 @@ fn without_the_token_or_the_xsrf_cookie_nothing_is_said_or_done() {
     let token = format!("token {TOKEN}");
     let rebound = [PROGRAM[0], ("Authorization", &token), ("Host", "evil.example.org")];
     assert_eq!(site.send("POST", "jupyter-vault/set", &rebound, &order).status, 403, "DNS rebinding");
+    let foreign = [PROGRAM[0], ("Authorization", &token), ("Origin", "http://evil.example.org")];
+    assert_eq!(site.send("POST", "jupyter-vault/set", &foreign, &order).status, 404, "another page's, with the token");
     assert_eq!(site.names(), [""; 0]);
     assert!(!site.server.log().contains("canary"));
 }

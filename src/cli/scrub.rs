@@ -32,6 +32,9 @@ pub(super) struct Scrub {
     /// Do not look for the value of this name (may be given more than once)
     #[arg(long, value_name = "NAME")]
     except: Vec<String>,
+    /// Look for the values of the last NUMBER earlier versions of each secret too: an old notebook may show them
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    versions: u32,
     /// Read this vault.toml first; it must exist
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -45,6 +48,6 @@ pub(super) struct Scrub {
 
 /// Looks through notebooks.
 pub(super) fn run(scrub: Scrub) -> Result<Outcome> {
-    let Scrub { files, check, except, config, timeout, json } = scrub;
-    scrub::run(&scrub::Flags { files, check, except, config, timeout, json })
+    let Scrub { files, check, except, versions, config, timeout, json } = scrub;
+    scrub::run(&scrub::Flags { files, check, except, versions, config, timeout, json })
 }

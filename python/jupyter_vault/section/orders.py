@@ -113,10 +113,7 @@ def _said(fields):
 
 
 def _bytes(fields, name):
-    try:
-        return fields.text(name).encode()
-    except UnicodeEncodeError:
-        raise web.HTTPError(400, reason=f"The member {name} is not UTF-8") from None
+    return fields.text(name).encode()
 
 
 ORDERS = "|".join(name[len("order_") :] for name in dir(Orders) if name.startswith("order_"))

@@ -5,6 +5,7 @@ turn in time is told so, and a process that takes too long, or whose request is 
 """
 
 import asyncio
+import errno
 import json
 import os
 
@@ -128,7 +129,9 @@ class Program:
             process = await asyncio.create_subprocess_exec(
                 self._path, *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment
             )
-        except OSError:
+        except OSError as cause:
+            if cause.errno == errno.E2BIG:
+                raise Refused(64, "a name or a description is too long", "shorten it") from None
             what = f"the program {self._path} can't be started"
             raise Refused(71, what, "install it (pip install jupyter-vault), or set VaultSection.launcher") from None
         try:

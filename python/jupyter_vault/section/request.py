@@ -21,6 +21,8 @@ class Fields:
         except ValueError:
             # The cause holds the text that it could not parse.
             raise HTTPError(400, reason="The body is not JSON") from None
+        except RecursionError:
+            raise HTTPError(400, reason="The body is nested too deeply") from None
         if not isinstance(members, dict):
             raise HTTPError(400, reason="The body is not a JSON object")
         self._members = members
@@ -37,6 +39,9 @@ class Fields:
         text = self._members.get(name)
         if text is not None and (not isinstance(text, str) or "\0" in text):
             raise HTTPError(400, reason=f"The member {name} is not text")
+        if text is not None and any("\ud800" <= letter <= "\udfff" for letter in text):
+            # Half a character, which JSON may hold and no argument can.
+            raise HTTPError(400, reason=f"The member {name} is not UTF-8")
         return text
 
     def flag(self, name):
@@ -46,6 +51,7 @@ class Fields:
     def number(self, name):
         """A whole number, or None."""
         number = self._members.get(name)
-        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+        is_number = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 1 << 63
+        if number is not None and not is_number:
             raise HTTPError(400, reason=f"The member {name} is not a number")
         return number

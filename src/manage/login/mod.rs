@@ -166,8 +166,9 @@ fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Asked
         match attempt(site, &Step::Confirm(&second_factor, &passcodes), plan) {
             Ok(Reached::Login(standing)) => return Ok(standing),
             Ok(Reached::SecondFactor(error, _)) => return Err(error),
-            // A passcode is mistyped easily, and the password need not be typed again.
-            Err(error) if error.kind() == Kind::LoginRefused && !tries.is_empty() => {
+            // A passcode is mistyped easily, and the password need not be typed again. What was refused on a phone is not
+            // sent there once more.
+            Err(error) if error.kind() == Kind::LoginRefused && second_factor.has_passcode() && !tries.is_empty() => {
                 asked.say(&format!("  {error}\n"));
             }
             Err(error) => return Err(unlike_a_password(error)),

@@ -64,7 +64,7 @@ impl<'a> Cursor<'a> {
             Some(b'"') => self.text().map(Value::Text),
             Some(b'{') => self.enter().map(|()| Value::Object),
             Some(b'[') => self.enter().map(|()| Value::List),
-            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => self.other().map(Value::Other),
+            Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I') => self.other().map(Value::Other),
             Some(_) => self.wrong("a value is expected"),
             None => self.wrong("the file ends too early"),
         }

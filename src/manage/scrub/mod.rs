@@ -44,6 +44,8 @@ pub(crate) struct Flags {
     pub(crate) check: bool,
     /// Names that are not looked for.
     pub(crate) except: Vec<String>,
+    /// How many earlier values of each secret are looked for.
+    pub(crate) versions: u32,
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
     /// The time for all of Vault.
@@ -62,7 +64,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Outcome> {
     // What is typed wrongly is said before Vault is asked.
     let (files, troubles) = if is_standard { (Vec::new(), Vec::new()) } else { files::list(&flags.files) };
     let common = Common { config: flags.config.clone(), timeout: flags.timeout, ..Common::default() };
-    let wanted = wanted::read(&common, &flags.except)?;
+    let wanted = wanted::read(&common, &flags.except, flags.versions, files.len())?;
     if is_standard {
         return standard(flags, &wanted);
     }

@@ -194,6 +194,12 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_python_alone_writes_are_read() {
+        let file = "{\"cells\": [{\"outputs\": [{\"data\": {\"application/json\": [NaN, -Infinity, Infinity, \"canary-1234\"]}}]}]}";
+        assert_eq!(clean(file).1.len(), 1);
+    }
+
+    #[test]
     fn an_old_notebook_has_worksheets() {
         let file = "{\"worksheets\": [{\"cells\": [{\"input\": \"canary-1234\", \"outputs\": [{\"stream\": \"stdout\", \
                     \"text\": \"canary-1234\"}]}]}], \"nbformat\": 3}";

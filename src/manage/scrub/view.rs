@@ -64,7 +64,7 @@ pub(super) fn unescaped(text: &[u8]) -> Option<View> {
             b't' => simple(b'\t'),
             b'b' => simple(8),
             b'f' => simple(12),
-            b'x' => hex(rest.get(2..4)?).map(|code| (character(code), 4)),
+            b'x' => escaped_utf8(rest).or_else(|| hex(rest.get(2..4)?).map(|code| (character(code), 4))),
             b'u' => {
                 let first = hex(rest.get(2..6)?)?;
                 if let (0xd800..=0xdbff, Some(b"\\u"), Some(digits)) = (first, rest.get(6..8), rest.get(8..12))
@@ -78,6 +78,22 @@ pub(super) fn unescaped(text: &[u8]) -> Option<View> {
             _ => None,
         }
     })
+}
+
+/// One character beyond ASCII whose bytes are written one by one, as Python shows `bytes`.
+fn escaped_utf8(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let byte = |at: usize| {
+        let escape = rest.get(at * 4..at * 4 + 4)?.strip_prefix(b"\\x")?;
+        hex(escape).and_then(|code| u8::try_from(code).ok())
+    };
+    let length = match byte(0)? {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return None,
+    };
+    let bytes: Vec<u8> = (0..length).map(byte).collect::<Option<_>>()?;
+    std::str::from_utf8(&bytes).is_ok().then_some((bytes, length * 4))
 }
 
 /// Without percent-encoding; a plus is a space where that matters.
@@ -180,6 +196,7 @@ mod tests {
     #[test]
     fn each_encoding_is_read_as_its_own_programs_would() {
         assert_eq!(shown(&unescaped(br#"a\"b\\c\n\u00e9\ud83d\ude00\x41\'\q"#).unwrap()), "a\"b\\c\né😀A'\\q");
+        assert_eq!(shown(&unescaped(br"\xc3\xa9\xe2\x82\xac\xc3\xc3").unwrap()), "é€ÃÃ");
         assert!(unescaped(b"plain").is_none() && unescaped(br"\q").is_none());
         assert_eq!(shown(&percent_decoded(b"a%2fb%2F%zz%", false).unwrap()), "a/b/%zz%");
         assert_eq!(shown(&percent_decoded(b"a+b", true).unwrap()), "a b");

@@ -6,14 +6,19 @@
 use std::collections::BTreeMap;
 
 use super::finder::{Finder, SHORTEST};
-use crate::config::source::SourceKind;
+use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::Result;
 use crate::launch::given::{Fetched, Form};
 use crate::launch::naming::Taker;
-use crate::launch::source::is_absence;
+use crate::launch::source::{Reader, is_absence};
 use crate::manage::secrets::Common;
-use crate::manage::secrets::session::with;
+use crate::manage::secrets::session::{Session, with};
 use crate::secret::SecretValue;
+use crate::vault::kv::list;
+use crate::vault::kv_store::Stored;
+
+/// From how many notebooks on a faster search is worth its making.
+const MANY: usize = 16;
 
 /// What is looked for, and what is not.
 #[derive(Debug)]
@@ -39,8 +44,9 @@ impl Taker for Taking {
     }
 }
 
-/// Reads the values of all sources, less those of the names in `except`.
-pub(super) fn read(common: &Common, except: &[String]) -> Result<Wanted> {
+/// Reads the values of all sources, less those of the names in `except`; with as many earlier `versions` of each,
+/// for so many notebooks.
+pub(super) fn read(common: &Common, except: &[String], versions: u32, notebooks: usize) -> Result<Wanted> {
     let (values, unknown) = with(common, async |session| {
         let mut unknown = Vec::new();
         // A name of two sources has two values, and a launch gives one of them.
@@ -75,6 +81,17 @@ pub(super) fn read(common: &Common, except: &[String]) -> Result<Wanted> {
                 outcome => outcome?,
             }
             values.extend(taking.0);
+            if versions > 0 && matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder) {
+                for (earlier, path) in earlier(session, &mut reader, source, &path, versions).await? {
+                    let mut taking = Taking::default();
+                    match reader.read(&earlier, &path, &mut Vec::new(), &mut taking).await {
+                        // It had other keys then, or was removed meanwhile.
+                        Err(error) if is_absence(error.kind()) => {}
+                        outcome => outcome?,
+                    }
+                    values.extend(taking.0);
+                }
+            }
         }
         Ok((values, unknown))
     })?;
@@ -88,5 +105,54 @@ pub(super) fn read(common: &Common, except: &[String]) -> Result<Wanted> {
     }
     short.sort();
     short.dedup();
-    Ok(Wanted { finder: Finder::new(wanted)?, short, unknown })
+    let finder = if notebooks >= MANY { Finder::for_many(wanted)? } else { Finder::new(wanted)? };
+    Ok(Wanted { finder, short, unknown })
+}
+
+/// The last earlier versions of each secret of a source that can still be read: each as a source of its own, with its
+/// path.
+async fn earlier(
+    session: &Session<'_>,
+    reader: &mut Reader<'_>,
+    source: &SourceSpec,
+    path: &str,
+    versions: u32,
+) -> Result<Vec<(SourceSpec, String)>> {
+    let mount = reader.mount(source, path).await?;
+    if mount.version == KvVersion::V1 || source.secret_version.is_some() {
+        return Ok(Vec::new());
+    }
+    let one = SourceSpec { kind: SourceKind::Kv, ..source.clone() };
+    let secrets = match source.kind {
+        SourceKind::KvFolder => {
+            let names = match list(session.client, &mount, path, source.folder.recursive).await {
+                Err(none) if is_absence(none.kind()) => Vec::new(),
+                names => names?,
+            };
+            let each = names.into_iter().map(|name| {
+                let field = source.field.clone().unwrap_or_else(|| "value".to_owned());
+                let called = source.called(&name).into_owned();
+                let only = SourceSpec { field: Some(field), name: Some(called), ..one.clone() };
+                (if source.folder.whole { one.clone() } else { only }, format!("{path}/{name}"))
+            });
+            each.collect()
+        }
+        _ => vec![(one, path.to_owned())],
+    };
+    let mut earlier = Vec::new();
+    for (source, path) in secrets {
+        let metadata = match Stored::new(session.client, &mount, &path).metadata().await {
+            Err(none) if is_absence(none.kind()) => continue,
+            metadata => metadata?,
+        };
+        let readable = metadata
+            .versions
+            .iter()
+            .rev()
+            .filter(|(number, state)| **number != metadata.current_version && state.is_readable());
+        for (number, _) in readable.take(versions as usize) {
+            earlier.push((SourceSpec { secret_version: Some(*number), ..source.clone() }, path.clone()));
+        }
+    }
+    Ok(earlier)
 }

@@ -43,7 +43,7 @@ impl Change {
 }
 
 pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run: bool) -> Result<Outcome> {
-    let shown = file.display().to_string();
+    let shown = if file == Path::new("-") { "the input".to_owned() } else { file.display().to_string() };
     let entries = parse(&read(file)?, format.unwrap_or_else(|| Format::of(file)), &shown)?;
     if entries.is_empty() {
         return Err(Error::new(Kind::Usage, format!("{shown} has no secrets"), "write NAME=value lines"));

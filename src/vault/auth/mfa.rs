@@ -76,6 +76,11 @@ impl SecondFactor {
         self.factors.iter().all(|factor| factor.uses_passcode)
     }
 
+    /// Whether one is a passcode, which may have been mistyped.
+    pub(crate) fn has_passcode(&self) -> bool {
+        self.factors.iter().any(|factor| factor.uses_passcode)
+    }
+
     /// Gives the passcodes, in the order of the factors, for the token.
     pub(crate) async fn confirm(
         &self,
@@ -95,11 +100,14 @@ impl SecondFactor {
         let raw = Raw::post("sys/mfa/validate", body.to_vec());
         let reply =
             client.call(&raw, Asked::Login("second factor", None)).await.map_err(|error| match error.kind() {
-                Kind::LoginRefused => Error::new(
-                    Kind::LoginRefused,
-                    "Vault does not accept the second factor",
-                    "give the next passcode: each serves once, for half a minute; or log in again",
-                ),
+                Kind::LoginRefused => {
+                    let advice = if self.has_passcode() {
+                        "give the next passcode: each serves once, for half a minute; or log in again"
+                    } else {
+                        "it was refused on your device, or not confirmed in time: log in again"
+                    };
+                    Error::new(Kind::LoginRefused, "Vault does not accept the second factor", advice)
+                }
                 _ => error,
             })?;
         let auth = Answer::parse(&reply, what)?.auth.ok_or_else(|| malformed(what))?;
