@@ -1,6 +1,7 @@
 //! Questions to a user on a terminal. Without a terminal, a missing flag is an error.
 
 use std::io::Write;
+use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -56,6 +57,11 @@ impl Asked {
         }
     }
 
+    /// Asks for text until `stop` says that no answer is wanted any more; `None` then, and without a terminal.
+    pub fn text_unless(self, question: &str, stop: &AtomicBool) -> Result<Option<String>> {
+        if self.there { line_unless(&format!("{question}: "), stop) } else { Ok(None) }
+    }
+
     /// Asks yes or no.
     pub fn agrees(self, question: &str, usual: bool) -> Result<bool> {
         if !self.there {
@@ -98,6 +104,16 @@ impl Asked {
 #[cfg(target_os = "linux")]
 fn line(question: &str) -> Result<String> {
     terminal::ask(question).map_err(|cause| broken(&cause))?.ok_or_else(ended)
+}
+
+#[cfg(target_os = "linux")]
+fn line_unless(question: &str, stop: &AtomicBool) -> Result<Option<String>> {
+    terminal::ask_unless(question, stop).map_err(|cause| broken(&cause))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn line_unless(_: &str, _: &AtomicBool) -> Result<Option<String>> {
+    Ok(None)
 }
 
 #[cfg(target_os = "linux")]

@@ -139,6 +139,21 @@ fn on_a_terminal_the_password_is_not_shown_and_is_asked_again_once() {
     assert!(site.server.is_alive(&site.token()));
 }
 
+/// Has a method ask for a passcode; what the phone of `entity` shows.
+fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &Value) -> impl Fn() -> String {
+    let post = |path: &str, body: Value| vault.must("POST", path, &body);
+    let method = json!({"issuer": name, "period": 30, "algorithm": "SHA1", "digits": 6});
+    let method = post("identity/mfa/method/totp", method)["data"]["method_id"].clone();
+    let made = post("identity/mfa/method/totp/admin-generate", json!({"method_id": method, "entity_id": entity}));
+    let enforced = json!({"mfa_method_ids": [method], "auth_method_accessors": [accessor]});
+    post(&format!("identity/mfa/login-enforcement/{name}"), enforced);
+    // What a phone has: the same key.
+    post(&format!("sys/mounts/{name}-phone"), json!({"type": "totp"}));
+    post(&format!("{name}-phone/keys/ada"), json!({"url": made["data"]["url"]}));
+    let path = format!("{name}-phone/code/ada");
+    move || vault.must("GET", &path, &Value::Null)["data"]["code"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     let site = Site::userpass("login-factor");
@@ -148,18 +163,7 @@ fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     let accessor = mounts["data"]["login-factor/"]["accessor"].as_str().unwrap().to_owned();
     let entity = post("identity/entity", json!({"name": "login-factor-ada"}))["data"]["id"].clone();
     post("identity/entity-alias", json!({"name": "ada", "canonical_id": entity, "mount_accessor": accessor}));
-    let method = json!({"issuer": "login-factor", "period": 30, "algorithm": "SHA1", "digits": 6});
-    let method = post("identity/mfa/method/totp", method)["data"]["method_id"].clone();
-    let made = post("identity/mfa/method/totp/admin-generate", json!({"method_id": method, "entity_id": entity}));
-    let enforced = json!({"mfa_method_ids": [method], "auth_method_accessors": [accessor]});
-    post("identity/mfa/login-enforcement/login-factor", enforced);
-    // What a phone has: the same key.
-    post("sys/mounts/login-factor-phone", json!({"type": "totp"}));
-    post("login-factor-phone/keys/ada", json!({"url": made["data"]["url"]}));
-    let passcode = || {
-        let code = vault.must("GET", "login-factor-phone/code/ada", &Value::Null);
-        code["data"]["code"].as_str().unwrap().to_owned()
-    };
+    let passcode = with_passcodes(vault, "login-factor", &accessor, &entity);
 
     site.with(&["login"], "right canary").is_error(77, &["asks for a second factor", "on a terminal"]);
     let mut user = Terminal::start(&site.command(&["login"]));
@@ -595,6 +599,33 @@ fn the_browser_of_the_user_is_opened_and_the_address_where_it_ends_can_be_pasted
     assert_eq!(code, 0, "{shown}");
     assert!(said.contains(" is logged in at "), "{said}");
     assert!(provider.site.server.is_alive(&provider.site.token()));
+}
+
+#[test]
+fn a_second_factor_is_asked_for_after_the_browser_too() {
+    let provider = Provider::named("provider-users-5", "sso-factor");
+    let vault = provider.site.server;
+    let about = vault.api_with(&[("X-Vault-Token", &provider.session)], "GET", "auth/token/lookup-self", None).1;
+    let entity = &about["data"]["entity_id"];
+    let mounts = vault.must("GET", "sys/auth", &Value::Null);
+    let accessor = mounts["data"]["sso-factor/"]["accessor"].as_str().unwrap();
+    let alias = json!({"name": entity, "canonical_id": entity, "mount_accessor": accessor});
+    vault.must("POST", "identity/entity-alias", &alias);
+    let passcode = with_passcodes(vault, "sso-factor", accessor, entity);
+    // An address could be pasted; the browser comes back by itself.
+    let mut user = Terminal::start(&provider.command(&["--no-browser"]));
+    user.expect("response_type=code");
+    user.expect("Address: ");
+    let shown = user.shown();
+    let address = shown.lines().find(|line| line.contains("response_type=code")).unwrap().trim().to_owned();
+    let (status, page, _) = visit("GET", &provider.answer(&address), None);
+    assert!(status == 200 && page.contains("second factor"), "{page}");
+    let right = passcode();
+    user.answer_unseen("The passcode of totp (not shown)", &right);
+    let (code, said, shown) = user.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(said.contains(" is logged in at ") && !shown.contains(&right), "{said}{shown}");
+    assert!(vault.is_alive(&provider.site.token()));
 }
 
 #[test]

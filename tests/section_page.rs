@@ -84,7 +84,10 @@ impl OwnPage {
     }
 
     fn start(scratch: &Scratch, venv: &Path, options: &[&str]) -> Self {
-        let mut command = Self::command(scratch, venv, options);
+        Self::of(Self::command(scratch, venv, options), scratch)
+    }
+
+    fn of(mut command: Command, scratch: &Scratch) -> Self {
         // Where others may put modules, none is taken from.
         std::fs::create_dir_all(scratch.path("home/tornado")).unwrap();
         scratch.file("home/tornado/__init__.py", "raise SystemExit(9)");
@@ -816,6 +819,26 @@ fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
     assert!(!socket.exists());
     let file = scratch.file("home/file", "");
     run(&mut OwnPage::command(&scratch, &venv, &["--socket", file.to_str().unwrap()])).is_error(71, &["no socket"]);
+
+    // A browser is told a file of its user alone, which goes with the token.
+    let text = "#!/bin/sh\nfile=${1#file://}\ncp -p \"$file\" \"$HOME/shown\"\necho \"$1\" >\"$HOME/told.new\"\nmv \"$HOME/told.new\" \"$HOME/told\"\n";
+    let browser = scratch.file("browser", text);
+    std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = OwnPage::command(&scratch, &venv, &[]);
+    command.env("BROWSER", &browser);
+    let mut page = OwnPage::of(command, &scratch);
+    eventually("a browser is opened", || scratch.path("home/told").exists());
+    let told = std::fs::read_to_string(scratch.path("home/told")).unwrap();
+    assert!(!told.contains(page.token()), "no process's arguments hold the token");
+    let file = PathBuf::from(told.trim().strip_prefix("file://").unwrap());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(std::fs::read_to_string(scratch.path("home/shown")).unwrap().contains(&page.address));
+    let session = json!({"token": page.token()}).to_string();
+    assert_eq!(page.send("POST", "/api/session", &[], &session).0, 200);
+    assert!(!file.exists(), "it is gone with its token");
+    page.interrupt();
+    assert!(!file.parent().unwrap().exists());
 
     let mut page = OwnPage::start(&scratch, &venv, &["--no-browser", "--idle", "1"]);
     assert!(page.end().contains("Nothing was asked for"));

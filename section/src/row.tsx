@@ -8,7 +8,7 @@ import { Running } from './host';
 import { Model, asRefused, given } from './model';
 import { Button, Dialog, Failed, Failure } from './parts';
 import { Secret, Version } from './requests';
-import { age, baseName, explain } from './words';
+import { age, baseName, explain, visible } from './words';
 
 /** What a row can ask the panel for. */
 export interface Orders {
@@ -114,7 +114,7 @@ export function Row(props: RowProps): JSX.Element {
         title={`${secret.name} (${secret.source})`}
         onClick={() => (open === 'nothing' ? setOpen('actions') : close())}
       >
-        <MiddleShortened text={secret.name} />{' '}
+        <MiddleShortened name={secret.name} />{' '}
         <span className="jp-VaultSection-note">{about}</span>
       </button>
       {secret.description && (
@@ -223,7 +223,8 @@ export function Row(props: RowProps): JSX.Element {
 const TAIL = 8;
 
 /** A name that gives way in its middle where the panel is narrow. */
-function MiddleShortened({ text }: { text: string }): JSX.Element {
+function MiddleShortened({ name }: { name: string }): JSX.Element {
+  const text = visible(name);
   const tail = text.length > 2 * TAIL ? TAIL : 0;
   return (
     <span className="jp-VaultSection-short">

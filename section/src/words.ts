@@ -88,3 +88,11 @@ export function standing(refused: Refused): Standing {
 export function policyLine(advice: string): string | undefined {
   return /path ".+" \{ capabilities = \[[^\]]*\] \}/.exec(advice)?.[0];
 }
+
+/** A name as it stands in Vault: a character that only turns its neighbours round would show another name. */
+export function visible(name: string): string {
+  return name.replace(
+    /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    turns => `\\u${turns.charCodeAt(0).toString(16).padStart(4, '0')}`
+  );
+}

@@ -6,6 +6,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -29,6 +30,23 @@ pub fn ask(question: &str) -> io::Result<Option<String>> {
     io::stderr().write_all(question.as_bytes())?;
     let line = read_line(None)?;
     Ok(line.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
+}
+
+/// As [`ask`]; `None` too once `stop` says that no answer is wanted any more. The next question is then another one's.
+pub fn ask_unless(question: &str, stop: &AtomicBool) -> io::Result<Option<String>> {
+    io::stderr().write_all(question.as_bytes())?;
+    let stdin = io::stdin();
+    loop {
+        let mut ready = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut ready, PollTimeout::from(100_u8));
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        if ready[0].any().unwrap_or(false) {
+            let line = read_line(None)?;
+            return Ok(line.map(|line| String::from_utf8_lossy(&line).trim().to_owned()));
+        }
+    }
 }
 
 /// As [`ask`], without showing what is typed.

@@ -53,10 +53,35 @@ impl View {
     }
 }
 
+/// What one encoded character stands for: one byte, or one character. Many stand in a text, so it is no `Vec`.
+#[derive(Debug, Clone, Copy)]
+struct Few {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl Few {
+    const fn byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], length: 1 }
+    }
+
+    /// The first four bytes at most.
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; 4];
+        let length = text.len().min(4);
+        bytes[..length].copy_from_slice(&text[..length]);
+        Self { bytes, length }
+    }
+
+    fn get(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// Without backslashes: JSON's escapes, and those of Python and JavaScript. `None` where there are none.
 pub(super) fn unescaped(text: &[u8]) -> Option<View> {
     decoded(text, [b'\\'; 2], &|rest| {
-        let simple = |byte: u8| Some((vec![byte], 2));
+        let simple = |byte: u8| Some((Few::byte(byte), 2));
         match rest.get(1)? {
             byte @ (b'"' | b'\'' | b'\\' | b'/') => simple(*byte),
             b'n' => simple(b'\n'),
@@ -81,7 +106,7 @@ pub(super) fn unescaped(text: &[u8]) -> Option<View> {
 }
 
 /// One character beyond ASCII whose bytes are written one by one, as Python shows `bytes`.
-fn escaped_utf8(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
+fn escaped_utf8(rest: &[u8]) -> Option<(Few, usize)> {
     let byte = |at: usize| {
         let escape = rest.get(at * 4..at * 4 + 4)?.strip_prefix(b"\\x")?;
         hex(escape).and_then(|code| u8::try_from(code).ok())
@@ -92,16 +117,21 @@ fn escaped_utf8(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
         0xf0..=0xf4 => 4,
         _ => return None,
     };
-    let bytes: Vec<u8> = (0..length).map(byte).collect::<Option<_>>()?;
-    std::str::from_utf8(&bytes).is_ok().then_some((bytes, length * 4))
+    let mut bytes = [0; 4];
+    for (at, place) in bytes[..length].iter_mut().enumerate() {
+        *place = byte(at)?;
+    }
+    std::str::from_utf8(&bytes[..length]).is_ok().then_some((Few { bytes, length }, length * 4))
 }
 
 /// Without percent-encoding; a plus is a space where that matters.
 pub(super) fn percent_decoded(text: &[u8], spaces: bool) -> Option<View> {
     let marks = if spaces { [b'%', b'+'] } else { [b'%'; 2] };
     decoded(text, marks, &|rest| match rest {
-        [b'%', first, second, ..] => hex(&[*first, *second]).map(|code| (vec![u8::try_from(code).unwrap_or(b'%')], 3)),
-        [b'+', ..] => Some((vec![b' '], 1)),
+        [b'%', first, second, ..] => {
+            hex(&[*first, *second]).map(|code| (Few::byte(u8::try_from(code).unwrap_or(b'%')), 3))
+        }
+        [b'+', ..] => Some((Few::byte(b' '), 1)),
         _ => None,
     })
 }
@@ -112,7 +142,7 @@ pub(super) fn without_entities(text: &[u8]) -> Option<View> {
         [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\''), (b"&nbsp;", b' ')];
     decoded(text, [b'&'; 2], &|rest| {
         if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
-            return Some((vec![*byte], name.len()));
+            return Some((Few::byte(*byte), name.len()));
         }
         let digits = rest.strip_prefix(b"&#")?;
         let end = digits.iter().take(9).position(|byte| *byte == b';')?;
@@ -146,7 +176,7 @@ pub(super) fn joined(text: &[u8]) -> Option<View> {
     Some(view.end(text.len()))
 }
 
-type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(Few, usize)>;
 
 /// What each of the `marks` begins, as what `decode` says that it stands for; `None` where that is nothing.
 fn decoded(text: &[u8], marks: [u8; 2], decode: Decode<'_>) -> Option<View> {
@@ -158,7 +188,7 @@ fn decoded(text: &[u8], marks: [u8; 2], decode: Decode<'_>) -> Option<View> {
         view.copy(&text[at..at + plain], at);
         at += plain;
         if let Some((bytes, length)) = decode(&text[at..]) {
-            view.push(&bytes, at);
+            view.push(bytes.get(), at);
             changed = true;
             at += length;
         } else {
@@ -181,8 +211,9 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| all)?, 16).ok()
 }
 
-fn character(code: u32) -> Vec<u8> {
-    char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER).to_string().into_bytes()
+fn character(code: u32) -> Few {
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    Few::of(character.encode_utf8(&mut [0; 4]).as_bytes())
 }
 
 #[cfg(test)]

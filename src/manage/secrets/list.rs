@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::common::Common;
@@ -19,6 +20,9 @@ use crate::vault::kv_store::{Metadata, Stored};
 
 /// The widest column of names: one long name does not push the others' columns away.
 const WIDEST: usize = 40;
+
+/// How many secrets of a folder are asked about at once.
+const AT_ONCE: usize = 8;
 
 /// One name in one source.
 struct Row {
@@ -156,23 +160,36 @@ async fn metadata(stored: Stored<'_>) -> Metadata {
 /// The secrets of a folder. Those that are deleted are left out, as a launch does.
 async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for key in names_in(session.client, place).await? {
-        let path = place.path_of(&key);
-        let stored = session.stored(place, &path);
-        let metadata = metadata(stored).await;
-        let state = metadata.versions.get(&metadata.current_version);
-        if state.is_some_and(|state| !state.is_readable()) {
-            continue;
-        }
-        let version = Some(metadata.current_version).filter(|version| *version > 0);
-        let time = state.map(|state| state.created_time.clone());
-        let mut note = Note::read(place, &key, &metadata);
-        // Another tool has set it since.
-        note.by = note.by.filter(|_| note.version.is_none() || note.version == version);
-        let name = place.variable(&key);
-        rows.push(Row { name, key, place: place.path.clone(), source: path, note, version, time });
+    let names = names_in(session.client, place).await?;
+    for some in names.chunks(AT_ONCE) {
+        let looked = some.iter().map(async |key| {
+            let path = place.path_of(key);
+            let metadata = metadata(session.stored(place, &path)).await;
+            (key.clone(), path, metadata)
+        });
+        rows.extend(
+            join_all(looked)
+                .await
+                .into_iter()
+                .filter_map(|(key, path, metadata)| row_of_folder(place, key, path, &metadata)),
+        );
     }
     Ok(rows)
+}
+
+/// One secret of a folder; `None` where it is deleted.
+fn row_of_folder(place: &Place, key: String, path: String, metadata: &Metadata) -> Option<Row> {
+    let state = metadata.versions.get(&metadata.current_version);
+    if state.is_some_and(|state| !state.is_readable()) {
+        return None;
+    }
+    let version = Some(metadata.current_version).filter(|version| *version > 0);
+    let time = state.map(|state| state.created_time.clone());
+    let mut note = Note::read(place, &key, metadata);
+    // Another tool has set it since.
+    note.by = note.by.filter(|_| note.version.is_none() || note.version == version);
+    let name = place.variable(&key);
+    Some(Row { name, key, place: place.path.clone(), source: path, note, version, time })
 }
 
 /// A source that gives fixed names, and what it is; no command changes these.

@@ -44,7 +44,7 @@ pub(super) struct Arrived {
 
 /// Where the page goes, and what tells that it is there.
 pub(super) struct Answer {
-    page: oneshot::Sender<Option<String>>,
+    page: oneshot::Sender<(StatusCode, String)>,
     gone: oneshot::Receiver<()>,
 }
 
@@ -111,7 +111,14 @@ impl Arrived {
     /// Shows the end in the browser: signed in, or what went wrong.
     pub(super) async fn say(self, error: Option<&Error>) {
         let Some(Answer { page, gone }) = self.answer else { return };
-        let _ = page.send(error.map(ToString::to_string));
+        let end = match error {
+            None => (StatusCode::OK, "Signed in. Close this tab.".to_owned()),
+            Some(more) if more.kind() == Kind::MfaRequired => {
+                (StatusCode::OK, "Signed in, but for the second factor: go on where you began.".to_owned())
+            }
+            Some(error) => (StatusCode::FORBIDDEN, format!("Not signed in: {error}")),
+        };
+        let _ = page.send(end);
         let _ = tokio::time::timeout(MOMENT, gone).await;
     }
 }
@@ -162,8 +169,7 @@ impl Desk {
         let (said, told) = oneshot::channel();
         let _ = arrived.send(Arrived { callback, answer: Some(Answer { page: said, gone }) });
         match told.await {
-            Ok(None) => page(StatusCode::OK, "Signed in. Close this tab."),
-            Ok(Some(error)) => page(StatusCode::FORBIDDEN, &format!("Not signed in: {error}")),
+            Ok((status, text)) => page(status, &text),
             Err(_) => page(StatusCode::SERVICE_UNAVAILABLE, "Not signed in: the command has ended."),
         }
     }

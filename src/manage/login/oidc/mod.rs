@@ -14,6 +14,8 @@ mod listener;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -76,8 +78,9 @@ pub(super) async fn sign_in(
     let opened = browser.open && browser::open(environment, &address);
     tell(&address, opened, browser);
     let (pasted, mut pastes) = mpsc::unbounded_channel();
+    let over = Arc::new(AtomicBool::new(false));
     if !opened {
-        read_pastes(pasted.clone(), state.clone());
+        read_pastes(pasted.clone(), state.clone(), Arc::clone(&over));
     }
     let arrived = tokio::time::timeout(browser.wait, async {
         tokio::select! {
@@ -86,7 +89,10 @@ pub(super) async fn sign_in(
             pasted = pastes.recv() => Arrived { callback: pasted.unwrap_or(Callback::Denied(String::new())), answer: None },
         }
     });
-    let arrived = arrived.await.map_err(|_| {
+    let arrived = arrived.await;
+    // What is typed from here on is no address: a second factor may be asked for.
+    over.store(true, Ordering::Relaxed);
+    let arrived = arrived.map_err(|_| {
         let what = format!("no one has signed in within {} s", browser.wait.as_secs());
         Error::new(Kind::TimedOut, what, "try again; --wait gives more time")
     })?;
@@ -118,15 +124,15 @@ fn tell(address: &str, opened: bool, browser: Browser) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Lets an address be pasted; this ends with the process.
-fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String) {
+/// Lets an address be pasted until the sign-in is over.
+fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String, over: Arc<AtomicBool>) {
     let asked = Asked::new(false);
     if !asked.is_there() {
         return;
     }
     asked.say("If that browser can't come back to this machine, paste here the address where it ends.\n");
     std::thread::spawn(move || {
-        while let Ok(line) = asked.text("Address", None, "") {
+        while let Ok(Some(line)) = asked.text_unless("Address", &over) {
             match callback::of_address(&line, &state) {
                 Some(callback) => {
                     let _ = pasted.send(callback);
