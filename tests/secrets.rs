@@ -168,6 +168,12 @@ fn a_name_or_value_that_no_launch_takes_is_refused_before_it_is_stored() {
     ] {
         user.ran_with(&arguments, input).is_error(code, &[says]);
     }
+    // What was typed as an argument is not repeated.
+    for argument in ["canary", "--value=canary", "--password=canary"] {
+        let refused = user.ran_with(&["set", "A", argument], b"");
+        refused.is_error(64, &["is seen by others", "standard input"]);
+        assert!(!refused.stderr.contains("canary"), "{}", refused.stderr);
+    }
     assert_eq!(user.listed()["secrets"], json!([]));
     user.ok_with(&["set", "PYTHONPATH", "--allow", "PYTHONPATH"], b"canary");
 }
@@ -189,6 +195,12 @@ fn the_list_shows_what_is_known_and_never_a_value() {
         user.set("ONE", "canary-3");
         assert_eq!(user.row("ONE")["description"], "for the billing API");
     }
+    // What another tool has set is no work of the last one who used this.
+    let user = User::with_folder("list-other");
+    user.set("ONE", "canary-1");
+    assert_eq!(user.row("ONE")["by"], "list-other");
+    user.server.put("users/list-other/ONE", &json!({"value": "canary-2"}));
+    assert_eq!(user.row("ONE")["by"], Value::Null);
 }
 
 #[test]

@@ -173,6 +173,12 @@ fn dispatch(command: Command) -> Result<u8> {
 
 /// The first line of clap's text says what is wrong; the usage that it adds is in `--help`.
 fn usage(wrong: &clap::Error) -> Error {
+    if let Some(named) = credential_as_argument(wrong) {
+        let what = format!("{named} is not taken: what stands on a command line is seen by others");
+        let advice = "leave it out: a value or a password is asked for, or comes on standard input; one that was typed so is \
+                      in the shell's history, and should be replaced";
+        return Error::new(Kind::Usage, what, advice);
+    }
     let text = wrong.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -180,6 +186,20 @@ fn usage(wrong: &clap::Error) -> Error {
         first = format!("{first} {}", lines.next().unwrap_or_default());
     }
     Error::new(Kind::Usage, first, advice(wrong))
+}
+
+/// An argument too many, which may be a secret and is not repeated; or an option that would hold one.
+fn credential_as_argument(wrong: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(argument)) = wrong.get(ContextKind::InvalidArg) else { return None };
+    match wrong.kind() {
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => {
+            Some("the last argument (not shown, it may be a secret)".to_owned())
+        }
+        ErrorKind::UnknownArgument if ["--value", "--password", "--token", "--secret"].contains(&argument.as_str()) => {
+            Some(argument.clone())
+        }
+        _ => None,
+    }
 }
 
 /// Words of other tools, and of ours below a group, with what they are called here.

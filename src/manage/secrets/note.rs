@@ -47,7 +47,7 @@ impl Note {
                 description: custom.get("description").cloned().unwrap_or_default(),
                 kind: custom.get("kind").map_or_else(SecretKind::default, |kind| SecretKind::from_name(kind)),
                 by: custom.get("by").cloned(),
-                version: custom.get("version").and_then(|version| version.parse().ok()),
+                version: custom.get("by_version").and_then(|version| version.parse().ok()),
                 time: None,
             },
         }
@@ -80,7 +80,7 @@ impl Note {
                 ("description".to_owned(), kept(&self.description)),
                 ("kind".to_owned(), kept(self.kind.name())),
                 ("by".to_owned(), self.by.clone()),
-                ("version".to_owned(), self.version.map(|version| version.to_string())),
+                ("by_version".to_owned(), self.version.map(|version| version.to_string())),
             ]),
         };
         let too_long = |(name, text): (&String, &Option<String>)| {
@@ -97,7 +97,9 @@ impl Note {
     pub(super) fn none(place: &Place, key: &str) -> BTreeMap<String, Option<String>> {
         match place.form {
             Form::Keys => BTreeMap::from([(key.to_owned(), None)]),
-            Form::Folder { .. } => ["description", "kind", "by", "version"].map(|name| (name.to_owned(), None)).into(),
+            Form::Folder { .. } => {
+                ["description", "kind", "by", "by_version"].map(|name| (name.to_owned(), None)).into()
+            }
         }
     }
 }
