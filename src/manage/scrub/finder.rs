@@ -1,18 +1,14 @@
-//! Values in a text: as they are, and in the encodings that a notebook shows them in.
+//! Finds values in a text: plain, and in the encodings in which a notebook may show them.
 //!
-//! All values are looked for at once (Aho-Corasick). Base64 is looked for as it would stand at each of its three
-//! alignments, because the value may be a part of what was encoded; the characters at its ends then hold bits of the
-//! neighbours too, and go with it. Other encodings are decoded first (see [`super::view`]).
+//! One search (Aho-Corasick) looks for all values at once, plain, in base64 and in hexadecimal (see
+//! [`super::encoded`]). Other encodings are decoded first (see [`super::view`]).
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::{memchr, memchr_iter, memrchr};
-use zeroize::Zeroizing;
 
+use super::encoded::{Encoded, Pattern, Word, is_base64, words_of};
 use super::text::Text;
 use super::view::{View, joined, percent_decoded, unescaped, without_entities};
 use crate::error::{Error, Kind, Result};
@@ -66,21 +62,6 @@ pub(super) struct Found {
     pub(super) form: Form,
 }
 
-/// A pattern: the name that it is of, and what it is of the value.
-#[derive(Clone, Copy)]
-struct Pattern {
-    name: usize,
-    word: Word,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Itself,
-    /// Whether the character before it, and the one behind it, is the neighbour's too.
-    Base64(bool, bool),
-    Hex,
-}
-
 /// What finds the values.
 pub struct Finder {
     names: Vec<String>,
@@ -113,7 +94,7 @@ impl Finder {
 
     fn of(wanted: Vec<(String, SecretValue)>, is_for_many: bool) -> Result<Self> {
         let mut names = Vec::new();
-        let mut words: Vec<(Zeroizing<Vec<u8>>, Pattern)> = Vec::new();
+        let mut words: Vec<Encoded> = Vec::new();
         let mut has_spaces = false;
         let mut marks = Marks::default();
         for (name, value) in wanted {
@@ -125,12 +106,7 @@ impl Finder {
             names.push(name);
             marks.add(value.expose());
             has_spaces |= value.expose().contains(&b' ');
-            words.push((value.expose().to_vec().into(), Pattern { name: number, word: Word::Itself }));
-            words.extend(base64(value.expose(), number));
-            for escaped in in_json(value.expose_text()) {
-                words.extend(base64(escaped.as_bytes(), number));
-            }
-            words.extend(hexadecimal(value.expose(), number));
+            words.extend(words_of(&value, number));
         }
         let size: usize = words.iter().map(|(word, _)| word.len()).sum();
         let kind = (is_for_many && size <= LARGEST_TABLE).then_some(AhoCorasickKind::DFA);
@@ -234,10 +210,7 @@ fn mapped(view: &View, found: Vec<Found>) -> impl Iterator<Item = Found> + use<'
 }
 
 /// What finds these words, if there are any.
-fn some(
-    words: &[&(Zeroizing<Vec<u8>>, Pattern)],
-    kind: Option<AhoCorasickKind>,
-) -> Result<Option<(Vec<Pattern>, AhoCorasick)>> {
+fn some(words: &[&Encoded], kind: Option<AhoCorasickKind>) -> Result<Option<(Vec<Pattern>, AhoCorasick)>> {
     if words.is_empty() {
         return Ok(None);
     }
@@ -267,7 +240,7 @@ fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: For
         let Pattern { name, word } = patterns[found.pattern().as_usize()];
         let is_of = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| is_base64(*byte));
         let (before, after, form) = match word {
-            Word::Itself => (false, false, form),
+            Word::Plain => (false, false, form),
             Word::Base64(before, after) => (before, after, Form::Base64),
             Word::Hex => (false, false, Form::Hex),
         };
@@ -276,60 +249,6 @@ fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: For
         Found { range: start..end, name, form }
     });
     found.collect()
-}
-
-const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
-}
-
-/// The base64 texts of `value` at each alignment, less the characters that it shares with its neighbours.
-fn base64(value: &[u8], name: usize) -> Vec<(Zeroizing<Vec<u8>>, Pattern)> {
-    let mut words: Vec<(Zeroizing<Vec<u8>>, Pattern)> = Vec::new();
-    for offset in 0..3 {
-        let mut whole = Zeroizing::new(vec![0; offset]);
-        whole.extend_from_slice(value);
-        let (before, bits) = ([0, 2, 3][offset], whole.len() * 8);
-        let shared = (offset > 0, bits % 6 > 0);
-        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-            let encoded = Zeroizing::new(engine.encode(&*whole));
-            let word = encoded.as_bytes()[before..bits / 6].to_vec();
-            if !words.iter().any(|(known, _)| **known == word) {
-                words.push((word.into(), Pattern { name, word: Word::Base64(shared.0, shared.1) }));
-            }
-        }
-    }
-    words
-}
-
-/// The value as it stands in JSON, where that is not as it is: with the characters beyond ASCII, and without.
-fn in_json(value: Option<&str>) -> Vec<Zeroizing<String>> {
-    let Some(value) = value else { return Vec::new() };
-    let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
-    let escaped = Zeroizing::new(quoted[1..quoted.len() - 1].to_owned());
-    let mut ascii = Zeroizing::new(String::with_capacity(escaped.len() * 6));
-    for character in escaped.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }
-        }
-    }
-    let mut all = vec![escaped, ascii];
-    all.dedup();
-    all.retain(|escaped| escaped.as_str() != value);
-    all
-}
-
-/// The hexadecimal texts of `value`, as `bytes.hex()` and `hexdump -e '/1 "%02X"'` write it.
-fn hexadecimal(value: &[u8], name: usize) -> [(Zeroizing<Vec<u8>>, Pattern); 2] {
-    [b"0123456789abcdef", b"0123456789ABCDEF"].map(|digits| {
-        let digit = |half: u8| digits[usize::from(half)];
-        let word: Vec<u8> = value.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-        (word.into(), Pattern { name, word: Word::Hex })
-    })
 }
 
 /// In their order, and what overlaps as one.

@@ -4,10 +4,11 @@
 //! outputs, metadata. What is found is replaced by `[secret NAME]`; everything else stays byte for byte. A place is
 //! told by cell and output, never by what stands there.
 //!
-//! [`json`] finds the texts in a file, [`text`] what they say and where each byte of that stands, [`finder`] the
-//! values in it, also encoded, and [`notebook`] puts it together. [`wanted`] gets the values, [`files`] reads and
-//! writes.
+//! [`json`] finds the texts in a file; [`text`] decodes them and keeps the place of each byte; [`finder`] finds the values
+//! in them, with the words of [`encoded`] and the decoded texts of [`view`]; [`notebook`] puts it together. [`wanted`] gets
+//! the values, [`files`] reads and writes.
 
+mod encoded;
 mod files;
 mod finder;
 mod json;
