@@ -21,6 +21,7 @@ use std::process::{Command, Stdio};
 use std::sync::Once;
 
 use serde_json::{Value, json};
+use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, finish, run};
 use support::openbao::Server;
 
@@ -721,4 +722,57 @@ fn no_core_file_is_left_while_a_value_is_typed_in() {
     support::launcher::eventually("the process allows no core file", has_none);
     child.stdin.take().unwrap().write_all(b"canary").unwrap();
     assert_eq!(finish(child).code(), Some(0));
+}
+
+#[test]
+fn a_value_that_is_set_while_its_secret_is_renamed_is_not_lost() {
+    for (mount, may_delete_versions) in [("renaming", true), ("renaming-plain", false)] {
+        let source = format!("[[source]]\nkv_folder = \"{mount}/ada\"\noptional = true\n");
+        let mut user = Mounted::new(mount, &json!({}), &source);
+        user.ok(&["secrets", "set", "OLD"], "canary-1");
+        let rights = |part: &str| {
+            format!(
+                "path \"{mount}/{part}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }}\n"
+            )
+        };
+        let parts = if may_delete_versions { vec!["data", "metadata", "delete"] } else { vec!["data", "metadata"] };
+        user.server.policy(mount, &parts.into_iter().map(rights).collect::<String>());
+        user.token = user.server.token(&[mount], &json!({}));
+        // Another writer is faster, just before the old name goes.
+        let (server, relay, path) = (user.server, relay_to(user.server.port()), format!("/v1/{mount}/delete/ada/OLD"));
+        let faults = Faults::start(move |seen, number| {
+            if seen.path == path {
+                let api = format!("{mount}/data/ada/OLD");
+                server.must("POST", &api, &json!({"data": {"value": "canary-newer"}}));
+            }
+            relay(seen, number)
+        });
+        let mut command = user.command(&["secrets", "rename", "OLD", "NEW"]);
+        let outcome = run(command.env("VAULT_ADDR", faults.address()));
+        if may_delete_versions {
+            assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        } else {
+            assert_ne!(outcome.code(), Some(0));
+            assert!(outcome.stderr.contains("NEW is stored, and OLD still is too"), "{}", outcome.stderr);
+        }
+        let given = user.launched();
+        assert_eq!((given["OLD"].as_str(), given["NEW"].as_str()), ("canary-newer", "canary-1"));
+    }
+}
+
+#[test]
+fn the_time_of_an_import_into_a_folder_is_that_of_each_secret() {
+    let source = "[[source]]\nkv_folder = \"far/ada\"\noptional = true\n";
+    let user = Mounted::new("far", &json!({}), source);
+    let relay = relay_to(user.server.port());
+    let far = Faults::start(move |seen, number| {
+        std::thread::park_timeout(std::time::Duration::from_millis(30));
+        relay(seen, number)
+    });
+    let lines: Vec<_> = (0..24).map(|number| format!("N{number}=canary")).collect();
+    let file = user.scratch.file("many.env", lines.join("\n"));
+    let mut command = user.command(&["secrets", "import", file.to_str().unwrap(), "--yes", "--timeout", "2"]);
+    let outcome = run(command.env("VAULT_ADDR", far.address()));
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(user.rows().len(), 24);
 }

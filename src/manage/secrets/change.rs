@@ -281,7 +281,7 @@ pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
                 }
                 // The new one is there before the old one goes: at no moment is the value nowhere.
                 let version = target.write(&content.keys, there.version).await?;
-                let deleted = session.stored(place, &old_path).delete().await;
+                let deleted = session.stored(place, &old_path).delete_version(content.version).await;
                 deleted.map_err(|error| error.remark(&format!("{to} is stored, and {from} still is too")))?;
                 version
             }

@@ -118,12 +118,13 @@ async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &st
 }
 
 /// What will become of each entry, by the values that are there.
-async fn compare(session: &Session<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
+async fn compare(session: &mut Session<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut content = None;
     for ((_, value), key) in entries.iter().zip(keys) {
         let path = place.path_of(key);
         if content.is_none() || matches!(place.form, Form::Folder { .. }) {
+            session.extend();
             content = Some(session.stored(place, &path).current().await?);
         }
         let there = content.as_ref().map(|content| content.keys.as_slice()).unwrap_or_default();
@@ -139,7 +140,9 @@ async fn compare(session: &Session<'_>, place: &Place, entries: &[Entry], keys: 
 }
 
 /// Writes these values under their keys: one version where one secret holds them all.
-async fn write_all(session: &Session<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
+///
+/// In a folder the time is that of each secret: a file may hold a hundred.
+async fn write_all(session: &mut Session<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
     let keys: Vec<_> = todo.iter().map(|(key, _)| key.clone()).collect();
     match place.form {
         Form::Keys => {
@@ -155,6 +158,7 @@ async fn write_all(session: &Session<'_>, place: &Place, todo: &[(String, &Secre
         }
         Form::Folder { .. } => {
             for (at, (key, value)) in todo.iter().enumerate() {
+                session.extend();
                 let written = write(session, place, key, value).await;
                 let done = keys[..at].join(", ");
                 let (_, version) = written
