@@ -371,6 +371,12 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
         .map_or_else(|| site.scratch.path("section.png"), |place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place));
     site.ask("picture", json!({ "path": picture }));
 
+    // Names are text, and none stands as another one: here LIVE, turned round.
+    site.vault.put("page", &json!({"<b>bold</b>": "x", "\u{202e}EVIL": "x"}));
+    site.click("Refresh");
+    site.says("<b>bold</b>");
+    site.says("\\u202eEVIL");
+
     let port = site.vault.port();
     site.vault.must("PUT", "sys/seal", &Value::Null);
     site.click("Refresh");

@@ -42,7 +42,7 @@ pub(super) struct Managing {
     /// Read this vault.toml first; it must exist
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Work on this source, by its path
+    /// Work on this source, by its path or the end of it
     #[arg(long, value_name = "SOURCE")]
     to: Option<String>,
     /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
