@@ -2,18 +2,7 @@
 //!
 //! `cargo bench --bench diagnose` prints a Markdown table. It builds the program once more without the
 //! diagnostic kernel, to compare.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    unreachable_pub,
-    missing_docs,
-    reason = "a bench fails by panicking, and its output is its result"
-)]
+#![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -6,18 +6,7 @@
 //! the last record, connects to shell and stdin, finds out what the kernel is, has the code ask, answers,
 //! waits for the reply, and writes the next record. The whole program, with its start and one read from
 //! OpenBao, is beside a Python that does what the bare client does with Jupyter's own client.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    unreachable_pub,
-    missing_docs,
-    reason = "a bench fails by panicking, and its output is its result"
-)]
+#![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

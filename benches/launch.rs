@@ -3,18 +3,7 @@
 //! `cargo bench --bench launch` prints a Markdown table. The runs are interleaved, so that whatever else
 //! the machine does falls on all alike; medians, each over a bare `true`. Peak memory is read by a small
 //! parent. What is not installed (curl, strace) is left out and said.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    unreachable_pub,
-    missing_docs,
-    reason = "a bench fails by panicking, and its output is its result"
-)]
+#![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

@@ -2,19 +2,6 @@
 //! its user's secrets through the launcher. Prints names and lengths, never values.
 //!
 //! `cargo run --release --example quickstart`
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "what it shows is its output, and its fixtures are the tests'"
-)]
 
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

@@ -2,17 +2,6 @@
 //! real PostgreSQL, OpenBao's database engine. At the end PostgreSQL has the roles that it had before.
 //!
 //! `cargo run --release --example sql_notebook [-- --picture FILE.png]`
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "what it shows is its output, and its fixtures are the tests'"
-)]
 
 #[path = "../tests/support/certificates.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]

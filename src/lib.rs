@@ -20,6 +20,25 @@
 //! That is the public face: [`launch`], [`error`] and [`secret`]. `docs/architecture.md` has the map of the
 //! modules, and the way of a launch through them.
 
+// What holds for the program alone; Cargo.toml has the lints that hold for tests, benches and examples too.
+#![deny(missing_docs, reason = "the public face is for other programs")]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a launcher that panics is a kernel that never starts"
+)]
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "stdout belongs to the kernel, and stderr is written in one place"
+)]
+#![deny(
+    clippy::too_many_lines,
+    clippy::needless_raw_string_hashes,
+    clippy::unnecessary_debug_formatting,
+    reason = "the part of pedantic that a test need not keep"
+)]
 #![cfg_attr(
     not(all(feature = "diagnose", feature = "inject", feature = "manage", feature = "wrap")),
     allow(dead_code, reason = "a build with some of the features leaves parts of the lower modules unused")

@@ -1,18 +1,5 @@
 //! Several addresses of one Vault: a dead, sealed or hanging node costs a launch little, and no address but those of
 //! the list gets a credential.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

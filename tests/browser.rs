@@ -1,16 +1,6 @@
 //! JupyterLab in a real browser: the error in a cell, OpenBao comes up, the next run has the secret.
 //!
 //! Needs Chromium, so it is run by `cargo test -- --ignored` (CI installs one).
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;

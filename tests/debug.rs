@@ -1,5 +1,4 @@
 //! The library's Debug output is what ends up in other programs' logs: it shows no credential.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::ffi::CString;
 use std::time::Duration;

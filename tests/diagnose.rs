@@ -1,17 +1,4 @@
 //! A failed launch under Jupyter's own client: what the stand-in answers, how it heals, when it ends.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;

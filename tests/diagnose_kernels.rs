@@ -2,19 +2,6 @@
 //! each must come up on the ports that the stand-in had, in its process.
 //!
 //! What pip brings runs always; R, Octave, Lua and tslab are run by `cargo test -- --ignored`.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;

@@ -1,18 +1,5 @@
 //! The documents: every link leads somewhere, every test that they name exists, every table that the program has
 //! too is the same, and every console block does what it shows, on a real server.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", feature = "inject", feature = "wrap"))]
 
 mod support;

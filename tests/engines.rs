@@ -1,18 +1,5 @@
 //! Engines that make a credential for each launch: certificates, signed keys, codes, identity tokens, by a real server
 //! that checks what it made.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

@@ -1,19 +1,6 @@
 //! Every way in which a launch fails: told apart, in two lines, with its exit code, within its time.
 //!
 //! What OpenBao can be brought to say, it says here; the rest is made by hand ([`support::faults`]).
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

@@ -1,18 +1,5 @@
 //! What execve must preserve, and what may not be left over. `env`, `sh` and `/proc` are the judges:
 //! the same command is run with and without the launcher, and must see the same.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

@@ -1,17 +1,4 @@
 //! A newcomer's first hour: what is typed before anything is configured, and what is said then.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", feature = "wrap", target_os = "linux"))]
 
 mod support;

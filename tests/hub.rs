@@ -1,18 +1,5 @@
 //! A real JupyterHub with the configuration in `examples/jupyterhub`: two users log in, and each one's
 //! kernels have that user's secrets.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(feature = "inject")]
 
 mod support;

@@ -1,17 +1,4 @@
 //! No copy of a secret is left: the real process is stopped at its execve, and its whole memory read.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod support;

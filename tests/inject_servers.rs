@@ -1,18 +1,5 @@
 //! Secrets for kernels behind servers and gateways, and which kernels are meant: the real program, real
 //! servers, a real OpenBao.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(feature = "inject")]
 
 mod support;

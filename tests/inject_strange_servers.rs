@@ -1,18 +1,5 @@
 //! What answers in a Jupyter server's place, or in the middle of a connection to a kernel: each its own error
 //! and exit code, in bounded time.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(feature = "inject")]
 
 mod support;

@@ -1,18 +1,5 @@
 //! No trace of a value, wherever it could be looked for: other clients, histories, names, logs at debug level, the
 //! process table, files. And the record of a launch, without which an injection knows nothing of it.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;

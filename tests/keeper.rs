@@ -1,18 +1,5 @@
 //! Leases live as long as the kernel: real roles of a real PostgreSQL, made by a real server. The tests look into both,
 //! and at the processes, not at log lines.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(target_os = "linux")]
 
 mod support;

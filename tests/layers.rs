@@ -1,6 +1,5 @@
 //! The modules import downwards alone: no circle between files, none between top modules, and none against
 //! the order of docs/architecture.md. Read from the `use` lines and paths of the sources.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,18 +1,5 @@
 //! A hundred kernels at once through one gateway, from a Vault that is slow and limits its rate: each starts,
 //! or says why it did not, and takes no longer than it was given.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;

@@ -1,15 +1,4 @@
 //! `login` and `logout` on a real OpenBao: what stands in the file, who is told to be logged in, and what a refusal does.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;

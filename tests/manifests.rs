@@ -1,18 +1,5 @@
 //! The examples for Kubernetes and Docker: their manifests by Kubernetes' own schemas, their logins on a real
 //! server, and what a Dockerfile does to Enterprise Gateway's image, done to the gateway's own files.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

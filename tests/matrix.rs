@@ -1,19 +1,6 @@
 //! Every kernel under every server: what runs here is what `docs/matrix.md` says.
 //!
 //! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it anew.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 

@@ -1,18 +1,5 @@
 //! Credentials that end for good are replaced while the kernel runs: real roles of a real PostgreSQL, which are asked
 //! whether they open it.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(target_os = "linux")]
 
 mod support;

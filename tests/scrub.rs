@@ -1,15 +1,4 @@
 //! Secrets taken out of notebooks: real ones of a real OpenBao, in files, in a pipe, and when a real server saves.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;

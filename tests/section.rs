@@ -1,15 +1,4 @@
 //! The Secrets section's server side: a real Jupyter server with the wheel, before a real OpenBao.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;

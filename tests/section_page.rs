@@ -1,18 +1,6 @@
 //! The Secrets section in a real JupyterLab and a real browser, before a real OpenBao.
 //!
 //! Needs Chromium and npm, so it is run by `cargo test -- --ignored` (CI installs them).
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;

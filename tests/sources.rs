@@ -1,17 +1,4 @@
 //! Data sources: stored by the real program in a real OpenBao, used by real clients of a real PostgreSQL.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;

@@ -1,18 +1,5 @@
 //! Another user of the same machine, beside a kernel that has its secrets: neither its memory, nor its files, nor
 //! its ports give one away.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;

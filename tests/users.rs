@@ -1,18 +1,5 @@
 //! Several users on one gateway, each with a credential of one's own in the kernel request: neither gets
 //! what is the other's, whatever the request claims.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;

@@ -1,18 +1,5 @@
 //! The sidecar: real kernels that come, restart and go, real servers, a real OpenBao that changes, stops
 //! and forgets tokens.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;

@@ -1,18 +1,5 @@
 //! `wrap` and `unwrap` killed at each of their system calls that change a file system: what stands there is the
 //! old kernelspec or the new one, the next run goes on, and unwrap brings back every byte. And two at once.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unnecessary_debug_formatting,
-    clippy::needless_raw_string_hashes,
-    clippy::too_many_lines,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a test fails by panicking"
-)]
 
 mod support;
 #[path = "support/trace.rs"]

@@ -1,5 +1,5 @@
 //! What the tests stand on: a real OpenBao, the real binary, and faults made by hand.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod agent;
 pub mod certificates;
