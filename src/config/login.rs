@@ -74,4 +74,21 @@ impl Login {
     pub const fn makes_token(&self) -> bool {
         !matches!(self, Self::Token(_) | Self::Agent)
     }
+
+    /// The method's name, the path of its mount below `auth/`, and the origin of its credential.
+    pub fn parts(&self) -> (&'static str, Option<&str>, Option<&str>) {
+        match self {
+            Self::Token(token) => ("token", None, Some(&token.origin)),
+            Self::Wrapped(token) => ("wrapped", None, Some(&token.origin)),
+            Self::Jwt { method, mount, jwt, .. } => (method, Some(mount), Some(&jwt.origin)),
+            Self::AppRole { mount, secret_id, role_id, .. } => {
+                ("approle", Some(mount), Some(&secret_id.as_ref().unwrap_or(role_id).origin))
+            }
+            Self::Password { method, mount, password, .. } => (method, Some(mount), Some(&password.origin)),
+            #[cfg(feature = "cloud")]
+            Self::Cloud { method, mount, origin, .. } => (method, Some(mount), Some(origin)),
+            Self::Cert { mount, .. } => ("cert", Some(mount), None),
+            Self::Agent => ("agent", None, None),
+        }
+    }
 }

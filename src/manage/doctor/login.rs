@@ -67,7 +67,7 @@ pub(super) async fn look(
 }
 
 fn told<'a>(finding: &'a mut Finding, login: &Login) -> &'a mut Finding {
-    let (method, mount, origin) = parts(login);
+    let (method, mount, origin) = login.parts();
     finding.fact("method", method);
     if let Some(mount) = mount {
         finding.fact("mount", format!("auth/{mount}"));
@@ -78,25 +78,8 @@ fn told<'a>(finding: &'a mut Finding, login: &Login) -> &'a mut Finding {
     finding
 }
 
-/// The method, its mount, and where the credential came from.
-fn parts(login: &Login) -> (&'static str, Option<&str>, Option<&str>) {
-    match login {
-        Login::Token(token) => ("token", None, Some(&token.origin)),
-        Login::Wrapped(token) => ("wrapped", None, Some(&token.origin)),
-        Login::Jwt { method, mount, jwt, .. } => (method, Some(mount), Some(&jwt.origin)),
-        Login::AppRole { mount, secret_id, role_id, .. } => {
-            ("approle", Some(mount), Some(&secret_id.as_ref().unwrap_or(role_id).origin))
-        }
-        Login::Password { method, mount, password, .. } => (method, Some(mount), Some(&password.origin)),
-        #[cfg(feature = "cloud")]
-        Login::Cloud { method, mount, origin, .. } => (method, Some(mount), Some(origin)),
-        Login::Cert { mount, .. } => ("cert", Some(mount), None),
-        Login::Agent => ("agent", None, None),
-    }
-}
-
 fn describe(login: &Login) -> String {
-    let (method, mount, origin) = parts(login);
+    let (method, mount, origin) = login.parts();
     let origin = origin.unwrap_or_default();
     match (login, mount) {
         (Login::Token(_), _) => format!("the token from {origin}"),

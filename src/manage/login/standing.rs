@@ -96,19 +96,13 @@ pub(super) async fn look(
     client: &Client,
     session: &mut Authenticated,
 ) -> Result<Standing> {
-    let (state, origin) = match login {
-        Login::Token(token) => (State::Token, Some(token.origin.clone())),
-        Login::Agent => (State::Agent, None),
-        Login::Password { password, .. } => (State::EachLaunch, Some(password.origin.clone())),
-        Login::Jwt { jwt, .. } => (State::EachLaunch, Some(jwt.origin.clone())),
-        Login::AppRole { secret_id, role_id, .. } => {
-            (State::EachLaunch, Some(secret_id.as_ref().unwrap_or(role_id).origin.clone()))
-        }
-        #[cfg(feature = "cloud")]
-        Login::Cloud { origin, .. } => (State::EachLaunch, Some(origin.clone())),
-        Login::Cert { .. } | Login::Wrapped(_) => (State::EachLaunch, None),
+    let state = match login {
+        Login::Token(_) => State::Token,
+        Login::Agent => State::Agent,
+        _ => State::EachLaunch,
     };
-    let standing = Standing::new(state, server, origin);
+    let (_, _, origin) = login.parts();
+    let standing = Standing::new(state, server, origin.map(str::to_owned));
     let (identity, about) = match auth::look_up(client).await {
         Ok(both) => both,
         // A token without the default policy may still read; what the login said of it counts.
