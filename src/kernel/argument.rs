@@ -103,7 +103,7 @@ fn holds_one(path: &Path) -> bool {
     content(path, |_| Ok(())).is_ok_and(|text| is_one(&text))
 }
 
-/// Whether a JSON object speaks of a kernel's ports, whatever else is wrong with it.
+/// Whether a JSON object has a kernel's ports, even if the rest of it is wrong.
 fn is_one(text: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Telltale {

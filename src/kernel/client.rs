@@ -163,7 +163,7 @@ impl Sockets {
             match Request::parse(frames, self.session.signer()) {
                 Ok(request) => return Ok(Arrived::new(channel, request)),
                 Err(Refused::WrongSignature) => return Err(wrong_signature(&self.file)),
-                // What is broadcast is for others too, who may use more of the protocol than we know.
+                // A broadcast is for all clients, and may use parts of the protocol that we do not know.
                 Err(Refused::Malformed) if channel == Channel::IoPub => {}
                 Err(Refused::Malformed) => {
                     let what = format!("the kernel of {} sent what is no message", self.file.path().display());

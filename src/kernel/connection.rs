@@ -180,7 +180,7 @@ impl ConnectionFile {
     }
 }
 
-/// Whether a file of the runtime folder was written by whom that may be: the user or root, and for root the
+/// Whether the owner of a file in the runtime folder is trusted: the user or root, and for root the
 /// folder's owner. Another user's file would lead secrets to that user.
 pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     let us = nix::unistd::geteuid().as_raw();

@@ -18,7 +18,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// All five.
+    /// All five channels.
     pub const ALL: [Self; 5] = [Self::Shell, Self::Control, Self::Stdin, Self::IoPub, Self::Heartbeat];
 
     /// The name of its port in a connection file.

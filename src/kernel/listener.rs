@@ -62,7 +62,7 @@ impl Listener {
         }
     }
 
-    /// The next one who connects.
+    /// Accepts the next connection.
     pub(super) async fn accept(&self) -> Result<Connection> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| {

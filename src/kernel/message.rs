@@ -17,7 +17,7 @@ pub const DELIMITER: &[u8] = b"<IDS|MSG>";
 /// The version of the protocol that we speak.
 pub const PROTOCOL: &str = "5.4";
 
-/// What of a header matters to whom it is addressed.
+/// The fields of a header that a receiver needs.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Header {
     /// The message's own id.
@@ -75,7 +75,7 @@ impl Request {
     }
 }
 
-/// Who sends: the kernel's own session, which counts its messages.
+/// The sender: a session with an id of its own, which counts its messages.
 #[derive(Debug)]
 pub struct Session {
     id: String,

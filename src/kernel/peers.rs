@@ -19,7 +19,7 @@ use super::zmtp::traffic::{Progress, Reader, Received, Stream};
 /// The most topics of one peer, and the longest one.
 const MOST_TOPICS: usize = 1000;
 const LONGEST_TOPIC: usize = 1024;
-/// How often one looks, and sees each time that nothing comes, before nothing is on its way.
+/// After this many looks in a row at which nothing arrived, no message is on its way.
 const CALM: u32 = 5;
 const LOOK: Duration = Duration::from_millis(1);
 /// A peer that sends this many messages without a pause is not waited for.
@@ -63,7 +63,7 @@ impl Origin {
     }
 }
 
-/// One of them.
+/// A connected peer.
 pub(super) struct Peer {
     pub(super) identity: Vec<u8>,
     pub(super) to: Outbox,
@@ -71,7 +71,7 @@ pub(super) struct Peer {
     progress: Rc<Progress>,
 }
 
-/// All of one socket, and what its tasks share.
+/// All peers of one socket, and the state that their tasks share.
 pub(super) struct Peers {
     channel: Channel,
     pub(super) listener: Listener,
@@ -79,13 +79,13 @@ pub(super) struct Peers {
     events: mpsc::Sender<Event>,
     pub(super) known: RefCell<BTreeMap<u64, Peer>>,
     next: Cell<u64>,
-    /// How many connections there are, those included that are not greeted yet.
+    /// The number of connections, including those that have not finished their greeting.
     pub(super) open: Cell<usize>,
-    /// Whether all of them are to end.
+    /// Whether all connections must close.
     pub(super) closing: Cell<bool>,
     /// A message has come, or a peer has left.
     pub(super) moved: Notify,
-    /// They are to end now.
+    /// Wakes the tasks to close their connections.
     pub(super) closed: Notify,
 }
 
@@ -117,7 +117,7 @@ impl Peers {
         }
     }
 
-    /// Who may connect: what libzmq lets talk to a ROUTER or a PUB.
+    /// Whether a peer of this socket type may connect; the same types as libzmq accepts for ROUTER and PUB.
     fn fits(&self, theirs: &[u8]) -> bool {
         match self.channel {
             Channel::IoPub => matches!(theirs, b"SUB" | b"XSUB"),
@@ -125,15 +125,15 @@ impl Peers {
         }
     }
 
-    /// Waits until that is so.
+    /// Waits until the condition holds; checks it whenever a message comes or a peer leaves.
     pub(super) async fn until(&self, is_so: impl Fn() -> bool) {
         while !is_so() {
             self.moved.notified().await;
         }
     }
 
-    /// Waits until no message is on its way, or what has begun to come is still the same after `rest`. Who
-    /// by then has never ceased to send messages has no end that one could wait for.
+    /// Waits until no message is on its way. A message that arrives only in part is waited for until nothing more of
+    /// it has come for `rest`. A peer that never stops sending is not waited for.
     pub(super) async fn calm(&self, rest: Duration) {
         let (mut calm, mut before, mut since) = (0, None, Instant::now());
         let start = since;

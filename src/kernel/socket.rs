@@ -146,7 +146,7 @@ impl Socket {
         }
         let shared = Rc::clone(&self.shared);
         async move {
-            // A client's library throws away a message whose connection ends half-way.
+            // A client drops a message of which only a part has come when the connection closes.
             let _ = timeout(rest * LONG, shared.calm(rest)).await;
             // A peer that is about to join closes by itself then.
             shared.closing.set(true);

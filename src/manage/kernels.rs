@@ -77,7 +77,7 @@ pub struct Kernels {
     pub gone: Vec<PathBuf>,
     /// The leases of keepers that were killed.
     left: Vec<Left>,
-    /// What became of those whose kernels have ended.
+    /// The outcome for leases whose kernels have ended.
     ended: Ended,
 }
 
@@ -290,7 +290,7 @@ fn json_text(kernels: &Kernels, word: Option<String>) -> String {
     let login = word.map(|message| json!({ "message": message }));
     let mut object =
         json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login });
-    // Rare, and told only then.
+    // Rare, so it is shown only if there are any.
     if let Some(killed) = kernels.ended.object() {
         object["killed"] = killed;
     }

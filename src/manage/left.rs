@@ -28,14 +28,14 @@ impl Ended {
         ended.into_iter().chain(self.rest.iter().cloned())
     }
 
-    /// The same as an object; `None` when there was nothing to end.
+    /// The result as a JSON object; `None` if there was nothing to end.
     pub(super) fn object(&self) -> Option<Value> {
         let is_told = self.number > 0 || !self.rest.is_empty();
         is_told.then(|| json!({ "ended": self.number, "left": self.rest }))
     }
 }
 
-/// Ends what is in `all` whose kernels are gone, by the login of `plan`.
+/// Ends the leases in `all` whose kernels have ended, by the login of `plan`.
 pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
     let mut ended = Ended::default();
     let over: Vec<_> = all.iter().filter(|left| !left.is_used()).collect();

@@ -265,7 +265,7 @@ pub struct MountInfo {
     pub options: Option<BTreeMap<String, String>>,
 }
 
-/// A token and who it is for, as a login answers.
+/// A token and its user, as a login's answer has them.
 #[derive(Deserialize)]
 pub struct Auth {
     /// The token.

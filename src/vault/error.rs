@@ -33,17 +33,17 @@ pub enum Asked<'a> {
     Login(&'a str, Option<&'a str>),
     /// What a wrapping token holds.
     Unwrap,
-    /// Who we are.
+    /// The token's own user.
     Identity,
-    /// That our token be revoked.
+    /// The revocation of our token.
     Revoke,
-    /// How the server is.
+    /// The server's health.
     Health,
     /// What the token may do with a path.
     Capabilities(&'a str),
 }
 
-/// Who asked, and what is known of the token.
+/// Where a refused request was sent, and by which token.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
     /// Vault's address.

@@ -120,7 +120,7 @@ const fn may_be_misread(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::MountMissing)
 }
 
-/// A path that is missing under the configured mount and version: are these wrong?
+/// Finds out whether a missing path means that the configured mount or version is wrong.
 async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) -> Error {
     match ask(client, path).await {
         Ok(found) if found.version != said.version => match found.version {
@@ -137,7 +137,7 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
     }
 }
 
-/// The secrets of a folder, by name (below it, by path), and what of it is not among them.
+/// The secrets of a folder by name (in folders below it, by path), and what could not be read.
 #[derive(Debug, Default)]
 pub struct Folder {
     pub secrets: Vec<(String, Secret)>,
@@ -147,8 +147,9 @@ pub struct Folder {
     pub below: Vec<String>,
 }
 
-/// Lists the folder at `path` and reads each secret in it; of its folders too, if `recursive`. A secret whose current version is deleted is listed,
-/// and gone for its user. One that is removed between the list and its reading is looked for once more.
+/// Lists the folder at `path` and reads each secret in it, and in the folders below it if `recursive`. A secret whose
+/// current version is deleted is listed, but has nothing to read. If a secret is removed between the list and the
+/// read, the folder is read once more.
 pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool, recursive: bool) -> Result<Folder> {
     let first = read_listed(client, mount, path, said, recursive).await?;
     if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, said, recursive).await }
@@ -264,8 +265,8 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     Ok(Listed { names: names.into_iter().filter(|name| is_name(name)).collect(), below })
 }
 
-/// The current version of the version 2 secret at `path` (or the one that is `wanted`), and whether it is there: by
-/// its metadata, which is another path for Vault's policies.
+/// The number of a KV version 2 secret's current version (or `wanted`), and whether that version still exists. It
+/// reads the metadata, for which Vault's policies need a path of their own.
 pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };

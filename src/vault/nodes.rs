@@ -1,7 +1,7 @@
 //! The addresses of one Vault: a cluster without a load balancer has several.
 //!
 //! They are tried in the order of the configuration, and the first one that answers serves all requests of a launch.
-//! Nothing of that is kept: the next launch begins at the first one again. One address costs nothing more.
+//! The choice is not stored: the next launch starts with the first address again. A single address has no extra cost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,14 +14,14 @@ use crate::net::connect::Connector;
 /// No address is chosen yet.
 const NONE: usize = usize::MAX;
 
-/// One address, and the way there.
+/// One address, and how to connect to it.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
     pub(super) connector: Connector,
 }
 
-/// All of them.
+/// All addresses of the configuration.
 #[derive(Debug)]
 pub(super) struct Nodes {
     all: Vec<Node>,
@@ -29,7 +29,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Those of `server`, the first one first.
+    /// The addresses of `server`, in the configured order.
     pub(super) fn of(server: &Server) -> Result<Self> {
         let node = |address: &Address| {
             let connector = Connector::new(Peer::Vault, address, &server.tls, &server.proxy)?;
@@ -40,30 +40,30 @@ impl Nodes {
         Ok(Self { all, chosen })
     }
 
-    /// The one that is chosen; the first, where none is.
+    /// The chosen address, or the first if none is chosen yet.
     pub(super) fn current(&self) -> &Node {
         let chosen = self.chosen.load(Ordering::Relaxed);
         self.all.get(chosen).unwrap_or(&self.all[0])
     }
 
-    /// Whether one is chosen.
+    /// Whether an address is chosen.
     pub(super) fn is_settled(&self) -> bool {
         self.chosen.load(Ordering::Relaxed) != NONE
     }
 
-    /// Chooses the one at `place`.
+    /// Chooses the address at `place`.
     pub(super) fn choose(&self, place: usize) {
         self.chosen.store(place, Ordering::Relaxed);
     }
 
-    /// Lets the next request choose anew, where there is a choice.
+    /// Drops the choice if there are several addresses, so that the next request chooses again.
     pub(super) fn unsettle(&self) {
         if self.all.len() > 1 {
             self.choose(NONE);
         }
     }
 
-    /// How many there are.
+    /// The number of addresses.
     pub(super) const fn count(&self) -> usize {
         self.all.len()
     }

@@ -33,9 +33,9 @@ use crate::net::{Peer, tls};
 pub const LARGEST_BODY: usize = 16 << 20;
 /// The first pause before a retry; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-/// Into how many shares the time is divided where there are several addresses.
+/// With several addresses, each gets this fraction of the time.
 const SHARES: u32 = 4;
-/// What each of several addresses is asked first; a standby is as good as the active node.
+/// The first request to each of several addresses; a standby node serves as well as the active one.
 const HEALTH: &str = "/v1/sys/health?standbyok=true&perfstandbyok=true";
 /// The longest pause that we choose ourselves.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -141,7 +141,7 @@ impl Transport {
             if !again || attempts > self.max_retries {
                 return Err(gave_up(error));
             }
-            // Not before it wants us, which may be at once, and not together with all whom it told the same.
+            // Waits as long as Vault asks for, plus a random pause, so that clients with the same answer spread out.
             let jittered = wanted.unwrap_or_default() + pause.mul_f64(0.5 + fastrand::f64());
             if deadline.pause(jittered).await.is_err() {
                 return Err(gave_up(error));

@@ -66,7 +66,7 @@ impl Watcher<'_, '_> {
             if self.is_stopped() {
                 return;
             }
-            // Once one kernel has them, they live as long as that; where none takes them, they end.
+            // The leases live as long as the kernels that have the values. If no kernel takes them, they end now.
             if self.give(&name, answer, (&given, leases)).await
                 && let Some(keeper) = keeper.take()
             {
@@ -82,7 +82,7 @@ impl Watcher<'_, '_> {
         }
         let kernels = takers.iter().filter_map(|(name, _)| self.kernels.get(name));
         let owner = |kernel: &Kernel| Turn::of(&kernel.target, self.vault.plan(), self.options()).owner();
-        // One whose process is not known is as one of another machine.
+        // A kernel whose process is unknown counts as one on another machine.
         let owners = kernels.filter_map(|kernel| owner(kernel).ok().flatten()).collect();
         self.vault.keep(given, held, owners).await
     }

@@ -30,7 +30,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Makes the folder, and says there that this process answers; `None` where that can't be. Must be called in a
+    /// Makes the folder, and a file in it which says that this process answers; `None` if it can't. Must be called in a
     /// runtime.
     pub fn new(runtime: &Path) -> Option<Self> {
         let folder = runtime.join("refresh");
@@ -59,7 +59,7 @@ impl Requests {
         named.filter(|(name, path)| is_ours(name) && std::fs::remove_file(path).is_ok()).map(|(name, _)| name).collect()
     }
 
-    /// Says what became of the request of the kernel `name`.
+    /// Writes the outcome of the request of the kernel `name`.
     pub fn answer(&self, name: &str, text: &str) {
         let said = json!({"at": format_rfc3339_seconds(SystemTime::now()).to_string(), "text": text});
         let _ = write_private(&self.runtime, &self.folder.join(format!("{name}.json")), said.to_string().as_bytes());

@@ -315,7 +315,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Tells a kernel that has asked what became of that.
+    /// Answers a kernel's request with its outcome.
     pub(super) fn answer(&mut self, name: &str, text: &str) {
         let Some(kernel) = self.kernels.get_mut(name).filter(|kernel| kernel.has_asked) else { return };
         kernel.has_asked = false;

@@ -33,7 +33,7 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Reads a list of properties; unknown ones are passed over, names have no case.
+    /// Reads a list of properties. Unknown ones are skipped; the case of names does not matter.
     pub fn parse(mut bytes: &[u8]) -> Result<Self, Violation> {
         const CUT: Violation = Violation("a property is cut short");
         let mut found = Self::default();
@@ -55,7 +55,7 @@ impl Properties {
         Ok(found)
     }
 
-    /// The same as bytes.
+    /// Writes the properties as bytes.
     pub fn compose(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (name, value) in [(&b"Socket-Type"[..], &self.socket_type), (b"Identity", &self.identity)] {

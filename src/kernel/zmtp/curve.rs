@@ -1,5 +1,5 @@
-//! CURVE: who listens is proved by its long-term key, what is said is encrypted with keys of this
-//! connection alone. The handshake of a kernel is here, that of its client in [`super::curve_client`].
+//! CURVE: the listening side proves its identity by its long-term key, and messages are encrypted with keys that
+//! serve one connection. This is the kernel's side of the handshake; the client's is [`super::curve_client`].
 //!
 //! HELLO shows that the client knows our public key; WELCOME gives our short-term key; INITIATE brings
 //! the client's long-term key with a voucher for its short-term one; READY ends it. Any client that
@@ -99,7 +99,7 @@ impl Welcomed {
     }
 }
 
-/// Whose keys they are: both sides seal with the same key, under nonces of their own.
+/// The side that seals: both use the same key, each with its own nonces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Kernel,

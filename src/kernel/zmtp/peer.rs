@@ -16,9 +16,9 @@ use super::traffic::{Boxed, Reader, Writer, sides};
 /// The most time that a peer has for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How connections are secured, for who listens.
+/// How the listening side secures connections.
 pub enum Security {
-    /// Not at all.
+    /// No encryption (NULL).
     Null,
     /// By CURVE, with this key for ours.
     Curve(SecretKey),
@@ -30,11 +30,11 @@ impl std::fmt::Debug for Security {
     }
 }
 
-/// How a connection is secured, for who connects.
+/// How the connecting side secures a connection.
 pub enum Trust {
-    /// Not at all.
+    /// No encryption (NULL).
     Null,
-    /// By CURVE: only the owner of this key is talked to.
+    /// By CURVE: the kernel must own this key.
     Curve {
         /// The kernel's public key.
         kernel: PublicKey,
@@ -163,7 +163,7 @@ mod tests {
         Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
     }
 
-    /// Both sides' ways of securing a connection, that fit each other.
+    /// The security of a kernel and of its client, which fit each other.
     fn pairs() -> [(Security, Trust); 2] {
         let kernel = SecretKey::from_bytes(*curve::random::<32>().unwrap());
         let trust = Trust::Curve { kernel: kernel.public_key(), ours: Pair::new().unwrap() };
@@ -198,7 +198,7 @@ mod tests {
                     };
                     let receiving = async {
                         for message in &messages {
-                            // A reader that is dropped half-way loses nothing.
+                            // Dropping this future loses no bytes.
                             let received = loop {
                                 if let Ok(received) = timeout(Duration::from_micros(50), from.next()).await {
                                     break received.unwrap();

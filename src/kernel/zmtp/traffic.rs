@@ -45,7 +45,7 @@ pub struct Reader {
     progress: Rc<Progress>,
 }
 
-/// How far a reader is, for who may not read but must know.
+/// How far a reader has come, visible to code that does not read itself.
 #[derive(Debug, Default)]
 pub struct Progress {
     midway: Cell<bool>,
@@ -54,17 +54,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Whether a message has begun to come and is not whole.
+    /// Whether only a part of a message has arrived.
     pub const fn is_midway(&self) -> bool {
         self.midway.get()
     }
 
-    /// How often something has come.
+    /// The number of reads that returned bytes.
     pub const fn reads(&self) -> u64 {
         self.reads.get()
     }
 
-    /// How many messages have come whole.
+    /// The number of complete messages.
     pub const fn messages(&self) -> u64 {
         self.messages.get()
     }
@@ -76,7 +76,7 @@ pub struct Writer {
     keys: Option<Keys>,
 }
 
-/// Both sides of a connection on which nothing was said yet.
+/// Splits a new connection into its reading and its writing side.
 pub(super) fn sides(stream: Boxed) -> (Reader, Writer) {
     let (read, write) = split(stream);
     let buffer = BytesMut::with_capacity(1024);
@@ -109,7 +109,7 @@ impl Reader {
                 }
                 Decoded::Incomplete => {
                     self.progress.midway.set(!(self.buffer.is_empty() && self.parts.is_empty()));
-                    // Grows by what has come, never by what was announced.
+                    // The buffer grows with the bytes that arrived, never with the announced length.
                     self.buffer.reserve(4096);
                     if self.stream.read_buf(&mut self.buffer).await? == 0 {
                         return Err(ErrorKind::UnexpectedEof.into());
@@ -156,7 +156,7 @@ impl Reader {
         }
     }
 
-    /// How far it is, as long as it reads.
+    /// The reader's progress, updated as it reads.
     pub fn progress(&self) -> Rc<Progress> {
         Rc::clone(&self.progress)
     }
@@ -201,7 +201,7 @@ impl Writer {
         self.stream.flush().await
     }
 
-    /// Says that nothing more will come.
+    /// Closes the writing side.
     pub async fn close(mut self) {
         let _ = self.stream.shutdown().await;
     }

@@ -76,7 +76,7 @@ enum State {
     },
 }
 
-/// Says that a namespace was set for a server that reads the root's secrets whatever is set.
+/// Warns that a namespace is set, but the server ignores it and reads the root namespace's secrets.
 fn without_namespaces(server: &Server, report: &mut Report) {
     let Some(name) = &server.namespace else { return };
     let what = format!(

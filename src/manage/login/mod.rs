@@ -193,7 +193,7 @@ enum Step<'s> {
 /// How far a part of a login came.
 enum Reached {
     Login(Standing),
-    /// With the error for those who can't be asked.
+    /// The error where the user can't be asked.
     SecondFactor(Error, SecondFactor),
 }
 

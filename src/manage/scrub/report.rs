@@ -45,7 +45,7 @@ impl One {
 
 type Key<'a> = (Option<usize>, Part, Option<usize>, &'a str, Form);
 
-/// All of them.
+/// The outcomes of all files.
 pub(super) struct Report<'a> {
     wanted: &'a Wanted,
     check: bool,
@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
         self.files.push(one);
     }
 
-    /// 0; or that a secret stands in a notebook, of a check; or the code of the first file that failed.
+    /// 0, or the code of the first file that failed, or, for a check, the code that says a secret was found.
     pub(super) fn code(&self) -> u8 {
         if self.check && self.files.iter().any(|one| !one.places.is_empty()) {
             return FOUND;

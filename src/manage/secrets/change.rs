@@ -63,7 +63,7 @@ pub(super) async fn write(
     Ok((updated.done.unwrap_or(false), updated.version))
 }
 
-/// Writes down what is said of `key`, who set it and in which version.
+/// Stores the description of `key`, who set it, and in which version.
 async fn note(
     session: &Session<'_>,
     place: &Place,
@@ -95,7 +95,7 @@ fn no_notes(place: &Place) -> Error {
     Error::new(Kind::Usage, what, "leave out --description and --kind, or move to version 2 (`kv enable-versioning`)")
 }
 
-/// Writes down, where the policy lets one, who set these keys of one secret, and in which version.
+/// Stores who set these keys of one secret and in which version, if the policy allows it.
 pub(super) async fn note_all(session: &Session<'_>, place: &Place, keys: &[String], version: Option<u64>) {
     let Some(first) = keys.first() else { return };
     let path = place.path_of(first);

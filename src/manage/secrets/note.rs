@@ -1,4 +1,4 @@
-//! What is said of a secret beside its value: description, kind, who set it.
+//! What is stored about a secret beside its value: description, kind, and who set it.
 //!
 //! It stands in the custom metadata of KV version 2, which Vault's own page shows too: for a secret of a
 //! folder under keys of its own, for one key of a secret as JSON under that key. Vault takes 64 entries

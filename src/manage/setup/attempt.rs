@@ -1,4 +1,4 @@
-//! A try of the answers so far, read as a launch will read them.
+//! Tries the answers so far, read as a launch will read them.
 
 use super::Setup;
 use super::answers::{Answers, with_scheme};
@@ -29,7 +29,7 @@ impl Setup<'_> {
         for typed in &self.answers.typed {
             self.parent.set_typed_credential(typed.variable, typed.value.duplicate());
         }
-        // The file is not there yet: what is wrong with a setting is said of the flag, variable or answer.
+        // The file does not exist yet, so an error names the flag, variable or answer that a setting came from.
         let mut layer = file::parse(&self.answers.text(false), &self.output)?;
         layer.relabel(|key, text| self.origin(key, text));
         if let (Some(read), chosen) = (layer.sources(), &self.answers.sources) {
@@ -61,7 +61,7 @@ impl Setup<'_> {
         report.into_error().map_or(Ok(()), Err)
     }
 
-    /// Says what works. What was said before is not said again; times and the like may differ.
+    /// Says what works, without repeating earlier lines, even if a time in them has changed.
     fn say_progress(&mut self, report: &Report) {
         for (section, lines) in report.progress() {
             let same = lines.replace(|character: char| character.is_ascii_digit(), "");

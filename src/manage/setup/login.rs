@@ -69,7 +69,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Asks anew for who logs in and with what; `false` for another login.
+    /// Asks again for the user and the credential; `false` if the user wants another method.
     fn ask_for_credential(&mut self, method: &'static Method) -> Result<bool> {
         let credentials = |ask: &&Ask| matches!(ask, Ask::Username | Ask::Credential(_) | Ask::CredentialIfAny(..));
         if !method.asks.iter().any(|ask| matches!(ask, Ask::Credential(_))) {
@@ -87,7 +87,7 @@ impl Setup<'_> {
         Ok(true)
     }
 
-    /// Asks whether what was typed, and works, is to be kept; what is not is asked for as a file.
+    /// Asks whether to store a typed credential that works. If not, asks for a file that holds it.
     fn keeps_typed(&mut self) -> Result<bool> {
         for place in 0..self.answers.typed.len() {
             let Typed { key, file, .. } = self.answers.typed[place];
@@ -150,7 +150,7 @@ impl Setup<'_> {
         let user = before.or_else(|| self.parent.text("USER").ok().flatten().map(str::to_owned));
         let username = match &flags.username {
             Some(name) => name.clone(),
-            // Without a person to confirm it, the name of this machine's user is a guess too far.
+            // Without a terminal it can not be confirmed, so this machine's user name is not taken for Vault's.
             None if self.asked.is_there() => self.asked.text("Your user name in Vault", user.as_deref(), "")?,
             None => self.asked.text("", None, "--username")?,
         };
@@ -208,7 +208,7 @@ impl Setup<'_> {
 
     /// Whether the token that `vault login` left is taken: it needs no setting, and is found where it is.
     fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
-        // What is wrong with it is told by the try.
+        // If it does not work, the try says so.
         let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
         let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
@@ -220,7 +220,7 @@ impl Setup<'_> {
         if said.is_none() && !self.asked.is_there() {
             return self.asked.text("", None, &flag(wanted.key)).map(|_| Asking::GoesOn);
         }
-        // It comes first: what is pasted at a question that shows it stays on the screen.
+        // The hidden question comes first: a credential pasted at a visible one stays on the screen.
         if said.is_none() {
             let question = format!("The {} (not shown; empty: it is in a file)", wanted.what);
             if let Some(value) = self.asked.unseen_if_any(&question)? {
@@ -236,8 +236,8 @@ impl Setup<'_> {
         Ok(Asking::GoesOn)
     }
 
-    /// The path of a file with a credential; none for an empty answer. One that is not there is not repeated: it may
-    /// be the credential itself.
+    /// The path of a file with a credential; `None` for an empty answer. An error never repeats a path that does not
+    /// exist: it may be the credential itself.
     fn credential_file(&self, what: &str, key: &str, said: Option<&Path>) -> Result<Option<String>> {
         if let Some(file) = said {
             return Ok(Some(path(file)));

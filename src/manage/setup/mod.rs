@@ -1,10 +1,10 @@
 //! `setup`: the first vault.toml, each answer tried on Vault as it is given.
 //!
 //! An answer that fails is explained and asked again; without a terminal, it is the error. What is
-//! tried is the very text that will be written, read as a launch reads it, and a check of the whole ends
-//! it; then it offers to wrap kernels. The file holds no secret: credentials are named by the files that hold them, and one that was
-//! typed goes into a file of its own. It is readable by all (0644), because a kernelspec may be
-//! everybody's; those files are for their user alone (0600).
+//! tried is the very text that will be written, read as a launch reads it. At the end the whole is checked, and
+//! `setup` offers to wrap kernels. The vault.toml holds no secret: it names the files that hold credentials, and a
+//! credential that was typed goes into a file of its own. The vault.toml is readable by all users (0644), because a
+//! kernelspec may be for all of them; the credentials' files are readable by their user alone (0600).
 
 mod answers;
 mod attempt;
@@ -142,7 +142,7 @@ fn output(flags: &Flags, parent: &Environment) -> Result<PathBuf> {
 }
 
 impl Setup<'_> {
-    /// An error is for the user at the terminal, who will be asked again; without one, it is the end.
+    /// Shows an error to the user at the terminal, and the question is asked again. Without a terminal, setup fails.
     fn unless_asked(&self, error: Error) -> Result<()> {
         if !self.asked.is_there() {
             return Err(error);

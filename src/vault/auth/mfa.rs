@@ -1,4 +1,5 @@
-//! A login's second factor. Vault answers a password with what it asks for beside it, and gives the token for that.
+//! A login's second factor. Vault answers a correct password with a request for another factor, and gives the token
+//! once that is confirmed.
 //! <https://openbao.org/docs/auth/login-mfa/>, <https://openbao.org/api-docs/system/mfa/validate/>
 //!
 //! It may ask for several (one constraint each), and offer more than one way for each of them. A passcode (TOTP) is
@@ -46,21 +47,21 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    /// How the user knows it.
+    /// The name that the user knows it by.
     pub(crate) fn shown(&self) -> &str {
         self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.kind)
     }
 }
 
-/// What is still asked for of a login whose password was right.
+/// The second factors that Vault still wants after a correct password.
 pub(crate) struct SecondFactor {
     request: String,
-    /// One for each that Vault asks for.
+    /// One factor for each constraint of Vault's.
     pub(crate) factors: Vec<Factor>,
 }
 
 impl SecondFactor {
-    /// Reads what Vault asks for; of several ways the first with a passcode is taken, or else the first.
+    /// Reads the constraints. Where one offers several methods, the first with a passcode is taken, or else the first.
     pub(crate) fn read(asked: &RawValue) -> Option<Self> {
         let Requirement { mfa_request_id, mfa_constraints } = serde_json::from_str(asked.get()).ok()?;
         let one = |constraint: Constraint| {
@@ -71,7 +72,7 @@ impl SecondFactor {
         Some(Self { request: mfa_request_id, factors: factors.filter(|factors| !factors.is_empty())? })
     }
 
-    /// Whether each is a passcode: then the answer does not wait for a phone.
+    /// Whether all factors are passcodes, so that no phone is waited for.
     pub(crate) fn is_typed(&self) -> bool {
         self.factors.iter().all(|factor| factor.uses_passcode)
     }

@@ -1,8 +1,8 @@
-//! Logging in. One file a method, one line in [`login`] for each.
+//! Login methods: one file each, and one arm in [`login`].
 //!
-//! A method turns credentials into a [`Authenticated`]: a token in the client, what it says of its user, and
-//! whether it is ours to revoke. A token that was given is never revoked; one that we logged in for is,
-//! unless a lease hangs on it.
+//! A method sends the credential that `config::method` has found, and puts the token into the client. The result is an
+//! [`Authenticated`]: what Vault says about the user, and whether to revoke the token afterwards. A token from the
+//! configuration is never revoked; a token from a login is, unless a lease depends on it.
 
 mod approle;
 mod cert;
@@ -60,13 +60,13 @@ impl Identity {
 pub struct About {
     /// Its policies, those of its identity too.
     pub policies: Vec<String>,
-    /// How long it lives from now on; `None`: without end.
+    /// The remaining lifetime; `None` if it never expires.
     pub ttl: Option<Duration>,
-    /// Whether that can be made longer.
+    /// Whether it can be renewed.
     pub renewable: bool,
     /// Whether it has a period, and lives as long as it is renewed.
     pub periodic: bool,
-    /// How many requests it serves from now on; `None`: any number.
+    /// The number of requests left; `None` if unlimited.
     pub uses: Option<u64>,
     /// The name that it is shown by, behind that of its method.
     pub display_name: Option<String>,
@@ -101,11 +101,11 @@ impl About {
 /// What a login gave.
 #[derive(Debug)]
 pub struct Authenticated {
-    /// Its user; `None` when that is not known (a given token, an agent).
+    /// The token's user; `None` if unknown (a token from the configuration, an agent).
     pub identity: Option<Identity>,
-    /// What the login says of the token; `None` likewise.
+    /// What the login says about the token; `None` in the same cases.
     pub about: Option<About>,
-    /// Whether the token is ours to revoke.
+    /// Whether we logged in for the token, and so revoke it.
     pub revocable: bool,
 }
 
@@ -139,7 +139,7 @@ async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -
     exchange_for(client, endpoint, mount, None).await
 }
 
-/// The same, for the user whom the request's path names.
+/// Sends a login request whose path names `user`.
 async fn exchange_for<E: Endpoint>(
     client: &mut Client,
     endpoint: &E,
@@ -172,12 +172,12 @@ fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> R
     Ok(Authenticated { identity: Some(identity), about: Some(about), revocable: !batch })
 }
 
-/// Asks Vault whom a given token is for.
+/// Asks Vault for the user of a token from the configuration.
 pub async fn identity(client: &Client) -> Result<Identity> {
     look_up(client).await.map(|(identity, _)| identity)
 }
 
-/// Asks Vault whom a given token is for, and what it may.
+/// Asks Vault for a token's user, policies and lifetime.
 pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
     let reply = client.call(&LookupTokenSelfRequest {}, Asked::Identity).await?;
     let what = "looking up the token's identity";
@@ -189,8 +189,8 @@ pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
     Ok((Identity::new(own.entity_id, own.meta), about))
 }
 
-/// Revokes the client's token, waiting for `limit` at most. One that is gone already (its uses are used
-/// up) is as good.
+/// Revokes the client's token, waiting for `limit` at most. A token that no longer exists, because its last use is
+/// spent, counts as revoked.
 pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
     match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, limit).await {
         Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),
@@ -198,8 +198,8 @@ pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
     }
 }
 
-/// Asks that the client's token live for `increment` from now, which may be less than it had; gives what it has.
-/// Waits for `limit` at most.
+/// Renews the client's token to end in `increment`, which may be earlier than before, waiting for `limit` at most.
+/// Returns the lifetime that Vault granted.
 pub async fn renew(client: &Client, increment: Duration, limit: Duration) -> Result<Duration> {
     let what = "renewing the token";
     let body = format!("{{\"increment\":\"{}s\"}}", increment.as_secs().max(1));

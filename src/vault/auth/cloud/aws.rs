@@ -1,4 +1,4 @@
-//! AWS: a request to STS, "who am I", signed and not sent: Vault sends it, and learns who signed it.
+//! AWS: a signed GetCallerIdentity request to STS. It is not sent from here: Vault sends it, and so learns whose it is.
 //!
 //! The signature is version 4, by ring's HMAC: the crates that make one bring an HTTP library of their own each.
 //! <https://developer.hashicorp.com/vault/api-docs/auth/aws#login>,

@@ -1,4 +1,4 @@
-//! Logins by the identity that a cloud gives a machine: what the cloud's services say goes to Vault's method.
+//! Logins by the identity that a cloud gives a machine: what the machine's metadata service says is sent to Vault.
 //!
 //! These services are asked over the program's own transport, at the addresses that the clouds' SDKs use: a few bytes,
 //! bounded in time, without a proxy where they belong to the machine. Their answers are credentials, so none is shown.
@@ -24,7 +24,7 @@ use crate::net::address::{Address, Tcp};
 use crate::net::deadline::Deadline;
 use crate::net::options::{Proxy, Tls};
 
-/// The longest that a service of the machine itself may take: where there is none, nothing answers at all.
+/// The time limit for the machine's own service: outside a cloud nothing answers at its address.
 const NEAR: Duration = Duration::from_secs(2);
 
 pub(super) async fn login(
@@ -44,7 +44,7 @@ pub(super) async fn login(
 
 /// One question to a service of a cloud.
 struct Question<'a> {
-    /// Who is asked, for messages.
+    /// The service's name, for messages.
     whom: &'static str,
     method: Method,
     url: &'a str,
