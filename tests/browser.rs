@@ -29,7 +29,7 @@ fn a_cell_in_jupyterlab_shows_the_error_and_then_the_secret() {
     let command = ipykernel();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
     let config = config(&format!("http://127.0.0.1:{port}"), "kernel");
-    let spec = kernelspec(&scratch, &config, &["--timeout", "1"], &command);
+    let spec = kernelspec(&scratch, &config, &["--timeout", "3"], &command);
     std::fs::write(spec.join("token"), "root\n").unwrap();
     let source = "import os\nprint(len(os.environ[\"DB_PASSWORD\"]), \"letters, pid\", os.getpid())";
     let cell = json!({"cell_type": "code", "id": "a", "metadata": {}, "source": source, "outputs": [], "execution_count": null});

@@ -215,7 +215,7 @@ fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
 fn a_notebook_goes_on_when_openbao_is_started() {
     for (transport, curve) in [("tcp", false), ("ipc", false), ("tcp", true)] {
         let (port, address) = nowhere();
-        let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
+        let (_scratch, mut front_end) = at(&address, &["--timeout", "3"]);
         let pid = front_end.start(json!({"transport": transport, "curve": curve}));
         assert_eq!(front_end.cell(LOOK).error(), "SecretsUnavailable");
         let server = Server::at(port).expect("the port is free");
@@ -264,7 +264,7 @@ fn it_heals_when_a_sealed_server_is_unsealed_and_when_a_policy_is_given_back() {
     with_secret(&server);
     let allow = "path \"secret/data/kernel\" { capabilities = [\"read\"] }";
     server.policy("reader", allow);
-    let (scratch, mut front_end) = at(&server.address(), &["--timeout", "1"]);
+    let (scratch, mut front_end) = at(&server.address(), &["--timeout", "4"]);
     scratch.file("home/kernels/vaulted/token", server.token(&["reader"], &json!({})));
     server.must("PUT", "sys/seal", &json!({}));
     let pid = front_end.start(json!({}));

@@ -108,7 +108,7 @@ fn a_client_that_reconnects_forever_and_never_reads_delays_no_other() {
         let cells = [0, 1].map(|_| {
             std::thread::park_timeout(std::time::Duration::from_secs(1));
             let asked = crowd.send(&[cell(0, "1")]);
-            crowd.ask("collect_or_not", json!({"ids": asked, "timeout": 15}))["done"].clone()
+            crowd.ask("collect_or_not", json!({"ids": asked, "timeout": 40}))["done"].clone()
         });
         std::fs::write(&done, "").unwrap();
         assert_eq!(cells, [true, true]);

@@ -24,7 +24,7 @@ fn vaulted() -> (Scratch, u16) {
     let command = ipykernel();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
     let spec =
-        kernelspec(&scratch, &config(&format!("http://127.0.0.1:{port}"), "kernel"), &["--timeout", "1"], &command);
+        kernelspec(&scratch, &config(&format!("http://127.0.0.1:{port}"), "kernel"), &["--timeout", "3"], &command);
     std::fs::write(spec.join("token"), "root\n").unwrap();
     (scratch, port)
 }

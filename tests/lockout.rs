@@ -53,7 +53,8 @@ impl Site {
 
     fn exec(&self) -> std::process::Command {
         let mut command = self.scratch.launcher();
-        command.args(["exec", "--", "/usr/bin/env", "-0"]);
+        // Forty at once take a while where little else of a machine is free.
+        command.env("JUPYTER_VAULT_TIMEOUT", "50s").args(["exec", "--", "/usr/bin/env", "-0"]);
         command
     }
 

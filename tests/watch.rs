@@ -444,7 +444,7 @@ fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
                 if gate.load(Ordering::SeqCst) { pass(request, number) } else { Reply::Close(Vec::new()) }
             },
         );
-    let mut command = Sidecar::command(&scratch, &server, &["--interval", "1", "--timeout", "2"]);
+    let mut command = Sidecar::command(&scratch, &server, &["--interval", "1", "--timeout", "6"]);
     command.env("VAULT_ADDR", relay.address());
     command.env_remove("VAULT_TOKEN").env("JUPYTER_VAULT_AUTH_METHOD", "userpass").env("JUPYTER_VAULT_USERNAME", "ada");
     let sidecar = Sidecar::run(&scratch, command.env("JUPYTER_VAULT_PASSWORD", "canary-password"));
@@ -520,7 +520,7 @@ fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let ready = scratch.path("ready");
-    let options = ["--interval", "1", "--timeout", "1", "--ready-file", ready.to_str().unwrap()];
+    let options = ["--interval", "1", "--timeout", "4", "--ready-file", ready.to_str().unwrap()];
     let sidecar = Sidecar::start(&scratch, &server, &options);
     let mut one = kernel(&scratch, "kernel-one.json");
     injected(&sidecar, &mut one, 1, "canary-1");
@@ -547,12 +547,14 @@ fn a_token_that_expires_is_replaced_by_what_its_file_says_then() {
     let (scratch, server) = (scratch(), Server::start());
     server.policy("reader", "path \"secret/*\" { capabilities = [\"read\"] }");
     put(&server, "canary-1");
-    let short = server.token(&["reader"], &json!({"ttl": "3s", "explicit_max_ttl": "3s"}));
+    let mut one = kernel(&scratch, "kernel-one.json");
+    one.ask("ready", json!({}));
+    // The kernel is there already: it takes the time that a token of seconds has.
+    let short = server.token(&["reader"], &json!({"ttl": "6s", "explicit_max_ttl": "6s"}));
     let file = scratch.file("vault-token", &short);
     let mut command = Sidecar::command(&scratch, &server, &["--interval", "1"]);
     command.env_remove("VAULT_TOKEN").env("JUPYTER_VAULT_TOKEN_FILE", &file);
     let sidecar = Sidecar::run(&scratch, &mut command);
-    let mut one = kernel(&scratch, "kernel-one.json");
     injected(&sidecar, &mut one, 1, "canary-1");
     eventually("it has expired", || !server.is_alive(&short));
     sidecar.has("failed", 1);

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use super::faults::Seen;
-use super::launcher::{Scratch, binary, eventually};
+use super::launcher::{Scratch, binary, eventually, wait};
 use super::openbao::Server;
 use super::postgres::Postgres;
 
@@ -88,7 +88,7 @@ impl Site {
     pub fn kernel(&self) -> Kernel {
         use std::os::unix::process::CommandExt;
         let before = self.postgres.roles();
-        let kernel = Kernel::of(self.command(&["/bin/sleep", "600"]).process_group(0).spawn().unwrap());
+        let kernel = Kernel::of(self.command(&SLEEPS).process_group(0).spawn().unwrap());
         assert_eq!(self.postgres.roles().len(), before.len() + 1);
         kernel
     }
@@ -98,6 +98,9 @@ impl Site {
         eventually(&format!("the keeper is gone: {when}"), || keepers().iter().all(|keeper| is_needed(*keeper)));
     }
 }
+
+/// A kernel that sleeps. A test run in the background has SIGINT ignored, and its kernels would inherit that.
+pub const SLEEPS: [&str; 4] = ["/usr/bin/env", "--default-signal", "/bin/sleep", "600"];
 
 pub struct Kernel {
     pub child: Child,
@@ -137,17 +140,25 @@ impl Kernel {
 
     pub fn end(mut self, signal: Signal) {
         kill(self.pid, signal).unwrap();
-        self.child.wait().unwrap();
+        wait(&mut self.child);
     }
 }
 
-/// The processes of this program that hold leases: not those that only start one (`keep first`), which end at once.
+/// When a process began, in the system's ticks; `None` when it has ended.
+fn began(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The processes of this program that hold leases: not those that only start one (`keep first`), which end at once, nor
+/// those of an earlier test process, which may have taken its server away before they were done.
 pub fn keepers() -> Vec<i32> {
+    let own = began(i32::try_from(std::process::id()).unwrap());
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_one = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let is_ours = std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == binary());
-        is_ours && line.windows(11).any(|words| words == b"keep\0alone\0")
+        is_ours && line.windows(11).any(|words| words == b"keep\0alone\0") && began(*pid) >= own
     };
     pids.filter(is_one).collect()
 }

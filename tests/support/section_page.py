@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 from orders import serve
 from playwright.sync_api import Error, sync_playwright
@@ -9,7 +10,7 @@ from playwright.sync_api import Error, sync_playwright
 AXE = os.path.join(os.path.dirname(__file__), "..", "..", "section", "node_modules", "axe-core", "axe.min.js")
 PANEL = "#jupyter-vault-secrets"
 CELL = ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell >> nth=0"
-LIMIT = 30000
+LIMIT = 60000
 page = None
 pages = []
 browser = None
@@ -224,7 +225,11 @@ def copied(name, **_):
         " || document.getSelection().toString(); }, {once: true}); }"
     )
     click(name)
-    return {"text": page.evaluate("() => window.copied")}
+    end = time.monotonic() + LIMIT / 1000
+    # The page forbids eval, and so wait_for_function.
+    while not (text := page.evaluate("() => window.copied")) and time.monotonic() < end:
+        page.wait_for_timeout(50)
+    return {"text": text}
 
 
 def narrow(width, **_):
