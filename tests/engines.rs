@@ -249,13 +249,13 @@ fn endpoint(arguments: &[&str]) -> (Ended, String) {
 fn a_boto3_client_sends_a_fresh_identity_token_each_time_that_it_asks_for_keys() {
     let user = User::new("aws-identity", "kv");
     user.server.must("POST", "identity/oidc/key/aws-identity", &json!({"allowed_client_ids": "*"}));
-    user.server.must("POST", "identity/oidc/role/aws-identity", &json!({"key": "aws-identity", "ttl": "6s"}));
+    user.server.must("POST", "identity/oidc/role/aws-identity", &json!({"key": "aws-identity", "ttl": "12s"}));
     user.source(
         "read = \"identity/oidc/token/aws-identity\"\nfield = \"token\"\nfile = \"AWS_WEB_IDENTITY_TOKEN_FILE\"",
     );
     let (_endpoint, url) = endpoint(&["60", &user.server.address()]);
     // A key of a minute makes the client ask for each request, for longer than a token lives.
-    let mut kernel = user.exec(&[support::python::clients().to_str().unwrap(), SCRIPT, "client", &url, "45"]);
+    let mut kernel = user.exec(&[support::python::clients().to_str().unwrap(), SCRIPT, "client", &url, "65"]);
     kernel
         .env("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
         .env("AWS_ENDPOINT_URL_STS", &url)
@@ -263,7 +263,7 @@ fn a_boto3_client_sends_a_fresh_identity_token_each_time_that_it_asks_for_keys()
     let outcome = run(kernel.env("AWS_EC2_METADATA_DISABLED", "true"));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let told: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
-    assert_eq!(told["keys"].as_array().unwrap().len(), 45, "{told}");
+    assert_eq!(told["keys"].as_array().unwrap().len(), 65, "{told}");
 }
 
 #[test]
@@ -291,7 +291,8 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     let names = json!(["AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"]);
     assert_eq!(told["plain"], names);
     // A client asks often, as so little time is left; the engine is asked for each key once.
-    assert_eq!(keys.reads(), 3);
+    // One more where the client was slower than a key's life.
+    assert!((3..=4).contains(&keys.reads()), "{}", keys.reads());
 }
 
 #[test]
@@ -364,6 +365,30 @@ except ConnectionError:
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).unwrap();
     eventually("it says that the keeper is gone", || ask("lake").stderr.contains("is not there any more"));
     kernel.end(nix::sys::signal::Signal::SIGKILL);
+}
+
+#[test]
+#[cfg(all(feature = "inject", target_os = "linux"))]
+fn a_kernel_that_runs_gets_an_aws_profile_in_place_of_its_plain_keys() {
+    use support::launcher::eventually;
+    use support::leases::keepers_of;
+    use support::running::{Running, said};
+    let keys = Keys::new("aws-running", 3600, "aws_profile = \"lake\"");
+    let plain = json!({"AWS_ACCESS_KEY_ID": "wrong", "AWS_SECRET_ACCESS_KEY": "wrong", "AWS_REGION": "eu-west-1"});
+    let mut kernel = Running::start(&json!({ "extra_env": plain }));
+    let config = keys.user.scratch.path("config/vault.toml");
+    let inject = |options: &[&str]| {
+        let mut command = kernel.inject(&["--config", config.to_str().unwrap()]);
+        said(&run(command.args(options).env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR")))
+    };
+    assert_eq!(inject(&[]), "set AWS_CONFIG_FILE, AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE");
+    let pid = kernel.pid;
+    eventually("it has a keeper", || keepers_of(pid).len() == 1);
+    let names = "import os; print(*sorted(name for name in os.environ if name.startswith('AWS_')))";
+    let expected = "AWS_CONFIG_FILE AWS_PROFILE AWS_REGION AWS_SHARED_CREDENTIALS_FILE";
+    assert_eq!(kernel.front_end.cell(names).printed(), expected);
+    drop(kernel);
+    eventually("the keeper goes with the kernel", || keepers_of(pid).is_empty());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use support::launcher::{binary, eventually, finish, run};
-use support::leases::{Kernel, Site, alone, keepers, memory};
+use support::leases::{Kernel, SLEEPS, Site, alone, keepers, memory};
 use support::openbao::Server;
 
 #[test]
@@ -29,8 +29,7 @@ fn a_role_lives_as_long_as_its_kernel_however_that_ends() {
     // Two at once: what ends with one leaves the other alone.
     let (first, second) = (site.kernel(), site.kernel());
     first.end(Signal::SIGKILL);
-    eventually("one role is left", || site.postgres.roles().len() == 1);
-    assert_eq!(keepers().len(), 1);
+    eventually("one role is left, and one keeper", || site.postgres.roles().len() == 1 && keepers().len() == 1);
     second.end(Signal::SIGKILL);
     site.ends("both");
     // A kernel that ends by itself, before the keeper has begun.
@@ -62,11 +61,11 @@ fn a_launch_without_a_lease_starts_no_keeper_and_one_that_fails_ends_its_lease()
 #[test]
 fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper() {
     let _alone = alone();
-    let site = Site::new("window", "window = \"3s\"\n", "4s", "24h");
+    let site = Site::new("window", "window = \"5s\"\n", "7s", "24h");
     let mut kernel = site.kernel();
     let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
-    // Longer than its role's time, and than three windows.
-    std::thread::sleep(std::time::Duration::from_secs(9));
+    // Longer than its role's time, and than two windows.
+    std::thread::sleep(std::time::Duration::from_secs(12));
     assert_eq!(site.postgres.roles().len(), 1, "it is renewed");
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     eventually("the window is over", || site.postgres.roles().is_empty());
@@ -142,9 +141,12 @@ fn the_keeper_has_nothing_of_the_kernels() {
     assert!(of("environ").is_empty(), "no variable");
     let line = String::from_utf8_lossy(&of("cmdline")).into_owned();
     assert!(line.ends_with(&format!("keep\0alone\0{}\0", kernel.pid)), "{line:?}");
-    let stat = String::from_utf8_lossy(&of("stat")).into_owned();
-    let session = stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned();
-    assert_eq!(session, keeper.to_string(), "a session of its own");
+    let session = || {
+        let stat = String::from_utf8_lossy(&of("stat")).into_owned();
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned()
+    };
+    eventually("it has a session of its own", || session() == keeper.to_string());
+    // From then on all that it needs of the disk is loaded.
     let open = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().map(|entry| {
         std::fs::read_link(entry.unwrap().path()).map(|link| link.display().to_string()).unwrap_or_default()
     });
@@ -158,9 +160,9 @@ fn the_keeper_has_nothing_of_the_kernels() {
     let url = variables.split('\0').find_map(|entry| entry.strip_prefix("DATABASE_URL=")).unwrap();
     let password = url.split(['@', ':']).nth(2).unwrap().to_owned();
     assert!(password.len() > 10, "a password");
-    eventually("the first renewal is over", || memory(kernel.pid.as_raw()).contains(&password));
+    assert!(memory(kernel.pid.as_raw()).contains(&password), "the scan finds what is there");
+    eventually("it has read what it was told: the lease's id", || memory(keeper).contains("/creds/kernel/"));
     assert!(!memory(keeper).contains(&password), "the password is in the keeper's memory");
-    assert!(memory(keeper).contains("/creds/kernel/"), "the scan finds what is there: the lease's id");
     assert!(!memory(keeper).contains("right"), "the login's password is in the keeper's memory");
     kernel.end(Signal::SIGKILL);
     site.ends("hygiene");
@@ -170,7 +172,7 @@ fn the_keeper_has_nothing_of_the_kernels() {
 fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
     let _alone = alone();
     let server = Server::shared();
-    let site = Site::new("first", "window = \"3s\"\n", "1h", "24h");
+    let site = Site::new("first", "window = \"6s\"\n", "1h", "24h");
     // No keeper's request passes: the first renewal is the launcher's, over the connection of its reads.
     let passed = std::sync::atomic::AtomicUsize::new(0);
     let pass = support::faults::relay_to(server.port());
@@ -227,9 +229,10 @@ fn a_real_seal_in_a_leases_life_and_at_its_end_is_outlasted() {
     site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
     let kernel = site.kernel();
     let renewals = || relay.seen().iter().filter(|seen| seen.path.ends_with("renew-self")).count();
-    eventually("the launch and the keeper have renewed", || renewals() == 2);
+    eventually("the launch and the keeper have renewed", || renewals() >= 2);
     server.must("PUT", "sys/seal", &json!({}));
-    eventually("a renewal came to a sealed server", || renewals() > 2);
+    let before = renewals();
+    eventually("a renewal came to a sealed server", || renewals() > before);
     server.unseal();
     let leased =
         |seen: &[support::faults::Seen]| seen.iter().filter(|seen| seen.path.ends_with("leases/renew")).count();
@@ -302,6 +305,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     eventually("the next launch has ended it", || !site.opens(&url));
     eventually("the file is gone, and the next one's is there", || files().len() == 1 && !file.exists());
     assert!(site.opens(&next.variable("DATABASE_URL")), "the next launch's own is left alone");
+    eventually("the first role is gone", || site.postgres.roles().len() == 1);
     kill_keeper();
     next.end(Signal::SIGKILL);
     assert_eq!(site.postgres.roles().len(), 1);
@@ -334,6 +338,9 @@ fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
     site.server.must("POST", &user, &several);
     run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["number of uses", "token_num_uses=0"]);
     eventually("what was read is gone", || site.postgres.roles().is_empty());
+    site.server.must("POST", &user, &json!({"token_num_uses": 0, "token_policies": "root", "password": "right"}));
+    site.server.must("DELETE", &format!("{}/roles/kernel", site.name), &json!({}));
+    run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["knows no role", "/creds/kernel", "list"]);
 }
 
 #[test]
@@ -382,7 +389,7 @@ fn a_storm_of_kernels_with_a_seal_in_it_leaves_nothing_behind() {
         for _ in 0..10 {
             scope.spawn(|| {
                 while number.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 200 {
-                    let mut child = site.command(&["/bin/sleep", "600"]).spawn().unwrap();
+                    let mut child = site.command(&SLEEPS).spawn().unwrap();
                     // A launch that is killed in a request leaves a role that the server has no lease of: it makes the
                     // role, and then finds that the client has gone. So kernels are killed, and launches not.
                     let exe = format!("/proc/{}/exe", child.id());

@@ -362,13 +362,14 @@ fn names_may_be_written_as_a_shell_takes_them_and_two_that_become_one_are_an_err
 #[test]
 fn a_value_in_base64_is_decoded_to_a_variable_or_a_file() {
     let server = Server::shared();
-    server.put("decode", &json!({"TEXT": "aGVsbG8=\n", "BARE": "aGVsbG8", "KEY": "AAEC/w=="}));
+    server.put("decode", &json!({"TEXT": "aGVsbG8=\n", "BARE": "aGVsbG8", "KEY": "AAEC/w==", "WEB": "Pz8_Pj4-"}));
     let start = |more: &str| {
         with_config(server, &format!("[[source]]\nkv = \"secret/decode\"\nversion = 2\ndecode = \"base64\"\n{more}"))
     };
     for field in ["TEXT", "BARE"] {
         assert_eq!(start(&format!("field = \"{field}\"\n")).environment()[field], "hello");
     }
+    assert_eq!(start("field = \"WEB\"\n").environment()["WEB"], "???>>>");
     server.put("decode-bad", &json!({"TEXT": "not base64!-canary"}));
     let bad = with_config(server, "[[source]]\nkv = \"secret/decode-bad\"\nversion = 2\ndecode = \"base64\"\n");
     bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "take `decode` away"]);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -141,6 +142,20 @@ fn a_database_with_a_stored_password_is_added_tried_used_listed_and_removed() {
     assert!(user.stored("warehouse").is_null());
     assert!(!run(&mut user.exec(&["env", "-0"])).environment().contains_key("PGSERVICE"));
     user.ran_with(&["rm", "warehouse"], b"").is_error(66, &["there is no data source warehouse", "sources list"]);
+    // Back, with the password that was wrong, and again to the one before.
+    user.ran_with(&["restore", "nothing"], b"").is_error(66, &["there is no data source nothing"]);
+    let said = user.ok(&["restore", "warehouse"], b"");
+    assert!(said.contains("restored warehouse of version 2"), "{said}");
+    assert_eq!(user.stored("warehouse")["password"], "wrong-canary");
+    let said = user.ok(&["restore", "warehouse"], b"");
+    assert!(said.contains("restored warehouse of version 1") && said.contains("version 3"), "{said}");
+    user.ok(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
+    user.ran_with(&["restore", "warehouse", "--version", "9"], b"").is_error(66, &["version 9 of the data source"]);
+    // Removed, while another one has taken its names.
+    user.ok(&["rm", "warehouse"], b"");
+    user.add("other postgres host=a database=d user=u", "canary");
+    user.ran_with(&["restore", "warehouse"], b"").is_error(64, &["warehouse and other would both give PGSERVICE"]);
+    assert!(user.stored("warehouse").is_null());
 }
 
 #[test]
@@ -190,16 +205,24 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     assert!(!String::from_utf8_lossy(&checked.stdout).contains("may leave its users"));
 }
 
+/// Who a client is that reads now how to connect. One that was as slow as the grace of a second reads again.
+fn at_once(connect: impl Fn() -> Option<String>) -> String {
+    loop {
+        let begun = Instant::now();
+        if let Some(user) = connect() {
+            return user;
+        }
+        assert!(begun.elapsed() >= Duration::from_secs(1), "a client that connects now gets in");
+    }
+}
+
 /// A kernel that sleeps, the file that `name` names, and the settings that replace a credential soon.
 fn kernel_with_file(user: &User, name: &str) -> (Kernel, PathBuf) {
     let config = std::fs::read_to_string(user.scratch.path("config/vault.toml")).unwrap();
     user.scratch.file("config/vault.toml", config.replace("[[source]]", "[keeper]\ngrace = \"1s\"\n[[source]]"));
     let kernel = Kernel::of(user.exec(&["/bin/sleep", "600"]).spawn().unwrap());
-    let variables = std::fs::read(format!("/proc/{}/environ", kernel.pid)).unwrap();
-    let begin = format!("{name}=");
-    let variables = String::from_utf8_lossy(&variables).into_owned();
-    let file = variables.split('\0').find_map(|entry| entry.strip_prefix(&begin)).expect("the variable");
-    (kernel, PathBuf::from(file))
+    let file = PathBuf::from(kernel.variable(name));
+    (kernel, file)
 }
 
 #[test]
@@ -228,7 +251,7 @@ else:
     let (kernel, file) = kernel_with_file(&user, "SALES_OPTION_FILE");
     let mut seen = BTreeSet::new();
     eventually("the user is replaced", || {
-        seen.insert(MariaDb::user_by(&file).expect("a client that connects now gets in"));
+        seen.insert(at_once(|| MariaDb::user_by(&file)));
         seen.len() > 2
     });
     kernel.end(Signal::SIGKILL);
@@ -250,8 +273,8 @@ fn valkeys_user_is_replaced_in_a_file_and_goes_with_the_kernel() {
     let (kernel, file) = kernel_with_file(&user, "CACHE_FILE");
     let mut seen = BTreeSet::new();
     eventually("the user is replaced", || {
-        let url = std::fs::read_to_string(&file).unwrap();
-        seen.insert(Valkey::asked(&url, &["acl", "whoami"]).expect("a client that connects now gets in"));
+        let user = || Valkey::asked(&std::fs::read_to_string(&file).unwrap(), &["acl", "whoami"]);
+        seen.insert(at_once(user));
         seen.len() > 2
     });
     assert!(
@@ -557,5 +580,32 @@ fn a_python_without_a_client_is_told_what_to_install() {
     user.add("logs splunk host=s", "canary");
     let python = support::python::python();
     let tried = user.ran_with(&["test", "logs", "--python", python.to_str().unwrap()], b"");
-    tried.is_error(78, &["no client for splunk is installed in", "install one of: splunklib"]);
+    tried.is_error(78, &["no client for splunk is installed in", "-m pip install splunk-sdk`"]);
+    // SQLAlchemy is there, its dialect or driver is not.
+    user.add("house clickhouse host=127.0.0.1 port=1 user=u", "canary");
+    user.add("ora oracle host=127.0.0.1 port=1 service=s user=u", "canary");
+    for (name, package) in [("house", "pip install clickhouse-connect`"), ("ora", "pip install sqlalchemy oracledb`")] {
+        let tried = user.ran_with(&["test", name, "--python", clients().to_str().unwrap()], b"");
+        tried.is_error(78, &["no client for", package]);
+    }
+}
+
+#[test]
+fn a_host_may_be_an_address_of_ipv6_and_postgresqls_the_folder_of_its_socket() {
+    let user = User::new("six");
+    user.add("six postgres host=::1 database=d user=u", "canary");
+    user.add("seven mysql host=[::1] database=d user=u", "canary");
+    user.add("eight trino host=fe80::1 user=u catalog=c", "");
+    let given = user.launched();
+    assert!(given["PGSERVICEFILE"].contains("host=::1\nport=5432\n"), "{given:?}");
+    assert!(given["SEVEN_OPTION_FILE"].contains("host = \"::1\"\n"), "{given:?}");
+    assert_eq!(given["SEVEN_URL"], "mysql+pymysql://u:canary@[::1]:3306/d");
+    assert_eq!((&given["TRINO_HOST"][..], &given["EIGHT_URL"][..]), ("fe80::1", "trino://u@[fe80::1]:443/c"));
+    let folder = user.scratch.path("");
+    let socket = ["add", "near", "postgres", &format!("host={}", folder.display()), "port=7", "database=d", "user=u"];
+    let socket = [&socket[..], &["--prefix", "NEAR_"]].concat();
+    user.ran_with(&socket, b"canary").is_error(69, &["can't be reached at /", "nothing was stored"]);
+    let _listening = std::os::unix::net::UnixListener::bind(user.scratch.path(".s.PGSQL.7")).unwrap();
+    user.ok(&socket, b"canary");
+    assert!(user.launched()["PGSERVICEFILE"].contains(&format!("host={}\n", folder.display())));
 }

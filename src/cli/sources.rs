@@ -84,6 +84,16 @@ enum Command {
         #[command(flatten)]
         common: Managing,
     },
+    /// Restore a removed data source, or what it was before it was replaced
+    Restore {
+        /// The name
+        name: String,
+        /// The version to restore [default: the last one that is not as now]
+        #[arg(long, value_name = "NUMBER")]
+        version: Option<u64>,
+        #[command(flatten)]
+        common: Managing,
+    },
 }
 
 /// Runs the subcommand.
@@ -99,6 +109,7 @@ pub(super) fn run(sources: Sources) -> Result<Outcome> {
             (common, Action::Test { name, which: python.map_or(Which::Kernel(kernel), Which::Program) })
         }
         Command::Rm { names, common } => (common, Action::Remove { names }),
+        Command::Restore { name, version, common } => (common, Action::Restore { name, version }),
     };
     sources::run(&common.into(), action)
 }

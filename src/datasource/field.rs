@@ -1,5 +1,8 @@
 //! The fields of a data source, checked before they are stored and again before they are used.
 
+use super::template::without_brackets;
+use crate::secret::SecretValue;
+
 /// One field of a kind.
 #[derive(Debug)]
 pub struct Field {
@@ -31,6 +34,8 @@ pub enum Shape {
     Line,
     /// A host's name or address, without a scheme or port.
     Host,
+    /// The same, or the folder of a socket of this machine.
+    HostOrFolder,
     /// A number from 1 to 65535.
     Port,
     /// Letters, digits, `-`, `_` and `.`: a part of a host's name or of an identifier.
@@ -74,11 +79,24 @@ impl Field {
             _ if value.trim() != value => (false, "without white space at its beginning and end".to_owned()),
             Shape::Line => (true, String::new()),
             Shape::Host => (is_host(value), "a host's name or address, without scheme, port or path".to_owned()),
+            Shape::HostOrFolder => (
+                is_host(value) || value.starts_with('/'),
+                "a host's name or address, without scheme, port or path, or the folder of a socket: /…".to_owned(),
+            ),
             Shape::Port => (value.parse::<u16>().is_ok_and(|port| port > 0), "a number from 1 to 65535".to_owned()),
             Shape::Word => (is_word(value), "letters, digits, -, _ and . alone".to_owned()),
             Shape::Begins(start) => (value.len() > start.len() && value.starts_with(start), format!("{start}…")),
         };
         (!is_right).then_some(wanted)
+    }
+
+    /// The value as it is kept: an address of IPv6 in brackets, as a URL has it.
+    pub fn kept(&self, value: SecretValue) -> SecretValue {
+        let is_host = matches!(self.shape, Shape::Host | Shape::HostOrFolder);
+        match value.expose_text().filter(|text| is_host && !text.starts_with('[') && is_v6(text)) {
+            Some(address) => SecretValue::new(format!("[{address}]").into_bytes()),
+            None => value,
+        }
     }
 
     /// The suffix of its name in the documentation: `?` if it is optional, or its default.
@@ -101,12 +119,13 @@ fn is_word(value: &str) -> bool {
     value.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
 }
 
+/// Whether this is an address of IPv6, in brackets or not.
+fn is_v6(value: &str) -> bool {
+    without_brackets(value).parse::<std::net::Ipv6Addr>().is_ok()
+}
+
 fn is_host(value: &str) -> bool {
-    let is_v6 = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match is_v6 {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => value.len() <= 253 && is_word(value) && value.split('.').all(|label| !label.is_empty()),
-    }
+    is_v6(value) || value.len() <= 253 && is_word(value) && value.split('.').all(|label| !label.is_empty())
 }
 
 fn is_object(value: &str) -> bool {

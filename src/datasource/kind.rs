@@ -60,6 +60,8 @@ impl Form {
 #[derive(Debug)]
 pub struct Client {
     pub module: &'static str,
+    /// What `pip install` takes for it, with the drivers that it needs.
+    pub package: &'static str,
     pub hello: &'static str,
 }
 

@@ -23,17 +23,23 @@ const fn port(usual: &'static str) -> Field {
     Field::new("port", "the port", Shape::Port).usually(usual)
 }
 
-const SERVICE: &str = "[{name}]\nhost={host}\nport={port}\ndbname={database}\nuser={user}\npassword={password}\n<sslmode={sslmode}\n><sslrootcert={sslrootcert}\n>";
-const BY_URL: Client = Client {
-    module: "sqlalchemy",
-    hello: "sqlalchemy.create_engine(url).connect().execute(sqlalchemy.text('select 1')).fetchall()",
-};
+const SERVICE: &str = "[{name}]\nhost={host|bare}\nport={port}\ndbname={database}\nuser={user}\npassword={password}\n<sslmode={sslmode}\n><sslrootcert={sslrootcert}\n>";
+/// By SQLAlchemy, with the package that its driver comes in.
+const fn by_url(package: &'static str) -> Client {
+    Client {
+        module: "sqlalchemy",
+        package,
+        hello: "sqlalchemy.create_engine(url).connect().execute(sqlalchemy.text('select 1')).fetchall()",
+    }
+}
 const BY_SERVICE: Client = Client {
     module: "psycopg",
+    package: "psycopg[binary]",
     hello: "psycopg.connect(service=name, connect_timeout=seconds).execute('select 1').fetchall()",
 };
 const BY_SERVICE_2: Client = Client {
     module: "psycopg2",
+    package: "psycopg2-binary",
     hello: "psycopg2.connect(service=name, connect_timeout=seconds).cursor().execute('select 1')",
 };
 
@@ -42,7 +48,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "postgres",
         fields: &[
-            HOST,
+            Field::new("host", "the server's name or address", Shape::HostOrFolder),
             port("5432"),
             DATABASE,
             USER,
@@ -59,7 +65,7 @@ pub const KINDS: &[Kind] = &[
             variable("PGSERVICE", "{name}"),
             variable("_URL", "postgresql<+{driver}>:///?service={name|url}"),
         ],
-        clients: &[BY_SERVICE, BY_SERVICE_2, BY_URL],
+        clients: &[BY_SERVICE, BY_SERVICE_2, by_url("sqlalchemy psycopg2-binary")],
     },
     Kind {
         name: "redshift",
@@ -85,6 +91,7 @@ pub const KINDS: &[Kind] = &[
             BY_SERVICE_2,
             Client {
                 module: "redshift_connector",
+                package: "redshift-connector",
                 hello: "from urllib.parse import urlsplit, unquote\nu = urlsplit(url)\nredshift_connector.connect(host=u.hostname, port=u.port, user=unquote(u.username), password=unquote(u.password), database=unquote(u.path[1:]), timeout=seconds).cursor().execute('select 1')",
             },
         ],
@@ -105,20 +112,22 @@ pub const KINDS: &[Kind] = &[
         gives: &[
             file(
                 "_OPTION_FILE",
-                "[client]\nhost = {host|option}\nport = {port}\nuser = {user|option}\npassword = {password|option}\n<database = {database|option}\n>",
+                "[client]\nhost = \"{host|bare}\"\nport = {port}\nuser = {user|option}\npassword = {password|option}\n<database = {database|option}\n>",
             ),
             variable("_URL", "mysql+{driver}://{user|url}:{password|url}@{host}:{port}/<{database|url}>"),
         ],
         clients: &[
             Client {
                 module: "pymysql",
+                package: "pymysql",
                 hello: "pymysql.connect(read_default_file=os.environ[stem + '_OPTION_FILE'], connect_timeout=seconds).cursor().execute('select 1')",
             },
             Client {
                 module: "MySQLdb",
+                package: "mysqlclient",
                 hello: "MySQLdb.connect(read_default_file=os.environ[stem + '_OPTION_FILE'], connect_timeout=seconds).cursor().execute('select 1')",
             },
-            BY_URL,
+            by_url("sqlalchemy pymysql"),
         ],
     },
     Kind {
@@ -159,8 +168,16 @@ pub const KINDS: &[Kind] = &[
             ),
         ],
         clients: &[
-            Client { module: "pyathena", hello: "pyathena.connect().cursor().execute('select 1').fetchall()" },
-            Client { module: "boto3", hello: "boto3.client('athena').list_work_groups(MaxResults=1)" },
+            Client {
+                module: "pyathena",
+                package: "pyathena",
+                hello: "pyathena.connect().cursor().execute('select 1').fetchall()",
+            },
+            Client {
+                module: "boto3",
+                package: "boto3",
+                hello: "boto3.client('athena').list_work_groups(MaxResults=1)",
+            },
         ],
     },
     Kind {
@@ -180,6 +197,7 @@ pub const KINDS: &[Kind] = &[
         ],
         clients: &[Client {
             module: "google.cloud.bigquery",
+            package: "google-cloud-bigquery",
             hello: "google.cloud.bigquery.Client().query('select 1').result(timeout=seconds)",
         }],
     },
@@ -212,6 +230,7 @@ pub const KINDS: &[Kind] = &[
         ],
         clients: &[Client {
             module: "snowflake.connector",
+            package: "snowflake-connector-python",
             hello: "snowflake.connector.connect(connection_name=name, login_timeout=seconds).cursor().execute('select 1')",
         }],
     },
@@ -240,9 +259,10 @@ pub const KINDS: &[Kind] = &[
         clients: &[
             Client {
                 module: "databricks.sql",
+                package: "databricks-sql-connector",
                 hello: "databricks.sql.connect(os.environ['DATABRICKS_SERVER_HOSTNAME'], os.environ['DATABRICKS_HTTP_PATH'], os.environ['DATABRICKS_TOKEN']).cursor().execute('select 1')",
             },
-            BY_URL,
+            by_url("databricks-sqlalchemy"),
         ],
     },
     Kind {
@@ -259,14 +279,14 @@ pub const KINDS: &[Kind] = &[
         dynamic: LOGIN,
         reach: "{host}:{port}",
         gives: &[
-            variable("TRINO_HOST", "{host}"),
+            variable("TRINO_HOST", "{host|bare}"),
             variable("TRINO_PORT", "{port}"),
             variable("TRINO_USER", "{user}"),
             variable("TRINO_PASSWORD", "{password}"),
             variable("TRINO_CATALOG", "{catalog}"),
             variable("_URL", "trino://{user|url}<:{password|url}>@{host}:{port}/{catalog|url}</{schema|url}>"),
         ],
-        clients: &[BY_URL],
+        clients: &[by_url("trino[sqlalchemy]")],
     },
     Kind {
         name: "clickhouse",
@@ -275,7 +295,7 @@ pub const KINDS: &[Kind] = &[
         dynamic: LOGIN,
         reach: "{host}:{port}",
         gives: &[
-            variable("CLICKHOUSE_HOST", "{host}"),
+            variable("CLICKHOUSE_HOST", "{host|bare}"),
             variable("CLICKHOUSE_PORT", "{port}"),
             variable("CLICKHOUSE_USER", "{user}"),
             variable("CLICKHOUSE_PASSWORD", "{password}"),
@@ -285,9 +305,10 @@ pub const KINDS: &[Kind] = &[
         clients: &[
             Client {
                 module: "clickhouse_connect",
+                package: "clickhouse-connect",
                 hello: "e = lambda key: os.environ['CLICKHOUSE_' + key]\nclickhouse_connect.get_client(host=e('HOST'), port=int(e('PORT')), username=e('USER'), password=e('PASSWORD'), secure=e('PORT') in ('443', '8443'), connect_timeout=seconds).command('select 1')",
             },
-            BY_URL,
+            by_url("clickhouse-connect sqlalchemy"),
         ],
     },
     Kind {
@@ -303,7 +324,7 @@ pub const KINDS: &[Kind] = &[
         dynamic: LOGIN,
         reach: "{host}:{port}",
         gives: &[
-            variable("SPLUNK_HOST", "{host}"),
+            variable("SPLUNK_HOST", "{host|bare}"),
             variable("SPLUNK_PORT", "{port}"),
             variable("SPLUNK_TOKEN", "{token}"),
             variable("SPLUNK_USERNAME", "{user}"),
@@ -311,6 +332,7 @@ pub const KINDS: &[Kind] = &[
         ],
         clients: &[Client {
             module: "splunklib.client",
+            package: "splunk-sdk",
             hello: "e = lambda key: os.environ.get('SPLUNK_' + key)\nsplunklib.client.connect(host=e('HOST'), port=int(e('PORT')), splunkToken=e('TOKEN'), username=e('USERNAME'), password=e('PASSWORD')).info",
         }],
     },
@@ -333,6 +355,7 @@ pub const KINDS: &[Kind] = &[
         ],
         clients: &[Client {
             module: "azure.identity",
+            package: "azure-identity",
             hello: "azure.identity.ClientSecretCredential(os.environ['AZURE_TENANT_ID'], os.environ['AZURE_CLIENT_ID'], os.environ['AZURE_CLIENT_SECRET']).get_token('https://api.loganalytics.io/.default')",
         }],
     },
@@ -348,6 +371,7 @@ pub const KINDS: &[Kind] = &[
         )],
         clients: &[Client {
             module: "sqlalchemy",
+            package: "sqlalchemy oracledb",
             hello: "sqlalchemy.create_engine(url).connect().execute(sqlalchemy.text('select 1 from dual')).fetchall()",
         }],
     },
@@ -369,6 +393,6 @@ pub const KINDS: &[Kind] = &[
             "_URL",
             "mssql+{driver}://{user|url}:{password|url}@{host}:{port}/{database|url}<?driver={odbc_driver|url}>",
         )],
-        clients: &[BY_URL],
+        clients: &[by_url("sqlalchemy pymssql")],
     },
 ];

@@ -121,7 +121,7 @@ impl DataSource {
             let what = format!("the field {name} of the data source {} is not as it must be", self.name);
             return Err(Error::new(Cause::BadValue, what, format!("it is {}: give {wanted}", field.about)));
         }
-        self.fields.insert(name.to_owned(), value);
+        self.fields.insert(name.to_owned(), field.kept(value));
         Ok(())
     }
 

@@ -1,8 +1,9 @@
 //! Text with places for fields: `host={host}<:{port}>`, each value escaped as its format wants it.
 //!
 //! `{field}` is the value itself, `{field|url}` percent-encoded, `{field|toml}` a string of TOML, `{field|option}`
-//! one of MySQL's option files, `{field|pem}` the body of a PEM block. The text in `<…>` is left out if one of its
-//! fields has no value. A password that contains `@`, `"` or a line of its own stays one value.
+//! one of MySQL's option files, `{field|pem}` the body of a PEM block, `{field|bare}` an address of IPv6 without the
+//! brackets that it has in a URL. The text in `<…>` is left out if one of its fields has no value. A password that
+//! contains `@`, `"` or a line of its own stays one value.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
@@ -17,9 +18,12 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 enum Escape {
     Plain,
     Url,
+    /// Where a URL has its host: an address of IPv6 stands in brackets there.
+    UrlHost,
     Toml,
     Option,
     Pem,
+    Bare,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +59,9 @@ impl<'t> Template<'t> {
             let Some(close) = text[open..].find('}').map(|close| close + open) else { break };
             let name = &text[open + 1..close];
             if is_field(name) {
-                found.extend([Part::Text(&text[from..open]), Part::Place(name, Escape::Url)]);
+                let is_host = text[..open].ends_with('@') || text[..open].ends_with("//");
+                let escape = if is_host { Escape::UrlHost } else { Escape::Url };
+                found.extend([Part::Text(&text[from..open]), Part::Place(name, escape)]);
                 (from, at) = (close + 1, close + 1);
             } else {
                 at = open + 1;
@@ -116,6 +122,7 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
             Some((name, "toml")) => (name, Escape::Toml),
             Some((name, "option")) => (name, Escape::Option),
             Some((name, "pem")) => (name, Escape::Pem),
+            Some((name, "bare")) => (name, Escape::Bare),
             Some(_) => return Err("has an unknown form in a place"),
         };
         if name.is_empty() || name.contains('{') {
@@ -128,10 +135,21 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
     Ok(found)
 }
 
+/// An address of IPv6 as it stands outside a URL; any other text as it is.
+pub(super) fn without_brackets(value: &str) -> &str {
+    value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value)
+}
+
 fn write(value: &str, escape: Escape, into: &mut String) {
     match escape {
         Escape::Plain => into.push_str(value),
-        Escape::Url => utf8_percent_encode(value, UNRESERVED).for_each(|part| into.push_str(part)),
+        Escape::UrlHost if without_brackets(value).parse::<std::net::Ipv6Addr>().is_ok() => {
+            into.extend(["[", without_brackets(value), "]"]);
+        }
+        Escape::Url | Escape::UrlHost => {
+            utf8_percent_encode(value, UNRESERVED).for_each(|part| into.push_str(part));
+        }
+        Escape::Bare => into.push_str(without_brackets(value)),
         Escape::Toml => {
             into.push('"');
             for letter in value.chars() {
@@ -183,6 +201,7 @@ mod tests {
         assert_eq!(filled("k = {a|option}", &[("a", "a\\b\"c")]), owned("k = \"a\\\\b\"c\""));
         let key = "-----BEGIN PRIVATE KEY-----\nQUJD\r\nREVG\n-----END PRIVATE KEY-----\n";
         assert_eq!(filled("{a|pem}", &[("a", key)]), owned("QUJDREVG"));
+        assert_eq!(filled("{a|bare} {b|bare}", &[("a", "[::1]"), ("b", "db")]), owned("::1 db"));
     }
 
     #[test]
@@ -199,5 +218,11 @@ mod tests {
         let url = Template::of_url("x://{user}:{pass}@h/{other}{", |name| name != "other");
         let value = url.fill(&|name| Some(if name == "user" { "a@" } else { "{user}" })).unwrap();
         assert_eq!(value.expose_text(), Some("x://a%40:%7Buser%7D@h/{other}{"));
+        for (host, shown) in [("::1", "[::1]"), ("[::1]", "[::1]"), ("db", "db"), ("/run/pg", "%2Frun%2Fpg")] {
+            for url in ["x://{host}:1/", "x://u@{host}:1/"] {
+                let filled = Template::of_url(url, |_| true).fill(&|_| Some(host)).unwrap();
+                assert_eq!(filled.expose_text(), Some(url.replace("{host}", shown).as_str()));
+            }
+        }
     }
 }

@@ -55,6 +55,8 @@ pub struct Injection<'a> {
     pub wanted: &'a SecretSet,
     /// What it has from us already.
     pub before: Option<&'a Record>,
+    /// The variables that would win over what it is to get, where secrets win over what a kernel has.
+    pub away: &'a [&'static str],
     /// Whether the kernel has just said what it is; else its process shows that, and that it is idle.
     pub was_asked: bool,
     /// How it is done.
@@ -93,7 +95,7 @@ impl Changes {
 
 /// Sets the wanted variables, and removes those that were set before and are no longer wanted.
 pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dyn FnMut(&str)) -> Result<Changes> {
-    let Injection { row, wanted, before, was_asked, options } = injection;
+    let Injection { row, wanted, before, away, was_asked, options } = injection;
     let end = Instant::now() + options.wait.max(LEAST);
     let ours = |name: &str| before.is_some_and(|record| record.variables.contains_key(name));
     let (names, impossible): (Vec<&str>, Vec<&str>) =
@@ -101,7 +103,9 @@ pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dy
     let known = before.into_iter().flat_map(|record| record.variables.keys());
     let gone: Vec<&str> = known.map(String::as_str).filter(|name| !names.contains(name)).collect();
     let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
-    let mut change = Change { set: names.clone(), keep, unset: gone.clone(), until: SystemTime::now() };
+    let away = away.iter().copied().filter(|_| options.override_existing);
+    let unset = gone.iter().copied().chain(away).collect();
+    let mut change = Change { set: names.clone(), keep, unset, until: SystemTime::now() };
     let mut expression = row.expression.filter(|_| !options.now);
     let delivery = row.beside.filter(|_| options.now).map_or(row.delivery, Delivery::File);
     let (mut begin, mut grace) = if was_asked { (BEGIN, GRACE) } else { (BEGIN_AT_ONCE, GRACE_AT_ONCE) };

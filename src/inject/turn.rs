@@ -17,6 +17,7 @@ use crate::kernel::endpoint::Channel;
 use crate::launch::environment::fits;
 use crate::launch::files::{self, Written};
 use crate::launch::given::{Form, Given, is_up_to_date, origins};
+use crate::launch::profiles;
 #[cfg(target_os = "linux")]
 use crate::lease::Owner;
 use crate::net::deadline::Deadline;
@@ -203,12 +204,13 @@ impl<'a> Turn<'a> {
             Known::ByCommand(row) => (*row, false, false),
         };
         let wanted = origins(&given);
+        let away: &[&str] = if profiles::are_in(&given) { &profiles::WIN } else { &[] };
         let before = self.before.clone().map(|record| self.parted(record, &wanted).0);
         let (secrets, files) = files_of(given, plan, process)?;
         fits(&secrets, Space::of_this_system())?;
         let options = Options { now, ..options };
         let subshell = if options.now { Some(subshell::enter(&mut link, progress).await?) } else { None };
-        let injection = Injection { row, wanted: &secrets, before: before.as_ref(), was_asked, options };
+        let injection = Injection { row, wanted: &secrets, before: before.as_ref(), away, was_asked, options };
         let mut outcome = inject(&mut link, injection, progress).await;
         if let Some(id) = subshell {
             outcome = subshell::leave(&mut link, &id, outcome, progress).await;

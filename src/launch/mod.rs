@@ -19,7 +19,7 @@ pub(crate) mod keep;
 pub(crate) mod look_up;
 pub(crate) mod naming;
 mod places;
-mod profiles;
+pub(crate) mod profiles;
 pub(crate) mod refusal;
 #[cfg(feature = "inject")]
 mod remember;

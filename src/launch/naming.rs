@@ -105,14 +105,14 @@ pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: Secret
     if !source.is_base64 {
         return Ok(value);
     }
-    // As tools write it: with line ends, with or without padding.
-    let text: Zeroizing<Vec<u8>> = value
-        .expose()
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
-        .collect::<Vec<_>>()
-        .into();
+    // As tools write it: with line ends, with or without padding, with either two of the 64 letters.
+    let usual = |byte: u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => other,
+    };
+    let letters = value.expose().iter().filter(|byte| !byte.is_ascii_whitespace() && **byte != b'=');
+    let text: Zeroizing<Vec<u8>> = letters.map(|byte| usual(*byte)).collect::<Vec<_>>().into();
     STANDARD_NO_PAD.decode(&*text).map(SecretValue::new).map_err(|_| {
         let what = format!("{name} in {path} is not base64, as `decode` says");
         Error::new(Kind::BadValue, what, "store it encoded, or take `decode` away")

@@ -15,7 +15,7 @@ use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 
 /// The variables that an AWS client prefers to a profile's program, and the one that selects another profile.
-pub(super) const WIN: [&str; 7] = [
+pub(crate) const WIN: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -110,7 +110,7 @@ fn of(given: &Given) -> Option<&Vec<Profile>> {
 }
 
 /// Whether the keeper gives credentials for any AWS profile.
-pub(super) fn are_in(given: &Given) -> bool {
+pub(crate) fn are_in(given: &Given) -> bool {
     of(given).is_some()
 }
 

@@ -174,6 +174,16 @@ pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
         ),
         (403 | 401, _) => denied(&body, asked, asker),
         (404, _) => missing(&body, asked, asker, &says),
+        // Each engine has its own words for that.
+        (400, Asked::Read(path, _) | Asked::Write(path, _))
+            if says("unknown role") || says("role") && (says("not found") || says("does not exist")) =>
+        {
+            new(
+                Kind::BadRequest,
+                format!("the secrets engine knows no role of the name at the end of {path}"),
+                "check the name: `vault list` (or `bao list`) of the mount's roles shows them",
+            )
+        }
         _ => new(
             Kind::BadRequest,
             format!("Vault does not accept the request, while {} ({})", doing(asked), reply.status.as_u16()),

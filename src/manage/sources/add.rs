@@ -151,7 +151,7 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
 }
 
 /// That no other data source gives a variable of the same name.
-async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) -> Result<()> {
+pub(super) async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) -> Result<()> {
     let own = source.variables();
     for (name, _) in &own {
         SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| of_usage(&error))?;

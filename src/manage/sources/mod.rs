@@ -1,4 +1,4 @@
-//! Data sources: added, listed, tried and removed.
+//! Data sources: added, listed, tried, removed and restored.
 //!
 //! They are kept where a launch reads them: in a folder that a `data_sources` source of the configuration names, each
 //! as one KV secret. What is wrong with one (an unknown kind, a field that can't be, a host that does not answer) is
@@ -12,6 +12,7 @@ mod probe;
 mod python;
 mod reach;
 mod remove;
+mod restore;
 
 use super::Outcome;
 use super::secrets::Common;
@@ -42,6 +43,7 @@ pub(crate) enum Action {
     List,
     Test { name: String, which: Which },
     Remove { names: Vec<String> },
+    Restore { name: String, version: Option<u64> },
 }
 
 /// Does what the command says; the outcome's text never holds a value.
@@ -51,5 +53,6 @@ pub(crate) fn run(common: &Common, action: Action) -> Result<Outcome> {
         Action::List => list::run(common),
         Action::Test { name, which } => probe::run(common, &name, &which),
         Action::Remove { names } => remove::run(common, &names),
+        Action::Restore { name, version } => restore::run(common, &name, version),
     }
 }

@@ -44,8 +44,6 @@ struct Answer {
     failed: Option<String>,
     #[serde(default)]
     text: String,
-    #[serde(default)]
-    missing: Vec<String>,
 }
 
 pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome> {
@@ -78,8 +76,9 @@ fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) ->
     let (name, at) = (&source.name, source.reach().unwrap_or_default());
     let Some(client) = &answer.client else {
         let what = format!("no client for {} is installed in {}", source.kind.name, python.display());
-        let modules: Vec<_> = answer.missing.iter().map(|module| module.split('.').next().unwrap_or(module)).collect();
-        return Err(Error::new(Kind::Config, what, format!("install one of: {}", modules.join(", "))));
+        let pip = |package: &str| format!("`{} -m pip install {package}`", python.display());
+        let ways: Vec<_> = source.kind.clients.iter().map(|client| pip(client.package)).collect();
+        return Err(Error::new(Kind::Config, what, format!("install one: {}", ways.join(", or "))));
     };
     if let Some(failed) = &answer.failed {
         let text = without_secrets(source, &answer.text);
@@ -89,7 +88,7 @@ fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) ->
         return Err(Error::new(
             Kind::Unreachable,
             what,
-            "correct it with `jupyter-vault sources add NAME KIND --replace`",
+            format!("correct it with `jupyter-vault sources add {name} {} … --replace`", source.kind.name),
         ));
     }
     let shown = format!("{client} {}", answer.version);

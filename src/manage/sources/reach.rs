@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result, why};
@@ -21,6 +21,11 @@ pub(super) fn check(name: &str, place: &str) -> Result<()> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let connecting = async {
+            // The folder of PostgreSQL's socket, whose name has the port.
+            if let Some((folder, port)) = place.rsplit_once(':').filter(|_| place.starts_with('/')) {
+                let connected = UnixStream::connect(format!("{folder}/.s.PGSQL.{port}")).await;
+                return connected.map(drop).map_err(|cause| (Kind::Unreachable, why(cause.kind())));
+            }
             let found = lookup_host(place).await.map_err(|_| (Kind::Dns, "its name is not known".to_owned()))?;
             let mut last = (Kind::Dns, "its name has no address".to_owned());
             for address in found {

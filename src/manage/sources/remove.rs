@@ -29,7 +29,7 @@ pub(super) fn run(common: &Common, names: &[String]) -> Result<Outcome> {
             place.stored(session, &path).delete().await?;
         }
         let listed = names.join(", ");
-        let undo = if is_versioned { "; `vault kv undelete` restores it" } else { "" };
+        let undo = if is_versioned { "; `jupyter-vault sources restore NAME` brings it back" } else { "" };
         let sentence = format!("removed {listed} from {}{undo}", place.path);
         Ok(said(common, &sentence, &json!({ "names": names, "source": place.path, "done": "removed" })))
     })

@@ -1,0 +1,86 @@
+//! Restoring a data source: one that was removed, or what it was before it was replaced.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::add::check_names;
+use super::place::{absent, choose, places};
+use crate::datasource::DataSource;
+use crate::error::{Error, Kind, Result};
+use crate::manage::Outcome;
+use crate::manage::secrets::Common;
+use crate::manage::secrets::common::{as_version, said};
+use crate::manage::secrets::session::with;
+use crate::secret::SecretValue;
+use crate::vault::kv_store::Keys;
+
+/// Restores the version `wanted`, or else the newest that is not what is there now.
+pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
+    with(common, async |session| {
+        let place = choose(places(session).await?, common)?;
+        let path = place.path_of(name);
+        let stored = place.stored(session, &path);
+        if !stored.is_versioned() {
+            let what = format!("{} is KV version 1, which keeps no earlier versions", place.path);
+            return Err(Error::new(Kind::Usage, what, "add it anew with `jupyter-vault sources add`"));
+        }
+        let metadata = stored.metadata().await.map_err(|error| match error.kind() {
+            Kind::PathMissing => absent(&place, name),
+            _ => error,
+        })?;
+        let now = stored.current().await?;
+        let newest = metadata.current_version;
+        let is_removed = now.keys.is_empty() && metadata.versions.get(&newest).is_some_and(|state| !state.destroyed);
+        let done = |from: u64, version: Option<u64>| {
+            let sentence = format!("restored {name} of version {from} in {}{}", place.path, as_version(version));
+            let object = json!({
+                "name": name, "source": place.path, "from_version": from, "version": version, "done": "restored",
+            });
+            said(common, &sentence, &object)
+        };
+        if is_removed && wanted.is_none_or(|wanted| wanted == newest) {
+            // Only then can it be read.
+            stored.undelete(newest).await?;
+            let there = stored.read(None).await?.keys;
+            if let Ok(source) = source(&path, &there)
+                && let Err(twice) = check_names(session, &place, &source).await
+            {
+                stored.delete().await?;
+                return Err(twice);
+            }
+            return Ok(done(newest, Some(newest)));
+        }
+        let kept = metadata.versions.iter().rev().filter(|(_, state)| state.is_readable());
+        for (number, _) in kept.filter(|(number, _)| wanted.is_none_or(|wanted| wanted == **number)) {
+            let keys = stored.read(Some(*number)).await?.keys;
+            if wanted.is_none() && is_same(&keys, &now.keys) {
+                continue;
+            }
+            check_names(session, &place, &source(&path, &keys)?).await?;
+            let version = stored.write(&keys, now.version).await?;
+            return Ok(done(*number, version));
+        }
+        let what = wanted.map_or_else(
+            || format!("the data source {name} has no earlier version in {}", place.path),
+            |wanted| format!("version {wanted} of the data source {name} in {} can't be read", place.path),
+        );
+        Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` shows what there is"))
+    })
+}
+
+fn is_same(one: &Keys, other: &Keys) -> bool {
+    let has = |(key, value): &(String, Box<RawValue>)| {
+        other.iter().any(|(known, there)| known == key && there.get() == value.get())
+    };
+    one.len() == other.len() && one.iter().all(has)
+}
+
+/// What these keys are; an error where they are no data source.
+fn source(path: &str, keys: &Keys) -> Result<DataSource> {
+    let text = |value: &RawValue| {
+        let text = Zeroizing::new(serde_json::from_str::<String>(value.get()).unwrap_or_default());
+        SecretValue::new(text.as_bytes().to_vec())
+    };
+    DataSource::parse(path, keys.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+}
