@@ -85,7 +85,7 @@ fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
     let mut kernel = running();
     let (file, cell) = make_busy(&mut kernel, "go");
     is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy for 3 s, nothing was set", "--wait"]);
-    is_error(run(&mut inject(&kernel, &["--wait", "1"])), 80, &["was busy"]);
+    is_error(run(&mut inject(&kernel, &["--wait", "2"])), 80, &["was busy"]);
     std::fs::write(file, "").unwrap();
     assert_eq!(kernel.end(&cell).printed(), "done");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
@@ -351,7 +351,7 @@ fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     // The code asks for the values, and its process stops there.
     let code = "import os, signal\nsession = get_ipython().kernel.session\nsend = session.send\ndef stopping(socket, kind, *given, **more):\n    if kind == 'input_request': os.kill(os.getpid(), signal.SIGSTOP)\n    return send(socket, kind, *given, **more)\nsession.send = stopping";
     kernel.front_end.cell(code);
-    let outcome = run(&mut inject(&kernel, &["--wait", "1"]));
+    let outcome = run(&mut inject(&kernel, &["--wait", "4"]));
     signal(kernel.pid, Signal::SIGCONT);
     is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
 }

@@ -252,7 +252,8 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     let file = site.scratch.file("runtime/kernel-leased.json", include_str!("support/connection.json"));
     let before = site.postgres.roles().len();
     let file = file.to_str().unwrap();
-    let kernel = Kernel::of(site.command(&["/bin/sh", "-c", "sleep 600; :", "-f", file]).spawn().unwrap());
+    let mut command = site.command(&["/bin/sh", "-c", "sleep 600; :", "-f", file]);
+    let kernel = Kernel::of(std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().unwrap());
     assert_eq!(site.postgres.roles().len(), before + 1);
     let shown = || {
         let outcome = run(site.scratch.launcher().args(["kernels"]));
@@ -265,6 +266,8 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     assert_eq!((&json["kernels"][0]["keeper"], &json["kernels"][0]["secrets"]["leases"]), (&json!(keeper), &json!(1)));
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     eventually("its end is shown", || shown().contains("1 lease, NOT renewed, at most 30s to live"));
+    // And what it has started.
+    killpg(kernel.pid, Signal::SIGKILL).unwrap();
     kernel.end(Signal::SIGKILL);
 }
 

@@ -52,7 +52,7 @@ fn lives(server: &JupyterServer) {
     assert_eq!(user.ask("restart", json!({}))["status"], 200);
     let second = look(&mut user);
     assert_ne!(first, second, "a restart is another process");
-    assert!(!Path::new("/proc").join(first.to_string()).exists(), "the first one is gone");
+    eventually("the first one is gone", || !Path::new("/proc").join(first.to_string()).exists());
     assert_eq!(user.ask("delete", json!({}))["status"], 204);
     eventually("the kernel ends", || !Path::new("/proc").join(second.to_string()).exists());
     let log = server.log();
