@@ -35,7 +35,7 @@ fn service(scratch: &Scratch, server: &Server, locked: &str) -> std::path::PathB
 fn launch(scratch: &Scratch, config: &Path, variables: &[(&str, &str)]) -> Outcome {
     let mut command = scratch.launcher();
     command.envs(variables.iter().copied()).arg("exec").arg("--config").arg(config);
-    run(command.args(["--timeout", "3", "--", "/usr/bin/env", "-0"]))
+    run(command.args(["--timeout", "10", "--", "/usr/bin/env", "-0"]))
 }
 
 #[test]

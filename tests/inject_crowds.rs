@@ -122,7 +122,7 @@ fn of_all_kernels_those_get_them_that_can_and_the_others_are_told_of() {
     let _failed = kernel(&scratch, "vaulted", "failed").0;
     std::fs::write(scratch.path("runtime/kernel-ended.json"), stale()).unwrap();
     kill(Pid::from_raw(stopped), Signal::SIGSTOP).unwrap();
-    let outcome = run(&mut inject(&scratch, "crowds-all", &["--all", "--wait", "4"]));
+    let outcome = run(&mut inject(&scratch, "crowds-all", &["--all", "--wait", "10"]));
     kill(Pid::from_raw(stopped), Signal::SIGCONT).unwrap();
     assert_eq!(text(&outcome), "kernel-free: set ALL\n", "{}", outcome.stderr);
     assert!([80, 81, 83].contains(&outcome.code().unwrap()), "{:?}", outcome.code());

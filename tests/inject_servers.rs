@@ -164,7 +164,7 @@ fn all_kernels_of_a_server_and_one_that_fails_does_not_hinder_the_others() {
     assert_eq!(look(&mut user, "three"), CANARY);
     user.ask("start_cell", json!({"kernel": "two", "code": "import time; print(1, flush=True); time.sleep(600)"}));
     Server::shared().put("served-all", &json!({ "SERVED": CANARY }));
-    let outcome = all(&["--wait", "3"]);
+    let outcome = all(&["--wait", "10"]);
     assert_eq!(outcome.code(), Some(80), "{}", outcome.stderr);
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
     assert!(said.contains(&ids[0]) && said.contains(&ids[2]) && !said.contains(&ids[1]), "{said}");

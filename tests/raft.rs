@@ -172,7 +172,7 @@ impl Cluster {
     }
 
     fn launch(&self, first: usize) -> Outcome {
-        run(&mut self.command(first, 10))
+        run(&mut self.command(first, 40))
     }
 }
 
@@ -187,7 +187,7 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
     let leader = cluster.leader();
     let running: Vec<_> = (0..12)
         .map(|number| {
-            let mut command = cluster.command(number % 3, 10);
+            let mut command = cluster.command(number % 3, 40);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();

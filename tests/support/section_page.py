@@ -146,8 +146,15 @@ def run_cell(code=None, **_):
         page.keyboard.insert_text(code)
     output = cell.locator(".jp-OutputArea-output")
     before = cell.locator(".jp-InputPrompt").inner_text()
-    cell.locator(".jp-InputArea-editor").click()
-    page.keyboard.press("Control+Enter")
+    # Until the kernel is ready, the keys that run a cell do nothing, whatever the page says.
+    for _ in range(6):
+        cell.locator(".jp-InputArea-editor").click()
+        page.keyboard.press("Control+Enter")
+        try:
+            cell.locator(f".jp-InputPrompt:not(:text-is('{before}'))").wait_for(timeout=10000)
+            break
+        except Error:
+            continue
     cell.locator(f".jp-InputPrompt:not(:has-text('*')):not(:text-is('{before}')):has-text(']:')").wait_for()
     output.first.wait_for()
     return {"text": output.first.inner_text()}
