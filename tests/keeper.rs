@@ -341,7 +341,7 @@ fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
     site.server.must("POST", &user, &several);
     run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["number of uses", "token_num_uses=0"]);
     eventually("what was read is gone", || site.postgres.roles().is_empty());
-    site.server.must("POST", &user, &json!({"token_num_uses": 0, "token_policies": "root", "password": "right"}));
+    site.server.must("POST", &user, &json!({"token_num_uses": 0, "token_policies": site.name, "password": "right"}));
     site.server.must("DELETE", &format!("{}/roles/kernel", site.name), &json!({}));
     run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["knows no role", "/creds/kernel", "list"]);
 }
