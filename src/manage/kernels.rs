@@ -31,7 +31,7 @@ use crate::lease::Left;
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
-/// How long Vault may take to say until when the login's token lives.
+/// How long Vault may take to look up the login's token.
 const WORD: Duration = Duration::from_secs(2);
 /// How long a heartbeat may take on a busy machine.
 const BEAT: Duration = Duration::from_secs(5);
@@ -93,7 +93,7 @@ pub fn run(json: bool) -> Result<Outcome> {
     Ok(Outcome { text, code: 0 })
 }
 
-/// What the next launch would do, where enough is configured for one.
+/// The plan of the next launch, if enough is configured for one.
 fn plan(environment: &Environment) -> Option<Plan> {
     let layer = launch::settings(&Request::default(), environment).ok()?;
     let server = Server::new(&layer, environment).ok()?;
@@ -107,7 +107,7 @@ async fn ended(kernels: &Kernels, plan: Option<Plan>) -> Ended {
     left::end(&kernels.left, plan.as_ref()).await
 }
 
-/// That the next launch's token ends soon, or has ended.
+/// A warning that the next launch's token ends soon, or has ended.
 async fn word(plan: Option<&Plan>) -> Option<String> {
     worth_a_word(plan?, WORD).await
 }
@@ -120,7 +120,7 @@ pub fn find(environment: &Environment) -> Result<Kernels> {
     Ok(kernels)
 }
 
-/// As [`find`], on a runtime that is there.
+/// As [`find`], on a given runtime.
 pub(super) async fn search(environment: &Environment) -> Kernels {
     let ours = runtime_dir(environment);
     let jupyter = &jupyter_runtime_dir(environment);
@@ -153,7 +153,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     kernels
 }
 
-/// The running kernel of a file; the file as the error when there is none.
+/// The running kernel of a file; the file as the error if there is none.
 async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
     let record = Record::read(ours, &stem(&path));
@@ -248,7 +248,7 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
     text
 }
 
-/// What becomes of the leases, if there are any.
+/// The state of the leases, if there are any.
 fn leases(kernel: &Running, left: &[Left]) -> Option<String> {
     let number = kernel.record.as_ref().map_or(0, |record| record.leases);
     let leases = format!("{number} lease{}", if number == 1 { "" } else { "s" });

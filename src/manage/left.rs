@@ -1,4 +1,4 @@
-//! Leases that a killed keeper left: ended by `kernels`, with a login of the user's, once their kernels are gone.
+//! Leases that a killed keeper left: `kernels` ends them with the user's login, once their kernels have ended.
 
 use serde_json::{Value, json};
 
@@ -11,17 +11,17 @@ use crate::net::deadline::Deadline;
 use crate::vault::auth;
 use crate::vault::client::Client;
 
-/// What became of them.
+/// The result.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     /// How many were ended.
     number: usize,
-    /// How many live on, until when at most, and why.
+    /// How many live on, until when at most, and why they were not ended.
     rest: Vec<String>,
 }
 
 impl Ended {
-    /// A line for each outcome.
+    /// One line for each result.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let ended =
             (self.number > 0).then(|| format!("{} that a killed process held: ended now", counted(self.number)));
@@ -65,7 +65,7 @@ pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
     ended
 }
 
-/// A client that is logged in, and whether its token is ours.
+/// A client that is logged in, and whether its token is of our own login.
 async fn log_in(plan: &Plan) -> Result<(Client, bool), Error> {
     let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
     let session = refusal::login(&mut client, plan).await?;

@@ -1,7 +1,8 @@
-//! What users and administrators do beside starting kernels: set up, check, look, store secrets and data sources.
+//! Commands for users and administrators beside starting kernels: set up, check, list, store secrets and data
+//! sources.
 //!
-//! Each command gives its text back, and the command line prints it: stdout is for the result, stderr for
-//! what kept a command from having one.
+//! Each command returns its text, and the command line prints it: stdout is for the result, stderr for what prevented
+//! one.
 
 pub mod doctor;
 pub mod kernels;
@@ -14,11 +15,11 @@ pub mod setup;
 pub mod sources;
 pub(crate) mod ui;
 
-/// What a command leaves.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Outcome {
     /// The text for stdout; it ends with a line feed, unless it is empty.
     pub text: String,
-    /// The code to exit with: 0, or that of the first failure.
+    /// The exit code: 0, or that of the first failure.
     pub code: u8,
 }

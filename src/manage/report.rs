@@ -1,7 +1,7 @@
-//! Findings in order, and the two forms in which they are shown.
+//! Findings in order, and the two formats in which they are shown.
 //!
-//! The text and the JSON are made of the same findings, so that they can't disagree. A finding is built
-//! like an error: of our own words, paths and names, never of a value.
+//! The text and the JSON are made from the same findings, so that they can't disagree. Like an error, a finding
+//! consists of our own words, paths and names, never of a value.
 
 use std::fmt::Write as _;
 
@@ -11,22 +11,22 @@ use serde_json::{Map, Value};
 use crate::error::{Error, one_line};
 use crate::mask::masked;
 
-/// The version of the JSON's form; it goes up when something in it is renamed or taken away.
+/// The version of the JSON's format; it changes when a key is renamed or removed.
 pub const SCHEMA: u32 = 1;
 
-/// How a finding is meant.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// As it should be.
     Ok,
-    /// Worth knowing.
+    /// Information.
     Note,
-    /// A launch works, and not as one may think.
+    /// A launch works, but not as the user may expect.
     Warning,
     /// A launch fails.
     Failed,
-    /// Could not be tried, because of a failure above.
+    /// Not checked, because of a failure above.
     Skipped,
 }
 
@@ -42,7 +42,7 @@ impl Status {
     }
 }
 
-/// One thing that was looked at.
+/// One finding.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     section: &'static str,
@@ -66,7 +66,7 @@ impl Finding {
         lines
     }
 
-    /// What is to be done about it.
+    /// What to do about it.
     pub fn advise(&mut self, advice: impl AsRef<str>) -> &mut Self {
         self.advice = Some(one_line(advice.as_ref()));
         self
@@ -79,7 +79,7 @@ impl Finding {
     }
 }
 
-/// A fact without what looks like a credential: a path may be a token that was pasted.
+/// A fact with anything that looks like a credential hidden: a path may be a token that was pasted.
 fn shown(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(masked(&text).into_owned()),
@@ -88,7 +88,7 @@ fn shown(value: Value) -> Value {
     }
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug, Default)]
 pub struct Report {
     section: &'static str,
@@ -140,7 +140,7 @@ impl Report {
         &mut self.findings[place]
     }
 
-    /// The first failure, with the advice that was found for it.
+    /// The first failure, with its advice.
     pub fn into_error(self) -> Option<Error> {
         let found = self.first_failure().and_then(|finding| finding.advice.clone());
         self.first.map(|error| Error::new(error.kind(), error.what(), found.as_deref().unwrap_or(error.advice())))
@@ -166,7 +166,7 @@ impl Report {
         self.findings.iter().find(|finding| finding.status == Status::Failed)
     }
 
-    /// One line that says it all; `healthy` is what there is to say when nothing failed.
+    /// The verdict in one line; `healthy` is the text if nothing failed.
     fn verdict(&self, healthy: &str) -> String {
         let counted = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let warnings = match self.count(Status::Warning) {
@@ -197,7 +197,7 @@ impl Report {
         text
     }
 
-    /// What works, and what is worth knowing: each with its section.
+    /// The findings that are no failures: each with its section.
     pub fn progress(&self) -> impl Iterator<Item = (&'static str, String)> {
         let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
         told.map(|finding| (finding.section, finding.lines()))

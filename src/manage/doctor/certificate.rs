@@ -1,4 +1,4 @@
-//! What a server's certificate says of itself: who issued it, and until when.
+//! The facts of a server's certificate: its issuer and its expiry.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +11,11 @@ pub(super) struct Shown {
     pub(super) issuer: String,
     /// The end of its validity, as in `2027-01-31T00:00:00Z`.
     pub(super) until: String,
-    /// What is left of it; `None` when it is over.
+    /// The time left; `None` if it has expired.
     pub(super) left: Option<Duration>,
 }
 
-/// Reads a certificate in DER form; `None` when it is none.
+/// Reads a certificate in DER form; `None` if it is not one.
 pub(super) fn read(der: &[u8]) -> Option<Shown> {
     let certificate = Certificate::from_der(der).ok()?;
     let signed = certificate.tbs_certificate();

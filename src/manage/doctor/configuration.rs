@@ -1,8 +1,8 @@
-//! Which files were found, which settings are in force, where each was made, and what it wins over.
+//! Reports which files were found, which settings apply, the origin of each, and what it overrides.
 //!
-//! A broken file hides nothing: what is wrong in it is told, and the rest of it counts. A value that may
-//! hold a password (a proxy's URL, an address with one in it) or be half a credential (a role id) is
-//! said to be set, and not shown.
+//! A mistake in a file hides nothing: it is reported, and the rest of the file counts. A value that may hold a
+//! password (a proxy's URL, an address with one in it) or be half a credential (a role id) is reported as set, but
+//! not shown.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,17 +28,17 @@ use crate::launch::Request;
 use crate::net::address::Address;
 use crate::sys::file::group_writes;
 
-/// What is in force.
+/// The settings that apply.
 pub(super) struct Configured {
-    /// The plan, when there is an address to go to.
+    /// The plan, if there is an address.
     pub(super) plan: Option<Plan>,
-    /// Whether its login is the configured one, and not a stand-in for one that can't be.
+    /// Whether its login is the configured one, and not a substitute for an invalid one.
     pub(super) login_works: bool,
-    /// Whether a launch would come as far as Vault.
+    /// Whether a launch would get as far as Vault.
     pub(super) whole: bool,
 }
 
-/// Reads everything, reports it, and works the plan out as far as it goes.
+/// Reads and reports everything, and makes the plan as far as possible.
 pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report) -> Configured {
     report.section("configuration");
     let before = report.count(Status::Failed);
@@ -75,12 +75,12 @@ pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report)
     }
 }
 
-/// What works, or a failure with the table of vault.toml that it concerns.
+/// The value, or a failure with the table of vault.toml that it concerns.
 fn kept<T>(outcome: Result<T>, table: &str, report: &mut Report) -> Option<T> {
     outcome.map_err(|error| report.fail(&error).fact("key", table)).ok()
 }
 
-/// The layer of the command line, as exec's.
+/// The layer of the command line, as for exec.
 fn flags(request: &Request, report: &mut Report) -> Layer {
     let mut layer = Layer::default();
     if let Some(timeout) = request.timeout {
@@ -126,7 +126,7 @@ fn files(locations: &Locations, layers: &mut Vec<Layer>, report: &mut Report) {
     }
 }
 
-/// Whether variables may change what a file with a login says.
+/// Whether variables may override a file with a login.
 fn trust(layers: &[Layer], report: &mut Report) {
     let file = |layer: &Layer| layer.origins().find_map(Origin::file).map(|path| path.display().to_string());
     for (layer, shown) in layers.iter().filter_map(|layer| Some((layer, file(layer)?))) {
@@ -154,7 +154,7 @@ fn trust(layers: &[Layer], report: &mut Report) {
     }
 }
 
-/// One setting that is in force, with where it was made.
+/// Reports one setting that applies, with its origin.
 fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     let mut made = layers.iter().filter_map(|layer| layer.get(key.name));
     let Some(setting) = made.next() else {
@@ -179,7 +179,7 @@ fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     }
 }
 
-/// The value, where it is no secret.
+/// The value, unless it is secret.
 fn displayed(key: &Key, value: &Value) -> Option<String> {
     match (key.name, value) {
         ("vault.proxy" | "vault.ca_cert_bytes" | "auth.role_id", _) => None,
@@ -194,7 +194,7 @@ fn displayed(key: &Key, value: &Value) -> Option<String> {
     }
 }
 
-/// All layers in one, and the names of `--allow` added, as a launch does it.
+/// Merges all layers, and adds the names of `--allow`, as a launch does.
 fn merged(layers: Vec<Layer>, allow: &[String]) -> Result<Layer> {
     let merged = lock::merge(layers)?;
     if allow.is_empty() {
@@ -207,7 +207,7 @@ fn merged(layers: Vec<Layer>, allow: &[String]) -> Result<Layer> {
     Ok(flags.over(merged))
 }
 
-/// A credential that other users of the machine can read is theirs too.
+/// Warns of a credential that other users of the machine can read.
 fn readable_by_others(layer: &Layer, parent: &Environment, report: &mut Report) {
     let files = [
         "auth.token_file",
@@ -233,7 +233,8 @@ fn mode_of(path: &PathBuf) -> Option<u32> {
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|found| found.permissions().mode() & 0o777)
 }
 
-/// Orchestrators mount credentials with a mode of their own, in a place that is the container's alone.
+/// Whether an orchestrator mounts credentials there: they have its own mode, and only the container can see the
+/// place.
 fn is_mounted(path: &Path) -> bool {
     path.starts_with("/var/run/secrets") || path.starts_with("/run/secrets")
 }

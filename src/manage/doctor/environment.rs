@@ -1,4 +1,4 @@
-//! The environment that a kernel would get: which names are odd or shadowed, and whether all of it fits.
+//! Checks the environment that a kernel would get: odd or shadowed names, and its size.
 
 use super::super::report::{Report, Status};
 use super::sources::Found;
@@ -9,7 +9,7 @@ use crate::launch::environment::build;
 use crate::secret::{SecretSet, SecretValue, doubt};
 use crate::sys::exec::Space;
 
-/// What a file's path takes at most beside its folder's.
+/// The longest name of a file in its folder, in bytes.
 const FILE_NAME: usize = 64;
 
 /// Reports on all names together.
@@ -46,7 +46,7 @@ pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mu
                         .fact("name", text)
                         .fact("wins", "inherited");
                 }
-                // Told below, as a launch tells it.
+                // Reported below, as a launch reports it.
                 Winner::Error => {}
             }
         }

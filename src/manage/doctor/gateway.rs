@@ -1,8 +1,8 @@
-//! Whether a launch would find all it needs where the environment is scrubbed.
+//! Checks whether a launch would find everything in a scrubbed environment.
 //!
-//! Kernel Gateway and Enterprise Gateway give a kernel `PATH`, what their allow-lists name, and what the
-//! request brings. Settings from the variables of this shell are then not there. So the plan is worked
-//! out once more, from `PATH` and the files alone.
+//! Kernel Gateway and Enterprise Gateway give a kernel `PATH`, the variables on their allow-lists, and those of the
+//! request. Settings from this shell's variables are missing there. So the plan is made once more, from `PATH` and
+//! the files alone.
 
 use super::super::report::{Report, Status};
 use super::configuration::Configured;
@@ -16,7 +16,7 @@ use crate::config::source::SourceSpec;
 use crate::error::{Error, Result};
 use crate::launch::Request;
 
-/// Reports when this works here and would not there.
+/// Reports if a launch works here and would fail there.
 pub(super) fn look(request: &Request, parent: &Environment, configured: &Configured, report: &mut Report) {
     if !configured.whole {
         return;
@@ -37,7 +37,7 @@ pub(super) fn look(request: &Request, parent: &Environment, configured: &Configu
     }
 }
 
-/// Whether this is the environment of a gateway: its settings are variables that begin so.
+/// Whether this is the environment of a gateway: its settings are variables with these prefixes.
 fn is_in_sight(parent: &Environment) -> bool {
     parent
         .entries()

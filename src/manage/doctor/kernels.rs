@@ -1,4 +1,4 @@
-//! What is there to be helped: kernelspecs without the launcher, kernels without secrets.
+//! Reports kernelspecs without the launcher, and kernels without secrets.
 
 use super::super::kernels;
 use super::super::report::{Report, Status};
@@ -23,7 +23,7 @@ pub(super) fn look(parent: &Environment, report: &mut Report) {
     }
 }
 
-/// Reports on each kernelspec: does the launcher stand in it?
+/// Reports on each kernelspec whether it has the launcher.
 #[cfg(feature = "wrap")]
 pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
     use crate::kernelspec::KERNEL_JSON;

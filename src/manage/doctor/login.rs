@@ -1,7 +1,7 @@
-//! The login: by what, with whose credential, and what its token may do. Never the token.
+//! Checks the login: its method, its credential's origin, and what its token may do. Never shows the token.
 //!
-//! A wrapped credential serves once, so it is looked up and left for the kernel that it was made for. A
-//! token with a number of uses is asked about, which takes one, and then left alone as well.
+//! A wrapped credential can be used once, so it is looked up and left for its kernel. A token with a number of uses
+//! is looked up, which takes one use, and then left alone too.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
 
-/// Logs in and reports; `None` when the sources can't be tried.
+/// Logs in and reports; `None` if the sources can't be tried.
 pub(super) async fn look(
     plan: &Plan,
     client: &mut Client,
@@ -92,7 +92,7 @@ fn describe(login: &Login) -> String {
     }
 }
 
-/// What the token is good for; `None` when it is not to be used up by a check.
+/// The token's facts; `None` if a check must not use it up.
 fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) -> Option<Identity> {
     let root = about.policies.iter().any(|policy| policy == "root");
     let listed = if about.policies.is_empty() { "none".to_owned() } else { about.policies.join(", ") };
@@ -165,7 +165,7 @@ async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
     report.add(Status::Skipped, "not tried: that would use the wrapping token up");
 }
 
-/// <https://openbao.org/api-docs/system/wrapping-lookup/>: needs no token, and uses none up.
+/// <https://openbao.org/api-docs/system/wrapping-lookup/>: needs no token, and does not use up the wrapping token.
 async fn look_at(client: &mut Client, token: &Credential) -> Result<Wrapping> {
     const WHAT: &str = "looking the wrapping token up";
     client.use_token(token)?;

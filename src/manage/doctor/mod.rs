@@ -1,9 +1,9 @@
-//! `doctor`: what a launch would find here, from the configuration to the last name, in its order.
+//! `doctor`: checks what a launch would find here, from the configuration to the last name, in order.
 //!
-//! A launch stops at its first failure; a check names all of them, because each is another person's to
-//! mend and asking costs days. And it leaves no trace: the token of a login is revoked, a wrapped token
-//! is looked up and not used, no lease is made (what a token may do is asked instead), and values are
-//! dropped as soon as their length is known.
+//! A launch stops at its first failure; `doctor` reports all of them, since different people may have to fix them,
+//! and asking takes days. It leaves no trace: the token of a login is revoked, a wrapped token is looked up and not
+//! used, no lease is made (the token's capabilities are asked instead), and values are dropped as soon as their
+//! length is known.
 
 mod certificate;
 mod configuration;
@@ -35,19 +35,19 @@ use crate::vault::client::Client;
 /// How many names the verdict shows.
 const SHOWN: usize = 10;
 
-/// Looks at everything, and reports.
+/// Checks everything, and reports.
 pub fn run(request: &Request, json: bool) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     examine(request, json, &Environment::take())
 }
 
-/// As [`run`], in an environment that was taken before.
+/// As [`run`], with a given environment.
 pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Result<Outcome> {
     let mut report = Report::default();
     let configured = configuration::look(request, parent, &mut report);
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
-        // What explains all that follows comes first.
+        // The cause of everything that follows comes first.
         if let Some(refused) = refusal::standing(plan) {
             let what = refused.what().replace(refusal::STANDS, "");
             report.lead("login", Status::Warning, what).advise(refused.advice()).fact("refused_before", true);
@@ -73,7 +73,7 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     Ok(Outcome { text, code: report.exit_code() })
 }
 
-/// Everything that needs the network. A signal ends it at once, and the login's token with it.
+/// The checks that need the network. A signal stops them at once, and revokes the login's token.
 pub(super) fn ask_vault(plan: &Plan, parent: &Environment, login: bool, report: &mut Report) -> Result<sources::Found> {
     let runtime = runtime()?;
     let caught = Caught::new(with_default_effect());
@@ -146,7 +146,7 @@ async fn give_back(client: &Client, session: &Authenticated, stopped: bool, repo
     };
 }
 
-/// A time as people read it.
+/// A duration, as people write it.
 pub(super) fn shown(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis().max(1)),

@@ -1,4 +1,4 @@
-//! What a token may do, and the policy lines that would let it.
+//! What a token may do, and the policy lines that would allow more.
 
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Error, Kind, Result};
@@ -6,7 +6,7 @@ use crate::vault::capabilities::capabilities;
 use crate::vault::client::Client;
 use crate::vault::mount::Mount;
 
-/// That the token may do this with `path`.
+/// Checks that the token may do this with `path`.
 pub(super) async fn may(client: &Client, capability: &str, path: &str) -> Result<()> {
     let asked = capabilities(client, &[path.to_owned()]).await?;
     if asked.iter().all(|of_path| of_path.has(capability)) {
@@ -16,7 +16,7 @@ pub(super) async fn may(client: &Client, capability: &str, path: &str) -> Result
     Err(Error::new(Kind::PolicyDenied, format!("the token's policies forbid {doing} {path}"), "ask for it"))
 }
 
-/// The lines that allow it. Of an unknown mount most are version 2, and their first segment alone.
+/// The policy lines that allow it. For an unknown mount they assume version 2, and a mount of one segment.
 pub(super) fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String> {
     // A string of HCL has JSON's escapes.
     let line = |path: &str, capability: &str| {

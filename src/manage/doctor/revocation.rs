@@ -1,8 +1,8 @@
-//! Whether a database role's statements would leave its users behind.
+//! Checks whether a database role's statements would leave its users behind.
 //!
-//! PostgreSQL drops no role that owns an object, and a notebook's `CREATE TABLE` makes one: then the lease can't be
-//! revoked, and the user stays. What Vault runs at the end says whether it would come to that, where the role can be
-//! read; most users may not, and then nothing is said.
+//! PostgreSQL drops no role that owns an object, and a notebook's `CREATE TABLE` makes it an owner: then the lease
+//! can't be revoked, and the user stays. The role's revocation statements show whether that can happen. Most users
+//! may not read the role; then nothing is reported.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use crate::vault::body::Answer;
 use crate::vault::client::{Client, Raw};
 use crate::vault::error::Asked;
 
-/// What is asked of a role.
+/// The parts of a role that are read.
 #[derive(Debug, Default, Deserialize)]
 struct Role {
     #[serde(default)]
@@ -20,12 +20,12 @@ struct Role {
     revocation_statements: Option<Vec<String>>,
 }
 
-/// Where the role behind the credentials at `path` is, if that may be one of a database.
+/// The path of the role behind the credentials at `path`, if that can be a database's.
 pub(super) fn role_of(path: &str) -> Option<String> {
     path.rsplit_once("/creds/").map(|(mount, name)| format!("{mount}/roles/{name}"))
 }
 
-/// Looks at the role at `at`.
+/// Checks the role at `at`.
 pub(super) async fn look(client: &Client, at: &str, report: &mut Report) {
     let Ok(reply) = client.call(&Raw::get(at), Asked::Read(at, at)).await else { return };
     let data = Answer::parse(&reply, at).and_then(|answer| answer.data(at));
@@ -37,7 +37,7 @@ pub(super) async fn look(client: &Client, at: &str, report: &mut Report) {
         .fact("role", at);
 }
 
-/// Why the end of a lease may leave the user of a PostgreSQL role behind.
+/// Why the user of a PostgreSQL role may stay after its lease.
 fn leaves_behind(role: &Role) -> Option<&'static str> {
     let text = |statements: &Option<Vec<String>>| {
         let joined = statements.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ").to_lowercase();

@@ -1,4 +1,4 @@
-//! Whether Vault answers: its name, the way there, TLS, its state, and both clocks.
+//! Checks whether Vault answers: its name, the route to it, TLS, its state, and both clocks.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,12 +19,12 @@ use crate::vault::error::Asked;
 
 /// The servers that the tests ran against.
 const TRIED: &str = "OpenBao 2.7.2, HashiCorp Vault 1.21.4";
-/// How far clocks may be apart before a login by JWT or a certificate suffers.
+/// The largest clock difference that does not affect a login by JWT or a certificate.
 const APART: u64 = 30;
-/// A certificate that ends within this time is worth a word.
+/// A certificate that expires within this time is reported.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
-/// Reports on the way to Vault and its state; tells whether it can be used.
+/// Reports on the route to Vault and on its state; returns whether it can be used.
 pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
     report.section("vault");
     let deadline = Deadline::after(plan.budget);
@@ -67,7 +67,7 @@ pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
     }
 }
 
-/// What the state says of the rest.
+/// What its state means for the further checks.
 enum State {
     Unusable,
     Usable {
@@ -87,7 +87,7 @@ fn without_namespaces(server: &Server, report: &mut Report) {
     finding.fact("namespace", name.clone()).fact("namespaces", false);
 }
 
-/// The first address that takes a connection, as a launch chooses it.
+/// The first address that accepts a connection, as a launch chooses it.
 async fn first_that_answers(server: &Server, budget: Duration, report: &mut Report) -> Option<Server> {
     let share = budget / 4;
     for address in server.addresses() {
@@ -165,8 +165,8 @@ fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: 
     }
 }
 
-/// Shows the certificate of a server that is not trusted, so that its user finds the right CA. Nothing is sent but the
-/// handshake.
+/// Shows the certificate of a server that is not trusted, so that the user can find the right CA. Only the handshake
+/// is sent.
 async fn show_untrusted(server: &Server, deadline: Deadline, report: &mut Report) {
     let untrusting = Tls { skip_verify: true, client_cert: None, client_key: None, ..server.tls.clone() };
     let Ok(connector) = Connector::new(Peer::Vault, &server.address, &untrusting, &server.proxy) else { return };
@@ -194,7 +194,7 @@ struct Health {
     server_time_utc: u64,
     #[serde(default)]
     version: String,
-    /// HashiCorp Vault's alone: without a licence it ignores the header that names a namespace.
+    /// Only of HashiCorp Vault: without a licence it ignores the header that names a namespace.
     enterprise: Option<bool>,
 }
 
@@ -205,7 +205,7 @@ struct Seal {
 }
 
 async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> State {
-    // Namespaces have no state of their own, and a check does not wait for better times.
+    // A namespace has no state of its own, and a check does not retry.
     let plain = Server { namespace: None, max_retries: Some(0), ..server.clone() };
     let start = Instant::now();
     let asked = match Client::new(&plain, deadline) {
@@ -238,7 +238,7 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> Stat
             clocks(health.server_time_utc, report);
             State::Usable { namespaces: health.enterprise != Some(false) }
         }
-        // What stands between may keep this path to itself; the rest can be tried all the same.
+        // A proxy may block this path; the other checks can go on.
         Err(error) if matches!(error.kind().exit_code(), 66 | 77) || error.kind() == Kind::BadRequest => {
             report.add(Status::Note, "its state can't be asked here").advise(error.what());
             State::Usable { namespaces: true }
@@ -274,7 +274,7 @@ async fn sealed(health: &Health, client: &Client) -> Error {
     Error::new(Kind::Sealed, format!("Vault at {address} is sealed{keys}"), advice)
 }
 
-/// Any namespace shows its open mounts to every client, and one that does not exist says so.
+/// Every namespace shows its open mounts to any client, and a missing one gives an error.
 async fn namespace(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
     let Some(name) = &server.namespace else { return true };
     let once = Server { max_retries: Some(0), ..server.clone() };

@@ -1,7 +1,7 @@
-//! Each source: may it be read, what does it give, and what to ask for where it is denied.
+//! Checks each source: whether it can be read, which names it gives, and what to ask for if it is denied.
 //!
-//! KV secrets are read, because only then their names are known. Other engines make a lease when they
-//! are read, so of them it is asked what the token may do.
+//! KV secrets are read, since their names are not known otherwise. Other engines make a lease when they are read, so
+//! only the token's capabilities are checked.
 
 use std::collections::BTreeMap;
 
@@ -24,20 +24,20 @@ use crate::vault::mount::Mount;
 
 /// What one name will hold.
 pub(in super::super) struct Named {
-    /// The path that it comes from.
+    /// The path of its secret.
     pub(in super::super) path: String,
-    /// The version of that secret, if it has one.
+    /// The version of that secret, if it has versions.
     pub(in super::super) version: Option<u64>,
-    /// The value's length in bytes, or `None` when a launch makes a file of it or it was not read.
+    /// The value's length in bytes; `None` if it becomes a file or was not read.
     pub(in super::super) length: Option<usize>,
 }
 
-/// What all sources give, as far as it is known without a lease.
+/// What all sources give, as far as that is known without a lease.
 #[derive(Default)]
 pub(in super::super) struct Found {
     /// By name; the last source wins.
     pub(in super::super) names: BTreeMap<SecretName, Named>,
-    /// The mount of each source, in order, where it is KV and could be told.
+    /// The mount of each source, in order, if it is KV and known.
     pub(in super::super) mounts: Vec<Option<Mount>>,
 }
 
@@ -83,7 +83,7 @@ pub(in super::super) async fn look(
         let read = Read { number, source, path: &path, mount: mount.as_ref(), outcome };
         tell(read, &taking, report);
         for role in taking.credentials.iter().filter_map(|path| revocation::role_of(path)) {
-            // A refusal would stand in Vault's audit log: what the token may do is asked first.
+            // A refused read would be in Vault's audit log, so the token's capabilities are checked first.
             if may(client, "read", &role).await.is_ok() {
                 revocation::look(client, &role, report).await;
             }
@@ -110,7 +110,7 @@ pub(in super::super) async fn look(
     found
 }
 
-/// What is taken is checked as by a launch; what is wrong with it does not hide the rest.
+/// Checks each value as a launch does; one mistake does not hide the others.
 struct Taking<'a> {
     allow: &'a [String],
     taken: Vec<(SecretName, Named)>,
@@ -155,14 +155,14 @@ const fn kind(source: &SourceSpec) -> &'static str {
     }
 }
 
-/// How reading one source went.
+/// The result of reading one source.
 struct Read<'a> {
-    /// Its place in the configuration.
+    /// Its number in the configuration.
     number: usize,
     source: &'a SourceSpec,
     path: &'a str,
     mount: Option<&'a Mount>,
-    /// Whether it was read, or only whether it may be.
+    /// Whether it was read, or only checked for permission.
     outcome: Result<bool>,
 }
 
@@ -170,7 +170,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     let Read { number, source, path, mount, outcome: was_read } = read;
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let both = |(name, named): &(SecretName, Named)| {
-        // What it is called in Vault too, where that is another name.
+        // Its key in Vault too, if that differs.
         let is_by_path = source.kind == SourceKind::KvFolder && !source.folder.whole;
         let own = match named.path.strip_prefix(path).and_then(|below| below.strip_prefix('/')) {
             Some(below) if is_by_path => Some(below),
@@ -231,7 +231,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     }
 }
 
-/// Data sources: their names as they are stored, and of engines that make credentials whether they may be read.
+/// Data sources: their names as stored, and whether the engines that make their credentials may be read.
 async fn data_sources(
     reader: &mut Reader<'_>,
     client: &Client,
@@ -261,7 +261,7 @@ async fn data_sources(
     Ok(())
 }
 
-/// A source that makes a lease: what the token may do with it, and the names as far as they are said.
+/// A source that makes a lease: what the token may do with it, and the names that the configuration gives.
 async fn dynamic(
     client: &Client,
     capability: &str,

@@ -1,4 +1,4 @@
-//! What the command lines of `login` and `logout` say.
+//! The command lines of `login` and `logout`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use super::oidc::Browser;
 pub(crate) struct Flags {
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
-    /// The time for all of Vault, less what its user takes.
+    /// The time for all requests to Vault, without the time that the user takes.
     pub(crate) timeout: Option<Duration>,
     /// How to log in.
     pub(crate) method: Option<String>,
-    /// Where that method is mounted.
+    /// The mount of that method.
     pub(crate) mount: Option<String>,
     /// The role.
     pub(crate) role: Option<String>,
     /// The user's name.
     pub(crate) username: Option<String>,
-    /// How a browser is used.
+    /// How the browser is used.
     pub(crate) browser: Browser,
-    /// Whether a password is sent though the user was refused twice.
+    /// Whether a password is sent although the user was refused twice.
     pub(crate) try_again: bool,
     /// Whether the answer is JSON.
     pub(crate) json: bool,

@@ -5,7 +5,7 @@ use crate::error::{Result, one_line};
 use crate::secret::SecretValue;
 use crate::vault::auth::mfa::SecondFactor;
 
-/// Asks for each passcode; what is confirmed elsewhere is said.
+/// Asks for each passcode, and announces what must be confirmed on a device.
 pub(super) fn ask(second_factor: &SecondFactor, asked: Asked) -> Result<Vec<Option<SecretValue>>> {
     let each = second_factor.factors.iter().map(|factor| {
         let name = one_line(factor.shown());

@@ -1,4 +1,4 @@
-//! Who is logged in, with which policies, until when, and where that comes from. Never the token.
+//! Who is logged in, with which policies, until when, and by which credential. Never the token.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,20 +20,20 @@ use crate::net::deadline::Deadline;
 use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::client::Client;
 
-/// How a login stands.
+/// The state of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// A token that a user, or a service for it, has got.
+    /// A token that a user, or a service for the user, has obtained.
     Token,
     /// An agent between here and Vault adds the token.
     Agent,
     /// Each launch logs in by itself.
     EachLaunch,
-    /// A wrapped credential serves the next launch, and is not used up by a look.
+    /// A wrapped credential for the next launch, which a look does not use up.
     Wrapped,
     /// There is no credential.
     None,
-    /// The token was accepted once, or never, and is not any more.
+    /// The token is not accepted (any more).
     Ended,
     /// The login that each launch makes is refused.
     Refused,
@@ -53,21 +53,21 @@ impl State {
     }
 }
 
-/// What is known of a login that works.
+/// The facts of a login that works.
 #[derive(Debug)]
 pub(crate) struct Standing {
     state: State,
     address: String,
     namespace: Option<String>,
-    /// Where the credential is: a file or a variable.
+    /// The origin of the credential: a file or a variable.
     origin: Option<String>,
     user: Option<String>,
-    /// What Vault says of the token; `None` where it may not look itself up.
+    /// Vault's answer about the token; `None` if the token may not look itself up.
     pub(super) about: Option<About>,
     at: SystemTime,
 }
 
-/// Asks Vault about the login of `plan`; what it logs in for is revoked.
+/// Asks Vault about the login of `plan`; revokes the token of its own login.
 pub(crate) fn ask(plan: &Plan) -> Result<Standing> {
     let runtime = runtime()?;
     let standing = runtime.block_on(ask_within(plan, plan.budget));
@@ -75,7 +75,7 @@ pub(crate) fn ask(plan: &Plan) -> Result<Standing> {
     standing
 }
 
-/// As [`ask`], on a runtime that is there.
+/// As [`ask`], on a given runtime.
 pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing> {
     if let Login::Wrapped(token) | Login::AppRole { secret_id: Some(token), wrapped: true, .. } = &plan.login {
         return Ok(Standing::new(State::Wrapped, &plan.server, Some(token.origin.clone())));
@@ -89,7 +89,7 @@ pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing>
     standing
 }
 
-/// Looks at the token of `session`.
+/// Looks up the token of `session`.
 pub(super) async fn look(
     login: &Login,
     server: &Server,
@@ -105,7 +105,7 @@ pub(super) async fn look(
     let standing = Standing::new(state, server, origin.map(str::to_owned));
     let (identity, about) = match auth::look_up(client).await {
         Ok(both) => both,
-        // A token without the default policy may still read; what the login said of it counts.
+        // A token without the default policy may still read secrets; then the login's answer counts.
         Err(error) if error.kind() == Kind::PolicyDenied => {
             let user = session.identity.as_ref().and_then(Identity::user).map(str::to_owned);
             return Ok(Standing { user, about: session.about.take(), ..standing });
@@ -129,13 +129,13 @@ impl Standing {
         }
     }
 
-    /// Says where the token is kept now: from here on it is one that a user has got.
+    /// Sets where the token is kept now: from here on it counts as obtained by the user.
     pub(super) fn is_kept_in(&mut self, file: &Path) {
         self.state = State::Token;
         self.origin = Some(file.display().to_string());
     }
 
-    /// How long a token that was given still lives; `None` for one that does not end, or that a launch gets anew.
+    /// The time left of a token that was given; `None` if it does not end, or each launch gets its own.
     fn left(&self) -> Option<Duration> {
         self.about.as_ref().filter(|_| self.state == State::Token)?.ttl
     }
@@ -150,7 +150,7 @@ impl Standing {
         self.left().is_some_and(|left| left < SOON)
     }
 
-    /// A sentence on a token that ends within a day, and the way to a new one.
+    /// The warning about a token that ends within a day, with the command for a new one.
     pub(crate) fn warning(&self) -> Option<String> {
         let left = self.left().filter(|left| *left < SOON)?;
         let origin = self.origin.as_deref().unwrap_or("the configuration");
@@ -219,12 +219,12 @@ impl Standing {
     }
 }
 
-/// A time as it is written for people and programs.
+/// A time, as written for people and programs.
 fn instant(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// The login of a launch in words, where it ends within a day or has ended; `None` also where Vault does not answer.
+/// The warning about a launch's login that ends within a day or has ended; `None` also if Vault does not answer.
 pub(crate) async fn worth_a_word(plan: &Plan, limit: Duration) -> Option<String> {
     if !matches!(plan.login, Login::Token(_)) {
         return None;

@@ -1,7 +1,7 @@
 //! The file with the token, as Vault's own client writes it: the token and nothing else, for its user alone.
 //!
-//! It is replaced as a whole, so that a launch at the same moment reads the old token or the new one. A symbolic link
-//! in its place is replaced too, and never followed: what another user has put there must not say where a token goes.
+//! It is replaced atomically, so that a launch at the same moment reads the old token or the new one. A symbolic link
+//! in its place is replaced too, and never followed: another user's link must not decide where a token is written.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
@@ -15,10 +15,10 @@ use crate::error::{Error, Kind, Result, why};
 use crate::secret::SecretValue;
 use crate::sys::file::{self, Writers};
 
-/// The largest file that is taken for one with a token.
+/// The largest file that counts as a token's, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// Makes the folder if need be, and sees that the file can be written there.
+/// Makes the folder if it does not exist, and checks that the file can be written there.
 pub(super) fn prepare(path: &Path) -> Result<()> {
     let folder = folder(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| failed(path, &cause))?;
@@ -43,7 +43,7 @@ pub(super) fn write(path: &Path, token: &SecretValue) -> Result<()> {
     file.persist(path).map(drop).map_err(|refused| failed(path, &refused.error))
 }
 
-/// Whether there is a file, or a link in its place.
+/// Whether there is a file or a link.
 pub(super) fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -52,7 +52,7 @@ pub(super) fn is_there(path: &Path) -> bool {
 pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
     let content = match file::read(path, LARGEST, Writers::NotEveryone) {
         Ok(content) => SecretValue::new(content).trimmed(),
-        // A link that leads nowhere is like an empty file.
+        // A dangling link counts as an empty file.
         Err(file::Unread::Missing) => return Ok(None),
         Err(unread) => {
             let what = format!("the file {} {unread}", path.display());
@@ -63,7 +63,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
     Ok((!content.expose().is_empty()).then_some(Credential { value: content, origin }))
 }
 
-/// Removes the file; a link goes, and not what it leads to.
+/// Removes the file; of a link, not its target.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => {

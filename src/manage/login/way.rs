@@ -1,4 +1,4 @@
-//! By which way a user logs in: what flags and settings say, and questions for the rest.
+//! How a user logs in: from flags and settings, and by questions for the rest.
 
 use std::io::IsTerminal;
 
@@ -15,10 +15,10 @@ use crate::error::{Error, Kind, Result};
 use crate::manage::secrets::value::bounded;
 use crate::secret::SecretValue;
 
-/// The methods by which a user logs in; the others of a launch are for machines.
+/// The methods for users; the other methods of a launch are for machines.
 const METHODS: [&str; 4] = ["userpass", "ldap", "oidc", "token"];
 
-/// A way, with all that it needs.
+/// A way to log in, with everything that it needs.
 pub(super) enum Way {
     /// A token that the user has.
     Token(SecretValue, String),
@@ -34,10 +34,10 @@ impl Way {
         matches!(self, Self::Password { .. })
     }
 
-    /// The login that it makes.
+    /// The login for it.
     pub(super) fn login(&self) -> Login {
         match self {
-            // The token is still to come.
+            // The token is not known yet.
             Self::Browser { .. } => Login::Agent,
             Self::Token(value, origin) => Login::Token(Credential { value: value.duplicate(), origin: origin.clone() }),
             Self::Password { method, mount, username, password, origin } => Login::Password {
@@ -50,7 +50,7 @@ impl Way {
     }
 }
 
-/// Finds the way out of flags and settings, and asks for what they leave open.
+/// Takes the way from flags and settings, and asks for the rest.
 pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<Way> {
     let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
     let name = match flags.method.as_deref().or(configured) {
@@ -59,7 +59,7 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
             let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
             asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
         }
-        // What is piped in without a word is a token, as for Vault's client.
+        // Piped input without a method is a token, as for Vault's client.
         None => "token".to_owned(),
     };
     let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
@@ -111,7 +111,7 @@ fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Aske
     let said = flags.username.as_deref().or_else(|| layer.text("auth.username"));
     match said {
         Some(name) => Ok(name.to_owned()),
-        // Without a person to confirm it, the name of this machine's user is a guess too far.
+        // Without a user who confirms it, this machine's user name is not taken for Vault's.
         None if asked.is_there() => {
             asked.text("Your user name in Vault", environment.text("USER").ok().flatten(), "--username")
         }
@@ -119,7 +119,7 @@ fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Aske
     }
 }
 
-/// A hidden prompt on a terminal, or else standard input; what is typed or piped loses one line end.
+/// Reads from a hidden prompt on a terminal, or else from standard input; one line end is dropped.
 fn given(what: &str, asked: Asked) -> Result<(SecretValue, String)> {
     if asked.is_there() {
         return asked.unseen(&format!("The {what} (not shown)")).map(|typed| (typed, ANSWER.to_owned()));
@@ -132,7 +132,7 @@ fn given(what: &str, asked: Asked) -> Result<(SecretValue, String)> {
     Ok((SecretValue::new(piped.to_vec()).without_line_end(), PIPED.to_owned()))
 }
 
-/// The same way with a password that is typed anew.
+/// The same way with another password.
 pub(super) fn ask_for_password(way: Way, asked: Asked) -> Result<Way> {
     match way {
         Way::Password { method, mount, username, .. } => {

@@ -1,7 +1,7 @@
-//! The notebooks: found below folders, read whole, and written whole in their own place.
+//! The notebooks: found in folders, read and replaced as whole files.
 //!
-//! A new content goes into a file beside the notebook, which then takes its name with the same rights, so that a
-//! reader sees the old notebook or the new one. A notebook that was saved meanwhile is not written over.
+//! The new content is written to a file beside the notebook, which then takes its name, with the same permissions, so
+//! that a reader sees the old notebook or the new one. A notebook that was saved meanwhile is not overwritten.
 
 use std::fs::{Metadata, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use tempfile::Builder;
 use crate::error::{Error, Kind, Result, why};
 use crate::sys::file::{self, Writers};
 
-/// The largest notebook taken, in bytes.
+/// The largest notebook, in bytes.
 const LARGEST: u64 = 1 << 30;
 
 /// A notebook as it was read.
@@ -23,7 +23,7 @@ pub(super) struct Notebook {
     metadata: Metadata,
 }
 
-/// The notebooks that `named` are, or that are below them, and what could not be looked at.
+/// The notebooks that `named` lists or that are in its folders, and what could not be read.
 pub(super) fn list(named: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Error)>) {
     let (mut files, mut troubles) = (Vec::new(), Vec::new());
     for path in named {
@@ -74,13 +74,13 @@ pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> 
     };
     // A link stays a link.
     let real = std::fs::canonicalize(path).map_err(|cause| failed(&cause))?;
-    // What may not be written is not replaced either.
+    // A file that may not be written is not replaced either.
     access(&real, AccessFlags::W_OK).map_err(|cause| failed(&cause.into()))?;
     let folder = real.parent().unwrap_or(Path::new("/"));
     let mut file = Builder::new().prefix(".scrub-").tempfile_in(folder).map_err(|cause| failed(&cause))?;
     let mode = read.metadata.mode() & 0o7777;
     let written = file.write_all(content).and_then(|()| {
-        // Another owner's notebook, as root sees it, stays theirs.
+        // A notebook of another owner, changed by root, keeps its owner.
         if read.metadata.uid() != nix::unistd::geteuid().as_raw()
             || read.metadata.gid() != nix::unistd::getegid().as_raw()
         {
@@ -111,7 +111,7 @@ pub(super) fn standard_input() -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A notebook to standard output, and what is said of it to stderr.
+/// Writes a notebook to standard output, and messages about it to stderr.
 pub(super) fn standard_output(content: &[u8], said: &str) -> Result<()> {
     let written = std::io::stdout().write_all(content).and_then(|()| std::io::stdout().flush());
     let _ = std::io::stderr().write_all(said.as_bytes());

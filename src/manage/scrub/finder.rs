@@ -14,16 +14,16 @@ use super::view::{View, joined, percent_decoded, unescaped, without_entities};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// The shortest value that is looked for: a shorter one stands in a text by chance.
+/// The shortest value that is searched for: a shorter one may occur in a text by chance.
 pub(super) const SHORTEST: usize = 8;
-/// How long base64 text is that may be wrapped: no tool wraps it earlier.
+/// The length from which base64 text may be wrapped: no tool wraps it earlier.
 const WRAPPED: usize = 60;
-/// How many bytes all words may have for a table of what follows each of them: it takes some 500 bytes for one.
+/// The largest size of all words, in bytes, for a table of transitions: it takes some 500 bytes for each.
 const LARGEST_TABLE: usize = 150_000;
-/// The shortest line of wrapped text that another one follows.
+/// The shortest line of wrapped text, except for the last.
 const LINE: usize = 40;
 
-/// In which form a value stands.
+/// The form of a value in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// As it is.
@@ -57,12 +57,12 @@ impl Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) range: Range<usize>,
-    /// Which name it is of, by number.
+    /// The number of its name.
     pub(super) name: usize,
     pub(super) form: Form,
 }
 
-/// What finds the values.
+/// Finds the values.
 pub struct Finder {
     names: Vec<String>,
     patterns: Vec<Pattern>,
@@ -81,13 +81,13 @@ impl std::fmt::Debug for Finder {
 }
 
 impl Finder {
-    /// For these values, each of at least [`SHORTEST`] bytes without the white space around it; of two names with one
-    /// value the first counts.
+    /// For these values, each of at least [`SHORTEST`] bytes without white space around it; if two names have one
+    /// value, the first counts.
     pub fn new(wanted: Vec<(String, SecretValue)>) -> Result<Self> {
         Self::of(wanted, false)
     }
 
-    /// The same for many notebooks: a third faster, for some ten megabytes and milliseconds.
+    /// The same for many notebooks: a third faster, at the cost of some ten megabytes and milliseconds.
     pub(super) fn for_many(wanted: Vec<(String, SecretValue)>) -> Result<Self> {
         Self::of(wanted, true)
     }
@@ -130,17 +130,17 @@ impl Finder {
         &self.names[number]
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there is nothing to search for.
     pub(super) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// The values in `text`, in their order; none overlaps another.
+    /// The values in `text`, in order and without overlaps.
     pub(super) fn find(&self, text: &Text) -> Vec<Found> {
         merged(self.within(text.bytes(), &[]))
     }
 
-    /// The values in what is left of a text once the encodings in `read` are taken away, outermost first.
+    /// The values in the text that is left after the encodings in `read` are decoded, outermost first.
     fn within(&self, bytes: &[u8], read: &[Form]) -> Vec<Found> {
         let mut found = matches(&self.automaton, &self.patterns, bytes, read.first().copied().unwrap_or(Form::Plain));
         for form in self.next(bytes, read) {
@@ -163,15 +163,15 @@ impl Finder {
         found
     }
 
-    /// The encodings to look for within those: the ones that programs put into one another, where the text or a value
-    /// has what they encode.
+    /// The encodings to try inside those: the ones that programs nest, if the text or a value has characters that
+    /// they encode.
     fn next(&self, bytes: &[u8], read: &[Form]) -> &'static [Form] {
         match read {
             [] if self.marks.html => &[Form::Escaped, Form::Url, Form::Html],
             [] => &[Form::Escaped, Form::Url],
             // JSON in JSON in JSON.
             [Form::Escaped] | [Form::Escaped, Form::Escaped] => &[Form::Escaped],
-            // The address to come back to, in an address; JSON in one.
+            // A return address in an address; JSON in one.
             [Form::Url] if self.marks.json => &[Form::Url, Form::Escaped],
             [Form::Url] => &[Form::Url],
             // JSON in an attribute.
@@ -181,14 +181,14 @@ impl Finder {
     }
 }
 
-/// What the values have that an encoding changes.
+/// The characters of the values that an encoding changes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
-    /// HTML writes it by an entity.
+    /// HTML writes some of them as entities.
     html: bool,
-    /// JSON escapes it.
+    /// JSON escapes some of them.
     json: bool,
-    /// One value has both.
+    /// One value has both kinds.
     json_in_html: bool,
 }
 
@@ -209,7 +209,7 @@ fn mapped(view: &View, found: Vec<Found>) -> impl Iterator<Item = Found> + use<'
     found.into_iter().map(|one| Found { range: view.range(&one.range), ..one })
 }
 
-/// What finds these words, if there are any.
+/// The automaton for these words, if there are any.
 fn some(words: &[&Encoded], kind: Option<AhoCorasickKind>) -> Result<Option<(Vec<Pattern>, AhoCorasick)>> {
     if words.is_empty() {
         return Ok(None);
@@ -218,7 +218,7 @@ fn some(words: &[&Encoded], kind: Option<AhoCorasickKind>) -> Result<Option<(Vec
     Ok(Some((words.iter().map(|(_, pattern)| *pattern).collect(), automaton)))
 }
 
-/// Whether a line ends with a long word, as each line of a wrapped text but the last.
+/// Whether a line ends with a long word, as all lines of a wrapped text but the last do.
 fn may_be_wrapped(text: &[u8]) -> bool {
     let mut begin = 0;
     memchr_iter(b'\n', text).any(|end| {
@@ -251,7 +251,7 @@ fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: For
     found.collect()
 }
 
-/// In their order, and what overlaps as one.
+/// Sorts, and joins what overlaps.
 fn merged(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_key(|one| (one.range.start, std::cmp::Reverse(one.range.end), one.form));
     let mut merged: Vec<Found> = Vec::with_capacity(found.len());

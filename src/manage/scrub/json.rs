@@ -1,24 +1,23 @@
-//! JSON read for where its texts stand, and not for what it means.
+//! Reads JSON for the places of its texts, not for its meaning.
 //!
-//! A notebook must come out as it was, so it can't go through a parser that forgets its spaces, its order of keys and
-//! how a text was escaped. Here each value is told with its place in the file. What is no JSON is an error with its
-//! line, and nesting is bounded.
+//! A notebook must stay byte for byte, so a parser that drops white space, key order and escapes can't be used. Here
+//! each value comes with its place in the file. Invalid JSON is an error with its line, and nesting is limited.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-/// The deepest nesting that is taken; a notebook has about ten levels.
+/// The deepest nesting; a notebook has about ten levels.
 const DEEPEST: usize = 200;
 
-/// Where a file stops being what it must be, and why.
+/// The place and cause of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wrong {
     pub(super) at: usize,
     pub(super) why: &'static str,
 }
 
-/// What stands at a place.
+/// The kind of a value.
 pub(super) enum Value {
     /// A text: the bytes between its quotes.
     Text(Range<usize>),
