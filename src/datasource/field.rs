@@ -1,6 +1,6 @@
 //! The fields of a data source, checked before they are stored and again before they are used.
 
-use super::template::without_brackets;
+use super::template::is_v6;
 use crate::secret::SecretValue;
 
 /// One field of a kind.
@@ -117,11 +117,6 @@ impl Field {
 
 fn is_word(value: &str) -> bool {
     value.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
-}
-
-/// Whether this is an address of IPv6, in brackets or not.
-fn is_v6(value: &str) -> bool {
-    without_brackets(value).parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 fn is_host(value: &str) -> bool {

@@ -136,14 +136,19 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
 }
 
 /// An address of IPv6 as it stands outside a URL; any other text as it is.
-pub(super) fn without_brackets(value: &str) -> &str {
+fn without_brackets(value: &str) -> &str {
     value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value)
+}
+
+/// Whether this is an IPv6 address, in brackets or without.
+pub(super) fn is_v6(value: &str) -> bool {
+    without_brackets(value).parse::<std::net::Ipv6Addr>().is_ok()
 }
 
 fn write(value: &str, escape: Escape, into: &mut String) {
     match escape {
         Escape::Plain => into.push_str(value),
-        Escape::UrlHost if without_brackets(value).parse::<std::net::Ipv6Addr>().is_ok() => {
+        Escape::UrlHost if is_v6(value) => {
             into.extend(["[", without_brackets(value), "]"]);
         }
         Escape::Url | Escape::UrlHost => {
