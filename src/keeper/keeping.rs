@@ -167,8 +167,13 @@ impl<'a> Keeping<'a> {
 
     /// Whether the replacement is due now.
     fn is_due(&self) -> bool {
-        let due = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
-        due.is_some_and(|at| at.max(self.least) <= Instant::now())
+        self.replacement_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// When the replacement is due; `None` while nothing must be replaced, or nothing can be.
+    fn replacement_at(&self) -> Option<Instant> {
+        let at = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
+        at.map(|at| at.max(self.least))
     }
 
     /// Keeps the ids of all leases in a file, in case this process is killed.
@@ -206,8 +211,8 @@ impl<'a> Keeping<'a> {
 
     /// Waits until the replacement is due.
     async fn replacement(&self) {
-        match self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some()) {
-            Some(at) => sleep_until(at.max(self.least)).await,
+        match self.replacement_at() {
+            Some(at) => sleep_until(at).await,
             None => pending().await,
         }
     }
