@@ -70,9 +70,14 @@ pub fn read_with_metadata(path: &Path, largest: u64, writers: Writers) -> Result
     let file = file.map_err(|cause| Unread::of(&cause))?;
     let metadata = file.metadata().map_err(|cause| Unread::of(&cause))?;
     check(&metadata, largest, writers)?;
-    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    Ok((content(file, metadata.len(), largest)?, metadata))
+}
+
+/// Reads a file of at most `largest` bytes into a buffer with room for `expected`.
+fn content(file: File, expected: u64, largest: u64) -> Result<Vec<u8>, Unread> {
+    let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
     File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
-    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok((content, metadata)) }
+    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
 }
 
 /// Opens what a user names on the command line: a plain file, or a pipe such as a shell's `<(command)`, which is waited
@@ -90,11 +95,9 @@ pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
 
 /// Reads what was opened, of at most `largest` bytes.
 pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, Unread> {
-    let room = file.metadata().map_or(0, |metadata| metadata.len());
+    let expected = file.metadata().map_or(0, |metadata| metadata.len());
     // A pipe's text comes piece by piece; room for it leaves no copies behind.
-    let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or(0).max(8 * 1024) + 1);
-    File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
-    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
+    content(file, expected.max(8 * 1024), largest)
 }
 
 /// The first `most` bytes of the plain file at `path`; `None` for anything else, which could block or never end.
