@@ -55,6 +55,8 @@ mod diagnose;
 pub mod error;
 #[cfg(feature = "inject")]
 mod inject;
+#[cfg(any(feature = "inject", feature = "manage"))]
+mod json;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(feature = "kernel-protocol")]

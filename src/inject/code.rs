@@ -13,6 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use crate::json::ascii_json;
+
 /// What the code is to do.
 #[derive(Debug, Clone)]
 pub struct Change<'a> {
@@ -50,13 +52,13 @@ fn python_that(asks: &str, change: &Change<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.
-    format!("('builtins').exec({code}, {})", ascii(&names.to_string()))
+    format!("('builtins').exec({code}, {})", ascii_json(&names.to_string()))
 }
 
 pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {
     let names = json!({"FILE": file, "UNTIL": change.until_unix()});
     let code = json!(include_str!("code/python_file.py"));
-    format!("__import__('builtins').exec({code}, {})", ascii(&names.to_string()))
+    format!("__import__('builtins').exec({code}, {})", ascii_json(&names.to_string()))
 }
 
 /// The function sees R's own names, even if the user has redefined `c`.
@@ -88,12 +90,12 @@ fn r_text(text: &str) -> String {
 }
 
 pub(super) fn deno(change: &Change<'_>) -> String {
-    let lists = [&change.set, &change.keep, &change.unset].map(|names| ascii(&json!(names).to_string()));
+    let lists = [&change.set, &change.keep, &change.unset].map(|names| ascii_json(&json!(names).to_string()));
     format!("{}({}, {});", include_str!("code/deno.js").trim_end(), lists.join(", "), change.until_unix())
 }
 
 pub(super) fn tslab(file: &str, change: &Change<'_>) -> String {
-    fill(include_str!("code/tslab.js"), &ascii(&json!(file).to_string()), change)
+    fill(include_str!("code/tslab.js"), &ascii_json(&json!(file).to_string()), change)
 }
 
 /// One line, because a shell keeps a history of lines; the code removes its own.
@@ -118,22 +120,6 @@ pub(super) fn octave(file: &str, change: &Change<'_>) -> String {
 /// is filled in last.
 fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
     code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
-}
-
-/// JSON with everything outside ASCII escaped.
-fn ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_ascii() {
-            text.push(character);
-        } else {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@
 //! bits of the neighbours as well: they are not searched for, but replaced with the rest. A value in encoded JSON has
 //! that format's escapes.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use crate::json::ascii_json;
 use crate::secret::SecretValue;
 
 /// A word, and what it stands for; wiped on drop.
@@ -71,17 +70,7 @@ fn in_json(value: Option<&str>) -> Vec<Zeroizing<String>> {
     let Some(value) = value else { return Vec::new() };
     let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
     let escaped = Zeroizing::new(quoted[1..quoted.len() - 1].to_owned());
-    let mut ascii = Zeroizing::new(String::with_capacity(escaped.len() * 6));
-    for character in escaped.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }
-        }
-    }
+    let ascii = Zeroizing::new(ascii_json(&escaped));
     let mut all = vec![escaped, ascii];
     all.dedup();
     all.retain(|escaped| escaped.as_str() != value);
