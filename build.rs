@@ -42,12 +42,12 @@ fn link_unwinder() {
     }
 }
 
-/// Measured: the kernel maps a program's file in pieces, so functions that lie apart cost memory and time. Those that
-/// a launch calls are put side by side.
+/// Measured: the kernel maps a program's file in pieces of 64 kB or more, so functions that lie apart cost memory and
+/// time. Those that a launch calls are put side by side.
 fn order_functions() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("link/launch.ld");
+    println!("cargo::rerun-if-changed={}", script.display());
     if script.exists() {
-        println!("cargo::rerun-if-changed={}", script.display());
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
     }
 }

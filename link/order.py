@@ -1,14 +1,16 @@
-"""Writes launch.ld beside it: the functions that a launch calls, in the order in which launches need them.
+"""Writes launch.ld beside it: the code that a launch calls, in the order in which launches need it.
 
 Run it from the repository's root after a change that moves the way of a launch, or of the compiler:
 
     target/python/bin/python link/order.py
 
-It needs valgrind and openssl, and the tests' environment (`target/python`) for OpenBao. It builds the program without
-launch.ld and with its symbols, and has callgrind watch launches: by a token, by a login, by TLS. Hashes in the names
-become `*`, so that the file outlives them; a name that matches nothing costs nothing.
+It needs valgrind, openssl and LLVM's linker, and the tests' environment (`target/python`) for OpenBao. It builds the
+program without launch.ld, has callgrind write down each instruction that a launch executes (by a token, by TLS, by a
+login), and looks up in the linker's map which sections these came from. Hashes in the names become `*`, so that the file
+outlives them; a name that matches nothing costs nothing.
 """
 
+import bisect
 import collections
 import json
 import os
@@ -25,37 +27,56 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
-
-def pattern(symbol):
-    symbol = re.sub(r"Cs[0-9A-Za-z]*_", "Cs*_", symbol)
-    symbol = re.sub(r"17h[0-9a-f]{16}E.*$", "17h*", symbol)
-    return re.sub(r"\.llvm\.\d+$", "*", symbol)
+# One piece of code as the linker placed it: a function, or the whole of an assembler file.
+Section = collections.namedtuple("Section", "address size pattern")
 
 
-def symbols(program):
-    """The size of each function."""
-    lines = subprocess.run(["nm", "-S", program], capture_output=True, text=True, check=True).stdout.splitlines()
-    found = [line.split() for line in lines]
-    return {words[3]: int(words[1], 16) for words in found if len(words) == 4 and words[2] in "tT"}
+def pattern(file, section):
+    """The line of a linker script that stands for a section."""
+    if section == ".text":
+        # Assembler has no section for each function: the whole file, less the hash before its name.
+        member = re.search(r"([^/()]*)\)?$", file)[1]
+        return f"*{re.sub('^[0-9a-f]{16}-', '', member)}(.text)"
+    section = re.sub(r"Cs[0-9A-Za-z]*_", "Cs*_", section)
+    section = re.sub(r"17h[0-9a-f]{16}E.*$", "17h*", section)
+    return f"*({re.sub(r'([.]llvm)?[.][0-9]+$', '*', section)})"
 
 
-def called(program, folder, environment, config):
-    """The functions of the program that one launch calls."""
+def sections(map_file):
+    """The code's sections by address, from the map that LLVM's linker writes: `VMA LMA size align file:(section)`."""
+    line = re.compile(r" *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +[0-9]+ {9}(.*):\(([.]text.*)\)$")
+    found = [match.groups() for match in map(line.match, map_file.read_text().splitlines()) if match]
+    if not found:
+        sys.exit("no section in the linker's map: is the linker LLVM's?")
+    return sorted(Section(int(at, 16), int(size, 16), pattern(file, name)) for at, size, file, name in found)
+
+
+def executed(program, folder, environment, config):
+    """The addresses of the program's instructions that one launch executes."""
     out = pathlib.Path(tempfile.mkdtemp(dir=folder))
-    callgrind = ["valgrind", "--tool=callgrind", "--demangle=no", "--compress-strings=no", "--dump-before=execve"]
-    command = [*callgrind, f"--callgrind-out-file={out}/calls", program, "exec", "--config", config, "--", "/bin/true"]
+    callgrind = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--compress-strings=no", "--compress-pos=no"]
+    callgrind += ["--dump-before=execve", f"--callgrind-out-file={out}/calls"]
+    command = [*callgrind, program, "exec", "--config", config, "--", "/bin/true"]
     environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin", **environment}
     subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
-    names, is_ours = set(), False
+    addresses, is_ours = set(), False
     for part in out.iterdir():
         for line in part.read_text(errors="replace").splitlines():
             if line.startswith("ob="):
                 is_ours = line[3:] == str(program)
-            elif line.startswith("fn=") and is_ours:
-                names.add(line[3:].split("'")[0])
-    if not names:
-        sys.exit("callgrind saw no function of the program")
-    return names
+            elif is_ours and line.startswith("0x"):
+                addresses.add(int(line.split()[0], 16))
+    if not addresses:
+        sys.exit("callgrind saw no instruction of the program")
+    return addresses
+
+
+def called(code, addresses):
+    """The sections that hold the addresses."""
+    starts = [section.address for section in code]
+    found = {code[bisect.bisect(starts, address) - 1] for address in addresses if address >= starts[0]}
+    # What lies behind the last section is the linker's own: the table of calls into libraries.
+    return [section for section in found if section.size]
 
 
 def free_port():
@@ -102,40 +123,42 @@ def launches(folder):
     secure = {"VAULT_ADDR": f"https://127.0.0.1:{tls}", "VAULT_CACERT": str(certificate)}
     return server, {
         "every launch": ({"VAULT_ADDR": address, "VAULT_TOKEN": "root"}, folder / "token.toml"),
-        "a login": ({"VAULT_ADDR": address}, folder / "login.toml"),
         "TLS": ({**secure, "VAULT_TOKEN": "root"}, folder / "token.toml"),
+        "a login": ({"VAULT_ADDR": address}, folder / "login.toml"),
     }
 
 
 def main():
     script = HERE / "launch.ld"
     script.unlink(missing_ok=True)
-    build = ["cargo", "build", "--release", "--locked", "--bin", "jupyter-vault"]
-    subprocess.run(build, cwd=ROOT, env={**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "none"}, check=True)
-    program = TARGET / "release/jupyter-vault"
-    sizes = symbols(program)
-    by_pattern = collections.Counter()
-    for symbol, size in sizes.items():
-        by_pattern[pattern(symbol)] += size
-    text, seen = "", set()
+    program, map_file = TARGET / "release/jupyter-vault", TARGET / "release/jupyter-vault.map"
+    build = ["cargo", "rustc", "--release", "--locked", "--bin", "jupyter-vault", "--"]
+    subprocess.run([*build, "-C", f"link-arg=-Wl,-Map={map_file}"], cwd=ROOT, check=True)
+    code = sections(map_file)
+    whole = collections.Counter()
+    for section in code:
+        whole[section.pattern] += section.size
+    text, seen, wide = "", set(), []
     with tempfile.TemporaryDirectory() as folder:
         server, kinds = launches(pathlib.Path(folder))
         try:
             for kind, (environment, config) in kinds.items():
                 used = collections.Counter()
-                for symbol in called(program, folder, environment, config):
-                    # C and assembler have no section for each function.
-                    if symbol in sizes and symbol.startswith("_"):
-                        used[pattern(symbol)] += sizes[symbol]
-                new = [name for name in used if name not in seen]
+                for section in called(code, executed(program, folder, environment, config)):
+                    used[section.pattern] += section.size
+                new = sorted(name for name in used if name not in seen)
                 seen.update(new)
-                # Last what also stands for functions that were not called: of generic ones the hash alone differs.
-                new.sort(key=lambda name: (by_pattern[name] > 1.5 * used[name], name))
-                text += f"    /* {kind} */\n" + "".join(f"    *(.text.{name})\n" for name in new)
+                # Of generic functions the hash alone differs, so a name may stand for many that were not called.
+                exact = [name for name in new if whole[name] <= 1.5 * used[name]]
+                wide += [name for name in new if whole[name] > 1.5 * used[name]]
+                text += f"    /* {kind} */\n" + "".join(f"    {name}\n" for name in exact)
+                print(f"{kind}: {sum(used.values())} bytes of code, {len(new)} new names, {len(new) - len(exact)} wide")
         finally:
             server.terminate()
             server.wait()
-    about = "/* Written by link/order.py: the functions that a launch calls, side by side. build.rs says why. */\n"
+    wide.sort(key=lambda name: (whole[name], name))
+    text += "    /* names that stand for more than what is called */\n" + "".join(f"    {name}\n" for name in wide)
+    about = "/* Written by link/order.py: the code that a launch calls, side by side. build.rs says why. */\n"
     script.write_text(f"{about}SECTIONS\n{{\n  .text.launch :\n  {{\n{text}  }}\n}}\nINSERT BEFORE .text;\n")
 
 
