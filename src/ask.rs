@@ -10,11 +10,11 @@ use crate::sys::terminal;
 
 /// The user at the terminal, if there is one.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked {
+pub struct Prompter {
     there: bool,
 }
 
-impl Asked {
+impl Prompter {
     /// On a terminal, unless `yes` says not to ask.
     pub fn new(yes: bool) -> Self {
         #[cfg(target_os = "linux")]
@@ -41,8 +41,8 @@ impl Asked {
     pub fn text(self, question: &str, usual: Option<&str>, flag: &str) -> Result<String> {
         if !self.there {
             let missing = || {
-                let what = format!("there is no terminal to ask on, and {flag} is not given");
-                Error::new(Kind::Usage, what, "give it, or run this on a terminal")
+                let what = format!("there is no terminal to ask on, and {flag} is missing");
+                Error::new(Kind::Usage, what, "pass it, or run this on a terminal")
             };
             return usual.map(str::to_owned).ok_or_else(missing);
         }
@@ -52,7 +52,7 @@ impl Asked {
             match (answer.is_empty(), usual) {
                 (false, _) => return Ok(answer),
                 (true, Some(usual)) => return Ok(usual.to_owned()),
-                (true, None) => self.say("  an answer is needed\n"),
+                (true, None) => self.say("  an answer is required\n"),
             }
         }
     }
@@ -87,11 +87,11 @@ impl Asked {
             if !self.there {
                 return Err(ended());
             }
-            self.say("  an answer is needed\n");
+            self.say("  an answer is required\n");
         }
     }
 
-    /// As [`Asked::unseen`]; `None` for an empty answer, and without a terminal.
+    /// As [`Prompter::unseen`]; `None` for an empty answer, and without a terminal.
     pub fn unseen_if_any(self, question: &str) -> Result<Option<SecretValue>> {
         if !self.there {
             return Ok(None);
@@ -137,10 +137,14 @@ fn broken(cause: &std::io::Error) -> Error {
     Error::new(
         Kind::Os,
         format!("the terminal can't be used: {}", crate::error::why(cause.kind())),
-        "give the answers as flags",
+        "pass the answers as flags",
     )
 }
 
 fn ended() -> Error {
-    Error::new(Kind::Usage, "the input ended before all was asked; nothing is written", "start again, or use flags")
+    Error::new(
+        Kind::Usage,
+        "the input ended before the last question; nothing was written",
+        "start again, or use flags",
+    )
 }

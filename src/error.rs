@@ -1,12 +1,12 @@
-//! One error type for the whole program, with one printer: what failed and where on the first line, what to do on the
-//! second.
+//! One error type for the whole program, with one printer. The first line says what failed and where, the second what
+//! to do.
 //!
-//! A launcher runs where a kernel was expected. A user sees its error in a server's log or a front end's "kernel
-//! died" box, without a debugger and often without access to Vault. So every [`Kind`] is one cause that a person can
-//! act on, with the exit code of its class (sysexits.h).
+//! A launcher runs where a kernel was expected. A user sees its error in a server's log or a front end's "kernel died"
+//! box, without a debugger and often without access to Vault. So every [`Kind`] is one cause that a user can act on,
+//! with the exit code of its class (sysexits.h).
 //!
-//! The text consists only of what we wrote ourselves, and of paths, names, hosts and numbers; never of a response
-//! body, a header, a token or a value. Control characters are escaped, so that a secret's name can't add a line.
+//! The text consists of fixed words, paths, names, hosts and numbers. It never contains a response body, a header, a
+//! token or a value. Control characters are escaped, so that a secret's name can't add a line.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub enum Kind {
     Usage,
     /// Configuration is missing, malformed or contradictory.
     Config,
-    /// A file of ours can't be read, or may be written by others.
+    /// A file of the program can't be read, or other users can write it.
     ConfigFile,
     /// No credential to log in with, or an invalid one.
     Credential,
@@ -54,25 +54,25 @@ pub enum Kind {
     RedirectDowngrade,
     /// More than one redirect.
     RedirectLoop,
-    /// A redirect of a kind that Vault does not send.
+    /// A redirect with a status that Vault does not use.
     RedirectUnexpected,
     /// Vault (or a proxy before it) failed: 500, 502, 504 and the like.
     ServerError,
     /// Vault is sealed or not initialised (503).
     Sealed,
-    /// A standby that does not answer such requests (472, 473, 412).
+    /// A standby that can't answer the request (472, 473, 412).
     Standby,
     /// Too many requests (429).
     RateLimited,
     /// Vault does not know the token: mistyped, expired or revoked.
     BadToken,
-    /// The token was valid earlier in this launch and no longer is: expired, or its uses are used up.
+    /// The token was valid earlier in this launch and no longer is: it expired, or has no uses left.
     TokenSpent,
     /// The token is valid, but its policies don't allow this.
     PolicyDenied,
     /// The login was refused.
     LoginRefused,
-    /// The login asks for a second factor.
+    /// The login requires a second factor.
     MfaRequired,
     /// The wrapping token was used already, has expired, or was altered.
     WrappedTokenUsed,
@@ -90,63 +90,63 @@ pub enum Kind {
     VersionDestroyed,
     /// The mount has the other KV version, or is not KV.
     KvVersionMismatch,
-    /// Another writer changed the secret between our read and our write.
+    /// Another client changed the secret between this program's read and its write.
     Conflict,
-    /// The value that was to be replaced has changed since the user saw it.
+    /// The value to replace has changed since the user saw it.
     Changed,
     /// Vault does not accept this path or request (400, 405).
     BadRequest,
-    /// The answer stopped before its end.
+    /// The answer is truncated.
     Truncated,
-    /// The answer is larger than we accept.
+    /// The answer is larger than the limit.
     Oversized,
-    /// The answer is not Vault's JSON.
+    /// The answer is not JSON.
     NotVault,
     /// The answer is JSON, but not of the expected shape.
     Malformed,
-    /// The same key twice in one secret.
+    /// A secret has the same key twice.
     DuplicateKey,
     /// A notebook that can't be read.
     BadNotebook,
-    /// A value that can't be in an environment: null or with a NUL.
+    /// A value that a variable can't hold: null, or with a NUL.
     BadValue,
-    /// A name that can't be in an environment.
+    /// A name that a variable can't have.
     BadName,
-    /// A name that takes over a process.
+    /// A protected name: a variable that can take over a process.
     ProtectedName,
     /// The environment is larger than the system allows.
     EnvironmentTooLarge,
-    /// The operating system refused something.
+    /// The operating system refused an operation.
     Os,
     /// The kernel's connection file is malformed.
     ConnectionFile,
     /// A port of the connection file can't be bound.
     PortTaken,
-    /// A client, or the kernel, signs with another key than the connection file's.
+    /// A client, or the kernel, signs with a key other than the connection file's.
     WrongSignature,
     /// No running kernel has that name, or several do.
     NoSuchKernel,
-    /// Nothing listens where the connection file says.
+    /// Nothing listens at the connection file's ports.
     KernelGone,
-    /// The kernel ended or restarted meanwhile.
+    /// The kernel exited or restarted meanwhile.
     KernelDied,
-    /// What listens at the kernel's port does not speak its protocol.
+    /// The process that listens at the kernel's port does not speak Jupyter's protocol.
     NotAKernel,
-    /// The kernel was busy until the time was over.
+    /// The kernel was busy until the deadline.
     KernelBusy,
     /// The kernel is alive but does not answer.
     KernelSilent,
-    /// The kernel answered that it failed.
+    /// The kernel reported an error.
     KernelFailed,
-    /// The environment of a kernel of this language can't be set while it runs.
+    /// Variables can't be set in a running kernel of this language.
     KernelCannot,
-    /// A Jupyter server requires a token, or another one.
+    /// A Jupyter server requires a token, or a different one.
     ServerDenied,
-    /// A Jupyter server can't be reached, or fails.
+    /// A Jupyter server is unreachable, or fails.
     ServerDown,
-    /// The server at that address is no Jupyter server.
+    /// The server at that address is not a Jupyter server.
     NotJupyter,
-    /// A defect of this program.
+    /// A bug in this program.
     Internal,
     /// The command exists and can't be executed.
     CommandNotExecutable,
@@ -155,7 +155,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit code of the class, after sysexits.h; 126 and 127 as a shell has them.
+    /// The exit code of the class, from sysexits.h; 126 and 127 have the meaning that they have in a shell.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -227,9 +227,9 @@ impl Kind {
         }
     }
 
-    /// Whether the same request may succeed a moment later.
+    /// Whether the same request may succeed a moment later, so that a retry makes sense.
     #[must_use]
-    pub const fn may_heal(self) -> bool {
+    pub const fn is_transient(self) -> bool {
         matches!(self, Self::Refused | Self::Reset | Self::Sealed | Self::Standby | Self::RateLimited)
     }
 }
@@ -242,7 +242,7 @@ pub struct Error {
     advice: String,
 }
 
-/// Why the system refused something, in words that users know.
+/// Why the system refused an operation, in words that users know.
 pub(crate) fn why(kind: std::io::ErrorKind) -> String {
     match kind {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
@@ -250,11 +250,11 @@ pub(crate) fn why(kind: std::io::ErrorKind) -> String {
     }
 }
 
-/// The result of every operation of this program.
+/// The result of an operation of this program.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Builds an error from texts of our own; control characters in them are escaped.
+    /// Builds an error from its two lines; control characters in them are escaped.
     #[must_use]
     pub fn new(kind: Kind, what: impl AsRef<str>, advice: impl AsRef<str>) -> Self {
         Self { kind, what: one_line(what.as_ref()), advice: one_line(advice.as_ref()) }
@@ -278,7 +278,7 @@ impl Error {
         &self.advice
     }
 
-    /// The same text for another kind.
+    /// The same text with another kind.
     #[cfg(feature = "inject")]
     #[must_use]
     pub(crate) const fn with_kind(mut self, kind: Kind) -> Self {
@@ -286,7 +286,7 @@ impl Error {
         self
     }
 
-    /// The same kind, with a remark added, as in "… (gave up after 3 attempts)".
+    /// Adds a remark to the first line, such as "(gave up after 3 attempts)".
     #[must_use]
     pub fn remark(mut self, remark: &str) -> Self {
         self.what = format!("{} ({})", self.what, one_line(remark));
@@ -302,11 +302,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The most characters of a text that others chose; the middle of a longer one is left out.
+/// The longest line, in characters; the middle of a longer one is left out.
 const LONGEST: usize = 1000;
 
-/// Hides what looks like a credential, escapes what would break the line, move the cursor or change the reading
-/// direction, and shortens the text in its middle: a name in Vault, or a kernel's message, may be of any length.
+/// Hides what looks like a credential, escapes characters that would break the line, move the cursor or change the
+/// reading direction, and shortens the text in its middle: a name in Vault or a kernel's message may have any length.
 pub(crate) fn one_line(text: &str) -> String {
     let text = &*masked(text);
     let text = &*shortened(text);
@@ -325,7 +325,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
-    // No text has more characters than bytes.
+    // A text has no more characters than bytes.
     let count = if text.len() <= LONGEST { 0 } else { text.chars().count() };
     if count <= LONGEST {
         return text.into();

@@ -41,7 +41,7 @@ pub use crate::server::{
 };
 pub use crate::vault::body::Fields;
 pub use crate::vault::client::Client;
-pub use crate::vault::error::{Asked, Asker, refusal};
+pub use crate::vault::error::{Operation, Sender, refusal};
 pub use crate::vault::reply::Reply;
 pub use crate::vault::transport::{Call, Transport};
 

@@ -12,10 +12,10 @@ static ALLOCATOR: Wiping = WIPING;
 jupyter_vault::begin_with!(run);
 
 fn run() -> u8 {
-    // A panic's own message may hold anything; its place holds nothing but our own source.
+    // A panic's message may hold anything; its location holds only our own source.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        let advice = "report this as a defect, with that place";
+        let advice = "report this as a bug, with that location";
         cli::report(&Error::new(Kind::Internal, format!("an internal error{place}"), advice));
         std::process::exit(i32::from(Kind::Internal.exit_code()));
     }));

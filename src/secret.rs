@@ -18,46 +18,46 @@ pub type Rule = (&'static str, &'static str);
 
 /// Names that take over a process: refused, unless they are allowed one by one. docs/names.md shows this table.
 pub const PROTECTED: &[Rule] = &[
-    ("LD_*", "the loader runs what it names"),
-    ("DYLD_*", "the loader of macOS runs what it names"),
+    ("LD_*", "the dynamic loader loads code that it names"),
+    ("DYLD_*", "the dynamic loader of macOS loads code that it names"),
     ("GCONV_PATH", "the C library loads modules from it"),
-    ("GLIBC_TUNABLES", "changes the C library itself"),
+    ("GLIBC_TUNABLES", "changes how the C library works"),
     ("LOCPATH", "the C library loads locales from it"),
-    ("BASH_ENV", "bash runs it at its start"),
-    ("ENV", "sh runs it at its start"),
+    ("BASH_ENV", "bash runs it at startup"),
+    ("ENV", "sh runs it at startup"),
     ("IFS", "changes how a shell reads every command"),
-    ("BASH_FUNC_*", "defines functions of bash"),
-    ("PS4", "bash runs what it holds when it traces"),
+    ("BASH_FUNC_*", "defines bash functions"),
+    ("PS4", "bash runs commands in it when it traces"),
     ("SHELLOPTS", "changes how bash runs"),
     ("BASHOPTS", "changes how bash runs"),
     ("PROMPT_COMMAND", "bash runs it before each prompt"),
     ("PATH", "chooses which programs run"),
     ("HOME", "chooses which configuration programs read"),
     ("SHELL", "programs run it as the user's shell"),
-    ("PYTHON*", "Python runs or loads what it names"),
-    ("IPYTHON*", "chooses what IPython runs at its start"),
+    ("PYTHON*", "Python runs or loads code that it names"),
+    ("IPYTHON*", "chooses what IPython runs at startup"),
     ("JUPYTER*", "chooses what Jupyter loads"),
-    ("JPY_*", "Jupyter tells its kernels by these"),
-    ("R_PROFILE*", "R runs it at its start"),
+    ("JPY_*", "Jupyter passes settings to kernels in these"),
+    ("R_PROFILE*", "R runs it at startup"),
     ("R_ENVIRON*", "R reads more variables from it"),
     ("R_LIBS*", "R loads packages from it"),
-    ("R_HOME", "R runs from there"),
-    ("PERL5*", "Perl runs or loads what it names"),
+    ("R_HOME", "R runs from that folder"),
+    ("PERL5*", "Perl runs or loads code that it names"),
     ("PERLLIB", "Perl loads modules from it"),
-    ("RUBY*", "Ruby runs or loads what it names"),
+    ("RUBY*", "Ruby runs or loads code that it names"),
     ("JULIA_LOAD_PATH", "Julia loads code from it"),
     ("JULIA_DEPOT_PATH", "Julia loads packages and its startup file from it"),
-    ("NODE_OPTIONS", "Node.js loads what it names"),
+    ("NODE_OPTIONS", "Node.js loads code that it names"),
     ("NODE_PATH", "Node.js loads modules from it"),
-    ("NODE_EXTRA_CA_CERTS", "whom Node.js trusts"),
+    ("NODE_EXTRA_CA_CERTS", "sets the CAs that Node.js trusts"),
     ("JAVA_TOOL_OPTIONS", "Java loads agents that it names"),
     ("_JAVA_OPTIONS", "Java loads agents that it names"),
     ("JDK_JAVA_OPTIONS", "Java loads agents that it names"),
     ("CLASSPATH", "Java loads classes from it"),
-    ("DOTNET_STARTUP_HOOKS", ".NET runs it at its start"),
+    ("DOTNET_STARTUP_HOOKS", ".NET runs it at startup"),
     ("DOTNET_ADDITIONAL_DEPS", ".NET loads code that it names"),
     ("CORECLR_*", ".NET loads profilers that it names"),
-    ("LUA_INIT*", "Lua runs it at its start"),
+    ("LUA_INIT*", "Lua runs it at startup"),
     ("LUA_PATH*", "Lua loads modules from it"),
     ("LUA_CPATH*", "Lua loads libraries from it"),
     ("GIT_SSH*", "git runs it for each remote"),
@@ -65,10 +65,10 @@ pub const PROTECTED: &[Rule] = &[
     ("SSH_ASKPASS", "ssh runs it for each password"),
     ("GIT_EXEC_PATH", "git runs its programs from it"),
     ("GIT_CONFIG*", "git's configuration runs programs"),
-    ("SSL_CERT_*", "whom TLS trusts"),
-    ("REQUESTS_CA_BUNDLE", "whom Python's requests trusts"),
-    ("CURL_CA_BUNDLE", "whom curl trusts"),
-    ("AWS_CA_BUNDLE", "whom AWS's clients trust"),
+    ("SSL_CERT_*", "sets the CAs that OpenSSL trusts"),
+    ("REQUESTS_CA_BUNDLE", "sets the CAs that Python's requests trusts"),
+    ("CURL_CA_BUNDLE", "sets the CAs that curl trusts"),
+    ("AWS_CA_BUNDLE", "sets the CAs that AWS clients trust"),
     ("SSLKEYLOGFILE", "TLS keys are written to it"),
     ("OPENSSL_CONF", "OpenSSL loads engines that it names"),
     ("OPENSSL_MODULES", "OpenSSL loads modules from it"),
@@ -89,7 +89,7 @@ pub fn is_protected(name: &str) -> bool {
 
 /// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]); such a name counts in lower case too.
 #[must_use]
-pub fn doubt(name: &str) -> Option<&'static str> {
+pub fn warning_for(name: &str) -> Option<&'static str> {
     DOUBTFUL.iter().find(|(pattern, _)| fits(pattern, &name.to_uppercase())).map(|(_, why)| *why)
 }
 
@@ -117,7 +117,7 @@ impl SecretName {
             return Err(Error::new(
                 Kind::BadName,
                 format!(
-                    "the name \"{name}\" from {origin} can't be a variable: it is empty or holds '=' or a control character"
+                    "the name \"{name}\" from {origin} can't be a variable: it is empty, or contains '=' or a control character"
                 ),
                 "rename the key in Vault, or give it another name with `name` (or `fields`) in vault.toml",
             ));
@@ -125,7 +125,9 @@ impl SecretName {
         if is_protected(name) && !allowed.iter().any(|allowed| allowed == name) {
             return Err(Error::new(
                 Kind::ProtectedName,
-                format!("the secret {name} from {origin} is refused: a variable of that name takes over the process"),
+                format!(
+                    "the secret {name} from {origin} is refused: a variable of that name can take over the process"
+                ),
                 format!("rename it in Vault, or accept it with --allow {name} (or `allow` under [environment])"),
             ));
         }

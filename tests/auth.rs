@@ -114,7 +114,7 @@ fn a_wrapped_token_serves_one_start_and_then_says_so() {
     let config = format!("[auth]\nmethod = \"wrapped\"\nwrapped_token_file = {file:?}\n");
     let token = token_used(server, &scratch, &config);
     assert!(!server.is_alive(&token), "it was made for us, and is revoked");
-    launch(server, &scratch, &config).is_error(77, &["used already", "restart needs a new one"]);
+    launch(server, &scratch, &config).is_error(77, &["already used", "each restart, needs a new"]);
     let altered = format!("{}x", wrap());
     launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &altered)])
         .is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
@@ -153,7 +153,7 @@ fn approle_takes_a_secret_id_from_a_file_plain_or_wrapped_and_revokes_its_token(
     scratch.file("secret-id", server.wrapped("auth/approle/role/jupyter/secret-id", &json!({})));
     let wrapped = format!("{said}secret_id_wrapped = true\n");
     assert!(!server.is_alive(&token_used(server, &scratch, &wrapped)));
-    launch(server, &scratch, &wrapped).is_error(77, &["wrapping token", "used already"]);
+    launch(server, &scratch, &wrapped).is_error(77, &["wrapping token", "already used"]);
     let secret_id = secret_id();
     let variables = [("VAULT_ROLE_ID", role_id.as_str()), ("VAULT_SECRET_ID", secret_id.as_str())];
     let environment =
@@ -243,7 +243,7 @@ fn a_name_with_capitals_fills_a_path_in_lower_case_where_that_is_asked_for() {
     };
     assert_eq!(start("secret/capitals/{metadata.username|lower}").environment()["LOWER"], "yes");
     let refused = start("secret/capitals/{metadata.username}");
-    refused.is_error(77, &["secret/capitals/ADA.L", "{metadata.username|lower} writes", "with capitals"]);
+    refused.is_error(77, &["secret/capitals/ADA.L", "{metadata.username|lower} writes", "has capitals"]);
     start("secret/capitals/{metadata.username|upper}").is_error(78, &["|lower"]);
 }
 
@@ -400,9 +400,9 @@ fn a_login_that_asks_for_a_second_factor_or_gives_no_token_is_an_error() {
     let config = format!("[auth]\nmethod = \"jwt\"\njwt_file = {jwt:?}\n");
     for (answer, code, fragment) in [
         (r#"{"auth":{"client_token":"","mfa_requirement":{"mfa_request_id":"canary"}}}"#, 77, "second factor"),
-        (r#"{"auth":{"client_token":""}}"#, 65, "shape"),
-        (r#"{"auth":null}"#, 65, "shape"),
-        (r#"{"auth":{"client_token":7}}"#, 65, "shape"),
+        (r#"{"auth":{"client_token":""}}"#, 65, "in Vault's format"),
+        (r#"{"auth":null}"#, 65, "in Vault's format"),
+        (r#"{"auth":{"client_token":7}}"#, 65, "in Vault's format"),
     ] {
         let faults = Faults::start(move |_, _| Reply::json(200, answer));
         launch_at(&faults.address(), &scratch, &config, &[]).is_error(code, &[fragment]);
@@ -470,7 +470,7 @@ fn a_proxy_on_the_way_is_used_as_it_is_said() {
     let refusing = Faults::start(|_, _| Reply::with(407, "", ""));
     let address = refusing.address();
     let variables = [("VAULT_TOKEN", token.as_str()), ("VAULT_HTTP_PROXY", address.as_str())];
-    launch_at(&server.tls_address("good"), &scratch, "", &variables).is_error(69, &["proxy did not open"]);
+    launch_at(&server.tls_address("good"), &scratch, "", &variables).is_error(69, &["proxy did not connect"]);
     assert_eq!(refusing.seen()[0].method, "CONNECT");
     let bypassing =
         [("VAULT_TOKEN", token.as_str()), ("HTTP_PROXY", address.as_str()), ("http_proxy", address.as_str())];
@@ -494,7 +494,7 @@ fn a_user_name_that_the_method_refuses_is_named_as_such() {
         launch(server, &scratch, &text)
     };
     for name in ["ada@example.org", "ada lovelace", "CORP\\ada", ".ada"] {
-        login("names", name).is_error(78, &["takes no user name like", "auth/names", "`username`"]);
+        login("names", name).is_error(78, &["does not accept the user name", "auth/names", "`username`"]);
     }
 }
 
@@ -606,8 +606,8 @@ fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
     for (text, why) in [
         ("echo canary; exit 3", "failed with exit code 3"),
         ("kill -9 $$", "was ended by a signal"),
-        ("exit 0", "gives no token"),
-        ("head -c 200000 /dev/zero | tr '\\0' c", "said more than 64 KiB"),
+        ("exit 0", "returned no token"),
+        ("head -c 200000 /dev/zero | tr '\\0' c", "printed more than 64 KiB"),
         ("sleep 300 & echo $! > \"$0.pid\"; sleep 300", "did not end within 5 seconds"),
     ] {
         let helper = scratch.file("helper", format!("#!/bin/sh\n{text}\n"));
@@ -622,14 +622,14 @@ fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
     mode(&helper, 0o644);
     start(helper.to_str().unwrap()).is_error(78, &["can't be started"]);
     mode(&helper, 0o757);
-    start(helper.to_str().unwrap()).is_error(78, &["can be written by everyone"]);
-    start("helper").is_error(78, &["no absolute path"]);
+    start(helper.to_str().unwrap()).is_error(78, &["is writable by every user"]);
+    start("helper").is_error(78, &["not an absolute path"]);
     start("/no/such/helper").is_error(78, &["/no/such/helper", "does not exist"]);
     mode(&helper, 0o755);
     scratch.file("client.hcl", format!("token_helper = \"{}\"", helper.display()));
     mode(&scratch.path("client.hcl"), 0o666);
     launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
-        .is_error(78, &["client.hcl", "names a program to run", "written by everyone"]);
+        .is_error(78, &["client.hcl", "names a program to run", "writable by every user"]);
     mode(&scratch.path("client.hcl"), 0o600);
     scratch.file("client.hcl", "token_helper = 1");
     launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
@@ -772,9 +772,10 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
     let near = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "let me")];
     verified(&cloud.login(auth, &near), &keys());
     assert_eq!(container.seen()[0].path, "/v2/credentials/x?y=1");
-    for (far, whole) in
-        [("http://192.0.2.1/x", "neither https:// nor"), ("http://127.0.0.1.evil.net/x", "neither https:// nor")]
-    {
+    for (far, whole) in [
+        ("http://192.0.2.1/x", "neither an https:// URL nor"),
+        ("http://127.0.0.1.evil.net/x", "neither an https:// URL nor"),
+    ] {
         cloud.start(auth, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", far)]).is_error(78, &[whole]);
     }
     let machine = Faults::start(move |request, _| {
@@ -799,15 +800,15 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
     let nowhere = format!("http://127.0.0.1:{port}");
     cloud
         .start(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*nowhere)])
-        .is_error(69, &["metadata service of AWS", "nothing listens", "AWS_ACCESS_KEY_ID"]);
+        .is_error(69, &["AWS's metadata service", "nothing listens", "AWS_ACCESS_KEY_ID"]);
     let silent = Faults::start(|_, _| Reply::Hang(Vec::new()));
     let silent_at = silent.address();
     cloud.start(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*silent_at)]).is_error(69, &["no answer in time"]);
-    cloud.start(auth, &[("AWS_EC2_METADATA_DISABLED", "true")]).is_error(78, &["no identity of AWS"]);
+    cloud.start(auth, &[("AWS_EC2_METADATA_DISABLED", "true")]).is_error(78, &["no AWS credential"]);
     cloud.start(auth, &[("AWS_ACCESS_KEY_ID", "AKIA1")]).is_error(78, &["without AWS_SECRET_ACCESS_KEY"]);
     let odd = Faults::start(|_, _| Reply::json(200, "[]"));
     let odd_at = format!("{}/x", odd.address());
-    cloud.start(auth, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*odd_at)]).is_error(65, &["another form"]);
+    cloud.start(auth, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*odd_at)]).is_error(65, &["an unknown format"]);
     assert!(cloud.server.is_alive("root"));
 }
 
@@ -828,7 +829,7 @@ fn gcp_and_azure_tokens_of_the_metadata_service_go_to_vault() {
     let [port] = support::openbao::free_ports();
     let nowhere = format!("127.0.0.1:{port}");
     gcp.start(auth, &[("GCE_METADATA_HOST", &*nowhere)])
-        .is_error(69, &["metadata service of Google Cloud", "service_account"]);
+        .is_error(69, &["Google Cloud's metadata service", "service_account"]);
 
     let azure = Cloud::new("azure");
     let set = |machine: &'static str| {
@@ -868,5 +869,5 @@ fn gcp_and_azure_tokens_of_the_metadata_service_go_to_vault() {
     assert_eq!(app.seen()[0].path, "/msi/token?api-version=2019-08-01&resource=api%3A%2F%2Fvault");
     azure
         .start(own, &[("IDENTITY_ENDPOINT", &*at), ("IDENTITY_HEADER", "wrong")])
-        .is_error(77, &["metadata service of Azure", "(401)"]);
+        .is_error(77, &["Azure's metadata service", "(401)"]);
 }

@@ -96,10 +96,10 @@ fn a_mistake_in_a_file_is_named_with_its_line_and_advice() {
     let cases: &[(&str, &[&str])] = &[
         ("[vault]\n\nadress = \"x\"\n", &["vault.toml:3", "unknown key `adress`", "did you mean `address`"]),
         ("[vautl]\naddress = \"x\"\n", &["vault.toml:1", "`vautl`", "did you mean `vault`"]),
-        ("[vault]\nzzz = 1\n", &["vault.toml:2", "`zzz`", "known here: address"]),
+        ("[vault]\nzzz = 1\n", &["vault.toml:2", "`zzz`", "known keys: address"]),
         ("[vault]\naddress = 7\n", &["vault.toml:2", "`address` is not an address"]),
         ("[vault]\nskip_verify = \"yes\"\n", &["vault.toml:2", "true or false"]),
-        ("[vault]\ntimeout = \"soon\"\n", &["vault.toml:2", "a time"]),
+        ("[vault]\ntimeout = \"soon\"\n", &["vault.toml:2", "a duration"]),
         ("[vault]\nmax_retries = -1\n", &["vault.toml:2", "whole number"]),
         ("[environment]\nallow = \"PATH\"\n", &["vault.toml:2", "list of names"]),
         ("[environment]\nmask_output = true\n", &["vault.toml:2", "mask_output"]),
@@ -151,7 +151,7 @@ fn a_file_that_others_may_have_written_is_refused() {
     let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     for refused in [0o666, 0o602, 0o646] {
         mode(refused);
-        launch(&scratch, &[], &[]).is_error(78, &["vault.toml", "written by everyone", "chmod o-w"]);
+        launch(&scratch, &[], &[]).is_error(78, &["vault.toml", "writable by every user", "chmod o-w"]);
     }
     mode(0o644);
     launch(&scratch, &[], &[]).is_error(78, &["no address"]);
@@ -228,7 +228,7 @@ fn the_time_for_vault_comes_from_the_flag_the_variable_or_the_file() {
     ] {
         let start = std::time::Instant::now();
         let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_CLIENT_TIMEOUT", variable)];
-        launch(&scratch, options, &variables).is_error(69, &["in time"]);
+        launch(&scratch, options, &variables).is_error(69, &["timed out"]);
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "well below the default of 10 s");
     }
 }

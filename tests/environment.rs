@@ -40,7 +40,7 @@ fn two_variables_of_one_name_can_be_an_error() {
     for how in [("JUPYTER_VAULT_OVERRIDE", "error"), ("JUPYTER_VAULT_OVERRIDE", "Error")] {
         let double = launch("double", &[], |command| _ = command.env("SAME", "inherited").env(how.0, how.1));
         if how.1 == "error" {
-            double.is_error(78, &["the secret SAME and an inherited variable have one name", "`override`"]);
+            double.is_error(78, &["the secret SAME and an inherited variable have the same name", "`override`"]);
         } else {
             double.is_error(78, &["JUPYTER_VAULT_OVERRIDE", "true, false or error"]);
         }

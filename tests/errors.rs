@@ -70,14 +70,14 @@ fn a_black_hole() {
         assert!(held.len() < 10_000);
     }
     let start = Instant::now();
-    launch(&format!("http://{address}"), "root").is_error(69, &["in time", "connect"]);
+    launch(&format!("http://{address}"), "root").is_error(69, &["timed out", "connection"]);
     assert!(start.elapsed() < Duration::from_secs(10), "the budget was 2 s");
 }
 
 #[test]
 fn a_server_that_accepts_and_says_nothing() {
     let faults = answering(|_, _| Reply::Hang(Vec::new()));
-    launch(&faults.address(), "root").is_error(69, &["in time", "not answered"]);
+    launch(&faults.address(), "root").is_error(69, &["timed out", "did not answer"]);
     assert_eq!(faults.seen().len(), 1, "not sent again");
 }
 
@@ -198,10 +198,10 @@ fn a_request_that_vault_does_not_take() {
 fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
-    launch(&server.address(), "hvs.canary").is_error(77, &["does not accept the token from VAULT_TOKEN", "expired"]);
+    launch(&server.address(), "hvs.canary").is_error(77, &["rejected the token from VAULT_TOKEN", "expired"]);
     let short = server.token(&["default"], &json!({"ttl": "1s", "explicit_max_ttl": "1s"}));
     support::launcher::eventually("the token expires", || !server.is_alive(&short));
-    launch(&server.address(), &short).is_error(77, &["does not accept the token"]);
+    launch(&server.address(), &short).is_error(77, &["rejected the token"]);
     let poor = server.token(&["default"], &json!({}));
     launch(&server.address(), &poor).is_error(77, &["policies", "path \"secret/data/errors\"", "\"read\""]);
     // A typing error is likelier, and data/ is none of the path.
@@ -209,12 +209,12 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     for path in ["secret/data/errors", "secret/metadata/errors", "secret/data/users/ada"] {
         let scratch = Scratch::new();
         let outcome = run(&mut scratch.exec(&server.address(), &poor, &["--secrets", path], &["/bin/true"]));
-        outcome.is_error(77, &["\n  leave data/ out: write the mount and the secret's own path"]);
+        outcome.is_error(77, &["\n  leave out data/: write the mount and the secret's path"]);
         assert!(!outcome.stderr.contains("data/data"), "{}", outcome.stderr);
         let mut doctor = scratch.launcher();
         doctor.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", &poor).args(["doctor", "--secrets", path]);
         let said = String::from_utf8(run(&mut doctor).stdout).unwrap();
-        assert!(said.contains("leave data/ out") && !said.contains("data/data"), "{said}");
+        assert!(said.contains("leave out data/") && !said.contains("data/data"), "{said}");
     }
     let config = "[[source]]\nkv_folder = \"secret/errors\"\nversion = 2\n";
     let listing = launch_with(&server.address(), &poor, config, "5", &[]);
@@ -223,7 +223,7 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     let faults = answering(|_, _| {
         Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#)
     });
-    launch(&faults.address(), "hvs.canary").is_error(77, &["does not accept the token"]);
+    launch(&faults.address(), "hvs.canary").is_error(77, &["rejected the token"]);
 }
 
 #[test]
@@ -236,7 +236,8 @@ fn a_token_whose_uses_run_out_or_that_ends_on_the_way() {
     let once = || server.token(&["errors"], &json!({"num_uses": 1}));
     assert_eq!(launch_with(&server.address(), &once(), source, "5", &[]).stdout, b"started\n");
     let two = format!("{source}{}", source.replace("errors", "errors/other"));
-    launch_with(&server.address(), &once(), &two, "5", &[]).is_error(77, &["ended during this launch", "num_uses"]);
+    launch_with(&server.address(), &once(), &two, "5", &[])
+        .is_error(77, &["became invalid during this launch", "num_uses"]);
 }
 
 #[test]
@@ -249,7 +250,7 @@ fn a_missing_mount_a_missing_path_and_a_deleted_or_destroyed_version() {
     read("no-mount/x").is_error(66, &["no secrets engine", "no-mount/x"]);
     read("secret/not-there").is_error(66, &["no secret at secret/not-there"]);
     server.put("del", &json!({"A": "canary"}));
-    read("secret/data/del").is_error(66, &["leave data/ out"]);
+    read("secret/data/del").is_error(66, &["leave out data/"]);
     server.api("DELETE", "secret/data/del", None);
     read("secret/del").is_error(66, &["is deleted", "undelete"]);
     server.api("PUT", "secret/destroy/del", Some(&json!({"versions": [1]})));
@@ -324,7 +325,7 @@ fn server_errors_and_standbys() {
         (503, 75, "sealed"),
         (473, 75, "standby"),
         (472, 75, "standby"),
-        (412, 75, "caught up"),
+        (412, 75, "not yet replicated"),
     ] {
         let faults = answering(move |_, _| Reply::json(status, r#"{"errors":["canary"]}"#));
         launch(&faults.address(), "root").is_error(code, &[fragment, &status.to_string()]);
@@ -394,7 +395,7 @@ fn a_standby_that_sends_on_to_a_dead_leader_is_named_with_it_and_asked_anew() {
     let on = location.clone();
     let standby = answering(move |_, _| Reply::with(307, &on, ""));
     let refused = launch(&standby.address(), "root");
-    refused.is_error(69, &[&format!("Vault at {} sends requests on to {dead}", standby.address()), "api_addr"]);
+    refused.is_error(69, &[&format!("Vault at {} redirects requests to {dead}", standby.address()), "api_addr"]);
     assert!(standby.seen().len() > 1, "each new try begins at the address that was configured");
     // Once the cluster has a leader again, the same launch goes through.
     let healing =
@@ -435,15 +436,15 @@ fn a_rate_limit_of_the_real_server_is_waited_for() {
 fn an_answer_that_is_cut_short_or_never_ends() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"data\":{\"data\":{\"A\":\"canary";
     let cut = answering(move |_, _| Reply::Close(head.into()));
-    launch(&cut.address(), "root").is_error(65, &["stopped before its end"]);
+    launch(&cut.address(), "root").is_error(65, &["is truncated"]);
     let chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"dat";
     let cut = answering(move |_, _| Reply::Close(chunked.into()));
-    launch(&cut.address(), "root").is_error(65, &["stopped before its end"]);
+    launch(&cut.address(), "root").is_error(65, &["is truncated"]);
     let hanging = answering(move |_, _| Reply::Hang(head.into()));
-    launch(&hanging.address(), "root").is_error(69, &["in time", "did not end"]);
+    launch(&hanging.address(), "root").is_error(69, &["timed out", "is incomplete"]);
     let endless = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"canary\":\"";
     let dripping = answering(move |_, _| Reply::Drip(endless.into()));
-    launch(&dripping.address(), "root").is_error(69, &["in time", "did not end"]);
+    launch(&dripping.address(), "root").is_error(69, &["timed out", "is incomplete"]);
     let flooding = answering(move |_, _| Reply::Flood(endless.into()));
     launch_with(&flooding.address(), "root", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n", "20", &[])
         .is_error(65, &["larger than 16 MiB"]);
@@ -459,15 +460,15 @@ fn an_answer_that_is_not_vaults() {
     let cases: &[(Reply, i32, &str)] = &[
         (Reply::with(200, "Content-Type: text/html\r\n", "<html>canary</html>"), 65, "content type"),
         (Reply::with(200, "", r#"{"data":{"A":"canary"}}"#), 65, "content type"),
-        (Reply::json(200, "canary"), 65, "is none"),
-        (Reply::json(200, ""), 65, "is none"),
-        (Reply::json(200, "[1]"), 65, "shape"),
-        (Reply::json(200, r#"{"data":null}"#), 65, "shape"),
-        (Reply::json(200, r#"{"data":{"data":["canary"],"metadata":{"version":1}}}"#), 65, "shape"),
+        (Reply::json(200, "canary"), 65, "is not JSON"),
+        (Reply::json(200, ""), 65, "is not JSON"),
+        (Reply::json(200, "[1]"), 65, "in Vault's format"),
+        (Reply::json(200, r#"{"data":null}"#), 65, "in Vault's format"),
+        (Reply::json(200, r#"{"data":{"data":["canary"],"metadata":{"version":1}}}"#), 65, "in Vault's format"),
         (Reply::json(200, r#"{"data":{"A":"canary"}}"#), 78, "version"),
-        (Reply::json(200, "\u{feff}{}"), 65, "is none"),
+        (Reply::json(200, "\u{feff}{}"), 65, "is not JSON"),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary","A":"x"},"metadata":{"version":1}}}"#), 65, "key A twice"),
-        (Reply::json(200, r#"{"data":{},"data":{}}"#), 65, "shape"),
+        (Reply::json(200, r#"{"data":{},"data":{}}"#), 65, "in Vault's format"),
         (
             Reply::json(200, r#"{"data":{"data":{"A":null},"metadata":{"version":1}}}"#),
             65,
@@ -475,8 +476,8 @@ fn an_answer_that_is_not_vaults() {
         ),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary\u0000"},"metadata":{"version":1}}}"#), 65, "NUL"),
         (Reply::json(200, r#"{"data":{"data":{"A":"canary\ud800"},"metadata":{"version":1}}}"#), 65, "not valid text"),
-        (Reply::with(404, "Content-Type: text/html\r\n", "<html>canary"), 65, "not as Vault does"),
-        (Reply::with(403, "Content-Type: text/html\r\n", "<html>canary"), 77, "not as Vault does"),
+        (Reply::with(404, "Content-Type: text/html\r\n", "<html>canary"), 65, "not like Vault"),
+        (Reply::with(403, "Content-Type: text/html\r\n", "<html>canary"), 77, "not like Vault"),
         (Reply::Close(b"canary\r\n\r\n".to_vec()), 65, "not HTTP"),
         (Reply::Close(b"\x15\x03\x01\x00\x02\x02\x16".to_vec()), 65, "https://"),
     ];
@@ -503,7 +504,7 @@ fn json_nested_beyond_reason_and_headers_beyond_number() {
     launch(&faults.address(), "root").is_error(65, &["nested", "secret/errors"]);
     let headers = "X-Canary: canary\r\n".repeat(10_000);
     let faults = answering(move |_, _| Reply::with(200, &headers, "{}"));
-    launch(&faults.address(), "root").is_error(65, &["not HTTP, or not as Vault"]);
+    launch(&faults.address(), "root").is_error(65, &["not HTTP, or not from Vault"]);
 }
 
 #[test]
@@ -513,7 +514,7 @@ fn one_deadline_holds_for_all_requests_together() {
     let source = |number| format!("[[source]]\nkv = \"secret/errors/{number}\"\nversion = 2\n");
     let config: String = (0..6).map(source).collect();
     let start = Instant::now();
-    launch_with(&faults.address(), "root", &config, "1500ms", &[]).is_error(69, &["in time"]);
+    launch_with(&faults.address(), "root", &config, "1500ms", &[]).is_error(69, &["timed out"]);
     assert!(start.elapsed() < Duration::from_secs(4));
     assert_eq!(faults.seen().len(), 4);
 }
@@ -537,7 +538,7 @@ fn a_first_look_shows_the_commands_and_an_unknown_one_gets_the_nearest() {
     let bare = ran(&[]);
     let text = String::from_utf8_lossy(&bare.stdout).into_owned();
     assert!(text.contains("exec") && text.contains("Usage"), "{text}");
-    assert!(bare.code() == Some(64) && bare.stderr.contains("no command is named"), "{}", bare.stderr);
+    assert!(bare.code() == Some(64) && bare.stderr.contains("no command given"), "{}", bare.stderr);
     for (word, meant) in [
         ("warp", "`jupyter-vault wrap`"),
         ("put", "`jupyter-vault secrets set NAME`"),

@@ -223,5 +223,5 @@ fn a_signal_that_came_ignored_stays_ignored() {
     let child = command.spawn().unwrap();
     eventually("Vault is asked", || !faults.seen().is_empty());
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
-    finish(child).is_error(69, &["in time"]);
+    finish(child).is_error(69, &["timed out"]);
 }

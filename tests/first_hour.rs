@@ -47,7 +47,7 @@ fn wrap_and_unwrap_without_a_name_list_the_kernels_and_take_all_unless_told_othe
         let mut terminal = Terminal::start(&vault(&scratch, &[command]));
         terminal.expect(&format!("kernels to {command}:"));
         for answer in answers {
-            terminal.answer("Which, by number or name (empty: all of them): ", answer);
+            terminal.answer("Which ones, by number or name (empty: all of them): ", answer);
         }
         let (code, stdout, shown) = terminal.end();
         assert_eq!(code, 0, "{stdout}{shown}");
@@ -69,10 +69,12 @@ fn wrap_and_unwrap_without_a_name_list_the_kernels_and_take_all_unless_told_othe
 fn without_a_terminal_a_command_that_names_no_kernel_says_what_to_add() {
     let scratch = Scratch::new();
     three(&scratch);
-    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["no kernel is named", "say --all", "alpha, beta, gamma"]);
-    run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["no kernel is named", "there is no kernel to unwrap"]);
+    run(&mut vault(&scratch, &["wrap"]))
+        .is_error(64, &["no kernel to wrap is named", "use --all", "alpha, beta, gamma"]);
+    run(&mut vault(&scratch, &["unwrap"]))
+        .is_error(64, &["no kernel to wrap is named", "there is no kernel to unwrap"]);
     succeed(&mut vault(&scratch, &["wrap", "beta"]));
-    run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["say --all, or name some of: beta"]);
+    run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["use --all, or name some of: beta"]);
 }
 
 #[test]
@@ -81,7 +83,8 @@ fn where_nothing_is_configured_all_kernels_are_wrapped_by_yes_alone() {
     only(&scratch, &["alpha"]);
     let folder = spec(&user(&scratch), "alpha", IPYKERNEL);
     for words in [&["wrap", "--all"][..], &["wrap"]] {
-        run(&mut vault(&scratch, words)).is_error(78, &["nothing says yet where Vault is", "run jupyter-vault setup"]);
+        run(&mut vault(&scratch, words))
+            .is_error(78, &["Vault's address is not configured", "run jupyter-vault setup"]);
         assert!(!is_wrapped(&folder));
     }
     succeed(&mut vault(&scratch, &["wrap", "--all", "--yes"]));
@@ -150,12 +153,12 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
     terminal.answer("Keep it in ", "");
     // A path of the API is told to be one, and not offered to be kept.
     terminal.answer("Where the secrets are", "secret/data/hour-whole/ada");
-    terminal.expect("leave data/ out");
+    terminal.expect("leave out data/");
     terminal.answer("Where the secrets are", "secret/hour-whole/{metadata.username}");
     terminal.answer("More secrets", "");
     terminal.answer("Put the launcher into your kernels now? [Y/n]: ", "");
     terminal.expect("1  vaulted  (Python 3 (ipykernel))");
-    terminal.answer("Which, by number or name (empty: all of them): ", "");
+    terminal.answer("Which ones, by number or name (empty: all of them): ", "");
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 0, "{stdout}{shown}");
     assert!(stdout.contains("a kernel that is started so gets 2 variables: API_KEY, DB_URL"), "{stdout}");
@@ -241,7 +244,7 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     look();
     let said = launch();
     assert!(
-        said.contains("token ends in 4 h, at ") && said.contains("a kernel that starts later gets no secrets"),
+        said.contains("token ends in 4 h, at ") && said.contains("kernels started after that get no secrets"),
         "{said}"
     );
     let record = std::fs::read_to_string(scratch.path("runtime/jupyter-vault/kernels/kernel-ends.json")).unwrap();
@@ -352,10 +355,10 @@ fn from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows() 
         terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
         terminal.answer("Keep it in ", "");
         terminal.answer("Where the secrets are", "secret/users/ada");
-        terminal.answer("Keep it, for secrets that are stored there later?", "");
+        terminal.answer("Keep it, for secrets to be stored there later?", "");
         terminal.answer("More secrets", "");
         terminal.answer("Put the launcher into your kernels now?", "");
-        terminal.answer("Which, by number or name", "");
+        terminal.answer("Which ones, by number or name", "");
     });
     let _ = writeln!(page.text, "{said}");
 

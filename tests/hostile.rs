@@ -70,7 +70,7 @@ fn a_login_of_a_file_is_not_sent_to_an_address_that_a_variable_names() {
     let config = service(&scratch, server, "");
     for name in ["VAULT_ADDR", "BAO_ADDR", "JUPYTER_VAULT_ADDRESS", "VAULT_AGENT_ADDR"] {
         let refused = launch(&scratch, &config, &[(name, &thief.address())]);
-        refused.is_error(78, &["another address than", "nothing was sent"]);
+        refused.is_error(78, &["is not the address in", "nothing was sent"]);
     }
     assert_eq!(thief.connections(), 0);
 }
@@ -89,7 +89,10 @@ fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_i
     let plain = config("http://vault.example.org:8200", "");
     for name in ["http_proxy", "HTTP_PROXY", "JUPYTER_VAULT_PROXY", "VAULT_PROXY_ADDR"] {
         let refused = launch(&scratch, &plain, &[(name, &proxy)]);
-        refused.is_error(78, &["would go through the proxy that", "in plain HTTP; nothing was sent", "write `proxy`"]);
+        refused.is_error(
+            78,
+            &["would be sent through the proxy that", "in plain HTTP; nothing was sent", "write `proxy`"],
+        );
     }
     let encrypted = config("https://vault.example.org:8200", "");
     for (name, value) in [("VAULT_SKIP_VERIFY", "1"), ("VAULT_CACERT", "/dev/null"), ("VAULT_TLS_SERVER_NAME", "x")] {
@@ -175,7 +178,7 @@ fn a_credential_that_everyone_may_write_is_refused() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = service(&scratch, server, "");
     std::fs::set_permissions(scratch.path("token"), std::fs::Permissions::from_mode(0o666)).unwrap();
-    launch(&scratch, &config, &[]).is_error(78, &["can be written by everyone", "chmod o-w"]);
+    launch(&scratch, &config, &[]).is_error(78, &["is writable by every user", "chmod o-w"]);
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn a_vault_toml_in_a_folder_that_everyone_may_write_is_refused() {
     let folder = config.parent().unwrap();
     let before = std::fs::metadata(folder).unwrap().permissions();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
-    launch(&scratch, &config, &[]).is_error(78, &["everyone may replace it"]);
+    launch(&scratch, &config, &[]).is_error(78, &["every user can replace it"]);
     // With the sticky bit only its owner can.
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o1777)).unwrap();
     assert!(launch(&scratch, &config, &[]).environment().contains_key("SERVICE"));
@@ -407,7 +410,7 @@ fn a_name_of_any_length_floods_no_log() {
         format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/hostile-long\"\nversion = 2\n", server.address());
     let config = scratch.file("config.toml", text);
     let refused = launch(&scratch, &config, &[("VAULT_TOKEN", "root")]);
-    refused.is_error(65, &["takes over the process", "characters) …"]);
+    refused.is_error(65, &["can take over the process", "characters) …"]);
     assert!(refused.stderr.len() < 5_000, "{}", refused.stderr.len());
 }
 

@@ -126,7 +126,7 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
         user.ask("delete", json!({}));
         user.ask("leave_hub", json!({"at": hub.address(), "user": *name}));
     }
-    inject(&scratch, &server, &hub, "ada", "ada", "any").is_error(85, &["is not started", "start it"]);
+    inject(&scratch, &server, &hub, "ada", "ada", "any").is_error(85, &["is not started", "start it and"]);
     eventually("the users' tokens are revoked", || tokens(&server) == before);
     let log = hub.log();
     assert!(!log.contains("Traceback"), "{log}");

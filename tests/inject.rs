@@ -216,7 +216,7 @@ fn a_value_that_would_keep_the_kernel_from_starting_programs_is_refused_as_for_a
     server.put("inject-large", &json!({"ONE": "canary".repeat(30_000), "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
     run(&mut kernel.inject(&["--secrets", "secret/inject-large"]))
-        .is_error(65, &["the secret ONE (180004 bytes) is too large", "give it as a file"]);
+        .is_error(65, &["the secret ONE (180004 bytes) is too large", "deliver it as a file"]);
     let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
     assert_eq!(seen, json!({"ONE": null, "TWO": null, "THREE": null}));
 }

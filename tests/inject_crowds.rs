@@ -171,8 +171,8 @@ fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
         path
     };
     let open = copy("kernel-open.json", 0o666);
-    into(&open).is_error(72, &["kernel-open.json", "can be written by everybody"]);
-    run(&mut inject(&kernel.scratch, "crowds-foreign", &["open"])).is_error(72, &["can be written by everybody"]);
+    into(&open).is_error(72, &["kernel-open.json", "every user can write it"]);
+    run(&mut inject(&kernel.scratch, "crowds-foreign", &["open"])).is_error(72, &["every user can write it"]);
     std::fs::remove_file(open).unwrap();
     if geteuid().is_root() {
         let theirs = copy("kernel-theirs.json", 0o644);
@@ -182,7 +182,7 @@ fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
         for path in [&theirs, &linked] {
             into(path).is_error(72, &["belongs to another user (uid 65534)"]);
         }
-        run(&mut inject(&kernel.scratch, "crowds-foreign", &["--all"])).is_error(67, &["no kernel runs"]);
+        run(&mut inject(&kernel.scratch, "crowds-foreign", &["--all"])).is_error(67, &["no kernel is running"]);
         // Root serves the user whose folder it is.
         let folder = kernel.scratch.path("theirs");
         std::fs::create_dir(&folder).unwrap();

@@ -116,7 +116,7 @@ fn a_gateway_that_lists_no_kernels_takes_a_whole_id() {
     let server = JupyterServer::start_with(Kind::KernelGateway, &scratch, &[], &options);
     let mut user = User::of(&server);
     let id = launch(&mut user, "one");
-    through(&scratch, &server, &["--all"]).is_error(84, &["refuses the token", "takes a kernel's whole id"]);
+    through(&scratch, &server, &["--all"]).is_error(84, &["refuses the token", "name a kernel by its full id"]);
     succeeded(&through(&scratch, &server, &[&id]));
     assert_eq!(look(&mut user, "one"), CANARY);
 }
@@ -218,7 +218,7 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     std::fs::rename(scratch.path("runtime"), scratch.path("elsewhere")).unwrap();
     std::fs::create_dir(scratch.path("runtime")).unwrap();
     succeeded(&run(inject(&scratch, &["--url", &url, "n"]).env("JUPYTER_TOKEN", TOKEN)));
-    run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(84, &["asks for a token", "--token-file"]);
+    run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(84, &["requires a token", "--token-file"]);
     // Nothing said: the file in the runtime folder leads to the server, this to the notebook.
     std::fs::remove_dir_all(scratch.path("runtime")).unwrap();
     std::fs::rename(scratch.path("elsewhere"), scratch.path("runtime")).unwrap();
@@ -254,7 +254,7 @@ fn by_a_unix_socket_below_a_base_url() {
 #[test]
 fn nothing_said_is_the_only_kernel_and_several_are_listed() {
     let scratch = scratch();
-    run(&mut inject(&scratch, &[])).is_error(67, &["no kernel runs", "jupyter --runtime-dir"]);
+    run(&mut inject(&scratch, &[])).is_error(67, &["no kernel is running", "jupyter --runtime-dir"]);
     // Left behind by a kernel and a server that were killed.
     let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
     scratch.file("runtime/kernel-stale.json", stale.to_string());
@@ -295,7 +295,7 @@ fn each_way_in_which_a_server_is_not_reached_says_its_own() {
     with(&wrong, "one").is_error(84, &["refuses the token from", "wrong"]);
     with("/nowhere", "one").is_error(78, &["/nowhere"]);
     let broken = scratch.file("broken", "canary two words").display().to_string();
-    with(&broken, "one").is_error(78, &["characters that no token has"]);
+    with(&broken, "one").is_error(78, &["characters that a token can't have"]);
     let none = "01234567-89ab-cdef-0123-456789abcdef";
     through(&scratch, &server, &[none]).is_error(67, &["has no kernel 01234567"]);
     let token = scratch.path("token").display().to_string();
@@ -327,7 +327,11 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     let outcome = finish(child);
     // It may have said that it waits before.
     assert_eq!(outcome.code(), Some(74), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("ended or restarted meanwhile") && outcome.stdout.is_empty(), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("exited or restarted meanwhile") && outcome.stdout.is_empty(),
+        "{}",
+        outcome.stderr
+    );
 }
 
 /// What an injection of `secret/PATH` through the server says, without the name of its kernel. In another

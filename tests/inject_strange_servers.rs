@@ -61,23 +61,35 @@ fn what_answers_in_a_servers_place_is_told_apart() {
         (
             close("HTTP/1.1 301 Moved\r\nLocation: https://127.0.0.1/api\r\nContent-Length: 0\r\n\r\n"),
             86,
-            ["leads on to https://", ""],
+            ["redirects to https://", ""],
         ),
-        (status(404), 86, ["has no Jupyter API there", "/user/NAME/"]),
+        (status(404), 86, ["has no Jupyter API at that path", "/user/NAME/"]),
         (status(204), 86, ["otherwise than its API (204)", "Jupyter server's"]),
         (status(500), 85, ["the Jupyter server at", "failed (500)"]),
         (status(503), 85, ["is not started (503)", "start it"]),
-        (close(&format!("{OK}Content-Length: 2\r\n\r\nno")), 86, ["other than its API's JSON", "base URL"]),
-        (close(&format!("{OK}Content-Length: 17\r\n\r\n[{{\"id\": \"canary\"")), 86, ["stopped in the middle", ""]),
-        (close(&format!("{OK}Content-Length: 12\r\n\r\n[{{\"name\": 1}}]")), 86, ["other than its API's JSON", ""]),
+        (
+            close(&format!("{OK}Content-Length: 2\r\n\r\nno")),
+            86,
+            ["does not answer with a Jupyter server's JSON", "base URL"],
+        ),
+        (
+            close(&format!("{OK}Content-Length: 17\r\n\r\n[{{\"id\": \"canary\"")),
+            86,
+            ["closed the connection during", ""],
+        ),
+        (
+            close(&format!("{OK}Content-Length: 12\r\n\r\n[{{\"name\": 1}}]")),
+            86,
+            ["does not answer with a Jupyter server's JSON", ""],
+        ),
         (close("SSH-2.0-canary\r\n"), 86, ["does not speak HTTP", ""]),
         (close(""), 85, ["closed the connection before it answered", ""]),
-        (answering(|| Reply::Flood(format!("{OK}\r\n[").into_bytes())), 86, ["answers too much", ""]),
+        (answering(|| Reply::Flood(format!("{OK}\r\n[").into_bytes())), 86, ["sends too large an answer", ""]),
         (answering(|| Reply::Flood(b"HTTP/1.1 200 OK\r\nX: y".to_vec())), 86, ["does not speak HTTP", ""]),
         (answering(|| Reply::Flood(Vec::new())), 86, ["does not speak HTTP", ""]),
-        (answering(|| Reply::Drip(format!("{OK}\r\n[").into_bytes())), 85, ["the answer did not end", ""]),
-        (answering(|| Reply::Drip(b"HTTP/1.1 200 OK\r\nX: y".to_vec())), 85, ["the request was not answered", ""]),
-        (answering(|| Reply::Hang(Vec::new())), 85, ["the request was not answered", "firewalls"]),
+        (answering(|| Reply::Drip(format!("{OK}\r\n[").into_bytes())), 85, ["its answer is incomplete", ""]),
+        (answering(|| Reply::Drip(b"HTTP/1.1 200 OK\r\nX: y".to_vec())), 85, ["it did not answer the request", ""]),
+        (answering(|| Reply::Hang(Vec::new())), 85, ["it did not answer the request", "firewall"]),
     ] {
         inject(&server.address(), &[]).is_error(code, &fragments);
     }
@@ -91,7 +103,7 @@ fn vault_in_the_place_of_a_server_is_called_no_jupyter_server() {
     // OpenBao answers unknown paths with 404, HashiCorp Vault with 403.
     inject(&Server::shared().address(), &[]).is_error(86, &["check that the address is a Jupyter server's"]);
     let hashicorps = answering(|| Reply::json(403, r#"{"errors":["permission denied"]}"#));
-    inject(&hashicorps.address(), &[]).is_error(86, &["is Vault, by its answer", "a Jupyter server's"]);
+    inject(&hashicorps.address(), &[]).is_error(86, &["answers like Vault", "a Jupyter server's"]);
     let jupyters = answering(|| Reply::json(403, r#"{"message":"Forbidden","reason":null,"errors":[]}"#));
     inject(&jupyters.address(), &[]).is_error(84, &["refuses the token"]);
 }
@@ -112,7 +124,7 @@ fn a_servers_tls_that_fails_is_told_from_vaults() {
     inject(&at(serve("elsewhere")), &["--ca-cert", &ca]).is_error(85, &["another host name", "--url"]);
     let plain = Server::shared().address().replace("http", "https");
     inject(&plain, &["--ca-cert", &ca]).is_error(85, &["does not speak TLS"]);
-    let none = scratch.file("none.pem", "no certificate").display().to_string();
+    let none = scratch.file("none.pem", "no PEM certificate").display().to_string();
     inject("https://127.0.0.1:1", &["--ca-cert", &none]).is_error(78, &["none.pem", "--ca-cert FILE"]);
     inject("https://127.0.0.1:1", &["--ca-cert", "/nowhere.pem"]).is_error(78, &["/nowhere.pem", "--ca-cert FILE"]);
 }
@@ -156,28 +168,32 @@ fn a_connection_to_a_kernel_that_goes_wrong_is_told_apart() {
     let closing = |then: Vec<u8>| move |request: &Seen| Reply::Close([upgraded(request), then.clone()].concat());
     let hanging = |then: Vec<u8>| move |request: &Seen| Reply::Hang([upgraded(request), then.clone()].concat());
     for (server, code, fragments) in [
-        (channels(|_| Reply::json(200, "{}")), 86, ["opens no websocket", "a proxy on the way"]),
-        (channels(|_| Reply::with(400, "", "Can \"Upgrade\" only to \"WebSocket\".")), 86, ["opens no websocket", ""]),
+        (channels(|_| Reply::json(200, "{}")), 86, ["does not open a websocket", "a proxy on the way"]),
+        (
+            channels(|_| Reply::with(400, "", "Can \"Upgrade\" only to \"WebSocket\".")),
+            86,
+            ["does not open a websocket", ""],
+        ),
         (
             channels(|_| {
                 Reply::Close(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: canary\r\n\r\n".to_vec())
             }),
             86,
-            ["opens no websocket", ""],
+            ["does not open a websocket", ""],
         ),
         (channels(|_| Reply::with(403, "", "")), 84, ["refuses the token", ""]),
         (channels(|_| Reply::with(404, "", "")), 67, ["has no kernel 01234567", ""]),
         (channels(|_| Reply::with(503, "", "")), 85, ["is not started (503)", ""]),
         (channels(|_| Reply::Hang(Vec::new())), 80, ["did not connect to the kernel", "--wait"]),
-        (channels(closing(Vec::new())), 74, ["or its server", "ended or restarted meanwhile"]),
+        (channels(closing(Vec::new())), 74, ["or its server", "exited or restarted meanwhile"]),
         // The beginning of a frame.
-        (channels(closing(vec![0x81, 126, 1])), 74, ["or its server", "ended or restarted meanwhile"]),
+        (channels(closing(vec![0x81, 126, 1])), 74, ["or its server", "exited or restarted meanwhile"]),
         // What a server says when it closes on purpose.
-        (channels(closing(vec![0x88, 2, 3, 0xe9])), 74, ["or its server", "ended or restarted meanwhile"]),
-        (channels(hanging(b"    canary".repeat(9))), 86, ["no websocket's", ""]),
+        (channels(closing(vec![0x88, 2, 3, 0xe9])), 74, ["or its server", "exited or restarted meanwhile"]),
+        (channels(hanging(b"    canary".repeat(9))), 86, ["invalid websocket data", ""]),
         // A terabyte to come.
         (channels(hanging(vec![0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0])), 86, ["too large", ""]),
-        (channels(hanging(vec![0x81, 2, 0xff, 0xff])), 86, ["no websocket's", ""]),
+        (channels(hanging(vec![0x81, 2, 0xff, 0xff])), 86, ["invalid websocket data", ""]),
         (channels(hanging(Vec::new())), 81, ["the kernel did not answer within", ""]),
         (channels(hanging(nonsense)), 81, ["the kernel did not answer within", ""]),
         (channels(move |request| Reply::Again(upgraded(request), crowd.clone())), 80, ["the kernel was busy", ""]),

@@ -141,7 +141,7 @@ fn a_kernel_that_is_killed_or_shut_down_meanwhile_ends_the_wait_at_once() {
     make_busy(&mut kernel, "never");
     let (child, _) = waiting(&kernel);
     signal(kernel.pid, Signal::SIGKILL);
-    is_error(finish(child), 74, &["ended or restarted meanwhile"]);
+    is_error(finish(child), 74, &["exited or restarted meanwhile"]);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_kernel_that_is_stopped_does_not_greet() {
     signal(kernel.pid, Signal::SIGSTOP);
     let outcome = run(&mut inject(&kernel, &["--wait", "3"]));
     signal(kernel.pid, Signal::SIGCONT);
-    is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
+    is_error(outcome, 81, &["does not speak ZMTP", "SIGSTOP"]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_kernel_whose_heartbeat_alone_comes_back_is_told_from_one_that_is_busy() {
     // A call that never gives Python's lock back: no thread of Python's runs, control's neither.
     let cell = kernel.begin(&format!("import ctypes; open({begun:?}, 'w').close(); ctypes.PyDLL(None).sleep(15)"));
     eventually("the cell has begun", || begun.exists());
-    is_error(run(&mut inject(&kernel, &["--wait", "4"])), 81, &["heartbeat comes back", "did not answer"]);
+    is_error(run(&mut inject(&kernel, &["--wait", "4"])), 81, &["answers its heartbeat", "did not answer"]);
     kernel.end(&cell);
     assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
 }
@@ -196,7 +196,7 @@ fn inject_into(kernel: &Running, file: &Path, options: &[&str]) -> Outcome {
 fn another_kernels_key_is_noticed_long_before_the_wait_is_over() {
     let kernel = running();
     let file = changed(&kernel, |file| file["key"] = json!("another"));
-    is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "old one"]);
+    is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "is old"]);
     let kernel = Running::start(&json!({"curve": true}));
     let file = changed(&kernel, |file| {
         // 32 zero bytes in Z85: no kernel's public key.
@@ -210,7 +210,7 @@ fn a_connection_file_that_was_left_is_told_from_a_port_that_another_program_has(
     let mut kernel = running();
     let left = changed(&kernel, |_| ());
     kernel.front_end.ask("shutdown", json!({}));
-    is_error(inject_into(&kernel, &left, &[]), 68, &["nothing listens there", "has ended"]);
+    is_error(inject_into(&kernel, &left, &[]), 68, &["nothing listens there", "has exited"]);
     let at = |port: u16| {
         let mut file: Value = serde_json::from_slice(&std::fs::read(&left).unwrap()).unwrap();
         for key in ["shell_port", "stdin_port"] {
@@ -222,7 +222,7 @@ fn a_connection_file_that_was_left_is_told_from_a_port_that_another_program_has(
     is_error(inject_into(&kernel, &at(tls), &[]), 79, &["is not its kernel", "another program"]);
     let unserved = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = unserved.local_addr().unwrap().port();
-    is_error(inject_into(&kernel, &at(port), &[]), 81, &["does not greet", "another program"]);
+    is_error(inject_into(&kernel, &at(port), &[]), 81, &["does not speak ZMTP", "another program"]);
     let [port] = free_ports();
     let nowhere = kernel.scratch.file("odd.json", format!("{{\"shell_port\": {port}}}"));
     is_error(inject_into(&kernel, &nowhere, &[]), 72, &["odd.json"]);
@@ -340,7 +340,7 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
     kernel.front_end.ask("restart", json!({"now": true}));
     kernel.front_end.ask("ready", json!({}));
     std::fs::write(gate, "").unwrap();
-    is_error(finish(child), 74, &["ended or restarted meanwhile", "do the same again"]);
+    is_error(finish(child), 74, &["exited or restarted meanwhile", "run the command again"]);
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
     assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
 }
@@ -353,7 +353,7 @@ fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     kernel.front_end.cell(code);
     let outcome = run(&mut inject(&kernel, &["--wait", "4"]));
     signal(kernel.pid, Signal::SIGCONT);
-    is_error(outcome, 81, &["does not greet", "SIGSTOP"]);
+    is_error(outcome, 81, &["does not speak ZMTP", "SIGSTOP"]);
 }
 
 /// Runs `code`, which changes how the kernel answers, and waits until it has.

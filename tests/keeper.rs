@@ -301,7 +301,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     let password = url.split(['@', ':']).nth(2).unwrap();
     assert!(text.contains("/creds/kernel/") && !text.contains(password), "{text}");
     // Its kernel runs: it keeps what it has until the window is over.
-    assert!(!shown().contains("killed process"), "{}", shown());
+    assert!(!shown().contains("killed keeper"), "{}", shown());
     assert!(site.opens(&url));
     kernel.end(Signal::SIGKILL);
     let next = site.kernel();
@@ -313,9 +313,9 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     next.end(Signal::SIGKILL);
     assert_eq!(site.postgres.roles().len(), 1);
     let said = shown();
-    assert!(said.contains("1 lease that a killed process held: ended now"), "{said}");
+    assert!(said.contains("1 lease of a killed keeper: ended now"), "{said}");
     site.ends("kernels was asked");
-    assert!(files().is_empty() && !shown().contains("killed process"));
+    assert!(files().is_empty() && !shown().contains("killed keeper"));
     // Vault is away: it says until when they live, and the next call ends them.
     let kernel = site.kernel();
     kill_keeper();
@@ -324,7 +324,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     site.scratch.file("away", "wrong");
     let away = run(away.arg("kernels").env("JUPYTER_VAULT_PASSWORD_FILE", site.scratch.path("nothing")));
     let away = String::from_utf8_lossy(&away.stdout).into_owned();
-    assert!(away.contains("1 lease that a killed process held: at most 15m to live, NOT ended"), "{away}");
+    assert!(away.contains("1 lease of a killed keeper: NOT ended, expires within 15m"), "{away}");
     assert!(shown().contains("ended now"));
     site.ends("kernels was asked again");
 }
@@ -343,7 +343,7 @@ fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
     eventually("what was read is gone", || site.postgres.roles().is_empty());
     site.server.must("POST", &user, &json!({"token_num_uses": 0, "token_policies": site.name, "password": "right"}));
     site.server.must("DELETE", &format!("{}/roles/kernel", site.name), &json!({}));
-    run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["knows no role", "/creds/kernel", "list"]);
+    run(&mut site.command(&["/usr/bin/env"])).is_error(78, &["does not know the role", "/creds/kernel", "list"]);
 }
 
 #[test]

@@ -148,7 +148,8 @@ fn a_kernel_behind_a_gateway_is_said_to_run_elsewhere() {
     user.ask("launch", json!({"name": "plain"}));
     eventually("the kernel is listed", || {
         let (text, list) = listed(&here);
-        list["elsewhere"][0]["kernelspec"] == "plain" && text.contains("runs elsewhere, its secrets are not known here")
+        list["elsewhere"][0]["kernelspec"] == "plain"
+            && text.contains("runs on another machine; its secrets are not known here")
     });
     assert_eq!(listed(&here).1["kernels"], json!([]));
     assert_eq!(listed(&there).1["kernels"][0]["kernelspec"], "plain");

@@ -274,7 +274,7 @@ fn a_template_does_not_climb_and_a_client_of_a_gateway_does_not_choose_it() {
     for value in ["..", "../users/bob", "a/b", ""] {
         exec("env.WHO_AM_I", "WHO_AM_I", value).is_error(78, &["env.WHO_AM_I"]);
     }
-    exec("env.KERNEL_USERNAME", "KERNEL_USERNAME", "bob").is_error(78, &["KERNEL_", "proof"]);
+    exec("env.KERNEL_USERNAME", "KERNEL_USERNAME", "bob").is_error(78, &["KERNEL_", "do not prove"]);
     exec("env.VAULT_TOKEN", "X", "x").is_error(78, &["env.VAULT_TOKEN"]);
     exec("metadata.username", "X", "x").is_error(78, &["metadata.username"]);
     server.put("users/analysis", &json!({"WHO": "notebook"}));
@@ -372,7 +372,7 @@ fn a_value_in_base64_is_decoded_to_a_variable_or_a_file() {
     assert_eq!(start("field = \"WEB\"\n").environment()["WEB"], "???>>>");
     server.put("decode-bad", &json!({"TEXT": "not base64!-canary"}));
     let bad = with_config(server, "[[source]]\nkv = \"secret/decode-bad\"\nversion = 2\ndecode = \"base64\"\n");
-    bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "take `decode` away"]);
+    bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "remove `decode`"]);
     // Bytes that no variable can hold go to a file.
     let shown = start("field = \"KEY\"\nfile = \"KEY_FILE\"\n").environment();
     assert!(shown.contains_key("KEY_FILE") && !shown.contains_key("KEY"));
@@ -389,7 +389,7 @@ fn any_engine_can_be_read_with_its_fields_named() {
         ("AK", "SK")
     );
     assert!(!environment.contains_key("unused"));
-    with_config(server, "[[source]]\nkv = \"cubbyhole/mine\"\n").is_error(78, &["another secrets engine", "read"]);
+    with_config(server, "[[source]]\nkv = \"cubbyhole/mine\"\n").is_error(78, &["a different secrets engine", "read"]);
 }
 
 #[test]
@@ -506,7 +506,7 @@ fn one_version_of_a_secret_may_be_named_and_what_became_of_it_is_told() {
     start("3").is_error(66, &["version 3 of secret/pinned is destroyed", "secret_version"]);
     start("9").is_error(66, &["no version 9 of a secret at secret/pinned", "secret_version"]);
     for wrong in ["0", "-1", "\"1\"", "1.5"] {
-        start(wrong).is_error(78, &["`secret_version` is not a number from 1 on"]);
+        start(wrong).is_error(78, &["`secret_version` is not a positive number"]);
     }
     server.mount_kv("pinned-v1", 1);
     server.must("POST", "pinned-v1/x", &json!({"PINNED": "1"}));

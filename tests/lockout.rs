@@ -169,7 +169,7 @@ fn a_launch_that_waits_in_vain_for_others_sends_nothing() {
     assert!(held.iter().all(|lock| lock.try_lock().is_ok()) && held.len() == 2);
     let mut command = site.exec();
     command.env("JUPYTER_VAULT_TIMEOUT", "1s");
-    run(&mut command).is_error(69, &["other launches are logging in as ada at auth/lock-wait", "Nothing was sent"]);
+    run(&mut command).is_error(69, &["other launches were logging in as ada at auth/lock-wait", "nothing was sent"]);
     assert_eq!(site.logins(), 1);
     drop(held);
     assert_eq!(site.launch().environment()["KEY"], "canary");
@@ -209,7 +209,9 @@ fn a_sidecar_whose_login_is_refused_meanwhile_sends_it_once() {
     let mut watch = site.scratch.launcher();
     watch.args(["watch", "--interval", "1"]).stdin(Stdio::null()).stdout(Stdio::null());
     let mut watch = watch.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
-    eventually("it has logged in and read", || std::fs::read_to_string(&log).unwrap().contains("ready, 1 kernel"));
+    eventually("it has logged in and read", || {
+        std::fs::read_to_string(&log).unwrap().contains("ready, watching 1 kernel")
+    });
     let server = Server::shared();
     server.must("POST", "auth/lock-watch/users/ada/password", &json!({"password": "another"}));
     // Its token ends, so that it has to log in again.
@@ -231,7 +233,7 @@ fn doctor_and_a_sidecar_know_of_the_refusal_too() {
     let site = Site::new("lock-others", "");
     site.launch().is_error(77, &["refused the login"]);
     let mut watch = site.scratch.launcher();
-    run(watch.args(["watch", "--interval", "1"])).is_error(77, &["it is not sent again now"]);
+    run(watch.args(["watch", "--interval", "1"])).is_error(77, &["it is not sent again yet"]);
     assert_eq!(site.logins(), 1);
     for _ in 0..4 {
         let mut doctor = site.scratch.launcher();

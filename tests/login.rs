@@ -154,11 +154,11 @@ fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     post("identity/entity-alias", json!({"name": "ada", "canonical_id": entity, "mount_accessor": accessor}));
     let passcode = with_passcodes(vault, "login-factor", &accessor, &entity);
 
-    site.with(&["login"], "right canary").is_error(77, &["asks for a second factor", "on a terminal"]);
+    site.with(&["login"], "right canary").is_error(77, &["requires a second factor", "on a terminal"]);
     let mut user = Terminal::start(&site.command(&["login"]));
     user.answer_unseen("The password of ada", "right canary");
     user.answer_unseen("The passcode of totp (not shown)", "000000");
-    user.expect("does not accept the second factor");
+    user.expect("rejected the second factor");
     let right = passcode();
     user.answer_unseen("The passcode of totp (not shown)", &right);
     let (code, said, shown) = user.end();
@@ -252,7 +252,7 @@ fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
 fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
     let site = Site::new("login-token", "");
     let good = site.server.token(&["login"], &json!({"ttl": "2h"}));
-    site.with(&["login"], "no such token").is_error(78, &["characters that no token has"]);
+    site.with(&["login"], "no such token").is_error(78, &["characters that a token can't have"]);
     site.with(&["login"], "hvb.nosuchtoken").is_error(77, &["does not accept the token from standard input"]);
     site.with(&["login"], "").is_error(64, &["no token on standard input"]);
     assert!(!site.file().exists());
@@ -263,7 +263,7 @@ fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
     assert_eq!(site.token(), good);
     // One with a number of uses would be used up by looking.
     let few = site.server.token(&["login"], &json!({"num_uses": 3}));
-    site.with(&["login"], &few).is_error(78, &["number of requests"]);
+    site.with(&["login"], &few).is_error(78, &["number of uses"]);
     assert_eq!(site.token(), good);
 }
 
@@ -290,7 +290,7 @@ fn a_login_whose_token_cant_be_kept_is_not_made() {
     let relay = Faults::start(relay_to(site.server.port()));
     let config = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
     site.scratch.file("config/vault.toml", config.replace(&site.server.address(), &relay.address()));
-    site.with(&["login"], "right canary").is_error(71, &[".vault-token", "can't be kept"]);
+    site.with(&["login"], "right canary").is_error(71, &[".vault-token", "can't be stored"]);
     assert!(relay.seen().is_empty(), "nothing was sent");
 }
 
@@ -544,14 +544,14 @@ fn a_sign_in_that_does_not_end_well_says_why() {
     let state = address.split("state=").nth(1).unwrap().split('&').next().unwrap();
     let (status, _, _) = visit("GET", &format!("{place}?code=made-up&state={state}"), None);
     assert_eq!(status, 403);
-    finish(child).is_error(77, &["sso-refused", "does not take what the provider says"]);
+    finish(child).is_error(77, &["sso-refused", "rejected the provider's claims"]);
 
     let (child, _lines, _) = waiting(&mut provider.command(&["--wait", "300ms"]));
-    finish(child).is_error(69, &["no one has signed in within"]);
+    finish(child).is_error(69, &["the sign-in was not completed within"]);
 
     for taken in ["127.0.0.1", "::1"] {
         let Ok(other) = TcpListener::bind((taken, provider.port)) else { continue };
-        run(&mut provider.command(&[])).is_error(71, &["can't come back to port", "--port"]);
+        run(&mut provider.command(&[])).is_error(71, &["can't be redirected to port", "--port"]);
         drop(other);
     }
     run(&mut provider.command(&["--role", "nobody"])).is_error(77, &["no address to sign in at", "--role"]);
@@ -582,7 +582,7 @@ fn the_browser_of_the_user_is_opened_and_the_address_where_it_ends_can_be_pasted
     let shown = user.shown();
     let address = shown.lines().find(|line| line.contains("response_type=code")).unwrap().trim().to_owned();
     user.answer("Address: ", "http://localhost:1/oidc/callback?code=x&state=y");
-    user.expect("not the address where this sign-in ends");
+    user.expect("not the address where the sign-in ends");
     user.answer("Address: ", &provider.answer(&address));
     let (code, said, shown) = user.end();
     assert_eq!(code, 0, "{shown}");

@@ -168,5 +168,5 @@ fn man_renders_the_page_without_a_complaint() {
     let outcome = succeed(&mut man);
     assert_eq!(outcome.stderr, "");
     let shown = String::from_utf8(outcome.stdout).unwrap();
-    assert!(shown.contains("SYNOPSIS") && shown.contains("Put the launcher into kernelspecs"), "{shown}");
+    assert!(shown.contains("SYNOPSIS") && shown.contains("Add the launcher to kernelspecs"), "{shown}");
 }

@@ -183,7 +183,7 @@ fn the_token_that_a_login_in_a_browser_left_is_taken() {
     assert_eq!(recipe.gives(&[])["OWN"], "bert");
     let mut doctor = recipe.scratch.launcher();
     let said = String::from_utf8(run(doctor.arg("doctor")).stdout).unwrap();
-    assert!(said.contains("it lives for "), "{said}");
+    assert!(said.contains("it expires in "), "{said}");
 }
 
 #[test]

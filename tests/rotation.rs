@@ -159,7 +159,7 @@ fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
         let now = front_end.cell(url).printed();
         now != second && site.opens(&now)
     });
-    eventually("nothing is told any more", || !shown().contains("ends at"));
+    eventually("nothing is told any more", || !shown().contains("expires at"));
     drop(front_end);
     site.ends("the kernel was injected");
 }

@@ -172,7 +172,7 @@ fn a_notebook_without_secrets_is_not_written_and_a_malformed_one_does_not_stop_t
     assert_eq!(outcome.code(), Some(65), "{outcome:?}");
     let said = text(&outcome);
     for part in
-        ["broken.ipynb is no notebook", "a text has no end", "missing.ipynb does not exist", "found: 2, in 2 of 3"]
+        ["broken.ipynb is no notebook", "a string is not closed", "missing.ipynb does not exist", "found: 2, in 2 of 3"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }

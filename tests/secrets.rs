@@ -145,21 +145,21 @@ fn a_value_may_be_as_long_as_a_variable() {
 fn a_name_or_value_that_no_launch_takes_is_refused_before_it_is_stored() {
     let user = User::with_keys("refused");
     for (arguments, input, code, says) in [
-        (vec!["set", "LD_PRELOAD"], &b"canary"[..], 65, "takes over the process"),
+        (vec!["set", "LD_PRELOAD"], &b"canary"[..], 65, "can take over the process"),
         (vec!["set", "A=B"], b"canary", 65, "can't be a variable"),
         (vec!["set", ""], b"canary", 65, "can't be a variable"),
         (vec!["set", "A"], b"canary\0", 65, "NUL"),
         (vec!["set", "A"], b"canary\xff", 65, "not UTF-8"),
         (vec!["set", "A"], b"", 65, "is empty"),
-        (vec!["rename", "A", "PATH"], b"", 65, "takes over the process"),
-        (vec!["set", "A", "--to", "secret/other"], b"canary", 64, "no source of the configuration"),
+        (vec!["rename", "A", "PATH"], b"", 65, "can take over the process"),
+        (vec!["set", "A", "--to", "secret/other"], b"canary", 64, "not a configured source"),
     ] {
         user.ran_with(&arguments, input).is_error(code, &[says]);
     }
     // What was typed as an argument is not repeated.
     for argument in ["canary", "--value=canary", "--password=canary"] {
         let refused = user.ran_with(&["set", "A", argument], b"");
-        refused.is_error(64, &["is seen by others", "standard input"]);
+        refused.is_error(64, &["other users can see", "standard input"]);
         assert!(!refused.stderr.contains("canary"), "{}", refused.stderr);
     }
     assert_eq!(user.listed()["secrets"], json!([]));
@@ -310,7 +310,7 @@ fn a_file_is_imported_as_it_says_and_shown_first() {
         for line in ["add     NEW", "replace OLD", "same    SAME", "add     LINES", "nothing was written"] {
             assert!(preview.contains(line), "{preview}");
         }
-        user.ran_with(&["import", env], b"").is_error(64, &["a confirmation is needed", "--yes"]);
+        user.ran_with(&["import", env], b"").is_error(64, &["confirmation is required", "--yes"]);
         assert_eq!(user.launched()["OLD"], "canary-1");
         user.ok(&["import", env, "--yes"]);
         let given = user.launched();
@@ -401,7 +401,7 @@ fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
         ["KEPT", "OFF"].into_iter().filter(|name| given.contains_key(*name)).collect::<Vec<_>>()
     };
     let said = user.ok(&["off", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
-    assert!(said.contains("goes without OFF, LATER"), "{said}");
+    assert!(said.contains("does not get OFF, LATER"), "{said}");
     user.ok(&["off", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
     assert!(std::fs::read_to_string(&file).unwrap().starts_with(&before), "all else stays");
     assert_eq!(names(Some("/home/ada/work/a \"b\".ipynb")), ["KEPT"]);
@@ -420,7 +420,7 @@ fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
     );
     user.ran_with(&["on", "NEVER", "--notebook", "/home/ada/c.ipynb"], b"").is_error(64, &["is not off"]);
     user.ran_with(&["off", "A=B", "--notebook", "c.ipynb"], b"").is_error(64, &["A=B"]);
-    user.ran_with(&["off", "A", "--notebook", "work/"], b"").is_error(64, &["no path of a notebook"]);
+    user.ran_with(&["off", "A", "--notebook", "work/"], b"").is_error(64, &["not a notebook's path"]);
     user.ok(&["on", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
     user.ok(&["on", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "not a byte is left");
@@ -550,7 +550,7 @@ fn what_vault_forgets_with_a_removal_is_said() {
     one.ok(&["secrets", "set", "ONE"], "canary-1");
     one.ok(&["secrets", "set", "TWO"], "canary-2");
     let said = one.ok(&["secrets", "rm", "ONE"], "");
-    assert!(said.contains("nothing undoes this") && !said.contains("restore"), "{said}");
+    assert!(said.contains("this can't be undone") && !said.contains("restore"), "{said}");
     one.ran(&["secrets", "restore", "ONE"], "").is_error(66, &["no secret ONE"]);
 }
 
@@ -616,7 +616,8 @@ fn a_name_that_a_launch_writes_otherwise_is_told_with_its_key() {
         let text = user.ok(&["secrets", "list"], "");
         assert!(text.contains("API_KEY") && text.contains("key api-key"), "{text}");
         assert_eq!(user.launched()["API_KEY"], "canary-2");
-        user.ran(&["secrets", "set", "ld-preload"], "canary").is_error(65, &["LD_PRELOAD", "takes over the process"]);
+        user.ran(&["secrets", "set", "ld-preload"], "canary")
+            .is_error(65, &["LD_PRELOAD", "can take over the process"]);
         let file = user.scratch.file("two.env", "a-b=canary\nA_B=canary\n");
         user.ran(&["secrets", "import", file.to_str().unwrap(), "--yes"], "").is_error(64, &["one variable"]);
         user.ok(&["secrets", "set", "OTHER"], "canary");
@@ -668,7 +669,7 @@ fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
     let user = Mounted::new("ends", &json!({}), &["a/team", "b/team", "a/shared"].map(source).concat());
     let to = |to: &str| user.ran(&["secrets", "set", "ONE", "--to", to], "canary");
     to("team").is_error(64, &["several sources", "ends/a/team, ends/b/team"]);
-    to("other").is_error(64, &["no source", "ends/a/shared"]);
+    to("other").is_error(64, &["not a configured source", "ends/a/shared"]);
     to("").is_error(64, &["no source"]);
     assert_eq!(to("shared").code(), Some(0));
     assert_eq!(to("b/team").code(), Some(0));
@@ -681,7 +682,7 @@ fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
 fn what_can_t_be_said_of_a_secret_is_refused_before_it_is_stored() {
     let user = User::with_keys("said-first");
     let long = "x".repeat(600);
-    user.ran_with(&["set", "ONE", "--description", &long], b"canary").is_error(64, &["longer than Vault keeps"]);
+    user.ran_with(&["set", "ONE", "--description", &long], b"canary").is_error(64, &["too long for Vault"]);
     assert_eq!(user.listed()["secrets"], json!([]));
     let text = user.ok(&["list"]);
     assert!(text.contains("secrets set NAME"), "it says how to begin: {text}");
@@ -740,7 +741,7 @@ fn a_value_that_is_set_while_its_secret_is_renamed_is_not_lost() {
             assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         } else {
             assert_ne!(outcome.code(), Some(0));
-            assert!(outcome.stderr.contains("NEW is stored, and OLD still is too"), "{}", outcome.stderr);
+            assert!(outcome.stderr.contains("NEW is stored, but OLD still exists"), "{}", outcome.stderr);
         }
         let given = user.launched();
         assert_eq!((given["OLD"].as_str(), given["NEW"].as_str()), ("canary-newer", "canary-1"));

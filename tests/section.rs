@@ -377,11 +377,11 @@ fn data_sources_are_listed_with_the_kernels_that_have_them() {
 fn without_the_wheel_the_page_of_its_own_says_what_to_install() {
     let scratch = Scratch::new();
     let page = |arguments: &[&str], path: &str| run(scratch.launcher().arg("ui").args(arguments).env("PATH", path));
-    page(&[], "/nonexistent").is_error(78, &["no Python was found", "pip install jupyter-vault"]);
+    page(&[], "/nonexistent").is_error(78, &["no Python with the Secrets page was found", "pip install jupyter-vault"]);
     // One that has Python, and no wheel.
     let folder = python::environment().join("bin");
-    page(&[], folder.to_str().unwrap()).is_error(78, &["no Python was found", "bin/python3"]);
-    page(&["--idle", "0"], "/nonexistent").is_error(64, &["--idle", "not a time"]);
+    page(&[], folder.to_str().unwrap()).is_error(78, &["no Python with the Secrets page was found", "bin/python3"]);
+    page(&["--idle", "0"], "/nonexistent").is_error(64, &["--idle", "not a duration"]);
     page(&["--port", "1", "--socket", "x"], "/nonexistent").is_error(64, &["--socket"]);
 }
 

@@ -607,7 +607,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     // The token ends.
     site.vault.must("POST", "auth/token/revoke", &json!({ "token": reader }));
     site.click("Refresh");
-    site.says("does not accept the token");
+    site.says("rejected the token");
     site.is_accessible("the token ended");
     site.vault.enable_auth("userpass", "userpass");
     let user = json!({"password": VALUE, "policies": "reader", "token_ttl": "3h"});

@@ -201,7 +201,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
         (
             &["--address", &good, "--auth-method", "token", "--token-file", &bad, "--secrets", "secret/x"],
             77,
-            "does not accept",
+            "rejected the token",
         ),
         (
             &["--address", &good, "--auth-method", "token", "--token-file", &token, "--secrets", "secret/setup/ada"],
@@ -227,7 +227,7 @@ fn a_file_that_is_there_is_replaced_only_by_force() {
     let address = server.address();
     let mut flags =
         vec!["--address", &address, "--auth-method", "token", "--token-file", &token, "--secrets", "secret/setup/ada"];
-    set_up(&scratch, &flags).is_error(78, &["is there already", "--force"]);
+    set_up(&scratch, &flags).is_error(78, &["already exists", "--force"]);
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "# precious\n");
     flags.push("--force");
     assert_eq!(set_up(&scratch, &flags).code(), Some(0));
@@ -384,11 +384,11 @@ fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
     // Used up: setup says so, and with the next one it goes on.
     std::fs::remove_file(&output).unwrap();
     let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
-    outcome.is_error(77, &["used already"]);
+    outcome.is_error(77, &["already used"]);
     let mut terminal = asked(&scratch, &["--address", &address, "--namespace", ""]);
     terminal.answer("How to log in", "wrapped");
     terminal.answer("The file with the wrapping token", &file);
-    terminal.expect("used already");
+    terminal.expect("already used");
     private(&scratch, "wrapped", &wrap());
     terminal.answer("How to log in", "wrapped");
     terminal.answer("The file with the wrapping token", &file);
@@ -421,7 +421,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.answer("Vault's address: ", &server.address());
     terminal.answer("The namespace", "nowhere");
     if server.has_namespaces() {
-        terminal.expect("namespace is missing");
+        terminal.expect("does not exist in Vault");
         terminal.answer("The namespace", "");
     } else {
         terminal.expect("this server has no namespaces");
@@ -440,10 +440,10 @@ fn wrong_answers_are_explained_and_asked_again() {
         terminal.expect(outcome);
     }
     terminal.answer("Where the secrets are", "secret");
-    terminal.expect("names a mount and no path");
+    terminal.expect("names a mount, but no path");
     terminal.answer("Where the secrets are", "secret/setup/bob");
     terminal.expect("path \"secret/data/setup/bob\" { capabilities = [\"read\"] }");
-    terminal.answer("Keep it all the same", "n");
+    terminal.answer("Keep it anyway", "n");
     terminal.answer("Where the secrets are", "secret/setup/{metadata.username}");
     terminal.expect("1 variable: API_KEY");
     terminal.answer("More secrets", "");
@@ -573,7 +573,7 @@ fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
     let flags = ["--address", &address, "--namespace", "", "--auth-method", "token", "--token-file", &token];
     let mut terminal = asked(&scratch, &flags);
     terminal.answer("Where the secrets are", "secret/setup/kept");
-    terminal.answer("Keep it all the same", "y");
+    terminal.answer("Keep it anyway", "y");
     terminal.answer("More secrets", "");
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 77, "{stdout}{shown}");
@@ -611,7 +611,7 @@ fn a_namespace_of_a_server_that_has_none_is_said_to_do_nothing_and_is_not_writte
         run(setup.args(["--token-file", &token, "--secrets", "secret/setup-plain"]).arg("--output").arg(&output));
     assert_eq!(outcome.code(), Some(0), "{outcome:?}");
     let said = format!("{}{}", String::from_utf8_lossy(&outcome.stdout), outcome.stderr);
-    assert!(said.contains("this server has no namespaces: none is written"), "{said}");
+    assert!(said.contains("this server has no namespaces, so none is written"), "{said}");
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(!text.contains("team-a"), "{text}");
     // doctor says the same of a file that has one.

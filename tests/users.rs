@@ -158,7 +158,7 @@ fn no_user_gets_anothers_secrets(kind: Kind, brought: Brought) {
     for mut variables in [json!({}), json!({"KERNEL_VAULT_TOKEN": ""}), json!({"KERNEL_VAULT_JWT": " "})] {
         variables["KERNEL_USERNAME"] = json!("ada");
         let refused = launched(&mut bert, &variables).unwrap_err();
-        assert!(refused.contains("brings no credential"), "{refused}");
+        assert!(refused.contains("has no credential"), "{refused}");
     }
     let mut forgeries = vec!["s.canary".to_owned()];
     if brought == Brought::Jwt {
@@ -273,7 +273,7 @@ fn a_wrapped_token_serves_its_user_once_and_no_other_after() {
         let gateway = JupyterServer::start(kind, &scratch, ANYBODY);
         let mixed_up = (0..10).any(|_| {
             let refused = after_two_at_once(&gateway, &wrapped).unwrap_err();
-            assert!(refused.contains("brings no credential") || refused.contains("used"), "{refused}");
+            assert!(refused.contains("has no credential") || refused.contains("used"), "{refused}");
             refused.contains("used")
         });
         // Which request a gateway mixes up is a matter of moments, and may not come to pass.
@@ -291,7 +291,7 @@ fn with_our_configuration_a_gateway_keeps_requests_apart() {
         let gateway = JupyterServer::start(kind, &scratch, ANYBODY);
         for _ in 0..3 {
             let refused = after_two_at_once(&gateway, &token).unwrap_err();
-            assert!(refused.contains("brings no credential"), "{refused}");
+            assert!(refused.contains("has no credential"), "{refused}");
         }
     }
 }

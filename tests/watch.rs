@@ -493,7 +493,7 @@ fn what_is_wrong_from_the_beginning_ends_it() {
     missing(&["--secrets", "secret/a", "--url", "nonsense"]).is_error(64, &["--url"]);
     let mut denied = Sidecar::command(&scratch, server, &[]);
     denied.env("VAULT_TOKEN", "hvs.none");
-    run(&mut denied).is_error(77, &["does not accept the token"]);
+    run(&mut denied).is_error(77, &["rejected the token"]);
 }
 
 #[test]

@@ -253,11 +253,7 @@ fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_sai
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     let config = config(&scratch, "http://127.0.0.1:9", "settings");
     let outcome = succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
-    assert!(
-        outcome.stderr.contains("wrapped all the same") && outcome.stderr.lines().count() == 2,
-        "{}",
-        outcome.stderr
-    );
+    assert!(outcome.stderr.contains("wrapped anyway") && outcome.stderr.lines().count() == 2, "{}", outcome.stderr);
     let settings = || std::fs::read_to_string(folder.join("vault.toml")).unwrap();
     assert!(!settings().contains("[[mount]]"));
     // Once it is there, wrapping again writes down what it says; and that stays when it is gone again.
@@ -386,7 +382,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     run(&mut vault(&scratch, &["wrap", "goot"])).is_error(64, &["did you mean good?"]);
     run(&mut vault(&scratch, &["unwrap", "hand"])).is_error(64, &["by hand"]);
     run(&mut vault(&scratch, &["unwrap", "nowhere"])).is_error(64, &["no kernel called nowhere"]);
-    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["say --all, or name some of: "]);
+    run(&mut vault(&scratch, &["wrap"])).is_error(64, &["use --all, or choose from: "]);
 }
 
 #[test]
@@ -533,13 +529,13 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     assert_eq!(std::fs::read(copy.join("vault.toml")).unwrap(), settings);
     assert!(!copy.join("more/readme").exists() && said(&["wrap", "systems"]).contains("already wrapped"));
     // Gone again, as a whole.
-    assert!(said(&["unwrap", "systems"]).contains("is removed"));
+    assert!(said(&["unwrap", "systems"]).contains("removed the copy"));
     assert!(!copy.exists());
     assert_eq!(tree(&scratch.path("site")), before);
     // A copy that its user has made their own stays, without the launcher.
     said(&["wrap", "systems"]);
     std::fs::write(copy.join("notes"), "mine").unwrap();
-    assert!(said(&["unwrap", "systems"]).contains("stays without the launcher"));
+    assert!(said(&["unwrap", "systems"]).contains("is kept without the launcher"));
     assert_eq!(argv(&copy)[0], "{resource_dir}/run.sh");
     assert!(copy.join("notes").exists() && !copy.join("vault.toml").exists());
     // And where Jupyter looks nowhere earlier, that is said.
@@ -548,11 +544,11 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     std::fs::remove_dir_all(&copy).unwrap();
     std::fs::set_permissions(&home, Permissions::from_mode(0o555)).unwrap();
     let refused = run(&mut unprivileged(&scratch, &["wrap", "systems", "--user"]));
-    refused.is_error(71, &["can't be written: no kernelspec can be put there", "make it writable", "--sys-prefix"]);
+    refused.is_error(71, &["is not writable, so no kernelspec can be put there", "make it writable", "--sys-prefix"]);
     assert!(!refused.stderr.contains("--user"), "advice that fails too: {}", refused.stderr);
     std::fs::set_permissions(&home, Permissions::from_mode(0o755)).unwrap();
     let outcome = run(unprivileged(&scratch, &["wrap", "systems"]).env("JUPYTER_PATH", path));
-    outcome.is_error(71, &["can't be written, and neither can any folder that Jupyter looks into before it"]);
+    outcome.is_error(71, &["is not writable, nor is any folder that Jupyter searches before it"]);
     close(0o755);
 }
 

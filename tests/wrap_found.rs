@@ -127,7 +127,7 @@ fn names_and_folders_count_as_they_do_for_jupyter() {
     agree(&scratch, &venv, &[]);
     let outcome = run(&mut vault(&scratch, &["wrap", "twice"]));
     assert_eq!(outcome.code(), Some(0));
-    assert!(outcome.stderr.contains("have one name for Jupyter"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("have the same name for Jupyter"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn an_argv_without_the_launcher_that_wrap_wrote_keeps_the_record() {
     let edited = "{\"argv\": [\"/opt/other\", \"run\", \"/bin/cat\"], \"display_name\": \"K\", \"language\": \"x\"}\n";
     std::fs::write(folder.join("kernel.json"), edited).unwrap();
     for command in ["unwrap", "wrap"] {
-        run(&mut renamed(&scratch, &[command, "k"])).is_error(78, &["not in its argv any more", "jupyter-vault.json"]);
+        run(&mut renamed(&scratch, &[command, "k"])).is_error(78, &["no longer in its argv", "jupyter-vault.json"]);
         assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), edited);
         assert!(folder.join("jupyter-vault.json").exists() && folder.join("vault.toml").exists());
     }
@@ -309,7 +309,7 @@ fn two_names_for_one_kernel_json_each_get_a_launcher_and_both_come_back() {
     std::os::unix::fs::symlink(first.join("kernel.json"), second.join("kernel.json")).unwrap();
     std::os::unix::fs::symlink(&first, scratch.path("home/data/kernels/third")).unwrap();
     let outcome = succeed(&mut renamed(&scratch, &["wrap", "--all", "--config", &config_of(&scratch)]));
-    assert!(!String::from_utf8_lossy(&outcome.stdout).contains("put there by hand"), "{outcome:?}");
+    assert!(!String::from_utf8_lossy(&outcome.stdout).contains("added by hand"), "{outcome:?}");
     for folder in [&first, &second] {
         assert_eq!(argv_of(folder).iter().filter(|word| *word == "exec").count(), 1);
         assert!(folder.join("vault.toml").exists());

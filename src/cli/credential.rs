@@ -1,4 +1,4 @@
-//! The command line of `credential`, which AWS's clients run.
+//! The command line of `credential`, which AWS clients run.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ use crate::sys::hardening::Hardening;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-AWS's clients run this: the configuration that AWS_CONFIG_FILE names in a kernel says how. It asks the process that holds
-the kernel's leases, and prints what AWS calls the output of a credential_process.")]
+AWS clients run this command; a kernel's AWS_CONFIG_FILE names a file that configures it. It asks the kernel's keeper,
+the process that renews leases, and prints the JSON that AWS expects of a credential_process.")]
 pub(super) struct Credential {
     /// The AWS profile
     profile: String,
-    /// Where that process is asked
+    /// The keeper's socket
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
 }
@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Credential) -> Result<u8> {
     let answer = runtime.block_on(lease::ask(&arguments.socket, &arguments.profile))?;
     std::io::stdout().write_all(&answer).map_err(|cause| {
         let what = format!("the credential can't be printed: {}", crate::error::why(cause.kind()));
-        Error::new(Kind::Os, what, "the client that asked for it may have ended")
+        Error::new(Kind::Os, what, "the AWS client may have exited")
     })?;
     Ok(0)
 }

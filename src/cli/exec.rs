@@ -12,27 +12,26 @@ use crate::launch::{Launch, OnError, Request};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-In a kernel.json:
+In kernel.json:
   \"argv\": [\"jupyter-vault\", \"exec\", \"--config\", \"{resource_dir}/vault.toml\", \"--\",
            \"/usr/bin/python3\", \"-m\", \"ipykernel_launcher\", \"-f\", \"{connection_file}\"]
 
-By hand:
+In a shell:
   export VAULT_ADDR=https://vault.example.org:8200
   jupyter-vault exec --secrets secret/users/ada -- env
 
-Exit codes: 64 usage, 65 bad data from Vault, 66 nothing at that path, 69 Vault not reachable,
-70 internal, 71 system, 72 malformed connection file, 73 a kernel's port is taken,
-75 Vault said try later, 76 a client signs with another key, 77 denied, 78 configuration,
-126 command not executable, 127 command not found; else the command's own.")]
+Exit codes: 64 usage, 65 bad data from Vault, 66 nothing at that path, 69 Vault unreachable,
+70 internal error, 71 system error, 72 malformed connection file, 73 a kernel port is in use,
+75 Vault asked to retry later, 76 a client signs with a different key, 77 denied, 78 configuration,
+126 command not executable, 127 command not found; otherwise the command's own.")]
 pub(super) struct Exec {
     #[command(flatten)]
     settings: Settings,
-    /// When secrets can't be had: stand in for the kernel, say why in the notebook and try again; or
-    /// print why and exit; or start the command without them [default: diagnose, if COMMAND names a
-    /// connection file; else exit]
+    /// What to do if the secrets can't be fetched [default: diagnose if COMMAND names a connection file,
+    /// otherwise exit]
     #[arg(long, value_name = "WHAT", value_enum)]
     on_error: Option<OnError>,
-    /// The command to become, with its arguments
+    /// The command to execute, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -44,7 +43,7 @@ impl ValueEnum for OnError {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Self::Diagnose => ("diagnose", "Print the error and answer as a kernel until the launch succeeds"),
+            Self::Diagnose => ("diagnose", "Show the error in the notebook and retry until the launch succeeds"),
             Self::Exit => ("exit", "Print the error and exit with its code"),
             Self::StartWithout => ("start-without", "Print the error and start the command without secrets"),
         };
@@ -52,8 +51,8 @@ impl ValueEnum for OnError {
     }
 }
 
-/// Parses the arguments of `exec` alone. `None` when they are another command's, or need the whole command
-/// line: for help, and for an error in its words.
+/// Parses the command line if it is a valid `exec`. `None` for any other command, for `--help` and for a usage error:
+/// those need the whole command-line definition.
 pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
     let (_, own) = arguments.split_first()?;
     if own.first()? != "exec" {
@@ -61,13 +60,13 @@ pub(super) fn parse(arguments: &[OsString]) -> Option<Exec> {
     }
     let mut command = Exec::augment_args(clap::Command::new("exec"));
     let matches = command.try_get_matches_from_mut(own);
-    // It holds nothing but our own words, so it is not taken apart and wiped piece by piece.
+    // The definition holds no secret. Dropping it would wipe it piece by piece, which takes time.
     std::mem::forget(command);
     Exec::from_arg_matches(&matches.ok()?).ok()
 }
 
-/// Becomes the command of `arguments` without secrets, because of `gone`: the program that was to fetch them. `None`
-/// where they are another command's. Its options may be a later program's, so they need not be known.
+/// Executes the command of an `exec` without secrets; `gone` says that the program which fetches them was removed.
+/// `None` if `arguments` are not those of `exec`. Unknown options are ignored: they may be those of a later version.
 #[cfg(feature = "wrap")]
 pub(super) fn run_without_secrets(arguments: &[OsString], gone: &Error) -> Option<Error> {
     if arguments.get(1)? != "exec" {
@@ -80,7 +79,7 @@ pub(super) fn run_without_secrets(arguments: &[OsString], gone: &Error) -> Optio
     Some(ready.map_or_else(|error| error, crate::launch::Ready::execute))
 }
 
-/// Becomes the command, or its diagnostic kernel; returns when neither goes on.
+/// Executes the command, or the diagnostic kernel in its place; returns only with an error.
 pub(super) fn run(exec: Exec) -> Result<u8> {
     let Exec { settings, on_error, command } = exec;
     let request = Request { on_error, command, ..settings.into() };

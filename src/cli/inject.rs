@@ -15,53 +15,53 @@ use crate::inject::watch::{self, log};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The kernel's code asks for the values; they are in no code, file or output. A kernel that is busy is
-waited for, never interrupted.
+Code in the kernel asks for the values, so that no code, file or output contains them. inject waits for a
+busy kernel and never interrupts it.
 
-Exit codes, beside those of exec: 67 no such kernel, or several, 68 the kernel has ended, 72 malformed
-connection file, or not this user's, 74 the kernel or its server ended meanwhile, 76 another key than the
-connection file's, 79 not a kernel, 80 the kernel was busy, 81 the kernel lives and does not answer,
-82 the kernel failed, 83 the kernel's environment can't be set: restart it, 84 the Jupyter server wants a
-token, or another one, 85 the Jupyter server can't be reached, is not started, or failed, 86 what answers
-there is no Jupyter server.")]
+Exit codes, in addition to those of exec: 67 no such kernel, or several match, 68 the kernel has exited,
+72 the connection file is malformed or another user's, 74 the kernel or its server exited meanwhile,
+76 the kernel signs with a different key, 79 not a kernel, 80 the kernel stayed busy, 81 the kernel is
+alive but does not answer, 82 the kernel reported an error, 83 variables can't be set in this kernel:
+restart it, 84 the Jupyter server requires a token, or a different one, 85 the Jupyter server is
+unreachable, stopped or failing, 86 the address is not a Jupyter server's.")]
 pub(super) struct Inject {
     #[command(flatten)]
     kernels: Kernels,
     #[command(flatten)]
     settings: Settings,
-    /// How long the kernel may be busy
+    /// How long to wait for a busy kernel
     #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
     wait: Duration,
-    /// Do not wait for a kernel that is busy, where it has subshells (ipykernel 7)
+    /// Do not wait for a busy kernel if it has subshells (ipykernel 7)
     #[arg(long)]
     now: bool,
-    /// Say which kernels there are, with their notebooks, and do nothing; Vault is not asked
+    /// List the running kernels with their notebooks and exit, without contacting Vault
     #[arg(long)]
     list: bool,
-    /// Say which kernels can be reached while they run, and how
+    /// List the languages whose running kernels can get secrets, and how, and exit
     #[arg(long)]
     list_languages: bool,
 }
 
-/// Which kernels.
+/// Selects kernels.
 #[derive(Debug, Args)]
 struct Kernels {
-    /// A kernel's id or its beginning, a notebook's path or name, or a connection file [default: the
-    /// only kernel that runs]
+    /// A kernel's id or the beginning of one, a notebook's path or name, or a connection file [default: the
+    /// only running kernel]
     #[arg(value_name = "KERNEL")]
     kernel: Option<String>,
-    /// Every kernel: those of the runtime folder, or of the server at --url
+    /// Every kernel of the runtime folder, or of the server at --url
     #[arg(long, conflicts_with = "kernel")]
     all: bool,
-    /// Look for kernels at this Jupyter server or gateway alone, and reach them through it; behind a
-    /// hub with its /user/NAME/
+    /// Use only the kernels of this Jupyter server or gateway, and connect through it; behind a hub, include
+    /// /user/NAME/
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// A file with the server's token [default: what the server's own file in the runtime folder says,
-    /// else JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN]
+    /// A file with the server's token [default: the token in the server's file in the runtime folder, else
+    /// JUPYTER_TOKEN or JUPYTERHUB_API_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The CA of the server's certificate, in place of the system's
+    /// The CA of the server's certificate, instead of the system's CAs
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
 }
@@ -72,7 +72,7 @@ impl From<Kernels> for Selection {
     }
 }
 
-/// Gives the kernels what they lack.
+/// Gives the kernels the secrets that they lack.
 pub(super) fn inject(arguments: Inject) -> Result<u8> {
     let Inject { kernels, settings, wait, now, list, list_languages } = arguments;
     let mut say = |done: &str| {
@@ -88,20 +88,20 @@ pub(super) fn inject(arguments: Inject) -> Result<u8> {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Runs until SIGTERM, SIGINT or SIGHUP, and then exits with 0. Without --url it watches the kernels whose
-connection files are in the runtime folder. What is wrong from the beginning (configuration, a refused
-login, a missing path) ends it with the codes of exec; what goes wrong later is logged, and tried again.")]
+Runs until SIGTERM, SIGINT or SIGHUP, then exits with 0. Without --url it watches the kernels whose
+connection files are in the runtime folder. An error in the first round (configuration, a refused login,
+a missing path) ends it with the exit code of exec; later errors are logged and retried.")]
 pub(super) struct Watch {
     #[command(flatten)]
     kernels: Kernels,
-    /// How often Vault is asked for new versions, and a server for its kernels, give or take a tenth
+    /// How often to check Vault for new versions and the server for new kernels, give or take a tenth
     #[arg(long, value_name = "SECONDS", value_parser = duration, default_value = "60")]
     interval: Duration,
-    /// A file that is there once the first round went well; each later round touches it, also when Vault or
-    /// the server is unavailable
+    /// A file to create after the first successful round and to touch in every later round, even if Vault or
+    /// the server is unreachable
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// What lines on stderr look like
+    /// The format of the lines on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
     log: Format,
     #[command(flatten)]
@@ -110,13 +110,13 @@ pub(super) struct Watch {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Watches until a signal comes.
+/// Watches until a signal arrives.
 #[cfg(target_os = "linux")]
 pub(super) fn watch(arguments: Watch) -> Result<u8> {
     let Watch { kernels, interval, ready_file, log, settings } = arguments;

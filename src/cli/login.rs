@@ -12,42 +12,42 @@ use crate::manage::login::{self, Browser, PATIENCE, PORT};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The token goes where launches look for it: into the file that `token_file` under [auth] names, else ~/.vault-token, as
-Vault's own client does. Without --method it is the one under [auth], and on a terminal it is asked. What is typed is
-not shown; without a terminal the password, or the token, comes from standard input.
+The token is written where launches look for it: to `token_file` under [auth] if set, otherwise to ~/.vault-token, like
+Vault's own client. Without --method, the method under [auth] is used; if there is none, a terminal is asked for it. The
+password or token is typed without echo, or read from standard input if that is not a terminal.
 
-  jupyter-vault login --method userpass --username ada     asks for the password
-  jupyter-vault login --method oidc                        opens a browser, or says where to go with one
-  pass vault | jupyter-vault login --method token          takes the token that is piped in
-  jupyter-vault login --status                             says who is logged in, and until when
+  jupyter-vault login --method userpass --username ada     prompts for the password
+  jupyter-vault login --method oidc                        opens a browser, or prints the address to open
+  pass vault | jupyter-vault login --method token          reads the token from the pipe
+  jupyter-vault login --status                             shows who is logged in, and until when
 
-Exit code of --status: 0 when logged in, 77 when not, or when the login has ended; see docs/failures.md for the others.")]
+Exit code of --status: 0 if logged in, 77 if not or if the login has expired; docs/failures.md lists the others.")]
 pub(super) struct Login {
     /// How to log in: userpass, ldap, oidc or token
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
-    /// Where that method is mounted, if not under its own name
+    /// The method's mount path, if it differs from the method's name
     #[arg(long, value_name = "PATH")]
     mount: Option<String>,
-    /// The role (oidc) [default: the mount's own]
+    /// The role (oidc) [default: the mount's default role]
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
     /// The user's name (userpass, ldap)
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
-    /// Open no browser: say where to sign in, and take the address where that ends (oidc)
+    /// Open no browser: print the address to sign in at, and ask for the address that sign-in ends at (oidc)
     #[arg(long)]
     no_browser: bool,
-    /// The port of this machine's loopback address that the browser comes back to (oidc)
+    /// The local port that the browser is redirected to (oidc)
     #[arg(long, value_name = "PORT", default_value_t = PORT)]
     port: u16,
-    /// Time to sign in, in seconds or as 1m30s (oidc) [default: 5m]
+    /// How long to wait for the sign-in, in seconds or as 1m30s (oidc) [default: 5m]
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     wait: Option<Duration>,
-    /// Send the password though Vault has refused this user twice lately: one more refusal may lock the user
+    /// Send the password even if Vault refused this user twice recently; one more refusal may lock the user out
     #[arg(long)]
     try_again: bool,
-    /// Log in to nothing: say who is logged in, with which policies, and until when
+    /// Do not log in: show who is logged in, with which policies, and until when
     #[arg(long, conflicts_with_all = ["method", "mount", "role", "username", "no_browser", "wait", "try_again"])]
     status: bool,
     #[command(flatten)]
@@ -56,28 +56,28 @@ pub(super) struct Login {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The token is revoked and its file removed. Where Vault can't be reached the file goes all the same, and the exit code
-says that the token still lives. A token in a variable such as VAULT_TOKEN is not touched.")]
+Revokes the token and removes its file. If Vault is unreachable, the file is removed anyway, and the exit code says that
+the token is still valid. A token in a variable such as VAULT_TOKEN is left alone.")]
 pub(super) struct Logout {
     #[command(flatten)]
     shared: Shared,
 }
 
-/// What both take.
+/// The options of both.
 #[derive(Debug, Args)]
 struct Shared {
-    /// Read this vault.toml first; it must exist
+    /// Read this vault.toml before all others; it must exist
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Time for everything that concerns Vault, in seconds or as 1m30s [default: 10]
+    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = duration)]
     timeout: Option<Duration>,
-    /// One JSON object in place of the text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Logs in, or says who is.
+/// Logs in, or shows who is logged in.
 pub(super) fn log_in(login: Login) -> Result<Outcome> {
     let Login { method, mount, role, username, no_browser, port, wait, try_again, status, shared } = login;
     let browser = Browser { open: !no_browser, port, wait: wait.unwrap_or(PATIENCE), json: shared.json };

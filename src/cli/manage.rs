@@ -1,5 +1,5 @@
 //! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets`, `sources` and `ui`. Their
-//! result is a text, so it goes to stdout.
+//! result is text, which goes to stdout.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,27 +17,27 @@ use crate::manage::{Outcome, doctor, kernels, setup};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Manage {
-    /// Write the first vault.toml: ask for what is needed, and try each answer on Vault
+    /// Write a vault.toml: ask for each setting and try each answer on Vault
     Setup(Box<Setup>),
-    /// Say what is configured, whether it works, and what to ask for where it does not
+    /// Check the configuration and every step of a launch, and say how to fix what fails
     Doctor(Doctor),
-    /// List the kernels that run, with what each was given, from where and since when
+    /// List the running kernels, and which secrets each was given, from where and when
     Kernels(Kernels),
-    /// Log in to Vault, and leave the token where kernels find it; or say who is logged in
+    /// Log in to Vault and store the token for later launches, or show who is logged in
     Login(Login),
-    /// Revoke the token that `login` left, and remove it
+    /// Revoke the token that `login` stored, and remove it
     Logout(Logout),
-    /// Take your own secrets out of saved notebooks, or say where they stand
+    /// Remove your secrets from saved notebooks, or report where they are
     Scrub(Scrub),
     /// Store, list, rename, remove, restore and import secrets
     Secrets(Secrets),
-    /// Store, list, try and remove databases and services that kernels connect to
+    /// Store, list, test, remove and restore databases and services that kernels connect to
     Sources(Sources),
-    /// Show the Secrets section as a page of its own, for those without JupyterLab
+    /// Open the Secrets section in a browser, without JupyterLab
     Ui(Ui),
 }
 
-/// Prints the command's text, and gives its code.
+/// Prints the command's text, and returns its exit code.
 pub(super) fn run(command: Manage) -> Result<u8> {
     let Outcome { text, code } = match command {
         Manage::Setup(setup) => setup::run(&(*setup).into()),
@@ -56,31 +56,31 @@ pub(super) fn run(command: Manage) -> Result<u8> {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The flags are those of exec: give the ones that stand in a kernel.json, in the kernel's own user and environment.
-What is not needed to know is not done: the token of a login is revoked, a wrapped token is not used up, and no
-lease is made. Values are read, to see that they can be variables, and never shown.
+The flags are those of exec: pass those of the kernel.json, as the kernel's user and in the kernel's environment.
+doctor changes nothing: it revokes the token of its login, does not use up a wrapped token, and creates no lease.
+It reads values to check that they can be variables, and never shows them.
 
-Exit code: 0 when a launch would work (warnings do not count), else that of the first failure; see exec --help.")]
+Exit code: 0 if a launch would work (warnings do not count), otherwise that of the first failure; see exec --help.")]
 pub(super) struct Doctor {
     #[command(flatten)]
     settings: Settings,
-    /// One JSON object in place of the text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Kernels {
-    /// One JSON object in place of the text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-On a terminal it asks for what no flag says, and tries each answer on Vault as it is given. Elsewhere, and with
---yes, what is missing is an error. A password or token that is typed is not shown, and goes into a file of its
-own beside the vault.toml (0600) if that is wanted; the vault.toml itself holds no secret.
+On a terminal, setup asks for each setting that no flag gives, and tries each answer on Vault. Elsewhere, and with
+--yes, a missing setting is an error. A password or token is typed without echo and, if you agree, stored in a
+separate file (0600) beside the vault.toml; the vault.toml itself holds no secret.
 
   jupyter-vault setup --address https://vault.example.org:8200 --auth-method userpass --username ada \\
                       --password-file ~/.config/vault-password --secrets secret/users/ada --yes")]
@@ -91,19 +91,19 @@ pub(super) struct Setup {
     /// The namespace
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// The CA certificate that signed Vault's, in PEM form
+    /// The CA of Vault's certificate, a PEM file
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
-    /// The client certificate, for the login method cert
+    /// The client certificate (cert)
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// Its key
+    /// The client certificate's key (cert)
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
     /// How to log in: token, wrapped, userpass, ldap, oidc, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
-    /// Where that method is mounted, if not under its own name
+    /// The method's mount path, if it differs from the method's name
     #[arg(long, value_name = "PATH")]
     auth_mount: Option<String>,
     /// The role (jwt, kubernetes, cert, aws, gcp, azure)
@@ -115,7 +115,7 @@ pub(super) struct Setup {
     /// The file with the token (token)
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The file with the wrapping token, which each start of a kernel needs anew (wrapped)
+    /// The file with the wrapping token; each kernel start needs a new one (wrapped)
     #[arg(long, value_name = "FILE")]
     wrapped_token_file: Option<PathBuf>,
     /// The file with the password (userpass, ldap)
@@ -130,17 +130,17 @@ pub(super) struct Setup {
     /// The file with the JWT (jwt, kubernetes)
     #[arg(long, value_name = "FILE")]
     jwt_file: Option<PathBuf>,
-    /// Where the secrets are: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for a
-    /// folder with one secret a variable (may be given more than once)
+    /// The secrets to give to kernels: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for
+    /// a folder with one secret per variable (may be given more than once)
     #[arg(long, value_name = "SPEC")]
     secrets: Vec<String>,
-    /// The file to write [default: vault.toml in Jupyter's configuration folder]
+    /// The file to write [default: vault.toml in Jupyter's config folder]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// For all users of this machine: /etc/jupyter/vault.toml, which no variable changes
+    /// Write /etc/jupyter/vault.toml, for all users of this machine; no variable overrides it
     #[arg(long, conflicts_with = "output")]
     system: bool,
-    /// Replace the file if it is there
+    /// Overwrite the file if it exists
     #[arg(long)]
     force: bool,
     /// Ask nothing

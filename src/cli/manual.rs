@@ -20,7 +20,7 @@ pub(super) fn completions(whole: &Command, shell: Shell, out: &mut dyn Write) ->
     out.write_all(script.as_bytes()).map_err(|cause| refused(&cause))
 }
 
-/// Writes the page of the program, or with a folder that of each subcommand too, into files there.
+/// Writes the program's man page to `out`; with a folder, writes its page and each subcommand's to files there.
 pub(super) fn man(whole: &Command, folder: Option<&Path>, out: &mut dyn Write) -> Result<()> {
     let mut whole = visible(whole);
     whole.build();
@@ -33,7 +33,7 @@ pub(super) fn man(whole: &Command, folder: Option<&Path>, out: &mut dyn Write) -
     each.try_for_each(|written| written).map_err(|cause| refused(&cause))
 }
 
-/// A command's page, and its file's name.
+/// A command's man page, and its file name.
 fn page(command: Command) -> io::Result<(String, String)> {
     let man = Man::new(command).source(concat!("jupyter-vault ", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
@@ -41,8 +41,8 @@ fn page(command: Command) -> io::Result<(String, String)> {
     Ok((man.get_filename(), set(&String::from_utf8_lossy(&text))))
 }
 
-/// What clap_mangen 0.3 writes, in words that man takes as they are meant: an absent date as an empty word, the text
-/// after the options, which is laid out with care, line by line, and no break beside an empty line, which is one.
+/// Corrects clap_mangen 0.3's output: an absent date must be an empty argument, the text after the options must keep
+/// its line breaks, and a break beside an empty line would be a second one.
 fn set(page: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     let mut laid_out = false;
@@ -68,7 +68,7 @@ fn set(page: &str) -> String {
     lines.join("\n").replacen(" 1  \"", " 1 \"\" \"", 1) + "\n"
 }
 
-/// The command line without what is not for people; bash would offer that too.
+/// The command line without hidden subcommands, which bash would otherwise complete.
 fn visible(whole: &Command) -> Command {
     let shown: Vec<_> = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     let mut visible = Command::new(NAME).version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
@@ -84,7 +84,7 @@ fn visible(whole: &Command) -> Command {
 fn refused(cause: &io::Error) -> Error {
     Error::new(
         Kind::Os,
-        format!("the text can't be written: {}", crate::error::why(cause.kind())),
-        "name a folder that you may write, or one that can be made",
+        format!("the output can't be written: {}", crate::error::why(cause.kind())),
+        "name a folder that you can write to or create",
     )
 }

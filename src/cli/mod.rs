@@ -1,7 +1,7 @@
-//! The command line: what each command takes, and what is done with it.
+//! The command line: each command's arguments, and the call that executes it.
 //!
-//! One file a group of commands. A command that becomes another program does not come back; the others give
-//! the code to exit with. Nothing below this module knows of it.
+//! Each group of commands has a file. A command that becomes another program does not return; the others return an
+//! exit code. No module below imports this one.
 
 #[cfg(target_os = "linux")]
 mod credential;
@@ -52,16 +52,16 @@ struct Cli {
 enum Command {
     /// Fetch the user's secrets, then become COMMAND with them in its environment
     Exec(exec::Exec),
-    /// Fetch the user's secrets and set them in a kernel that runs
+    /// Fetch the user's secrets and set them in a running kernel
     #[cfg(feature = "inject")]
     Inject(inject::Inject),
-    /// Give secrets to every kernel that appears, again after a restart, and again when they change
+    /// Give secrets to every new or restarted kernel, and update them when they change
     #[cfg(all(feature = "inject", target_os = "linux"))]
     Watch(inject::Watch),
-    /// Give an AWS client the credential of a profile, from the process that holds the kernel's leases
+    /// Print a profile's AWS credential; AWS clients run this
     #[cfg(target_os = "linux")]
     Credential(credential::Credential),
-    /// Put the launcher into kernelspecs, so that their kernels get secrets
+    /// Add the launcher to kernelspecs, so that their kernels get secrets
     #[cfg(feature = "wrap")]
     Wrap(wrap::Wrap),
     /// Restore kernelspecs as they were before `wrap`
@@ -70,47 +70,48 @@ enum Command {
     /// Print the completion script for a shell
     #[cfg(feature = "wrap")]
     #[command(
-        after_help = "As in: jupyter-vault completions bash >~/.local/share/bash-completion/completions/jupyter-vault"
+        after_help = "Example: jupyter-vault completions bash >~/.local/share/bash-completion/completions/jupyter-vault"
     )]
     Completions {
-        /// The shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the man page, or write one for each subcommand too into a folder
+    /// Print the man page, or write it and one for each subcommand to a folder
     #[cfg(feature = "wrap")]
     Man {
-        /// The folder.
+        /// The folder
         folder: Option<PathBuf>,
     },
     #[cfg(feature = "manage")]
     #[command(flatten)]
     Manage(manage::Manage),
-    /// Prints the names of its variables, one a line; the command of a test launch
+    /// Prints the names of its variables, one per line; a test launch executes this
     #[cfg(feature = "manage")]
     #[command(hide = true)]
     Names,
-    /// Keeps connections open until a kernel listens; started by the diagnostic kernel alone
+    /// Keeps connections open until a kernel listens; only the diagnostic kernel starts this
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
     #[command(hide = true)]
     Hold {
-        /// Which step, the kernel's pid, and where it will listen.
+        /// The step, the kernel's pid, and the addresses that the kernel will listen at.
         arguments: Vec<String>,
     },
 }
 
-/// Runs the command of the process's own arguments; gives the code to exit with.
+/// Runs the command that the process's arguments name; returns the exit code.
 pub fn run() -> Result<u8> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.len() < 2 {
-        // A first look: what there is.
+        // A new user sees which commands exist.
         let _ = Cli::command().print_help();
         return Err(Error::new(
             Kind::Usage,
-            "no command is named",
-            "begin with jupyter-vault setup, or see the list above",
+            "no command given",
+            "start with jupyter-vault setup, or choose a command from the list above",
         ));
     }
-    // A launch alone starts this, and waits for it: it is no command of the definition, which takes time to build.
+    // Only a launch starts the keeper, and waits for it. So it is not a command of the definition, which takes time to
+    // build.
     #[cfg(target_os = "linux")]
     if arguments[1] == crate::lease::SUBCOMMAND {
         let words: Vec<_> = arguments[2..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -122,7 +123,7 @@ pub fn run() -> Result<u8> {
     {
         return Err(error);
     }
-    // A launch pays for no other command's definition.
+    // A launch does not build the other commands' definitions.
     if let Some(exec) = exec::parse(&arguments) {
         return exec::run(exec);
     }
@@ -171,12 +172,12 @@ fn dispatch(command: Command) -> Result<u8> {
     }
 }
 
-/// The first line of clap's text says what is wrong; the usage that it adds is in `--help`.
+/// The error for a wrong command line: the first line of clap's message. The usage after it is in `--help`.
 fn usage(wrong: &clap::Error) -> Error {
     if let Some(named) = credential_as_argument(wrong) {
-        let what = format!("{named} is not taken: what stands on a command line is seen by others");
-        let advice = "leave it out: a value or a password is asked for, or comes on standard input; one that was typed so is \
-                      in the shell's history, and should be replaced";
+        let what = format!("{named} is not accepted: other users can see a command line");
+        let advice = "leave it out: values and passwords are prompted for, or read from standard input. One that you typed \
+                      here is in the shell's history: replace it";
         return Error::new(Kind::Usage, what, advice);
     }
     let text = wrong.to_string();
@@ -188,7 +189,8 @@ fn usage(wrong: &clap::Error) -> Error {
     Error::new(Kind::Usage, first, advice(wrong))
 }
 
-/// An argument too many, which may be a secret and is not repeated; or an option that would hold one.
+/// What to call a surplus argument, or an unknown option that would hold a secret. The argument may be a secret, so it is
+/// not shown.
 fn credential_as_argument(wrong: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = wrong.get(ContextKind::InvalidArg) else { return None };
     match wrong.kind() {
@@ -202,7 +204,7 @@ fn credential_as_argument(wrong: &clap::Error) -> Option<String> {
     }
 }
 
-/// Words of other tools, and of ours below a group, with what they are called here.
+/// Commands of other tools, and subcommands without their group, with this program's command.
 const OTHERS: [(&[&str], &str); 5] = [
     (&["put", "add", "set", "write", "new", "create"], "secrets set NAME"),
     (&["get", "ls", "read", "show"], "secrets list"),
@@ -211,7 +213,7 @@ const OTHERS: [(&[&str], &str); 5] = [
     (&["whoami", "status"], "login --status"),
 ];
 
-/// What was most likely meant.
+/// The command that was most likely meant.
 fn advice(wrong: &clap::Error) -> String {
     let usual = "see jupyter-vault --help and jupyter-vault exec --help";
     let Some(ContextValue::String(word)) = wrong.get(ContextKind::InvalidSubcommand) else { return usual.to_owned() };
@@ -228,12 +230,12 @@ fn advice(wrong: &clap::Error) -> String {
     }
 }
 
-/// Prints an error on stderr in one write, so that the lines of fifty launches at once do not mix.
+/// Prints an error on stderr in one write, so that the lines of simultaneous launches do not mix.
 pub fn report(error: &Error) {
     let _ = std::io::stderr().write_all(format!("jupyter-vault: {error}\n").as_bytes());
 }
 
-/// The whole command line, for the tests of the manual.
+/// The whole command-line definition, for the tests of the manual.
 #[cfg(feature = "internals")]
 pub(crate) fn definition() -> clap::Command {
     Cli::command()

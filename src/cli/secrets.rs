@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::settings::Managing;
+use super::settings::ManageOptions;
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::secrets::parse::Format;
@@ -12,14 +12,14 @@ use crate::manage::secrets::{self, Action, Common, Description, Input, SecretKin
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Secrets are stored where kernels get them from: in the sources of vault.toml that take any name (a `kv` source
-without `field`, a `kv_folder`). Without --to that is the source whose path is the user's own, as in
-secret/users/{metadata.username}, or the only one. No command shows a value.
+Secrets are stored where kernels read them: in a source of vault.toml that can hold any name (a `kv` source without
+`field`, or a `kv_folder`). Without --to that is the only such source, or the one whose path is the user's own, such as
+secret/users/{metadata.username}. No command shows a value.
 
-  jupyter-vault secrets set OPENAI_API_KEY                     asks for the value, which is not shown
-  pass openai | jupyter-vault secrets set OPENAI_API_KEY       takes it from standard input
-  jupyter-vault secrets set SSH_KEY --file ~/.ssh/id_ed25519   takes the file as it is
-  jupyter-vault secrets import .env                            shows what will change, and asks")]
+  jupyter-vault secrets set OPENAI_API_KEY                     prompts for the value, without echo
+  pass openai | jupyter-vault secrets set OPENAI_API_KEY       reads it from standard input
+  jupyter-vault secrets set SSH_KEY --file ~/.ssh/id_ed25519   reads the file unchanged
+  jupyter-vault secrets import .env                            shows the changes, and asks")]
 pub(super) struct Secrets {
     /// What to do.
     #[command(subcommand)]
@@ -33,14 +33,14 @@ enum Command {
     Set {
         /// The variable's name
         name: String,
-        /// Take the value from this file as it is; - is standard input
+        /// Read the value from this file, unchanged; - is standard input
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
-        /// Write only if the value is still the one of this version; 0: only if there is none. Else exit with 87
+        /// Write only if the value is still that of this version (0: only if there is none); otherwise exit with 87
         #[arg(long, value_name = "NUMBER")]
         expect_version: Option<u64>,
         #[command(flatten)]
-        said: Said,
+        said: DescriptionOptions,
         #[command(flatten)]
         common: Shared,
     },
@@ -57,21 +57,21 @@ enum Command {
         #[command(flatten)]
         common: Shared,
     },
-    /// Give a secret another name; its value and description stay
+    /// Rename a secret; it keeps its value and description
     Rename {
-        /// The name now
+        /// The present name
         name: String,
         /// The new name
         new_name: String,
         #[command(flatten)]
         common: Shared,
     },
-    /// Say what a secret is for
+    /// Describe a secret
     Describe {
         /// The name
         name: String,
         #[command(flatten)]
-        said: Said,
+        said: DescriptionOptions,
         #[command(flatten)]
         common: Shared,
     },
@@ -86,21 +86,21 @@ enum Command {
     Restore {
         /// The name
         name: String,
-        /// The version to restore [default: the last one with another value than now]
+        /// The version to restore [default: the last one with a different value]
         #[arg(long, value_name = "NUMBER")]
         version: Option<u64>,
         #[command(flatten)]
         common: Shared,
     },
-    /// Leave secrets out of one notebook's kernels; it stands in your own vault.toml
+    /// Withhold secrets from one notebook's kernels, in your own vault.toml
     Off(Switch),
-    /// Give secrets to a notebook's kernels again
+    /// Give a notebook's kernels the secrets again
     On(Switch),
     /// Add all secrets of a file: .env, JSON or YAML
     Import {
         /// The file; - is standard input
         file: PathBuf,
-        /// The file's format [default: by the file's name, else env]
+        /// The file's format [default: from the file's name, else env]
         #[arg(long, value_name = "FORMAT", value_enum)]
         format: Option<FileFormat>,
         /// Show what would change, and write nothing
@@ -111,16 +111,16 @@ enum Command {
     },
 }
 
-/// Names, and the notebook.
+/// The names, and the notebook.
 #[derive(Debug, Args)]
 struct Switch {
     /// The names
     #[arg(required = true)]
     names: Vec<String>,
-    /// The notebook's path, or the end of it
+    /// The notebook's path, or the end of one
     #[arg(long, value_name = "PATH")]
     notebook: String,
-    /// One JSON object in place of the text
+    /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
@@ -132,23 +132,23 @@ impl Switch {
     }
 }
 
-/// What every subcommand takes.
+/// The options of every subcommand.
 #[derive(Debug, Args)]
 struct Shared {
     #[command(flatten)]
-    managing: Managing,
+    managing: ManageOptions,
     /// Accept this protected name, such as PYTHONPATH (may be given more than once)
     #[arg(long, value_name = "NAME")]
     allow: Vec<String>,
 }
 
-/// What is said of a secret.
+/// A secret's description.
 #[derive(Debug, Args)]
-struct Said {
-    /// What it is for
+struct DescriptionOptions {
+    /// What the secret is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// What it is
+    /// The kind of secret
     #[arg(long, value_name = "KIND", value_enum)]
     kind: Option<Kind>,
 }
@@ -207,8 +207,8 @@ impl From<Shared> for Common {
     }
 }
 
-impl From<Said> for Description {
-    fn from(said: Said) -> Self {
+impl From<DescriptionOptions> for Description {
+    fn from(said: DescriptionOptions) -> Self {
         let kind = said.kind.map(|kind| match kind {
             Kind::Generic => SecretKind::Generic,
             Kind::Password => SecretKind::Password,

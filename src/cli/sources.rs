@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::settings::Managing;
+use super::settings::ManageOptions;
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::sources::{self, Action, New, Which};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Data sources are databases and services, stored where kernels get them from: in a folder that a `data_sources` source
-of vault.toml names. Each becomes the variables and files that its clients read. No command shows a secret.
+Data sources are databases and services. They are stored where kernels read them: in the folder that a `data_sources`
+source of vault.toml names. Each becomes the variables and files that its clients read. No command shows a secret.
 
   jupyter-vault sources add warehouse postgres host=db.example.org database=sales user=ada
   jupyter-vault sources add warehouse postgres host=db.example.org database=sales --credentials database/creds/sales
@@ -27,54 +27,54 @@ pub(super) struct Sources {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Add a data source; its secret fields are asked for, or read from standard input
+    /// Add a data source; its secret fields are prompted for, or read from standard input
     Add {
-        /// What to call it
+        /// The data source's name
         name: String,
-        /// postgres, mysql, athena, bigquery, snowflake, redshift, databricks, trino, clickhouse, splunk, mssentinel,
-        /// oracle or mssql
+        /// Its kind: postgres, mysql, athena, bigquery, snowflake, redshift, databricks, trino, clickhouse, splunk,
+        /// mssentinel, oracle or mssql
         kind: String,
         /// Its fields that are not secret
         #[arg(value_name = "FIELD=VALUE")]
         fields: Vec<String>,
-        /// Take a field from a file (may be given more than once)
+        /// Read a field from a file (may be given more than once)
         #[arg(long, value_name = "FIELD=FILE")]
         file: Vec<String>,
-        /// Take user and password from this path, such as database/creds/ROLE, anew for each kernel
+        /// Read a new user and password from this path for each kernel, such as database/creds/ROLE
         #[arg(long, value_name = "PATH")]
         credentials: Option<String>,
-        /// Put this before the kind's own variables
+        /// Prefix the names of its variables with this
         #[arg(long, value_name = "PREFIX")]
         prefix: Option<String>,
-        /// Give its URL as DATABASE_URL too
+        /// Also set DATABASE_URL to its URL
         #[arg(long)]
         default: bool,
-        /// Replace the one of this name
+        /// Replace the data source that has this name
         #[arg(long)]
         replace: bool,
-        /// Store it though nothing answers at its address from here
+        /// Store it even if nothing answers at its address
         #[arg(long)]
         unchecked: bool,
         #[command(flatten)]
-        common: Managing,
+        common: ManageOptions,
     },
     /// List the names, with kind and address
     List {
         #[command(flatten)]
-        common: Managing,
+        common: ManageOptions,
     },
-    /// Connect with the client that a kernel's Python has
+    /// Connect to a data source with the client library of a kernel's Python
     Test {
         /// The name
         name: String,
-        /// The kernel whose Python connects
+        /// The kernel whose Python is used
         #[arg(long, value_name = "KERNEL", default_value = "python3")]
         kernel: String,
-        /// This Python in place of a kernel's
+        /// Use this Python instead of a kernel's
         #[arg(long, value_name = "PROGRAM", conflicts_with = "kernel")]
         python: Option<PathBuf>,
         #[command(flatten)]
-        common: Managing,
+        common: ManageOptions,
     },
     /// Remove data sources
     Rm {
@@ -82,17 +82,17 @@ enum Command {
         #[arg(required = true)]
         names: Vec<String>,
         #[command(flatten)]
-        common: Managing,
+        common: ManageOptions,
     },
-    /// Restore a removed data source, or what it was before it was replaced
+    /// Restore a removed data source, or its state before it was replaced
     Restore {
         /// The name
         name: String,
-        /// The version to restore [default: the last one that is not as now]
+        /// The version to restore [default: the last one that differs]
         #[arg(long, value_name = "NUMBER")]
         version: Option<u64>,
         #[command(flatten)]
-        common: Managing,
+        common: ManageOptions,
     },
 }
 

@@ -10,23 +10,23 @@ use crate::kernelspec::{self, Which};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A kernelspec that this user may not write is copied to the user's folder, where Jupyter finds it first; the others
-are changed in place. Beside each stands a vault.toml: a copy of --config FILE, or what the environment says and no
-configuration file does. `jupyter-vault unwrap` brings back what was there, byte for byte.")]
+wrap changes a kernelspec in place, or, if this user can't write to it, copies it to the user's folder, where Jupyter
+finds the copy first. Each gets a vault.toml: a copy of --config FILE, or the settings that are in the environment but
+in no configuration file. `jupyter-vault unwrap` restores every file, byte for byte.")]
 pub(super) struct Wrap {
-    /// The kernels, by the names that `jupyter kernelspec list` shows; asked on a terminal if none is named
+    /// The kernels, by the names that `jupyter kernelspec list` shows; a terminal is asked if none is named
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
     /// Every kernel that Jupyter finds
     #[arg(long, conflicts_with = "kernels")]
     all: bool,
-    /// Put a copy of this vault.toml beside each kernel.json
+    /// Copy this vault.toml beside each kernel.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Put TEXT behind the name that a launcher's list shows; `--suffix=` takes it away again
+    /// Append TEXT to the kernel's display name; `--suffix=` removes it again
     #[arg(long, value_name = "TEXT", num_args = 0..=1, require_equals = true, default_missing_value = " (secrets)")]
     suffix: Option<String>,
-    /// Ask nothing, and wrap though nothing says yet where Vault is
+    /// Ask nothing, and wrap even if Vault's address is not configured yet
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -38,10 +38,10 @@ pub(super) struct Wrap {
 
 #[derive(Debug, Args)]
 pub(super) struct Unwrap {
-    /// The kernels, by name; asked on a terminal if none is named
+    /// The kernels, by name; a terminal is asked if none is named
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
-    /// Every kernel that was wrapped
+    /// Every wrapped kernel
     #[arg(long, conflicts_with = "kernels")]
     all: bool,
     #[command(flatten)]
@@ -58,10 +58,10 @@ struct Place {
     /// Write to the user's folder
     #[arg(long)]
     user: bool,
-    /// Write to the environment (venv, conda) that Jupyter runs in
+    /// Write to the environment (venv, conda) of Jupyter
     #[arg(long)]
     sys_prefix: bool,
-    /// Write to the environment in this folder, and look there first
+    /// Write to the environment in this folder, and search it first
     #[arg(long, value_name = "DIR")]
     prefix: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ pub(super) fn from_request(layer: &Layer) -> bool {
 }
 
 /// With a gateway's own credential every user would get the same secrets, so only the request's credentials count.
-fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
+fn request_login(settings: &Settings<'_>) -> Result<Login> {
     let Settings { layer, environment } = *settings;
     let given = |name: &str| find(layer, environment, None, &[name]);
     if let Some(jwt) = given("KERNEL_VAULT_JWT")? {
@@ -29,8 +29,8 @@ fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
     }
     Err(Error::new(
         Kind::Credential,
-        "the kernel request brings no credential, and [auth] from_request takes no other",
-        "set KERNEL_VAULT_TOKEN, KERNEL_VAULT_WRAPPED_TOKEN or KERNEL_VAULT_JWT in the client that asks for the kernel",
+        "the kernel request has no credential, and `from_request` under [auth] allows no other",
+        "set KERNEL_VAULT_TOKEN, KERNEL_VAULT_WRAPPED_TOKEN or KERNEL_VAULT_JWT in the client that requests the kernel",
     ))
 }
 
@@ -39,7 +39,7 @@ fn from_the_request(settings: &Settings<'_>) -> Result<Login> {
 pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
     let settings = Settings { layer, environment };
     if from_request(layer) {
-        return from_the_request(&settings);
+        return request_login(&settings);
     }
     if let Some(name) = layer.text("auth.method") {
         let unknown = |advice| {
@@ -58,6 +58,6 @@ pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Res
         return Ok(Login::Agent);
     }
     let advice = format!("log in with {LOG_IN}, set [auth] in vault.toml, or set VAULT_TOKEN");
-    let none = || Error::new(Kind::Credential, "there is no credential to log in to Vault with", advice);
+    let none = || Error::new(Kind::Credential, "there is no credential for a login to Vault", advice);
     settings.left_token()?.map(Login::Token).ok_or_else(none)
 }

@@ -111,8 +111,8 @@ impl Aws {
     pub(super) fn of(environment: &Environment, region: Option<&str>, header_value: Option<&str>) -> Result<Self> {
         let is_region = |region: &str| region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if region.is_some_and(|region| !is_region(region)) {
-            let what = "`region` under [auth] is no region of AWS";
-            return Err(Error::new(Kind::Config, what, "write it as in region = \"eu-central-1\""));
+            let what = "`region` under [auth] is not an AWS region";
+            return Err(Error::new(Kind::Config, what, "write it like region = \"eu-central-1\""));
         }
         let source = AwsSource::of(environment)?;
         Ok(Self { source, region: region.map(str::to_owned), header_value: header_value.map(str::to_owned) })
@@ -156,7 +156,7 @@ impl AwsSource {
             let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?']).next().unwrap_or(rest));
             let is_near = |host: &str| CONTAINER_HOSTS.iter().any(|near| host.strip_prefix(near).is_some_and(is_port));
             if !url.starts_with("https://") && !host.is_some_and(is_near) {
-                let what = "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https:// nor of this machine";
+                let what = "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither an https:// URL nor a local one";
                 return Err(Error::new(Kind::Credential, what, "correct it, or unset it"));
             }
             let authorization = match environment.path("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
@@ -166,7 +166,7 @@ impl AwsSource {
             return Ok(Self::Container { url, authorization });
         }
         if text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|text| text.eq_ignore_ascii_case("true")) {
-            let what = "there is no identity of AWS in the environment, and AWS_EC2_METADATA_DISABLED is set";
+            let what = "there is no AWS credential in the environment, and AWS_EC2_METADATA_DISABLED is set";
             let advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod or task a role";
             return Err(Error::new(Kind::Credential, what, advice));
         }

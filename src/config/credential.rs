@@ -52,7 +52,7 @@ impl Credential {
 fn content(path: &Path) -> Result<SecretValue> {
     file::read(path, LARGEST, Writers::NotEveryone).map(SecretValue::new).map_err(|why| {
         let advice = match why {
-            Unread::EveryoneWrites => "take that right away: chmod o-w",
+            Unread::EveryoneWrites => "remove that permission: chmod o-w",
             _ => "check the path, and that the user who starts the kernel may read the file",
         };
         Error::new(Kind::Credential, format!("the credential file {} {why}", path.display()), advice)

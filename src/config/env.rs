@@ -275,7 +275,7 @@ fn wrong_type(variable: &str, of: Type) -> Error {
     let expected = match of {
         Type::Bool => "true or false",
         Type::BoolOrError => "true, false or error",
-        Type::Duration => "a time like 10, 500ms or 1m30s, at most a day",
+        Type::Duration => "a duration like 10, 500ms or 1m30s, of at most a day",
         Type::Count => "a whole number",
         Type::Text | Type::Addresses | Type::Names => "text",
     };

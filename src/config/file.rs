@@ -59,9 +59,9 @@ fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
         Err(Unread::Missing) => return Ok(None),
         Err(why) => {
             let advice = match why {
-                Unread::OtherOwner(_) => "it must belong to root or to the user who starts the kernel: chown it",
-                Unread::EveryoneWrites => "take that right away: chmod o-w",
-                Unread::NotPlain | Unread::TooLarge(_) => "put a vault.toml there, or name another with --config",
+                Unread::OtherOwner(_) => "root or the user who starts the kernel must own it: chown it",
+                Unread::EveryoneWrites => "remove that permission: chmod o-w",
+                Unread::NotPlain | Unread::TooLarge(_) => "put a vault.toml there, or choose another with --config",
                 Unread::Missing | Unread::Refused(_) => "make it readable for this user, or remove it",
             };
             return Err(trouble(&why.to_string(), advice));
@@ -72,8 +72,8 @@ fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
         .is_some_and(|folder| file::is_open_to_all(if folder == Path::new("") { Path::new(".") } else { folder }))
     {
         return Err(trouble(
-            "is in a folder where everyone may replace it",
-            "take that right away: chmod o-w the folder",
+            "is in a folder where every user can replace it",
+            "remove that permission from the folder: chmod o-w",
         ));
     }
     let is_roots = metadata.uid() == 0 && !nix::unistd::geteuid().is_root();
@@ -217,7 +217,7 @@ impl Reader<'_> {
                 Type::Addresses => "an address in quotes, or a list of them",
                 Type::Bool => "true or false",
                 Type::BoolOrError => "true, false or \"error\"",
-                Type::Duration => "a time: seconds, or text like \"1m30s\", at most a day",
+                Type::Duration => "a duration: seconds, or text like \"1m30s\", of at most a day",
                 Type::Count => "a whole number",
                 Type::Names => "a list of names in quotes",
             };
@@ -243,7 +243,7 @@ impl Reader<'_> {
     fn notebook(&self, (key, value): Entry<'_, '_>) -> Result<NotebookRule> {
         let path = key.get_ref().to_string();
         let Some(table) = value.get_ref().as_table().filter(|_| !path.is_empty()) else {
-            let what = "a notebook has a path, and a table of what its kernels do not get";
+            let what = "a notebook needs a path and a table";
             return Err(self.wrong(&value.span(), what, "write [notebook.\"work/report.ipynb\"]"));
         };
         let mut without = Vec::new();
@@ -283,13 +283,13 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::Integer(number) if number.as_str() == "1" => Ok(KvVersion::V1),
             DeValue::Integer(number) if number.as_str() == "2" => Ok(KvVersion::V2),
-            _ => Err(self.wrong(&value.span(), "`version` is not 1 or 2", "leave it out to have the mount asked")),
+            _ => Err(self.wrong(&value.span(), "`version` is not 1 or 2", "leave it out to have it looked up")),
         }
     }
 
     fn unknown<'k>(&self, span: &Range<usize>, key: &str, known: impl Iterator<Item = &'k str> + Clone) -> Error {
         let advice = nearest(key, known.clone()).map_or_else(
-            || format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+            || format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),
             |near| format!("did you mean `{near}`?"),
         );
         self.wrong(span, &format!("unknown key `{key}`"), &advice)

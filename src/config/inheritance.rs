@@ -78,7 +78,7 @@ impl Inheritance {
     }
 
     /// Whether an entry without a name is kept.
-    pub const fn keeps_nameless(&self) -> bool {
+    pub const fn keeps_unnamed(&self) -> bool {
         !self.least
     }
 }

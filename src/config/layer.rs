@@ -109,7 +109,7 @@ impl Layer {
 
     /// Takes from `lower` the settings that `is_open` names, its sources if `with_sources`, its mounts, and its rules
     /// for notebooks.
-    pub fn take_beneath(&mut self, lower: Self, is_open: impl Fn(&str) -> bool, with_sources: bool) {
+    pub fn merge_lower(&mut self, lower: Self, is_open: impl Fn(&str) -> bool, with_sources: bool) {
         for (key, setting) in lower.settings.into_iter().filter(|(key, _)| is_open(key)) {
             self.settings.entry(key).or_insert(setting);
         }

@@ -91,7 +91,7 @@ impl LeftToken {
                 let said = program::answer(&mut command, LIMIT, LONGEST).map_err(|why| refused(&why.to_string()))?;
                 let value = SecretValue::new(said.to_vec()).trimmed();
                 if value.expose().is_empty() {
-                    return Err(refused("gives no token"));
+                    return Err(refused("returned no token"));
                 }
                 Ok(Credential { value, origin: self.to_string() })
             }
@@ -118,24 +118,24 @@ fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
         Ok(helper) => helper,
         Err(NotRead) if !is_named => None,
         Err(NotRead) => {
-            return Err(trouble("is not what it reads", "write it as token_helper = \"/usr/local/bin/helper\""));
+            return Err(trouble("is not in its format", "write it like token_helper = \"/usr/local/bin/helper\""));
         }
     };
     let Some(helper) = helper.filter(|helper| !helper.is_empty()) else { return Ok(None) };
     let program = PathBuf::from(helper);
     if let Some(why) = unsafe_to_use {
-        let what = format!("names a program to run, and {why}");
-        return Err(trouble(&what, "it must belong to root or to this user, and not be open to all writers"));
+        let what = format!("names a program to run, but {why}");
+        return Err(trouble(&what, "root or this user must own it, and other users must not be able to write it"));
     }
     if !program.is_absolute() {
-        let what = format!("names the token helper {}, which is no absolute path", program.display());
-        return Err(trouble(&what, "write the helper's whole path, from / on"));
+        let what = format!("names the token helper {}, which is not an absolute path", program.display());
+        return Err(trouble(&what, "write the helper's absolute path"));
     }
     file::check_program(&program).map_err(|why| {
         let what = format!("names the token helper {}, which {why}", program.display());
         trouble(
             &what,
-            "it must be a program of root's or this user's that no other user may write: correct token_helper",
+            "it must be a program that root or this user owns and no other user can write: correct token_helper",
         )
     })?;
     Ok(Some(LeftToken::Helper { program, file: file.to_owned() }))

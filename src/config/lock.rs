@@ -19,15 +19,15 @@ pub fn merge(layers: Vec<Layer>) -> Result<Layer> {
     let (locked, open): (Vec<_>, Vec<_>) = layers.into_iter().partition(Layer::is_locked);
     let open = open.into_iter().reduce(Layer::over).unwrap_or_default();
     let Some(locked) = locked.into_iter().reduce(Layer::over) else { return Ok(open) };
-    beneath(locked, open)
+    merge_open(locked, open)
 }
 
 /// Adds to `locked` what it leaves open.
-fn beneath(mut locked: Layer, open: Layer) -> Result<Layer> {
+fn merge_open(mut locked: Layer, open: Layer) -> Result<Layer> {
     let has_login = locked.has_table("auth");
     let has_address = address(&locked).is_some();
     if has_credential(&locked) && !has_address {
-        let what = "the login of a locked vault.toml has no address to go to";
+        let what = "a locked vault.toml has a login but no address";
         return Err(Error::new(Kind::Config, what, "set `address` under [vault] in the same file"));
     }
     let is_open = |key: &str| match key.split_once('.') {
@@ -40,9 +40,13 @@ fn beneath(mut locked: Layer, open: Layer) -> Result<Layer> {
     let takes_sources = locked.sources().is_none() && (!has_login || locked.flag("auth.from_request") == Some(true));
     if !takes_sources && open.sources().into_iter().flatten().any(|source| source.origin.is_flag()) {
         let what = format!("--secrets has no effect: {} is locked", file_of(&locked));
-        return Err(Error::new(Kind::Config, what, "add the source to that file, or use another one with --config"));
+        return Err(Error::new(
+            Kind::Config,
+            what,
+            "add the source to that file, or choose another file with --config",
+        ));
     }
-    locked.take_beneath(open, is_open, takes_sources);
+    locked.merge_lower(open, is_open, takes_sources);
     Ok(locked)
 }
 
@@ -58,10 +62,8 @@ fn check_address(layers: &[Layer]) -> Result<()> {
     match other {
         Some((_, origin)) if !login.is_locked() => Err(Error::new(
             Kind::Config,
-            format!(
-                "{variable} names another address than {origin}, whose login would be sent there; nothing was sent"
-            ),
-            format!("unset {variable}, or correct the file; to use another Vault, name its vault.toml with --config"),
+            format!("{variable} is not the address in {origin}, whose login would be sent there; nothing was sent"),
+            format!("unset {variable}, or correct the file; for another Vault, choose its vault.toml with --config"),
         )),
         _ => Ok(()),
     }

@@ -94,28 +94,28 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "wrapped",
         settings: "",
-        credential: "`wrapped_token_file`, else `VAULT_WRAPPED_TOKEN`. Serves one start: a restart needs a new one",
+        credential: "`wrapped_token_file`, else `VAULT_WRAPPED_TOKEN`; each start and restart needs a new one",
         asks: &[Ask::File { key: "wrapped_token_file", question: "The file with the wrapping token", usual: None }],
         login: wrapped,
     },
     Method {
         name: "userpass",
         settings: "`username`",
-        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` left",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` stored",
         asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
         login: password,
     },
     Method {
         name: "ldap",
         settings: "`username`",
-        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` left",
+        credential: "`password_file` (`JUPYTER_VAULT_PASSWORD`), else the token that `jupyter-vault login` stored",
         asks: &[Ask::Mount, Ask::Username, Ask::Credential(&PASSWORD)],
         login: password,
     },
     Method {
         name: "oidc",
         settings: "`role`, unless the mount has a default",
-        credential: "the token that `jupyter-vault login` left, as for `token`",
+        credential: "the token that `jupyter-vault login` stored, as for `token`",
         asks: &[
             Ask::Mount,
             Ask::Text { key: "role", question: "The role (empty: the mount's default)", usual: Some("") },
@@ -126,7 +126,7 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "approle",
         settings: "`role_id` or `role_id_file` (`VAULT_ROLE_ID`)",
-        credential: "`secret_id_file` (`VAULT_SECRET_ID`); `secret_id_wrapped = true` when it is a wrapping token",
+        credential: "`secret_id_file` (`VAULT_SECRET_ID`); `secret_id_wrapped = true` if it is a wrapping token",
         asks: &[
             Ask::Mount,
             Ask::Credential(&ROLE_ID),
@@ -171,8 +171,8 @@ pub static METHODS: &[Method] = &[
     #[cfg(feature = "cloud")]
     Method {
         name: "aws",
-        settings: "`role`, unless it has the identity's name; `region` of the STS that Vault asks, unless it is the one for all; `header_value`",
-        credential: "AWS's own variables, a web identity (EKS), the container's or the machine's role",
+        settings: "`role`, if it differs from the identity's name; `region`, if Vault asks a regional STS; `header_value`",
+        credential: "AWS's usual variables, a web identity (EKS), or the role of the container or machine",
         asks: &[
             Ask::Mount,
             Ask::Text { key: "role", question: "The role (empty: the name of the identity)", usual: Some("") },
@@ -182,7 +182,7 @@ pub static METHODS: &[Method] = &[
     #[cfg(feature = "cloud")]
     Method {
         name: "gcp",
-        settings: "`role`, of the type gce; `service_account`, unless it is `default`",
+        settings: "`role`, of type gce; `service_account`, unless it is `default`",
         credential: "a token of Google Cloud's metadata service",
         asks: &[Ask::Mount, Ask::Text { key: "role", question: "The role", usual: None }],
         login: gcp,
@@ -190,7 +190,7 @@ pub static METHODS: &[Method] = &[
     #[cfg(feature = "cloud")]
     Method {
         name: "azure",
-        settings: "`role`; `resource`, unless it is `https://management.azure.com/`; `client_id` of one identity of several",
+        settings: "`role`; `resource`, unless it is `https://management.azure.com/`; `client_id`, if there are several identities",
         credential: "a token of the managed identity",
         asks: &[Ask::Mount, Ask::Text { key: "role", question: "The role", usual: None }],
         login: azure,
@@ -198,7 +198,7 @@ pub static METHODS: &[Method] = &[
     Method {
         name: "agent",
         settings: "",
-        credential: "none: the agent at the address adds it",
+        credential: "none: the agent at Vault's address adds one",
         asks: &[],
         login: |_, _| Ok(Login::Agent),
     },
@@ -263,20 +263,20 @@ pub fn mount(text: &str, origin: &str) -> Result<String> {
     let mount = mount.strip_prefix("auth/").unwrap_or(mount);
     if mount.split('/').any(|segment| segment.is_empty() || segment == "." || segment == "..") {
         let what = format!("{origin} is not a mount's path");
-        return Err(Error::new(Kind::Config, what, "write the path below auth/, as in kubernetes or team/approle"));
+        return Err(Error::new(Kind::Config, what, "write the path below auth/, such as kubernetes or team/approle"));
     }
     Ok(mount.to_owned())
 }
 
 fn required(found: Option<Credential>, what: &str, advice: &str) -> Result<Credential> {
-    let needs = || Error::new(Kind::Credential, format!("the login method needs {what}, and there is none"), advice);
+    let needs = || Error::new(Kind::Credential, format!("the login method needs {what}, but there is none"), advice);
     found.ok_or_else(needs)
 }
 
 fn missing_setting(method: &str, key: &str) -> Error {
     Error::new(
         Kind::Config,
-        format!("the login method {method} needs `{key}`, and it is not set"),
+        format!("the login method {method} needs `{key}`, which is not set"),
         format!("set `{key}` under [auth] in vault.toml"),
     )
 }
@@ -378,7 +378,7 @@ fn cert(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     if !is_set("vault.client_cert") || !is_set("vault.client_key") {
         return Err(Error::new(
             Kind::Credential,
-            "the login method cert needs a client certificate, and there is none",
+            "the login method cert needs a client certificate, but there is none",
             "set `client_cert` and `client_key` under [vault] (or VAULT_CLIENT_CERT and VAULT_CLIENT_KEY)",
         ));
     }

@@ -7,7 +7,7 @@
 /// A rule for one notebook's kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotebookRule {
-    /// The notebook's path, or the end of it from a `/` on.
+    /// The notebook's path, or the end of one from a `/` on.
     pub path: String,
     /// The variables that they do not get.
     pub without: Vec<String>,

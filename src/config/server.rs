@@ -90,7 +90,7 @@ impl Server {
         let trust = TRUST.iter().find(is_of_variable).map(|trust| layer.origin(trust));
         let why = |address: &Address| match (address, &trust) {
             (Address::Tcp(tcp), _) if !tcp.https => Some("in plain HTTP".to_owned()),
-            (_, Some(trust)) => Some(format!("and {trust} decides whom to trust")),
+            (_, Some(trust)) => Some(format!("and {trust} sets the trusted CAs")),
             _ => None,
         };
         let mut proxied = self.addresses().filter(|address| proxy::is_used(address, &self.proxy));
@@ -99,7 +99,7 @@ impl Server {
         let proxy =
             if layer.get("vault.proxy").is_some() { layer.origin("vault.proxy") } else { "a variable".to_owned() };
         let what = format!(
-            "the login of {} would go through the proxy that {proxy} names, {why}; nothing was sent",
+            "the login of {} would be sent through the proxy that {proxy} names, {why}; nothing was sent",
             file.display()
         );
         Err(Error::new(Kind::Config, what, "write `proxy` (and `ca_cert`) into that file, or unset the variables"))

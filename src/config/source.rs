@@ -201,7 +201,7 @@ impl SourceSpec {
             Error::new(
                 Kind::Usage,
                 format!("the secrets SPEC \"{spec}\" ({origin}) {why}"),
-                "write MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, as in secret/users/ada#KEY=API_KEY",
+                "write MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, such as secret/users/ada#KEY=API_KEY",
             )
         };
         let (path, field) = match spec.split_once('#') {
@@ -229,7 +229,7 @@ impl SourceSpec {
         let one_value = self.field.is_some() || self.url.is_some();
         let has = |what: bool, key: &str, kinds: &[SourceKind]| {
             if what && !kinds.contains(&self.kind) {
-                return Err(format!("`{key}` does not go with this kind of source"));
+                return Err(format!("`{key}` is not valid for this kind of source"));
             }
             Ok(())
         };
@@ -245,10 +245,10 @@ impl SourceSpec {
         has(self.folder.recursive, "recursive", &[SourceKind::KvFolder])?;
         has(self.folder.whole, "each", &[SourceKind::KvFolder])?;
         if self.secret_version.is_some() && self.version == Some(KvVersion::V1) {
-            return Err("`secret_version` needs a mount of KV version 2: version 1 keeps no versions".to_owned());
+            return Err("`secret_version` needs KV version 2: version 1 keeps no versions".to_owned());
         }
         if self.folder.whole && self.field.is_some() {
-            return Err("`each = \"secret\"` takes every key: `field` does not go with it".to_owned());
+            return Err("`each = \"secret\"` takes every key, so `field` is not valid".to_owned());
         }
         if self.kind == SourceKind::DataSources {
             let alone = self.field.is_none() && self.name.is_none() && self.file.is_none() && self.prefix.is_none();
@@ -262,13 +262,13 @@ impl SourceSpec {
             return Err("a folder gives many variables: `name` and `file` need a single value".to_owned());
         }
         if self.name.is_some() && self.file.is_some() {
-            return Err("`file` names the variable already: `name` does not go with it".to_owned());
+            return Err("`file` already names the variable, so `name` is not valid".to_owned());
         }
         if (self.name.is_some() || self.file.is_some()) && !one_value {
             return Err("`name` and `file` need a `field` (or a `url`)".to_owned());
         }
         if (self.fields.is_some() || self.files.is_some()) && self.field.is_some() {
-            return Err("`field` does not go with `fields` or `files`".to_owned());
+            return Err("`field` can't be combined with `fields` or `files`".to_owned());
         }
         self.check_aws_profile()?;
         if let Some(url) = &self.url {
@@ -276,7 +276,7 @@ impl SourceSpec {
                 return Err("`url` needs a `name` for its variable".to_owned());
             }
             if self.kind == SourceKind::Database && !(url.contains("{username}") && url.contains("{password}")) {
-                return Err("`url` must hold {username} and {password}".to_owned());
+                return Err("`url` must contain {username} and {password}".to_owned());
             }
         }
         if self.name.as_deref() == Some("") || self.file.as_deref() == Some("") || self.field.as_deref() == Some("") {
@@ -289,15 +289,16 @@ impl SourceSpec {
     fn check_aws_profile(&self) -> Result<(), String> {
         let Some(profile) = &self.aws_profile else { return Ok(()) };
         if !matches!(self.kind, SourceKind::Read | SourceKind::Write) {
-            return Err("`aws_profile` goes with `read` and `write` alone".to_owned());
+            return Err("`aws_profile` is only valid for `read` and `write`".to_owned());
         }
         if !is_aws_profile(profile) {
-            return Err("`aws_profile` is not letters, digits, -, _ and . (64 at most)".to_owned());
+            return Err("`aws_profile` must consist of at most 64 letters, digits, -, _ and .".to_owned());
         }
         let others = [&self.name, &self.file, &self.field, &self.url, &self.prefix];
         if others.iter().any(|other| other.is_some()) || self.files.is_some() || self.is_base64 || self.shell_names {
             return Err(
-                "`aws_profile` names its variables itself: only `fields`, `with` and `optional` go with it".to_owned()
+                "`aws_profile` sets its own variables: it can only be combined with `fields`, `with` and `optional`"
+                    .to_owned(),
             );
         }
         if let Some(fields) = &self.fields {

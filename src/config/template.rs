@@ -42,7 +42,11 @@ impl Template {
     /// Parses a path. Slashes before and after it are dropped, as Vault's client does.
     pub fn parse(written: &str) -> Result<Self, String> {
         let template = Self::parse_folder(written)?;
-        if template.written.contains('/') { Ok(template) } else { Err("names a mount and no path below it".to_owned()) }
+        if template.written.contains('/') {
+            Ok(template)
+        } else {
+            Err("names a mount, but no path below it".to_owned())
+        }
     }
 
     /// Parses the path of a folder, which may be a mount itself.
@@ -56,7 +60,9 @@ impl Template {
             let (name, lower) = match rest[open + 1..close].split_once('|') {
                 None => (&rest[open + 1..close], false),
                 Some((name, "lower")) => (name, true),
-                Some((_, other)) => return Err(format!("has the unknown form |{other} in a place: there is |lower")),
+                Some((_, other)) => {
+                    return Err(format!("has the unknown form |{other} in a placeholder: only |lower is known"));
+                }
             };
             parts.push(Part::Place { place: place(name)?, lower });
             rest = &rest[close + 1..];
@@ -114,12 +120,8 @@ impl Template {
                     if !is_value(&value) {
                         return Err(Error::new(
                             Kind::Config,
-                            format!(
-                                "{{{}}} in the path {} does not give one path segment",
-                                name_of(place),
-                                self.written
-                            ),
-                            "its value must be a plain name: not empty, without /, and neither . nor ..",
+                            format!("{{{}}} in the path {} is not one path segment", name_of(place), self.written),
+                            "its value must not be empty, contain a /, or be . or ..",
                         ));
                     }
                     path.push_str(&value);
@@ -161,7 +163,9 @@ fn place(name: &str) -> Result<Place, String> {
         Some(("env", variable)) if !variable.is_empty() => Ok(Place::Env(variable.to_owned())),
         _ if name == "entity_id" => Ok(Place::EntityId),
         _ if name == "notebook" => Ok(Place::Notebook),
-        _ => Err(format!("has the unknown place {{{name}}}: there are entity_id, metadata.KEY, env.NAME and notebook")),
+        _ => Err(format!(
+            "has the unknown placeholder {{{name}}}: known are entity_id, metadata.KEY, env.NAME and notebook"
+        )),
     }
 }
 

@@ -48,9 +48,9 @@ impl Shown<'_> {
 
     fn outlook(&self) -> &'static str {
         if self.by_itself {
-            "Run the cell again to try once more; it is also tried every few seconds. No restart is needed."
+            "Run the cell again to retry; it is also retried every few seconds. No restart is needed."
         } else {
-            "Run the cell again to try once more. No restart is needed."
+            "Run the cell again to retry. No restart is needed."
         }
     }
 

@@ -17,7 +17,7 @@ use crate::sys::watches::FileWatch;
 
 /// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum EndCause {
     /// SIGINT: an interrupt, which ends a cell alone. Any other signal ends the process.
     Signal(Signal),
     /// Jupyter's process has ended.
@@ -25,7 +25,7 @@ pub enum Why {
     /// The connection file has vanished.
     FileGone,
     /// No client has connected in time.
-    NobodyCame,
+    NoClient,
 }
 
 fn watch(parent: Parent) -> Watched<AsyncFd<OwnedFd>> {
@@ -62,18 +62,18 @@ impl Guards {
     }
 
     /// Waits for the next event.
-    pub async fn next(&self) -> Why {
+    pub async fn next(&self) -> EndCause {
         tokio::select! {
-            signal = self.signal() => Why::Signal(signal),
-            () = ended(&self.parent) => Why::ParentGone,
-            () = vanished(&self.file) => Why::FileGone,
+            signal = self.signal() => EndCause::Signal(signal),
+            () = ended(&self.parent) => EndCause::ParentGone,
+            () = vanished(&self.file) => EndCause::FileGone,
         }
     }
 
     /// A signal that came in between and ends the process; an interrupt is out of date by now.
-    pub fn last_word(&self) -> Option<Why> {
+    pub fn pending_end(&self) -> Option<EndCause> {
         let signals = std::iter::from_fn(|| self.signals.get_ref().take());
-        signals.filter(|signal| *signal != Signal::SIGINT).last().map(Why::Signal)
+        signals.filter(|signal| *signal != Signal::SIGINT).last().map(EndCause::Signal)
     }
 
     async fn signal(&self) -> Signal {

@@ -26,9 +26,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use self::queue::{ENDING, Running, Waiting};
 use super::attempt::{Attempt, Attempted};
 use super::cell::{self, Shown};
-use super::guards::{Guards, Why};
+use super::guards::{EndCause, Guards};
 use super::language;
-use super::pace::{Pace, is_worth_it};
+use super::pace::{Pace, may_retry};
 use crate::config::value::parse_duration;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::ConnectionFile;
@@ -38,14 +38,14 @@ use crate::kernel::signature::Signer;
 use crate::kernel::socket::{Event, Origin, Socket};
 use crate::kernel::zmtp::peer::Security;
 use crate::launch::{Launch, Ready};
-use crate::sys::alloc::give_back;
+use crate::sys::alloc::release_memory;
 
 /// How long a client may take to connect, unless the variable below says otherwise.
 const UNUSED: Duration = Duration::from_secs(300);
 /// The variable for it, from the environment only.
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
 /// How long after a large request its memory is returned to the system: it has been sent on and freed by then.
-const GIVE_BACK: Duration = Duration::from_millis(500);
+const RELEASE_AFTER: Duration = Duration::from_millis(500);
 
 /// How the diagnostic kernel ended.
 #[derive(Debug)]
@@ -55,14 +55,14 @@ pub enum Ending {
     /// A client asked for a shutdown.
     ShutDown,
     /// Any other end.
-    Over(Why),
+    Over(EndCause),
 }
 
 enum Step {
     Continue,
     Interrupt,
     ShutDown,
-    Guard(Why),
+    Guard(EndCause),
     Attempted(Attempted),
 }
 
@@ -84,7 +84,7 @@ pub struct StandIn<'a> {
     used: bool,
     trusted: bool,
     /// When to return the memory of a large request.
-    give_back: Option<Instant>,
+    release_at: Option<Instant>,
 }
 
 impl<'a> StandIn<'a> {
@@ -111,7 +111,7 @@ impl<'a> StandIn<'a> {
             last: Vec::new(),
             used: false,
             trusted: false,
-            give_back: None,
+            release_at: None,
         })
     }
 
@@ -128,23 +128,23 @@ impl<'a> StandIn<'a> {
                 attempt = Some(Attempt::start(launch, true));
             }
             let next = pace.next();
-            let deaf = self.next_is_deaf_until().filter(|_| !self.is_busy());
+            let deaf = self.next_waits_until().filter(|_| !self.is_busy());
             let step = tokio::select! {
                 biased;
                 why = guards.next() => Step::Guard(why),
                 Some(event) = self.events.recv() => self.take(event)?,
                 outcome = unconstrained(Attempt::outcome(attempt.as_mut())) => Step::Attempted(outcome),
                 () = unconstrained(until(deaf)), if deaf.is_some() => Step::Continue,
-                () = unconstrained(until(self.give_back)), if self.give_back.is_some() => {
-                    self.give_back = None;
-                    give_back();
+                () = unconstrained(until(self.release_at)), if self.release_at.is_some() => {
+                    self.release_at = None;
+                    release_memory();
                     Step::Continue
                 }
                 () = unconstrained(until(next)), if attempt.is_none() => {
                     attempt = Some(Attempt::start(launch, false));
                     Step::Continue
                 }
-                () = &mut unused, if !self.used => Step::Guard(Why::NobodyCame),
+                () = &mut unused, if !self.used => Step::Guard(EndCause::NoClient),
             };
             let step = match step {
                 Step::Attempted(outcome) => {
@@ -152,7 +152,7 @@ impl<'a> StandIn<'a> {
                     match outcome {
                         Ok(Ok(ready)) => {
                             let outcome = self.hand_over(ready).await?;
-                            return Ok(guards.last_word().map_or(outcome, Ending::Over));
+                            return Ok(guards.pending_end().map_or(outcome, Ending::Over));
                         }
                         Ok(Err(error)) => {
                             pace.failed(error.kind());
@@ -166,7 +166,7 @@ impl<'a> StandIn<'a> {
                 other => other,
             };
             match step {
-                Step::Interrupt | Step::Guard(Why::Signal(Signal::SIGINT)) => {
+                Step::Interrupt | Step::Guard(EndCause::Signal(Signal::SIGINT)) => {
                     if let Some(attempt) = attempt.as_mut().filter(|_| !self.running.is_empty()) {
                         attempt.stop();
                     }
@@ -174,11 +174,11 @@ impl<'a> StandIn<'a> {
                 Step::Guard(why) => {
                     Attempt::end(attempt).await;
                     // An interrupt that came at the same time must not win.
-                    let _ = guards.last_word();
+                    let _ = guards.pending_end();
                     return Ok(Ending::Over(why));
                 }
                 Step::ShutDown => {
-                    self.let_go();
+                    self.answer_all();
                     Attempt::end(attempt).await;
                     self.close().await;
                     return Ok(Ending::ShutDown);
@@ -205,7 +205,7 @@ impl<'a> StandIn<'a> {
 
     fn shown(&self) -> Shown<'_> {
         let command = cell::by_hand(self.launch.request(), &self.error);
-        Shown { error: &self.error, by_itself: is_worth_it(self.error.kind()), command }
+        Shown { error: &self.error, by_itself: may_retry(self.error.kind()), command }
     }
 
     fn socket(&self, channel: Channel) -> &Socket {

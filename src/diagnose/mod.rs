@@ -28,7 +28,7 @@ pub mod pace;
 
 use tokio::task::LocalSet;
 
-use self::guards::{Guards, Why};
+use self::guards::{EndCause, Guards};
 use self::kernel::{Ending, StandIn};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::argument;
@@ -54,7 +54,7 @@ pub fn stand_in(mut launch: Launch<'_>, failed: Error, report: &mut dyn FnMut(&E
             Err(ready.execute())
         }
         Ok(Ending::ShutDown) => Ok(0),
-        Ok(Ending::Over(Why::Signal(signal))) => end_by(signal),
+        Ok(Ending::Over(EndCause::Signal(signal))) => end_by(signal),
         Ok(Ending::Over(_)) => Ok(code),
         Err(error) => Err(error),
     }
@@ -67,7 +67,7 @@ fn serve(
     report: &mut dyn FnMut(&Error),
 ) -> Result<Ending> {
     let no_means = |cause: &str| {
-        let what = format!("the system did not give what a diagnostic kernel needs: {cause}");
+        let what = format!("a diagnostic kernel can't be set up: {cause}");
         Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -85,7 +85,7 @@ fn serve(
                 return Err(error);
             }
         };
-        report(&failed.remark("a diagnostic kernel says so in the notebook, and tries again"));
+        report(&failed.remark("a diagnostic kernel shows this in the notebook, and retries"));
         kernel.run(guards).await
     }));
     // Every socket is closed here, and a name server's thread holds no secret.

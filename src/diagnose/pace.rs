@@ -33,7 +33,7 @@ impl Pace {
             self.pause = FIRST;
         }
         self.last = kind;
-        self.next = is_worth_it(kind).then(|| Instant::now() + self.pause.mul_f32(0.8 + 0.4 * fastrand::f32()));
+        self.next = may_retry(kind).then(|| Instant::now() + self.pause.mul_f32(0.8 + 0.4 * fastrand::f32()));
         self.pause = (self.pause * 3 / 2).min(LONGEST);
     }
 
@@ -45,7 +45,7 @@ impl Pace {
 
 /// Whether an attempt that no user asked for may help without harm: a repeated refused login locks the user out
 /// (Vault: "User lockout"), and a wrapping token that is gone stays gone.
-pub const fn is_worth_it(kind: Kind) -> bool {
+pub const fn may_retry(kind: Kind) -> bool {
     !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)
 }
 

@@ -39,6 +39,6 @@ pub(super) fn failed(class: &str) -> Error {
     Error::new(
         Kind::KernelFailed,
         format!("the kernel could not set the variables ({class})"),
-        "restart the kernel: a launch through jupyter-vault sets them before it starts",
+        "restart the kernel: a launch by jupyter-vault sets them before the kernel starts",
     )
 }

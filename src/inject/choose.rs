@@ -108,7 +108,7 @@ impl<'a> Places<'a> {
                 }
                 _ => self.of_server(server, deadline).await?,
             };
-            return self.meant(targets);
+            return self.selected(targets);
         }
         if let Some(path) = said.filter(|said| Path::new(said).extension().is_some_and(|kind| kind == "json")) {
             let path = [PathBuf::from(path), self.runtime.join(path)].into_iter().find(|path| path.is_file());
@@ -122,9 +122,9 @@ impl<'a> Places<'a> {
             if found.is_empty() {
                 found = matching(said, &self.with_servers(files, deadline).await);
             }
-            return self.meant(found);
+            return self.selected(found);
         }
-        self.meant(self.with_servers(alive(files).await, deadline).await)
+        self.selected(self.with_servers(alive(files).await, deadline).await)
     }
 
     /// Lists the kernels that the command may name; an empty list is no error.
@@ -178,13 +178,17 @@ impl<'a> Places<'a> {
     }
 
     /// Those of `targets` that the command names.
-    fn meant(&self, targets: Vec<Target>) -> Result<Vec<Target>> {
+    fn selected(&self, targets: Vec<Target>) -> Result<Vec<Target>> {
         let place = match &self.server {
             Some(server) => format!("at {}", server.address()),
             None => format!("in {}, nor at a server of this user", self.runtime.display()),
         };
         if self.selection.all {
-            return if targets.is_empty() { Err(self.none(&format!("no kernel runs {place}"))) } else { Ok(targets) };
+            return if targets.is_empty() {
+                Err(self.none(&format!("no kernel is running {place}")))
+            } else {
+                Ok(targets)
+            };
         }
         let found = match &self.selection.kernel {
             Some(said) => matching(said, &targets),
@@ -192,18 +196,18 @@ impl<'a> Places<'a> {
         };
         match (found.len(), &self.selection.kernel) {
             (1, _) => Ok(found),
-            (0, Some(said)) => Err(self.none(&format!("no kernel or notebook called {said} is {place}"))),
-            (0, None) => Err(self.none(&format!("no kernel runs {place}"))),
+            (0, Some(said)) => Err(self.none(&format!("there is no kernel or notebook called {said} {place}"))),
+            (0, None) => Err(self.none(&format!("no kernel is running {place}"))),
             (count, said) => {
                 let mut shown: Vec<_> = found.iter().take(SHOWN).map(Target::shown).collect();
                 if count > SHOWN {
                     shown.push(format!("and {} more", count - SHOWN));
                 }
-                let meant = said.as_ref().map_or_else(|| "run".to_owned(), |said| format!("are meant by {said}"));
+                let meant = said.as_ref().map_or_else(|| "are running".to_owned(), |said| format!("match {said}"));
                 Err(Error::new(
                     Kind::NoSuchKernel,
                     format!("{count} kernels {meant}: {}", shown.join(", ")),
-                    "name one by its id, its beginning, or its notebook; or take --all",
+                    "name one by its id, the beginning of its id, or its notebook; or use --all",
                 ))
             }
         }
@@ -211,9 +215,9 @@ impl<'a> Places<'a> {
 
     fn none(&self, what: &str) -> Error {
         let advice = if self.server.is_some() {
-            "look at the server's list of kernels; a notebook is named by its path below the server's root folder"
+            "check the server's list of kernels; a notebook's path is relative to the server's root folder"
         } else {
-            "`jupyter --runtime-dir` says where connection files are (kernel-ID.json); a server elsewhere: --url URL"
+            "`jupyter --runtime-dir` shows the folder of connection files (kernel-ID.json); for another server, use --url URL"
         };
         Error::new(Kind::NoSuchKernel, what, advice)
     }

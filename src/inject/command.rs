@@ -35,7 +35,7 @@ const LISTS: Duration = Duration::from_secs(20);
 /// What to inject, and into which kernels.
 #[derive(Debug)]
 pub struct Job {
-    /// Which kernels.
+    /// Selects kernels.
     pub selection: Selection,
     /// Which secrets.
     pub request: Request,

@@ -45,7 +45,7 @@ impl KernelInfo {
     /// Reads a reply; `asked_in` is the session of the request.
     pub fn of(reply: Arrived, asked_in: &str) -> Result<Self> {
         let info = Self::deserialize(reply.content).map_err(|_| {
-            Error::new(Kind::NotAKernel, "the kernel's description of itself is malformed", "restart it from Jupyter")
+            Error::new(Kind::NotAKernel, "the kernel's kernel_info reply is malformed", "restart it from Jupyter")
         })?;
         Ok(Self { session: Some(reply.header.session).filter(|own| own != asked_in), ..info })
     }
@@ -82,8 +82,8 @@ pub(super) async fn kernel_info(
 pub(super) fn cannot(kernel: &str, why: &str) -> Error {
     Error::new(
         Kind::KernelCannot,
-        format!("there is no way to set the environment of a running {kernel} kernel: {why}"),
-        "restart the kernel to apply: a launch through jupyter-vault sets it before it starts",
+        format!("variables can't be set in a running {kernel} kernel: {why}"),
+        "restart the kernel: a launch by jupyter-vault sets them before the kernel starts",
     )
 }
 
@@ -91,5 +91,5 @@ pub(super) fn cannot(kernel: &str, why: &str) -> Error {
 pub(super) fn unknown(info: &KernelInfo) -> Error {
     let (kernel, language) = (&info.implementation, &info.language_info.name);
     let kernel = if kernel.is_empty() { "nameless" } else { kernel };
-    cannot(&format!("{kernel} ({language})"), "this kind of kernel is not supported (--list-languages shows which are)")
+    cannot(&format!("{kernel} ({language})"), "this kernel is not supported (--list-languages shows which are)")
 }

@@ -36,7 +36,7 @@ const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 pub struct Options<'a> {
     /// Whether a secret wins over a variable that the kernel already has.
     pub override_existing: bool,
-    /// How long the kernel may be busy.
+    /// How long to wait for a busy kernel.
     pub wait: Duration,
     /// Whether a busy kernel is not waited for, where it has subshells.
     pub now: bool,
@@ -83,7 +83,7 @@ impl Changes {
         let part = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what} {}", listed(names)));
         let parts = [
             part("set", &self.set),
-            part("left as they were", &self.kept),
+            part("unchanged", &self.kept),
             part("unset", &self.unset),
             part("not possible in its language:", &self.impossible),
         ];

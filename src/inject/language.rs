@@ -61,9 +61,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["jupyter-vault"],
         languages: &[],
         modules: &[],
-        delivery: Delivery::Cannot(
-            "its launch has failed, and no kernel runs yet; each cell that is run tries it again",
-        ),
+        delivery: Delivery::Cannot("its launch has failed, and no kernel runs yet; running a cell tries again"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -151,7 +149,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["ILua"],
         languages: &["lua"],
         modules: &[],
-        delivery: Delivery::Cannot("Lua has no function that sets a variable of the environment"),
+        delivery: Delivery::Cannot("Lua has no function that sets environment variables"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -162,7 +160,7 @@ pub const ROWS: &[Row] = &[
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
         modules: &[],
-        delivery: Delivery::Cannot("no code for it is known that asks, or leaves no trace"),
+        delivery: Delivery::Cannot("there is no known code that asks for input without leaving a trace"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -173,7 +171,7 @@ pub const ROWS: &[Row] = &[
         implementations: &[],
         languages: &["java", "scala", "kotlin", "groovy", "clojure"],
         modules: &[],
-        delivery: Delivery::Cannot("the JVM's environment is the one that it was started with"),
+        delivery: Delivery::Cannot("the JVM's environment can't change after its start"),
         expression: None,
         beside: None,
         takes: ANY,
@@ -214,7 +212,7 @@ pub fn list() -> String {
         text.push_str(format!("{:<14} {way:<19} {note}", row.name).trim_end());
         text.push('\n');
     }
-    let _ = writeln!(text, "{:<14} {:<19} what a launch sets needs no code", "any other", "restart it");
+    let _ = writeln!(text, "{:<14} {:<19} a launch sets the variables", "any other", "restart it");
     text
 }
 

@@ -24,15 +24,15 @@ use crate::sys::file::{self, Writers};
 const LARGEST_KEPT: u64 = 4 * 1024 * 1024;
 
 /// The files that the code makes beside it; removed when dropped.
-struct Beside([PathBuf; 2]);
+struct Companions([PathBuf; 2]);
 
-impl Beside {
+impl Companions {
     fn of(file: &str) -> Self {
         Self([format!("{file}.done").into(), format!("{file}.part").into()])
     }
 }
 
-impl Drop for Beside {
+impl Drop for Companions {
     fn drop(&mut self) {
         for path in &self.0 {
             let _ = std::fs::remove_file(path);
@@ -59,10 +59,10 @@ pub(super) async fn attempt(
 ) -> Result<Taken> {
     let file = one_shot(&content(change, wanted), folder)?;
     let path = file.to_str().ok_or_else(|| {
-        let what = format!("the path of the folder {} is not text, so no code can name it", folder.display());
+        let what = format!("the path of the folder {} is not UTF-8, so code can't name it", folder.display());
         Error::new(Kind::KernelCannot, what, "set JUPYTER_RUNTIME_DIR to another folder")
     })?;
-    let beside = Beside::of(path);
+    let beside = Companions::of(path);
     let id = patience.execute(link, &request(&code(path, change), &json!({}))).await?;
     let mut replies = |message: &crate::kernel::message::Arrived| message.is("execute_reply", &id);
     let mut reply = patience.next(link, &mut replies).await?;
@@ -81,7 +81,7 @@ pub(super) async fn attempt(
     if not_begun(&reply) || SystemTime::now() >= change.until {
         return Ok(Taken::Late);
     }
-    Err(failed("the kernel could not read the file with the values: it is another user's, or on another machine"))
+    Err(failed("the kernel could not read the file with the values: it runs as another user, or on another machine"))
 }
 
 /// Three texts for each variable, each with a NUL at its end.
@@ -110,7 +110,7 @@ fn failed(what: &str) -> Error {
     Error::new(
         Kind::KernelFailed,
         what,
-        "restart the kernel: a launch through jupyter-vault sets them before it starts",
+        "restart the kernel: a launch by jupyter-vault sets them before the kernel starts",
     )
 }
 

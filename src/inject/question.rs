@@ -91,8 +91,8 @@ impl Prompt {
             Self::Unheard => failed(UNHEARD),
             Self::Names(_) | Self::Done | Self::Strange => Error::new(
                 Kind::KernelFailed,
-                "the kernel's question is not the one that the code asks, so no value was sent",
-                "restart the kernel; if it asks so again, report its name and version",
+                "the kernel's input request is not the one that the code makes, so no value was sent",
+                "restart the kernel; if it persists, report the kernel's name and version",
             ),
         }
     }
@@ -161,7 +161,7 @@ fn without_question(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result
         (Code::Expression(_), Some(_)) => Ok(Taken::Unread),
         (Code::Cell(_), Some(class)) => Err(failed(class)),
         (_, None) if SystemTime::now() < change.until => {
-            let what = "the kernel found the request too old: its machine's clock is ahead of ours";
+            let what = "the kernel found the request too old: its machine's clock is ahead of this one's";
             Err(Error::new(Kind::KernelFailed, what, "set the clocks of both machines"))
         }
         (_, None) => Ok(Taken::Late),

@@ -31,8 +31,8 @@ pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Re
     let reply = ask(link, "create_subshell", &json!({}), progress).await?;
     let id = reply["subshell_id"].as_str().filter(|_| reply["status"] == "ok").map(str::to_owned);
     let id = id.ok_or_else(|| {
-        let what = "the kernel says that it has subshells, but created none";
-        Error::new(Kind::KernelFailed, what, "leave --now out: the kernel is then waited for")
+        let what = "the kernel announces subshells, but did not create one";
+        Error::new(Kind::KernelFailed, what, "leave out --now, to wait for the kernel")
     })?;
     link.set_subshell(Some(id.clone()));
     Ok(id)

@@ -107,13 +107,13 @@ impl<'a> Turn<'a> {
 
     /// Whether the kernel has all of `given` already.
     pub fn is_up_to_date(&self, given: &Given) -> bool {
-        let parted = |record| self.parted(record, &origins(given)).0;
+        let parted = |record| self.split_record(record, &origins(given)).0;
         self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given, |name| self.may_have(name)))
     }
 
     /// Splits what was set before: what these sources give or may have given, and what came of other sources.
     /// These were not read now, so their variables stay.
-    fn parted(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
+    fn split_record(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
         let may_be = |name: &str, path: &str| self.plan.sources.iter().any(|source| source.may_give(name, path));
         let (theirs, others) = std::mem::take(&mut record.variables)
             .into_iter()
@@ -151,7 +151,7 @@ impl<'a> Turn<'a> {
         let wait = self.options.wait;
         if self.options.now {
             let info = kernel_info(&mut link, Channel::Control, wait, progress).await?;
-            if goes_beside(&info) {
+            if runs_concurrently(&info) {
                 return Ok((link, Known::Said(info)));
             }
             progress("this kernel has no subshells: waiting for it");
@@ -199,13 +199,13 @@ impl<'a> Turn<'a> {
                 if let Delivery::Cannot(why) = row.delivery {
                     return Err(cannot(&info.implementation, why));
                 }
-                (row, options.now && goes_beside(info), true)
+                (row, options.now && runs_concurrently(info), true)
             }
             Known::ByCommand(row) => (*row, false, false),
         };
         let wanted = origins(&given);
         let away: &[&str] = if profiles::are_in(&given) { &profiles::WIN } else { &[] };
-        let before = self.before.clone().map(|record| self.parted(record, &wanted).0);
+        let before = self.before.clone().map(|record| self.split_record(record, &wanted).0);
         let (secrets, files) = files_of(given, plan, process)?;
         fits(&secrets, Space::of_this_system())?;
         let options = Options { now, ..options };
@@ -221,7 +221,7 @@ impl<'a> Turn<'a> {
         // The second of two concurrent injections reads what the first has recorded.
         let _locked = lock(&plan.runtime_dir).await;
         let latest = self.latest();
-        let mut variables = latest.clone().map(|record| self.parted(record, &wanted).1).unwrap_or_default();
+        let mut variables = latest.clone().map(|record| self.split_record(record, &wanted).1).unwrap_or_default();
         let was_set = |name: &String| !changes.kept.contains(name) && !changes.impossible.contains(name);
         variables.extend(wanted.into_iter().filter(|(name, _)| was_set(name)));
         let record = target
@@ -251,7 +251,7 @@ fn session_of(target: &Target) -> Option<String> {
 }
 
 /// Whether the kernel can be changed while a cell is running.
-fn goes_beside(info: &KernelInfo) -> bool {
+fn runs_concurrently(info: &KernelInfo) -> bool {
     subshell::are_supported(info) && language::of(info).is_some_and(|row| row.beside.is_some())
 }
 
@@ -263,8 +263,8 @@ fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSe
         None if !has_files => files::write(given, &plan.runtime_dir, 0),
         None => Err(Error::new(
             Kind::KernelCannot,
-            "a source gives a file, and the kernel's process is not on this machine",
-            "give the secret as a variable, or restart the kernel through jupyter-vault",
+            "a source gives a file, but the kernel does not run on this machine",
+            "give the secret as a variable, or restart the kernel with jupyter-vault",
         )),
     }
 }

@@ -161,18 +161,18 @@ impl<'a> Wait<'a> {
         if self.on_control || self.for_others || link.is_flooded() {
             return Error::new(
                 Kind::KernelBusy,
-                format!("the kernel was busy for {waited} s, nothing was set"),
-                "try again after its cell has ended, or wait longer with --wait SECONDS",
+                format!("the kernel was busy for {waited} s; nothing was set"),
+                "try again once its cell has finished, or wait longer with --wait SECONDS",
             );
         }
         let (what, advice) = match link.beats(LAST_PROBE).await {
             Some(true) => (
-                "lives, its heartbeat comes back, but it did not answer",
-                "it may be busy and unable to answer meanwhile: wait longer with --wait SECONDS, or restart it",
+                "answers its heartbeat, but did not answer the request",
+                "it may be too busy to answer: wait longer with --wait SECONDS, or restart it",
             ),
             Some(false) => (
-                "has its ports open, but answers nothing, not even the heartbeat",
-                "it may be stopped (SIGSTOP, a debugger): let it continue, or restart it",
+                "has its ports open, but answers nothing, not even a heartbeat",
+                "it may be stopped (SIGSTOP, a debugger): continue it, or restart it",
             ),
             None => ("did not answer", "wait longer with --wait SECONDS, or restart it"),
         };

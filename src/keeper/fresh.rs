@@ -62,8 +62,8 @@ pub(super) async fn read(
         if plan.sources.is_empty() {
             return Err(Error::new(
                 Kind::Config,
-                "the configuration has no source any more that gives what the kernel has",
-                "restart the kernel, which then gets what is configured now",
+                "the configuration no longer has the source of this kernel's secrets",
+                "restart the kernel to apply the present configuration",
             ));
         }
         match fetch::fetch_until(&plan, &environment, &mut stop, &mut |_| {}).await {

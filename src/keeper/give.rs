@@ -64,11 +64,11 @@ pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times
 #[cfg(not(feature = "inject"))]
 fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Result<()>> {
     use crate::error::Kind;
-    let what = "this build can't set variables of a kernel that runs";
+    let what = "this build can't set variables of a running kernel";
     std::future::ready(Err(Error::new(
         Kind::KernelCannot,
         what,
-        "give the credential as a file, or restart the kernel",
+        "deliver the credential as a file, or restart the kernel",
     )))
 }
 

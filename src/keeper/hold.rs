@@ -22,7 +22,7 @@ use crate::net::deadline::Deadline;
 use crate::vault::auth;
 use crate::vault::client::Client;
 use crate::vault::generic::Lease;
-use crate::vault::lease::{self, heals};
+use crate::vault::lease::{self, may_succeed_later};
 
 /// The longest time for one request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ pub(super) struct Hold {
 
 /// The end of a credential that a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Expiry {
     /// It has no end.
     Endless,
     Until(Instant),
@@ -145,20 +145,20 @@ impl Hold {
 
     /// The end that a client of `source` may be told. For a credential that is renewed it is a near one, so that the
     /// client asks again before the replacement.
-    pub(super) fn tell(&mut self, source: &str) -> Told {
+    pub(super) fn tell(&mut self, source: &str) -> Expiry {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);
         if of.all(Held::is_endless) {
-            return Told::Endless;
+            return Expiry::Endless;
         }
         let until = match self.end_of(source) {
-            Some((end, _)) if end <= now => return Told::Ended(end),
+            Some((end, _)) if end <= now => return Expiry::Ended(end),
             Some((end, _)) => end,
             None if self.replaced_at.is_some() => (now + PROMISE).min(self.ends()),
             None => now + PROMISE,
         };
         self.told = self.told.max(Some(until));
-        Told::Until(until)
+        Expiry::Until(until)
     }
 
     /// Whether a client of `source` should get a successor: clients ask when little time is left.
@@ -267,7 +267,7 @@ impl Hold {
                         (shortest, is_held) = (shortest.min(given), true);
                     }
                 }
-                Err(kind) if heals(kind) => return Err(kind),
+                Err(kind) if may_succeed_later(kind) => return Err(kind),
                 Err(_) => {
                     self.held[number].is_fixed = true;
                     self.replace_by(self.held[number].replaced_at());
@@ -287,7 +287,7 @@ impl Hold {
             } else {
                 self.end_leases().await
             };
-            if !ended.is_err_and(heals) {
+            if !ended.is_err_and(may_succeed_later) {
                 return;
             }
             if Instant::now() + pause > self.ends.max(self.ends()) {
@@ -304,7 +304,7 @@ impl Hold {
         for id in self.ids() {
             let one = lease::end(&self.client, id).await.map_err(|error| error.kind());
             // What can't be ended now is tried again, after the others.
-            if one.is_err_and(heals) {
+            if one.is_err_and(may_succeed_later) {
                 ended = one;
             }
         }

@@ -20,7 +20,7 @@ use super::fresh::{Fresh, Times, read};
 use super::give;
 use super::hold::Hold;
 use super::say::say;
-use super::service::{Answers, Asked, Service, first};
+use super::service::{Answers, ProfileRequest, Service, first};
 use super::timing::MOST;
 use crate::config::server::Server;
 use crate::error::Result;
@@ -88,29 +88,29 @@ impl<'a> Keeping<'a> {
             least: Instant::now(),
             replaced_at: None,
         };
-        keeping.write_down();
+        keeping.store_lease_ids();
         Ok(keeping)
     }
 
     /// Holds until the kernels end or none comes; returns what is left to end.
-    pub(super) async fn until_the_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
-        let (ended_all, comes) = (ended(owners), comes(pipe));
+    pub(super) async fn hold_until_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
+        let (ended_all, comes) = (ended(owners), kernel_starts(pipe));
         futures_util::pin_mut!(ended_all, comes);
         let mut service: Option<Service> = None;
         let mut work: Option<Work<'_>> = None;
         let mut ending: Vec<Ending> = vec![Box::pin(self.end_left())];
-        let mut waiting: Vec<Asked> = Vec::new();
+        let mut waiting: Vec<ProfileRequest> = Vec::new();
         loop {
             let is_awaited = self.is_reading || (work.is_none() && self.is_due());
             if !is_awaited {
-                for Asked { stream, profile } in waiting.drain(..) {
+                for ProfileRequest { stream, profile } in waiting.drain(..) {
                     let text = self.answers.text(&mut self.current, &profile);
                     ending.push(Box::pin(answer(stream, text)));
                 }
             }
             // The next event may be hours away.
             stack::wipe();
-            code::give_back();
+            code::release_pages();
             let step = tokio::select! {
                 biased;
                 () = &mut ended_all => break,
@@ -143,7 +143,7 @@ impl<'a> Keeping<'a> {
                 }
             };
             if let Some(step) = step {
-                work = self.go_on(step);
+                work = self.advance(step);
             }
         }
         // A read that is under way ends with the kernels, and its leases are ended too.
@@ -159,7 +159,7 @@ impl<'a> Keeping<'a> {
     }
 
     /// A client that asks shortly before the end gets the successor.
-    fn is_asked(&mut self, asked: &Asked) {
+    fn is_asked(&mut self, asked: &ProfileRequest) {
         if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
             self.replaced_at = Some(Instant::now());
         }
@@ -177,7 +177,7 @@ impl<'a> Keeping<'a> {
     }
 
     /// Keeps the ids of all leases in a file, in case this process is killed.
-    fn write_down(&self) {
+    fn store_lease_ids(&self) {
         let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
         let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
         let Ok(server) = self.told.server() else { return };
@@ -228,7 +228,7 @@ impl<'a> Keeping<'a> {
     }
 
     /// Takes the outcome of a step, and returns the next step.
-    fn go_on<'w>(&mut self, step: Step) -> Option<Work<'w>> {
+    fn advance<'w>(&mut self, step: Step) -> Option<Work<'w>> {
         self.is_reading = false;
         match step {
             Step::Read(Ok(None)) => None,
@@ -285,7 +285,7 @@ impl<'a> Keeping<'a> {
             old.leave_token();
         }
         self.old.push((old, None));
-        self.write_down();
+        self.store_lease_ids();
         Times { old_ends, next: self.current.replaced_at().unwrap_or(next) }
     }
 }
@@ -317,13 +317,13 @@ async fn ended(owners: &[AsyncFd<OwnedFd>]) {
 
 /// Waits until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or
 /// that the launcher has died, which its descriptor shows.
-async fn comes(pipe: OwnedFd) -> bool {
+async fn kernel_starts(pipe: OwnedFd) -> bool {
     let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return true };
     pipe.read_u8().await.is_err()
 }
 
 /// Waits for the next request of a client.
-async fn next(service: Option<&mut Service>) -> Asked {
+async fn next(service: Option<&mut Service>) -> ProfileRequest {
     match service {
         Some(service) => service.next().await,
         None => pending().await,

@@ -20,7 +20,7 @@ use crate::sys::{pidfd, process};
 /// pids in the command line of the process that stays, where `kernels` finds them.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let (Some(step), kernels) = (words.first(), words.get(1).map(String::as_str).unwrap_or_default()) else {
-        return Err(unable("it was started by hand"));
+        return Err(unable("only a launch can start it"));
     };
     if step != ALONE {
         let mut command = Command::new("/proc/self/exe");
@@ -42,7 +42,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
     let state = Keeping::new(told)?;
     let owners: Vec<_> = told.owners().iter().filter_map(watched).collect();
-    let ending = state.until_the_end(&owners, pipe).await;
+    let ending = state.hold_until_end(&owners, pipe).await;
     // No kernel came. A kernel that runs keeps what it had before.
     for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
         files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
@@ -61,5 +61,5 @@ fn watched(owner: &Owner) -> Option<AsyncFd<OwnedFd>> {
 }
 
 fn unable(why: &str) -> Error {
-    Error::new(Kind::Os, format!("the process that holds leases can't run: {why}"), "check the limits (ulimit -a)")
+    Error::new(Kind::Os, format!("the keeper of leases can't run: {why}"), "check the limits (ulimit -a)")
 }

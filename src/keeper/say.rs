@@ -17,7 +17,7 @@ pub(super) fn say(owner: &Owner, names: &[String], end: Instant, error: &Error) 
     let names = if names.is_empty() { "a credential".to_owned() } else { names.join(", ") };
     let end = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now()));
     let (what, advice) = (error.what(), error.advice());
-    let text = one_line(&format!("{names} ends at {end} and is not replaced yet: {what}; {advice}"));
+    let text = one_line(&format!("{names}: expires at {end} and is not replaced yet: {what}; {advice}"));
     if start_time(owner.pid) == Some(owner.start_time) {
         process::say(owner.pid, &format!("jupyter-vault: {text}\n"));
     }

@@ -14,7 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::hold::{Hold, Told};
+use super::hold::{Expiry, Hold};
 use crate::error::Error;
 use crate::launch::files;
 use crate::lease::{Answer, HandOver, Refusal, is_ours, listen, read};
@@ -26,13 +26,13 @@ const MOST: usize = 16;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A client, and the profile that it asks for.
-pub(super) struct Asked {
+pub(super) struct ProfileRequest {
     pub(super) stream: UnixStream,
     pub(super) profile: String,
 }
 
 /// A client that has connected but not yet asked.
-type Asking = Pin<Box<dyn Future<Output = Option<Asked>>>>;
+type Asking = Pin<Box<dyn Future<Output = Option<ProfileRequest>>>>;
 
 /// The kernels' sockets.
 pub(super) struct Service {
@@ -51,7 +51,7 @@ impl Service {
     }
 
     /// Waits for the next request. Dropping this future loses no request.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(super) async fn next(&mut self) -> ProfileRequest {
         loop {
             let is_open = self.asking.len() < MOST;
             tokio::select! {
@@ -84,9 +84,9 @@ async fn accepted(listeners: &[UnixListener]) -> UnixStream {
     }
 }
 
-async fn asked(mut stream: UnixStream) -> Option<Asked> {
+async fn asked(mut stream: UnixStream) -> Option<ProfileRequest> {
     let profile = read(&mut stream).await?;
-    Some(Asked { stream, profile })
+    Some(ProfileRequest { stream, profile })
 }
 
 /// Waits for the first of them: its outcome and index. With none, waits forever.
@@ -123,16 +123,16 @@ impl Answers {
     /// What a client that asks for `profile` gets: the output of a `credential_process`, as AWS defines it.
     pub(super) fn text(&self, hold: &mut Hold, profile: &str) -> Zeroizing<Vec<u8>> {
         let Some(answer) = self.known.iter().find(|answer| answer.profile == profile) else {
-            let advice = "name the profile of a source (`aws_profile`), or restart the kernel after a change";
+            let advice = "use the profile of a source (`aws_profile`); after a change, restart the kernel";
             return refusal(format!("there is no AWS profile {profile} for this kernel"), advice);
         };
         let until = match hold.tell(&answer.source) {
-            Told::Endless => None,
-            Told::Until(until) => Some(at(until)),
-            Told::Ended(end) => {
-                let why = self.failed.as_deref().unwrap_or("it is read again");
-                let what = format!("the credential of the AWS profile {profile} ended at {}: {why}", at(end));
-                return refusal(what, "it is tried again; `jupyter-vault doctor` looks at the configuration");
+            Expiry::Endless => None,
+            Expiry::Until(until) => Some(at(until)),
+            Expiry::Ended(end) => {
+                let why = self.failed.as_deref().unwrap_or("it is being read again");
+                let what = format!("the credential of the AWS profile {profile} expired at {}: {why}", at(end));
+                return refusal(what, "it will be tried again; `jupyter-vault doctor` checks the configuration");
             }
         };
         let mut object: Map<String, Value> = Map::new();

@@ -30,8 +30,8 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
     let Some(file) = &owner.file else {
         return Err(Error::new(
             Kind::KernelCannot,
-            "the command has no connection file, so that its variables can't be set anew",
-            "give the credential as a file, or restart the command",
+            "the command has no connection file, so its variables can't be updated",
+            "deliver the credential as a file, or restart the command",
         ));
     };
     let mut is_told = false;

@@ -106,13 +106,13 @@ fn holds_one(path: &Path) -> bool {
 /// Whether a JSON object has a kernel's ports, even if the rest of it is wrong.
 fn is_one(text: &[u8]) -> bool {
     #[derive(Deserialize)]
-    struct Telltale {
+    struct Ports {
         #[serde(default)]
         shell_port: Option<serde::de::IgnoredAny>,
         #[serde(default)]
         iopub_port: Option<serde::de::IgnoredAny>,
     }
-    serde_json::from_slice::<Telltale>(text).is_ok_and(|file| file.shell_port.is_some() || file.iopub_port.is_some())
+    serde_json::from_slice::<Ports>(text).is_ok_and(|file| file.shell_port.is_some() || file.iopub_port.is_some())
 }
 
 #[cfg(test)]

@@ -116,17 +116,17 @@ impl Sockets {
         Ok(())
     }
 
-    /// The id of the session that messages are sent in.
+    /// The id of the session of the messages sent.
     pub fn session_id(&self) -> &str {
         self.session.id()
     }
 
-    /// The session itself.
+    /// The session of the messages sent.
     pub const fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Sends a message of type `kind`; gives its id.
+    /// Sends a message of type `kind`; returns its id.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -166,7 +166,7 @@ impl Sockets {
                 // A broadcast is for all clients, and may use parts of the protocol that we do not know.
                 Err(Refused::Malformed) if channel == Channel::IoPub => {}
                 Err(Refused::Malformed) => {
-                    let what = format!("the kernel of {} sent what is no message", self.file.path().display());
+                    let what = format!("the kernel of {} sent a malformed message", self.file.path().display());
                     return Err(Error::new(Kind::NotAKernel, what, "restart the kernel from Jupyter"));
                 }
             }

@@ -100,7 +100,7 @@ impl ConnectionFile {
         let wrong = |why: &str| malformed(path, why);
         let mut raw: Raw = serde_json::from_slice(text).map_err(|cause| {
             // serde's own words may quote a value.
-            wrong(&format!("it is not the JSON of one (line {}, column {})", cause.line(), cause.column()))
+            wrong(&format!("it is not valid JSON (line {}, column {})", cause.line(), cause.column()))
         })?;
         let ipc = match raw.transport.as_deref() {
             None | Some("tcp") => false,
@@ -111,22 +111,22 @@ impl ConnectionFile {
         let given = [raw.shell_port, raw.control_port, raw.stdin_port, raw.iopub_port, raw.hb_port];
         for ((place, port), channel) in ports.iter_mut().zip(given).zip(Channel::ALL) {
             let number = u16::try_from(port).ok().filter(|port| *port != 0);
-            *place = number.ok_or_else(|| wrong(&format!("its {} is no port", channel.key())))?;
+            *place = number.ok_or_else(|| wrong(&format!("its {} is not a port", channel.key())))?;
         }
         let ip = raw.ip.take().filter(|ip| !ip.is_empty());
         let ip = ip.unwrap_or_else(|| if ipc { "kernel-ipc".to_owned() } else { "127.0.0.1".to_owned() });
         if ip.contains('\0') {
-            return Err(wrong("its ip holds a NUL"));
+            return Err(wrong("its ip contains a NUL"));
         }
         let scheme = Scheme::named(raw.signature_scheme.as_deref().unwrap_or("hmac-sha256"))
-            .ok_or_else(|| wrong("its signature_scheme is none that we know (hmac-sha256 and its kin)"))?;
+            .ok_or_else(|| wrong("its signature_scheme is unknown (such as hmac-sha256)"))?;
         let curve = match (raw.curve_publickey.as_deref(), raw.curve_secretkey.as_deref()) {
             (None | Some(""), None | Some("")) => None,
             (Some(public), Some(secret)) => Some(CurveKeys {
-                public: *curve_key(public).ok_or_else(|| wrong("its curve_publickey is no key in Z85"))?,
-                secret: curve_key(secret).ok_or_else(|| wrong("its curve_secretkey is no key in Z85"))?,
+                public: *curve_key(public).ok_or_else(|| wrong("its curve_publickey is not a Z85 key"))?,
+                secret: curve_key(secret).ok_or_else(|| wrong("its curve_secretkey is not a Z85 key"))?,
             }),
-            _ => return Err(wrong("it has one of curve_publickey and curve_secretkey, and not the other")),
+            _ => return Err(wrong("it has only one of curve_publickey and curve_secretkey")),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -193,7 +193,7 @@ pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
         return Err(format!("it belongs to another user (uid {owner})"));
     }
     if metadata.mode() & 0o002 != 0 {
-        return Err("it can be written by everybody".to_owned());
+        return Err("every user can write it".to_owned());
     }
     Ok(())
 }

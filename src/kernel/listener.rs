@@ -53,7 +53,7 @@ impl Listener {
                 Err(last)
             }
             Endpoint::Ipc(path) => {
-                clear_the_way(path).await?;
+                remove_stale_socket(path).await?;
                 let listener = UnixListener::bind(path)?;
                 // As long as its folder is open to others, the socket is not.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -107,7 +107,7 @@ async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
 }
 
 /// A socket file outlives its process: one that no process listens on is removed, as libzmq does.
-async fn clear_the_way(path: &Path) -> Result<()> {
+async fn remove_stale_socket(path: &Path) -> Result<()> {
     match UnixStream::connect(path).await {
         Ok(_) => Err(ErrorKind::AddrInUse.into()),
         Err(cause) if cause.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path),

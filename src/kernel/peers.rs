@@ -134,7 +134,7 @@ impl Peers {
 
     /// Waits until no message is on its way. A message that arrives only in part is waited for until nothing more of
     /// it has come for `rest`. A peer that never stops sending is not waited for.
-    pub(super) async fn calm(&self, rest: Duration) {
+    pub(super) async fn wait_until_idle(&self, rest: Duration) {
         let (mut calm, mut before, mut since) = (0, None, Instant::now());
         let start = since;
         let at_start: BTreeMap<u64, u64> =
@@ -169,12 +169,12 @@ impl Peers {
 
     /// One connection, from its greeting to its end.
     pub(super) async fn serve(self: Rc<Self>, stream: Box<dyn Stream>) {
-        self.attend(stream).await;
+        self.handle_connection(stream).await;
         self.open.set(self.open.get() - 1);
         self.moved.notify_one();
     }
 
-    async fn attend(&self, stream: Box<dyn Stream>) {
+    async fn handle_connection(&self, stream: Box<dyn Stream>) {
         let ours = Properties { socket_type: self.socket_type().to_vec(), identity: Vec::new() };
         // A peer that has not greeted has sent nothing, and connects again.
         let greeted = tokio::select! {
@@ -183,7 +183,7 @@ impl Peers {
             greeted = Greeted::by(stream, &self.security) => greeted,
         };
         let Ok(greeted) = greeted else { return };
-        let Ok((reader, writer, theirs)) = greeted.shake(&self.security, &ours).await else { return };
+        let Ok((reader, writer, theirs)) = greeted.handshake(&self.security, &ours).await else { return };
         if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined).await.is_err() {
             return;
         }

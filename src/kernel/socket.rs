@@ -147,7 +147,7 @@ impl Socket {
         let shared = Rc::clone(&self.shared);
         async move {
             // A client drops a message of which only a part has come when the connection closes.
-            let _ = timeout(rest * LONG, shared.calm(rest)).await;
+            let _ = timeout(rest * LONG, shared.wait_until_idle(rest)).await;
             // A peer that is about to join closes by itself then.
             shared.closing.set(true);
             shared.closed.notify_waiters();
@@ -162,11 +162,11 @@ impl Socket {
 fn cannot_listen(channel: Channel, endpoint: &Endpoint, cause: &std::io::Error) -> Error {
     let (why, advice) = match cause.kind() {
         ErrorKind::AddrInUse => {
-            ("is taken by another process".to_owned(), "start the kernel again, Jupyter then chooses other ports")
+            ("is in use by another process".to_owned(), "start the kernel again: Jupyter then chooses other ports")
         }
         kind => (
             format!("can't be listened on: {kind}"),
-            "the address in the kernel's connection file must be one of this machine, its folder one that the user may write",
+            "the address in the kernel's connection file must be this machine's, and its folder writable for this user",
         ),
     };
     Error::new(Kind::PortTaken, format!("the kernel's {} {endpoint} {why}", channel.key()), advice)

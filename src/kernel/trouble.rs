@@ -13,17 +13,19 @@ pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint,
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),
         other => other.to_string(),
     };
-    let what = format!("the kernel of {} is not at its {} {endpoint}: {why}", file.path().display(), channel.key());
-    Error::new(Kind::KernelGone, what, "the kernel has ended, its connection file was left: choose one that runs")
+    let what =
+        format!("the kernel of {} can't be reached at its {} {endpoint}: {why}", file.path().display(), channel.key());
+    Error::new(Kind::KernelGone, what, "the kernel has exited and left its connection file: choose a running kernel")
 }
 
 /// A process takes the connection and says nothing.
 pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
-    let what = format!("the kernel of {} does not greet at its {} {endpoint}", file.path().display(), channel.key());
+    let what =
+        format!("the kernel of {} does not speak ZMTP at its {} {endpoint}", file.path().display(), channel.key());
     Error::new(
         Kind::KernelSilent,
         what,
-        "it may be stopped (SIGSTOP, a debugger), or another program has its port: try again, or restart it",
+        "it may be stopped (SIGSTOP, a debugger), or another program uses its port: try again, or restart it",
     )
 }
 
@@ -33,16 +35,20 @@ pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io
         Some(violation) => violation.0.to_owned(),
         None => "the connection was closed".to_owned(),
     };
-    let what = format!("what listens at the {} of {} is not its kernel: {why}", channel.key(), file.path().display());
-    Error::new(Kind::NotAKernel, what, "the kernel has ended and another program has its port: choose one that runs")
+    let what = format!("the process at the {} of {} is not its kernel: {why}", channel.key(), file.path().display());
+    Error::new(
+        Kind::NotAKernel,
+        what,
+        "the kernel has exited and another program uses its port: choose a running kernel",
+    )
 }
 
 /// The peer has another key.
 pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::WrongSignature,
-        format!("what listens at the ports of {} does not have its key", file.path().display()),
-        "the connection file is an old one, or another kernel's: choose one that runs, or restart the kernel",
+        format!("the process at the ports of {} does not have its key", file.path().display()),
+        "the connection file is old, or another kernel's: choose a running kernel, or restart the kernel",
     )
 }
 
@@ -50,7 +56,7 @@ pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
 pub(super) fn died(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::KernelDied,
-        format!("the kernel of {} ended or restarted meanwhile", file.path().display()),
-        "once it runs again, do the same again",
+        format!("the kernel of {} exited or restarted meanwhile", file.path().display()),
+        "once it runs again, run the command again",
     )
 }

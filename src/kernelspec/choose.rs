@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{KERNEL_JSON, Which};
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result, one_line};
 
@@ -30,13 +30,13 @@ pub(super) fn names<'a>(
     if which.all || !which.kernels.is_empty() {
         return Ok(if which.all { names() } else { which.kernels.clone() });
     }
-    let asked = Asked::new(which.yes);
+    let asked = Prompter::new(which.yes);
     if known.is_empty() || !asked.is_there() {
-        let what = format!("no kernel is named to {verb}");
+        let what = format!("no kernel to {verb} is named");
         let advice = match known.len() {
             0 if verb == "wrap" => "Jupyter finds no kernel at all: is the right environment active?".to_owned(),
             0 => format!("there is no kernel to {verb}"),
-            _ => format!("say --all, or name some of: {}", names().join(", ")),
+            _ => format!("use --all, or choose from: {}", names().join(", ")),
         };
         return Err(Error::new(Kind::Usage, what, advice));
     }
@@ -46,7 +46,7 @@ pub(super) fn names<'a>(
     }
     asked.say(&list);
     loop {
-        let answer = asked.text("Which, by number or name (empty: all of them)", Some(""), "")?;
+        let answer = asked.text("Which ones, by number or name (empty: all)", Some(""), "")?;
         match chosen(&answer, &names()) {
             Ok(chosen) => return Ok(chosen),
             Err(error) => asked.say(&format!("  {error}\n")),
@@ -68,10 +68,10 @@ fn chosen(answer: &str, names: &[String]) -> Result<Vec<String>> {
         let by_name = || names.iter().find(|name| **name == word.to_lowercase());
         let name = by_name().or(by_number).ok_or_else(|| {
             let advice = nearest(word, names.iter().map(String::as_str)).map_or_else(
-                || format!("a number from 1 to {}, or a name of the list", names.len()),
+                || format!("enter a number from 1 to {}, or a name from the list", names.len()),
                 |near| format!("did you mean {near}?"),
             );
-            Error::new(Kind::Usage, format!("no kernel of the list is called {word}"), advice)
+            Error::new(Kind::Usage, format!("no kernel in the list is called {word}"), advice)
         })?;
         if !chosen.contains(name) {
             chosen.push(name.clone());

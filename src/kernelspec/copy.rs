@@ -25,7 +25,7 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     let root = to.parent().unwrap_or(to);
     create_dir_all(root).map_err(|cause| refused(root, "made", &cause))?;
     let _others_wait = lock(root)?;
-    let made = aside(to);
+    let made = hidden_path(to);
     discard(&made)?;
     copy_folder(from, &made, DEPTH)?;
     fill(&Locked::new(&made)?)?;
@@ -49,7 +49,7 @@ fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
 pub(super) fn remove(folder: &Path) -> Result<()> {
     let root = folder.parent().unwrap_or(folder);
     let _others_wait = lock(root)?;
-    let gone = aside(folder);
+    let gone = hidden_path(folder);
     discard(&gone)?;
     std::fs::rename(folder, &gone).map_err(|cause| refused(folder, "removed", &cause))?;
     sync(root)?;
@@ -58,7 +58,7 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
 
 /// Removes what a crash left while a copy was made or removed in the folder `root` of kernelspecs; returns whether
 /// there was anything.
-pub(super) fn heal(root: &Path) -> Result<bool> {
+pub(super) fn clean_up(root: &Path) -> Result<bool> {
     let beside = root.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
     let left: Vec<_> = beside.filter(|entry| entry.file_name().to_string_lossy().starts_with(ASIDE)).collect();
     if left.is_empty() {
@@ -89,7 +89,7 @@ pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// A place where Jupyter does not look, on the same file system.
-fn aside(folder: &Path) -> PathBuf {
+fn hidden_path(folder: &Path) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let root = folder.parent().and_then(Path::parent).unwrap_or(Path::new("."));
     root.join(format!("{ASIDE}{name}"))

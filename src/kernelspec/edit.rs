@@ -92,7 +92,7 @@ impl<'a> Spec<'a> {
         let raw: Vec<&'a RawValue> =
             serde_json::from_str(argv.get()).map_err(|_| "its argv is not a list".to_owned())?;
         let words = raw.iter().map(|word| serde_json::from_str(word.get())).collect::<Result<Vec<String>, _>>();
-        let words = words.map_err(|_| "its argv holds what is no text".to_owned())?;
+        let words = words.map_err(|_| "its argv contains a value that is not text".to_owned())?;
         if words.first().is_none_or(String::is_empty) {
             return Err("its argv names no program".to_owned());
         }
@@ -152,7 +152,7 @@ impl<'a> Spec<'a> {
 
 fn said(cause: &serde_json::Error) -> String {
     let what = match cause.classify() {
-        serde_json::error::Category::Data => "it is no kernelspec",
+        serde_json::error::Category::Data => "it is not a kernelspec",
         _ => "it is not JSON",
     };
     format!("line {}: {what}", cause.line())

@@ -114,7 +114,7 @@ impl Search {
     }
 
     /// The folders with a record of `wrap` but without a kernel.json, by name.
-    pub fn bereft(&self) -> Vec<(String, PathBuf)> {
+    pub fn without_kernel_json(&self) -> Vec<(String, PathBuf)> {
         let all = self.folders.iter().flat_map(|folder| folders_with(RECORD, folder));
         all.filter(|(_, folder)| !folder.join(KERNEL_JSON).exists()).collect()
     }

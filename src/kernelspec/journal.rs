@@ -85,7 +85,7 @@ pub struct Locked {
 
 /// The error of an operation on a file.
 pub(super) fn refused(path: &Path, what: &str, cause: &std::io::Error) -> Error {
-    let advice = "check the right to write there; nothing is half done: wrap or unwrap again goes on";
+    let advice = "check that you can write there, then repeat the command, which continues where it stopped";
     Error::new(Kind::Os, format!("{} can't be {what}: {}", path.display(), crate::error::why(cause.kind())), advice)
 }
 
@@ -202,7 +202,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// The error if other processes keep `folder` locked.
 pub(super) fn busy(folder: &Path) -> Error {
-    let what = format!("another process is at work in {}", folder.display());
+    let what = format!("another process is changing {}", folder.display());
     Error::new(Kind::Os, what, "wait for the other wrap or unwrap to end (lsof shows which one), then try again")
 }
 
@@ -237,8 +237,8 @@ impl WrapRecord {
         let path = folder.join(RECORD);
         let Some(kept) = keep(&path)? else { return Ok(None) };
         if kept.mode & 0o002 != 0 {
-            let advice = "check that it is what wrap wrote, then take that right away: chmod o-w";
-            return Err(Error::new(Kind::Config, format!("{} can be written by every user", path.display()), advice));
+            let advice = "check that wrap wrote it, then remove that permission: chmod o-w";
+            return Err(Error::new(Kind::Config, format!("every user can write {}", path.display()), advice));
         }
         serde_json::from_str(&kept.text).map(Some).map_err(|_| {
             let advice = "restore that file, or restore kernel.json by hand and remove it";

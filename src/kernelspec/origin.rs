@@ -14,8 +14,8 @@ use crate::error::{Error, Kind, Result};
 
 pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
     Spec::parse(text).map_err(|why| {
-        let what = format!("{} is no valid kernelspec: {why}", path.display());
-        Error::new(Kind::Config, what, "correct it; Jupyter can't start it as it is")
+        let what = format!("{} is not a valid kernelspec: {why}", path.display());
+        Error::new(Kind::Config, what, "correct it: Jupyter can't start it")
     })
 }
 
@@ -54,11 +54,10 @@ pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<
 /// The error for a record whose launcher is no longer in argv.
 pub(super) fn lost(folder: &Path) -> Error {
     let what = format!(
-        "the launcher that wrap put into {} is not in its argv any more; nothing was changed",
+        "the launcher that wrap added to {} is no longer in its argv; nothing was changed",
         folder.join(KERNEL_JSON).display()
     );
-    let advice =
-        format!("what was there before stands in {} (kernel_json): restore it by hand", folder.join(RECORD).display());
+    let advice = format!("the original is in {} (kernel_json): restore it by hand", folder.join(RECORD).display());
     Error::new(Kind::Config, what, advice)
 }
 

@@ -31,8 +31,8 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
     match root {
         Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Destination::InPlace),
         Some(root) if !may_create(root) => {
-            let what = format!("{} can't be written: no kernelspec can be put there", root.display());
-            Err(Error::new(Kind::Os, what, format!("make it writable, or name another place: {}", others(place))))
+            let what = format!("{} is not writable, so no kernelspec can be put there", root.display());
+            Err(Error::new(Kind::Os, what, format!("make it writable, or choose another place: {}", others(place))))
         }
         Some(root) => vacant(root, found, place),
         None if found.native.is_none() && may_write(&found.folder) => Ok(Destination::InPlace),
@@ -42,10 +42,10 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
             before.sort_by_key(|root| search.user.as_ref() != Some(root));
             let root = before.first().ok_or_else(|| {
                 let what = format!(
-                    "{} can't be written, and neither can any folder that Jupyter looks into before it",
+                    "{} is not writable, nor is any folder that Jupyter searches before it",
                     found.folder.display()
                 );
-                Error::new(Kind::Os, what, "ask its owner to wrap it, or set JUPYTER_DATA_DIR to a folder of your own")
+                Error::new(Kind::Os, what, "ask its owner to wrap it, or set JUPYTER_DATA_DIR to your own folder")
             })?;
             vacant(root, found, place)
         }
@@ -71,14 +71,14 @@ fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
     };
     folder.as_deref().map(Some).ok_or_else(|| {
         let advice = "activate the environment, or name it with --prefix DIR";
-        Error::new(Kind::Config, "that folder of kernelspecs is not known: no Python with Jupyter is on PATH", advice)
+        Error::new(Kind::Config, "that kernelspec folder is unknown: there is no Python with Jupyter on PATH", advice)
     })
 }
 
 fn vacant(root: &Path, found: &Kernelspec, place: &Place) -> Result<Destination> {
     let folder = root.join(&found.name);
     if folder.join(KERNEL_JSON).exists() {
-        let what = format!("another kernelspec is at {} already", folder.display());
+        let what = format!("there is already another kernelspec at {}", folder.display());
         let advice = format!("remove that one, or write elsewhere: {}", others(place));
         return Err(Error::new(Kind::Config, what, advice));
     }
@@ -90,8 +90,12 @@ fn trusted(folder: &Path) -> Result<()> {
     for path in [folder.to_owned(), folder.join(KERNEL_JSON)] {
         let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
         if mode & 0o002 != 0 {
-            let what = format!("{} can be written by every user", path.display());
-            return Err(Error::new(Kind::Config, what, "a user who writes it gets the secrets: chmod o-w, then wrap"));
+            let what = format!("every user can write {}", path.display());
+            return Err(Error::new(
+                Kind::Config,
+                what,
+                "any user who writes it can get the secrets: chmod o-w, then wrap",
+            ));
         }
     }
     Ok(())

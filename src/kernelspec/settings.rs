@@ -90,7 +90,7 @@ impl<'a> Settings<'a> {
         };
         let mut mounts = looked.mounts;
         if let Some(trouble) = looked.trouble {
-            report(&trouble.remark("wrapped all the same; each start asks Vault for the KV version"));
+            report(&trouble.remark("wrapped anyway; each start looks up the KV version"));
             // An earlier answer of Vault is better than none.
             let known = before.map(Layer::mounts).unwrap_or_default().iter();
             let missing = known.filter(|known| !layer.mounts().contains(known)).cloned();

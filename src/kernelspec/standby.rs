@@ -66,7 +66,7 @@ pub(super) fn put(locked: &Locked, program: &Path, with_script: bool) -> Result<
         Error::new(
             Kind::Os,
             what,
-            "wrap with --user, --sys-prefix or --prefix DIR: a folder that is not mounted noexec",
+            "wrap with --user, --sys-prefix or --prefix DIR, to use a folder that is not mounted noexec",
         )
     })?;
     let script = std::fs::read_to_string(locked.path(SCRIPT)).ok();
@@ -118,10 +118,10 @@ pub fn program_is_gone(arguments: &[OsString]) -> Option<Error> {
     let kernel = folder.file_name().unwrap_or_default().to_string_lossy();
     let own = crate::shell::shell_word(&folder.join(FILE).to_string_lossy());
     let advice = format!(
-        "install jupyter-vault again, or take what is left of it out of this kernel: {own} unwrap {}",
+        "install jupyter-vault again, or remove it from this kernel: {own} unwrap {}",
         crate::shell::shell_word(&kernel)
     );
-    Some(Error::new(Kind::Config, format!("{} is not installed any more", program.display()), advice))
+    Some(Error::new(Kind::Config, format!("{} is no longer installed", program.display()), advice))
 }
 
 /// Executes `program` with our arguments; returns if that is not possible, and then this program serves as well.

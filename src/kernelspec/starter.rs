@@ -20,8 +20,8 @@ pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environmen
     let (what, advice) = match starter {
         Starter::ProcessProxy(class) if LOCAL_PROXIES.iter().any(|local| class.ends_with(local)) => return Ok(()),
         Starter::ProcessProxy(class) => (
-            format!("{kernel} is started by {class}, which does not start it on this machine"),
-            "put the launcher into its image or script instead",
+            format!("{class} starts {kernel}, but not on this machine"),
+            "add the launcher to its image or script instead",
         ),
         Starter::Provisioner(name) if LOCAL_PROVISIONERS.contains(&name.as_str()) => return Ok(()),
         Starter::Provisioner(name) => {
@@ -29,12 +29,12 @@ pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environmen
             match python.and_then(|python| python.starter(name, environment)).as_deref() {
                 Some("local") => return Ok(()),
                 Some("other") => (
-                    format!("{kernel} is started by its own provisioner {name}, which runs no local command"),
-                    "put the launcher where that provisioner starts the kernel: its image or script",
+                    format!("the provisioner {name} starts {kernel}, and runs no local command"),
+                    "add the launcher to the image or script that the provisioner starts",
                 ),
                 _ => (
-                    format!("{kernel} is started by its own provisioner {name}, which Jupyter's Python does not have"),
-                    "install it, then wrap: only it tells whether the kernel runs on this machine",
+                    format!("the provisioner {name} starts {kernel}, but Jupyter's Python does not have it"),
+                    "install it, then wrap: it determines whether the kernel runs on this machine",
                 ),
             }
         }
@@ -77,15 +77,15 @@ pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
 
 /// The warning of `wrap` and `doctor` about the last form.
 pub(super) fn dropped_word(kernel: &str, python: &str) -> Error {
-    let what = format!("{kernel}: VS Code runs {python} with the words after the launcher, and the kernel can't start");
+    let what = format!("{kernel}: VS Code replaces the launcher by {python}, so the kernel can't start");
     let advice = format!("install the package there (`{python} -m pip install jupyter-vault`) and wrap again");
     Error::new(Kind::Config, what, advice)
 }
 
 /// The warning of `wrap` and `doctor` about a kernel that `carrier` runs on another host.
 pub(super) fn elsewhere(kernel: &str, carrier: &str) -> Error {
-    let what = format!("{kernel} runs elsewhere, by {carrier}: the environment may not travel there");
-    let advice = "if its variables do not arrive, put the launcher on the other side, before the kernel itself";
+    let what = format!("{carrier} runs {kernel} elsewhere: the environment may not be passed on");
+    let advice = "if its variables are missing, put the launcher on the other side, before the kernel's command";
     Error::new(Kind::Config, what, advice)
 }
 
@@ -95,7 +95,7 @@ pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&Wra
     if let (Some(Starter::Provisioner(name)), None) = (&spec.starter, record)
         && !LOCAL_PROVISIONERS.contains(&name.as_str())
     {
-        let what = format!("{kernel} names a provisioner of its own, {name}: the default one does not start it");
+        let what = format!("{kernel} names its own provisioner, {name}, so the default one does not start it");
         let advice = "`jupyter-vault wrap` says whether its command runs on this machine; docs/kernelspecs.md has the \
                       form that delegates to it";
         remarks.push(Error::new(Kind::Config, what, advice));
@@ -103,11 +103,7 @@ pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&Wra
     remarks.extend(spec.carrier().map(|carrier| elsewhere(kernel, &carrier)));
     if let Some(program) = record.and_then(|record| record.program.as_ref()).filter(|program| !program.exists()) {
         let what = format!("{kernel} starts without secrets: {} is not installed any more", program.display());
-        remarks.push(Error::new(
-            Kind::Config,
-            what,
-            "`jupyter-vault wrap` makes it this program's, `unwrap` as it was",
-        ));
+        remarks.push(Error::new(Kind::Config, what, "`jupyter-vault wrap` repairs it, `unwrap` restores the original"));
     }
     let before = record.and_then(|record| Spec::parse(&record.kernel_json.text).ok());
     if let Some(Form::NoPackage(python)) = before.as_ref().map(|before| form(&before.words[0], folder)) {

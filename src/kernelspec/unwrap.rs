@@ -17,11 +17,11 @@ use crate::error::{Error, Kind, Result};
 pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
     let search = Search::new(&which.place, &environment);
-    let bereft = search.bereft();
+    let without_kernel_json = search.without_kernel_json();
     let mut names: Vec<_> = which.kernels.iter().map(|name| name.to_lowercase()).collect();
     if which.all {
         names = search.names();
-        names.extend(bereft.iter().map(|(name, _)| name.clone()));
+        names.extend(without_kernel_json.iter().map(|(name, _)| name.clone()));
         names.sort();
         names.dedup();
     } else if names.is_empty() {
@@ -32,17 +32,20 @@ pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -
     let mut failures = Vec::new();
     let mut healed = false;
     for root in search.folders.iter().filter(|_| !which.dry_run) {
-        match copy::heal(root) {
+        match copy::clean_up(root) {
             Ok(left) => healed |= left,
             Err(error) => failures.push(error),
         }
     }
     if healed {
-        say(out, "what an interrupted run had left is removed");
+        say(out, "removed the remains of an interrupted run");
     }
     for name in names {
         let mut met = healed;
-        let gone = bereft.iter().filter(|(bereft, _)| *bereft == name).map(|(_, folder)| folder.clone());
+        let gone = without_kernel_json
+            .iter()
+            .filter(|(without_kernel_json, _)| *without_kernel_json == name)
+            .map(|(_, folder)| folder.clone());
         for folder in search.of_name(&name).into_iter().chain(gone) {
             match unwrap(&name, &folder, which.dry_run, out) {
                 Ok(wrapped) => met |= wrapped,
@@ -62,10 +65,10 @@ pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -
 fn nothing(name: &str, search: &Search) -> Error {
     let Some(folder) = search.of_name(name).into_iter().next() else {
         let what = format!("Jupyter finds no kernel called {name}");
-        return Error::new(Kind::Usage, what, "jupyter kernelspec list shows the names");
+        return Error::new(Kind::Usage, what, "`jupyter kernelspec list` shows the names");
     };
     let what = format!("{name} was not wrapped by jupyter-vault wrap: there is no {RECORD} in {}", folder.display());
-    Error::new(Kind::Usage, what, "if a launcher stands in its kernel.json, take it out by hand")
+    Error::new(Kind::Usage, what, "if its kernel.json contains a launcher, remove it by hand")
 }
 
 /// Whether there was something of ours.
@@ -97,7 +100,10 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
             let _ = write!(out, "{}", diff::unified(&path, &path, Some(&now.text), None));
         } else {
             copy::remove(folder)?;
-            say(out, &format!("{name}: the copy {} is removed; {} counts again", folder.display(), source.display()));
+            say(
+                out,
+                &format!("{name}: removed the copy {}; Jupyter uses {} again", folder.display(), source.display()),
+            );
         }
         return Ok(true);
     }
@@ -114,7 +120,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         locked.restore(KERNEL_JSON, &before)?;
     }
     match &record.vault_toml {
-        _ if edited => say(out, &format!("{name}: {FILE_NAME} was edited since, and stays")),
+        _ if edited => say(out, &format!("{name}: {FILE_NAME} was edited since then, and is kept")),
         Some(kept) if settings.as_ref() == Some(kept) => {}
         Some(kept) => locked.restore(FILE_NAME, kept)?,
         None => locked.remove(FILE_NAME)?,
@@ -122,7 +128,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     standby::remove(&locked)?;
     locked.remove(RECORD)?;
     let what = if record.copy_of.is_some() {
-        "the copy was edited since, and stays without the launcher"
+        "the copy was edited since then, and is kept without the launcher"
     } else {
         "unwrapped"
     };
@@ -137,7 +143,7 @@ fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out:
         let (folder, source) = (folder.display(), source.display());
         say(
             out,
-            &format!("{name}: the copy {folder}, whose {KERNEL_JSON} was gone, is removed; {source} counts again"),
+            &format!("{name}: removed the copy {folder}, whose {KERNEL_JSON} was missing; Jupyter uses {source} again"),
         );
         return Ok(());
     }
@@ -145,7 +151,7 @@ fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out:
     let settings = keep(&folder.join(FILE_NAME))?;
     match (&record.vault_toml, settings) {
         (_, Some(there)) if !record.is_unchanged(&there) => {
-            say(out, &format!("{name}: {FILE_NAME} was edited since, and stays"));
+            say(out, &format!("{name}: {FILE_NAME} was edited since then, and is kept"));
         }
         (Some(kept), _) => locked.restore(FILE_NAME, kept)?,
         (None, _) => locked.remove(FILE_NAME)?,
@@ -153,6 +159,6 @@ fn restore(name: &str, folder: &Path, locked: &Locked, record: &WrapRecord, out:
     standby::remove(locked)?;
     locked.remove(RECORD)?;
     let path = folder.join(KERNEL_JSON);
-    say(out, &format!("{name}: {KERNEL_JSON} was gone; restored as it was before wrap, {}", path.display()));
+    say(out, &format!("{name}: {KERNEL_JSON} was missing; restored the original, {}", path.display()));
     Ok(())
 }

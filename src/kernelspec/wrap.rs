@@ -45,8 +45,8 @@ pub fn wrap_in(
     let all = search.all(environment);
     let config = config.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE));
     if which.kernels.is_empty() && !which.yes && config.is_none() && !is_configured(&all, environment) {
-        let what = "nothing says yet where Vault is: there is no vault.toml and no VAULT_ADDR";
-        let advice = "run jupyter-vault setup first; with --yes the kernels are wrapped all the same";
+        let what = "Vault's address is not configured: there is no vault.toml and no VAULT_ADDR";
+        let advice = "run jupyter-vault setup first, or wrap the kernels anyway with --yes";
         let error = Error::new(Kind::Config, what, advice);
         if !which.dry_run {
             return Err(error);
@@ -67,13 +67,13 @@ pub fn wrap_in(
     let mut failures = Vec::new();
     if !which.dry_run {
         for root in &search.folders {
-            failures.extend(copy::heal(root).err());
+            failures.extend(copy::clean_up(root).err());
         }
     }
     for found in chosen(&names, &all, &search, &mut failures) {
         if let Err(error) = wrapper.wrap(found) {
             if which.kernels.is_empty() && error.kind() != Kind::Os {
-                (wrapper.report)(&error.remark("passed over"));
+                (wrapper.report)(&error.remark("skipped"));
             } else {
                 failures.push(error);
             }
@@ -111,7 +111,7 @@ fn chosen<'a>(
 
 fn unknown(name: &str, all: &[Kernelspec], search: &Search) -> Error {
     if !search.is_allowed(&name.to_lowercase()) && !search.of_name(name).is_empty() {
-        let what = format!("Jupyter leaves {name} out: its configuration names the kernels that count");
+        let what = format!("Jupyter's configuration does not allow the kernel {name}");
         return Error::new(Kind::Usage, what, "add it to KernelSpecManager.allowed_kernelspecs in jupyter_config");
     }
     let known = all.iter().map(|found| found.name.as_str());
@@ -164,16 +164,17 @@ impl Wrapper<'_> {
         };
         let spec = parse(&now.text, &path)?;
         for double in Search::doubles(found) {
-            let what = format!("{} and {} have one name for Jupyter", found.folder.display(), double.display());
-            (self.report)(&Error::new(Kind::Config, what, "it lists one and may start the other: rename one of them"));
+            let what = format!("{} and {} have the same name for Jupyter", found.folder.display(), double.display());
+            (self.report)(&Error::new(
+                Kind::Config,
+                what,
+                "Jupyter lists one and may start the other: rename one of them",
+            ));
         }
         let record = if found.native.is_some() { None } else { WrapRecord::read(&found.folder)? };
         let shared = if record.is_none() { shared(&path, &now, &spec)? } else { None };
         if record.is_none() && shared.is_none() && spec.has_launcher() {
-            say(
-                self.out,
-                &format!("{}: a launcher stands in it already, put there by hand: left as it is", found.name),
-            );
+            say(self.out, &format!("{}: already has a launcher, added by hand; unchanged", found.name));
             return Ok(true);
         }
         if let Some(starter) = &spec.starter {
@@ -330,7 +331,7 @@ impl Wrapper<'_> {
             made.write(KERNEL_JSON, &wrapped.kernel_json.text, (wrapped.kernel_json.mode | 0o600) & !0o002)
         })?;
         let from = found.folder.display();
-        say(self.out, &format!("{}: wrapped as a copy, {} ({from} is untouched)", found.name, to.display()));
+        say(self.out, &format!("{}: wrapped as a copy, {} ({from} is unchanged)", found.name, to.display()));
         let first = self.search.of_name(&found.name);
         if first.first().is_some_and(|first| first != to) {
             let what = format!("{} is hidden by {}, which Jupyter finds first", to.display(), first[0].display());
@@ -360,14 +361,16 @@ fn launcher(environment: &Environment) -> Result<String> {
     let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
     let own = std::env::current_exe().map_err(failed)?;
     if let Some(folder) = standby::own_folder().filter(|folder| folder.join(RECORD).exists()) {
-        let what =
-            format!("{} is what wrap left there for a kernel, and wraps no others", folder.join(STAND_BY).display());
-        return Err(Error::new(Kind::Usage, what, "install jupyter-vault again, and wrap with that one"));
+        let what = format!(
+            "{} is a stand-in that wrap put there for one kernel, and can't wrap others",
+            folder.join(STAND_BY).display()
+        );
+        return Err(Error::new(Kind::Usage, what, "install jupyter-vault again, and wrap with the installed program"));
     }
     let on_path = find_program(OsStr::new(PROGRAM), environment.bytes("PATH")).ok();
     let same = |path: &PathBuf| path.canonicalize().ok() == own.canonicalize().ok();
     let path = on_path.filter(same).and_then(|path| std::path::absolute(path).ok()).unwrap_or(own);
-    path.into_os_string().into_string().map_err(|_| {
-        Error::new(Kind::Config, "this program's own path is not UTF-8", "install it under a path that is")
-    })
+    path.into_os_string()
+        .into_string()
+        .map_err(|_| Error::new(Kind::Config, "this program's own path is not UTF-8", "install it under a UTF-8 path"))
 }

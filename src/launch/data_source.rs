@@ -26,7 +26,7 @@ pub(crate) fn parse(secret: &kv::Secret, path: &str) -> Result<(DataSource, Opti
     let source = DataSource::parse(path, keys).and_then(|source| source.check().map(|()| source));
     source.map(|source| (source, version)).map_err(|error| {
         let advice = format!(
-            "{}; it is stored at {path}: `jupyter-vault sources add NAME KIND --replace` mends it",
+            "{}; it is stored at {path}: correct it with `jupyter-vault sources add NAME KIND --replace`",
             error.advice()
         );
         Error::new(error.kind(), error.what(), advice)
@@ -50,7 +50,7 @@ pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: 
         None => Ok(()),
         Some(field) => {
             let what = format!("{credentials} gives no {} for the data source {}", field.name, source.name);
-            Err(Error::new(Kind::FieldMissing, what, "name a path that makes credentials of its kind"))
+            Err(Error::new(Kind::FieldMissing, what, "name a path that creates credentials for this kind"))
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn build(
             if is_credential(name) || replaced || !inheritance.keeps(name) || !seen.insert(name) {
                 continue;
             }
-        } else if !inheritance.keeps_nameless() {
+        } else if !inheritance.keeps_unnamed() {
             continue;
         }
         entries.push(entry.clone());
@@ -91,8 +91,8 @@ fn join(name: &SecretName, value: SecretValue) -> Result<CString> {
         cause.into_vec().zeroize();
         Error::new(
             Kind::BadValue,
-            format!("the value of {} holds a NUL byte, which no variable can", name.as_str()),
-            "store it encoded, as in base64",
+            format!("the value of {} contains a NUL byte, which a variable can't hold", name.as_str()),
+            "store it encoded, such as in base64",
         )
     })
 }
@@ -100,7 +100,7 @@ fn join(name: &SecretName, value: SecretValue) -> Result<CString> {
 fn double(name: &SecretName) -> Error {
     Error::new(
         Kind::Config,
-        format!("the secret {0} and an inherited variable have one name, {0}", name.as_str()),
+        format!("the secret {0} and an inherited variable have the same name, {0}", name.as_str()),
         "rename one of them, or choose with `override` under [environment]: true for the secret, false for the other",
     )
 }
@@ -108,8 +108,11 @@ fn double(name: &SecretName) -> Error {
 fn too_large(name: &SecretName, size: usize, what: &str, limit: usize) -> Error {
     Error::new(
         Kind::EnvironmentTooLarge,
-        format!("the secret {} ({size} bytes) is too large: the system takes {limit} bytes for {what}", name.as_str()),
-        "give it as a file: `field` and `file` in a [[source]] of vault.toml",
+        format!(
+            "the secret {} ({size} bytes) is too large: the system's limit is {limit} bytes for {what}",
+            name.as_str()
+        ),
+        "deliver it as a file: set `field` and `file` in a [[source]] of vault.toml",
     )
 }
 

@@ -64,8 +64,13 @@ pub(super) fn notice(plan: &Plan, ends: SystemTime) -> Option<Error> {
     let minutes = left.as_secs() / 60;
     let left = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
     let at = humantime::format_rfc3339_seconds(ends).to_string();
-    let what = format!("the token from {} ends in {left}, at {} UTC", token.origin, at.get(11..16).unwrap_or_default());
-    Some(Error::new(Kind::Config, what, format!("a kernel that starts later gets no secrets: {LOG_IN} gets a new one")))
+    let what =
+        format!("the token from {} expires in {left}, at {} UTC", token.origin, at.get(11..16).unwrap_or_default());
+    Some(Error::new(
+        Kind::Config,
+        what,
+        format!("kernels started after that get no secrets: get a new token with {LOG_IN}"),
+    ))
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -49,7 +49,7 @@ pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) 
 /// The runtime of a network client: this thread, and a second one only during a DNS query.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
-        let what = format!("the system did not give what a network client needs: {}", crate::error::why(cause.kind()));
+        let what = format!("a network client can't be set up: {}", crate::error::why(cause.kind()));
         Error::new(Kind::Os, what, "check the limits on descriptors and processes (ulimit -a)")
     })
 }
@@ -102,7 +102,7 @@ pub async fn fetch_until<T>(
         let revoked = auth::revoke(&client, limit).await;
         // A launch that fails reports its cause alone.
         if let (Err(error), Ok(Ok(_))) = (revoked, &outcome) {
-            report(&error.remark("the token of the login could not be revoked; it lives until its TTL ends"));
+            report(&error.remark("the token of the login could not be revoked; it is valid until its TTL ends"));
         }
     }
     let longest = held.iter().map(|lease| lease.seconds).max().filter(|seconds| *seconds > 0).map(Duration::from_secs);
@@ -138,12 +138,12 @@ fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
     };
     let why = match session {
         Some(Authenticated { revocable: false, .. }) => "gives batch tokens, which can't be renewed or revoked",
-        _ if about.uses.is_some() => "gives tokens with a number of uses, which none are left of for their leases",
+        _ if about.uses.is_some() => "gives tokens with a limited number of uses, none of which is left for leases",
         _ => return Ok(()),
     };
     Err(Error::new(
         Kind::Config,
-        format!("the login {why}, and a source gives a lease that depends on its token"),
+        format!("the login {why}, but a source gives a lease that depends on its token"),
         "set token_type=service and token_num_uses=0 for the login's role",
     ))
 }

@@ -148,7 +148,7 @@ fn write_one(content: &SecretValue, path: &Path) -> std::io::Result<()> {
 }
 
 fn unwritable(folder: &Path, cause: &std::io::Error) -> Error {
-    trouble(folder, &format!("can't take a secret's file: {}", crate::error::why(cause.kind())))
+    trouble(folder, &format!("can't hold the file of a secret: {}", crate::error::why(cause.kind())))
 }
 
 /// Writes `content` to a file of this process in `folder`; it is removed when dropped.

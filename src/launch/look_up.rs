@@ -32,12 +32,20 @@ pub fn mounts(plan: &Plan, parent: &Environment) -> Looked {
         return Looked::default();
     }
     if matches!(plan.login, Login::Wrapped(_)) {
-        let what = "the KV versions are not asked: that would use up the wrapped token";
-        return told(Error::new(Kind::Credential, what, "each start asks; or say `version` in vault.toml"));
+        let what = "the KV versions were not looked up: that would use up the wrapped token";
+        return told(Error::new(
+            Kind::Credential,
+            what,
+            "each start looks them up; set `version` in vault.toml to avoid that",
+        ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else {
-        return told(Error::new(Kind::Os, "the system gave no network", "check the limits on descriptors (ulimit -a)"));
+        return told(Error::new(
+            Kind::Os,
+            "a network client can't be set up",
+            "check the limits on descriptors (ulimit -a)",
+        ));
     };
     let looked = runtime.block_on(ask(plan, parent)).unwrap_or_else(told);
     runtime.shutdown_background();

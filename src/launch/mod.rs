@@ -284,7 +284,7 @@ impl<'a> Launch<'a> {
         let (pid, start_time) = process::own().ok_or_else(|| {
             Error::new(
                 Kind::Os,
-                "the system does not tell when this process started, which the process that holds leases has to know",
+                "this process's start time can't be read, which the keeper needs to know",
                 "check that /proc is mounted",
             )
         })?;
@@ -378,7 +378,7 @@ fn on_error(request: &Request, parent: &Environment) -> Result<OnError> {
         Some("start-without") => Ok(OnError::StartWithout),
         Some(_) => Err(Error::new(
             Kind::Config,
-            format!("the variable {ON_ERROR_VARIABLE} is none of diagnose, exit and start-without"),
+            format!("the variable {ON_ERROR_VARIABLE} is not diagnose, exit or start-without"),
             "correct it, or unset it",
         )),
     }

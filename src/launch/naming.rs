@@ -88,12 +88,12 @@ impl Names {
             Some((other, before)) if source.folder.whole && before != path => Err(Error::new(
                 Kind::Config,
                 format!("{other} in {before} and {key} in {path} would both be the variable {name}"),
-                "rename one of them, or give each secret a [[source]] of its own with `prefix`",
+                "rename one of them, or give each secret its own [[source]] with `prefix`",
             )),
             Some((other, _)) if other != key => Err(Error::new(
                 Kind::Config,
                 format!("{other} and {key} in {path} would both be the variable {name}"),
-                "rename one of them, or take names = \"shell\" away and choose names with `field` and `name`",
+                "rename one of them, or remove names = \"shell\" and choose names with `field` and `name`",
             )),
             _ => Ok(name),
         }
@@ -114,8 +114,8 @@ pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: Secret
     let letters = value.expose().iter().filter(|byte| !byte.is_ascii_whitespace() && **byte != b'=');
     let text: Zeroizing<Vec<u8>> = letters.map(|byte| usual(*byte)).collect::<Vec<_>>().into();
     STANDARD_NO_PAD.decode(&*text).map(SecretValue::new).map_err(|_| {
-        let what = format!("{name} in {path} is not base64, as `decode` says");
-        Error::new(Kind::BadValue, what, "store it encoded, or take `decode` away")
+        let what = format!("{name} in {path} is not base64, which `decode` requires");
+        Error::new(Kind::BadValue, what, "store it encoded, or remove `decode`")
     })
 }
 
@@ -150,7 +150,7 @@ fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
     let values = template.fields().map(|(name, _)| Ok((name, fields.get(name, path)?))).collect::<Result<Vec<_>>>()?;
     let value_of = |wanted: &str| values.iter().find(|(name, _)| *name == wanted)?.1.expose_text();
     template.fill(&value_of).ok_or_else(|| {
-        let what = format!("a field of {path} that goes into a URL is not UTF-8");
-        Error::new(Kind::BadValue, what, "store it encoded, as in base64")
+        let what = format!("a field of {path} that is used in a URL is not UTF-8");
+        Error::new(Kind::BadValue, what, "store it encoded, such as in base64")
     })
 }

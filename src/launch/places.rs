@@ -25,21 +25,22 @@ pub(super) fn value_of(
     };
     match place {
         Place::EntityId => identity.entity_id.clone().ok_or_else(|| {
-            absent("the token belongs to no entity", "log in with a method that has identities; a root token has none")
+            absent("the token belongs to no entity", "log in with a method that has entities; a root token has none")
         }),
         Place::Metadata(key) => identity.metadata.get(key).cloned().ok_or_else(|| {
             let known: Vec<_> = identity.metadata.keys().map(String::as_str).collect();
-            absent("the login does not give it", &format!("it gives: {}", known.join(", ")))
+            absent("the login's metadata does not contain it", &format!("it contains: {}", known.join(", ")))
         }),
         Place::Env(name) => {
             if name.starts_with("KERNEL_") && !from_request {
                 return Err(absent(
-                    "any client of a gateway may set KERNEL_* variables, they are no proof of who a user is",
-                    "let the login decide, as in {metadata.username}, or take each user's own credential: from_request",
+                    "any client of a gateway can set KERNEL_* variables, so they do not prove who a user is",
+                    "use the login's metadata, such as {metadata.username}, or each user's own credential: from_request",
                 ));
             }
             let value = parent.bytes(name).and_then(|value| value.to_str()).map(str::to_owned);
-            value.ok_or_else(|| absent("the variable is not set, or is no text", "set it where the kernel is started"))
+            value
+                .ok_or_else(|| absent("the variable is not set, or is not UTF-8", "set it where the kernel is started"))
         }
         Place::Notebook => {
             let session = parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str());
@@ -48,7 +49,7 @@ pub(super) fn value_of(
             if stem.is_empty() {
                 return Err(absent(
                     "JPY_SESSION_NAME is not set",
-                    "only a Jupyter server that starts a notebook sets it",
+                    "only a Jupyter server sets it, when it starts a notebook's kernel",
                 ));
             }
             Ok(stem.to_owned())

@@ -55,7 +55,7 @@ pub(super) fn take(
     let keys: Vec<_> = keys?.into_iter().flatten().collect();
     if let Some((key, _)) = keys.iter().find(|(_, value)| value.expose_text().is_none()) {
         let what = format!("{key} of the AWS profile {profile} at {path} is not UTF-8");
-        return Err(Error::new(Kind::BadValue, what, "look at what the engine answers"));
+        return Err(Error::new(Kind::BadValue, what, "check the engine's answer"));
     }
     let form =
         Form::Profiles(vec![Profile { name: profile.to_owned(), source: source.path.as_written().to_owned(), keys }]);
@@ -83,7 +83,7 @@ fn key_of(
     }
     let Some(name) = names.first().filter(|_| !is_optional) else { return Ok(None) };
     fields.get(name, path).map(|value| Some((key, value))).map_err(|error| {
-        let advice = format!("{}; say which is which with fields = {{ FIELD = \"{key}\", … }}", error.advice());
+        let advice = format!("{}; map the fields with fields = {{ FIELD = \"{key}\", … }}", error.advice());
         Error::new(error.kind(), error.what(), advice)
     })
 }
@@ -119,7 +119,7 @@ pub(crate) fn are_in(given: &Given) -> bool {
 pub(super) fn settle(given: &mut Given) -> Result<()> {
     let Some(profiles) = of(given) else { return Ok(()) };
     let twice = |what: String| {
-        let advice = "take one of the two sources away: a client takes plain keys first, and they are not renewed";
+        let advice = "remove one of the two sources: clients prefer plain keys, which are not renewed";
         Err(Error::new(Kind::Config, what, advice))
     };
     let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
@@ -153,7 +153,7 @@ pub(super) fn configuration(profiles: &[Profile], socket: Option<&Path>) -> Resu
     let (program, socket) = words.ok_or_else(|| {
         Error::new(
             Kind::Os,
-            "an AWS profile can't name this program: a path holds a character that shells read otherwise",
+            "an AWS profile can't name this program: a path contains a character that shells interpret",
             "install jupyter-vault, and set JUPYTER_RUNTIME_DIR, to paths without quotes, $, ` and \\",
         )
     })?;

@@ -1,15 +1,15 @@
-//! A refused login is not repeated automatically, by any process of its user.
+//! A refused login is not repeated automatically by any process of its user.
 //!
-//! Vault locks a user after five refusals, a company's directory often after three, and then mail and laptop too. A
-//! restart, a `watch` or thirty cells in a loop would each send the wrong password once more. So the outcome of a
-//! login is kept in the runtime folder, readable by its user alone: which login, when, how many refusals, and a keyed
-//! digest of the credential, never the credential. A changed credential is tried at once. A try that the user asks
-//! for (a cell, `doctor`, a command) is allowed once a minute, and twice in the window.
+//! Vault locks a user out after five refusals. A company's directory often does so after three, and then the user also
+//! loses access to mail and laptop. A restart, a `watch` or thirty cells in a loop would each send the wrong password
+//! once more. So the outcome of a login is stored in the runtime folder, readable only by its user: which login, when,
+//! how many refusals, and a keyed digest of the credential, never the credential. A changed credential is tried at once.
+//! An attempt by the user (a cell, `doctor`, a command) is allowed once a minute, and twice in the window.
 //!
-//! Many launches may begin at once, before any refusal is known. So a login that was not accepted recently is sent by
-//! one process at a time, which holds both of its locks: the first of forty finds out, and the others read the
-//! outcome. A login that was accepted a moment ago is sent by two at a time, each with one of the locks, since the
-//! password may have changed meanwhile.
+//! Many launches may begin at once, before any refusal is known. So only one process at a time, which holds both locks of
+//! the login, sends a login that was not accepted recently; the others then read the outcome. A login that was accepted
+//! a moment ago is sent by two processes at a time, each with one of the locks: not by more, as the password may have
+//! changed meanwhile.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
@@ -33,18 +33,18 @@ use crate::sys::folder::{private, write_private};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
-/// How long after its acceptance a login needs only one of the locks.
+/// How long after it was accepted a login needs only one of the locks.
 const FRESH: Duration = Duration::from_secs(60);
-/// The least time between two tries by a user.
+/// The shortest time between two attempts by the user.
 const APART: Duration = Duration::from_secs(60);
-/// How many tries by a user the window allows.
+/// How many attempts by the user the window allows.
 const TRIES: usize = 2;
-/// How often a lock is tried.
+/// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The extensions of the two locks of a login.
 const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
-/// The end of an error that reports the outcome of an earlier login.
-pub(crate) const STANDS: &str = ": it is not sent again now";
+/// Ends the first line of an error that reports the outcome of an earlier login.
+pub(crate) const STANDS: &str = ": it is not sent again yet";
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -53,24 +53,24 @@ const LARGEST: u64 = 64 * 1024;
 struct Outcome {
     /// The digest's key, in hexadecimal.
     key: String,
-    /// The digest of the credential.
+    /// The credential's digest.
     digest: String,
-    /// Whether the last one was accepted.
+    /// Whether the last attempt was accepted.
     accepted: bool,
-    /// When it was last sent.
+    /// When the login was last sent.
     last: u64,
-    /// The first refusal of the present series.
+    /// The time of the first refusal in the current series.
     since: u64,
     /// The number of refusals in the series.
     refusals: u32,
-    /// The user's own tries since then.
+    /// The times of the user's attempts since then.
     tries: Vec<u64>,
-    /// Every refusal of this user in the window, with any credential: Vault counts them like that.
+    /// The times of all refusals of this user in the window, with any credential, which is how Vault counts them.
     #[serde(default)]
     recent: Vec<u64>,
 }
 
-/// Logs in as the plan says, unless this credential was refused and is not yet due for another try.
+/// Logs in as the plan says, unless this credential was refused and another attempt is not allowed yet.
 pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
     let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
     login_once_at_a_time(client, plan, &kept).await.map_err(|error| {
@@ -83,7 +83,7 @@ async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>)
     loop {
         let is_fresh = kept.is_fresh(kept.read().as_ref());
         let _held = kept.hold(is_fresh, plan.budget).await?;
-        // Another process may have found out more meanwhile.
+        // Another process may have stored a newer outcome meanwhile.
         let mut known = kept.read();
         if kept.is_fresh(known.as_ref()) != is_fresh {
             continue;
@@ -101,7 +101,7 @@ async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>)
     }
 }
 
-/// The known refusal of the plan's login with this credential, before anything is sent.
+/// The error for a known refusal of the plan's login with this credential; nothing is sent.
 pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     let kept = Kept::of(plan)?;
     let known = kept.read().filter(|known| !known.accepted && kept.is_same(known))?;
@@ -109,7 +109,7 @@ pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
 }
 
-/// The error for a user who was refused as often as is safe, with any credential.
+/// The error for a user who was refused as often as is safe, with whatever credential.
 #[cfg(feature = "manage")]
 pub(crate) fn lately(plan: &Plan) -> Option<Error> {
     let kept = Kept::of(plan)?;
@@ -123,27 +123,26 @@ pub(crate) fn lately(plan: &Plan) -> Option<Error> {
     let (who, times) = (&kept.who, recent.len());
     let what = format!("Vault has refused the login of {who} {times} times since {}{STANDS}", clock(*first));
     let advice = format!(
-        "one more refusal may lock the user; make sure of the password and say --try-again, or wait until {}",
+        "one more refusal may lock the user out: check the password and repeat with --try-again, or wait until {}",
         clock(last + window)
     );
     Some(Error::new(Kind::LoginRefused, what, advice))
 }
 
-/// Where the outcome of one login is kept.
+/// The stored outcome of one login.
 struct Kept<'a> {
     folder: PathBuf,
     file: PathBuf,
     who: String,
-    /// The credential that was refused, and its origin.
+    /// The kind of credential and its origin, for messages.
     what: String,
     credential: Vec<&'a [u8]>,
-    /// How long a refusal counts, in seconds.
+    /// How long a refusal counts, in seconds (`refusal_window`).
     window: u64,
 }
 
 impl<'a> Kept<'a> {
-    /// `None` for a login that no number of refusals locks: a token, an agent, a certificate, a cloud's identity, a
-    /// wrapped token.
+    /// `None` for a login that Vault never locks: a token, an agent, a certificate, a cloud identity, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
         let (mount, user, who, what, credential) = match &plan.login {
             Login::Password { mount, username, password, .. } => (
@@ -167,7 +166,7 @@ impl<'a> Kept<'a> {
                 )
             }
             Login::Jwt { mount, role, jwt, .. } => {
-                let role = role.as_deref().unwrap_or("the usual role");
+                let role = role.as_deref().unwrap_or("the default role");
                 (
                     mount,
                     role,
@@ -217,7 +216,7 @@ impl<'a> Kept<'a> {
         self.digest(&known.key) == known.digest
     }
 
-    /// Allows a try that is due; otherwise says when it is.
+    /// Allows an attempt that is due; otherwise the error says when it will be.
     fn allow(&self, known: &mut Outcome, plan: &Plan) -> Result<()> {
         let (now, window) = (seconds(), plan.refusal_window.as_secs());
         if now >= known.last + window {
@@ -234,14 +233,14 @@ impl<'a> Kept<'a> {
         Err(self.stands(known, plan))
     }
 
-    /// Records a refusal of now; the error names the login and what to correct.
+    /// Adds to a new refusal's error which login it was and what to correct.
     fn named(&self, error: &Error) -> Error {
         let whose = self.who.split(" at auth/").next().unwrap_or_default();
         let what = format!("{}, of {whose} with the {}", error.what(), self.what);
         let how = if self.what.ends_with(ANSWER) {
             "type it again".to_owned()
         } else if self.what.ends_with(PIPED) {
-            "correct what is piped in".to_owned()
+            "correct the piped input".to_owned()
         } else {
             format!("correct the {}, or have `jupyter-vault setup --force` ask for it", self.what)
         };
@@ -249,13 +248,13 @@ impl<'a> Kept<'a> {
         Error::new(error.kind(), what, advice)
     }
 
-    /// The error for a refusal that still counts: since when, until when, and what ends it.
+    /// The error for a refusal that still counts: since when, until when, and how to end it.
     fn stands(&self, known: &Outcome, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
         let what = format!("Vault has refused the login of {} {times} since {}{STANDS}", self.who, clock(known.since));
         let advice = format!(
-            "correct the credential ({}), and it is tried at once; else from {} on. Vault may have locked the user (by default \
-             for 15 minutes after 5 refusals): an operator sees it in sys/locked-users, and can end it there",
+            "correct the credential ({}), which is then tried at once, or wait until {}. Vault may have locked the user (by \
+             default for 15 minutes after 5 refusals): sys/locked-users shows that to an operator, who can unlock the user",
             self.what,
             clock(known.last + plan.refusal_window.as_secs())
         );
@@ -285,13 +284,13 @@ impl<'a> Kept<'a> {
         self.write(&outcome);
     }
 
-    /// A login does not fail because its outcome can't be kept.
+    /// Stores the outcome. A login does not fail because that fails.
     fn write(&self, outcome: &Outcome) {
         let runtime = self.folder.parent().unwrap_or(&self.folder);
         let _ = write_private(runtime, &self.file, &serde_json::to_vec(outcome).unwrap_or_default());
     }
 
-    /// Waits up to `limit` for one of the locks, or for both; without a folder of this user's own there are no locks.
+    /// Waits up to `limit` for one of the locks, or for both. There are no locks without a private folder of this user.
     /// Both are taken in a fixed order, so that no two processes wait for each other.
     async fn hold(&self, one: bool, limit: Duration) -> Result<Vec<Flock<File>>> {
         let runtime = self.folder.parent().unwrap_or(&self.folder);
@@ -320,8 +319,8 @@ impl<'a> Kept<'a> {
                 }
             }
             if Instant::now() > end {
-                let what = format!("other launches are logging in as {}, and took all the time for it", self.who);
-                let advice = "try again; `timeout` under [vault] gives a launch more time. Nothing was sent";
+                let what = format!("other launches were logging in as {} until this one ran out of time", self.who);
+                let advice = "nothing was sent: try again, or set a longer `timeout` under [vault]";
                 return Err(Error::new(Kind::TimedOut, what, advice));
             }
             sleep(PAUSE).await;
@@ -342,7 +341,7 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The time of day, as people write it, in UTC.
+/// The time of day in UTC, as in 14:05.
 fn clock(seconds: u64) -> String {
     let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
     whole.get(11..16).map_or(whole.clone(), |time| format!("{time} UTC"))

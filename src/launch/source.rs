@@ -102,12 +102,13 @@ fn endless(source: &SourceSpec) -> Lease {
 /// Reports the parts of a folder that become no variables.
 fn left_out(path: &str, folder: &kv::Folder) -> impl Iterator<Item = Error> + use<> {
     let gone = (!folder.gone.is_empty()).then(|| {
-        let what = format!("{} in {path} was removed while the folder was read: left out", folder.gone.join(", "));
-        Error::new(Kind::PathMissing, what, "the next start reads the folder anew")
+        let what =
+            format!("{} in {path} was removed while the folder was read, and is left out", folder.gone.join(", "));
+        Error::new(Kind::PathMissing, what, "the next start reads the folder again")
     });
     let below = (!folder.below.is_empty()).then(|| {
         let what = format!("the folders in {path} are not read: {}", folder.below.join(", "));
-        Error::new(Kind::Config, what, "add a [[source]] for each that is wanted, or say `recursive = true`")
+        Error::new(Kind::Config, what, "add a [[source]] for each one you want, or set `recursive = true`")
     });
     gone.into_iter().chain(below)
 }
@@ -284,7 +285,7 @@ impl<'a> Reader<'a> {
         let Some(place) = source.path.as_given().find(has_capitals) else { return error };
         let name = name_of(place);
         let advice = format!(
-            "{{{name}}} is filled in with capitals, as it was typed at the login: a policy may have it in lower case, \
+            "{{{name}}} has capitals, as it was typed at the login: a policy may have it in lower case, \
              which {{{name}|lower}} writes; else {}",
             error.advice()
         );

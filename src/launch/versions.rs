@@ -42,7 +42,7 @@ impl Digester {
     /// With a new key.
     pub fn new() -> Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
-        let none = |_| Error::new(Kind::Os, "the system gives no random bytes", "check /dev/urandom");
+        let none = |_| Error::new(Kind::Os, "the system provides no random bytes", "check /dev/urandom");
         key.map(Self).map_err(none)
     }
 }

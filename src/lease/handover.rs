@@ -104,13 +104,13 @@ impl HandOver {
     /// Reads a message from the start of a pipe.
     pub(crate) fn read(pipe: &mut impl std::io::Read) -> Result<Self> {
         let mut length = [0; 4];
-        pipe.read_exact(&mut length).map_err(|_| unusable("did not come"))?;
+        pipe.read_exact(&mut length).map_err(|_| unusable("did not arrive"))?;
         let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
         if length > LARGEST {
             return Err(unusable("is too long"));
         }
         let mut message = Zeroizing::new(vec![0; length]);
-        pipe.read_exact(&mut message).map_err(|_| unusable("stopped before its end"))?;
+        pipe.read_exact(&mut message).map_err(|_| unusable("is truncated"))?;
         parse(&message)
     }
 
@@ -119,7 +119,7 @@ impl HandOver {
         let mut addresses = self.addresses.iter().map(|text| Address::parse(text, "the launcher"));
         let [for_vault, http, https, none] = self.proxies.clone();
         Ok(Server {
-            address: addresses.next().ok_or_else(|| unusable("names no address"))??,
+            address: addresses.next().ok_or_else(|| unusable("contains no address"))??,
             others: addresses.collect::<Result<_>>()?,
             namespace: self.namespace.clone(),
             tls: Tls {
@@ -189,11 +189,11 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn parse(message: &[u8]) -> Result<HandOver> {
-    serde_json::from_slice(message).map_err(|_| unusable("is not the launcher's"))
+    serde_json::from_slice(message).map_err(|_| unusable("is malformed"))
 }
 
 fn unusable(why: &str) -> Error {
-    Error::new(Kind::Internal, format!("the keeper's message {why}"), "report this as a defect")
+    Error::new(Kind::Internal, format!("the keeper's message {why}"), "report this as a bug")
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Left {
             client.renew(Deadline::after(PATIENCE));
             match lease::end(client, id).await {
                 // A later process tries again.
-                Err(error) if lease::heals(error.kind()) => return Err(error),
+                Err(error) if lease::may_succeed_later(error.kind()) => return Err(error),
                 // Vault answers "bad request" for a lease that has ended.
                 Err(error) if error.kind() != crate::error::Kind::BadRequest => failed = Some(error),
                 _ => {}

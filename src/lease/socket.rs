@@ -108,16 +108,16 @@ pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>
     let gone = |why: &str| {
         Error::new(
             Kind::Unreachable,
-            format!("the process that holds the credential of the AWS profile {profile} {why}"),
-            "`jupyter-vault kernels` says what became of it; a restart of the kernel starts another one",
+            format!("the keeper of the AWS profile {profile} {why}"),
+            "`jupyter-vault kernels` shows its state; a restart of the kernel starts a new one",
         )
     };
     let mut stream = connect(path).await.map_err(|cause| match cause.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => gone("is not there any more"),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => gone("no longer runs"),
         other => gone(&format!("can't be reached: {}", why(other))),
     })?;
     if !is_ours(&stream) {
-        return Err(gone("is another user's"));
+        return Err(gone("belongs to another user"));
     }
     let mut text = Zeroizing::new(Vec::with_capacity(8 << 10));
     let asking = async {
@@ -126,8 +126,8 @@ pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>
     };
     match timeout(WAIT, asking).await {
         Err(_) => return Err(gone("does not answer")),
-        Ok(Err(cause)) => return Err(gone(&format!("ended the connection: {}", why(cause.kind())))),
-        Ok(Ok(0)) => return Err(gone("gave no answer: its kernel may have ended")),
+        Ok(Err(cause)) => return Err(gone(&format!("closed the connection: {}", why(cause.kind())))),
+        Ok(Ok(0)) => return Err(gone("did not answer: its kernel may have exited")),
         Ok(Ok(_)) => {}
     }
     if let Ok(Refusal { error, advice }) = serde_json::from_slice(&text) {

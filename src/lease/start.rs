@@ -63,7 +63,7 @@ impl Drop for Keeper {
 fn refused(why: &str) -> Error {
     Error::new(
         Kind::Os,
-        format!("the process that holds leases can't be started: {why}"),
+        format!("the keeper of leases can't be started: {why}"),
         "check that /proc is mounted, and the limit on processes (ulimit -u)",
     )
 }

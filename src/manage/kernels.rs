@@ -1,8 +1,7 @@
-//! `kernels`: the running kernels, and which of them have their secrets.
+//! `kernels`: lists the running kernels, and which of them have their secrets.
 //!
-//! A connection file says that a kernel was started. Its process shows that it is running, or its heartbeat,
-//! which comes back even when it is busy. Its variables are in the record that a launch or an inject left for
-//! that process.
+//! A connection file says that a kernel was started. Its process shows that it is running, or its heartbeat, which even a
+//! busy kernel answers. Its variables are in the record that a launch or an inject stored for that process.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::left::{self, Ended};
-use super::login::standing::worth_a_word;
+use super::login::standing::expiry_warning;
 use super::report::SCHEMA;
 use crate::config::auth::login;
 use crate::config::env::Environment;
@@ -31,9 +30,9 @@ use crate::lease::Left;
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
-/// How long Vault may take to look up the login's token.
+/// The time limit for looking up the login's token.
 const WORD: Duration = Duration::from_secs(2);
-/// How long a heartbeat may take on a busy machine.
+/// The time limit for a heartbeat, on a busy machine.
 const BEAT: Duration = Duration::from_secs(5);
 
 /// A running kernel.
@@ -43,11 +42,11 @@ pub struct Running {
     pub file: PathBuf,
     /// Its kernelspec, if the file names one.
     pub kernelspec: Option<String>,
-    /// Its process, if we may see it.
+    /// Its process, if this user may see it.
     pub pid: Option<u32>,
-    /// Whether its heartbeat came back.
+    /// Whether it answered a heartbeat.
     pub answers: bool,
-    /// The variables that it got from us.
+    /// The variables that it was given.
     pub record: Option<Record>,
     /// The process that holds its leases.
     pub keeper: Option<u32>,
@@ -69,15 +68,15 @@ pub struct Remote {
 /// All kernels of this user's runtime folder.
 #[derive(Debug, Default)]
 pub struct Kernels {
-    /// Those that run here, by file.
+    /// Those that run here, in the order of their files.
     pub running: Vec<Running>,
-    /// Those that a server of this user has started elsewhere.
+    /// Those that a server of this user has started on other machines.
     pub remote: Vec<Remote>,
-    /// The files of kernels that have ended.
+    /// The files of kernels that have exited.
     pub gone: Vec<PathBuf>,
     /// The leases of keepers that were killed.
     left: Vec<Left>,
-    /// The outcome for leases whose kernels have ended.
+    /// The outcome for leases whose kernels have exited.
     ended: Ended,
 }
 
@@ -86,10 +85,11 @@ pub fn run(json: bool) -> Result<Outcome> {
     let environment = Environment::take();
     let plan = plan(&environment);
     let runtime = runtime()?;
-    let (mut kernels, word) = runtime.block_on(futures_util::future::join(search(&environment), word(plan.as_ref())));
+    let (mut kernels, warning) =
+        runtime.block_on(futures_util::future::join(search(&environment), login_warning(plan.as_ref())));
     kernels.ended = runtime.block_on(ended(&kernels, plan));
     runtime.shutdown_background();
-    let text = if json { json_text(&kernels, word) } else { text(&kernels, word) };
+    let text = if json { json_text(&kernels, warning) } else { text(&kernels, warning) };
     Ok(Outcome { text, code: 0 })
 }
 
@@ -101,18 +101,18 @@ fn plan(environment: &Environment) -> Option<Plan> {
     Some(Plan::with(&layer, environment, server, login))
 }
 
-/// Ends the leases of kernels and keepers that are gone.
+/// Ends the leases of killed keepers whose kernels have exited.
 async fn ended(kernels: &Kernels, plan: Option<Plan>) -> Ended {
     let plan = plan.map(|plan| Plan { by_user: true, ..plan });
     left::end(&kernels.left, plan.as_ref()).await
 }
 
-/// A warning that the next launch's token ends soon, or has ended.
-async fn word(plan: Option<&Plan>) -> Option<String> {
-    worth_a_word(plan?, WORD).await
+/// A warning if the next launch's token expires soon, or has expired.
+async fn login_warning(plan: Option<&Plan>) -> Option<String> {
+    expiry_warning(plan?, WORD).await
 }
 
-/// Finds the kernels of the connection files in Jupyter's runtime folder, and of those that records name.
+/// Finds the kernels of the connection files in Jupyter's runtime folder, and of those named by records.
 pub fn find(environment: &Environment) -> Result<Kernels> {
     let runtime = runtime()?;
     let kernels = runtime.block_on(search(environment));
@@ -126,7 +126,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     let jupyter = &jupyter_runtime_dir(environment);
     let mut files: BTreeSet<PathBuf> = files_in(jupyter).filter(|path| stem(path).starts_with("kernel-")).collect();
     files.extend(Record::all(&ours).map(|record| record.connection_file).filter(|file| {
-        // The record may name the same file through another path to the runtime folder.
+        // A record may name the same file by another path to the runtime folder.
         file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
     }));
     let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
@@ -146,14 +146,14 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
         let server = Some((address, state));
         match kernels.running.iter_mut().find(|kernel| stem(&kernel.file) == format!("kernel-{id}")) {
             Some(local) => local.server = server,
-            // Behind a gateway: its connection file and its record are on another machine.
+            // Behind a gateway, the connection file and the record are on another machine.
             None => kernels.remote.push(Remote { id, kernelspec: name, server }),
         }
     }
     kernels
 }
 
-/// The running kernel of a file; the file as the error if there is none.
+/// The running kernel of a connection file; the file as the error if it is not running.
 async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
     let record = Record::read(ours, &stem(&path));
@@ -171,7 +171,7 @@ async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     Ok(Running { file: path, kernelspec, pid, answers, record, keeper: None, server: None })
 }
 
-/// Whether the process's command line names the whole path: the name alone may be in another folder.
+/// Whether the process's command line contains the whole path: another folder may have a file of the same name.
 fn is_named_by(path: &Path, pid: u32) -> bool {
     let path = path.as_os_str().as_encoded_bytes();
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -208,7 +208,7 @@ fn at(server: Option<&(String, String)>) -> String {
     server.map_or_else(String::new, |(address, state)| format!(", {} at {}", one_line(state), one_line(address)))
 }
 
-fn text(kernels: &Kernels, word: Option<String>) -> String {
+fn text(kernels: &Kernels, warning: Option<String>) -> String {
     let mut text = String::new();
     for kernel in &kernels.running {
         let name = one_line(&stem(&kernel.file));
@@ -227,23 +227,23 @@ fn text(kernels: &Kernels, word: Option<String>) -> String {
         if let Some(expiring) = kernel.record.as_ref().and_then(|record| record.expiring.as_ref()) {
             let names = if expiring.names.is_empty() { "a credential".to_owned() } else { expiring.names.join(", ") };
             let (names, at, why) = (one_line(&names), one_line(&expiring.at), one_line(&expiring.why));
-            let _ = writeln!(text, "  {names} ends at {at} and is NOT replaced yet: {why}");
+            let _ = writeln!(text, "  {names}: expires at {at} and is NOT replaced yet: {why}");
         }
     }
     for kernel in &kernels.remote {
         let (id, name, at) = (one_line(&kernel.id), one_line(&kernel.kernelspec), at(kernel.server.as_ref()));
-        let _ = writeln!(text, "{id} ({name}{at}): runs elsewhere, its secrets are not known here");
+        let _ = writeln!(text, "{id} ({name}{at}): runs on another machine; its secrets are not known here");
     }
     let with = kernels.running.iter().filter(|kernel| kernel.record.is_some()).count();
-    let _ = writeln!(text, "kernels that run: {}, with secrets by us: {with}", kernels.running.len());
+    let _ = writeln!(text, "running kernels: {}, with secrets from jupyter-vault: {with}", kernels.running.len());
     if !kernels.gone.is_empty() {
-        let _ = writeln!(text, "connection files without a kernel: {}", kernels.gone.len());
+        let _ = writeln!(text, "connection files without a running kernel: {}", kernels.gone.len());
     }
     for line in kernels.ended.lines() {
         let _ = writeln!(text, "{}", one_line(&line));
     }
-    if let Some(word) = word {
-        let _ = writeln!(text, "login: {}", one_line(&word));
+    if let Some(warning) = warning {
+        let _ = writeln!(text, "login: {}", one_line(&warning));
     }
     text
 }
@@ -254,19 +254,19 @@ fn leases(kernel: &Running, left: &[Left]) -> Option<String> {
     let leases = format!("{number} lease{}", if number == 1 { "" } else { "s" });
     match kernel.keeper {
         _ if number == 0 => None,
-        Some(keeper) => Some(format!("{leases}, renewed by process {keeper} until the kernel ends")),
+        Some(keeper) => Some(format!("{leases}, renewed by process {keeper} until the kernel exits")),
         None => {
             let of = |left: &&Left| kernel.pid.is_some_and(|pid| left.is_of(pid));
             let most = left.iter().find(of).map(|left| humantime::format_duration(left.window()).to_string());
-            let most = most.map_or_else(String::new, |most| format!(", at most {most} to live"));
-            Some(format!("{leases}, NOT renewed{most}: the process that did is gone; restart the kernel for new ones"))
+            let most = most.map_or_else(String::new, |most| format!(", which expire within {most}"));
+            Some(format!("{leases}, NOT renewed{most}: the keeper was killed; restart the kernel for new ones"))
         }
     }
 }
 
 fn summary(record: Option<&Record>) -> String {
     record.map_or_else(
-        || "no secrets by us".to_owned(),
+        || "no secrets from jupyter-vault".to_owned(),
         |record| format!("{} by {} since {}", counted(record.variables.len()), how(record.how), one_line(&record.at)),
     )
 }
@@ -282,15 +282,15 @@ const fn how(how: How) -> &'static str {
     }
 }
 
-fn json_text(kernels: &Kernels, word: Option<String>) -> String {
+fn json_text(kernels: &Kernels, warning: Option<String>) -> String {
     let running: Vec<_> = kernels.running.iter().map(object).collect();
     let remote: Vec<_> = kernels.remote.iter().map(|kernel| {
         json!({ "id": kernel.id, "kernelspec": kernel.kernelspec, "server": place(kernel.server.as_ref()) })
     }).collect();
-    let login = word.map(|message| json!({ "message": message }));
+    let login = warning.map(|message| json!({ "message": message }));
     let mut object =
         json!({ "schema": SCHEMA, "kernels": running, "elsewhere": remote, "gone": kernels.gone, "login": login });
-    // Rare, so it is shown only if there are any.
+    // Rare, so the key is there only if there are any.
     if let Some(killed) = kernels.ended.object() {
         object["killed"] = killed;
     }

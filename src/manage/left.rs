@@ -1,4 +1,4 @@
-//! Leases that a killed keeper left: `kernels` ends them with the user's login, once their kernels have ended.
+//! Leases of a killed keeper: `kernels` ends them with the user's login once their kernels have exited.
 
 use serde_json::{Value, json};
 
@@ -16,15 +16,14 @@ use crate::vault::client::Client;
 pub(super) struct Ended {
     /// How many were ended.
     number: usize,
-    /// How many live on, until when at most, and why they were not ended.
+    /// How many remain, until when at most, and why they were not ended.
     rest: Vec<String>,
 }
 
 impl Ended {
     /// One line for each result.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        let ended =
-            (self.number > 0).then(|| format!("{} that a killed process held: ended now", counted(self.number)));
+        let ended = (self.number > 0).then(|| format!("{} of a killed keeper: ended now", counted(self.number)));
         ended.into_iter().chain(self.rest.iter().cloned())
     }
 
@@ -35,14 +34,14 @@ impl Ended {
     }
 }
 
-/// Ends the leases in `all` whose kernels have ended, by the login of `plan`.
+/// Ends the leases in `all` whose kernels have exited, with the login of `plan`.
 pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
     let mut ended = Ended::default();
     let over: Vec<_> = all.iter().filter(|left| !left.is_used()).collect();
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         over.into_iter().partition(|left| plan.is_some_and(|plan| left.is_at(&plan.server)));
     for left in elsewhere {
-        ended.rest.push(lives_on(left, "they are at another Vault than the one that is configured here"));
+        ended.rest.push(lives_on(left, "they belong to a Vault other than the configured one"));
     }
     let Some(plan) = plan.filter(|_| !here.is_empty()) else { return ended };
     let mut client = match log_in(plan).await {
@@ -65,7 +64,7 @@ pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
     ended
 }
 
-/// A client that is logged in, and whether its token is of our own login.
+/// A logged-in client, and whether its token comes from a login made for this.
 async fn log_in(plan: &Plan) -> Result<(Client, bool), Error> {
     let mut client = Client::new(&plan.server, Deadline::after(plan.budget))?;
     let session = refusal::login(&mut client, plan).await?;
@@ -74,7 +73,7 @@ async fn log_in(plan: &Plan) -> Result<(Client, bool), Error> {
 
 fn lives_on(left: &Left, why: &str) -> String {
     let most = humantime::format_duration(left.window());
-    format!("{} that a killed process held: at most {most} to live, NOT ended: {why}", counted(left.number()))
+    format!("{} of a killed keeper: NOT ended, expires within {most}: {why}", counted(left.number()))
 }
 
 fn counted(number: usize) -> String {

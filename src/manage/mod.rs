@@ -1,5 +1,4 @@
-//! Commands for users and administrators beside starting kernels: set up, check, list, store secrets and data
-//! sources.
+//! Commands that do not start kernels: set up, check, list, log in, scrub, and store secrets and data sources.
 //!
 //! Each command returns its text, and the command line prints it: stdout is for the result, stderr for what prevented
 //! one.

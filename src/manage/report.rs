@@ -1,7 +1,7 @@
 //! Findings in order, and the two formats in which they are shown.
 //!
-//! The text and the JSON are made from the same findings, so that they can't disagree. Like an error, a finding
-//! consists of our own words, paths and names, never of a value.
+//! The text and the JSON are made from the same findings, so that they can't disagree. Like an error, a finding consists
+//! of fixed words, paths and names, never of a value.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As it should be.
+    /// No problem.
     Ok,
     /// Information.
     Note,
@@ -57,7 +57,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding for people.
+    /// The finding as text.
     fn lines(&self) -> String {
         let mut lines = format!("  {:<8} {}\n", self.status.shown(), self.what);
         if let Some(advice) = &self.advice {
@@ -72,14 +72,14 @@ impl Finding {
         self
     }
 
-    /// A fact for programs: a path, a name, a number.
+    /// Adds a fact to the JSON: a path, a name, a number.
     pub fn fact(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
         self.facts.insert(key.to_owned(), shown(value.into()));
         self
     }
 }
 
-/// A fact with anything that looks like a credential hidden: a path may be a token that was pasted.
+/// A fact, with anything that looks like a credential hidden: a path may be a pasted token.
 fn shown(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(masked(&text).into_owned()),
@@ -121,7 +121,7 @@ impl Report {
         &mut self.findings[0]
     }
 
-    /// Adds a failure; a launch that meets it exits with its code.
+    /// Adds a failure; a launch that fails so exits with its code.
     pub fn fail(&mut self, error: &Error) -> &mut Finding {
         self.first.get_or_insert_with(|| error.clone());
         self.push(Finding {
@@ -157,7 +157,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.status == status).count()
     }
 
-    /// The code of the first failure; 0 when there is none.
+    /// The exit code of the first failure; 0 if there is none.
     pub fn exit_code(&self) -> u8 {
         self.first_failure().and_then(|failure| failure.exit_code).unwrap_or(0)
     }
@@ -182,7 +182,7 @@ impl Report {
         }
     }
 
-    /// The report for people.
+    /// The report as text.
     pub fn text(&self, healthy: &str) -> String {
         let mut text = String::new();
         let mut section = "";
@@ -197,13 +197,13 @@ impl Report {
         text
     }
 
-    /// The findings that are no failures: each with its section.
+    /// The findings other than failures, each with its section.
     pub fn progress(&self) -> impl Iterator<Item = (&'static str, String)> {
         let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
         told.map(|finding| (finding.section, finding.lines()))
     }
 
-    /// The report for programs: one object.
+    /// The report as one JSON object.
     pub fn json(&self, healthy: &str) -> String {
         let object = serde_json::json!({
             "schema": SCHEMA,

@@ -1,8 +1,8 @@
-//! `ui`: the Secrets section as a page of its own, for those without JupyterLab.
+//! `ui`: the Secrets section as a separate page, for users without JupyterLab.
 //!
-//! The page is the wheel's: its files are built by npm, and its server is the Python that also serves the section in
-//! JupyterLab. So this looks for a Python that has it, and becomes that Python, which runs this very program for each
-//! request. It is started in the folder of its user, where others may have put modules: none is taken from there.
+//! The page is part of the wheel: npm builds its files, and its server is Python code that also serves the section in
+//! JupyterLab. So `ui` finds a Python that has the package, and becomes that Python, which runs this program for each
+//! request. Modules in the working folder are ignored, as others may have put them there.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
@@ -14,17 +14,17 @@ use crate::error::{Error, Kind, Result, why};
 use crate::sys::exec::find_program;
 use crate::sys::program::answer;
 
-/// How long the page stays without a request.
+/// How long the server runs without a request.
 pub(crate) const IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// Starts the page's module, without the folder that it is started in among the places of modules.
+/// Starts the page's module, with the working folder removed from the module search path.
 const START: &str = "import runpy, sys; sys.path[:] = [place for place in sys.path if place]; \
 runpy.run_module('jupyter_vault.ui', run_name='__main__', alter_sys=True)";
 const QUESTION: &str = "import sys; sys.path[:] = [place for place in sys.path if place]; import jupyter_vault.ui";
-/// How long a Python may take to say whether it has the page.
+/// The time limit for a Python to say whether it has the page.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the command line says.
+/// The options.
 #[derive(Debug)]
 pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Flags {
     pub(crate) idle: Duration,
 }
 
-/// Becomes the page's server; comes back only with what keeps it from that.
+/// Becomes the page's server; returns only with an error.
 pub(crate) fn run(flags: &Flags) -> Error {
     match start(flags) {
         Ok(never) => match never {},
@@ -45,10 +45,10 @@ pub(crate) fn run(flags: &Flags) -> Error {
 fn start(flags: &Flags) -> Result<std::convert::Infallible> {
     if let Some(config) = flags.config.as_deref().filter(|config| !config.is_file()) {
         let what = format!("there is no file {}", config.display());
-        return Err(Error::new(Kind::ConfigFile, what, "name a vault.toml with --config, or leave it out"));
+        return Err(Error::new(Kind::ConfigFile, what, "pass an existing vault.toml with --config, or leave it out"));
     }
     let program = std::env::current_exe().map_err(|cause| {
-        Error::new(Kind::Os, format!("this program's own file is not known: {}", why(cause.kind())), "start it again")
+        Error::new(Kind::Os, format!("this program's own path can't be found: {}", why(cause.kind())), "start it again")
     })?;
     let python = python(&program)?;
     let mut page = Command::new(&python);
@@ -78,8 +78,8 @@ fn python(program: &Path) -> Result<PathBuf> {
         let seen = if seen.is_empty() { "there is none".to_owned() } else { format!("not {}", seen.join(", ")) };
         Error::new(
             Kind::Config,
-            format!("no Python was found that has the Secrets page ({seen})"),
-            "the page comes with the wheel: pip install jupyter-vault tornado, then `jupyter vault ui`",
+            format!("no Python with the Secrets page was found ({seen})"),
+            "the page is part of the wheel: pip install jupyter-vault tornado, then run `jupyter vault ui`",
         )
     })
 }

@@ -154,14 +154,17 @@ impl Address {
         let why = if has_bad_port(text) { NoPlace::Port.why() } else { "is not a URL" };
         let uri: Uri = text.parse().map_err(|_| wrong(why, example))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(wrong("holds a user name or password", "remove what stands before the @; log in with [auth]"));
+            return Err(wrong(
+                "contains a user name or password",
+                "remove what is before the @; configure a login under [auth]",
+            ));
         }
         if uri.query().is_some() || text.contains('#') {
             return Err(wrong("has a query or fragment", example));
         }
         let tcp = Tcp::from_uri(&uri).map_err(|why| wrong(why.why(), example))?;
         if tcp.prefix.ends_with("/v1") {
-            return Err(wrong("ends with /v1", "leave /v1 out: it is added"));
+            return Err(wrong("ends with /v1", "leave out /v1: it is added"));
         }
         Ok(Self::Tcp(tcp))
     }

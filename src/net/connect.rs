@@ -91,7 +91,7 @@ impl Connector {
     ) -> Result<TlsStream<Connection>> {
         let name = self.server_name.as_deref().unwrap_or(&target.host);
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            Error::new(Kind::Config, "the TLS server name is no host name", "correct the address or tls_server_name")
+            Error::new(Kind::Config, "the TLS server name is not a host name", "correct the address or tls_server_name")
         })?;
         let authority = target.authority();
         let secured = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
@@ -119,7 +119,7 @@ pub struct Handshake {
 impl Connector {
     /// Connects to see which server answers, and closes the connection; `None` without TLS.
     pub async fn handshake(&self, target: &Address, deadline: Deadline) -> Result<Option<Handshake>> {
-        let late = |_| silent(self.peer.name(), &target.to_string(), "the attempt to connect was not answered");
+        let late = |_| silent(self.peer.name(), &target.to_string(), "it did not accept a connection");
         let (Address::Tcp(tcp), Some(config)) = (target, &self.tls) else {
             return deadline.bound(self.connect(target, deadline)).await.map_err(late)?.map(|_| None);
         };
@@ -152,8 +152,8 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
             // The system does not wait for room in the backlog.
             ErrorKind::WouldBlock => Error::new(
                 Kind::Refused,
-                format!("the socket {shown} takes no more connections at the moment"),
-                format!("try again in a moment; if it stays so, the {owner} hangs"),
+                format!("the socket {shown} accepts no more connections at the moment"),
+                format!("try again in a moment; if it persists, the {owner} hangs"),
             ),
             ErrorKind::ConnectionRefused => Error::new(
                 Kind::Refused,
@@ -163,7 +163,7 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
             _ => Error::new(
                 Kind::Unreachable,
                 format!("the socket {shown} can't be used: {}", crate::error::why(cause.kind())),
-                format!("check the path in the address, that the {owner} is started and its socket open to this user"),
+                format!("check the path in the address, that the {owner} runs, and that this user may use its socket"),
             ),
         }
     })?;
@@ -183,7 +183,7 @@ async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<C
                 return Ok(Connection::new(stream));
             }
             Ok(Err(cause)) => last = Some(broken(&cause, whom, &authority)),
-            Err(_) => last = Some(silent(whom, &authority, "the attempt to connect was not answered")),
+            Err(_) => last = Some(silent(whom, &authority, "it did not accept a connection")),
         }
     }
     Err(last.unwrap_or_else(|| no_such_host(host)))
@@ -201,7 +201,7 @@ fn no_such_host(host: &str) -> Error {
     Error::new(
         Kind::Dns,
         format!("the host name {host} does not resolve"),
-        "check the address for a typing error, and this machine's name servers",
+        "check the address for typos, and this machine's name servers",
     )
 }
 
@@ -209,8 +209,8 @@ fn no_such_host(host: &str) -> Error {
 pub fn silent(whom: &str, authority: &str, what: &str) -> Error {
     Error::new(
         Kind::TimedOut,
-        format!("{whom} at {authority} gave no answer in time: {what}"),
-        "check the address and the firewalls on the way, or allow more time with --timeout",
+        format!("{whom} at {authority} timed out: {what}"),
+        "check the address and any firewall on the way, or allow more time with --timeout",
     )
 }
 
@@ -220,7 +220,7 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
         ErrorKind::ConnectionRefused => Error::new(
             Kind::Refused,
             format!("{whom} at {authority} refused the connection: nothing listens there"),
-            "check the address and its port, and that the server is started",
+            "check the address and its port, and that the server runs",
         ),
         ErrorKind::ConnectionReset
         | ErrorKind::BrokenPipe
@@ -228,11 +228,9 @@ pub fn broken(cause: &std::io::Error, whom: &str, authority: &str) -> Error {
         | ErrorKind::UnexpectedEof => Error::new(
             Kind::Reset,
             format!("{whom} at {authority} closed the connection before it answered"),
-            format!(
-                "check that {whom} is what listens there, and what stands between: a load balancer, http:// for https://"
-            ),
+            format!("check that {whom} listens there, and check for a load balancer, or http:// instead of https://"),
         ),
-        ErrorKind::TimedOut => silent(whom, authority, "the system gave up on the connection"),
+        ErrorKind::TimedOut => silent(whom, authority, "the connection timed out"),
         _ => Error::new(
             Kind::Unreachable,
             format!("{whom} at {authority} can't be reached: {}", crate::error::why(cause.kind())),

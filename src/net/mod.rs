@@ -44,7 +44,7 @@ impl Peer {
             Self::Jupyter => Settings {
                 ca: "name the CA that signed it: --ca-cert FILE",
                 name: "use the name in the certificate in --url",
-                client: "use an address of the server that asks for no client certificate",
+                client: "use an address of the server that requires no client certificate",
             },
         }
     }

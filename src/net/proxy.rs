@@ -67,7 +67,7 @@ pub(super) async fn tunnel(stream: Connection, target: &Tcp, proxy: &Intercept) 
     let refused = || {
         Error::new(
             Kind::Proxy,
-            format!("the proxy did not open a way to {}", target.authority()),
+            format!("the proxy did not connect to {}", target.authority()),
             "check VAULT_PROXY_ADDR or HTTPS_PROXY, and that the proxy allows CONNECT to that port",
         )
     };

@@ -19,7 +19,7 @@ pub(super) const TAKEN: &str = if cfg!(feature = "p521") {
 
 /// By their object identifiers.
 const KINDS: &[(&str, &str)] = &[
-    ("1.2.840.113549.1.1.10", "RSA for PSS alone"),
+    ("1.2.840.113549.1.1.10", "RSA for PSS only"),
     ("1.2.840.10040.4.1", "DSA"),
     ("1.3.101.113", "Ed448"),
     ("1.2.840.10045.3.1.1", "P-192"),

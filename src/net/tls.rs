@@ -27,7 +27,7 @@ const LARGEST: u64 = 4 << 20;
 pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(provider());
     let internal = |cause: rustls::Error| {
-        Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a defect")
+        Error::new(Kind::Internal, format!("TLS can't be set up: {cause}"), "report this as a bug")
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -39,7 +39,7 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
         let roots = Arc::new(roots(given.as_ref())?);
         let usual = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .build()
-            .map_err(|_| unusable("the CA certificates", "hold no usable certificate"))?;
+            .map_err(|_| unusable("the CA certificates", "contain no usable certificate"))?;
         let given = given.map(|(given, _)| given).unwrap_or_default();
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust { given, roots, usual }))
     };
@@ -97,7 +97,7 @@ fn roots(given: Option<&Given>) -> Result<RootCertStore> {
         None => (rustls_native_certs::load_native_certs().certs, "the system's store of CA certificates"),
     };
     if roots.add_parsable_certificates(found).0 == 0 {
-        return Err(unusable(origin, "holds no usable certificate in PEM form"));
+        return Err(unusable(origin, "contains no usable PEM certificate"));
     }
     Ok(roots)
 }
@@ -106,7 +106,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = path.display().to_string();
     let text = pem(path)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
-    if found.is_empty() { Err(unusable(&shown, "holds no certificate in PEM form")) } else { Ok(found) }
+    if found.is_empty() { Err(unusable(&shown, "contains no PEM certificate")) } else { Ok(found) }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
@@ -116,11 +116,11 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
         .any(|mark| text.windows(mark.len()).any(|window| window == *mark));
     let shown = path.display().to_string();
     if is_encrypted {
-        let what = format!("the client key {shown} is encrypted, and a launch has no one to ask for its password");
-        let advice = "decrypt it into a file that only this user may read: openssl pkey -in KEY -out NEW";
+        let what = format!("the client key {shown} is encrypted, and a launch can't ask for its password");
+        let advice = "decrypt it to a file that only this user can read: openssl pkey -in KEY -out NEW";
         return Err(Error::new(Kind::Config, what, advice));
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&shown, "holds no private key in PEM form"))
+    PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&shown, "contains no PEM private key"))
 }
 
 /// The text of a PEM file.
@@ -130,7 +130,7 @@ fn pem(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn unusable(what: &str, why: &str) -> Error {
-    let advice = "check ca_cert, ca_path, client_cert and client_key under [vault], and VAULT_CACERT and its kin";
+    let advice = "check ca_cert, ca_path, client_cert and client_key under [vault], and variables such as VAULT_CACERT";
     Error::new(Kind::Config, format!("{what} {why}"), advice)
 }
 
@@ -157,9 +157,7 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
         ),
         Tls::InvalidCertificate(why) => {
             let (what, advice) = match key_not_taken(why) {
-                Some(key) => {
-                    (format!("{key}, which this program does not take"), format!("have it replaced by one of {TAKEN}"))
-                }
+                Some(key) => (format!("{key}, which is not supported"), format!("have it replaced by one of {TAKEN}")),
                 None => (
                     "its certificate is not acceptable".to_owned(),
                     format!("inspect it: openssl s_client -connect {authority}"),
@@ -177,7 +175,7 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
             "if that port is plain HTTP, write the address with http://",
         ),
         Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => {
-            (Kind::Tls, "it did not accept our client certificate, or asks for one", settings.client)
+            (Kind::Tls, "it rejected the client certificate, or requires one", settings.client)
         }
         // The server does not say which of these it is.
         _ => {

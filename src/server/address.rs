@@ -1,4 +1,4 @@
-//! The URL of a Jupyter server, as Jupyter prints it, as a hub links to it, or as its server file holds it.
+//! The URL of a Jupyter server, as Jupyter prints it, a hub links to it, or the server's own file has it.
 
 use std::path::PathBuf;
 
@@ -8,17 +8,17 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use crate::error::{Error, Kind, Result};
 use crate::net::address::{Address, NoPlace, Tcp, has_bad_port};
 
-/// Where a server is: its address, and the prefix of its URLs' paths.
+/// A server's address, and the prefix of its URL paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// Where it listens.
+    /// The address that it listens at.
     pub address: Address,
-    /// The prefix of a server on a socket, whose address holds none.
+    /// The prefix of a server on a socket, whose address can't contain one.
     below: String,
 }
 
 impl Base {
-    /// The server at `address`, which includes the prefix; on a socket the prefix is `base_url`.
+    /// The server at `address`, which includes the prefix. On a socket, the prefix is `base_url`.
     pub fn new(address: Address, base_url: &str) -> Self {
         let on_socket = matches!(address, Address::Unix(_));
         let below = base_url.trim_matches('/');
@@ -26,7 +26,7 @@ impl Base {
         Self { address, below }
     }
 
-    /// The URL's path up to `/api`, without a slash at the end.
+    /// The URL's path before `/api`, without a trailing slash.
     pub fn prefix(&self) -> &str {
         match &self.address {
             Address::Tcp(tcp) => &tcp.prefix,
@@ -34,7 +34,7 @@ impl Base {
         }
     }
 
-    /// Whether this names the server `found`: a socket belongs to one server, whatever its prefix.
+    /// Whether this is the address of the server `found`. A socket belongs to one server, whatever its prefix.
     pub fn names(&self, found: &Self) -> bool {
         self.address == found.address && (self.below.is_empty() || self.below == found.below)
     }
@@ -63,20 +63,20 @@ pub fn parse(text: &str) -> Result<Base> {
         }
         return Ok(Base::new(Address::Unix(PathBuf::from(path)), ""));
     }
-    let query = || wrong("has a query", "leave out what follows the ?; a token belongs in a file: --token-file FILE");
+    let query = || wrong("has a query", "remove the ? and what follows it; pass a token in a file: --token-file FILE");
     if let Some(rest) = text.strip_prefix("http+unix://") {
         if rest.contains(['?', '#']) {
             return Err(query());
         }
         let (encoded, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let socket = percent_decode_str(encoded).decode_utf8().map_err(|_| wrong("is no socket's path", example))?;
+        let socket = percent_decode_str(encoded).decode_utf8().map_err(|_| wrong("is not a socket's path", example))?;
         let socket = parse(&format!("unix://{socket}"))?;
         return Ok(Base::new(socket.address, without_page(path.trim_end_matches('/'))));
     }
     let why = if has_bad_port(text.trim()) { NoPlace::Port.why() } else { "is not a URL" };
     let uri: Uri = text.trim().parse().map_err(|_| wrong(why, example))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(wrong("holds a user name or password", "leave out what stands before the @, and use --token-file"));
+        return Err(wrong("contains a user name or password", "remove what is before the @, and use --token-file"));
     }
     if uri.query().is_some() || text.contains('#') {
         return Err(query());
@@ -86,7 +86,7 @@ pub fn parse(text: &str) -> Result<Base> {
     Ok(Base::new(Address::Tcp(tcp), ""))
 }
 
-/// The path of a page's URL without the page.
+/// The URL path of a page, without the page.
 fn without_page(path: &str) -> &str {
     let page = ["lab", "tree", "api"].iter().find_map(|page| path.strip_suffix(page));
     page.filter(|base| base.is_empty() || base.ends_with('/')).map_or(path, |base| base.trim_end_matches('/'))

@@ -1,9 +1,9 @@
-//! Servers and kernels of this user on this machine, found by their files in the runtime folder.
+//! Finds this user's servers and kernels on this machine, by their files in the runtime folder.
 //!
-//! A running server has a `jpserver-PID.json` there, with its address and token; a kernel has a
-//! `kernel-ID.json`. Both remain when a process is killed. So a server counts while its process lives, and a
-//! kernel while something listens on its file's port. These files decide where secrets go, so only files
-//! written by this user or by root count.
+//! A running server has a `jpserver-PID.json` there, with its address and token; a kernel has a `kernel-ID.json`.
+//! Both files outlive a killed process. So a server is taken to run while its process exists, and a kernel while
+//! something listens on its port. These files decide where secrets go, so only files written by this user or by root
+//! are read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,12 +24,12 @@ use crate::net::address::{Address, Tcp};
 use crate::secret::SecretValue;
 use crate::sys::file::{self, Writers};
 
-/// The largest server file taken, in bytes.
+/// The largest server file accepted, in bytes.
 const LARGEST: u64 = 64 * 1024;
-/// How long connecting to a kernel's port may take.
+/// The time limit for connecting to a kernel's port.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// A running server, by its file.
+/// A running server, as its file describes it.
 #[derive(Debug)]
 pub struct RunningServer {
     /// Where it listens.
@@ -55,7 +55,7 @@ struct ServerFile {
     token: Zeroizing<String>,
 }
 
-/// Parses a server's file; `None` when it is none. `origin` is its path, for messages.
+/// Parses a server's file; `None` if it is malformed. `origin` is its path, for messages.
 pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(RunningServer, i32)> {
     let file: ServerFile = serde_json::from_slice(text).ok()?;
     let address = if file.sock.is_empty() {
@@ -73,7 +73,7 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(RunningServer, i3
     Some((RunningServer { base: Base::new(address, &file.base_url), token }, file.pid))
 }
 
-/// The servers with a file in `runtime` and a living process.
+/// The servers that have a file in `runtime` and whose process exists.
 pub fn servers(runtime: &Path) -> Vec<RunningServer> {
     let read = |path: &PathBuf| {
         let (text, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).ok()?;
@@ -85,12 +85,12 @@ pub fn servers(runtime: &Path) -> Vec<RunningServer> {
     files(runtime, "jpserver-").iter().filter_map(|(_, path)| read(path)).collect()
 }
 
-/// The connection files in `runtime` with their kernels' ids, also of kernels that have ended.
+/// The connection files in `runtime` with their kernels' ids, including those of kernels that have exited.
 pub fn connection_files(runtime: &Path) -> Vec<(String, PathBuf)> {
     files(runtime, "kernel-")
 }
 
-/// The id in the name of a connection file, or else the file's stem.
+/// The id in a connection file's name, or else the file's stem.
 pub fn id_of(file: &Path) -> Option<&str> {
     let stem = file.file_stem()?.to_str()?;
     Some(stem.strip_prefix("kernel-").filter(|id| is_id(id)).unwrap_or(stem))
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_whose_process_is_gone_is_none() {
+    fn a_server_whose_process_has_exited_is_not_listed() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, pid: u32| {
             std::fs::write(folder.path().join(name), format!(r#"{{"pid": {pid}, "port": 1, "token": "canary"}}"#))

@@ -1,10 +1,10 @@
-//! Kernel messages as a websocket of a Jupyter server carries them.
+//! Kernel messages as a Jupyter server's websocket carries them.
 //!
-//! With the subprotocol `v1.kernel.websocket.jupyter.org` each message is one binary frame: the number of
-//! offsets, the offsets, then the channel's name and the parts of the message, as on a kernel's socket but
-//! without routing and signature. Without the subprotocol it is one JSON object with the parts under their
-//! names or, when it has buffers, a binary frame of offsets with the JSON first. There is no signature: the
-//! server authorizes clients by its token, and signs what it passes to the kernel.
+//! With the subprotocol `v1.kernel.websocket.jupyter.org`, each message is one binary frame: the number of offsets,
+//! the offsets, then the channel's name and the parts of the message, as on a kernel's socket but without routing and
+//! signature. Without the subprotocol, a message is one JSON object with the parts under their names or, if it has
+//! buffers, a binary frame of offsets, the JSON and the buffers. There is no signature: the server authorizes clients
+//! by its token, and signs the messages that it passes to the kernel.
 //!
 //! Source: "WebSocket kernel wire protocols" in jupyter_server's documentation.
 
@@ -16,7 +16,7 @@ use crate::kernel::endpoint::Channel;
 /// The subprotocol's name.
 pub const V1: &str = "v1.kernel.websocket.jupyter.org";
 
-/// The most parts taken: five, and buffers.
+/// The most parts accepted: five, and buffers.
 const PARTS: usize = 1024;
 
 /// A message, with its parts as received.
@@ -26,7 +26,7 @@ pub struct Parts<'a> {
     pub channel: Channel,
     /// The header.
     pub header: &'a [u8],
-    /// The header of the message that it answers; `{}` or `null` if there is none.
+    /// The header of the message that this one answers; `{}` or `null` if there is none.
     pub parent: &'a [u8],
     /// The content.
     pub content: &'a [u8],
@@ -47,7 +47,7 @@ fn channel(name: &[u8]) -> Option<Channel> {
     Channel::ALL.into_iter().find(|channel| self::name(*channel).as_bytes() == name)
 }
 
-/// Parses a frame of the subprotocol; `None` when it is none.
+/// Parses a frame of the subprotocol; `None` if it is malformed.
 pub fn parse_v1(frame: &[u8]) -> Option<Parts<'_>> {
     let word = |place: usize| {
         let bytes = frame.get(place * 8..)?.first_chunk::<8>()?;
@@ -64,7 +64,7 @@ pub fn parse_v1(frame: &[u8]) -> Option<Parts<'_>> {
         .filter(|_| !metadata.is_empty())
 }
 
-/// A frame of the subprotocol. `parts` are header, parent, metadata and content.
+/// Composes a frame of the subprotocol. `parts` are header, parent, metadata and content.
 pub fn compose_v1(channel: Channel, parts: &[Vec<u8>]) -> Vec<u8> {
     let name = name(channel).as_bytes();
     let mut end = 8 * (parts.len() + 3);
@@ -91,7 +91,7 @@ struct Whole<'a> {
     content: &'a RawValue,
 }
 
-/// Parses a message of the JSON protocol; `None` when it is none.
+/// Parses a message of the JSON protocol; `None` if it is malformed.
 pub fn parse_json(text: &[u8]) -> Option<Parts<'_>> {
     let whole: Whole<'_> = serde_json::from_slice(text).ok()?;
     Some(Parts {
@@ -116,7 +116,7 @@ pub fn parse_json_with_buffers(frame: &[u8]) -> Option<Parts<'_>> {
     parse_json(frame.get(word(1)?..end)?)
 }
 
-/// A message of the JSON protocol. `parts` are header, parent, metadata and content, each JSON.
+/// Composes a message of the JSON protocol. `parts` are header, parent, metadata and content, each JSON.
 pub fn compose_json(channel: Channel, parts: &[Vec<u8>]) -> Vec<u8> {
     let mut text = format!("{{\"channel\":\"{}\",\"buffers\":[]", name(channel)).into_bytes();
     text.reserve(parts.iter().map(|part| part.len() + 20).sum());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_composed_can_be_read_in_both_protocols() {
+    fn a_composed_message_can_be_parsed_in_both_protocols() {
         for channel in Channel::ALL {
             let (v1, json) = (compose_v1(channel, &parts()), compose_json(channel, &parts()));
             for read in [parse_v1(&v1).unwrap(), parse_json(&json).unwrap()] {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_binary_form_is_jupyter_servers() {
+    fn the_binary_form_is_that_of_jupyter_server() {
         // serialize_msg_to_ws_v1([b"a", b"bc", b"{}", b"d"], "shell") of jupyter_server 2.21.
         let expected = [6_u64, 56, 61, 62, 64, 66, 67].map(u64::to_le_bytes).concat();
         let composed = compose_v1(Channel::Shell, &["a", "bc", "{}", "d"].map(|part| part.as_bytes().to_vec()));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_cut_or_lies_about_its_offsets_is_none() {
+    fn a_truncated_frame_or_one_with_false_offsets_is_rejected() {
         let whole = compose_v1(Channel::Shell, &parts());
         for length in 0..whole.len() {
             assert_eq!(parse_v1(&whole[..length]), None, "{length}");

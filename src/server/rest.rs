@@ -1,7 +1,7 @@
-//! A server's lists: its kernels, and the notebooks that they belong to.
+//! A server's lists of kernels, and of the notebooks that they belong to.
 //!
-//! Each request sets `no_track_activity`. Otherwise a server that is queried every minute would never become
-//! idle, and JupyterHub stops a user's server by the time of its last request.
+//! Each request sets `no_track_activity`. Otherwise a server that is queried every minute would never count as idle, and
+//! JupyterHub could not stop it for idleness.
 //!
 //! Source: <https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html>.
 
@@ -26,9 +26,9 @@ use crate::net::connect::{Connector, broken, silent};
 use crate::net::deadline::Deadline;
 use crate::net::options::{Proxy, Tls};
 
-/// The largest list taken, in bytes.
+/// The largest list accepted, in bytes.
 const LARGEST: usize = 4 << 20;
-/// The most time for one request, whatever the caller's deadline.
+/// The time limit for one request, whatever the caller's deadline.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kernel, as a server lists it.
@@ -45,8 +45,8 @@ pub struct Listed {
     /// `idle`, `busy`, `starting`, `restarting`, `dead`.
     #[serde(default)]
     pub execution_state: Option<String>,
-    /// How many front ends are connected, where the server counts them. jupyter_server may subtract one that
-    /// left early without having added it.
+    /// How many front ends are connected, if the server counts them. The count can be negative: jupyter_server may
+    /// subtract a front end that left early and was never added.
     #[serde(default)]
     pub connections: Option<i64>,
 }
@@ -70,7 +70,7 @@ pub struct JupyterServer {
     token: RefCell<Token>,
 }
 
-/// What the server is shown, if anything, and where that came from.
+/// The token sent to the server, if any, and its origin.
 #[derive(Debug, Default)]
 struct Token {
     header: Option<HeaderValue>,
@@ -98,7 +98,7 @@ impl JupyterServer {
         Ok(Self { base, connector, token })
     }
 
-    /// Uses this token from now on; gives whether it differs from the one before.
+    /// Uses this token from now on; returns whether it differs from the previous one.
     pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
         let before = self.token.replace(Token::of(token)?);
         Ok(before.header != self.token.borrow().header)
@@ -115,7 +115,7 @@ impl JupyterServer {
         Ok(listed.into_iter().filter(|kernel| is_id(&kernel.id)).collect())
     }
 
-    /// One kernel. A gateway may answer this and refuse the list.
+    /// Looks up one kernel. A gateway may allow this and refuse the list.
     pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<Listed> {
         if !is_id(id) {
             return Err(self.unknown(id));
@@ -127,7 +127,7 @@ impl JupyterServer {
         self.read(reply, deadline).await
     }
 
-    /// Tells a missing kernel from an address that is no Jupyter server's.
+    /// The error for a 404: a missing kernel, or an address that is not a Jupyter server's.
     pub(super) async fn not_found(&self, id: &str, deadline: Deadline) -> Error {
         match self.get("/api", deadline).await {
             Ok(reply) if reply.status() == StatusCode::OK => self.unknown(id),
@@ -136,7 +136,7 @@ impl JupyterServer {
         }
     }
 
-    /// Lists the open notebooks and consoles; empty where the server has no such list.
+    /// Lists the open notebooks and consoles; empty if the server has no such list.
     pub async fn sessions(&self, deadline: Deadline) -> Result<Vec<NotebookSession>> {
         let reply = self.get("/api/sessions", deadline).await?;
         if matches!(reply.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) {
@@ -155,7 +155,7 @@ impl JupyterServer {
         asked.map_err(down)
     }
 
-    /// Sends a GET of `path` with `headers` on a new connection, which may be upgraded.
+    /// Sends a GET for `path` with `headers` on a new connection, which may be upgraded.
     pub(super) async fn request(
         &self,
         path: &str,
@@ -175,7 +175,7 @@ impl JupyterServer {
                 .await
                 .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.cut() })
         };
-        let late = |_| silent(Peer::Jupyter.name(), &self.base.to_string(), "the request was not answered");
+        let late = |_| silent(Peer::Jupyter.name(), &self.base.to_string(), "it did not answer the request");
         deadline.bound(asking).await.map_err(late)?
     }
 
@@ -208,20 +208,24 @@ impl JupyterServer {
         if reply.status() != StatusCode::OK {
             let refusal = self.refusal(&reply);
             let is_vaults = refusal.kind() == Kind::ServerDenied && is_vaults(reply.into_body(), deadline).await;
-            return Err(if is_vaults { self.not_jupyter("is Vault, by its answer") } else { refusal });
+            return Err(if is_vaults { self.not_jupyter("answers like Vault") } else { refusal });
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect();
-        let late = |_| down(silent(Peer::Jupyter.name(), &self.base.to_string(), "the answer did not end"));
+        let late = |_| down(silent(Peer::Jupyter.name(), &self.base.to_string(), "its answer is incomplete"));
         let body = deadline.at_most(PATIENCE).bound(body).await.map_err(late)?;
         let body = body.map_err(|cause| {
-            let what =
-                if cause.is::<LengthLimitError>() { "answers too much" } else { "stopped in the middle of its answer" };
+            let what = if cause.is::<LengthLimitError>() {
+                "sends too large an answer"
+            } else {
+                "closed the connection during its answer"
+            };
             self.not_jupyter(what)
         })?;
-        serde_json::from_slice(&body.to_bytes()).map_err(|_| self.not_jupyter("answers with other than its API's JSON"))
+        serde_json::from_slice(&body.to_bytes())
+            .map_err(|_| self.not_jupyter("does not answer with a Jupyter server's JSON"))
     }
 
-    /// The error for an answer that is no success.
+    /// The error for an answer other than success.
     pub(super) fn refusal(&self, reply: &Response<Incoming>) -> Error {
         let (at, status) = (&self.base, reply.status());
         if status.is_redirection() {
@@ -231,28 +235,28 @@ impl JupyterServer {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.denied(),
             status if status.is_success() => {
-                self.not_jupyter(&format!("answers otherwise than its API ({})", status.as_u16()))
+                self.not_jupyter(&format!("does not answer like a Jupyter server ({})", status.as_u16()))
             }
-            StatusCode::NOT_FOUND => self.not_jupyter("has no Jupyter API there"),
-            // The answer of a hub's proxy for a server that is not started.
+            StatusCode::NOT_FOUND => self.not_jupyter("has no Jupyter API at that path"),
+            // A hub's proxy answers so if the user's server is not running.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::FAILED_DEPENDENCY => {
                 self.not_started(status)
             }
             status => Error::new(
                 Kind::ServerDown,
                 format!("the Jupyter server at {at} failed ({})", status.as_u16()),
-                "look at the server's log",
+                "check the server's log",
             ),
         }
     }
 
-    /// A hub redirects requests for a stopped server to itself, and a login page elsewhere.
+    /// The error for a redirect: a hub redirects requests for a stopped server to itself, other sites to a login page.
     fn redirected(&self, target: &str, status: StatusCode) -> Error {
         let plain = matches!(&self.base.address, Address::Tcp(tcp) if !tcp.https);
         if target.contains("/hub/user/") {
             self.not_started(status)
         } else if plain && target.starts_with("https://") && !target.contains("/hub/") {
-            self.not_jupyter("leads on to https://, and the token is not sent there")
+            self.not_jupyter("redirects to https://, and the token is not sent there")
         } else {
             self.denied()
         }
@@ -262,37 +266,37 @@ impl JupyterServer {
         Error::new(
             Kind::ServerDown,
             format!("the Jupyter server at {} is not started ({})", self.base, status.as_u16()),
-            "start it, and try again",
+            "start it and try again",
         )
     }
 
     fn denied(&self) -> Error {
         let (at, token) = (&self.base, self.token.borrow());
         if token.header.is_none() {
-            let advice = "name a file with its token: --token-file FILE, or set JUPYTER_TOKEN";
-            return Error::new(Kind::ServerDenied, format!("the Jupyter server at {at} asks for a token"), advice);
+            let advice = "name a file that contains the token with --token-file FILE, or set JUPYTER_TOKEN";
+            return Error::new(Kind::ServerDenied, format!("the Jupyter server at {at} requires a token"), advice);
         }
         Error::new(
             Kind::ServerDenied,
-            format!("the Jupyter server at {at} refuses the token from {}, or what it was asked", token.origin),
-            "check the token; a gateway lists its kernels only when it is set to, but takes a kernel's whole id",
+            format!("the Jupyter server at {at} refuses the token from {}, or the request", token.origin),
+            "check the token; a gateway may be configured not to list its kernels: then name a kernel by its full id",
         )
     }
 
-    /// The error for an id that the server does not have.
+    /// The error for an unknown kernel id.
     pub(super) fn unknown(&self, id: &str) -> Error {
         Error::new(
             Kind::NoSuchKernel,
             format!("the Jupyter server at {} has no kernel {id}", self.base),
-            "it may have ended: look at the server's list of kernels",
+            "it may have exited: check the server's list of kernels",
         )
     }
 
     pub(super) fn not_jupyter(&self, what: &str) -> Error {
         Error::new(
             Kind::NotJupyter,
-            format!("what listens at {} {what}", self.base),
-            "check that the address is a Jupyter server's, with the whole base URL: /user/NAME/ behind a hub",
+            format!("the server at {} {what}", self.base),
+            "check that the address is a Jupyter server's and includes the whole base URL: /user/NAME/ behind a hub",
         )
     }
 
@@ -302,13 +306,13 @@ impl JupyterServer {
     }
 }
 
-/// The error of a connection to a Jupyter server, with a kind of its own.
+/// Gives an error of the connection to a Jupyter server its own kind.
 pub(super) fn down(error: Error) -> Error {
     let class = error.kind().exit_code();
     if class == Kind::Refused.exit_code() { error.with_kind(Kind::ServerDown) } else { error }
 }
 
-/// Whether a text may be a kernel's id, which becomes part of URLs and of file names.
+/// Whether `text` can be a kernel's id, which becomes part of URLs and of file names.
 pub fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && !text.starts_with('.')
@@ -321,15 +325,15 @@ fn header(token: &Credential) -> Result<HeaderValue> {
     let mut header = HeaderValue::from_maybe_shared(Bytes::from(text)).ok().filter(|_| graphic).ok_or_else(|| {
         Error::new(
             Kind::Credential,
-            format!("the token from {} has characters that no token has", token.origin),
-            "check that it holds one token and nothing else: no line breaks, spaces or quotes",
+            format!("the token from {} contains characters that a token can't have", token.origin),
+            "check that it contains one token and nothing else: no line breaks, spaces or quotes",
         )
     })?;
     header.set_sensitive(true);
     Ok(header)
 }
 
-/// Whether a refusal has the shape of Vault's: a list of errors and no message.
+/// Whether a refusal looks like Vault's: a list of errors and no message.
 async fn is_vaults(body: Incoming, deadline: Deadline) -> bool {
     #[derive(serde::Deserialize)]
     struct Refusal {
@@ -348,7 +352,7 @@ mod tests {
     use super::Listed;
 
     #[test]
-    fn a_kernel_may_have_less_than_no_front_end() {
+    fn a_kernel_may_have_a_negative_number_of_front_ends() {
         let listed: Listed = serde_json::from_str(r#"{"id": "1", "connections": -1}"#).unwrap();
         assert_eq!(listed.connections, Some(-1));
     }

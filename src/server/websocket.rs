@@ -1,11 +1,10 @@
-//! The connection to one kernel through its server: a websocket that carries all channels.
+//! A connection to one kernel through its server: a websocket that carries all channels.
 //!
-//! hyper does the upgrade, so that a refusal is read like any other answer; tungstenite does the frames. A
-//! server speaks the subprotocol of [`super::frames`]; an older server or a gateway speaks JSON. Its answer to
-//! the upgrade says which.
+//! hyper does the upgrade, so that a refusal is read like any other answer; tungstenite does the frames. Servers speak
+//! the subprotocol of [`super::frames`]; older servers and gateways speak JSON. The answer to the upgrade says which.
 //!
-//! While the connection is open, the server counts it and does not cull the kernel, unless it culls connected
-//! kernels too. So it is closed as soon as it is no longer needed.
+//! While the connection is open, the server counts it and does not cull the kernel, unless it also culls connected
+//! kernels. So the connection is closed as soon as it is no longer needed.
 
 use std::time::Duration;
 
@@ -38,11 +37,11 @@ use crate::net::deadline::Deadline;
 
 /// The text that a server appends to the key (RFC 6455).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The time to check that a server lives which does not connect to a kernel.
+/// The time limit for checking that a server which did not connect to a kernel is alive.
 const AFTERWARDS: Duration = Duration::from_secs(5);
-/// The time for the server to close its side.
+/// The time limit for the server to close its side.
 const CLOSE: Duration = Duration::from_secs(1);
-/// The largest message taken, in bytes.
+/// The largest message accepted, in bytes.
 const LARGEST: usize = 64 << 20;
 
 /// A connection to one kernel.
@@ -61,8 +60,7 @@ impl std::fmt::Debug for Websocket {
 }
 
 impl Websocket {
-    /// Connects to the kernel called `id`. A server answers when the kernel does: for a busy one that
-    /// may take a minute.
+    /// Connects to the kernel `id`. A server answers once the kernel does, which may take a minute for a busy kernel.
     pub async fn connect(server: &JupyterServer, id: &str, deadline: Deadline) -> Result<Self> {
         if !is_id(id) {
             return Err(server.unknown(id));
@@ -89,16 +87,18 @@ impl Websocket {
         match reply.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::NOT_FOUND => return Err(server.not_found(id, deadline).await),
-            // Such an answer ignores the upgrade: something on the way does not pass it on, or does not know it.
+            // The answer ignores the upgrade: a proxy does not pass it on, or the server does not support it.
             StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::UPGRADE_REQUIRED => {
-                return Err(server.not_jupyter("opens no websocket, perhaps because a proxy on the way hands none on"));
+                return Err(
+                    server.not_jupyter("does not open a websocket; a proxy on the way may not support websockets")
+                );
             }
             _ => return Err(server.refusal(&reply)),
         }
         let accepted = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()));
         let said = |name| reply.headers().get(name).map(HeaderValue::as_bytes);
         if said(SEC_WEBSOCKET_ACCEPT) != Some(accepted.as_bytes()) {
-            return Err(server.not_jupyter("opens no websocket"));
+            return Err(server.not_jupyter("does not open a websocket"));
         }
         let v1 = said(SEC_WEBSOCKET_PROTOCOL) == Some(V1.as_bytes());
         let upgraded = hyper::upgrade::on(reply).await.map_err(|_| server.cut())?;
@@ -107,17 +107,17 @@ impl Websocket {
         Ok(Self { stream, session, v1, kernel: id.to_owned(), server: server.address().clone() })
     }
 
-    /// The id of the session that messages are sent in.
+    /// The id of the session of the messages sent.
     pub fn session_id(&self) -> &str {
         self.session.id()
     }
 
-    /// The session itself.
+    /// The session of the messages sent.
     pub const fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// Sends a message of type `kind`; gives its id.
+    /// Sends a message of type `kind`; returns its id.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -127,7 +127,7 @@ impl Websocket {
     ) -> Result<String> {
         let id = self.session.next_id();
         let whole = self.session.frames(kind, parent.map_or(b"", |parent| &parent.raw_header), content);
-        // The delimiter and the signature stay: the server makes its own.
+        // The delimiter and the signature are left out: the server adds its own.
         let parts = whole.get(2..).unwrap_or_default();
         let message = if self.v1 {
             Message::binary(frames::compose_v1(channel, parts))
@@ -139,7 +139,7 @@ impl Websocket {
         Ok(id)
     }
 
-    /// The next message of any channel. Dropping the future loses no message.
+    /// Waits for the next message on any channel. Dropping the future loses no message.
     pub async fn next(&mut self) -> Result<Arrived> {
         loop {
             let message = match self.stream.next().await {
@@ -159,16 +159,16 @@ impl Websocket {
                 Message::Close(_) => return Err(self.gone()),
                 _ => continue,
             };
-            // A message that can't be parsed belongs to an extension that we do not speak.
+            // A message that can't be parsed belongs to an unknown extension.
             let Some(arrived) = parts.as_ref().and_then(arrived) else { continue };
-            if tells_of_a_dead_kernel(&arrived) {
+            if reports_a_dead_kernel(&arrived) {
                 return Err(self.gone());
             }
             return Ok(arrived);
         }
     }
 
-    /// Closes the connection with a closing handshake; what the server is still sending is read.
+    /// Closes the connection with a closing handshake, reading what the server still sends.
     pub async fn close(mut self) {
         let closing = async {
             let _ = self.stream.close(None).await;
@@ -180,16 +180,16 @@ impl Websocket {
     fn not_a_websocket(&self) -> Error {
         Error::new(
             Kind::NotJupyter,
-            format!("the server at {} sends what is no websocket's, or a message that is too large", self.server),
-            "check that the address is a Jupyter server's, and what stands on the way to it",
+            format!("the server at {} sends invalid websocket data, or a message that is too large", self.server),
+            "check that the address is a Jupyter server's, and check any proxy on the way to it",
         )
     }
 
     fn gone(&self) -> Error {
         Error::new(
             Kind::KernelDied,
-            format!("the kernel {} or its server at {} ended or restarted meanwhile", self.kernel, self.server),
-            "once it runs again, do the same again",
+            format!("the kernel {} or its server at {} exited or restarted meanwhile", self.kernel, self.server),
+            "once it runs again, run the command again",
         )
     }
 }
@@ -197,8 +197,8 @@ impl Websocket {
 fn busy(id: &str) -> Error {
     Error::new(
         Kind::KernelBusy,
-        format!("the server did not connect to the kernel {id} in time: it is busy, or does not answer"),
-        "try again when its cell has ended, or wait longer with --wait SECONDS",
+        format!("the server did not connect to the kernel {id} in time: the kernel is busy, or does not answer"),
+        "try again once its cell has finished, or wait longer with --wait SECONDS",
     )
 }
 
@@ -215,8 +215,8 @@ fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
     message.content.is_object().then(|| Arrived::new(parts.channel, message))
 }
 
-/// Whether the server says, in the kernel's name, that the kernel died or restarts.
-fn tells_of_a_dead_kernel(message: &Arrived) -> bool {
+/// Whether a message says that the kernel died or restarts; the server sends such messages in the kernel's name.
+fn reports_a_dead_kernel(message: &Arrived) -> bool {
     message.channel == Channel::IoPub
         && message.header.msg_type == "status"
         && matches!(message.content["execution_state"].as_str(), Some("dead" | "restarting"))

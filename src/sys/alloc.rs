@@ -20,7 +20,7 @@ pub type Wiping = ZeroAlloc<System>;
 pub const WIPING: Wiping = ZeroAlloc(System);
 
 /// Gives memory that is free back to the system: for who was busy for a moment and sleeps for long.
-pub fn give_back() {
+pub fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: it concerns blocks that are free alone, and takes the allocator's own locks.
     unsafe {

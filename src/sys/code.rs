@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use nix::libc;
 
 /// Gives back the code of the program and its libraries; what is not there stays as it is.
-pub fn give_back() {
+pub fn release_pages() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     for (from, to) in maps.lines().filter_map(code) {
         // SAFETY: the range is a mapping of this process, as the system has just told, of code from a file, private and
@@ -29,7 +29,7 @@ fn code(line: &str) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{code, give_back};
+    use super::{code, release_pages};
 
     #[test]
     fn only_code_of_files_is_given_back_and_the_program_goes_on() {
@@ -44,7 +44,7 @@ mod tests {
         ] {
             assert_eq!(code(other), None, "{other}");
         }
-        give_back();
+        release_pages();
         assert_eq!("it goes on".len(), 10);
     }
 }

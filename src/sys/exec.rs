@@ -33,7 +33,7 @@ impl Command {
     pub fn find(arguments: &[OsString], path: Option<&OsStr>) -> Result<Self> {
         let name = arguments
             .first()
-            .ok_or_else(|| Error::new(Kind::Usage, "no command to execute", "put the kernel's command after `--`"))?;
+            .ok_or_else(|| Error::new(Kind::Usage, "no command to execute", "add the kernel's command after `--`"))?;
         let file = find_program(name, path)?;
         if let Some(interpreter) = interpreter(&file) {
             executable(&interpreter).map_err(|cause| no_interpreter(&file, &interpreter, cause))?;
@@ -42,7 +42,7 @@ impl Command {
             .iter()
             .map(|argument| CString::new(argument.as_bytes()))
             .collect::<Result<_, _>>()
-            .map_err(|_| Error::new(Kind::Usage, "an argument holds a NUL byte", "remove it"))?;
+            .map_err(|_| Error::new(Kind::Usage, "an argument contains a NUL byte", "remove it"))?;
         Ok(Self { file, arguments })
     }
 
@@ -76,8 +76,8 @@ impl Command {
         if cause == Errno::E2BIG {
             return Error::new(
                 Kind::EnvironmentTooLarge,
-                "the environment and arguments are together larger than the system takes",
-                "fetch fewer secrets, or give large ones as files with `file` in vault.toml",
+                "the environment and arguments together exceed the system's limit",
+                "fetch fewer secrets, or deliver large ones as files with `file` in vault.toml",
             );
         }
         Error::new(
@@ -123,7 +123,7 @@ fn not_found(name: &OsStr) -> Error {
     Error::new(
         Kind::CommandNotFound,
         format!("{}: command not found", name.to_string_lossy()),
-        "name the kernel's program by its absolute path in kernel.json, or add its folder to PATH",
+        "write the program's absolute path in kernel.json, or add its folder to PATH",
     )
 }
 
@@ -131,7 +131,7 @@ fn forbidden(file: &Path, cause: Errno) -> Error {
     Error::new(
         Kind::CommandNotExecutable,
         format!("{} can't be executed: {}", file.display(), cause.desc()),
-        "make it executable for this user, or name another program",
+        "make it executable for this user, or use another program",
     )
 }
 
@@ -139,7 +139,7 @@ fn no_interpreter(file: &Path, interpreter: &Path, cause: Errno) -> Error {
     Error::new(
         Kind::CommandNotExecutable,
         format!("{} can't be executed: its interpreter {}: {}", file.display(), interpreter.display(), cause.desc()),
-        "install the interpreter that the script's first line names, or the kernel anew: its environment may be gone",
+        "install the interpreter that the script's first line names, or reinstall the kernel: its environment may be gone",
     )
 }
 

@@ -44,7 +44,7 @@ impl fmt::Display for Unread {
             Self::TooLarge(most) if *most >= 1 << 20 => write!(out, "is larger than {} MiB", most >> 20),
             Self::TooLarge(most) => write!(out, "is larger than {} KiB", most >> 10),
             Self::OtherOwner(owner) => write!(out, "belongs to another user (uid {owner})"),
-            Self::EveryoneWrites => out.write_str("can be written by everyone"),
+            Self::EveryoneWrites => out.write_str("is writable by every user"),
             Self::Refused(cause) => write!(out, "can't be read: {cause}"),
         }
     }

@@ -22,7 +22,7 @@ pub fn is_private(folder: &Path) -> Result<bool> {
         Ok(metadata) => metadata,
     };
     if !metadata.is_dir() || metadata.uid() != nix::unistd::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
-        return Err(trouble(folder, "is not a folder of this user alone"));
+        return Err(trouble(folder, "is not private to this user"));
     }
     Ok(true)
 }
@@ -47,8 +47,8 @@ pub fn unusable(folder: &Path, cause: &std::io::Error) -> Error {
 pub fn trouble(folder: &Path, what: &str) -> Error {
     Error::new(
         Kind::Os,
-        format!("the folder for secrets' files, {}, {what}", folder.display()),
-        "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder of this user's own, with room in it",
+        format!("the folder for files of secrets, {}, {what}", folder.display()),
+        "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder that this user owns, with free space",
     )
 }
 
@@ -66,6 +66,6 @@ pub fn write_private(runtime: &Path, target: &Path, content: &[u8]) -> Result<()
     };
     written().map_err(|cause| {
         let what = format!("the file {} can't be written: {}", target.display(), crate::error::why(cause.kind()));
-        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder of this user's own, with room in it")
+        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR to a folder that this user owns, with free space")
     })
 }

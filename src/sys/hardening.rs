@@ -32,7 +32,7 @@ impl Hardening {
     pub fn undo(self) -> Result<()> {
         match self.core {
             Some((soft, hard)) => {
-                setrlimit(Resource::RLIMIT_CORE, soft, hard).map_err(|cause| refused("give the core limit back", cause))
+                setrlimit(Resource::RLIMIT_CORE, soft, hard).map_err(|cause| refused("restore the core limit", cause))
             }
             None => Ok(()),
         }
@@ -52,7 +52,7 @@ fn not_dumpable() -> nix::Result<()> {
 fn refused(what: &str, cause: nix::Error) -> Error {
     Error::new(
         Kind::Os,
-        format!("the system did not let us {what}: {}", cause.desc()),
-        "a sandbox (seccomp) may forbid prctl or setrlimit; allow them, secrets are not fetched without",
+        format!("the system did not allow this process to {what}: {}", cause.desc()),
+        "a sandbox (seccomp) may forbid prctl or setrlimit: allow them; secrets are not fetched without them",
     )
 }

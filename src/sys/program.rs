@@ -33,8 +33,8 @@ impl std::fmt::Display for Unanswered {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotStarted(cause) => write!(out, "can't be started: {}", crate::error::why(*cause)),
-            Self::Late(limit) => write!(out, "did not end within {} seconds", limit.as_secs()),
-            Self::TooLong(most) => write!(out, "said more than {} KiB", most >> 10),
+            Self::Late(limit) => write!(out, "did not exit within {} seconds", limit.as_secs()),
+            Self::TooLong(most) => write!(out, "printed more than {} KiB", most >> 10),
             Self::Failed(Some(code)) => write!(out, "failed with exit code {code}"),
             Self::Failed(None) => out.write_str("was ended by a signal"),
         }

@@ -1,7 +1,7 @@
-//! Parses answers, without guessing and without leaving a copy.
+//! Parses Vault's answers strictly, without leaving copies of values.
 //!
-//! The values stay raw JSON text inside the reply's wiping buffer until each becomes a
-//! [`SecretValue`]. Nothing of serde_json's own error text is used: it quotes what it read.
+//! Values stay raw JSON text in the reply's zeroizing buffer until each becomes a [`SecretValue`]. serde_json's error
+//! texts are not used, as they quote the input.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,40 +17,40 @@ use super::reply::Reply;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// The deepest nesting of a value that is an object or array.
+/// The deepest nesting accepted for a value that is an object or array.
 const DEEPEST: usize = 128;
 
-/// The envelope of every answer of Vault.
+/// The envelope of every answer.
 #[derive(Debug, Deserialize)]
 pub struct Answer<'a> {
-    /// What was read.
+    /// The data that was read.
     #[serde(borrow, default)]
     pub data: Option<&'a RawValue>,
-    /// What a login gives.
+    /// The token, in the answer to a login.
     #[serde(borrow, default)]
     pub auth: Option<&'a RawValue>,
-    /// Not empty when the data is leased.
+    /// The lease; empty if there is none.
     #[serde(borrow, default)]
     pub lease_id: Option<Cow<'a, str>>,
-    /// The time of the lease, in seconds.
+    /// The lease's duration, in seconds.
     #[serde(default)]
     pub lease_duration: u64,
-    /// Whether that can be made longer.
+    /// Whether it can be renewed.
     #[serde(default)]
     pub renewable: bool,
 }
 
 impl<'a> Answer<'a> {
-    /// Parses a reply with status 200; `what` it answers is for the message.
+    /// Parses a reply with status 200. `what` names the request, for messages.
     pub fn parse(reply: &'a Reply, what: &str) -> Result<Self> {
         if !reply.json {
             return Err(Error::new(
                 Kind::NotVault,
                 format!("the answer to {what} is not JSON by its content type"),
-                "check that the address is Vault's API, and what stands between: a login page, a proxy",
+                "check that the address is Vault's API, and not a login page or a proxy",
             ));
         }
-        // A derived type takes an array for an object; Vault never sends one.
+        // A derived type accepts an array in place of an object; Vault never sends one.
         if reply.body.trim_ascii_start().first() == Some(&b'[') {
             return Err(malformed(what));
         }
@@ -58,13 +58,13 @@ impl<'a> Answer<'a> {
             serde_json::error::Category::Data => malformed(what),
             _ => Error::new(
                 Kind::NotVault,
-                format!("the answer to {what} is called JSON and is none"),
-                "check that the address is Vault's, and what stands between here and Vault",
+                format!("the answer to {what} is labelled JSON but is not JSON"),
+                "check that the address is Vault's, and check any proxy before it",
             ),
         })
     }
 
-    /// The data, which must be there.
+    /// The data; an error if there is none.
     pub fn data(&self, what: &str) -> Result<&'a RawValue> {
         self.data.ok_or_else(|| malformed(what))
     }
@@ -74,17 +74,17 @@ impl<'a> Answer<'a> {
 pub fn malformed(what: &str) -> Error {
     Error::new(
         Kind::Malformed,
-        format!("the answer to {what} has not the shape of Vault's"),
-        "check that the address is Vault's or OpenBao's, and its version",
+        format!("the answer to {what} is not in Vault's format"),
+        "check that the address is Vault's or OpenBao's, and the server's version",
     )
 }
 
-/// The fields of one secret, in the order of the answer, each once.
+/// The fields of one secret, in the answer's order, without duplicates.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
-    /// Takes an object apart; `path` is for the message.
+    /// Parses an object; `path` is for messages.
     pub fn parse(raw: &'a RawValue, path: &str) -> Result<Self> {
         let Object(entries) = serde_json::from_str(raw.get()).map_err(|_| malformed(&format!("reading {path}")))?;
         let mut seen = std::collections::BTreeSet::new();
@@ -92,13 +92,13 @@ impl<'a> Fields<'a> {
             return Err(Error::new(
                 Kind::DuplicateKey,
                 format!("the answer to reading {path} has the key {twice} twice"),
-                "Vault does not answer so: look at what stands between here and Vault",
+                "Vault never answers like that: check any proxy before it",
             ));
         }
         Ok(Self(entries))
     }
 
-    /// The fields, out of the reply's buffer.
+    /// Copies the fields out of the reply's buffer.
     pub(crate) fn into_owned(self) -> Vec<(String, Box<RawValue>)> {
         self.0.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
     }
@@ -122,7 +122,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A JSON object with its keys as they came.
+/// A JSON object with its keys in their original order, duplicates included.
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -147,8 +147,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// A value as an environment has it: text as it is, numbers, booleans, objects and arrays as their
-/// JSON text.
+/// A value as a variable holds it: text unchanged; numbers, booleans, objects and arrays as JSON.
 pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
     let bad = |why: &str, advice: &str| {
         Err(Error::new(Kind::BadValue, format!("the value of {name} at {path} {why}"), advice))
@@ -157,10 +156,10 @@ pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
     match text.as_bytes().first() {
         Some(b'"') => {
             let Ok(text) = serde_json::from_str::<String>(text).map(Zeroizing::new) else {
-                return bad("is not valid text", "write it again as UTF-8");
+                return bad("is not valid text", "write it again, as UTF-8");
             };
             if text.contains('\0') {
-                return bad("holds a NUL byte, which no variable can", "store it encoded, as in base64");
+                return bad("contains a NUL byte, which a variable can't hold", "store it encoded, such as in base64");
             }
             Ok(SecretValue::from(text))
         }
@@ -171,11 +170,11 @@ pub fn value(raw: &RawValue, name: &str, path: &str) -> Result<SecretValue> {
 }
 
 fn too_deep(what: &str) -> Error {
-    let advice = "Vault's own answers are shallow: store deep structures as text";
+    let advice = "store deeply nested structures as text";
     Error::new(Kind::Malformed, format!("{what} is nested more than {DEEPEST} levels deep"), advice)
 }
 
-/// How deep brackets are nested; the text is valid JSON already.
+/// How deeply brackets are nested in `text`, which is valid JSON.
 fn depth(text: &str) -> usize {
     let (mut now, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
@@ -194,18 +193,18 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// A secret of KV version 2: its fields beside their metadata.
+/// A secret of KV version 2: its fields and their metadata.
 #[derive(Debug, Deserialize)]
 pub struct Versioned<'a> {
-    /// The fields; null when the version is deleted.
+    /// The fields; null if the version is deleted.
     #[serde(borrow, default)]
     pub data: Option<&'a RawValue>,
-    /// Which version it is.
+    /// The version.
     pub metadata: VersionMetadata,
 }
 
 impl<'a> Versioned<'a> {
-    /// Takes the data of an answer apart; `path` is for the message.
+    /// Parses the data of an answer; `path` is for messages.
     pub fn parse(data: &'a RawValue, path: &str) -> Result<Self> {
         serde_json::from_str(data.get()).map_err(|_| {
             if depth(data.get()) > DEEPEST {
@@ -217,55 +216,55 @@ impl<'a> Versioned<'a> {
     }
 }
 
-/// What version 2 says of a version.
+/// The metadata of a version of a secret.
 #[derive(Debug, Deserialize)]
 pub struct VersionMetadata {
     /// Counted from 1.
     pub version: u64,
 }
 
-/// The metadata of a version 2 secret.
+/// The metadata of a secret of KV version 2.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
-    /// The newest version, deleted or not; 0 when there is none yet.
+    /// The newest version, deleted or not; 0 if there is none yet.
     pub current_version: u64,
-    /// What became of each that is kept.
+    /// The state of each version that is kept.
     #[serde(default)]
     pub versions: std::collections::BTreeMap<String, VersionState>,
 }
 
-/// What became of a version.
+/// The state of a version.
 #[derive(Debug, Deserialize)]
 pub struct VersionState {
-    /// When it was deleted; empty when it was not.
+    /// When it was deleted; empty if it was not.
     #[serde(default)]
     pub deletion_time: String,
-    /// Whether it can't come back.
+    /// Whether it was destroyed for good.
     #[serde(default)]
     pub destroyed: bool,
 }
 
-/// A listing.
+/// The answer to a LIST request.
 #[derive(Debug, Deserialize)]
 pub struct Listing {
     /// The names; those of folders end with `/`.
     pub keys: Vec<String>,
 }
 
-/// What is mounted at a path.
+/// The mount that a path is below.
 #[derive(Debug, Deserialize)]
 pub struct MountInfo {
-    /// The engine.
+    /// The engine's type.
     #[serde(rename = "type")]
     pub engine: String,
     /// The mount's path, with a `/` at the end.
     pub path: String,
-    /// Its options, such as the KV version.
+    /// The mount's options, such as the KV version.
     #[serde(default)]
     pub options: Option<BTreeMap<String, String>>,
 }
 
-/// A token and its user, as a login's answer has them.
+/// A token and its user, in the answer to a login.
 #[derive(Deserialize)]
 pub struct Auth {
     /// The token.
@@ -274,60 +273,60 @@ pub struct Auth {
     /// `service` or `batch`.
     #[serde(default)]
     pub token_type: Option<String>,
-    /// The identity's id.
+    /// The id of the user's entity.
     #[serde(default)]
     pub entity_id: Option<String>,
-    /// What the method knows of the user.
+    /// The login method's metadata of the user.
     #[serde(default)]
     pub metadata: Option<BTreeMap<String, Option<String>>>,
-    /// Its policies, those of its identity too.
+    /// Its policies, including those of its entity.
     #[serde(default)]
     pub policies: Option<Vec<String>>,
-    /// How long it lives, in seconds; 0: without end.
+    /// Its lifetime, in seconds; 0 if it does not expire.
     #[serde(default)]
     pub lease_duration: u64,
-    /// Whether that can be made longer.
+    /// Whether it can be renewed.
     #[serde(default)]
     pub renewable: bool,
-    /// How many requests it serves; 0: any number.
+    /// How many requests it can be used for; 0 if that is not limited.
     #[serde(default)]
     pub num_uses: i64,
-    /// There when a second factor is asked for.
+    /// Present if the login requires a second factor.
     #[serde(default)]
     pub mfa_requirement: Option<Box<RawValue>>,
 }
 
-/// What a look-up of the own token answers.
+/// The answer to a look-up of the request's own token.
 #[derive(Deserialize)]
 pub struct OwnToken {
-    /// The identity's id.
+    /// The id of the user's entity.
     #[serde(default)]
     pub entity_id: Option<String>,
-    /// The user's name behind the method's.
+    /// The login method's name, then the user's.
     #[serde(default)]
     pub display_name: Option<String>,
-    /// Which login made it.
+    /// The path of the login that created it.
     #[serde(default)]
     pub path: Option<String>,
-    /// What the method knew of the user.
+    /// The login method's metadata of the user.
     #[serde(default)]
     pub meta: Option<BTreeMap<String, Option<String>>>,
     /// Its own policies.
     #[serde(default)]
     pub policies: Option<Vec<String>>,
-    /// Those of its identity.
+    /// The policies of its entity.
     #[serde(default)]
     pub identity_policies: Option<Vec<String>>,
-    /// How long it still lives, in seconds; 0: without end.
+    /// The rest of its lifetime, in seconds; 0 if it does not expire.
     #[serde(default)]
     pub ttl: u64,
-    /// Whether that can be made longer.
+    /// Whether it can be renewed.
     #[serde(default)]
     pub renewable: bool,
-    /// Not 0 for a token with a period, which lives as long as it is renewed.
+    /// The period of a periodic token, which lives as long as it is renewed; otherwise 0.
     #[serde(default)]
     pub period: u64,
-    /// How many requests it serves after this one; 0: any number.
+    /// How many more requests it can be used for; 0 if that is not limited.
     #[serde(default)]
     pub num_uses: i64,
 }
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_text_as_it_is_and_the_rest_as_json() {
+    fn a_text_value_is_unchanged_and_others_are_json() {
         for (json, expected) in [
             (r#""a\nb""#, "a\nb"),
             (r#""""#, ""),
@@ -361,14 +360,14 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_counted_outside_of_text() {
+    fn brackets_in_text_do_not_count_as_nesting() {
         assert_eq!(depth(r#"{"a":"[[[\"[","b":[[1]]}"#), 3);
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         assert_eq!(value(&raw(&deep), "K", "kv/a").unwrap_err().kind(), Kind::Malformed);
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_an_error() {
+    fn a_duplicate_key_is_an_error() {
         let twice = raw(r#"{"A":"1","B":"2","A":"3"}"#);
         assert_eq!(Fields::parse(&twice, "kv/a").unwrap_err().kind(), Kind::DuplicateKey);
     }

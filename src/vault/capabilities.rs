@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::body::{Answer, malformed};
 use super::client::{Client, Raw};
-use super::error::Asked;
+use super::error::Operation;
 use crate::error::Result;
 
 /// The capabilities of one path, as Vault calls them.
@@ -25,7 +25,7 @@ pub(crate) async fn capabilities(client: &Client, paths: &[String]) -> Result<Ve
     let shown = paths.join(", ");
     let what = format!("asking what the token may do with {shown}");
     let body = serde_json::json!({ "paths": paths }).to_string().into_bytes();
-    let reply = client.call(&Raw::post("sys/capabilities-self", body), Asked::Capabilities(&shown)).await?;
+    let reply = client.call(&Raw::post("sys/capabilities-self", body), Operation::Capabilities(&shown)).await?;
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let by_path: BTreeMap<String, Vec<String>> = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
     let of = |path: &String| by_path.get(path).cloned().map(Capabilities).ok_or_else(|| malformed(&what));

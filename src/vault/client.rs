@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustify::endpoint::Endpoint;
 use serde_json::value::RawValue;
 
-use super::error::{Asked, Asker, refusal};
+use super::error::{Operation, Sender, refusal};
 use super::reply::Reply;
 use super::transport::{Call, Transport};
 use crate::config::credential::Credential;
@@ -90,8 +90,8 @@ impl Client {
         if !token.value.expose().iter().all(u8::is_ascii_graphic) {
             return Err(Error::new(
                 Kind::Credential,
-                format!("the token from {} has characters that no token has", token.origin),
-                "check that it holds one token and nothing else: no line breaks, spaces or quotes",
+                format!("the token from {} contains characters that a token can't have", token.origin),
+                "check that it contains one token and nothing else: no line breaks, spaces or quotes",
             ));
         }
         let mut header = HeaderValue::from_bytes(token.value.expose()).map_err(|_| {
@@ -105,13 +105,13 @@ impl Client {
     }
 
     /// Keeps what a login asks for as a second factor.
-    pub fn owe(&mut self, second_factor: Box<RawValue>) {
+    pub fn set_second_factor(&mut self, second_factor: Box<RawValue>) {
         self.second_factor = Some(second_factor);
     }
 
     /// What the last login asked for as a second factor, if it did.
     #[cfg(feature = "manage")]
-    pub fn owed(&mut self) -> Option<Box<RawValue>> {
+    pub fn take_second_factor(&mut self) -> Option<Box<RawValue>> {
         self.second_factor.take()
     }
 
@@ -149,23 +149,23 @@ impl Client {
     }
 
     /// Sends a request and gives the reply if it is a success.
-    pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>) -> Result<Reply> {
+    pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Operation<'_>) -> Result<Reply> {
         let reply = self.transport.send(&self.request(endpoint)?).await?;
         self.checked(reply, asked)
     }
 
     /// As [`Client::call`], within `limit` and without retries.
-    pub async fn call_once<E: Endpoint>(&self, endpoint: &E, asked: Asked<'_>, limit: Duration) -> Result<Reply> {
+    pub async fn call_once<E: Endpoint>(&self, endpoint: &E, asked: Operation<'_>, limit: Duration) -> Result<Reply> {
         let reply = self.transport.send_once(&self.request(endpoint)?, limit).await?;
         self.checked(reply, asked)
     }
 
-    fn checked(&self, reply: Reply, asked: Asked<'_>) -> Result<Reply> {
+    fn checked(&self, reply: Reply, asked: Operation<'_>) -> Result<Reply> {
         if matches!(reply.status, StatusCode::OK | StatusCode::NO_CONTENT) {
             self.token_worked.store(true, Ordering::Relaxed);
             return Ok(reply);
         }
-        let asker = Asker {
+        let asker = Sender {
             address: self.address(),
             namespace: self.namespace.as_ref().map(|(name, _)| name.as_str()),
             token_origin: &self.token_origin,
@@ -175,7 +175,7 @@ impl Client {
     }
 
     fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {
-        let internal = |_| Error::new(Kind::Internal, "a request can't be written", "report this as a defect");
+        let internal = |_| Error::new(Kind::Internal, "a request can't be written", "report this as a bug");
         // vaultrs writes some paths with white space or a slash before them.
         let mut path = format!("/v1/{}", endpoint.path().trim().trim_start_matches('/'));
         if let Some(query) = endpoint.query().map_err(internal)?.filter(|query| !query.is_empty()) {

@@ -1,9 +1,8 @@
-//! A refusal of Vault, turned into the one cause that a person can act on.
+//! Finds the cause of a refusal by Vault, so that the user can act on it.
 //!
-//! Vault says little on purpose: `permission denied` alone means that it does not know the token,
-//! `1 error occurred: * permission denied` that a policy forbids; a missing mount, a missing path and
-//! the wrong KV version are all a 404. The texts of Vault are read here to tell these apart, and never
-//! shown: they can quote what was sent.
+//! Vault says little on purpose. `permission denied` alone means that it does not know the token, `1 error occurred: *
+//! permission denied` that a policy forbids the request; a missing mount, a missing path and the wrong KV version are
+//! all a 404. Vault's texts are read here to tell these cases apart. They are never shown, as they can quote the request.
 
 use http::StatusCode;
 use serde::Deserialize;
@@ -14,38 +13,38 @@ use crate::config::credential::LOG_IN;
 use crate::error::{Error, Kind};
 use crate::net::address::Address;
 
-/// What was asked for when the refusal came.
+/// What the refused request asked for.
 #[derive(Debug, Clone, Copy)]
-pub enum Asked<'a> {
-    /// To read a path (as the user writes it; the second is the path that a policy names).
+pub enum Operation<'a> {
+    /// To read a path: as the user writes it, and as a policy names it.
     Read(&'a str, &'a str),
     /// To list a folder, likewise.
     List(&'a str, &'a str),
     /// To write a secret, likewise.
     Write(&'a str, &'a str),
-    /// To change what is said of a secret, likewise.
+    /// To change a secret's description, likewise.
     Patch(&'a str, &'a str),
     /// To delete a secret, likewise.
     Delete(&'a str, &'a str),
-    /// What is mounted at a path.
+    /// The mount that a path is below.
     Mount(&'a str),
-    /// A token, by a method's mount; for a user, if the request's path names one.
+    /// A token, at a login method's mount; with the user name, if the request's path contains it.
     Login(&'a str, Option<&'a str>),
-    /// What a wrapping token holds.
+    /// The content of a wrapping token.
     Unwrap,
-    /// The token's own user.
+    /// The token's user.
     Identity,
-    /// The revocation of our token.
+    /// To revoke the token.
     Revoke,
     /// The server's health.
     Health,
-    /// What the token may do with a path.
+    /// The token's capabilities on a path.
     Capabilities(&'a str),
 }
 
-/// Where a refused request was sent, and by which token.
+/// Where the refused request was sent, and with which token.
 #[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
+pub struct Sender<'a> {
     /// Vault's address.
     pub address: &'a Address,
     /// The namespace, if one was named.
@@ -56,20 +55,20 @@ pub struct Asker<'a> {
     pub token_worked: bool,
 }
 
-/// The error behind a status that may heal by itself.
-pub fn to_try_again(reply: &Reply, address: &Address) -> Option<Error> {
+/// The error for a status after which a retry may succeed.
+pub fn transient(reply: &Reply, address: &Address) -> Option<Error> {
     let (kind, what, advice) = match reply.status.as_u16() {
-        // A new KV version 2 mount, or one whose standby has not heard that it is ready.
+        // A new KV version 2 mount, or one that a standby does not know to be ready.
         400 if contains(&reply.body, "unavailable for a brief period") => (
             Kind::Standby,
             "is still upgrading the mount to version 2 (400)",
             "try again in a moment; a standby waits for the active node",
         ),
-        412 => (Kind::Standby, "has not caught up with an earlier write (412)", "try again in a moment"),
+        412 => (Kind::Standby, "has not yet replicated an earlier write (412)", "try again in a moment"),
         429 => (
             Kind::RateLimited,
-            "answers that there are too many requests (429)",
-            "try again later; ask for a higher rate-limit quota if it stays so",
+            "received too many requests (429)",
+            "try again later; if it persists, ask for a higher rate-limit quota",
         ),
         472 => (Kind::Standby, "is a disaster-recovery standby (472)", "use the address of the active cluster"),
         473 => {
@@ -78,14 +77,14 @@ pub fn to_try_again(reply: &Reply, address: &Address) -> Option<Error> {
         503 => (
             Kind::Sealed,
             "is sealed or not in service (503)",
-            "have it unsealed: `vault status` (or `bao status`) tells; then start the kernel again",
+            "have it unsealed (`vault status` or `bao status` shows its state), then start the kernel again",
         ),
         _ => return None,
     };
     Some(Error::new(kind, format!("Vault at {address} {what}"), advice))
 }
 
-/// The parts of a refusal that tell causes apart.
+/// The parts of a refusal that distinguish the causes.
 #[derive(Debug, Default, Deserialize)]
 struct Body<'a> {
     #[serde(default)]
@@ -109,85 +108,85 @@ struct VersionState {
     deletion_time: String,
 }
 
-/// Says what a reply that is no success means.
-pub fn refusal(reply: &Reply, asked: Asked<'_>, asker: Asker<'_>) -> Error {
-    let address = asker.address;
+/// The error for a reply other than success.
+pub fn refusal(reply: &Reply, operation: Operation<'_>, sender: Sender<'_>) -> Error {
+    let address = sender.address;
     let new = |kind, what: String, advice: &str| Error::new(kind, what, advice);
-    if let Some(error) = to_try_again(reply, address) {
+    if let Some(error) = transient(reply, address) {
         return error;
     }
     let says = |phrase: &str| contains(&reply.body, phrase);
     if reply.status == StatusCode::BAD_REQUEST && says("HTTP request to an HTTPS server") {
-        let what = format!("{address} speaks TLS, and was asked in plain HTTP");
+        let what = format!("{address} speaks TLS, but the request was plain HTTP");
         return new(Kind::PlainHttpToTls, what, "write the address with https://");
     }
     if reply.status.is_server_error() {
-        let what = format!("Vault at {address} failed while {} ({})", doing(asked), reply.status.as_u16());
-        return new(Kind::ServerError, what, "look at Vault's log, and at what stands between here and Vault");
+        let what = format!("Vault at {address} failed while {} ({})", action(operation), reply.status.as_u16());
+        return new(Kind::ServerError, what, "check Vault's log, and any proxy or load balancer before it");
     }
     let Ok(body) = serde_json::from_slice::<Body<'_>>(&reply.body) else {
-        let what = format!("{address} answers {} and not as Vault does, while {}", reply.status.as_u16(), doing(asked));
+        let what =
+            format!("{address} answered {}, but not like Vault, while {}", reply.status.as_u16(), action(operation));
         return match reply.status {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
-                let what = format!("{address} denies access, and not as Vault does, while {}", doing(asked));
-                new(Kind::PolicyDenied, what, "look at what stands between here and Vault: a proxy or a firewall")
+                let what = format!("{address} denied access, but not like Vault, while {}", action(operation));
+                new(Kind::PolicyDenied, what, "check for a proxy or firewall between this machine and Vault")
             }
             _ => new(Kind::NotVault, what, "check that the address is Vault's, with nothing after host and port"),
         };
     };
     if says("namespace not found") || says("no namespace") || says("missing namespace") {
-        let namespace =
-            asker.namespace.map_or_else(|| "no namespace was named".to_owned(), |name| format!("asked for: {name}"));
-        let what = format!("the namespace is missing at Vault ({namespace}), while {}", doing(asked));
+        let namespace = sender.namespace.unwrap_or("none was named");
+        let what = format!("the namespace ({namespace}) does not exist in Vault, while {}", action(operation));
         return new(
             Kind::NamespaceMissing,
             what,
-            "set `namespace` under [vault], or VAULT_NAMESPACE, to one that exists",
+            "set `namespace` under [vault], or VAULT_NAMESPACE, to an existing one",
         );
     }
-    match (reply.status.as_u16(), asked) {
-        (400, _) if says("wrapping token") => wrapped_token_used(asker),
-        (_, Asked::Unwrap) => wrapped_token_used(asker),
-        (400, Asked::Write(path, _) | Asked::Patch(path, _)) if says("check-and-set") => new(
+    match (reply.status.as_u16(), operation) {
+        (400, _) if says("wrapping token") => wrapped_token_used(sender),
+        (_, Operation::Unwrap) => wrapped_token_used(sender),
+        (400, Operation::Write(path, _) | Operation::Patch(path, _)) if says("check-and-set") => new(
             Kind::Conflict,
-            format!("another writer has changed {path} meanwhile; nothing was written"),
-            "try again: the newest version is read anew",
+            format!("another client changed {path} meanwhile; nothing was written"),
+            "try again, starting from the newest version",
         ),
-        (400, _) if says("missing client token") => no_token(asker, asked),
-        (400 | 401 | 403 | 412, Asked::Login(mount, _)) => new(
+        (400, _) if says("missing client token") => no_token(sender, operation),
+        (400 | 401 | 403 | 412, Operation::Login(mount, _)) => new(
             Kind::LoginRefused,
             format!("Vault at {address} refused the login at auth/{mount}"),
-            "check the role and the credentials under [auth], that they have not expired, and the mount; after several refusals \
-             Vault may have locked the user (by default for 15 minutes): an operator sees it in sys/locked-users",
+            "check the role, the mount and the credentials under [auth], and that they have not expired; after several refusals \
+             Vault may have locked the user (by default for 15 minutes): sys/locked-users shows that to an operator",
         ),
-        // There is a method, and it has no such path: the user's name does not fit its pattern.
-        (404 | 405, Asked::Login(mount, Some(user))) if says("unsupported path") => new(
+        // The method exists, but the user name does not match its pattern.
+        (404 | 405, Operation::Login(mount, Some(user))) if says("unsupported path") => new(
             Kind::Config,
-            format!("the login method at auth/{mount} takes no user name like \"{user}\""),
-            "correct `username` under [auth] (userpass takes letters, digits, - . _, the last two not at an end), and check that \
-             `mount` is the method's",
+            format!("the login method at auth/{mount} does not accept the user name \"{user}\""),
+            "correct `username` under [auth] (for userpass: letters, digits and - . _, with no . or _ at either end), and check \
+             that `mount` is this method's",
         ),
-        (404 | 405, Asked::Login(mount, _)) => new(
+        (404 | 405, Operation::Login(mount, _)) => new(
             Kind::MountMissing,
             format!("there is no login method at auth/{mount} in Vault at {address}"),
             "check `method` and `mount` under [auth], and the namespace",
         ),
-        (403 | 401, _) => denied(&body, asked, asker),
-        (404, _) => missing(&body, asked, asker, &says),
-        // Each engine has its own words for that.
-        (400, Asked::Read(path, _) | Asked::Write(path, _))
+        (403 | 401, _) => denied(&body, operation, sender),
+        (404, _) => missing(&body, operation, sender, &says),
+        // Each engine words this differently.
+        (400, Operation::Read(path, _) | Operation::Write(path, _))
             if says("unknown role") || says("role") && (says("not found") || says("does not exist")) =>
         {
             new(
                 Kind::BadRequest,
-                format!("the secrets engine knows no role of the name at the end of {path}"),
-                "check the name: `vault list` (or `bao list`) of the mount's roles shows them",
+                format!("the secrets engine does not know the role that {path} names"),
+                "check the name: `vault list` (or `bao list`) shows the mount's roles",
             )
         }
         _ => new(
             Kind::BadRequest,
-            format!("Vault does not accept the request, while {} ({})", doing(asked), reply.status.as_u16()),
-            "check the path: the mount, then the path below it, without v1/ and without data/",
+            format!("Vault rejected the request, while {} ({})", action(operation), reply.status.as_u16()),
+            "check the path: the mount, then the path below it, without v1/ and data/",
         ),
     }
 }
@@ -196,96 +195,100 @@ fn contains(body: &[u8], phrase: &str) -> bool {
     body.windows(phrase.len()).any(|window| window.eq_ignore_ascii_case(phrase.as_bytes()))
 }
 
-fn doing(asked: Asked<'_>) -> String {
-    match asked {
-        Asked::Read(path, _) => format!("reading {path}"),
-        Asked::List(path, _) => format!("listing {path}"),
-        Asked::Write(path, _) => format!("writing {path}"),
-        Asked::Patch(path, _) => format!("describing {path}"),
-        Asked::Delete(path, _) => format!("deleting {path}"),
-        Asked::Mount(path) => format!("looking up the mount of {path}"),
-        Asked::Login(mount, _) => format!("logging in at auth/{mount}"),
-        Asked::Unwrap => "unwrapping the token".to_owned(),
-        Asked::Identity => "looking up the token's identity".to_owned(),
-        Asked::Revoke => "revoking the token".to_owned(),
-        Asked::Health => "asking for its state".to_owned(),
-        Asked::Capabilities(path) => format!("asking what the token may do with {path}"),
+fn action(operation: Operation<'_>) -> String {
+    match operation {
+        Operation::Read(path, _) => format!("reading {path}"),
+        Operation::List(path, _) => format!("listing {path}"),
+        Operation::Write(path, _) => format!("writing {path}"),
+        Operation::Patch(path, _) => format!("describing {path}"),
+        Operation::Delete(path, _) => format!("deleting {path}"),
+        Operation::Mount(path) => format!("looking up the mount of {path}"),
+        Operation::Login(mount, _) => format!("logging in at auth/{mount}"),
+        Operation::Unwrap => "unwrapping the token".to_owned(),
+        Operation::Identity => "looking up the token's identity".to_owned(),
+        Operation::Revoke => "revoking the token".to_owned(),
+        Operation::Health => "checking its health".to_owned(),
+        Operation::Capabilities(path) => format!("looking up the token's capabilities on {path}"),
     }
 }
 
-fn wrapped_token_used(asker: Asker<'_>) -> Error {
+fn wrapped_token_used(sender: Sender<'_>) -> Error {
     Error::new(
         Kind::WrappedTokenUsed,
-        format!("the wrapping token from {} was used already, has expired or was altered", asker.token_origin),
-        "a wrapped token serves one start only, a restart needs a new one; if you did not use it, another person did",
+        format!("the wrapping token from {} was already used, has expired or was altered", sender.token_origin),
+        "each start, and each restart, needs a new wrapped token; if you did not use this one, someone else did",
     )
 }
 
-fn no_token(asker: Asker<'_>, asked: Asked<'_>) -> Error {
+fn no_token(sender: Sender<'_>, operation: Operation<'_>) -> Error {
     Error::new(
         Kind::Credential,
-        format!("Vault at {} got no token, while {}", asker.address, doing(asked)),
+        format!("Vault at {} received no token, while {}", sender.address, action(operation)),
         "let the agent add one (use_auto_auth_token), or configure a login under [auth]",
     )
 }
 
-/// What is said of a path with data/ in it; the API has that, and adds it by itself.
-pub const LEAVE_DATA_OUT: &str = "leave data/ out: write the mount and the secret's own path";
-/// A typing error is likelier than a policy that lacks a line, and Vault tells neither.
-pub const IF_RIGHT: &str = "check the path for a typing error; if it is right, ";
+/// The advice for a path with data/ in it, which is part of the API's path and added automatically.
+pub const LEAVE_DATA_OUT: &str = "leave out data/: write the mount and the secret's path";
+/// Vault does not tell a mistyped path from a missing policy line; the former is more likely.
+pub const IF_RIGHT: &str = "check the path for typos; if it is right, ";
 
-/// Whether the path of a request to KV version 2 has the API's `data/` twice.
+/// Whether a request path of KV version 2 contains the API's `data/` twice.
 fn has_needless_data(path: &str) -> bool {
     let rest = |middle: &str| path.split_once(middle).map(|(_, rest)| rest.to_owned());
     let below = rest("/data/").or_else(|| rest("/metadata/"));
     below.is_some_and(|below| ["data/", "metadata/"].iter().any(|part| below.starts_with(part)))
 }
 
-fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
+fn denied(body: &Body<'_>, operation: Operation<'_>, sender: Sender<'_>) -> Error {
     let texts = body.errors.as_deref().unwrap_or_default();
     let unknown = texts.iter().any(|text| text.contains("invalid token") || text.contains("bad token"))
         || texts.iter().all(|text| text.trim() == "permission denied") && !texts.is_empty();
-    if unknown && matches!(asker.token_origin, "") {
-        return no_token(asker, asked);
+    if unknown && matches!(sender.token_origin, "") {
+        return no_token(sender, operation);
     }
-    if unknown && asker.token_worked {
+    if unknown && sender.token_worked {
         return Error::new(
             Kind::TokenSpent,
-            format!("the token from {} ended during this launch, while {}", asker.token_origin, doing(asked)),
-            "it expired, was revoked, or its num_uses were used up: each path read takes one use",
+            format!(
+                "the token from {} became invalid during this launch, while {}",
+                sender.token_origin,
+                action(operation)
+            ),
+            "it expired, was revoked, or had no uses left (num_uses): each path read takes one use",
         );
     }
     if unknown {
         return Error::new(
             Kind::BadToken,
-            format!("Vault does not accept the token from {}, while {}", asker.token_origin, doing(asked)),
-            format!("it is mistyped, expired, revoked or of another namespace: get a new one with {LOG_IN}"),
+            format!("Vault rejected the token from {}, while {}", sender.token_origin, action(operation)),
+            format!("it is mistyped, expired, revoked or from another namespace: get a new one with {LOG_IN}"),
         );
     }
-    let (path, capability) = match asked {
-        Asked::Read(_, policy_path) => (policy_path, "read"),
-        Asked::List(_, policy_path) => (policy_path, "list"),
-        Asked::Write(_, policy_path) => (policy_path, "create\", \"update"),
-        Asked::Patch(_, policy_path) => (policy_path, "patch"),
-        Asked::Delete(_, policy_path) => (policy_path, "delete"),
-        Asked::Mount(path) => {
+    let (path, capability) = match operation {
+        Operation::Read(_, policy_path) => (policy_path, "read"),
+        Operation::List(_, policy_path) => (policy_path, "list"),
+        Operation::Write(_, policy_path) => (policy_path, "create\", \"update"),
+        Operation::Patch(_, policy_path) => (policy_path, "patch"),
+        Operation::Delete(_, policy_path) => (policy_path, "delete"),
+        Operation::Mount(path) => {
             let has_data = matches!(path.split('/').nth(1), Some("data" | "metadata"));
             let right = format!(
-                "check the path for a typing error, its mount first; if it is right, ask for a policy that allows to read \
-                 below {path}, or say `version` in vault.toml"
+                "check the path for typos, its mount first; if it is right, ask for a policy that allows reading below \
+                 {path}, or set `version` in vault.toml"
             );
             return Error::new(
                 Kind::PolicyDenied,
-                format!("the token may not see what is mounted at {path}, or nothing is"),
+                format!("nothing is mounted at {path}, or the token may not see the mount"),
                 if has_data { LEAVE_DATA_OUT } else { &right },
             );
         }
-        Asked::Capabilities(_) => ("sys/capabilities-self", "update"),
+        Operation::Capabilities(_) => ("sys/capabilities-self", "update"),
         _ => ("auth/token/lookup-self", "read"),
     };
     Error::new(
         Kind::PolicyDenied,
-        format!("the policies of the token from {} forbid {}", asker.token_origin, doing(asked)),
+        format!("the policies of the token from {} forbid {}", sender.token_origin, action(operation)),
         if has_needless_data(path) {
             LEAVE_DATA_OUT.to_owned()
         } else {
@@ -294,22 +297,22 @@ fn denied(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>) -> Error {
     )
 }
 
-fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&str) -> bool) -> Error {
-    let path = match asked {
-        Asked::Read(path, _)
-        | Asked::List(path, _)
-        | Asked::Write(path, _)
-        | Asked::Patch(path, _)
-        | Asked::Delete(path, _)
-        | Asked::Mount(path) => path,
+fn missing(body: &Body<'_>, operation: Operation<'_>, sender: Sender<'_>, says: &dyn Fn(&str) -> bool) -> Error {
+    let path = match operation {
+        Operation::Read(path, _)
+        | Operation::List(path, _)
+        | Operation::Write(path, _)
+        | Operation::Patch(path, _)
+        | Operation::Delete(path, _)
+        | Operation::Mount(path) => path,
         _ => "the path",
     };
-    let address = asker.address;
+    let address = sender.address;
     if says("no handler for route") || says("unsupported path") || says("no secret engine mount") {
         return Error::new(
             Kind::MountMissing,
             format!("there is no secrets engine for {path} in Vault at {address}"),
-            "check the mount (the path's beginning) and the namespace: `vault secrets list` (or `bao secrets list`)",
+            "check the mount (the beginning of the path) and the namespace: `vault secrets list` (or `bao secrets list`)",
         );
     }
     let warned = body.warnings.as_deref().unwrap_or_default();
@@ -326,28 +329,28 @@ fn missing(body: &Body<'_>, asked: Asked<'_>, asker: Asker<'_>, says: &dyn Fn(&s
         Some(state) if !state.deletion_time.is_empty() => Error::new(
             Kind::VersionDeleted,
             format!("the current version of {path} is deleted"),
-            "bring it back with `vault kv undelete` (or `bao kv undelete`), or write a new one",
+            "restore it with `vault kv undelete` (or `bao kv undelete`), or write a new version",
         ),
         _ => path_missing(path, address),
     }
 }
 
-/// The error for a path with nothing at it.
+/// The error for a path without a secret.
 pub fn path_missing(path: &str, address: &Address) -> Error {
     let below_data = path.split('/').nth(1) == Some("data");
     let advice = if below_data {
         LEAVE_DATA_OUT
     } else {
-        "check the path for a typing error, write the secret, or say `optional = true`"
+        "check the path for typos, write the secret, or set `optional = true`"
     };
     Error::new(Kind::PathMissing, format!("there is no secret at {path} in Vault at {address}"), advice)
 }
 
-/// The error for a mount that is of another KV version than was said.
+/// The error for a mount of another KV version than configured.
 pub fn wrong_kv_version(path: &str, said: u8, found: &str) -> Error {
     Error::new(
         Kind::KvVersionMismatch,
-        format!("{path} was to be read as KV version {said}, and its mount is version {found}"),
-        "correct `version` in vault.toml, or leave it out to have the mount asked",
+        format!("{path} is configured as KV version {said}, but its mount is version {found}"),
+        "correct `version` in vault.toml, or leave it out to have it looked up",
     )
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::body::{Answer, Fields};
 use super::client::{Client, Raw};
-use super::error::Asked;
+use super::error::Operation;
 use super::reply::Reply;
 use crate::error::Result;
 
@@ -85,12 +85,12 @@ impl Generic {
 
 /// Reads `path` as it is.
 pub async fn read(client: &Client, path: &str) -> Result<Generic> {
-    let reply = client.call(&Raw::get(path), Asked::Read(path, path)).await?;
+    let reply = client.call(&Raw::get(path), Operation::Read(path, path)).await?;
     Ok(Generic { reply, path: path.to_owned() })
 }
 
 /// Writes `body`, a JSON object, to `path`, which answers with what it makes.
 pub async fn write(client: &Client, path: &str, body: Vec<u8>) -> Result<Generic> {
-    let reply = client.call(&Raw::post(path, body), Asked::Write(path, path)).await?;
+    let reply = client.call(&Raw::post(path, body), Operation::Write(path, path)).await?;
     Ok(Generic { reply, path: path.to_owned() })
 }

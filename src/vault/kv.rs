@@ -8,7 +8,7 @@ use vaultrs::api::{kv1, kv2};
 
 use super::body::{Answer, Fields, Listing, Metadata, Versioned, malformed};
 use super::client::{Client, encode};
-use super::error::{Asked, path_missing, wrong_kv_version};
+use super::error::{Operation, path_missing, wrong_kv_version};
 use super::mount::{Mount, ask};
 use super::reply::Reply;
 use crate::config::source::KvVersion;
@@ -64,14 +64,14 @@ pub async fn read_version(
         let what =
             format!("version {wanted} of {path} can't be read: its mount is KV version 1, which keeps no versions");
         let advice =
-            "take `secret_version` away, or have the mount upgraded: `vault kv enable-versioning` (or `bao kv …`)";
+            "remove `secret_version`, or have the mount upgraded: `vault kv enable-versioning` (or `bao kv …`)";
         return Err(Error::new(Kind::KvVersionMismatch, what, advice));
     }
     read_one(client, mount, path, said, Some(wanted)).await.map_err(|error| {
         let (what, advice) = match error.kind() {
             Kind::VersionDeleted => (
                 format!("version {wanted} of {path} is deleted"),
-                "bring it back with `vault kv undelete -versions` (or `bao kv undelete`), or correct `secret_version`",
+                "restore it with `vault kv undelete -versions` (or `bao kv undelete`), or correct `secret_version`",
             ),
             Kind::VersionDestroyed => {
                 (format!("version {wanted} of {path} is destroyed"), "correct `secret_version`, or leave it out")
@@ -101,12 +101,12 @@ async fn read_one(client: &Client, mount: &Mount, path: &str, said: bool, versio
     let reply = match mount.version {
         KvVersion::V1 => {
             let endpoint = kv1::requests::GetSecretRequest { mount: encode(&mount.path), path: encode(below) };
-            client.call(&endpoint, Asked::Read(path, path)).await
+            client.call(&endpoint, Operation::Read(path, path)).await
         }
         KvVersion::V2 => {
             let endpoint =
                 kv2::requests::ReadSecretRequest { mount: encode(&mount.path), path: encode(below), version };
-            client.call(&endpoint, Asked::Read(path, &format!("{}/data/{below}", mount.path))).await
+            client.call(&endpoint, Operation::Read(path, &format!("{}/data/{below}", mount.path))).await
         }
     };
     match reply {
@@ -130,7 +130,7 @@ async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) ->
         Ok(found) if found.path != said.path => Error::new(
             Kind::PathMissing,
             error.what(),
-            format!("the mount is {}: say mount = \"{}\" in vault.toml", found.path, found.path),
+            format!("the mount is {}: set mount = \"{}\" in vault.toml", found.path, found.path),
         ),
         Err(wrong) if wrong.kind() == Kind::KvVersionMismatch => wrong,
         _ => error,
@@ -238,8 +238,8 @@ async fn list_tree(client: &Client, mount: &Mount, path: &str, recursive: bool) 
 }
 
 fn too_much(path: &str, what: &str) -> Error {
-    let what = format!("the folder {path} holds {what}, which no launch reads");
-    Error::new(Kind::Oversized, what, "name a folder in it that holds what is wanted, or several, each as a [[source]]")
+    let what = format!("the folder {path} contains {what}, which is over a launch's limit");
+    Error::new(Kind::Oversized, what, "use the subfolders that you need, each as a [[source]]")
 }
 
 async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> {
@@ -247,12 +247,12 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     let reply = match mount.version {
         KvVersion::V1 => {
             let endpoint = kv1::requests::ListSecretRequest { mount: encode(&mount.path), path: encode(below) };
-            client.call(&endpoint, Asked::List(path, &format!("{path}/"))).await?
+            client.call(&endpoint, Operation::List(path, &format!("{path}/"))).await?
         }
         KvVersion::V2 => {
             let endpoint = kv2::requests::ListSecretsRequest { mount: encode(&mount.path), path: encode(below) };
             let shown = format!("{}/metadata/{below}", mount.path);
-            client.call(&endpoint, Asked::List(path, &format!("{}/", shown.trim_end_matches('/')))).await?
+            client.call(&endpoint, Operation::List(path, &format!("{}/", shown.trim_end_matches('/')))).await?
         }
     };
     let what = format!("listing {path}");
@@ -270,7 +270,7 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
 pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };
-    let reply = client.call(&endpoint, Asked::Read(path, &format!("{}/metadata/{below}", mount.path))).await?;
+    let reply = client.call(&endpoint, Operation::Read(path, &format!("{}/metadata/{below}", mount.path))).await?;
     let what = format!("reading the metadata of {path}");
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let metadata: Metadata = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::body::{Answer, Versioned, malformed};
 use super::client::{Client, Raw};
-use super::error::{Asked, path_missing};
+use super::error::{Operation, path_missing};
 use super::mount::Mount;
 use super::reply::Reply;
 use crate::config::source::KvVersion;
@@ -136,7 +136,7 @@ impl<'a> Stored<'a> {
             Some(version) => raw.with_query(format!("version={version}")),
             None => raw,
         };
-        let reply = self.client.call(&raw, Asked::Read(self.path, &api)).await?;
+        let reply = self.client.call(&raw, Operation::Read(self.path, &api)).await?;
         let what = format!("reading {}", self.path);
         let data = Answer::parse(&reply, &what)?.data(&what)?;
         if !self.is_versioned() {
@@ -170,7 +170,7 @@ impl<'a> Stored<'a> {
         }
         let api = self.api("data");
         let raw = Raw::post(&api, std::mem::take(&mut *body));
-        let reply = self.client.call(&raw, Asked::Write(self.path, &api)).await?;
+        let reply = self.client.call(&raw, Operation::Write(self.path, &api)).await?;
         if !self.is_versioned() {
             return Ok(None);
         }
@@ -190,7 +190,7 @@ impl<'a> Stored<'a> {
             return Err(denied);
         };
         let api = self.api("data");
-        let reply = match self.client.call(&Raw::patch(&api, patch), Asked::Patch(self.path, &api)).await {
+        let reply = match self.client.call(&Raw::patch(&api, patch), Operation::Patch(self.path, &api)).await {
             Ok(reply) => reply,
             Err(conflict) if conflict.kind() == Kind::Conflict => return Err(conflict),
             // What is asked for is the right to write.
@@ -219,7 +219,7 @@ impl<'a> Stored<'a> {
     /// Deletes the current version, which version 2 can restore; version 1 loses the secret.
     pub(crate) async fn delete(self) -> Result<()> {
         let api = self.api("data");
-        self.client.call(&Raw::delete(&api), Asked::Delete(self.path, &api)).await.map(drop)
+        self.client.call(&Raw::delete(&api), Operation::Delete(self.path, &api)).await.map(drop)
     }
 
     /// Deletes that version alone, if it is still the current one; what was written since stays.
@@ -227,12 +227,12 @@ impl<'a> Stored<'a> {
         let Some(version) = version else { return self.delete().await };
         let api = self.api("delete");
         let body = format!("{{\"versions\":[{version}]}}").into_bytes();
-        match self.client.call(&Raw::post(&api, body), Asked::Write(self.path, &api)).await {
+        match self.client.call(&Raw::post(&api, body), Operation::Write(self.path, &api)).await {
             // Few policies name this path: one more look takes its place.
             Err(denied) if denied.kind() == Kind::PolicyDenied => {
                 if self.current().await?.version != Some(version) {
-                    let what = format!("another writer has changed {} meanwhile", self.path);
-                    return Err(Error::new(Kind::Conflict, what, "look at it, and try again"));
+                    let what = format!("another client changed {} meanwhile", self.path);
+                    return Err(Error::new(Kind::Conflict, what, "check it, and try again"));
                 }
                 self.delete().await
             }
@@ -244,13 +244,13 @@ impl<'a> Stored<'a> {
     pub(crate) async fn undelete(self, version: u64) -> Result<()> {
         let api = self.api("undelete");
         let body = format!("{{\"versions\":[{version}]}}").into_bytes();
-        self.client.call(&Raw::post(&api, body), Asked::Write(self.path, &api)).await.map(drop)
+        self.client.call(&Raw::post(&api, body), Operation::Write(self.path, &api)).await.map(drop)
     }
 
     /// Versions, times and descriptions.
     pub(crate) async fn metadata(self) -> Result<Metadata> {
         let api = self.api("metadata");
-        let reply = self.client.call(&Raw::get(&api), Asked::Read(self.path, &api)).await?;
+        let reply = self.client.call(&Raw::get(&api), Operation::Read(self.path, &api)).await?;
         let what = format!("reading the metadata of {}", self.path);
         let data = Answer::parse(&reply, &what)?.data(&what)?;
         serde_json::from_str(data.get()).map_err(|_| malformed(&what))
@@ -260,7 +260,7 @@ impl<'a> Stored<'a> {
     pub(crate) async fn annotate(self, entries: &BTreeMap<String, Option<String>>) -> Result<()> {
         let api = self.api("metadata");
         let body = serde_json::to_vec(&serde_json::json!({ "custom_metadata": entries })).unwrap_or_default();
-        match self.client.call(&Raw::patch(&api, body), Asked::Patch(self.path, &api)).await {
+        match self.client.call(&Raw::patch(&api, body), Operation::Patch(self.path, &api)).await {
             // A policy of before there was a patch: read all, and write all again.
             Err(denied) if denied.kind() == Kind::PolicyDenied => {
                 let mut all = self.metadata().await?.custom.unwrap_or_default();
@@ -271,7 +271,7 @@ impl<'a> Stored<'a> {
                     }
                 }
                 let body = serde_json::to_vec(&serde_json::json!({ "custom_metadata": all })).unwrap_or_default();
-                self.client.call(&Raw::post(&api, body), Asked::Write(self.path, &api)).await.map(drop)
+                self.client.call(&Raw::post(&api, body), Operation::Write(self.path, &api)).await.map(drop)
             }
             outcome => outcome.map(drop),
         }

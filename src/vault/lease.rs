@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::client::{Client, Raw};
-use super::error::Asked;
+use super::error::Operation;
 use crate::error::{Error, Kind, Result};
 
 /// What the renewal of a lease answers: the time that is left, in seconds.
@@ -20,10 +20,10 @@ struct Renewed {
 /// Asks that the lease live for `increment` from now; gives what it has.
 pub async fn renew(client: &Client, id: &str, increment: Duration) -> Result<Duration> {
     let body = serde_json::json!({"lease_id": id, "increment": increment.as_secs().max(1)}).to_string();
-    let reply = client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Asked::Revoke).await?;
+    let reply = client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Operation::Revoke).await?;
     let malformed = |_| {
-        let what = "the answer to renewing a lease has not the shape of Vault's";
-        Error::new(Kind::Malformed, what, "check that the address is Vault's or OpenBao's, and its version")
+        let what = "the answer to renewing a lease is not in Vault's format";
+        Error::new(Kind::Malformed, what, "check that the address is Vault's or OpenBao's, and the server's version")
     };
     let renewed: Renewed = serde_json::from_slice(&reply.body).map_err(malformed)?;
     Ok(Duration::from_secs(renewed.lease_duration))
@@ -32,14 +32,14 @@ pub async fn renew(client: &Client, id: &str, increment: Duration) -> Result<Dur
 /// Ends the lease: it is revoked where that is allowed, else it lives for a second.
 pub async fn end(client: &Client, id: &str) -> Result<()> {
     let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
-    match client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Asked::Revoke).await {
+    match client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Operation::Revoke).await {
         Ok(_) => Ok(()),
-        Err(error) if heals(error.kind()) => Err(error),
+        Err(error) if may_succeed_later(error.kind()) => Err(error),
         Err(_) => renew(client, id, Duration::from_secs(1)).await.map(drop),
     }
 }
 
 /// Whether a request that failed so is worth another one.
-pub const fn heals(kind: Kind) -> bool {
-    kind.may_heal() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
+pub const fn may_succeed_later(kind: Kind) -> bool {
+    kind.is_transient() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
 }

@@ -1,13 +1,13 @@
 //! What is mounted where: the mount's own path and its KV version.
 //!
-//! Asked of `sys/internal/ui/mounts`, which any token may read that may read something below the
-//! mount (`sys/mounts` is for administrators). Asked once a mount, and only when the configuration does
+//! Operation of `sys/internal/ui/mounts`, which any token may read that may read something below the
+//! mount (`sys/mounts` is for administrators). Operation once a mount, and only when the configuration does
 //! not say. The version is never guessed from the shape of an answer: a version 1 secret may have a
 //! field called `data`.
 
 use super::body::{Answer, MountInfo, malformed};
 use super::client::{Client, Raw};
-use super::error::Asked;
+use super::error::Operation;
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 
@@ -42,14 +42,14 @@ impl Mounts {
 /// Asks Vault what is mounted at `path`.
 pub async fn ask(client: &Client, path: &str) -> Result<Mount> {
     let endpoint = Raw::get(&format!("sys/internal/ui/mounts/{path}"));
-    let reply = client.call(&endpoint, Asked::Mount(path)).await?;
+    let reply = client.call(&endpoint, Operation::Mount(path)).await?;
     let what = format!("looking up the mount of {path}");
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let info: MountInfo = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
     if !matches!(info.engine.as_str(), "kv" | "generic") {
         return Err(Error::new(
             Kind::KvVersionMismatch,
-            format!("{path} was to be read as KV, and its mount is of another secrets engine"),
+            format!("{path} is configured as KV, but its mount is a different secrets engine"),
             "use `read` (or `database`) for it in vault.toml",
         ));
     }

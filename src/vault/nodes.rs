@@ -57,7 +57,7 @@ impl Nodes {
     }
 
     /// Drops the choice if there are several addresses, so that the next request chooses again.
-    pub(super) fn unsettle(&self) {
+    pub(super) fn forget_choice(&self) {
         if self.all.len() > 1 {
             self.choose(NONE);
         }

@@ -2,7 +2,7 @@
 //!
 //! Connections are kept and used again. A body is read into a wiping buffer of bounded size. A redirect
 //! is followed once, when it is a 307 or 308 to the same scheme and host, because the token goes with
-//! it. Only what may heal is tried again ([`crate::error::Kind::may_heal`]), with a jittered back-off, until the
+//! it. Only what may heal is tried again ([`crate::error::Kind::is_transient`]), with a jittered back-off, until the
 //! deadline; a request that is not a read is never sent twice once it may have arrived.
 
 use std::error::Error as _;
@@ -121,14 +121,14 @@ impl Transport {
         loop {
             let settled = self.settle(deadline).await;
             let (error, wanted, again) = match settled {
-                Err((error, heals)) => (error, None, heals),
+                Err((error, retryable)) => (error, None, retryable),
                 Ok(()) => match self.attempt(call, deadline).await {
-                    Ok(reply) => match error::to_try_again(&reply, self.address()) {
+                    Ok(reply) => match error::transient(&reply, self.address()) {
                         None => return Ok(reply),
                         Some(error) => (told.insert(error).clone(), reply.retry_after, true),
                     },
                     Err(failure) => {
-                        let again = failure.error.kind().may_heal() && (failure.unsent || call.only_reads());
+                        let again = failure.error.kind().is_transient() && (failure.unsent || call.only_reads());
                         // When the time ends within an attempt, what Vault has said before is why it did.
                         let ended = failure.error.kind() == Kind::TimedOut;
                         (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
@@ -148,7 +148,7 @@ impl Transport {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             attempts += 1;
-            self.nodes.unsettle();
+            self.nodes.forget_choice();
         }
     }
 
@@ -160,7 +160,7 @@ impl Transport {
         }
         let call = Call { method: Method::GET, path: HEALTH.to_owned(), headers: Vec::new(), body: Bytes::new() };
         let mut failed = Vec::new();
-        let (mut kind, mut heals) = (Kind::Unreachable, false);
+        let (mut kind, mut retryable) = (Kind::Unreachable, false);
         for place in 0..self.nodes.count() {
             self.nodes.choose(place);
             self.hang_up();
@@ -168,22 +168,22 @@ impl Transport {
             match self.exchange(&call, &self.path(&call), here, true, deadline.at_most(self.share)).await {
                 // A sealed one, or a gateway without a Vault behind it, is passed over.
                 Ok(reply) if reply.status.is_server_error() => {
-                    (kind, heals) = (Kind::Sealed, true);
-                    failed.push(format!("{here} answers with {}", reply.status.as_u16()));
+                    (kind, retryable) = (Kind::Sealed, true);
+                    failed.push(format!("{here} answered with {}", reply.status.as_u16()));
                 }
                 Ok(_) => return Ok(()),
                 Err(failure) => {
                     kind = failure.error.kind();
                     // A time-out of one address used up its share of the time, not all of it.
-                    heals |= kind.may_heal() || kind == Kind::TimedOut;
+                    retryable |= kind.is_transient() || kind == Kind::TimedOut;
                     failed.push(failure.error.what().to_owned());
                 }
             }
         }
-        self.nodes.unsettle();
+        self.nodes.forget_choice();
         let what = format!("none of Vault's {} addresses can be used: {}", failed.len(), failed.join("; "));
-        let advice = "check `address` under [vault], and that one of these nodes is up and unsealed";
-        Err((Error::new(kind, what, advice), heals))
+        let advice = "check `address` under [vault], and that one of these nodes runs and is unsealed";
+        Err((Error::new(kind, what, advice), retryable))
     }
 
     /// The path of `call` at the address that is chosen.
@@ -203,7 +203,7 @@ impl Transport {
         };
         let same = target == *here;
         let reply = self.exchange(call, &path, &target, same, deadline).await;
-        let reply = reply.map_err(|failure| if same { failure } else { failure.behind(here, &target) })?;
+        let reply = reply.map_err(|failure| if same { failure } else { failure.after_redirect(here, &target) })?;
         if reply.status.is_redirection() {
             return Err(Failure::sent(Error::new(
                 Kind::RedirectLoop,
@@ -230,14 +230,14 @@ impl Transport {
         let late = |what: &str| Failure::sent(silent(Peer::Vault.name(), &self.address().to_string(), what));
         let mut unsent = false;
         let response = match deadline.bound(sender.send_request(request)).await {
-            Err(_) => return Err(late("the request was not answered")),
+            Err(_) => return Err(late("it did not answer the request")),
             Ok(Ok(response)) => response,
             Ok(Err(cause)) => {
                 unsent |= cause.is_canceled();
                 return Err(Failure { error: self.failure(&cause), unsent });
             }
         };
-        let reply = deadline.bound(self.read(response)).await.map_err(|_| late("the answer did not end"))?;
+        let reply = deadline.bound(self.read(response)).await.map_err(|_| late("its answer is incomplete"))?;
         let reply = reply.map_err(Failure::sent)?;
         if keep && sender.ready().await.is_ok() {
             self.lock_idle().push(sender);
@@ -269,7 +269,7 @@ impl Transport {
             tokio::spawn(connection);
             Ok(sender)
         };
-        let late = |_| silent(Peer::Vault.name(), &target.to_string(), "the attempt to connect was not answered");
+        let late = |_| silent(Peer::Vault.name(), &target.to_string(), "it did not accept a connection");
         deadline.bound(connecting).await.map_err(late).and_then(|opened| opened).map_err(Failure::unsent)
     }
 
@@ -312,8 +312,8 @@ impl Transport {
             let frame = frame.map_err(|_| {
                 Error::new(
                     Kind::Truncated,
-                    format!("the answer of Vault at {} stopped before its end", self.address()),
-                    "try again; if it stays so, look at what stands between here and Vault",
+                    format!("the answer of Vault at {} is truncated", self.address()),
+                    "try again; if it persists, check any proxy before Vault",
                 )
             })?;
             let Ok(data) = frame.into_data() else { continue };
@@ -359,7 +359,7 @@ impl Transport {
             };
             return Error::new(
                 Kind::NotVault,
-                format!("the answer at {authority} is not HTTP, or not as Vault speaks it"),
+                format!("the answer from {authority} is not HTTP, or not from Vault"),
                 advice,
             );
         }
@@ -384,11 +384,10 @@ impl Failure {
     }
 
     /// The same at `target`, where `configured` has sent the request on to: only one of them was configured.
-    fn behind(self, configured: &Address, target: &Address) -> Self {
+    fn after_redirect(self, configured: &Address, target: &Address) -> Self {
         let what =
-            format!("Vault at {configured} sends requests on to {target}, where this failed: {}", self.error.what());
-        let advice =
-            "its cluster may be choosing a leader: try again; else check that node, and api_addr in its configuration";
+            format!("Vault at {configured} redirects requests to {target}, where this failed: {}", self.error.what());
+        let advice = "the cluster may be electing a leader: try again; otherwise check that node, and api_addr in its configuration";
         Self { error: Error::new(self.error.kind(), what, advice), ..self }
     }
 }

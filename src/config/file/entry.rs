@@ -57,7 +57,7 @@ impl Reader<'_> {
         let (Some((kind_name, kind, path_value)), None) = (kinds.next(), kinds.next()) else {
             let what =
                 "a source needs exactly one of `kv`, `kv_folder`, `database`, `read`, `write` and `data_sources`";
-            return Err(self.wrong(&source.span(), what, "say where the secrets are, as in kv = \"secret/users/ada\""));
+            return Err(self.wrong(&source.span(), what, "name the secrets' path, as in kv = \"secret/users/ada\""));
         };
         let text = |key: &str| -> Result<Option<String>> {
             let Some(value) = get(key) else { return Ok(None) };
@@ -71,7 +71,7 @@ impl Reader<'_> {
         let template = if is_folder { Template::parse_folder(&path) } else { Template::parse(&path) };
         let template = template.map_err(|why| {
             let what = format!("the path \"{path}\" {why}");
-            self.wrong(&path_value.span(), &what, "write the mount and the path below it, as in secret/users/ada")
+            self.wrong(&path_value.span(), &what, "write the mount and the path below it, such as secret/users/ada")
         })?;
         let mut spec = SourceSpec::new(kind.clone(), template, self.origin(&path_value.span()));
         spec.mount = text("mount")?.map(|mount| mount.trim_matches('/').to_owned());
@@ -116,8 +116,8 @@ impl Reader<'_> {
             DeValue::Integer(number) => number.as_str().parse().ok().filter(|number| *number > 0),
             _ => None,
         };
-        let advice = "write the number of one version, as in secret_version = 3, or leave it out for the newest";
-        number.ok_or_else(|| self.wrong(&value.span(), "`secret_version` is not a number from 1 on", advice))
+        let advice = "write a version's number, as in secret_version = 3, or leave it out for the newest";
+        number.ok_or_else(|| self.wrong(&value.span(), "`secret_version` is not a positive number", advice))
     }
 
     /// Whether `value` is the second of two words; nothing means the first.
@@ -148,7 +148,7 @@ impl Reader<'_> {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Boolean(flag) => flag.to_string(),
                 DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => return Err(wrong(&value.span(), "holds no text")),
+                _ => return Err(wrong(&value.span(), "contains a value that is not text")),
             };
             let with = if text.contains('{') {
                 With::Filled(Template::parse_folder(&text).map_err(|why| wrong(&value.span(), &why))?)

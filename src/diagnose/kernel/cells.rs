@@ -48,8 +48,8 @@ impl StandIn<'_> {
         self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
     }
 
-    /// Answers each request before the end.
-    pub(super) fn let_go(&mut self) {
+    /// Answers every request that is left, before the process exits.
+    pub(super) fn answer_all(&mut self) {
         let cells = std::mem::take(&mut self.running);
         self.end_cells(cells);
         self.abort_waiting();
@@ -86,7 +86,7 @@ impl StandIn<'_> {
 
     /// Answers what waits, up to the next cell; remembers a shutdown among it.
     pub(super) fn answer_waiting(&mut self, mut step: Step) -> Step {
-        while !self.is_busy() && self.next_is_deaf_until().is_none() {
+        while !self.is_busy() && self.next_waits_until().is_none() {
             let Some(waiting): Option<Waiting> = self.waiting.pop_front() else { break };
             match self.handle(waiting) {
                 Step::ShutDown => step = Step::ShutDown,

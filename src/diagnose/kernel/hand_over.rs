@@ -87,7 +87,7 @@ impl StandIn<'_> {
     /// Waits until new clients can receive their answers.
     async fn listen(&mut self) -> Result<Step> {
         let end = Instant::now() + LATE;
-        while let Some(until) = self.waiting.iter().filter_map(|asked| self.deaf_until(&asked.from)).max()
+        while let Some(until) = self.waiting.iter().filter_map(|asked| self.waits_until(&asked.from)).max()
             && Instant::now() < end
         {
             let Ok(Some(event)) = timeout_at(until.min(end), self.events.recv()).await else { break };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::queue::{LARGEST_WAITING, LATE, Running, Waiting};
-use super::{GIVE_BACK, StandIn, Step};
+use super::{RELEASE_AFTER, StandIn, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
@@ -36,8 +36,8 @@ impl StandIn<'_> {
                     Err(Refused::WrongSignature) if !self.trusted => {
                         return Err(Error::new(
                             Kind::WrongSignature,
-                            "a client signs its messages with another key than the connection file's",
-                            "restart the kernel from Jupyter: the connection file is not the one that its client uses",
+                            "a client signs its messages with a key other than the connection file's",
+                            "restart the kernel from Jupyter: its client uses a different connection file",
                         ));
                     }
                     Err(_) => {}
@@ -51,7 +51,7 @@ impl StandIn<'_> {
     fn receive(&mut self, asked: Waiting) -> Step {
         self.trusted = true;
         if asked.request.size > LARGE {
-            self.give_back = Some(Instant::now() + GIVE_BACK);
+            self.release_at = Some(Instant::now() + RELEASE_AFTER);
         }
         // An interruption of a cell is handled at once, on any channel that an old client may use.
         let is_for_now = matches!(asked.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
@@ -74,7 +74,7 @@ impl StandIn<'_> {
 
     /// The time until which a shell request waits, if it does: a client whose shell connection is new may have no
     /// iopub connection yet, and would miss the output of its first cell.
-    pub(super) fn deaf_until(&self, from: &Origin) -> Option<Instant> {
+    pub(super) fn waits_until(&self, from: &Origin) -> Option<Instant> {
         let until = from.joined() + LATE;
         let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
         (are_missing && Instant::now() < until).then_some(until)
@@ -86,12 +86,12 @@ impl StandIn<'_> {
     }
 
     /// The same for the next request that waits.
-    pub(super) fn next_is_deaf_until(&self) -> Option<Instant> {
-        self.deaf_until(&self.waiting.front()?.from)
+    pub(super) fn next_waits_until(&self) -> Option<Instant> {
+        self.waits_until(&self.waiting.front()?.from)
     }
 
     fn must_wait(&self, from: &Origin) -> bool {
-        self.is_busy() || !self.waiting.is_empty() || self.deaf_until(from).is_some()
+        self.is_busy() || !self.waiting.is_empty() || self.waits_until(from).is_some()
     }
 
     /// Answers a request, or begins a cell.

@@ -38,7 +38,7 @@ impl Watcher<'_, '_> {
                     }
                     let same = session == kernel.session;
                     kernel.session = session;
-                    if kernel.reason() == Reason::Check && same && !kernel.is_doubtful() {
+                    if kernel.reason() == Reason::Check && same && !kernel.may_have_restarted() {
                         link.close().await;
                         self.is_up_to_date(&name).await;
                     } else {
@@ -98,7 +98,7 @@ impl Watcher<'_, '_> {
         let Some(kernel) = self.kernels.get(name) else { return false };
         let plan = self.vault.plan();
         // A kernel that can't be told from its next process gets what it lacks, and keeps what it has.
-        let doubtful = kernel.is_doubtful();
+        let doubtful = kernel.may_have_restarted();
         let options = self.options();
         let options = Options { override_existing: options.override_existing && !doubtful, ..options };
         let known = Known::Said(info);

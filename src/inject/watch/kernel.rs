@@ -113,7 +113,7 @@ impl Kernel {
     }
 
     /// Whether it may be another process than before, and can't tell.
-    pub fn is_doubtful(&self) -> bool {
+    pub fn may_have_restarted(&self) -> bool {
         self.reason() == Reason::Check && self.session.is_none()
     }
 
@@ -245,7 +245,7 @@ pub async fn until_free(target: Target) -> Result<Answer> {
         }
         link.close().await;
     }
-    Err(Error::new(Kind::KernelBusy, "the kernel is busy, or does not answer", "it is asked again"))
+    Err(Error::new(Kind::KernelBusy, "the kernel is busy, or does not answer", "it will be asked again"))
 }
 
 /// Connects to the kernel's heartbeat, which closes when the kernel ends; `None` when it has ended already.

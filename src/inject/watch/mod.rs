@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use self::log::{Format, Log};
 use self::ready::ReadyFile;
-use self::round::{Means, Watcher};
+use self::round::{Resources, Watcher};
 use self::vault::Vault;
 use super::choose::{Places, Selection};
 use super::signal::{Stopping, until_signal};
@@ -72,8 +72,8 @@ fn watch(job: Job, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<(
     let caught = Caught::new(with_default_effect());
     let outcome = system.block_on(async {
         let stopped = until_signal(&caught, async |stopping: Stopping<'_>| {
-            let means = Means { places: &places, vault: &mut vault, log: &mut log, ready: &ready, interval };
-            Box::pin(Watcher::new(means, stopping)?.run()).await
+            let resources = Resources { places: &places, vault: &mut vault, log: &mut log, ready: &ready, interval };
+            Box::pin(Watcher::new(resources, stopping)?.run()).await
         })
         .await;
         vault.close().await;

@@ -30,7 +30,7 @@ impl ReadyFile {
                 path.display(),
                 crate::error::why(cause.kind())
             );
-            Error::new(Kind::Os, what, "name a path in an existing folder that this user may write")
+            Error::new(Kind::Os, what, "choose a path in an existing folder that this user can write to")
         })
     }
 }

@@ -27,7 +27,7 @@ use crate::launch::versions::Seen;
 use crate::net::deadline::Deadline;
 use crate::record::{Record, stem};
 use crate::server::rest::Listed;
-use crate::sys::alloc::give_back;
+use crate::sys::alloc::release_memory;
 use crate::sys::readable::readable;
 use crate::sys::watches::FolderWatch;
 
@@ -55,8 +55,8 @@ type Asking = LocalBoxFuture<'static, Option<(String, Result<Answer>)>>;
 /// Gives the kernel's name, and its heartbeat; no heartbeat when it has ended.
 type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
 
-/// What a sidecar works with.
-pub struct Means<'a, 'b> {
+/// The resources of a sidecar.
+pub struct Resources<'a, 'b> {
     /// Where kernels are looked for.
     pub places: &'a Places<'a>,
     /// The session with Vault.
@@ -100,8 +100,8 @@ impl std::fmt::Debug for Watcher<'_, '_> {
 
 impl<'a, 'b> Watcher<'a, 'b> {
     /// Sets up; must be called in a runtime.
-    pub fn new(means: Means<'a, 'b>, Stopping { holding, stopped: stop }: Stopping<'a>) -> Result<Self> {
-        let Means { places, vault, log, ready, interval } = means;
+    pub fn new(resources: Resources<'a, 'b>, Stopping { holding, stopped: stop }: Stopping<'a>) -> Result<Self> {
+        let Resources { places, vault, log, ready, interval } = resources;
         let folder = if places.named_server().is_some() { None } else { Some(folder(places)?) };
         // Where it can't be made, no kernel asks.
         let requests = folder.as_ref().and_then(|_| Requests::new(&vault.plan().runtime_dir));
@@ -147,7 +147,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
                 }
                 self.serve(answered).await;
                 // Memory for many kernels at once is not needed while idle.
-                give_back();
+                release_memory();
             }
             if self.is_stopped() {
                 return Ok(());
@@ -186,7 +186,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             }
         } else {
             well = false;
-            self.answer_all("Vault could not be asked a moment ago; watch tries again by itself");
+            self.answer_all("Vault was unreachable a moment ago; watch will try again");
         }
         if let Some(not_before) = self.vault.not_before() {
             self.round = self.round.min(not_before);
@@ -199,7 +199,9 @@ impl<'a, 'b> Watcher<'a, 'b> {
         if well && !self.is_ready {
             self.ready.touch()?;
             self.is_ready = true;
-            self.log.note("ready", None, &format!("ready, {} kernels are watched", self.kernels.len()));
+            let count = self.kernels.len();
+            let plural = if count == 1 { "" } else { "s" };
+            self.log.note("ready", None, &format!("ready, watching {count} kernel{plural}"));
         } else if self.is_ready {
             // Neither an outage of Vault nor a file that can't be written means that the sidecar is dead.
             match self.ready.touch() {
@@ -385,7 +387,11 @@ fn folder(places: &Places<'_>) -> Result<AsyncFd<FolderWatch>> {
     let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     let cannot = |cause: &str| {
         let what = format!("the runtime folder {} can't be watched: {cause}", path.display());
-        Error::new(Kind::Os, what, "set JUPYTER_RUNTIME_DIR as the server has it; check fs.inotify.max_user_instances")
+        Error::new(
+            Kind::Os,
+            what,
+            "set JUPYTER_RUNTIME_DIR to the server's runtime folder; check fs.inotify.max_user_instances",
+        )
     };
     let watch = FolderWatch::new(path).map_err(|cause| cannot(cause.desc()))?;
     readable(watch).map_err(|cause| cannot(&crate::error::why(cause.kind())))

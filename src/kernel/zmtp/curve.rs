@@ -22,7 +22,7 @@ pub(super) const COOKIE: usize = 96;
 const VOUCH: usize = 32 + 16 + 80;
 
 pub(super) const UNOPENED: Violation = Violation("a box of the handshake can't be opened");
-const NO_RANDOMNESS: Violation = Violation("the system gives no random bytes");
+const NO_RANDOMNESS: Violation = Violation("the system provides no random bytes");
 
 /// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Violation> {

@@ -52,7 +52,7 @@ impl std::fmt::Debug for Trust {
 /// Runs the whole handshake of the side that listens: what a socket does in two steps.
 #[cfg(any(test, feature = "internals"))]
 pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-    Greeted::by(stream, security).await?.shake(security, ours).await
+    Greeted::by(stream, security).await?.handshake(security, ours).await
 }
 
 /// A connection whose peer has said that it speaks ZMTP. Before that it can't have sent anything else.
@@ -80,8 +80,8 @@ impl Greeted {
     }
 
     /// Runs the rest of the handshake.
-    pub async fn shake(self, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
-        in_time(shake(self, security, ours)).await
+    pub async fn handshake(self, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+        in_time(handshake(self, security, ours)).await
     }
 }
 
@@ -94,7 +94,7 @@ pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<
     in_time(shake_hands(stream, trust, ours)).await
 }
 
-async fn shake(greeted: Greeted, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+async fn handshake(greeted: Greeted, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     let Greeted { mut reader, mut writer } = greeted;
     let theirs = match security {
         Security::Null => exchange(&mut reader, &mut writer, ours).await?,

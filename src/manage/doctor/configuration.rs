@@ -1,8 +1,7 @@
 //! Reports which files were found, which settings apply, the origin of each, and what it overrides.
 //!
-//! A mistake in a file hides nothing: it is reported, and the rest of the file counts. A value that may hold a
-//! password (a proxy's URL, an address with one in it) or be half a credential (a role id) is reported as set, but
-//! not shown.
+//! An error in a file is reported, and the rest of the file still counts. A value that may contain a password (a proxy's
+//! URL, an address) or be half a credential (a role id) is reported as set, but not shown.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -32,13 +31,13 @@ use crate::sys::file::group_writes;
 pub(super) struct Configured {
     /// The plan, if there is an address.
     pub(super) plan: Option<Plan>,
-    /// Whether its login is the configured one, and not a substitute for an invalid one.
+    /// Whether its login is the configured one, and not a stand-in for an invalid one.
     pub(super) login_works: bool,
-    /// Whether a launch would get as far as Vault.
+    /// Whether the configuration has no error, so that a launch would contact Vault.
     pub(super) whole: bool,
 }
 
-/// Reads and reports everything, and makes the plan as far as possible.
+/// Reads and reports the whole configuration, and makes the plan as far as possible.
 pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report) -> Configured {
     report.section("configuration");
     let before = report.count(Status::Failed);
@@ -114,7 +113,7 @@ fn files(locations: &Locations, layers: &mut Vec<Layer>, report: &mut Report) {
             Ok(None) if named => problems.push(file::missing(path)),
             Ok(None) => {
                 report
-                    .add(Status::Note, format!("{shown} is not there"))
+                    .add(Status::Note, format!("{shown} does not exist"))
                     .fact("file", shown.clone())
                     .fact("read", false);
             }
@@ -132,17 +131,17 @@ fn trust(layers: &[Layer], report: &mut Report) {
     for (layer, shown) in layers.iter().filter_map(|layer| Some((layer, file(layer)?))) {
         if group_writes(Path::new(&shown)) {
             report
-                .add(Status::Warning, format!("{shown} can be written by its group"))
-                .advise(format!("who may write it decides where secrets come from: chmod g-w {shown}"))
+                .add(Status::Warning, format!("{shown} is writable by its group"))
+                .advise(format!("users who can write it control where secrets come from: chmod g-w {shown}"))
                 .fact("file", shown.clone());
         }
         if layer.is_locked() {
-            let what = format!("{shown} is locked: no variable changes what it says");
+            let what = format!("{shown} is locked: variables can't override its settings");
             report.add(Status::Ok, what).fact("file", shown).fact("locked", true);
         } else if layer.has_table("auth") {
             report
-                .add(Status::Note, format!("{shown} has a login and is not locked: variables may change the rest"))
-                .advise("where a gateway starts kernels, set locked = true under [vault], and let no VAULT_*, BAO_*, JUPYTER_VAULT_* or *_PROXY through")
+                .add(Status::Note, format!("{shown} has a login and is not locked: variables may override its other settings"))
+                .advise("if a gateway starts kernels, set locked = true under [vault], and pass no VAULT_*, BAO_*, JUPYTER_VAULT_* or *_PROXY through")
                 .fact("file", shown)
                 .fact("locked", false);
         }
@@ -150,7 +149,7 @@ fn trust(layers: &[Layer], report: &mut Report) {
     let locked = layers.iter().find(|layer| layer.is_locked() && layer.text("vault.address").is_some());
     let Some(locked) = locked.and_then(file) else { return };
     for origin in layers.iter().flat_map(Layer::origins).filter(|origin| origin.is_variable()) {
-        report.add(Status::Note, format!("{origin} has no effect on what {locked} says: it is locked"));
+        report.add(Status::Note, format!("{origin} has no effect: {locked} sets that and is locked"));
     }
 }
 
@@ -169,8 +168,8 @@ fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     };
     let value = displayed(key, &setting.value);
     let lower: Vec<_> = made.map(|setting| setting.origin.to_string()).collect();
-    let wins = if lower.is_empty() { String::new() } else { format!("; wins over {}", lower.join(", ")) };
-    let text = value.as_deref().unwrap_or("is set, and not shown here");
+    let wins = if lower.is_empty() { String::new() } else { format!("; overrides {}", lower.join(", ")) };
+    let text = value.as_deref().unwrap_or("is set, but not shown");
     let equals = if value.is_some() { "= " } else { "" };
     let finding = report.add(Status::Ok, format!("{} {equals}{text} ({}{wins})", key.name, setting.origin));
     finding.fact("key", key.name).fact("value", value).fact("origin", setting.origin.to_string());
@@ -179,7 +178,7 @@ fn setting(key: &Key, layers: &[Layer], report: &mut Report) {
     }
 }
 
-/// The value, unless it is secret.
+/// The value to show; `None` if it may be secret.
 fn displayed(key: &Key, value: &Value) -> Option<String> {
     match (key.name, value) {
         ("vault.proxy" | "vault.ca_cert_bytes" | "auth.role_id", _) => None,
@@ -222,8 +221,8 @@ fn readable_by_others(layer: &Layer, parent: &Environment, report: &mut Report) 
     for (key, path) in told.chain(home) {
         let Some(mode) = mode_of(&path) else { continue };
         if mode & 0o044 != 0 && !is_mounted(&path) {
-            let what = format!("{} ({key}) can be read by other users of this machine ({mode:04o})", path.display());
-            let advice = format!("take that right away: chmod 600 {}", path.display());
+            let what = format!("{} ({key}) is readable by other users of this machine ({mode:04o})", path.display());
+            let advice = format!("restrict it: chmod 600 {}", path.display());
             report.add(Status::Warning, what).advise(advice).fact("file", path.display().to_string());
         }
     }
@@ -233,8 +232,7 @@ fn mode_of(path: &PathBuf) -> Option<u32> {
     std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|found| found.permissions().mode() & 0o777)
 }
 
-/// Whether an orchestrator mounts credentials there: they have its own mode, and only the container can see the
-/// place.
+/// Whether an orchestrator mounts credentials there. It sets their mode, and only the container can see the folder.
 fn is_mounted(path: &Path) -> bool {
     path.starts_with("/var/run/secrets") || path.starts_with("/run/secrets")
 }

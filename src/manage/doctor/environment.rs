@@ -6,7 +6,7 @@ use crate::config::env::Environment;
 use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;
 use crate::launch::environment::build;
-use crate::secret::{SecretSet, SecretValue, doubt};
+use crate::secret::{SecretSet, SecretValue, warning_for};
 use crate::sys::exec::Space;
 
 /// The longest name of a file in its folder, in bytes.
@@ -24,29 +24,29 @@ pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mu
         if !is_shell_name(text) {
             report
                 .add(Status::Warning, format!("a shell can't use the name \"{text}\" (from {})", named.path))
-                .advise("code can; for a shell rename it: letters, digits and _, not a digit first")
+                .advise("code can; for a shell, use letters, digits and _, with no digit first")
                 .fact("name", text);
         }
-        if let Some(why) = doubt(text) {
+        if let Some(why) = warning_for(text) {
             report
-                .add(Status::Warning, format!("{text} (from {}) is accepted, and {why}", named.path))
-                .advise("check that this is what is meant")
+                .add(Status::Warning, format!("{text} (from {}) is accepted, but {why}", named.path))
+                .advise("check that this is intended")
                 .fact("name", text);
         }
         if parent.bytes(text).is_some() && plan.inheritance.keeps(text.as_bytes()) {
             match plan.inheritance.winner {
                 Winner::Secret => {
-                    let what = format!("{text} replaces the inherited variable of that name");
+                    let what = format!("{text} replaces the inherited variable");
                     report.add(Status::Note, what).fact("name", text).fact("wins", "secret");
                 }
                 Winner::Inherited => {
                     report
-                        .add(Status::Warning, format!("{text} is shadowed: the inherited variable of that name wins"))
-                        .advise("unset it where the kernel is started, or let `override` under [environment] be true")
+                        .add(Status::Warning, format!("{text} is shadowed by the inherited variable"))
+                        .advise("unset it where the kernel is started, or set `override = true` under [environment]")
                         .fact("name", text)
                         .fact("wins", "inherited");
                 }
-                // Reported below, as a launch reports it.
+                // Reported below, by the error that a launch gives.
                 Winner::Error => {}
             }
         }
@@ -57,7 +57,7 @@ pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mu
     match build(parent.entries(), stand_ins, &plan.inheritance, space, 0) {
         Ok(entries) => {
             let used: usize = entries.iter().map(|entry| entry.as_bytes_with_nul().len() + size_of::<usize>()).sum();
-            let what = format!("{} entries in {used} bytes; the system takes {}", entries.len(), space.all);
+            let what = format!("{} entries in {used} bytes; the system's limit is {}", entries.len(), space.all);
             report.add(Status::Ok, what).fact("entries", entries.len()).fact("bytes", used).fact("limit", space.all);
         }
         Err(error) => {

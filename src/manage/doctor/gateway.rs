@@ -1,8 +1,8 @@
 //! Checks whether a launch would find everything in a scrubbed environment.
 //!
-//! Kernel Gateway and Enterprise Gateway give a kernel `PATH`, the variables on their allow-lists, and those of the
-//! request. Settings from this shell's variables are missing there. So the plan is made once more, from `PATH` and
-//! the files alone.
+//! Kernel Gateway and Enterprise Gateway pass on only `PATH`, the variables on their allow-lists, and those of the
+//! request. Settings from this shell's variables are missing there. So the plan is made once more, from `PATH` and the
+//! files alone.
 
 use super::super::report::{Report, Status};
 use super::configuration::Configured;
@@ -16,7 +16,7 @@ use crate::config::source::SourceSpec;
 use crate::error::{Error, Result};
 use crate::launch::Request;
 
-/// Reports if a launch works here and would fail there.
+/// Reports a launch that works here and would fail there.
 pub(super) fn look(request: &Request, parent: &Environment, configured: &Configured, report: &mut Report) {
     if !configured.whole {
         return;
@@ -24,20 +24,20 @@ pub(super) fn look(request: &Request, parent: &Environment, configured: &Configu
     report.section("gateways");
     match scrubbed(request, parent) {
         Ok(()) => {
-            report.add(Status::Ok, "the files alone suffice, also where a gateway scrubs the environment");
+            report.add(Status::Ok, "the files alone suffice, so a gateway that scrubs the environment is no problem");
         }
         Err(error) => {
             let status = if is_in_sight(parent) { Status::Warning } else { Status::Note };
-            let what = format!("a gateway passes none of this shell's variables on; without them: {}", error.what());
+            let what = format!("a gateway does not pass on this shell's variables; without them: {}", error.what());
             report
                 .add(status, what)
-                .advise("Kernel Gateway and Enterprise Gateway pass PATH and an allow-list: put it in a vault.toml that --config names")
+                .advise("Kernel Gateway and Enterprise Gateway pass on PATH and an allow-list only: put the settings in a vault.toml, and name it with --config")
                 .fact("missing", error.what());
         }
     }
 }
 
-/// Whether this is the environment of a gateway: its settings are variables with these prefixes.
+/// Whether this is a gateway's environment: variables with these prefixes are its settings.
 fn is_in_sight(parent: &Environment) -> bool {
     parent
         .entries()

@@ -4,7 +4,7 @@ use super::super::kernels;
 use super::super::report::{Report, Status};
 use crate::config::env::Environment;
 
-/// Reports on the kernels that run.
+/// Reports on the running kernels.
 pub(super) fn look(parent: &Environment, report: &mut Report) {
     report.section("kernels");
     let found = match kernels::find(parent) {
@@ -15,7 +15,7 @@ pub(super) fn look(parent: &Environment, report: &mut Report) {
         }
     };
     let without = found.running.iter().filter(|kernel| kernel.record.is_none()).count();
-    let what = format!("kernels that run here: {}, without secrets by us: {without}", found.running.len());
+    let what = format!("running kernels: {}, without secrets from jupyter-vault: {without}", found.running.len());
     let status = if without == 0 { Status::Ok } else { Status::Note };
     let finding = report.add(status, what).fact("running", found.running.len()).fact("without_secrets", without);
     if without > 0 {
@@ -66,8 +66,8 @@ pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
         }
     }
     if parent.bytes("JUPYTER_DEFAULT_PROVISIONER_NAME").is_some() {
-        let what = "JUPYTER_DEFAULT_PROVISIONER_NAME is set: kernels that name no provisioner are started by it";
-        let advice = "unset it before the package of that provisioner is uninstalled: without it Jupyter starts none";
+        let what = "JUPYTER_DEFAULT_PROVISIONER_NAME is set: that provisioner starts all kernels that name none";
+        let advice = "unset it before you uninstall that provisioner's package, or Jupyter can't start those kernels";
         report.add(Status::Note, what).advise(advice);
     }
 }

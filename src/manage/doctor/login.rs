@@ -1,7 +1,7 @@
-//! Checks the login: its method, its credential's origin, and what its token may do. Never shows the token.
+//! Checks the login: its method, the origin of its credential, and its token's policies. Never shows the token.
 //!
-//! A wrapped credential can be used once, so it is looked up and left for its kernel. A token with a number of uses
-//! is looked up, which takes one use, and then left alone too.
+//! A wrapped credential can be used only once, so it is looked up and left for its kernel. A token with a limited number
+//! of uses is looked up, which takes one use, and not used further.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::launch::{expiry, refusal};
 use crate::vault::auth::{self, About, Authenticated, Identity};
 use crate::vault::body::{Answer, malformed};
 use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::error::Operation;
 
 /// Logs in and reports; `None` if the sources can't be tried.
 pub(super) async fn look(
@@ -51,9 +51,9 @@ pub(super) async fn look(
             told(report.add(Status::Ok, what), &plan.login);
             tell(&identity, &about, plan, report)
         }
-        // A token without the default policy may still read.
+        // A token without the default policy may still be able to read.
         Err(error) if error.kind() == Kind::PolicyDenied && session.is_some() => {
-            told(report.add(Status::Note, format!("{described}: it may not look itself up")), &plan.login)
+            told(report.add(Status::Note, format!("{described}: the token may not look itself up")), &plan.login)
                 .advise(error.advice());
             Some(Identity::default())
         }
@@ -99,27 +99,27 @@ fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) ->
     report.add(Status::Ok, format!("policies: {listed}")).fact("policies", about.policies.clone());
     let known: Vec<_> = identity.metadata.keys().map(|key| format!("{{metadata.{key}}}")).collect();
     if !known.is_empty() {
-        report.add(Status::Note, format!("paths may hold {}", known.join(", "))).fact("places", known);
+        report.add(Status::Note, format!("paths may contain {}", known.join(", "))).fact("places", known);
     }
     if root {
         report
-            .add(Status::Warning, "it is a root token: who gets it owns Vault")
-            .advise("use a login whose policies read the user's own paths and no more");
+            .add(Status::Warning, "it is a root token, which gives full control of Vault")
+            .advise("use a login whose policies allow reading the user's own paths and nothing else");
     }
     lifetime(about, plan.login.makes_token(), report);
     let Some(uses) = about.uses else { return Some(identity.clone()) };
     let needed = plan.sources.len() as u64;
     if uses < needed {
-        let what = format!("the token serves {uses} more requests, and the sources need {needed}");
+        let what = format!("the token has {uses} uses left, and the sources need {needed}");
         report.fail(&Error::new(Kind::TokenSpent, what, "ask for a token with more uses, or without a limit"));
     } else {
-        report.add(Status::Note, format!("the token serves {uses} more requests")).fact("uses", uses);
+        report.add(Status::Note, format!("the token has {uses} uses left")).fact("uses", uses);
     }
     if plan.login.makes_token() {
         return Some(identity.clone());
     }
     report.section("sources");
-    report.add(Status::Skipped, "not tried: each try would take one of the token's uses");
+    report.add(Status::Skipped, "not tried: each attempt would take one of the token's uses");
     None
 }
 
@@ -130,12 +130,12 @@ fn lifetime(about: &About, ours: bool, report: &mut Report) {
     };
     let renewable = if about.renewable { "renewable" } else { "not renewable" };
     let soon = !ours && !about.periodic && ttl < SOON;
-    let what = format!("it lives for {}, {renewable}", shown(ttl));
+    let what = format!("it expires in {}, {renewable}", shown(ttl));
     let finding = report.add(if soon { Status::Warning } else { Status::Ok }, what);
     finding.fact("ttl_seconds", ttl.as_secs()).fact("renewable", about.renewable);
     if soon {
         finding.advise(format!(
-            "a kernel that is started after that fails: {LOG_IN} gets a new token, or configure a login under [auth]"
+            "kernels started after that fail: get a new token with {LOG_IN}, or configure a login under [auth]"
         ));
     }
 }
@@ -150,7 +150,7 @@ async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
     match look_at(client, token).await {
         Ok(wrapping) => {
             let what = format!(
-                "the wrapping token from {} is good, for {} from {} on; it serves once, and is left for the kernel",
+                "the wrapping token from {} is valid for {} from {} on; it can be used once, and is left for the kernel",
                 token.origin,
                 shown(Duration::from_secs(wrapping.creation_ttl)),
                 wrapping.creation_time
@@ -162,20 +162,20 @@ async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
         }
     }
     report.section("sources");
-    report.add(Status::Skipped, "not tried: that would use the wrapping token up");
+    report.add(Status::Skipped, "not tried: that would use up the wrapping token");
 }
 
 /// <https://openbao.org/api-docs/system/wrapping-lookup/>: needs no token, and does not use up the wrapping token.
 async fn look_at(client: &mut Client, token: &Credential) -> Result<Wrapping> {
-    const WHAT: &str = "looking the wrapping token up";
+    const WHAT: &str = "looking up the wrapping token";
     client.use_token(token)?;
     let body = zeroize::Zeroizing::new(serde_json::json!({ "token": token.text()? }).to_string());
     client.forget_token();
-    let reply = client.call(&Raw::post("sys/wrapping/lookup", body.as_bytes().to_vec()), Asked::Unwrap).await;
+    let reply = client.call(&Raw::post("sys/wrapping/lookup", body.as_bytes().to_vec()), Operation::Unwrap).await;
     let reply = reply.map_err(|error| match error.kind() {
         Kind::WrappedTokenUsed => Error::new(
             Kind::WrappedTokenUsed,
-            format!("the wrapping token from {} was used already, has expired or was altered", token.origin),
+            format!("the wrapping token from {} was already used, has expired or was altered", token.origin),
             error.advice(),
         ),
         _ => error,

@@ -1,9 +1,8 @@
-//! `doctor`: checks what a launch would find here, from the configuration to the last name, in order.
+//! `doctor`: checks each step of a launch in order, from the configuration to the last name.
 //!
-//! A launch stops at its first failure; `doctor` reports all of them, since different people may have to fix them,
-//! and asking takes days. It leaves no trace: the token of a login is revoked, a wrapped token is looked up and not
-//! used, no lease is made (the token's capabilities are asked instead), and values are dropped as soon as their
-//! length is known.
+//! A launch stops at its first failure. `doctor` reports all of them, since different people may have to fix them, and
+//! asking each takes days. It leaves no trace: it revokes the token of its login, looks up a wrapped token without using
+//! it, creates no lease (it looks up the token's capabilities instead), and drops values as soon as it knows their length.
 
 mod certificate;
 mod configuration;
@@ -61,12 +60,12 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     kernels::look(parent, &mut report);
     let healthy = match found.names.len() {
         _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
-        0 => "a kernel that is started so gets 0 variables".to_owned(),
+        0 => "a new kernel gets 0 variables".to_owned(),
         number => {
             let names: Vec<_> = found.names.iter().take(SHOWN).map(|(name, _)| one_line(name.as_str())).collect();
             let more = if number > SHOWN { format!(" and {} more", number - SHOWN) } else { String::new() };
             let plural = if number == 1 { "" } else { "s" };
-            format!("a kernel that is started so gets {number} variable{plural}: {}{more}", names.join(", "))
+            format!("a new kernel gets {number} variable{plural}: {}{more}", names.join(", "))
         }
     };
     let text = if json { report.json(&healthy) } else { report.text(&healthy) };
@@ -126,27 +125,30 @@ async fn ask_until<T>(
         }
     };
     if let (Some(client), Some(session)) = (&client, &session) {
-        give_back(client, session, asked.is_err(), report).await;
+        revoke_token(client, session, asked.is_err(), report).await;
     }
     asked
 }
 
-async fn give_back(client: &Client, session: &Authenticated, stopped: bool, report: &mut Report) {
+async fn revoke_token(client: &Client, session: &Authenticated, stopped: bool, report: &mut Report) {
     report.section("traces");
     if !session.revocable {
         return;
     }
     let limit: Duration = if stopped { REVOKE_WHEN_STOPPED } else { REVOKE };
     match auth::revoke(client, limit).await {
-        Ok(()) => report.add(Status::Ok, "the token of this check's login is revoked").fact("revoked", true),
+        Ok(()) => report.add(Status::Ok, "the token of this check's login was revoked").fact("revoked", true),
         Err(error) => report
-            .add(Status::Warning, "the token of this check's login could not be revoked; it lives until its TTL ends")
+            .add(
+                Status::Warning,
+                "the token of this check's login could not be revoked; it is valid until its TTL ends",
+            )
             .advise(error.what())
             .fact("revoked", false),
     };
 }
 
-/// A duration, as people write it.
+/// A duration as text, such as 3 days.
 pub(super) fn shown(time: Duration) -> String {
     match time.as_secs() {
         0 => format!("{} ms", time.as_millis().max(1)),

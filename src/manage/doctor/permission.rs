@@ -16,9 +16,9 @@ pub(super) async fn may(client: &Client, capability: &str, path: &str) -> Result
     Err(Error::new(Kind::PolicyDenied, format!("the token's policies forbid {doing} {path}"), "ask for it"))
 }
 
-/// The policy lines that allow it. For an unknown mount they assume version 2, and a mount of one segment.
+/// The policy lines that allow it. For an unknown mount they assume KV version 2 and a mount of one segment.
 pub(super) fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> Vec<String> {
-    // A string of HCL has JSON's escapes.
+    // HCL strings have JSON's escapes.
     let line = |path: &str, capability: &str| {
         format!("path {} {{ capabilities = [\"{capability}\"] }}", serde_json::Value::from(path))
     };

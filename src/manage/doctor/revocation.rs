@@ -1,15 +1,15 @@
-//! Checks whether a database role's statements would leave its users behind.
+//! Checks whether a database role would leave its users behind when their leases end.
 //!
-//! PostgreSQL drops no role that owns an object, and a notebook's `CREATE TABLE` makes it an owner: then the lease
-//! can't be revoked, and the user stays. The role's revocation statements show whether that can happen. Most users
-//! may not read the role; then nothing is reported.
+//! PostgreSQL does not drop a role that owns an object, and a notebook's `CREATE TABLE` makes its user an owner. Then the
+//! lease can't be revoked, and the user remains. The role's revocation statements show whether that can happen. Most
+//! users may not read the role; then nothing is reported.
 
 use serde::Deserialize;
 
 use super::super::report::{Report, Status};
 use crate::vault::body::Answer;
 use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::error::Operation;
 
 /// The parts of a role that are read.
 #[derive(Debug, Default, Deserialize)]
@@ -20,24 +20,24 @@ struct Role {
     revocation_statements: Option<Vec<String>>,
 }
 
-/// The path of the role behind the credentials at `path`, if that can be a database's.
+/// The path of the role of the credentials at `path`, if they can be a database's.
 pub(super) fn role_of(path: &str) -> Option<String> {
     path.rsplit_once("/creds/").map(|(mount, name)| format!("{mount}/roles/{name}"))
 }
 
 /// Checks the role at `at`.
 pub(super) async fn look(client: &Client, at: &str, report: &mut Report) {
-    let Ok(reply) = client.call(&Raw::get(at), Asked::Read(at, at)).await else { return };
+    let Ok(reply) = client.call(&Raw::get(at), Operation::Read(at, at)).await else { return };
     let data = Answer::parse(&reply, at).and_then(|answer| answer.data(at));
     let Some(role) = data.ok().and_then(|data| serde_json::from_str::<Role>(data.get()).ok()) else { return };
     let Some(why) = leaves_behind(&role) else { return };
     report
-        .add(Status::Warning, format!("the role {at} may leave its users in the database: {why}"))
+        .add(Status::Warning, format!("the role {at} may leave users behind in the database: {why}"))
         .advise("give it the revocation_statements of examples/databases/postgres-revocation.sql")
         .fact("role", at);
 }
 
-/// Why the user of a PostgreSQL role may stay after its lease.
+/// Why the user of a PostgreSQL role may remain after its lease.
 fn leaves_behind(role: &Role) -> Option<&'static str> {
     let text = |statements: &Option<Vec<String>>| {
         let joined = statements.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ").to_lowercase();
@@ -49,16 +49,18 @@ fn leaves_behind(role: &Role) -> Option<&'static str> {
         return None;
     }
     if ended.is_empty() {
-        return Some("it has no revocation_statements, and Vault's own drop no user who owns a table");
+        return Some("it has no revocation_statements, and Vault's default ones can't drop a user who owns a table");
     }
     if !(ended.contains("drop role") || ended.contains("drop user")) {
-        return Some("its revocation_statements drop no role");
+        return Some("its revocation_statements do not drop the role");
     }
     if !(ended.contains("reassign owned") || ended.contains("drop owned")) {
-        return Some("its revocation_statements drop no user who owns a table, such as one that a notebook made");
+        return Some(
+            "its revocation_statements can't drop a user who owns a table, such as one that a notebook created",
+        );
     }
     if !ended.contains("pg_terminate_backend") {
-        return Some("its revocation_statements end no session, and an open one holds locks on what its user made");
+        return Some("its revocation_statements do not end the user's sessions, which may hold locks");
     }
     None
 }
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_leave_a_user_behind_is_told_apart() {
+    fn statements_that_leave_a_user_behind_are_recognised() {
         let why = |made: &str, ended: &[&str]| {
             let ended = ended.iter().map(|text| (*text).to_owned()).collect();
             leaves_behind(&Role {

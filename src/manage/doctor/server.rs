@@ -1,4 +1,4 @@
-//! Checks whether Vault answers: its name, the route to it, TLS, its state, and both clocks.
+//! Checks whether Vault answers: name resolution, the route, TLS, Vault's state, and both clocks.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use crate::net::connect::{Connector, Handshake, resolve};
 use crate::net::deadline::Deadline;
 use crate::net::options::Tls;
 use crate::vault::client::{Client, Raw};
-use crate::vault::error::Asked;
+use crate::vault::error::Operation;
 
 /// The servers that the tests ran against.
 const TRIED: &str = "OpenBao 2.7.2, HashiCorp Vault 1.21.4";
@@ -40,7 +40,7 @@ pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
         }
     };
     if let Some(proxy) = connector.proxy_authority() {
-        report.add(Status::Note, format!("the way leads through the proxy {proxy}")).fact("proxy", proxy);
+        report.add(Status::Note, format!("requests go through the proxy {proxy}")).fact("proxy", proxy);
     } else if let Address::Tcp(tcp) = &server.address
         && !resolves(tcp, deadline, report).await
     {
@@ -67,7 +67,7 @@ pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
     }
 }
 
-/// What its state means for the further checks.
+/// What Vault's state means for the further checks.
 enum State {
     Unusable,
     Usable {
@@ -80,10 +80,10 @@ enum State {
 fn without_namespaces(server: &Server, report: &mut Report) {
     let Some(name) = &server.namespace else { return };
     let what = format!(
-        "this server has no namespaces (HashiCorp Vault without a licence): the setting {name} does nothing, and what \
-         is read is the root's"
+        "this server has no namespaces (HashiCorp Vault without a licence): the setting {name} has no effect, and \
+         secrets are read from the root namespace"
     );
-    let finding = report.add(Status::Warning, what).advise("take `namespace` away, and VAULT_NAMESPACE");
+    let finding = report.add(Status::Warning, what).advise("remove `namespace`, or unset VAULT_NAMESPACE");
     finding.fact("namespace", name.clone()).fact("namespaces", false);
 }
 
@@ -100,7 +100,7 @@ async fn first_that_answers(server: &Server, budget: Duration, report: &mut Repo
             };
         match asked {
             Err(error) if error.kind().exit_code() == 69 => {
-                let finding = report.add(Status::Warning, format!("passed over: {}", error.what()));
+                let finding = report.add(Status::Warning, format!("skipped: {}", error.what()));
                 finding.advise(error.advice()).fact("passed_over", address.to_string());
             }
             _ => return Some(one),
@@ -112,8 +112,11 @@ async fn first_that_answers(server: &Server, budget: Duration, report: &mut Repo
 fn warn(server: &Server, report: &mut Report) {
     if server.tls.skip_verify {
         report
-            .add(Status::Warning, "TLS IS NOT VERIFIED (skip_verify): any server at the address gets the token")
-            .advise("name the CA with `ca_cert` under [vault] (or VAULT_CACERT), and take skip_verify away")
+            .add(
+                Status::Warning,
+                "TLS IS NOT VERIFIED (skip_verify): any server that claims the address gets the token",
+            )
+            .advise("name the CA with `ca_cert` under [vault] (or VAULT_CACERT), and remove skip_verify")
             .fact("skip_verify", true);
     }
     if let Address::Tcp(Tcp { https: false, host, .. }) = &server.address {
@@ -131,7 +134,7 @@ async fn resolves(tcp: &Tcp, deadline: Deadline, report: &mut Report) -> bool {
         return true;
     }
     let start = Instant::now();
-    let late = |_| Error::new(Kind::Dns, format!("no name server says in time what {} is", tcp.host), "check them");
+    let late = |_| Error::new(Kind::Dns, format!("no name server resolved {} in time", tcp.host), "check them");
     match deadline.bound(resolve(&tcp.host, tcp.port)).await.map_err(late).and_then(|resolved| resolved) {
         Ok(addresses) => {
             let mut list: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
@@ -150,7 +153,7 @@ async fn resolves(tcp: &Tcp, deadline: Deadline, report: &mut Report) -> bool {
 fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: &mut Report) {
     let address = server.address.to_string();
     let tls = peer.map_or_else(String::new, |peer| format!(", by {}", peer.protocol));
-    let what = format!("{address} takes the connection{tls} ({})", shown(time));
+    let what = format!("{address} accepts connections{tls} ({})", shown(time));
     let finding = report.add(Status::Ok, what).fact("address", address).fact("connect_ms", millis(time));
     let Some(peer) = peer else { return };
     finding.fact("tls", peer.protocol.clone());
@@ -161,7 +164,7 @@ fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: 
     let finding = report.add(if soon { Status::Warning } else { Status::Ok }, what);
     finding.fact("issuer", certificate.issuer).fact("valid_until", certificate.until);
     if soon {
-        finding.advise("have it renewed: it ends within two weeks, or has ended");
+        finding.advise("have it renewed: it expires within two weeks, or has expired");
     }
 }
 
@@ -173,7 +176,7 @@ async fn show_untrusted(server: &Server, deadline: Deadline, report: &mut Report
     let Ok(Some(peer)) = connector.handshake(&server.address, deadline).await else { return };
     if let Some(certificate) = certificate::read(&peer.certificate) {
         let what = format!(
-            "the certificate that was refused is issued by {}, until {}; nothing was sent",
+            "the refused certificate was issued by {}, valid until {}; nothing was sent",
             certificate.issuer, certificate.until
         );
         report
@@ -194,7 +197,7 @@ struct Health {
     server_time_utc: u64,
     #[serde(default)]
     version: String,
-    /// Only of HashiCorp Vault: without a licence it ignores the header that names a namespace.
+    /// Only HashiCorp Vault has this. Without a licence it ignores the namespace header.
     enterprise: Option<bool>,
 }
 
@@ -224,7 +227,7 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> Stat
             }
             let standby = if health.standby { "a standby" } else { "active" };
             let what = format!(
-                "version {}, unsealed, {standby}; it answers in {} (tried with {TRIED})",
+                "version {}, unsealed, {standby}; it answers in {} (tested with {TRIED})",
                 health.version,
                 shown(time)
             );
@@ -240,7 +243,7 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> Stat
         }
         // A proxy may block this path; the other checks can go on.
         Err(error) if matches!(error.kind().exit_code(), 66 | 77) || error.kind() == Kind::BadRequest => {
-            report.add(Status::Note, "its state can't be asked here").advise(error.what());
+            report.add(Status::Note, "its health can't be checked").advise(error.what());
             State::Usable { namespaces: true }
         }
         Err(error) => {
@@ -254,9 +257,9 @@ async fn health(client: &Client) -> Result<Health> {
     let endpoint = Raw::get("sys/health").with_query(
         "standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&drsecondarycode=200&performancestandbycode=200",
     );
-    let reply = client.call(&endpoint, Asked::Health).await?;
+    let reply = client.call(&endpoint, Operation::Health).await?;
     serde_json::from_slice(&reply.body).map_err(|_| {
-        let what = format!("what answers at {} says nothing of its state as Vault does", client.address());
+        let what = format!("the server at {} does not answer a health check like Vault", client.address());
         Error::new(Kind::NotVault, what, "check that the address is Vault's, with nothing after host and port")
     })
 }
@@ -267,23 +270,23 @@ async fn sealed(health: &Health, client: &Client) -> Error {
         let what = format!("Vault at {address} is not initialised");
         return Error::new(Kind::Sealed, what, "have it initialised: `vault operator init` (or `bao operator init`)");
     }
-    let reply = client.call(&Raw::get("sys/seal-status"), Asked::Health).await.ok();
+    let reply = client.call(&Raw::get("sys/seal-status"), Operation::Health).await.ok();
     let seal: Option<Seal> = reply.and_then(|reply| serde_json::from_slice(&reply.body).ok());
-    let keys = seal.map_or_else(String::new, |seal| format!(": {} of {} keys given", seal.progress, seal.t));
-    let advice = "have it unsealed by those who hold the keys: `vault operator unseal` (or `bao operator unseal`)";
+    let keys = seal.map_or_else(String::new, |seal| format!(": {} of {} keys entered", seal.progress, seal.t));
+    let advice = "have it unsealed by the key holders: `vault operator unseal` (or `bao operator unseal`)";
     Error::new(Kind::Sealed, format!("Vault at {address} is sealed{keys}"), advice)
 }
 
-/// Every namespace shows its open mounts to any client, and a missing one gives an error.
+/// Checks that the namespace exists: it shows its visible mounts to any client, and a missing one gives an error.
 async fn namespace(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
     let Some(name) = &server.namespace else { return true };
     let once = Server { max_retries: Some(0), ..server.clone() };
     let asked = match Client::new(&once, deadline) {
-        Ok(client) => client.call(&Raw::get("sys/internal/ui/mounts"), Asked::Mount(name)).await.map(drop),
+        Ok(client) => client.call(&Raw::get("sys/internal/ui/mounts"), Operation::Mount(name)).await.map(drop),
         Err(error) => Err(error),
     };
     match asked {
-        Ok(()) => report.add(Status::Ok, format!("the namespace {name} is there")).fact("namespace", name.clone()),
+        Ok(()) => report.add(Status::Ok, format!("the namespace {name} exists")).fact("namespace", name.clone()),
         Err(error) if error.kind() == Kind::NamespaceMissing => {
             report.fail(&error).fact("namespace", name.clone());
             return false;
@@ -301,14 +304,14 @@ fn clocks(there: u64, report: &mut Report) {
     let apart = here.abs_diff(there);
     if apart <= APART {
         report
-            .add(Status::Ok, format!("its clock and this machine's are {apart} s apart"))
+            .add(Status::Ok, format!("its clock and this machine's differ by {apart} s"))
             .fact("clocks_apart_s", apart);
         return;
     }
     let side = if here > there { "ahead of" } else { "behind" };
     report
         .add(Status::Warning, format!("this machine's clock is {apart} s {side} Vault's"))
-        .advise("set the clock: logins by JWT and certificates are refused before and after their time")
+        .advise("set the clock: JWTs and certificates are refused outside their validity")
         .fact("clocks_apart_s", apart);
 }
 

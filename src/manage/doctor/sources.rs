@@ -1,7 +1,7 @@
 //! Checks each source: whether it can be read, which names it gives, and what to ask for if it is denied.
 //!
-//! KV secrets are read, since their names are not known otherwise. Other engines make a lease when they are read, so
-//! only the token's capabilities are checked.
+//! KV secrets are read, since their names are not known otherwise. Reading other engines creates a lease, so only the
+//! token's capabilities are checked.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::vault::client::Client;
 use crate::vault::error::{IF_RIGHT, LEAVE_DATA_OUT};
 use crate::vault::mount::Mount;
 
-/// What one name will hold.
+/// The variable of one name.
 pub(in super::super) struct Named {
     /// The path of its secret.
     pub(in super::super) path: String,
@@ -32,7 +32,7 @@ pub(in super::super) struct Named {
     pub(in super::super) length: Option<usize>,
 }
 
-/// What all sources give, as far as that is known without a lease.
+/// What all sources give, as far as that is known without creating a lease.
 #[derive(Default)]
 pub(in super::super) struct Found {
     /// By name; the last source wins.
@@ -110,12 +110,12 @@ pub(in super::super) async fn look(
     found
 }
 
-/// Checks each value as a launch does; one mistake does not hide the others.
+/// Checks each value as a launch does; one error does not hide the others.
 struct Taking<'a> {
     allow: &'a [String],
     taken: Vec<(SecretName, Named)>,
     problems: Vec<Error>,
-    /// The paths that make credentials.
+    /// The paths that create credentials.
     credentials: Vec<String>,
 }
 
@@ -170,7 +170,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     let Read { number, source, path, mount, outcome: was_read } = read;
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let both = |(name, named): &(SecretName, Named)| {
-        // Its key in Vault too, if that differs.
+        // The key in Vault is shown too, if it differs.
         let is_by_path = source.kind == SourceKind::KvFolder && !source.folder.whole;
         let own = match named.path.strip_prefix(path).and_then(|below| below.strip_prefix('/')) {
             Some(below) if is_by_path => Some(below),
@@ -189,13 +189,13 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
                 number => format!("{number} variables: "),
             };
             let what = if was_read {
-                format!("{place} may be read, and gives {counted}{}", shown.join(", "))
+                format!("{place} is readable, and gives {counted}{}", shown.join(", "))
             } else {
                 let (verb, why) = match source.kind {
-                    SourceKind::Write => ("written to", "each launch makes another one"),
-                    _ => ("read", "that makes a lease"),
+                    SourceKind::Write => ("written", "each launch creates a new one"),
+                    _ => ("read", "that would create a lease"),
                 };
-                format!("{place} may be {verb}; it was not, because {why}")
+                format!("{place} may be {verb}; it was not, as {why}")
             };
             let finding = about(report.add(Status::Ok, what), number, source, path);
             finding.fact("names", names).fact("count", taking.taken.len()).fact("read", was_read);
@@ -210,12 +210,12 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
                     .fact("kv_version", if mount.version == KvVersion::V1 { 1 } else { 2 });
                 if source.version.is_none() && matches!(source.origin, Origin::File { .. }) {
                     let version = if mount.version == KvVersion::V1 { 1 } else { 2 };
-                    finding.advise(format!("each launch asks for the mount: `version = {version}` saves that request"));
+                    finding.advise(format!("each launch looks up the mount: `version = {version}` saves that request"));
                 }
             }
         }
         Err(error) if source.optional && is_absence(error.kind()) => {
-            let what = format!("{place} is not there, and optional: {}", error.what());
+            let what = format!("{place} is missing, but optional: {}", error.what());
             about(report.add(Status::Note, what), number, source, path).fact("optional", true);
         }
         Err(error) => {
@@ -224,7 +224,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
             if denied && error.advice() != LEAVE_DATA_OUT {
                 let lines = policy(source, path, mount);
                 finding
-                    .advise(format!("{IF_RIGHT}ask for this in a policy: {}", lines.join(" ")))
+                    .advise(format!("{IF_RIGHT}ask for this policy line: {}", lines.join(" ")))
                     .fact("policy", lines);
             }
         }
@@ -261,7 +261,7 @@ async fn data_sources(
     Ok(())
 }
 
-/// A source that makes a lease: what the token may do with it, and the names that the configuration gives.
+/// A source that creates a lease: the token's capabilities on it, and the names that the configuration gives.
 async fn dynamic(
     client: &Client,
     capability: &str,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::oidc::Browser;
 
-/// What the command line says.
+/// The options.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// The vault.toml to read first.
@@ -24,6 +24,6 @@ pub(crate) struct Flags {
     pub(crate) browser: Browser,
     /// Whether a password is sent although the user was refused twice.
     pub(crate) try_again: bool,
-    /// Whether the answer is JSON.
+    /// Whether to print JSON.
     pub(crate) json: bool,
 }

@@ -24,7 +24,7 @@ use self::standing::{Standing, State};
 use self::way::{Way, ask_for_password, way};
 use super::Outcome;
 use super::report::SCHEMA;
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::auth;
 use crate::config::credential::{LOG_IN, token_path};
 use crate::config::env::Environment;
@@ -71,7 +71,7 @@ impl<'e> Site<'e> {
     fn new(layer: Layer, environment: &'e Environment) -> Result<Self> {
         let server = Server::new(&layer, environment)?;
         let file = token_path(&layer, environment).ok_or_else(|| {
-            let what = "there is no home folder to keep a token in";
+            let what = "there is no home folder to store a token in";
             Error::new(Kind::Config, what, "set HOME, or `token_file` under [auth] in vault.toml")
         })?;
         Ok(Self { environment, layer, server, file })
@@ -82,7 +82,7 @@ impl<'e> Site<'e> {
         match LeftToken::find(&self.layer, self.environment)? {
             Some(helper @ LeftToken::Helper { .. }) => Err(Error::new(
                 Kind::Config,
-                format!("launches take the token from {helper}, which is Vault's client's own"),
+                format!("launches get the token from {helper}, which belongs to Vault's client"),
                 format!(
                     "{doing} with `{instead}`), or set `token_file` under [auth]: then a launch does not ask the helper"
                 ),
@@ -110,7 +110,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     // What can't be kept is not asked for.
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
-    let asked = Asked::new(false);
+    let asked = Prompter::new(false);
     let mut way = way(flags, &site.layer, site.environment, asked)?;
     let standing = loop {
         let plan = Plan { by_user: true, ..site.plan(way.login()) };
@@ -135,23 +135,27 @@ pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Res
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let flags = Flags { method: Some("oidc".to_owned()), ..Flags::default() };
-    let asked = Asked::new(false);
+    let asked = Prompter::new(false);
     let way = way(&flags, &site.layer, environment, asked)?;
     reach(&site, &way, flags.browser, &site.plan(way.login()), asked).map(drop)
 }
 
 /// Sends a password only when that can't be the one refusal that locks its user.
-fn may_try(plan: &Plan, flags: &Flags, asked: Asked) -> Result<()> {
+fn may_try(plan: &Plan, flags: &Flags, asked: Prompter) -> Result<()> {
     let Some(stands) = refusal::lately(plan).filter(|_| !flags.try_again) else { return Ok(()) };
     if !asked.is_there() {
         return Err(stands);
     }
     asked.say(&format!("  {}\n", stands.what()));
-    if asked.agrees("One more refusal may lock the user. Send this password?", false)? { Ok(()) } else { Err(stands) }
+    if asked.agrees("One more refusal may lock the user out. Send this password?", false)? {
+        Ok(())
+    } else {
+        Err(stands)
+    }
 }
 
 /// One login, with the second factor that Vault may ask for.
-fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Asked) -> Result<Standing> {
+fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Prompter) -> Result<Standing> {
     let (error, second_factor) = match attempt(site, &Step::Begin(way, browser), plan)? {
         Reached::Login(standing) => return Ok(standing),
         Reached::SecondFactor(error, second_factor) => (error, second_factor),
@@ -171,13 +175,13 @@ fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Asked
             Err(error) if error.kind() == Kind::LoginRefused && second_factor.has_passcode() && !tries.is_empty() => {
                 asked.say(&format!("  {error}\n"));
             }
-            Err(error) => return Err(unlike_a_password(error)),
+            Err(error) => return Err(second_factor_refused(error)),
         }
     }
 }
 
 /// A refused second factor, as what it is: the password was right, and typing it again does not help.
-fn unlike_a_password(error: Error) -> Error {
+fn second_factor_refused(error: Error) -> Error {
     if error.kind() != Kind::LoginRefused {
         return error;
     }
@@ -238,7 +242,7 @@ fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
     drop(caught);
     match outcome.unwrap_or_else(|signal| end_by(signal)) {
         Ok(standing) => Ok(Reached::Login(standing)),
-        Err(error) => match client.owed().and_then(|owed| SecondFactor::read(&owed)) {
+        Err(error) => match client.take_second_factor().and_then(|owed| SecondFactor::read(&owed)) {
             Some(second_factor) => Ok(Reached::SecondFactor(error, second_factor)),
             None => Err(error),
         },
@@ -249,10 +253,11 @@ fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
 async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
     let mut standing = standing::look(&plan.login, &plan.server, client, session).await?;
     if standing.about.as_ref().is_some_and(|about| about.uses.is_some()) {
-        let what = "the token of this login serves a number of requests only, and is not kept";
+        let what = "the token of this login has a limited number of uses, and is not stored";
         return Err(Error::new(Kind::Credential, what, "ask for a login whose tokens have token_num_uses=0"));
     }
-    let token = client.token().ok_or_else(|| Error::new(Kind::Internal, "a login gave no token", "report this"))?;
+    let token =
+        client.token().ok_or_else(|| Error::new(Kind::Internal, "a login gave no token", "report this as a bug"))?;
     token_file::write(&site.file, &token.value)?;
     if let Some(about) = &standing.about {
         expiry::learn_of(&plan.runtime_dir, &token.value, about);
@@ -281,8 +286,8 @@ fn told(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
 fn unused(site: &Site<'_>) -> Option<String> {
     match site.configured() {
         Ok(Login::Token(token)) if Path::new(&token.origin) == site.file => None,
-        Ok(Login::Token(token)) => Some(format!("{} wins over it", token.origin)),
-        Ok(_) => Some(format!("the configuration has a login of its own ({})", site.layer.origin("auth.method"))),
+        Ok(Login::Token(token)) => Some(format!("{} takes precedence", token.origin)),
+        Ok(_) => Some(format!("the configuration has its own login ({})", site.layer.origin("auth.method"))),
         Err(error) => Some(error.what().to_owned()),
     }
 }
@@ -315,7 +320,7 @@ pub(crate) fn status(flags: &Flags) -> Result<Outcome> {
 fn not_logged_in(site: &Site<'_>, state: State, error: &Error, as_json: bool) -> String {
     if !as_json {
         let first = match state {
-            State::Ended => "the login has ended",
+            State::Ended => "the login has expired",
             State::Refused => "the login is refused",
             _ => "not logged in",
         };
@@ -359,13 +364,13 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let mut text = match &revoked {
         Ok(()) => format!("logged out: the token is revoked, and {shown} is removed\n"),
         Err(error) => format!(
-            "removed {shown}, but the token is NOT revoked, and lives until its time ends: {}\n  {}\n",
+            "removed {shown}, but the token is NOT revoked, and is valid until it expires: {}\n  {}\n",
             error.what(),
-            "have an operator revoke it if it may have been seen"
+            "if others may have seen it, have an operator revoke it"
         ),
     };
     if let Ok(Login::Token(other)) = site.configured() {
-        let _ = writeln!(text, "note: kernels go on with the token from {}", other.origin);
+        let _ = writeln!(text, "note: kernels still use the token from {}", other.origin);
     }
     Ok(Outcome { text, code })
 }

@@ -154,12 +154,12 @@ impl Standing {
     pub(crate) fn warning(&self) -> Option<String> {
         let left = self.left().filter(|left| *left < SOON)?;
         let origin = self.origin.as_deref().unwrap_or("the configuration");
-        Some(format!("the token from {origin} ends in {}: {LOG_IN} gets a new one", shown(left)))
+        Some(format!("the token from {origin} expires in {}: get a new one with {LOG_IN}", shown(left)))
     }
 
-    /// For people.
+    /// Text.
     pub(super) fn text(&self) -> String {
-        let user = self.user.as_deref().unwrap_or("a user whom Vault does not name");
+        let user = self.user.as_deref().unwrap_or("an unnamed user");
         let namespace = self.namespace.as_ref().map_or_else(String::new, |name| format!(", namespace {name}"));
         let mut text = format!("{} is logged in at {}{namespace}\n", one_line(user), one_line(&self.address));
         let mut line = |name: &str, said: &str| {
@@ -168,8 +168,8 @@ impl Standing {
         let origin = self.origin.as_deref().unwrap_or_default();
         match self.state {
             State::Agent => line("token", "added by the agent at that address"),
-            State::EachLaunch if origin.is_empty() => line("login", "by each launch anew"),
-            State::EachLaunch => line("login", &format!("by each launch anew, with the credential from {origin}")),
+            State::EachLaunch if origin.is_empty() => line("login", "again at each launch"),
+            State::EachLaunch => line("login", &format!("again at each launch, with the credential from {origin}")),
             State::Wrapped => line("login", &format!("by the next launch, with the wrapped credential from {origin}")),
             _ => line("token", &format!("in {origin}")),
         }
@@ -188,7 +188,7 @@ impl Standing {
             (State::Token, Some(left), Some(end)) => {
                 line("until", &format!("{}, in {}; {renewable}", instant(end), shown(left)));
             }
-            (State::Token, ..) => line("until", "it does not end"),
+            (State::Token, ..) => line("until", "it does not expire"),
             _ => {}
         }
         if let Some(warning) = self.warning() {
@@ -225,7 +225,7 @@ fn instant(time: SystemTime) -> String {
 }
 
 /// The warning about a launch's login that ends within a day or has ended; `None` also if Vault does not answer.
-pub(crate) async fn worth_a_word(plan: &Plan, limit: Duration) -> Option<String> {
+pub(crate) async fn expiry_warning(plan: &Plan, limit: Duration) -> Option<String> {
     if !matches!(plan.login, Login::Token(_)) {
         return None;
     }
@@ -237,5 +237,5 @@ pub(crate) async fn worth_a_word(plan: &Plan, limit: Duration) -> Option<String>
 
 fn has_ended(error: &Error) -> Option<String> {
     matches!(error.kind(), Kind::BadToken | Kind::TokenSpent)
-        .then(|| format!("{}: {LOG_IN} gets a new one", error.what()))
+        .then(|| format!("{}: get a new one with {LOG_IN}", error.what()))
 }

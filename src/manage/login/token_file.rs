@@ -26,8 +26,8 @@ pub(super) fn prepare(path: &Path) -> Result<()> {
         return Err(failed(path, &ErrorKind::IsADirectory.into()));
     }
     if file::is_open_to_all(folder) {
-        let what = format!("every user may replace files in {}, where the token is to be kept", folder.display());
-        return Err(Error::new(Kind::Os, what, "take that right away (chmod o-w), or set `token_file` under [auth]"));
+        let what = format!("every user can replace files in {}, where the token would be stored", folder.display());
+        return Err(Error::new(Kind::Os, what, "remove that permission (chmod o-w), or set `token_file` under [auth]"));
     }
     Builder::new().prefix(".vault-token-").tempfile_in(folder).map(drop).map_err(|cause| failed(path, &cause))
 }
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
         Err(file::Unread::Missing) => return Ok(None),
         Err(unread) => {
             let what = format!("the file {} {unread}", path.display());
-            return Err(Error::new(Kind::Credential, what, "look at it, and remove it by hand"));
+            return Err(Error::new(Kind::Credential, what, "check it, and remove it by hand"));
         }
     };
     let origin = path.display().to_string();
@@ -68,7 +68,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => {
             let what = format!("{} can't be removed: {}", path.display(), why(cause.kind()));
-            Err(Error::new(Kind::Os, what, "remove it by hand; its token is revoked"))
+            Err(Error::new(Kind::Os, what, "remove it by hand; its token is already revoked"))
         }
         _ => Ok(()),
     }
@@ -79,6 +79,10 @@ fn folder(path: &Path) -> &Path {
 }
 
 fn failed(path: &Path, cause: &std::io::Error) -> Error {
-    let what = format!("the token can't be kept in {}: {}", path.display(), why(cause.kind()));
-    Error::new(Kind::Os, what, "check the folder's rights and room, or set `token_file` under [auth] in vault.toml")
+    let what = format!("the token can't be stored in {}: {}", path.display(), why(cause.kind()));
+    Error::new(
+        Kind::Os,
+        what,
+        "check the folder's permissions and free space, or set `token_file` under [auth] in vault.toml",
+    )
 }

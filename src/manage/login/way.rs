@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::flags::Flags;
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::keys::nearest;
@@ -51,7 +51,7 @@ impl Way {
 }
 
 /// Takes the way from flags and settings, and asks for the rest.
-pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<Way> {
+pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prompter) -> Result<Way> {
     let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
     let name = match flags.method.as_deref().or(configured) {
         Some(name) => name.to_owned(),
@@ -76,11 +76,11 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
     }
     let username = username(flags, layer, environment, asked)?;
     if username.is_empty() {
-        return Err(Error::new(Kind::Usage, "the user's name is empty", "give it with --username NAME"));
+        return Err(Error::new(Kind::Usage, "the user's name is empty", "pass it with --username NAME"));
     }
     let (password, origin) = given(&format!("password of {username}"), asked)?;
     if password.expose().is_empty() {
-        let what = format!("there is no password of {username} on standard input");
+        let what = format!("there is no password for {username} on standard input");
         return Err(Error::new(Kind::Usage, what, "pipe it in, or log in on a terminal"));
     }
     Ok(Way::Password { method, mount, username, password, origin })
@@ -97,17 +97,20 @@ fn not_empty(way: Way) -> Result<Way> {
 }
 
 fn unknown(name: &str) -> Error {
-    let what = format!("there is no login method {name} for a user");
+    let what = format!("users can't log in with the method {name}");
     let advice = match nearest(name, METHODS.into_iter()) {
-        Some(near) => format!("did you mean {near}? There are {}", METHODS.join(", ")),
+        Some(near) => format!("did you mean {near}? Available: {}", METHODS.join(", ")),
         None => {
-            format!("there are {}; kernels log in by the others themselves ([auth] in vault.toml)", METHODS.join(", "))
+            format!(
+                "available: {}; kernels log in with the others themselves ([auth] in vault.toml)",
+                METHODS.join(", ")
+            )
         }
     };
     Error::new(Kind::Usage, what, advice)
 }
 
-fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Asked) -> Result<String> {
+fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prompter) -> Result<String> {
     let said = flags.username.as_deref().or_else(|| layer.text("auth.username"));
     match said {
         Some(name) => Ok(name.to_owned()),
@@ -120,12 +123,12 @@ fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Aske
 }
 
 /// Reads from a hidden prompt on a terminal, or else from standard input; one line end is dropped.
-fn given(what: &str, asked: Asked) -> Result<(SecretValue, String)> {
+fn given(what: &str, asked: Prompter) -> Result<(SecretValue, String)> {
     if asked.is_there() {
         return asked.unseen(&format!("The {what} (not shown)")).map(|typed| (typed, ANSWER.to_owned()));
     }
     if std::io::stdin().is_terminal() {
-        let advice = "run it where stderr is a terminal too, or pipe the credential in";
+        let advice = "run it with stderr on a terminal too, or pipe the credential in";
         return Err(Error::new(Kind::Usage, format!("there is no terminal to ask for the {what} on"), advice));
     }
     let piped = bounded(std::io::stdin(), PIPED)?;
@@ -133,7 +136,7 @@ fn given(what: &str, asked: Asked) -> Result<(SecretValue, String)> {
 }
 
 /// The same way with another password.
-pub(super) fn ask_for_password(way: Way, asked: Asked) -> Result<Way> {
+pub(super) fn ask_for_password(way: Way, asked: Prompter) -> Result<Way> {
     match way {
         Way::Password { method, mount, username, .. } => {
             let (password, origin) = given(&format!("password of {username}"), asked)?;

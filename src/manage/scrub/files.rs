@@ -40,7 +40,7 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>, troubles: &mut Vec<(PathBuf, E
         Ok(entries) => entries,
         Err(cause) => {
             let what = format!("the folder {} can't be read: {}", folder.display(), why(cause.kind()));
-            troubles.push((folder.to_owned(), Error::new(Kind::Os, what, "check its rights")));
+            troubles.push((folder.to_owned(), Error::new(Kind::Os, what, "check its permissions")));
             return;
         }
     };
@@ -61,7 +61,7 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>, troubles: &mut Vec<(PathBuf, E
 pub(super) fn read(path: &Path) -> Result<Notebook> {
     let (content, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).map_err(|unread| {
         let kind = if unread == file::Unread::Missing { Kind::PathMissing } else { Kind::Os };
-        Error::new(kind, format!("the notebook {} {unread}", path.display()), "check the path and its rights")
+        Error::new(kind, format!("the notebook {} {unread}", path.display()), "check the path and its permissions")
     })?;
     Ok(Notebook { content, metadata })
 }
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Notebook> {
 pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> {
     let failed = |cause: &std::io::Error| {
         let what = format!("the notebook {} can't be written: {}", path.display(), why(cause.kind()));
-        Error::new(Kind::Os, what, "check its rights and those of its folder; its secrets still stand in it")
+        Error::new(Kind::Os, what, "check its permissions and its folder's; it still contains its secrets")
     };
     // A link stays a link.
     let real = std::fs::canonicalize(path).map_err(|cause| failed(&cause))?;
@@ -93,8 +93,8 @@ pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> 
     let now = std::fs::metadata(&real).map_err(|cause| failed(&cause))?;
     let same = |of: &Metadata| (of.ino(), of.len(), of.mtime(), of.mtime_nsec());
     if same(&now) != same(&read.metadata) {
-        let what = format!("the notebook {} was saved meanwhile, and is not replaced", path.display());
-        return Err(Error::new(Kind::Changed, what, "run it again; its secrets still stand in it"));
+        let what = format!("the notebook {} was saved meanwhile, and was not replaced", path.display());
+        return Err(Error::new(Kind::Changed, what, "run the command again; the notebook still contains its secrets"));
     }
     file.persist(&real).map(drop).map_err(|refused| failed(&refused.error))
 }
@@ -103,10 +103,10 @@ pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> 
 pub(super) fn standard_input() -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let read = std::io::stdin().take(LARGEST + 1).read_to_end(&mut content);
-    let failed = |why: String| Error::new(Kind::Os, format!("standard input can't be read: {why}"), "give a file");
+    let failed = |why: String| Error::new(Kind::Os, format!("standard input can't be read: {why}"), "pass a file");
     read.map_err(|cause| failed(why(cause.kind())))?;
     if content.len() as u64 > LARGEST {
-        return Err(failed("it is larger than any notebook that is taken".to_owned()));
+        return Err(failed("it is larger than the largest notebook accepted".to_owned()));
     }
     Ok(content)
 }
@@ -118,7 +118,7 @@ pub(super) fn standard_output(content: &[u8], said: &str) -> Result<()> {
     match written {
         Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
             let what = format!("standard output can't be written: {}", why(cause.kind()));
-            Err(Error::new(Kind::Os, what, "give a file in place of -"))
+            Err(Error::new(Kind::Os, what, "pass a file instead of -"))
         }
         _ => Ok(()),
     }

@@ -230,8 +230,8 @@ fn may_be_wrapped(text: &[u8]) -> bool {
 
 fn automaton<'a>(words: impl Iterator<Item = &'a [u8]>, kind: Option<AhoCorasickKind>) -> Result<AhoCorasick> {
     AhoCorasick::builder().kind(kind).match_kind(MatchKind::LeftmostLongest).build(words).map_err(|_| {
-        let what = "there are too many values, or too long ones, to look for at once";
-        Error::new(Kind::Usage, what, "leave some out with --except NAME, or look for fewer sources with --config")
+        let what = "the values are too many, or too long, to search for at once";
+        Error::new(Kind::Usage, what, "leave some out with --except NAME, or use fewer sources with --config")
     })
 }
 

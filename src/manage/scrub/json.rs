@@ -125,11 +125,11 @@ impl<'a> Cursor<'a> {
         let mut at = begin;
         loop {
             match memchr2(b'"', b'\\', self.bytes.get(at..).unwrap_or_default()) {
-                None => return self.wrong("a text has no end"),
+                None => return self.wrong("a string is not closed"),
                 Some(found) if self.bytes[at + found] == b'"' => {
                     let end = at + found;
                     if self.bytes[begin..end].iter().any(|byte| *byte < 0x20) {
-                        return self.wrong("a text holds a control character");
+                        return self.wrong("a string contains a control character");
                     }
                     self.at = end + 1;
                     return Ok(begin..end);
@@ -158,6 +158,6 @@ impl<'a> Cursor<'a> {
     /// That nothing follows.
     pub(super) fn end(&mut self) -> Result<(), Wrong> {
         self.space();
-        if self.at == self.bytes.len() { Ok(()) } else { self.wrong("something follows the notebook's end") }
+        if self.at == self.bytes.len() { Ok(()) } else { self.wrong("there is text after the notebook's end") }
     }
 }

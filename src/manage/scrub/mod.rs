@@ -36,7 +36,7 @@ use crate::error::{Error, Kind, Result};
 /// The file that stands for standard input.
 const STANDARD: &str = "-";
 
-/// What the command line says.
+/// The options.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// Notebooks, and folders of them.
@@ -49,9 +49,9 @@ pub(crate) struct Flags {
     pub(crate) versions: u32,
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
-    /// The time for all of Vault.
+    /// The time limit for all requests to Vault.
     pub(crate) timeout: Option<Duration>,
-    /// Whether the answer is JSON.
+    /// Whether to print JSON.
     pub(crate) json: bool,
 }
 
@@ -59,8 +59,8 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> Result<Outcome> {
     let is_standard = flags.files.iter().any(|file| file.as_os_str() == STANDARD);
     if is_standard && flags.files.len() > 1 {
-        let what = "standard input can't be read beside other files";
-        return Err(Error::new(Kind::Usage, what, "give `-` alone, or files"));
+        let what = "standard input can't be combined with files";
+        return Err(Error::new(Kind::Usage, what, "pass either `-` or files"));
     }
     // What is typed wrongly is said before Vault is asked.
     let (files, troubles) = if is_standard { (Vec::new(), Vec::new()) } else { files::list(&flags.files) };

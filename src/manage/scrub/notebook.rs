@@ -16,7 +16,7 @@ pub fn scrub(file: &[u8], finder: &Finder) -> Result<Scrubbed, Wrong> {
     let mut reader = Reader::new(file, finder);
     match reader.cursor.value()? {
         Value::Object => reader.notebook()?,
-        _ => return Err(Wrong { at: 0, why: "it is no JSON object" }),
+        _ => return Err(Wrong { at: 0, why: "it is not a JSON object" }),
     }
     reader.cursor.end()?;
     if !reader.has_cells {

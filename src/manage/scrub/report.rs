@@ -90,7 +90,7 @@ impl<'a> Report<'a> {
         let all = self.files.iter().filter(|one| one.error.is_none()).count();
         let done = match (found, self.check) {
             (0, _) => "",
-            (_, true) => "; nothing is changed",
+            (_, true) => "; nothing was changed",
             (_, false) => "; replaced by [secret NAME]",
         };
         let plural = if all == 1 { "" } else { "s" };
@@ -102,20 +102,21 @@ impl<'a> Report<'a> {
     fn notes(&self, text: &mut String) {
         let Wanted { finder, short, unknown } = self.wanted;
         if finder.is_empty() {
-            let _ = writeln!(text, "note: the configuration's sources hold no value to look for");
+            let _ = writeln!(text, "note: the configured sources have no value to search for");
         }
         if !short.is_empty() {
             let names: Vec<_> = short.iter().map(|name| one_line(name)).collect();
-            let _ = writeln!(text, "note: not looked for, shorter than {} characters: {}", SHORTEST, names.join(", "));
+            let _ =
+                writeln!(text, "note: not searched for, as shorter than {} characters: {}", SHORTEST, names.join(", "));
         }
         if !unknown.is_empty() {
             let paths: Vec<_> = unknown.iter().map(|path| one_line(path)).collect();
-            let _ = writeln!(text, "note: not looked for, made anew for each launch: {}", paths.join(", "));
+            let _ = writeln!(text, "note: not searched for, as created for each launch: {}", paths.join(", "));
         }
         let binary: usize = self.files.iter().map(|one| one.binary).sum();
         if binary > 0 {
             let plural = if binary == 1 { "" } else { "s" };
-            let _ = writeln!(text, "note: not looked into: {binary} image{plural} or other binary data");
+            let _ = writeln!(text, "note: not searched: {binary} image{plural} or other binary data");
         }
     }
 

@@ -57,7 +57,7 @@ pub struct Scrubbed {
 impl Wrong {
     /// The error for the file of that name.
     pub fn of(self, file: &str) -> Error {
-        let what = format!("{file} is no notebook that can be looked through: at byte {}, {}", self.at, self.why);
-        Error::new(Kind::BadNotebook, what, "open it in Jupyter and save it, or take it out of what is looked through")
+        let what = format!("{file} can't be parsed as a notebook: at byte {}, {}", self.at, self.why);
+        Error::new(Kind::BadNotebook, what, "open it in Jupyter and save it, or exclude it")
     }
 }

@@ -66,7 +66,7 @@ impl Text {
                 at += plain;
                 continue;
             }
-            let wrong = Wrong { at, why: "a text has a malformed escape" };
+            let wrong = Wrong { at, why: "a string has a malformed escape" };
             let (character, raw_length) = escape(rest).ok_or(wrong)?;
             let before = self.bytes.len();
             self.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());

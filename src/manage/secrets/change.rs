@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::common::{Common, Description, Input, as_version, said};
+use super::common::{Common, Description, Input, as_version, outcome};
 use super::expected;
 use super::field::json_of;
 pub(super) use super::field::{field_of, put};
@@ -10,7 +10,7 @@ use super::note::Note;
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use super::value;
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
@@ -18,7 +18,7 @@ use crate::secret::SecretValue;
 use crate::shell::shell_word;
 use crate::vault::kv_store::VersionState;
 
-/// Stores a value under a name, in place of an earlier one.
+/// Stores a value under a name, replacing an earlier one.
 pub(super) fn set(
     common: &Common,
     name: &str,
@@ -26,7 +26,7 @@ pub(super) fn set(
     description: &Description,
     expected: Option<u64>,
 ) -> Result<Outcome> {
-    // A wrong name is told before a value is asked for.
+    // A wrong name is reported before the value is prompted for.
     crate::secret::SecretName::new(name, &common.allow, "the command line")?;
     let value = value::read(input, name, common.yes)?;
     value::check(name, &value)?;
@@ -35,7 +35,7 @@ pub(super) fn set(
         let key = session.key(place, name).await?;
         place.check(&key, &session.plan.allow, "the command line")?;
         if description.says() {
-            // What can't be kept is told before anything is written.
+            // A description that Vault can't store is reported before anything is written.
             Note::default().with(description).entries(place, &key)?;
         }
         let (replaced, version) = match expected {
@@ -45,11 +45,11 @@ pub(super) fn set(
         note(session, place, &key, description, version).await?;
         let verb = if replaced { "replaced" } else { "added" };
         let sentence = format!("{verb} {name} in {}{}", place.path, as_version(version));
-        Ok(said(common, &sentence, &json!({ "name": name, "source": place.path, "version": version, "done": verb })))
+        Ok(outcome(common, &sentence, &json!({ "name": name, "source": place.path, "version": version, "done": verb })))
     })
 }
 
-/// Writes one value; whether it replaced one, and the version that it made.
+/// Writes one value; returns whether it replaced one, and the new version.
 pub(super) async fn write(
     session: &Session<'_>,
     place: &Place,
@@ -83,7 +83,7 @@ async fn note(
         stored.annotate(&note.entries(place, key)?).await
     };
     match written.await {
-        // The value is stored, and a policy without rights on metadata is common: only what was asked for
+        // The value is stored, and many policies grant no rights on metadata: only what was asked for
         // has to succeed.
         Err(error) if says => Err(error.remark("the value itself is stored")),
         _ => Ok(()),
@@ -95,7 +95,7 @@ fn no_notes(place: &Place) -> Error {
     Error::new(Kind::Usage, what, "leave out --description and --kind, or move to version 2 (`kv enable-versioning`)")
 }
 
-/// Stores who set these keys of one secret and in which version, if the policy allows it.
+/// Stores who set these keys of one secret, and in which version, if the policy allows it.
 pub(super) async fn note_all(session: &Session<'_>, place: &Place, keys: &[String], version: Option<u64>) {
     let Some(first) = keys.first() else { return };
     let path = place.path_of(first);
@@ -111,18 +111,18 @@ pub(super) async fn note_all(session: &Session<'_>, place: &Place, keys: &[Strin
         each.flatten().collect()
     };
     if stored.annotate(&entries(keys)).await.is_err() {
-        // Vault keeps 64 entries: what stands there already can be corrected all the same.
+        // Vault keeps 64 entries; existing ones can still be corrected.
         let known = |key: &&String| metadata.custom.as_ref().is_some_and(|custom| custom.contains_key(*key));
         let known: Vec<_> = keys.iter().filter(known).cloned().collect();
         let _ = stored.annotate(&entries(&known)).await;
     }
 }
 
-/// Changes what is said of a secret.
+/// Changes a secret's description.
 pub(super) fn describe(common: &Common, name: &str, description: &Description) -> Result<Outcome> {
     if !description.says() {
-        let what = format!("nothing is said of {name}");
-        return Err(Error::new(Kind::Usage, what, "give --description TEXT, --kind KIND, or both"));
+        let what = format!("there is no description for {name}");
+        return Err(Error::new(Kind::Usage, what, "pass --description TEXT, --kind KIND, or both"));
     }
     with(common, async |session| {
         let place = choose(&session.places, common)?;
@@ -140,22 +140,22 @@ pub(super) fn describe(common: &Common, name: &str, description: &Description) -
         let object = json!({
             "name": name, "source": place.path, "description": note.description, "kind": note.kind.name(),
         });
-        Ok(said(common, &format!("described {name} in {}", place.path), &object))
+        Ok(outcome(common, &format!("described {name} in {}", place.path), &object))
     })
 }
 
-/// The error for a name that is not in `place`; it says where the name is, if a source has it.
+/// The error for a name that is not in `place`; its advice names the other sources.
 pub(super) fn absent(session: &Session<'_>, place: &Place, name: &str) -> Error {
     let others: Vec<_> = session.places.iter().map(|other| other.path.as_str()).filter(|p| *p != place.path).collect();
     let advice = if others.is_empty() {
         "`jupyter-vault secrets list` shows the names".to_owned()
     } else {
-        format!("`jupyter-vault secrets list` shows the names; --to names another source: {}", others.join(", "))
+        format!("`jupyter-vault secrets list` shows the names; --to chooses another source: {}", others.join(", "))
     };
     Error::new(Kind::FieldMissing, format!("there is no secret {name} in {}", place.path), advice)
 }
 
-/// Removes secrets, in one version where one secret holds them all.
+/// Removes secrets; in a single new version if one KV secret holds them all.
 pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
@@ -172,8 +172,8 @@ pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
             }
         }
         if place.mount.version == KvVersion::V1 && !common.yes {
-            let why = format!("{} is KV version 1: what is removed can't be restored", place.mount.path);
-            agree(&format!("{why}. Go on?")).map_err(|refused| refused.remark(&why))?;
+            let why = format!("{} is KV version 1: a removed secret can't be restored", place.mount.path);
+            agree(&format!("{why}. Continue?")).map_err(|refused| refused.remark(&why))?;
         }
         let mut version = None;
         match place.form {
@@ -197,7 +197,7 @@ pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
         let removed: Vec<_> = keys.iter().map(|key| place.variable(key)).collect();
         let undo = undo(session, place, &removed).await;
         let sentence = format!("removed {} from {}{undo}", removed.join(", "), place.path);
-        Ok(said(
+        Ok(outcome(
             common,
             &sentence,
             &json!({ "names": removed, "source": place.path, "version": version, "done": "removed" }),
@@ -205,18 +205,18 @@ pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
     })
 }
 
-/// How what was removed comes back, if Vault still has it.
+/// How to undo the removal, if Vault keeps the earlier version.
 async fn undo(session: &Session<'_>, place: &Place, removed: &[String]) -> String {
     if place.mount.version == KvVersion::V1 {
         return String::new();
     }
-    // A removal from the one secret of all is a version of its own, and Vault may keep no earlier one.
+    // A removal from the single secret is a new version, and Vault may keep no earlier one.
     if place.form == Form::Keys {
         let kept = session.stored(place, &place.path).metadata().await;
         let is_kept = |state: (&u64, &VersionState)| state.1.is_readable();
         match kept {
             Ok(metadata) if metadata.versions.iter().filter(|state| is_kept(*state)).count() < 2 => {
-                return "; Vault keeps no earlier version of it (max_versions), so nothing undoes this".to_owned();
+                return "; this can't be undone, as Vault keeps no earlier version (max_versions)".to_owned();
             }
             Ok(_) => {}
             Err(_) => return String::new(),
@@ -225,29 +225,29 @@ async fn undo(session: &Session<'_>, place: &Place, removed: &[String]) -> Strin
     let restore = |name: &String| format!("`jupyter-vault secrets restore {}`", shell_word(name));
     match removed {
         [only] => format!("; {} undoes it", restore(only)),
-        [first, ..] => format!("; {} and so on, one by one, undo it", restore(first)),
+        [first, ..] => format!("; {} and so on, one by one, undoes it", restore(first)),
         [] => String::new(),
     }
 }
 
-/// Asks on a terminal whether to go on; elsewhere the answer has to be `--yes`.
+/// Asks on a terminal whether to continue; elsewhere `--yes` is required.
 pub(in crate::manage) fn agree(question: &str) -> Result<()> {
-    let asked = Asked::new(false);
-    let refused = |what: &str| Err(Error::new(Kind::Usage, what, "say --yes to go on without a question"));
+    let asked = Prompter::new(false);
+    let refused = |what: &str| Err(Error::new(Kind::Usage, what, "pass --yes to continue without a question"));
     if !asked.is_there() {
-        return refused("a confirmation is needed, and there is no terminal to ask on; nothing was changed");
+        return refused("confirmation is required, but there is no terminal to ask on; nothing was changed");
     }
     if asked.agrees(question, false)? { Ok(()) } else { refused("nothing was changed") }
 }
 
-/// Gives a secret another name; its value, description and kind stay.
+/// Renames a secret; it keeps its value, description and kind.
 pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
         let (old, new) = (&session.key(place, from).await?, place.key(to)?);
         place.check(new, &session.plan.allow, "the command line")?;
         if old == new {
-            return Err(Error::new(Kind::Usage, "both names are the same", "give the new name second"));
+            return Err(Error::new(Kind::Usage, "both names are the same", "pass the new name second"));
         }
         let taken = || {
             let what = format!("there is a secret {to} in {} already; nothing was changed", place.path);
@@ -279,21 +279,21 @@ pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
                 if !there.keys.is_empty() || (other != *old && other != *new) {
                     return Err(taken());
                 }
-                // The new one is there before the old one goes: at no moment is the value nowhere.
+                // The new secret is written before the old one is deleted, so that the value is never lost.
                 let version = target.write(&content.keys, there.version).await?;
                 let deleted = session.stored(place, &old_path).delete_version(content.version).await;
-                deleted.map_err(|error| error.remark(&format!("{to} is stored, and {from} still is too")))?;
+                deleted.map_err(|error| error.remark(&format!("{to} is stored, but {from} still exists")))?;
                 version
             }
         };
         move_note(session, place, old, new, version).await;
         let sentence = format!("renamed {from} to {to} in {}{}", place.path, as_version(version));
         let object = json!({ "from": from, "name": to, "source": place.path, "version": version, "done": "renamed" });
-        Ok(said(common, &sentence, &object))
+        Ok(outcome(common, &sentence, &object))
     })
 }
 
-/// Takes the description along, where the policy lets one.
+/// Moves the description, if the policy allows it.
 async fn move_note(session: &Session<'_>, place: &Place, old: &str, new: &str, version: Option<u64>) {
     let (old_path, new_path) = (place.path_of(old), place.path_of(new));
     let from = session.stored(place, &old_path);

@@ -1,4 +1,4 @@
-//! What the commands have in common: their flags, and how an outcome is told.
+//! What the commands share: flags, and the text of an outcome.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::manage::Outcome;
 
-/// What all of the commands take.
+/// The options of all the commands.
 #[derive(Debug, Default)]
 pub(crate) struct Common {
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
-    /// The time for all of Vault.
+    /// The time limit for all requests to Vault.
     pub(crate) timeout: Option<Duration>,
     /// The source to work on, by its path; by default the user's own.
     pub(crate) to: Option<String>,
     /// Protected names that are accepted.
     pub(crate) allow: Vec<String>,
-    /// Whether the answer is JSON.
+    /// Whether to print JSON.
     pub(crate) json: bool,
-    /// Whether nothing is asked.
+    /// Whether to ask no questions.
     pub(crate) yes: bool,
 }
 
@@ -29,11 +29,11 @@ pub(crate) struct Common {
 pub(crate) enum Input {
     /// A hidden prompt on a terminal, or else standard input.
     Standard,
-    /// A file, taken as it is.
+    /// A file, unchanged.
     File(PathBuf),
 }
 
-/// What is said of a secret, where a flag says it.
+/// A secret's description, as far as flags give it.
 #[derive(Debug, Default)]
 pub(crate) struct Description {
     pub(crate) text: Option<String>,
@@ -41,13 +41,13 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    /// Whether anything is said.
+    /// Whether there is anything to store.
     pub(super) const fn says(&self) -> bool {
         self.text.is_some() || self.kind.is_some()
     }
 }
 
-/// What a secret is for, as users tell it.
+/// The kind of a secret, as its user states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SecretKind {
@@ -68,19 +68,19 @@ impl SecretKind {
         }
     }
 
-    /// The kind of that name; an unknown one, which another tool may have written, is generic.
+    /// The kind with that name; an unknown one, which another tool may have written, is generic.
     pub(super) fn from_name(name: &str) -> Self {
         [Self::Password, Self::Key, Self::Token].into_iter().find(|kind| kind.name() == name).unwrap_or_default()
     }
 }
 
 /// The outcome of a change: a sentence, or the same as JSON.
-pub(in crate::manage) fn said(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
+pub(in crate::manage) fn outcome(common: &Common, sentence: &str, object: &serde_json::Value) -> Outcome {
     let text = if common.json { format!("{object:#}\n") } else { format!("{sentence}\n") };
     Outcome { text, code: 0 }
 }
 
-/// How a version reads in a sentence.
+/// A version as it reads in a sentence.
 pub(in crate::manage) fn as_version(version: Option<u64>) -> String {
     version.map_or_else(String::new, |version| format!(" as version {version}"))
 }

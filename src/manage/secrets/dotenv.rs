@@ -1,6 +1,6 @@
-//! `.env` files, as shells and dotenv libraries share them: `NAME=value`, quotes, comments, `export`.
+//! `.env` files, in the syntax that shells and dotenv libraries share: `NAME=value`, quotes, comments, `export`.
 //!
-//! No library is used: all of them interpolate `$NAME`, which would change a password that holds a `$`.
+//! No library is used: all of them interpolate `$NAME`, which would change a password that contains a `$`.
 
 use zeroize::Zeroizing;
 
@@ -9,7 +9,7 @@ use crate::secret::SecretValue;
 
 /// Parses the lines of `text`.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Wrong> {
-    // An editor's line ends are none of a value's: a key of several lines is the same from each system.
+    // Line ends are normalised, so that a key of several lines is the same whichever editor wrote it.
     let text = Zeroizing::new(text.replace("\r\n", "\n"));
     let mut entries = Vec::new();
     let mut rest = text.as_str();
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Wrong> {
     Ok(entries)
 }
 
-/// The entry that `text` begins with, if its first line has one, and how many bytes it takes.
+/// The entry at the start of `text`, if its first line has one, and its length in bytes.
 fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     let end = text.find('\n').map_or(text.len(), |end| end + 1);
     let line = text[..end].trim();
@@ -54,8 +54,8 @@ fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     Ok((Some((name.to_owned(), SecretValue::new(value.into_bytes()))), end))
 }
 
-/// What follows the `=`, up to a comment or the end of the line. As for a shell, a comment follows a space: a password
-/// may begin with `#`.
+/// The text after `=`, up to a comment or the end of the line. As in a shell, a comment needs a space before it, since a
+/// password may begin with `#`.
 fn unquoted(line: &str) -> String {
     let comment = line
         .char_indices()
@@ -63,13 +63,13 @@ fn unquoted(line: &str) -> String {
     line[..comment.map_or(line.len(), |(at, _)| at)].trim().to_owned()
 }
 
-/// Between single quotes everything stands for itself.
+/// Single quotes: every character is literal.
 fn single(value: &str) -> Result<(String, usize), &'static str> {
     let end = value[1..].find('\'').ok_or("a quote is not closed")?;
     Ok((value[1..=end].to_owned(), end + 2))
 }
 
-/// Between double quotes a backslash begins an escape.
+/// Double quotes: a backslash begins an escape.
 fn double(value: &str) -> Result<(String, usize), &'static str> {
     let mut text = String::with_capacity(value.len());
     let mut characters = value.char_indices().skip(1);

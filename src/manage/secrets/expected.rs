@@ -1,9 +1,9 @@
-//! A value set in place of the one that its user saw, and of no other.
+//! Replaces a value only if it is still the one that the user saw.
 //!
-//! A page shows a version, a user types for a minute, and another writer may be faster. So a change can name the
-//! version that it is to replace. A secret that holds many names gets a new version with each of them, so there the
-//! value counts: it must still be the one of that version. A secret of a folder is one name, and there the number
-//! counts. Version 0 is "there was none".
+//! A page shows a version, its user types for a minute, and meanwhile another client may change the value. So a change
+//! can name the version that it replaces. A KV secret that holds many names gets a new version with every change, so the
+//! value is compared with that version's. In a folder, each secret is one name, and the version number is compared.
+//! Version 0 means that there was no value.
 
 use super::field::{field_of, json_of, put};
 use super::place::{Form, Place};
@@ -12,8 +12,8 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::kv_store::Stored;
 
-/// Writes `value` under `key` if what is there is what version `expected` had; whether it replaced one, and the
-/// version that it made.
+/// Writes `value` under `key` if the present value is that of version `expected`; returns whether it replaced one, and
+/// the new version.
 pub(super) async fn write(
     session: &Session<'_>,
     place: &Place,
@@ -25,7 +25,7 @@ pub(super) async fn write(
     let (json, field, path) = (json_of(place, value)?, field_of(place, key), place.path_of(key));
     let stored = session.stored(place, &path);
     if !stored.is_versioned() {
-        let what = format!("{} is KV version 1, which has no versions to expect", place.mount.path);
+        let what = format!("{} is KV version 1, which has no versions", place.mount.path);
         return Err(Error::new(Kind::Usage, what, "leave out --expect-version, or move to version 2"));
     }
     let mut content = stored.current().await?;
@@ -58,7 +58,7 @@ pub(super) async fn write(
     }
 }
 
-/// The JSON of `field` in that version; `None` where the version had none, or can't be read any more.
+/// The JSON of `field` in that version; `None` if the version did not have it, or can no longer be read.
 async fn seen(stored: Stored<'_>, field: &str, version: u64) -> Result<Option<zeroize::Zeroizing<String>>> {
     if version == 0 {
         return Ok(None);
@@ -80,6 +80,6 @@ fn changed(name: &str, place: &Place, expected: u64) -> Error {
         0 => format!("there is a secret {name} in {} already; nothing was written", place.path),
         _ => format!("{name} in {} was changed since version {expected}; nothing was written", place.path),
     };
-    let advice = "`jupyter-vault secrets list` shows the version now: name that one to replace it";
+    let advice = "`jupyter-vault secrets list` shows the present version: pass that one to replace it";
     Error::new(Kind::Changed, what, advice)
 }

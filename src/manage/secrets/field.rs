@@ -1,4 +1,4 @@
-//! One name within a stored secret: where its value stands, and how it is put there.
+//! The field of a stored secret that holds one name's value, and how to write it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::kv_store::{Keys, json_value};
 
-/// The value as the JSON that `place` keeps: in base64 where a launch decodes it.
+/// The value as the JSON that `place` stores: in base64 if a launch decodes it.
 pub(super) fn json_of(place: &Place, value: &SecretValue) -> Result<Box<RawValue>> {
-    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, as in base64");
+    let unwritable = || Error::new(Kind::BadValue, "the value is not UTF-8", "store it encoded, such as in base64");
     if place.is_base64 {
         let encoded = Zeroizing::new(STANDARD.encode(value.expose()));
         return to_raw_value(encoded.as_str()).map_err(|_| unwritable());
@@ -28,7 +28,7 @@ pub(super) fn field_of<'k>(place: &'k Place, key: &'k str) -> &'k str {
     }
 }
 
-/// Puts `value` under `field`; whether it replaced one.
+/// Sets `field` to `value`; returns whether it replaced a value.
 pub(super) fn put(keys: &mut Keys, field: &str, value: Box<RawValue>) -> bool {
     if let Some((_, there)) = keys.iter_mut().find(|(key, _)| key == field) {
         *there = value;

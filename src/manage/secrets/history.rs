@@ -1,21 +1,20 @@
-//! Earlier versions of a secret: shown by number and time, and restored.
+//! Lists the earlier versions of a secret by number and time, and restores one.
 //!
-//! A place that is one KV secret has one history for all its keys. A version of one name is then a
-//! version that changed the value of that key, which only a comparison tells; the values are compared
-//! and dropped.
+//! A place that is one KV secret has one history for all its keys. The versions of one name are then those that changed
+//! the value of its key, which only a comparison shows; the values are compared and dropped.
 
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::change::{absent, field_of, note_all, put};
-use super::common::{Common, as_version, said};
+use super::common::{Common, as_version, outcome};
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::vault::kv_store::{Stored, VersionState};
 
-/// What a version did to one name.
+/// What a version changed about one name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     Set,
@@ -37,7 +36,7 @@ impl Change {
     }
 }
 
-/// One version, from the point of view of one name.
+/// One version, as far as it concerns one name.
 struct Version {
     number: u64,
     state: VersionState,
@@ -69,11 +68,11 @@ pub(super) fn versions(common: &Common, name: &str) -> Result<Outcome> {
             })
             .collect();
         let object = json!({ "name": name, "source": place.path, "versions": objects });
-        Ok(said(common, &lines.join("\n"), &object))
+        Ok(outcome(common, &lines.join("\n"), &object))
     })
 }
 
-/// A secret that was never there, told by its name.
+/// The error for a secret that never existed.
 fn gone(session: &Session<'_>, place: &Place, name: &str, error: Error) -> Error {
     if error.kind() == Kind::PathMissing { absent(session, place, name) } else { error }
 }
@@ -111,7 +110,7 @@ async fn history(stored: Stored<'_>, place: &Place, key: &str) -> Result<Vec<Ver
     Ok(history)
 }
 
-/// Restores an earlier value: the one of `wanted`, or else the last that differs from now.
+/// Restores the value of version `wanted`, or else the last that differs from the present one.
 pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(&session.places, common)?;
@@ -124,7 +123,7 @@ pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Resul
             return Err(absent(session, place, name));
         }
         let newest = history.last().ok_or_else(|| absent(session, place, name))?;
-        // A secret of a folder whose newest version was deleted: that version itself comes back.
+        // In a folder, a secret whose newest version was deleted is undeleted.
         let is_deleted = matches!(place.form, Form::Folder { .. }) && newest.change == Change::Deleted;
         if is_deleted && wanted.is_none_or(|wanted| wanted == newest.number) {
             stored.undelete(newest.number).await?;
@@ -151,15 +150,15 @@ fn earlier(history: &[Version], wanted: Option<u64>) -> Option<(u64, Box<RawValu
 fn not_restorable(name: &str, wanted: Option<u64>, place: &Place) -> Error {
     let what = wanted.map_or_else(
         || format!("{name} has no earlier value in {}", place.path),
-        |version| format!("version {version} of {} has no value of {name} that can be read", place.path),
+        |version| format!("version {version} of {} has no readable value for {name}", place.path),
     );
-    Error::new(Kind::FieldMissing, what, format!("`jupyter-vault secrets versions {name}` shows what there is"))
+    Error::new(Kind::FieldMissing, what, format!("`jupyter-vault secrets versions {name}` lists the versions"))
 }
 
 fn restored(common: &Common, place: &Place, name: &str, from: u64, version: Option<u64>) -> Outcome {
-    let sentence = format!("restored {name} of version {from} in {}{}", place.path, as_version(version));
+    let sentence = format!("restored {name} from version {from} in {}{}", place.path, as_version(version));
     let object = json!({
         "name": name, "source": place.path, "from_version": from, "version": version, "done": "restored",
     });
-    said(common, &sentence, &object)
+    outcome(common, &sentence, &object)
 }

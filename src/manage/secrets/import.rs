@@ -1,4 +1,4 @@
-//! Many secrets at once, from a file: shown first, then written.
+//! Imports many secrets from a file: shows the changes, then writes them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::change::{agree, field_of, note_all, put, write};
-use super::common::{Common, as_version, said};
+use super::common::{Common, as_version, outcome};
 use super::entry::Entry;
 use super::field::json_of;
 use super::parse::{Format, parse};
@@ -18,7 +18,7 @@ use crate::manage::Outcome;
 use crate::secret::SecretValue;
 use crate::sys::hardening::Hardening;
 
-/// The largest file, in bytes: an environment holds no more.
+/// The largest file, in bytes, which is as much as an environment can hold.
 const LARGEST: u64 = 2 << 20;
 
 /// What an import will do with one name.
@@ -27,7 +27,7 @@ enum Change {
     Add,
     Replace,
     Same,
-    /// Left out: the file gives it no value.
+    /// Left out, as the file gives it no value.
     Empty,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run:
         if dry_run || todo.is_empty() {
             let object = json!({ "source": place.path, "changes": objects().collect::<Vec<_>>(), "done": "nothing" });
             let text = format!("{}nothing was written", preview(place, &listed));
-            return Ok(said(common, &text, &object));
+            return Ok(outcome(common, &text, &object));
         }
         if !common.yes {
             agree(&format!("{}write {}?", preview(place, &listed), counted(todo.len())))?;
@@ -78,7 +78,7 @@ pub(super) fn run(common: &Common, file: &Path, format: Option<Format>, dry_run:
         let object = json!({
             "source": place.path, "version": version, "changes": objects().collect::<Vec<_>>(), "done": "imported",
         });
-        Ok(said(common, &text, &object))
+        Ok(outcome(common, &text, &object))
     })
 }
 
@@ -99,7 +99,7 @@ fn read(file: &Path) -> Result<zeroize::Zeroizing<String>> {
     String::from_utf8(std::mem::take(&mut *bytes)).map(zeroize::Zeroizing::new).map_err(|_| wrong("is not UTF-8"))
 }
 
-/// The key of each entry, whose name and value a launch takes.
+/// The key of each entry; an error if a launch would refuse its name or value.
 async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &str) -> Result<Vec<String>> {
     let mut keys: Vec<String> = Vec::with_capacity(entries.len());
     for (name, secret) in entries {
@@ -117,7 +117,7 @@ async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &st
     Ok(keys)
 }
 
-/// What will become of each entry, by the values that are there.
+/// The change for each entry, compared with the stored values.
 async fn compare(session: &mut Session<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut content = None;
@@ -139,9 +139,9 @@ async fn compare(session: &mut Session<'_>, place: &Place, entries: &[Entry], ke
     Ok(changes)
 }
 
-/// Writes these values under their keys: one version where one secret holds them all.
+/// Writes these values under their keys; in a single new version if one KV secret holds them all.
 ///
-/// In a folder the time is that of each secret: a file may hold a hundred.
+/// In a folder the time limit applies to each secret, as a file may hold a hundred.
 async fn write_all(session: &mut Session<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
     let keys: Vec<_> = todo.iter().map(|(key, _)| key.clone()).collect();
     match place.form {

@@ -1,4 +1,4 @@
-//! The names of all secrets of the configuration, with what is known of each and never a value.
+//! Lists all secrets of the configuration by name, with what is known about each, and never a value.
 
 use std::fmt::Write as _;
 
@@ -18,10 +18,10 @@ use crate::record::stem;
 use crate::vault::capabilities::capabilities;
 use crate::vault::kv_store::{Metadata, Stored};
 
-/// The widest column of names: one long name does not push the others' columns away.
+/// The widest that the column of names gets, so that one long name does not widen it for all.
 const WIDEST: usize = 40;
 
-/// How many secrets of a folder are asked about at once.
+/// How many secrets of a folder are looked up at once.
 const AT_ONCE: usize = 8;
 
 /// One name in one source.
@@ -29,9 +29,9 @@ struct Row {
     name: String,
     /// Its key in Vault.
     key: String,
-    /// The source's own path.
+    /// The source's path.
     place: String,
-    /// The path of the secret that holds it: the source's, or one below.
+    /// The path of the secret that holds it: the source's path, or one below.
     source: String,
     note: Note,
     version: Option<u64>,
@@ -39,7 +39,7 @@ struct Row {
     time: Option<String>,
 }
 
-/// What runs, and which version of a name each kernel has.
+/// A running kernel, and its version of each name.
 struct Holder {
     kernel: String,
     name: String,
@@ -54,7 +54,7 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
             session.places.retain(|place| place.path == only);
         }
         let session = &*session;
-        // A page waits for this: what does not need another answer is asked at once.
+        // A page waits for this, so independent requests are sent at once.
         let described = async { if common.json { described(session, common).await } else { Vec::new() } };
         let (rows, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
         let (rows, running) = (rows?, kernels.running);
@@ -72,7 +72,7 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
     Ok(Outcome { text, code: 0 })
 }
 
-/// What the text says below the names: what a place can't keep, and how to begin.
+/// The notes below the names: what a place can't store, and how to begin.
 fn notes(session: &Session<'_>, common: &Common, is_empty: bool) -> String {
     let mut notes = String::new();
     for place in session.places.iter().filter(|place| place.mount.version == KvVersion::V1) {
@@ -97,11 +97,11 @@ async fn rows(session: &Session<'_>) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The places as JSON: which of them is the user's own, and whether the policy lets one write there.
+/// The places as JSON: which of them is the user's own, and whether the policy allows writing there.
 async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
     let own = choose(&session.places, common).ok().map(|place| place.path.clone());
     let paths: Vec<_> = session.places.iter().map(|place| policy_path(session, place)).collect();
-    // A token that may not ask this may write all the same: Vault tells when it does.
+    // A token that may not look this up may still be able to write.
     let may = if paths.is_empty() { None } else { capabilities(session.client, &paths).await.ok() };
     let describe = |(at, place): (usize, &Place)| {
         let has = may.as_ref().and_then(|may| may.get(at));
@@ -134,7 +134,7 @@ async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     let content = content?;
     let row = |(key, _): &(String, _)| {
         let note = Note::read(place, key, &metadata);
-        // The secret's version counts for every key; what we wrote ourselves tells the key's own.
+        // The secret's version is that of every key; a note written by this program has the key's own.
         let version = note.version.or(content.version);
         let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| state.created_time.clone());
         let time = time.or_else(|| note.time.clone());
@@ -151,13 +151,13 @@ async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     Ok(content.keys.iter().map(row).collect())
 }
 
-/// What the metadata says, where there is one and the policy lets us read it: without it, names are still
-/// worth listing.
+/// The metadata, or a default if there is none or the policy does not allow reading it: names are still worth listing
+/// without it.
 async fn metadata(stored: Stored<'_>) -> Metadata {
     if stored.is_versioned() { stored.metadata().await.unwrap_or_default() } else { Metadata::default() }
 }
 
-/// The secrets of a folder. Those that are deleted are left out, as a launch does.
+/// The secrets of a folder. As in a launch, deleted ones are left out.
 async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let names = names_in(session.client, place).await?;
@@ -177,7 +177,7 @@ async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// One secret of a folder; `None` where it is deleted.
+/// One secret of a folder; `None` if it is deleted.
 fn row_of_folder(place: &Place, key: String, path: String, metadata: &Metadata) -> Option<Row> {
     let state = metadata.versions.get(&metadata.current_version);
     if state.is_some_and(|state| !state.is_readable()) {
@@ -192,16 +192,16 @@ fn row_of_folder(place: &Place, key: String, path: String, metadata: &Metadata) 
     Some(Row { name, key, place: place.path.clone(), source: path, note, version, time })
 }
 
-/// A source that gives fixed names, and what it is; no command changes these.
+/// The path and kind of a source with fixed names, which no command changes.
 fn fixed(source: &SourceSpec) -> Option<(String, &'static str)> {
     let path = source.path.as_written().to_owned();
     match source.kind {
         SourceKind::Kv if source.field.is_some() || source.fields.is_some() => Some((path, "fixed names")),
-        SourceKind::Kv if source.secret_version.is_some() => Some((path, "one version for good")),
+        SourceKind::Kv if source.secret_version.is_some() => Some((path, "a pinned version")),
         SourceKind::KvFolder if source.folder.whole => Some((path, "every key of the secrets in it")),
         SourceKind::Kv | SourceKind::KvFolder => None,
         SourceKind::DataSources => Some((path, "data sources")),
-        SourceKind::Database | SourceKind::Read | SourceKind::Write => Some((path, "made anew for each launch")),
+        SourceKind::Database | SourceKind::Read | SourceKind::Write => Some((path, "created for each launch")),
     }
 }
 
@@ -256,7 +256,7 @@ fn text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
     text
 }
 
-/// Which kernels have which version, in a few words.
+/// Which kernels have which version, as text.
 fn held(row: &Row, holders: &[Holder]) -> String {
     let mut versions: Vec<(Option<u64>, usize)> = Vec::new();
     for holder in row.holders(holders) {
@@ -275,7 +275,7 @@ fn held(row: &Row, holders: &[Holder]) -> String {
     if words.is_empty() { String::new() } else { format!("({})", words.join(", ")) }
 }
 
-/// The list as JSON; `object` has what else there is to say.
+/// The list as JSON, added to `object`.
 fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder], mut object: Value) -> String {
     let row = |row: &Row| -> Value {
         let kernels: Vec<_> =

@@ -1,10 +1,9 @@
 //! A user's own secrets: set, listed, renamed, removed, restored and imported.
 //!
-//! They are kept where a launch reads them: in the KV sources of the configuration. A *place* is such a
-//! source that takes any name: one KV secret whose keys are the variables, or a folder with one secret a
-//! variable. Values come by a hidden prompt, standard input or a file, never by argv, and no command
-//! gives one back. A change of one name never loses another writer's change (see
-//! [`crate::vault::kv_store`]).
+//! They are stored where a launch reads them: in the KV sources of the configuration. A *place* is such a source that can
+//! hold any name: one KV secret whose keys are the variables, or a folder with one secret per variable. Values come from
+//! a hidden prompt, standard input or a file, never from argv, and no command shows one. A change never overwrites
+//! another client's change (see [`crate::vault::kv_store`]).
 
 pub(super) mod change;
 pub(super) mod common;
@@ -44,7 +43,7 @@ pub(crate) enum Action {
     Import { file: PathBuf, format: Option<parse::Format>, dry_run: bool },
 }
 
-/// Does what the command says; the outcome's text never holds a value.
+/// Runs the command. The outcome's text never holds a value.
 pub(crate) fn run(common: &Common, action: &Action) -> Result<Outcome> {
     match action {
         Action::Set { name, input, description, expected } => change::set(common, name, input, description, *expected),

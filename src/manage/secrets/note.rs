@@ -1,8 +1,8 @@
-//! What is stored about a secret beside its value: description, kind, and who set it.
+//! What is stored about a secret besides its value: its description, its kind, and who set it.
 //!
-//! It stands in the custom metadata of KV version 2, which Vault's own page shows too: for a secret of a
-//! folder under keys of its own, for one key of a secret as JSON under that key. Vault takes 64 entries
-//! of 512 bytes for each secret.
+//! It is stored in the custom metadata of KV version 2, which Vault's web UI shows too: as separate entries for a secret
+//! of a folder, and as one JSON entry for a key of a secret that holds many. Vault accepts 64 entries of 512 bytes per
+//! secret.
 
 use std::collections::BTreeMap;
 
@@ -19,26 +19,26 @@ const LONGEST: usize = 512;
 /// The longest key of an entry, in bytes.
 const LONGEST_KEY: usize = 128;
 
-/// What is said of one secret.
+/// The note on one secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Note {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) description: String,
     #[serde(default)]
     pub(super) kind: SecretKind,
-    /// Who set the value last, as the login names them.
+    /// Who last set the value, by the login's user name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by: Option<String>,
-    /// The version that set the value last; other keys of the same secret may have changed it since.
+    /// The version that last set the value; later versions may have changed other keys of the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<u64>,
-    /// When that was, RFC 3339; Vault forgets it with the version.
+    /// When that version was written, RFC 3339: Vault no longer knows that once it drops the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) time: Option<String>,
 }
 
 impl Note {
-    /// What `metadata` says of `key`.
+    /// Reads the note on `key` from `metadata`.
     pub(super) fn read(place: &Place, key: &str, metadata: &Metadata) -> Self {
         let Some(custom) = &metadata.custom else { return Self::default() };
         match place.form {
@@ -53,7 +53,7 @@ impl Note {
         }
     }
 
-    /// The same with what `said` says.
+    /// The note with the parts that `said` gives replaced.
     pub(super) fn with(mut self, said: &Description) -> Self {
         if let Some(text) = &said.text {
             self.description.clone_from(text);
@@ -62,16 +62,16 @@ impl Note {
         self
     }
 
-    /// The same for a value that was set in `version`, by the user of this login.
+    /// The note for a value that this login's user set in `version`.
     pub(super) fn written(self, session: &Session<'_>, version: Option<u64>, metadata: &Metadata) -> Self {
         let version = version.or(self.version);
         let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| &state.created_time);
-        // To the second: an entry is short.
+        // Without fractions of a second: entries are short.
         let time = time.and_then(|time| time.get(..19)).map(|time| format!("{time}Z"));
         Self { by: session.user.clone().or(self.by), version, time, ..self }
     }
 
-    /// The entries of custom metadata that say this of `key`.
+    /// The custom metadata entries that store this note on `key`.
     pub(super) fn entries(&self, place: &Place, key: &str) -> Result<BTreeMap<String, Option<String>>> {
         let kept = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let entries = match place.form {
@@ -87,13 +87,13 @@ impl Note {
             name.len() > LONGEST_KEY || text.as_ref().is_some_and(|text| text.len() > LONGEST)
         };
         if entries.iter().any(too_long) {
-            let what = format!("the description of {key} is longer than Vault keeps ({LONGEST} bytes with its name)");
+            let what = format!("the description of {key} is too long for Vault ({LONGEST} bytes with its name)");
             return Err(Error::new(Kind::Usage, what, "shorten it"));
         }
         Ok(entries)
     }
 
-    /// The entries that remove what is said of `key`.
+    /// The entries that remove the note on `key`.
     pub(super) fn none(place: &Place, key: &str) -> BTreeMap<String, Option<String>> {
         match place.form {
             Form::Keys => BTreeMap::from([(key.to_owned(), None)]),

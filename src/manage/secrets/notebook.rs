@@ -1,7 +1,7 @@
 //! Secrets that one notebook's kernels do not get: `[notebook."PATH"] without` in the user's own vault.toml.
 //!
-//! The rest of the file stays as it is, comments and order too. Vault is not asked: a rule takes away, and may name a
-//! secret that comes later.
+//! The rest of the file stays unchanged, including comments and order. Vault is not contacted: a rule only takes secrets
+//! away, and may name one that does not exist yet.
 
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -13,61 +13,61 @@ use serde_json::json;
 use tempfile::Builder;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::common::{Common, said};
+use super::common::{Common, outcome};
 use crate::config::env::Environment;
 use crate::config::file;
 use crate::config::locations::Locations;
 use crate::error::{Error, Kind, Result, one_line, why};
 use crate::manage::Outcome;
 
-/// The mode of a vault.toml that was not there.
+/// The mode of a new vault.toml.
 const MODE: u32 = 0o644;
 
-/// Has the kernels of `notebook` go without `names`, or get them again.
+/// Withholds `names` from the kernels of `notebook`, or gives them again.
 pub(super) fn switch(common: &Common, names: &[String], notebook: &str, on: bool) -> Result<Outcome> {
     let is_path = !notebook.is_empty() && !notebook.ends_with('/') && !notebook.chars().any(char::is_control);
     if !is_path {
-        let what = format!("\"{}\" is no path of a notebook", one_line(notebook));
-        return Err(Error::new(Kind::Usage, what, "give its path, or the end of it, as in work/report.ipynb"));
+        let what = format!("\"{}\" is not a notebook's path", one_line(notebook));
+        return Err(Error::new(Kind::Usage, what, "pass its path, or the end of its path, such as work/report.ipynb"));
     }
     for name in names.iter().filter(|_| !on) {
-        // A name that is protected is given to no kernel, so that it may stand here.
+        // Protected names are accepted here, as a rule only takes secrets away.
         if name.is_empty() || name.contains('=') || name.chars().any(char::is_control) {
-            let what = format!("\"{}\" can't be the name of a variable", one_line(name));
+            let what = format!("\"{}\" is not a valid variable name", one_line(name));
             return Err(Error::new(Kind::Usage, what, "`jupyter-vault secrets list` shows the names"));
         }
     }
     let notebook = notebook.strip_prefix("./").unwrap_or(notebook);
     let path = own(&Environment::take())?;
     let without = change(&path, |document| edit(document, &path, names, notebook, on))?;
-    let verb = if on { "gets" } else { "goes without" };
+    let verb = if on { "gets" } else { "does not get" };
     let sentence = format!("{} {verb} {} from its kernel's next start on", one_line(notebook), names.join(", "));
     let object =
         json!({ "notebook": notebook, "without": without, "file": path, "done": if on { "on" } else { "off" } });
-    Ok(said(common, &sentence, &object))
+    Ok(outcome(common, &sentence, &object))
 }
 
-/// The user's own vault.toml, whether it is there or not.
+/// The path of the user's own vault.toml, which need not exist.
 fn own(environment: &Environment) -> Result<PathBuf> {
     let usual = Locations::new(None, environment).usual;
     let none = || Error::new(Kind::Os, "this user has no configuration folder", "set HOME or JUPYTER_CONFIG_DIR");
     let path = usual.into_iter().find(|path| !path.starts_with("/etc") && !path.starts_with("/usr/local/etc"));
     let path = path.ok_or_else(none)?;
-    // Where the file is a link, it stays one.
+    // A symlink stays one.
     Ok(path.canonicalize().unwrap_or(path))
 }
 
-/// Changes the file at `path` as a whole, while no other of us does.
+/// Changes the file at `path` atomically, under a lock against other processes of this program.
 fn change<T>(path: &Path, edit: impl FnOnce(&mut DocumentMut) -> Result<T>) -> Result<T> {
     let failed = |cause: std::io::Error| {
         let what = format!("{} can't be changed: {}", path.display(), why(cause.kind()));
-        Error::new(Kind::Os, what, "check who the file and its folder belong to, and the room there")
+        Error::new(Kind::Os, what, "check the owner of the file and its folder, and the free space")
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let opened = File::open(folder).map_err(failed)?;
     let _alone = Flock::lock(opened, FlockArg::LockExclusive).map_err(|(_, cause)| failed(cause.into()))?;
-    // What a launch would refuse is not written to: its mistake is told first.
+    // A file that a launch would refuse is not changed: its error is reported.
     let is_there = file::read(path)?.is_some();
     let text = if is_there { std::fs::read_to_string(path).map_err(failed)? } else { String::new() };
     let mut document: DocumentMut = text.parse().map_err(|_| {
@@ -85,11 +85,11 @@ fn change<T>(path: &Path, edit: impl FnOnce(&mut DocumentMut) -> Result<T>) -> R
     Ok(done)
 }
 
-/// What the notebook goes without after the change.
+/// Edits the document; returns what the notebook does not get after the change.
 fn edit(document: &mut DocumentMut, path: &Path, names: &[String], notebook: &str, on: bool) -> Result<Vec<String>> {
     let odd = |what: &str| {
-        let what = format!("{what} in {} is written in a form that is not changed here", path.display());
-        Error::new(Kind::ConfigFile, what, "change it in the file itself")
+        let what = format!("{what} in {} is written in a form that this command can't edit", path.display());
+        Error::new(Kind::ConfigFile, what, "edit the file")
     };
     let notebooks = document.entry("notebook").or_insert_with(|| {
         let mut table = Table::new();
@@ -107,7 +107,7 @@ fn edit(document: &mut DocumentMut, path: &Path, names: &[String], notebook: &st
             Some(at) if on => drop(without.remove(at)),
             None if on => {
                 let what = format!("{} is not off for {} in {}", one_line(name), one_line(notebook), path.display());
-                let advice = "look for the notebook's path in that file, and in the other vault.toml files";
+                let advice = "search that file, and the other vault.toml files, for the notebook's path";
                 return Err(Error::new(Kind::Usage, what, advice));
             }
             None => without.push(name.as_str()),

@@ -1,7 +1,7 @@
 //! Files of names and values: `.env`, JSON and YAML.
 //!
-//! A value is taken as it is written: nothing is interpolated, and a YAML scalar keeps its text (`0123`,
-//! `1.10` and `yes` are no numbers and no booleans to us). An error names the line, never its content.
+//! Values are not interpreted: nothing is interpolated, and a YAML scalar keeps its text (`0123`, `1.10` and `yes` are
+//! not read as numbers or booleans). An error names the line, never its content.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::{dotenv, yaml};
 use crate::error::{Error, Kind, Result};
 use crate::vault::body::{Fields, value};
 
-/// The form of a file.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `NAME=value` lines.
@@ -25,7 +25,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a file's name says; without an ending that is known, `.env`.
+    /// The format by a file's extension; `.env` for an unknown one.
     pub(super) fn of(path: &Path) -> Self {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         match ending.as_str() {
@@ -36,11 +36,11 @@ impl Format {
     }
 }
 
-/// Parses `text`; `file` is for messages. A name that stands twice is an error.
+/// Parses `text`; `file` is for messages. A duplicate name is an error.
 pub fn parse(text: &str, format: Format, file: &str) -> Result<Vec<Entry>> {
     let wrong = |wrong: Wrong| {
         let what = format!("{file}, line {}: {}; nothing was written", wrong.line, wrong.why);
-        Error::new(Kind::Usage, what, "correct the line, or name the format with --format")
+        Error::new(Kind::Usage, what, "correct the line, or set the format with --format")
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let entries = match format {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_an_env_file_is_taken_as_it_is_written() {
+    fn a_value_of_an_env_file_is_not_interpolated() {
         for (text, value) in [
             ("A=b", "b"),
             ("export A=b", "b"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scalar_of_yaml_keeps_its_text() {
+    fn a_yaml_scalar_keeps_its_text() {
         for (text, value) in [
             ("A: 0123", "0123"),
             ("A: 1.10", "1.10"),

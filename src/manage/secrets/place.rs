@@ -1,4 +1,4 @@
-//! The sources that take any name, and which of them a command means.
+//! The sources that can hold any name, and the choice of one for a command.
 
 use super::common::Common;
 use crate::config::plan::Plan;
@@ -10,7 +10,7 @@ use crate::secret::SecretName;
 use crate::shell::shell_word;
 use crate::vault::mount::Mount;
 
-/// How a place keeps its secrets.
+/// How a place stores its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Form {
     /// One KV secret; its keys are the names.
@@ -19,7 +19,7 @@ pub(super) enum Form {
     Folder { field: String },
 }
 
-/// A source that takes any name.
+/// A source that can hold any name.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting of the source")]
 pub(super) struct Place {
@@ -29,15 +29,15 @@ pub(super) struct Place {
     written: String,
     pub(super) mount: Mount,
     pub(super) form: Form,
-    /// Whether what lies in its folders is given too, by its path.
+    /// Whether the secrets of its subfolders are given too, named by their paths.
     pub(super) recursive: bool,
-    /// What a launch puts before each name.
+    /// The prefix that a launch adds to each name.
     prefix: String,
-    /// Whether a launch writes each name as a shell takes it.
+    /// Whether a launch converts each name to a shell's form.
     pub(super) shell_names: bool,
     /// Whether a launch decodes each value from base64.
     pub(super) is_base64: bool,
-    /// Whether its path is the user's alone.
+    /// Whether its path is this user's own.
     is_own: bool,
 }
 
@@ -45,8 +45,8 @@ impl Place {
     /// The key in Vault of the variable `name`.
     pub(super) fn key<'n>(&self, name: &'n str) -> Result<&'n str> {
         name.strip_prefix(&self.prefix).filter(|key| !key.is_empty()).ok_or_else(|| {
-            let what = format!("{name} can't be stored in {}: its names begin with {}", self.path, self.prefix);
-            Error::new(Kind::Usage, what, "give the name as kernels see it, or another source with --to")
+            let what = format!("{name} can't be stored in {}, where names begin with {}", self.path, self.prefix);
+            Error::new(Kind::Usage, what, "pass the name as kernels see it, or choose another source with --to")
         })
     }
 
@@ -63,7 +63,7 @@ impl Place {
         }
     }
 
-    /// Checks the variable of `key` by a launch's own rules; `origin` is what the name comes from, for messages.
+    /// Checks the variable of `key` by a launch's rules; `origin` says where the name comes from, for messages.
     pub(super) fn check(&self, key: &str, allow: &[String], origin: &str) -> Result<()> {
         let name = self.variable(key);
         SecretName::new(&name, allow, origin)?;
@@ -97,7 +97,7 @@ fn form(source: &SourceSpec) -> Option<Form> {
     let takes_any = source.field.is_none() && source.fields.is_none() && source.secret_version.is_none();
     match source.kind {
         SourceKind::Kv => takes_any.then_some(Form::Keys),
-        // A key of which secret is not said.
+        // The configuration does not say which secret's keys.
         SourceKind::KvFolder if source.folder.whole => None,
         SourceKind::KvFolder => {
             Some(Form::Folder { field: source.field.clone().unwrap_or_else(|| "value".to_owned()) })
@@ -106,8 +106,7 @@ fn form(source: &SourceSpec) -> Option<Form> {
     }
 }
 
-/// The place that a command works on: the one that `--to` names, or else the user's own, or else the only
-/// one.
+/// The place that a command works on: the one that `--to` names, or else the user's own, or else the only one.
 pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Place> {
     if let Some(said) = &common.to {
         return named(places, said.trim_matches('/'));
@@ -117,11 +116,11 @@ pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Pla
         return Ok(own);
     }
     match places {
-        [] => Err(Error::new(Kind::Config, "no source of the configuration takes new names", no_place())),
+        [] => Err(Error::new(Kind::Config, "no configured source can hold new names", no_place())),
         [only] => Ok(only),
         _ => {
-            let what = "several sources take new names, and none of them is the user's own by its path";
-            Err(Error::new(Kind::Usage, what, format!("name one with --to: {}", listed())))
+            let what = "several sources can hold new names, and none of their paths is the user's own";
+            Err(Error::new(Kind::Usage, what, format!("choose one with --to: {}", listed())))
         }
     }
 }
@@ -130,7 +129,7 @@ fn listed<'p>(places: impl IntoIterator<Item = &'p Place>) -> String {
     places.into_iter().map(|place| place.path.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// The place of that path, or the only one whose path ends so, as `team` for `secret/team`.
+/// The place with that path, or the only one whose path ends with it, such as `team` for `secret/team`.
 fn named<'p>(places: &'p [Place], said: &str) -> Result<&'p Place> {
     if let Some(place) = places.iter().find(|place| place.path == said || place.written == said) {
         return Ok(place);
@@ -140,13 +139,13 @@ fn named<'p>(places: &'p [Place], said: &str) -> Result<&'p Place> {
     match found[..] {
         [only] => Ok(only),
         [] => {
-            let what = format!("{} is no source of the configuration that takes any name", shell_word(said));
-            let advice = if places.is_empty() { no_place() } else { format!("give one of: {}", listed(places)) };
+            let what = format!("{} is not a configured source that can hold new names", shell_word(said));
+            let advice = if places.is_empty() { no_place() } else { format!("choose one of: {}", listed(places)) };
             Err(Error::new(Kind::Usage, what, advice))
         }
         _ => {
-            let what = format!("several sources that take new names end with /{said}");
-            Err(Error::new(Kind::Usage, what, format!("give the whole path: {}", listed(found))))
+            let what = format!("several sources that can hold new names end with /{said}");
+            Err(Error::new(Kind::Usage, what, format!("pass the whole path: {}", listed(found))))
         }
     }
 }

@@ -1,5 +1,4 @@
-//! A login for the time of one command: the token of a login is revoked at its end, also when a signal
-//! ends the command.
+//! A login for one command. Its token is revoked when the command ends, even if a signal ends it.
 
 use super::common::Common;
 use super::place::{Form, Place, places};
@@ -18,30 +17,30 @@ use crate::vault::client::Client;
 use crate::vault::kv::list;
 use crate::vault::kv_store::Stored;
 
-/// What a command works with: Vault, logged in, and the places of the configuration.
+/// The state of one command: a logged-in Vault client, and the places of the configuration.
 pub(in crate::manage) struct Session<'a> {
     pub(in crate::manage) client: &'a mut Client,
     pub(in crate::manage) plan: &'a Plan,
     pub(in crate::manage) environment: &'a Environment,
-    /// The user as the login names it, for "by whom".
+    /// The login's user name, stored as the author of a change.
     pub(super) user: Option<String>,
     pub(super) places: Vec<Place>,
     identity: Identity,
 }
 
 impl Session<'_> {
-    /// Gives what follows the whole time again: a question may have taken long.
+    /// Restarts the time limit: a question may have taken long.
     pub(in crate::manage) fn extend(&mut self) {
         self.client.renew(Deadline::after(self.plan.budget));
     }
 
-    /// What reads the sources of the configuration.
+    /// A reader of the configured sources.
     pub(in crate::manage) fn reader(&self) -> Reader<'_> {
         Reader::new(self.plan, self.environment, self.client, self.identity.clone())
     }
 
-    /// The key in `place` of the variable `name`: where a launch writes names as a shell takes them, the one that
-    /// makes that variable, if there is one.
+    /// The key of the variable `name` in `place`. If a launch converts names to a shell's form, it is the existing key
+    /// that becomes that variable, if any.
     pub(super) async fn key(&self, place: &Place, name: &str) -> Result<String> {
         let key = place.key(name)?;
         if !place.shell_names {
@@ -66,7 +65,7 @@ impl Session<'_> {
     }
 }
 
-/// The names of the secrets in a folder; none where there is no folder yet.
+/// The names of the secrets in a folder; none if the folder does not exist yet.
 pub(super) async fn names_in(client: &Client, place: &Place) -> Result<Vec<String>> {
     match list(client, &place.mount, &place.path, place.recursive).await {
         Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
@@ -74,7 +73,7 @@ pub(super) async fn names_in(client: &Client, place: &Place) -> Result<Vec<Strin
     }
 }
 
-/// Reads the configuration, logs in, and has `work` done.
+/// Reads the configuration, logs in, and runs `work`.
 pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
     let _ = Hardening::apply()?;
     let environment = Environment::take();
@@ -95,7 +94,7 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
             let working = async {
                 let identity = match session.identity.clone() {
                     Some(identity) => identity,
-                    // The identity fills the user's own path, and is written beside the value.
+                    // The identity completes the user's own path, and is stored with the value.
                     None => match auth::look_up(&client).await {
                         Ok((identity, about)) => {
                             expiry::learn(&plan, &about);

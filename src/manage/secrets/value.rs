@@ -1,7 +1,7 @@
-//! A value as its user gives it: a hidden prompt, standard input or a file.
+//! Reads a value from a hidden prompt, standard input or a file.
 //!
-//! What is typed or piped loses one final line end, because a shell's `echo` adds it; a file is taken as
-//! it is, because a key's own line end belongs to it.
+//! A typed or piped value loses one final line end, because `echo` adds it. A file is read unchanged, because the final
+//! line end of a key belongs to it.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -9,30 +9,31 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::common::Input;
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::sys::file;
 use crate::sys::hardening::Hardening;
 
-/// The largest value: the most that one variable holds, with its name, `=` and NUL.
+/// The largest value, in bytes: the limit for one variable with its name, `=` and NUL.
 pub(super) const LARGEST: usize = 131_071;
-/// The longest line that a terminal hands on.
+/// The longest line that a terminal passes on, in bytes.
 const TERMINAL_LINE: usize = 4095;
 
-/// Asks for, or reads, the value of `name`.
+/// Prompts for the value of `name`, or reads it.
 ///
-/// Nothing is read before this process is hardened: no core file, and no debugger of the same user, sees it.
+/// The process is hardened first, so that neither a core file nor a debugger of the same user can show the value.
 pub(in crate::manage) fn read(input: &Input, name: &str, yes: bool) -> Result<SecretValue> {
     if let Input::File(path) = input {
         return from_file(path);
     }
     let _ = Hardening::apply()?;
     if !yes && std::io::stdin().is_terminal() {
-        let typed = Asked::new(false).unseen(&format!("value of {name} (not shown)"))?;
+        let typed = Prompter::new(false).unseen(&format!("value of {name} (not shown)"))?;
         if typed.expose().len() >= TERMINAL_LINE {
-            let what = format!("a terminal hands on {TERMINAL_LINE} bytes of a line at most: the value may be cut");
-            return Err(Error::new(Kind::Usage, what, "give it with --file FILE, or on standard input"));
+            let what =
+                format!("a terminal passes on at most {TERMINAL_LINE} bytes of a line: the value may be truncated");
+            return Err(Error::new(Kind::Usage, what, "pass it with --file FILE, or on standard input"));
         }
         return Ok(typed);
     }
@@ -47,11 +48,11 @@ fn from_file(path: &Path) -> Result<SecretValue> {
         return bounded(std::io::stdin(), "standard input")
             .map(|mut bytes| SecretValue::new(std::mem::take(&mut bytes)));
     }
-    named(path, LARGEST as u64 + 2, "check the path and its rights").map(SecretValue::new)
+    named(path, LARGEST as u64 + 2, "check the path and its permissions").map(SecretValue::new)
 }
 
-/// What the file, or the pipe, that a user names holds. It is opened first: a hardened process of an ordinary user can't
-/// open its own `/dev/fd`.
+/// Reads the file or pipe that a user names. It is opened before the process is hardened: a hardened process of an
+/// ordinary user can't open its own `/dev/fd`.
 pub(super) fn named(path: &Path, largest: u64, advice: &str) -> Result<Vec<u8>> {
     let failed = |why: file::Unread| Error::new(Kind::Usage, format!("the file {} {why}", path.display()), advice);
     let opened = file::open_named(path, largest).map_err(failed)?;
@@ -59,14 +60,14 @@ pub(super) fn named(path: &Path, largest: u64, advice: &str) -> Result<Vec<u8>> 
     file::read_opened(opened, largest).map_err(failed)
 }
 
-/// Reads `input` to its end, up to what a value may have.
+/// Reads `input` to its end, up to the largest value.
 pub(in crate::manage) fn bounded(input: impl Read, what: &str) -> Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
     input.take(LARGEST as u64 + 3).read_to_end(&mut bytes).map_err(|cause| {
         Error::new(
             Kind::Usage,
             format!("{what} can't be read: {}", crate::error::why(cause.kind())),
-            "give the value in another way",
+            "pass the value in another way",
         )
     })?;
     Ok(bytes)
@@ -78,18 +79,18 @@ pub(super) fn check(name: &str, value: &SecretValue) -> Result<()> {
         Err(Error::new(Kind::BadValue, format!("the value for {name} {why}; nothing was written"), advice))
     };
     let Some(text) = value.expose_text() else {
-        return refuse("is not UTF-8", "store it encoded, as in `base64 FILE | jupyter vault secrets set NAME`");
+        return refuse("is not UTF-8", "store it encoded: `base64 FILE | jupyter vault secrets set NAME`");
     };
     if text.contains('\0') {
-        return refuse("holds a NUL byte, which no variable can", "store it encoded, as in base64");
+        return refuse("contains a NUL byte, which a variable can't hold", "store it encoded, such as in base64");
     }
     if text.is_empty() {
         return refuse("is empty", "give a value, or remove the secret with `secrets rm`");
     }
     if name.len() + text.len() + 2 > LARGEST + 1 {
         return refuse(
-            "is longer than a variable can be (131,071 bytes with its name)",
-            "keep the large part in a file of its own, and its key here",
+            "is too long for a variable (131,071 bytes with its name)",
+            "keep the data in a file, and store only its key here",
         );
     }
     Ok(())

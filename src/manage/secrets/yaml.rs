@@ -1,4 +1,4 @@
-//! YAML files: one mapping of names to scalars, whose text is kept as it is written.
+//! YAML files: one mapping of names to scalars, whose text is kept unchanged.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Wrong> {
             }
             (Event::Scalar(text, ..), _) => text.into_owned(),
             (_, line) => {
-                return Err(Wrong { line, why: "a value is not text: lists, mappings and aliases are not taken" });
+                return Err(Wrong { line, why: "a value is not text: lists, mappings and aliases are not supported" });
             }
         };
         entries.push((name, SecretValue::new(value.into_bytes())));

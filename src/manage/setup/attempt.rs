@@ -56,7 +56,7 @@ impl Setup<'_> {
         self.say_progress(&report);
         if report.has_fact("namespaces", false) && !self.answers.vault.iter().all(|(key, _)| *key != "namespace") {
             Answers::set(&mut self.answers.vault, "namespace", "");
-            self.notes.push("this server has no namespaces: none is written");
+            self.notes.push("this server has no namespaces, so none is written");
         }
         report.into_error().map_or(Ok(()), Err)
     }

@@ -94,11 +94,11 @@ impl Setup<'_> {
             let keep = self.output.with_file_name(file);
             if !self.force && keep.exists() {
                 let shown = keep.display();
-                self.asked.say(&format!("  {shown} is there already, and is not replaced without --force\n"));
+                self.asked.say(&format!("  {shown} already exists, and is not replaced without --force\n"));
             } else if self.asked.agrees(&format!("Keep it in {}, readable by you alone?", keep.display()), true)? {
                 continue;
             }
-            self.asked.say("  a kernel needs a file to take it from\n");
+            self.asked.say("  a kernel needs a file to read it from\n");
             let what = file.trim_start_matches("vault-").replace('-', " ");
             let path = loop {
                 if let Some(path) = self.credential_file(&what, key, None)? {
@@ -187,7 +187,7 @@ impl Setup<'_> {
             match method::named(&name) {
                 Ok(method) => return Ok(method),
                 Err(advice) => {
-                    let what = format!("there is no login method {name} to set up");
+                    let what = format!("there is no login method {name}");
                     self.unless_asked(Error::new(Kind::Usage, what, advice))?;
                 }
             }
@@ -212,7 +212,7 @@ impl Setup<'_> {
         let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
         let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
-        self.asked.agrees(&format!("Use the token that a login left {where_it_is} {left}?"), true)
+        self.asked.agrees(&format!("Use the token that a login stored {where_it_is} {left}?"), true)
     }
 
     /// The credential itself, to be kept in a file, or a file that holds it.

@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 
 use self::answers::Answers;
 use super::Outcome;
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::env::Environment;
 use crate::config::locations::Locations;
 use crate::error::{Error, Kind, Result};
 use crate::sys::hardening::Hardening;
 
 struct Setup<'a> {
-    asked: Asked,
+    asked: Prompter,
     flags: &'a Flags,
     parent: &'a mut Environment,
     output: PathBuf,
@@ -45,15 +45,15 @@ pub struct Flags {
     pub address: Option<String>,
     /// The namespace
     pub namespace: Option<String>,
-    /// The CA certificate that signed Vault's, in PEM form
+    /// The CA of Vault's certificate, a PEM file
     pub ca_cert: Option<PathBuf>,
-    /// The client certificate, for the login method cert
+    /// The client certificate (cert)
     pub client_cert: Option<PathBuf>,
-    /// Its key
+    /// The client certificate's key (cert)
     pub client_key: Option<PathBuf>,
     /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
     pub auth_method: Option<String>,
-    /// Where that method is mounted, if not under its own name
+    /// The method's mount path, if it differs from the method's name
     pub auth_mount: Option<String>,
     /// The role (jwt, kubernetes, cert, aws, gcp, azure)
     pub role: Option<String>,
@@ -61,7 +61,7 @@ pub struct Flags {
     pub username: Option<String>,
     /// The file with the token (token)
     pub token_file: Option<PathBuf>,
-    /// The file with the wrapping token, which each start of a kernel needs anew (wrapped)
+    /// The file with the wrapping token; each kernel start needs a new one (wrapped)
     pub wrapped_token_file: Option<PathBuf>,
     /// The file with the password (userpass, ldap)
     pub password_file: Option<PathBuf>,
@@ -74,11 +74,11 @@ pub struct Flags {
     /// Where the secrets are: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for a
     /// folder with one secret a variable
     pub secrets: Vec<String>,
-    /// The file to write [default: vault.toml in Jupyter's configuration folder]
+    /// The file to write [default: vault.toml in Jupyter's config folder]
     pub output: Option<PathBuf>,
     /// Whether the file is for all users of this machine: in /etc/jupyter, and locked.
     pub system: bool,
-    /// Replace the file if it is there
+    /// Overwrite the file if it exists
     pub force: bool,
     /// Ask nothing
     pub yes: bool,
@@ -115,7 +115,7 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
     if output.exists() && !flags.force {
         return Err(write::is_there(&output));
     }
-    let asked = Asked::new(flags.yes);
+    let asked = Prompter::new(flags.yes);
     let mut setup = Setup {
         asked,
         flags,
@@ -138,7 +138,7 @@ fn output(flags: &Flags, parent: &Environment) -> Result<PathBuf> {
     let place = if flags.system { usual.into_iter().next_back() } else { usual.into_iter().next() };
     let said = flags.output.clone().or(place);
     let output = said.and_then(|path| std::path::absolute(path).ok()).filter(|path| path.file_name().is_some());
-    output.ok_or_else(|| Error::new(Kind::Usage, "there is no file to write", "name one with --output"))
+    output.ok_or_else(|| Error::new(Kind::Usage, "there is no file to write", "choose one with --output"))
 }
 
 impl Setup<'_> {

@@ -26,7 +26,7 @@ impl Setup<'_> {
             self.unless_asked(error)?;
             match (kind, plain) {
                 (Kind::TlsToPlainHttp, Some(plain)) => {
-                    let question = format!("Use {plain}, where everything can be read on the way?");
+                    let question = format!("Use {plain}, which anyone on the network can read?");
                     said = self.asked.agrees(&question, false)?.then_some(plain);
                 }
                 (Kind::TlsUnknownIssuer, _) => {

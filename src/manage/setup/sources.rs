@@ -42,9 +42,9 @@ impl Setup<'_> {
                 let is_empty = error.kind() == Kind::PathMissing;
                 self.unless_asked(error)?;
                 let is_kept = match (is_denied, is_empty) {
-                    (true, _) => self.asked.agrees("Keep it all the same, for when it is allowed?", false)?,
+                    (true, _) => self.asked.agrees("Keep it anyway, for when it is allowed?", false)?,
                     // A newcomer's own path is empty at first. Until there is something, kernels start without.
-                    (_, true) => self.asked.agrees("Keep it, for secrets that are stored there later?", true)?,
+                    (_, true) => self.asked.agrees("Keep it, for secrets to be stored there later?", true)?,
                     _ => false,
                 };
                 match self.answers.sources.get_mut(before).filter(|_| is_kept) {
@@ -60,7 +60,7 @@ impl Setup<'_> {
 fn source(spec: &str, origin: Origin) -> Result<SourceSpec> {
     let Some(folder) = spec.strip_suffix('/') else { return SourceSpec::from_spec(spec, &origin) };
     let path = Template::parse_folder(folder).map_err(|why| {
-        Error::new(Kind::Usage, format!("the folder \"{spec}\" {why}"), "write MOUNT/FOLDER/, as in secret/team/")
+        Error::new(Kind::Usage, format!("the folder \"{spec}\" {why}"), "write MOUNT/FOLDER/, such as secret/team/")
     })?;
     Ok(SourceSpec::new(SourceKind::KvFolder, path, origin))
 }

@@ -17,28 +17,32 @@ use crate::error::{Error, Kind, Result};
 pub(super) fn folder_of(path: &Path) -> Result<&Path> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| {
-        let what = format!("the folder {} can't be made: {}", folder.display(), crate::error::why(cause.kind()));
-        Error::new(Kind::Os, what, "name another file with --output")
+        let what = format!("the folder {} can't be created: {}", folder.display(), crate::error::why(cause.kind()));
+        Error::new(Kind::Os, what, "choose another file with --output")
     })?;
     Ok(folder)
 }
 
 /// The error for a file that is there already.
 pub(super) fn is_there(path: &Path) -> Error {
-    let what = format!("{} is there already, and is not replaced", path.display());
-    Error::new(Kind::ConfigFile, what, "say --force to replace it, or name another file with --output")
+    let what = format!("{} already exists, and was not replaced", path.display());
+    Error::new(Kind::ConfigFile, what, "replace it with --force, or choose another file with --output")
 }
 
 /// Writes `content` to `path` with `mode` (less the umask); in place of another only with `force`.
 pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Result<()> {
     let failed = |cause: &std::io::Error| {
         let what = format!("{} can't be written: {}", path.display(), crate::error::why(cause.kind()));
-        Error::new(Kind::Os, what, "check the folder's rights and room, or name another file with --output")
+        Error::new(
+            Kind::Os,
+            what,
+            "check the folder's permissions and free space, or choose another file with --output",
+        )
     };
     if !force {
         // Without a name until it is whole: killed half-way, nothing is left.
         let folder = folder_of(path)?;
-        return match nameless(folder, content, mode, path) {
+        return match write_unnamed(folder, content, mode, path) {
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Err(is_there(path)),
             outcome => outcome.map_err(|cause| failed(&cause)),
         };
@@ -53,7 +57,7 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Resu
 }
 
 /// Writes a file that has no name, and then gives it one that is free.
-fn nameless(folder: &Path, content: &[u8], mode: u32, path: &Path) -> std::io::Result<()> {
+fn write_unnamed(folder: &Path, content: &[u8], mode: u32, path: &Path) -> std::io::Result<()> {
     let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(content)?;
     let mask = umask(Mode::empty());

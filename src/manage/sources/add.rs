@@ -1,17 +1,17 @@
-//! Adding a data source: its fields taken, checked and tried, and only then stored.
+//! Adds a data source: collects, checks and tests its fields before anything is stored.
 
 use serde_json::json;
 
 use super::place::{Place, choose, places};
 use super::{New, reach};
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::template::Template;
 use crate::datasource::DataSource;
 use crate::datasource::field::Field;
 use crate::datasource::kind::Form;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
-use crate::manage::secrets::common::{as_version, said};
+use crate::manage::secrets::common::{as_version, outcome};
 use crate::manage::secrets::session::{Session, with};
 use crate::manage::secrets::value::{bounded, read};
 use crate::manage::secrets::{Common, Input};
@@ -19,7 +19,7 @@ use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 use crate::vault::kv_store::json_value;
 
-/// What is wrong with a command line, and not with what is stored.
+/// Turns an error about a stored data source into one about the command line.
 fn of_usage(error: &Error) -> Error {
     Error::new(Kind::Usage, format!("{}; nothing was stored", error.what()), error.advice())
 }
@@ -39,13 +39,13 @@ pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
             let what = format!("there is a data source {} in {} already; nothing was stored", source.name, place.path);
             return Err(Error::new(Kind::Usage, what, "replace it with --replace, or choose another name"));
         }
-        let unwritable = || Error::new(Kind::BadValue, "a field is not UTF-8", "store it encoded, as in base64");
+        let unwritable = || Error::new(Kind::BadValue, "a field is not UTF-8", "store it encoded, such as in base64");
         let keys = source.keys().into_iter().map(|(key, value)| Ok((key, json_value(&value).ok_or_else(unwritable)?)));
         let version = stored.write(&keys.collect::<Result<Vec<_>>>()?, there.version).await?;
         let verb = if there.keys.is_empty() { "added" } else { "replaced" };
         let names: Vec<_> = source.variables().into_iter().map(|(name, _)| name).collect();
         let sentence = format!(
-            "{verb} {} ({}) in {}{}; a kernel that is started gets {}",
+            "{verb} {} ({}) in {}{}; new kernels get {}",
             source.name,
             source.kind.name,
             place.path,
@@ -56,11 +56,11 @@ pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
             "name": source.name, "kind": source.kind.name, "source": place.path, "version": version,
             "variables": names, "done": verb,
         });
-        Ok(said(common, &sentence, &object))
+        Ok(outcome(common, &sentence, &object))
     })
 }
 
-/// The data source as the command line, files, questions and standard input tell it.
+/// The data source from the command line, files, prompts and standard input.
 fn told(common: &Common, new: &New) -> Result<DataSource> {
     let mut source = DataSource::new(&new.name, &new.kind)?;
     source.credentials.clone_from(&new.credentials);
@@ -68,8 +68,8 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
     source.check_credentials()?;
     if let Some(path) = &source.credentials {
         Template::parse(path).ok().filter(|path| path.places().next().is_none()).ok_or_else(|| {
-            let what = format!("--credentials {path} is no path in Vault");
-            Error::new(Kind::Usage, what, "write the mount and the path below it, as in database/creds/analytics")
+            let what = format!("--credentials {path} is not a path in Vault");
+            Error::new(Kind::Usage, what, "write the mount and the path below it, such as database/creds/analytics")
         })?;
     }
     if let Some(prefix) = &new.prefix {
@@ -79,8 +79,8 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
     for said in &new.fields {
         let (name, value) = pair(said, "FIELD=VALUE")?;
         if source.field(name)?.is_secret {
-            let what = format!("the field {name} is secret, and a command line can be read by others");
-            let advice = "leave it out: it is asked for, or read from standard input; or give --file FIELD=FILE";
+            let what = format!("the field {name} is secret, and other users can see a command line");
+            let advice = "leave it out: it is prompted for, or read from standard input; or pass --file FIELD=FILE";
             return Err(Error::new(Kind::Usage, what, advice));
         }
         source.set(name, SecretValue::new(value.as_bytes().to_vec()))?;
@@ -98,18 +98,18 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
 
 fn pair<'s>(said: &'s str, form: &str) -> Result<(&'s str, &'s str)> {
     said.split_once('=').ok_or_else(|| {
-        // What stands there may be a value.
+        // The argument may be a value, so it is not shown.
         Error::new(
             Kind::Usage,
             format!("an argument is not {form}"),
-            format!("write {form}, as in host=db.example.org"),
+            format!("write {form}, such as host=db.example.org"),
         )
     })
 }
 
-/// Asks for what is missing: on a terminal one after the other, else the secrets from standard input.
+/// Asks for missing fields: one by one on a terminal; otherwise the secret ones are read from standard input.
 fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
-    let asked = Asked::new(common.yes);
+    let asked = Prompter::new(common.yes);
     let open: Vec<&Field> = source.missing();
     let secrets: Vec<_> = open.iter().filter(|field| field.is_secret).collect();
     if asked.is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
@@ -123,7 +123,7 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
         }
         return Ok(());
     }
-    // A field that is missing beside them is said first: then nothing of them is read.
+    // A missing field that is not secret is reported first, before standard input is read.
     if open.iter().any(|field| !field.is_secret) {
         return Ok(());
     }
@@ -137,8 +137,13 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
             let names: Vec<_> = secrets.iter().map(|field| field.name).collect();
             let text = bounded(std::io::stdin(), "standard input")?;
             let malformed = || {
-                let what = format!("standard input is no JSON object with the secret fields {}", names.join(" and "));
-                Error::new(Kind::Usage, what, "give them as {\"FIELD\": \"VALUE\", …}, or each with --file FIELD=FILE")
+                let what =
+                    format!("standard input is not a JSON object with the secret fields {}", names.join(" and "));
+                Error::new(
+                    Kind::Usage,
+                    what,
+                    "write them as {\"FIELD\": \"VALUE\", …}, or pass each with --file FIELD=FILE",
+                )
             };
             let raw: &serde_json::value::RawValue = serde_json::from_slice(&text).map_err(|_| malformed())?;
             let fields = Fields::parse(raw, "standard input").map_err(|_| malformed())?;
@@ -150,14 +155,14 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
     }
 }
 
-/// That no other data source gives a variable of the same name.
+/// Checks that no other data source gives a variable with the same name.
 pub(super) async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) -> Result<()> {
     let own = source.variables();
     for (name, _) in &own {
         SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| of_usage(&error))?;
     }
     for name in place.names(session).await?.iter().filter(|name| **name != source.name) {
-        // Another one that is broken is another matter.
+        // Another data source that is broken does not prevent this one.
         let Ok(Some((other, _))) = place.read(session, name).await else { continue };
         let theirs = other.variables();
         let is_own =
@@ -165,9 +170,9 @@ pub(super) async fn check_names(session: &Session<'_>, place: &Place, source: &D
         let Some((twice, _)) = own.iter().find(is_own) else { continue };
         let what = format!("{} and {name} would both give {twice}; nothing was stored", source.name);
         let advice = if twice == "DATABASE_URL" {
-            "give --default to one of them alone".to_owned()
+            "pass --default for only one of them".to_owned()
         } else {
-            format!("put a word before its variables: --prefix {}_", source.stem())
+            format!("prefix its variables: --prefix {}_", source.stem())
         };
         return Err(Error::new(Kind::Usage, what, advice));
     }

@@ -1,4 +1,4 @@
-//! The data sources of all folders: name, kind, where it is; never a value of a secret field.
+//! Lists the data sources of all folders: name, kind and address, never a value of a secret field.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::manage::report::SCHEMA;
 use crate::manage::secrets::Common;
 use crate::manage::secrets::session::with;
 
-/// One data source, or why it is none.
+/// One data source, or why it can't be used.
 struct Row {
     place: String,
     name: String,

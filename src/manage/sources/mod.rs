@@ -1,9 +1,8 @@
-//! Data sources: added, listed, tried, removed and restored.
+//! Data sources: added, listed, tested, removed and restored.
 //!
-//! They are kept where a launch reads them: in a folder that a `data_sources` source of the configuration names, each
-//! as one KV secret. What is wrong with one (an unknown kind, a field that can't be, a host that does not answer) is
-//! said before anything is stored. Secret fields come by a hidden prompt, standard input or a file, never by argv, and
-//! no command gives one back.
+//! They are stored where a launch reads them: in a folder that a `data_sources` source of the configuration names, each
+//! as one KV secret. An error (an unknown kind, an invalid field, a host that does not answer) is reported before anything
+//! is stored. Secret fields come from a hidden prompt, standard input or a file, never from argv, and no command shows one.
 
 mod add;
 mod list;
@@ -20,7 +19,7 @@ use crate::error::Result;
 
 pub(crate) use self::python::Which;
 
-/// What is said of a new data source.
+/// A new data source, as the command line describes it.
 #[derive(Debug)]
 pub(crate) struct New {
     pub(crate) name: String,
@@ -46,7 +45,7 @@ pub(crate) enum Action {
     Restore { name: String, version: Option<u64> },
 }
 
-/// Does what the command says; the outcome's text never holds a value.
+/// Runs the command. The outcome's text never holds a value.
 pub(crate) fn run(common: &Common, action: Action) -> Result<Outcome> {
     match action {
         Action::Add(new) => add::run(common, &new),

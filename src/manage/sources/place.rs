@@ -1,4 +1,4 @@
-//! The folders of data sources, and which of them a command means.
+//! The folders of data sources, and the choice of one for a command.
 
 use crate::config::source::{SourceKind, SourceSpec};
 use crate::config::template::Place as Part;
@@ -41,7 +41,7 @@ impl Place {
         }
     }
 
-    /// One data source, with its version; `None` when there is none of that name, or it is deleted.
+    /// One data source, with its version; `None` if there is none with that name, or it is deleted.
     pub(super) async fn read(&self, session: &Session<'_>, name: &str) -> Result<Option<(DataSource, Option<u64>)>> {
         let path = self.path_of(name);
         match kv::read(session.client, &self.mount, &path, false).await {
@@ -68,7 +68,7 @@ pub(super) async fn places(session: &Session<'_>) -> Result<Vec<Place>> {
     if places.is_empty() {
         let advice =
             "add a [[source]] with data_sources = \"secret/users/{metadata.username}/data-sources\" to vault.toml";
-        return Err(Error::new(Kind::Config, "the configuration names no folder of data sources", advice));
+        return Err(Error::new(Kind::Config, "no folder of data sources is configured", advice));
     }
     Ok(places)
 }
@@ -77,17 +77,17 @@ pub(super) async fn places(session: &Session<'_>) -> Result<Vec<Place>> {
 pub(super) fn choose(places: Vec<Place>, common: &Common) -> Result<Place> {
     let listed = places.iter().map(|place| place.path.clone()).collect::<Vec<_>>().join(", ");
     let wanted = |place: &Place| match &common.to {
-        Some(said) => [&place.path, &place.written].iter().any(|path| path.as_str() == said.trim_matches('/')),
+        Some(text) => [&place.path, &place.written].iter().any(|path| path.as_str() == text.trim_matches('/')),
         None => place.is_own,
     };
     let (alone, at) = (places.len() == 1, places.iter().position(wanted));
     let at = at.or((alone && common.to.is_none()).then_some(0));
     at.and_then(|at| places.into_iter().nth(at)).ok_or_else(|| {
         let what = match &common.to {
-            Some(said) => format!("{said} is no folder of data sources of the configuration"),
-            None => "the configuration names several folders of data sources, and none is the user's own".to_owned(),
+            Some(text) => format!("{text} is not a configured folder of data sources"),
+            None => "several folders of data sources are configured, and none is the user's own".to_owned(),
         };
-        Error::new(Kind::Usage, what, format!("name one with --to: {listed}"))
+        Error::new(Kind::Usage, what, format!("choose one with --to: {listed}"))
     })
 }
 

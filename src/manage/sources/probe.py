@@ -1,5 +1,5 @@
-# Says hello to a data source with the first client that is installed.
-# The question comes on standard input, the answer goes to the descriptor that stdout was: a client's own words don't.
+# Connects to a data source with the first client that is installed.
+# The question is read from standard input. The answer goes to the original stdout; output of a client does not.
 import importlib
 import json
 import os
@@ -22,7 +22,7 @@ for module, hello in question["clients"]:
     try:
         exec(hello, names)
     except Exception as error:
-        # The client is there, and what it needs is not: a driver, or a dialect of SQLAlchemy.
+        # The client is installed, but not what it needs: a driver, or a dialect of SQLAlchemy.
         if isinstance(error, ImportError) or type(error).__name__ == "NoSuchModuleError":
             answer = {}
             continue

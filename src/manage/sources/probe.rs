@@ -1,6 +1,6 @@
-//! Trying a data source: a client of the kernel's own Python connects with what a launch would give it.
+//! Tests a data source: a client library of the kernel's Python connects with the variables that a launch would set.
 //!
-//! What the client says of a failure may quote a password; every value of a secret field is taken out of it.
+//! A client's error message may quote a password, so the values of secret fields are removed from it.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ use crate::launch::naming::Taker;
 use crate::launch::{environment, files};
 use crate::manage::Outcome;
 use crate::manage::secrets::Common;
-use crate::manage::secrets::common::said;
+use crate::manage::secrets::common::outcome;
 use crate::manage::secrets::session::{Session, with};
 use crate::secret::{SecretName, SecretValue};
 use crate::sys::environ::name_and_value;
@@ -30,12 +30,12 @@ use crate::sys::exec::Space;
 use crate::vault::generic;
 
 const PROBE: &str = include_str!("probe.py");
-/// How long a client may take to connect, and how long the Python for all of it.
+/// The time limits: for a client to connect, in seconds, and for the whole Python process.
 const CONNECT: u64 = 10;
 const LONGEST: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the Python says.
+/// The Python process's answer.
 #[derive(Debug, Deserialize)]
 struct Answer {
     client: Option<String>,
@@ -56,7 +56,7 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
             let made = generic::read(session.client, &path).await?;
             lease = made.lease("")?.filter(|lease| !lease.id.is_empty());
             complete(&mut source, &made.fields()?, &path)?;
-            // No process gives keys here: they are written to the file that the client reads.
+            // Without a keeper to ask for AWS keys, they are written to the file that the client reads.
             source.is_made = false;
         }
         session.extend();
@@ -83,8 +83,11 @@ fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) ->
     if let Some(failed) = &answer.failed {
         let text = without_secrets(source, &answer.text);
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let what =
-            format!("{client} can't use the data source {name} at {at}: {}: {}", one_line(failed), one_line(&text));
+        let what = format!(
+            "{client} can't connect to the data source {name} at {at}: {}: {}",
+            one_line(failed),
+            one_line(&text)
+        );
         return Err(Error::new(
             Kind::Unreachable,
             what,
@@ -92,15 +95,15 @@ fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) ->
         ));
     }
     let shown = format!("{client} {}", answer.version);
-    let sentence = format!("{name} ({}) at {at} answers to {}", source.kind.name, one_line(shown.trim()));
+    let sentence = format!("{name} ({}) at {at} accepted a connection by {}", source.kind.name, one_line(shown.trim()));
     let object = json!({
         "name": name, "kind": source.kind.name, "at": at, "client": client, "version": answer.version,
         "python": python.display().to_string(), "done": "connected",
     });
-    Ok(said(common, &sentence, &object))
+    Ok(outcome(common, &sentence, &object))
 }
 
-/// Takes every value of a secret field out of `text`, as it is and as a URL has it.
+/// Removes the value of every secret field from `text`, plain and percent-encoded.
 fn without_secrets(source: &DataSource, text: &str) -> String {
     let secret = |name: &str| source.kind.fields.iter().any(|field| field.name == name && field.is_secret);
     let values = source.fields.iter().filter(|(name, _)| secret(name)).filter_map(|(_, value)| value.expose_text());
@@ -112,7 +115,7 @@ fn without_secrets(source: &DataSource, text: &str) -> String {
     text
 }
 
-/// What a launch gives of this data source alone.
+/// What a launch gives for this data source.
 #[derive(Default)]
 struct Alone(Given);
 
@@ -124,7 +127,7 @@ impl Taker for Alone {
 }
 
 fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(Answer, DataSource)> {
-    // The clients read their own variables.
+    // The clients read their usual variables.
     source.prefix.clear();
     let mut alone = Alone::default();
     let mut gathering = Gathering::new("test");
@@ -139,22 +142,21 @@ fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(
     let clients: Vec<_> = source.kind.clients.iter().map(|client| [client.module, client.hello]).collect();
     let question = json!({ "name": source.name, "stem": source.stem(), "seconds": CONNECT, "clients": clients });
     let mut command = Command::new(python);
-    // Python looks for modules in the folder it is started in: not in one that anyone may have filled.
+    // Python imports modules from its working folder, so that must not be one which others may write.
     command.args(["-c", PROBE]).env_clear().envs(variables).current_dir("/");
     let text = said_by(command, question.to_string().as_bytes(), python)?;
     drop(files);
-    let answer = serde_json::from_slice(text.expose()).map_err(|_| {
-        broken(python, "gave no answer", "check that it is a Python 3 that starts, and look at what it needs")
-    })?;
+    let answer = serde_json::from_slice(text.expose())
+        .map_err(|_| broken(python, "did not answer", "check that it is a working Python 3"))?;
     Ok((answer, source))
 }
 
-/// What the command prints when it is told `question`, within bounds.
+/// Runs the command with `question` on standard input; returns its output, within limits of time and size.
 fn said_by(mut command: Command, question: &[u8], python: &Path) -> Result<SecretValue> {
     let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = started.map_err(|cause| broken(python, &why(cause.kind()), "name another with --python"))?;
+    let mut child = started.map_err(|cause| broken(python, &why(cause.kind()), "choose another with --python"))?;
     if let Some(mut pipe) = child.stdin.take() {
-        // A program that ends at once tells that by its answer.
+        // If the program has exited already, its missing answer shows that.
         let _ = pipe.write_all(question);
     }
     let end = Instant::now() + LONGEST;
@@ -165,7 +167,7 @@ fn said_by(mut command: Command, question: &[u8], python: &Path) -> Result<Secre
             return Err(broken(
                 python,
                 "did not answer in time",
-                "the service may be slow, or drop what is sent to it",
+                "the service may be slow, or a firewall may drop the connection",
             ));
         }
         std::thread::sleep(PAUSE);
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clients_words_show_no_secret() {
+    fn a_clients_error_message_shows_no_secret() {
         let mut source = DataSource::new("w", "postgres").unwrap();
         source.set("user", SecretValue::new(b"ada".to_vec())).unwrap();
         source.set("password", SecretValue::new(b"p@ss:w".to_vec())).unwrap();

@@ -1,4 +1,4 @@
-//! The Python that a kernel runs on: what is installed there decides which client a notebook has.
+//! Finds the Python of a kernel: the packages installed there decide which clients a notebook has.
 
 use std::ffi::OsStr;
 #[cfg(feature = "wrap")]
@@ -12,7 +12,7 @@ use crate::sys::exec::find_program;
 /// Which Python a test runs on.
 #[derive(Debug)]
 pub(crate) enum Which {
-    /// That of the kernel with this name.
+    /// The Python of the kernel with this name.
     Kernel(String),
     /// This program.
     Program(PathBuf),
@@ -37,7 +37,7 @@ fn missing(what: &str) -> Error {
     Error::new(
         Kind::Usage,
         what,
-        "name the kernel's Python with --python PROGRAM, or another kernel with --kernel NAME",
+        "choose the kernel's Python with --python PROGRAM, or another kernel with --kernel NAME",
     )
 }
 
@@ -62,12 +62,12 @@ fn of_kernel(name: &str, environment: &Environment) -> Result<PathBuf> {
     let first = words.get(own).copied().unwrap_or_default();
     let is_python = Path::new(first).file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"));
     if !is_python {
-        return Err(missing(&format!("the kernel {name} is not started by a Python")));
+        return Err(missing(&format!("the kernel {name} does not run on Python")));
     }
     // For a bare name Jupyter starts its own Python.
     let is_jupyters = search.python.as_ref().is_some_and(|python| python.facts.names.iter().any(|own| own == first));
     let program = if is_jupyters { jupyters() } else { found(OsStr::new(first), environment) };
-    program.ok_or_else(|| missing(&format!("the Python of the kernel {name} is not there")))
+    program.ok_or_else(|| missing(&format!("the Python of the kernel {name} does not exist")))
 }
 
 #[cfg(not(feature = "wrap"))]

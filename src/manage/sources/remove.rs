@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::secrets::Common;
 use crate::manage::secrets::change::agree;
-use crate::manage::secrets::common::said;
+use crate::manage::secrets::common::outcome;
 use crate::manage::secrets::session::with;
 
 pub(super) fn run(common: &Common, names: &[String]) -> Result<Outcome> {
@@ -15,22 +15,22 @@ pub(super) fn run(common: &Common, names: &[String]) -> Result<Outcome> {
         let place = choose(places(session).await?, common)?;
         for name in names {
             let path = place.path_of(name);
-            // One that can't be used can be removed all the same.
+            // A data source that can't be used can still be removed.
             if place.stored(session, &path).current().await?.keys.is_empty() {
                 return Err(absent(&place, name));
             }
         }
         let is_versioned = place.stored(session, &place.path).is_versioned();
         if !is_versioned && !common.yes {
-            agree(&format!("{} is KV version 1: what is removed can't be restored. Go on?", place.path))?;
+            agree(&format!("{} is KV version 1: a removed data source can't be restored. Continue?", place.path))?;
         }
         for name in names {
             let path = place.path_of(name);
             place.stored(session, &path).delete().await?;
         }
         let listed = names.join(", ");
-        let undo = if is_versioned { "; `jupyter-vault sources restore NAME` brings it back" } else { "" };
+        let undo = if is_versioned { "; `jupyter-vault sources restore NAME` undoes it" } else { "" };
         let sentence = format!("removed {listed} from {}{undo}", place.path);
-        Ok(said(common, &sentence, &json!({ "names": names, "source": place.path, "done": "removed" })))
+        Ok(outcome(common, &sentence, &json!({ "names": names, "source": place.path, "done": "removed" })))
     })
 }

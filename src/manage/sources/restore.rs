@@ -1,4 +1,4 @@
-//! Restoring a data source: one that was removed, or what it was before it was replaced.
+//! Restores a data source that was removed, or its state before it was replaced.
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -10,12 +10,12 @@ use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::secrets::Common;
-use crate::manage::secrets::common::{as_version, said};
+use crate::manage::secrets::common::{as_version, outcome};
 use crate::manage::secrets::session::with;
 use crate::secret::SecretValue;
 use crate::vault::kv_store::Keys;
 
-/// Restores the version `wanted`, or else the newest that is not what is there now.
+/// Restores the version `wanted`, or else the newest one that differs from the present state.
 pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
     with(common, async |session| {
         let place = choose(places(session).await?, common)?;
@@ -23,7 +23,7 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
         let stored = place.stored(session, &path);
         if !stored.is_versioned() {
             let what = format!("{} is KV version 1, which keeps no earlier versions", place.path);
-            return Err(Error::new(Kind::Usage, what, "add it anew with `jupyter-vault sources add`"));
+            return Err(Error::new(Kind::Usage, what, "add it again with `jupyter-vault sources add`"));
         }
         let metadata = stored.metadata().await.map_err(|error| match error.kind() {
             Kind::PathMissing => absent(&place, name),
@@ -33,11 +33,11 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
         let newest = metadata.current_version;
         let is_removed = now.keys.is_empty() && metadata.versions.get(&newest).is_some_and(|state| !state.destroyed);
         let done = |from: u64, version: Option<u64>| {
-            let sentence = format!("restored {name} of version {from} in {}{}", place.path, as_version(version));
+            let sentence = format!("restored {name} from version {from} in {}{}", place.path, as_version(version));
             let object = json!({
                 "name": name, "source": place.path, "from_version": from, "version": version, "done": "restored",
             });
-            said(common, &sentence, &object)
+            outcome(common, &sentence, &object)
         };
         if is_removed && wanted.is_none_or(|wanted| wanted == newest) {
             // Only then can it be read.
@@ -65,7 +65,7 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
             || format!("the data source {name} has no earlier version in {}", place.path),
             |wanted| format!("version {wanted} of the data source {name} in {} can't be read", place.path),
         );
-        Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` shows what there is"))
+        Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` lists the versions"))
     })
 }
 
@@ -76,7 +76,7 @@ fn is_same(one: &Keys, other: &Keys) -> bool {
     one.len() == other.len() && one.iter().all(has)
 }
 
-/// What these keys are; an error where they are no data source.
+/// The data source that these keys describe; an error if they do not.
 fn source(path: &str, keys: &Keys) -> Result<DataSource> {
     let text = |value: &RawValue| {
         let text = Zeroizing::new(serde_json::from_str::<String>(value.get()).unwrap_or_default());

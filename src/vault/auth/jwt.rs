@@ -29,6 +29,6 @@ pub(super) async fn login(
         return exchange(client, &endpoint, mount).await;
     }
     let body = serde_json::to_vec(&Body { role, jwt: jwt.text()? })
-        .map_err(|_| Error::new(Kind::Internal, "a login can't be written as JSON", "report this as a defect"))?;
+        .map_err(|_| Error::new(Kind::Internal, "a login can't be written as JSON", "report this as a bug"))?;
     exchange(client, &Raw::post(&format!("auth/{mount}/login"), body), mount).await
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
-use super::super::error::Asked;
+use super::super::error::Operation;
 use super::{Authenticated, take_into_use};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -100,14 +100,14 @@ impl SecondFactor {
         let body = Zeroizing::new(body.into_bytes());
         let raw = Raw::post("sys/mfa/validate", body.to_vec());
         let reply =
-            client.call(&raw, Asked::Login("second factor", None)).await.map_err(|error| match error.kind() {
+            client.call(&raw, Operation::Login("second factor", None)).await.map_err(|error| match error.kind() {
                 Kind::LoginRefused => {
                     let advice = if self.has_passcode() {
-                        "give the next passcode: each serves once, for half a minute; or log in again"
+                        "enter the next passcode, as each is valid once and for half a minute; or log in again"
                     } else {
                         "it was refused on your device, or not confirmed in time: log in again"
                     };
-                    Error::new(Kind::LoginRefused, "Vault does not accept the second factor", advice)
+                    Error::new(Kind::LoginRefused, "Vault rejected the second factor", advice)
                 }
                 _ => error,
             })?;

@@ -24,7 +24,7 @@ use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfReque
 
 use super::body::{Answer, Auth, OwnToken, malformed};
 use super::client::{Client, Raw};
-use super::error::Asked;
+use super::error::Operation;
 use crate::config::credential::Credential;
 use crate::config::login::Login;
 use crate::error::{Error, Kind, Result};
@@ -58,7 +58,7 @@ impl Identity {
 /// What Vault says of a token, less the token.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct About {
-    /// Its policies, those of its identity too.
+    /// Its policies, including those of its entity.
     pub policies: Vec<String>,
     /// The remaining lifetime; `None` if it never expires.
     pub ttl: Option<Duration>,
@@ -146,7 +146,7 @@ async fn exchange_for<E: Endpoint>(
     mount: &str,
     user: Option<&str>,
 ) -> Result<Authenticated> {
-    let reply = client.call(endpoint, Asked::Login(mount, user)).await?;
+    let reply = client.call(endpoint, Operation::Login(mount, user)).await?;
     let what = format!("logging in at auth/{mount}");
     let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
     take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
@@ -155,11 +155,11 @@ async fn exchange_for<E: Endpoint>(
 fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
     let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
     if let Some(second_factor) = auth.mfa_requirement {
-        client.owe(second_factor);
+        client.set_second_factor(second_factor);
         return Err(Error::new(
             Kind::MfaRequired,
-            format!("Vault asks for a second factor, {what}"),
-            "run `jupyter-vault login` on a terminal, which asks for it; kernels take the token that it leaves",
+            format!("Vault requires a second factor, {what}"),
+            "run `jupyter-vault login` on a terminal, which asks for it; kernels then use the token that it stores",
         ));
     }
     if auth.client_token.is_empty() {
@@ -179,7 +179,7 @@ pub async fn identity(client: &Client) -> Result<Identity> {
 
 /// Asks Vault for a token's user, policies and lifetime.
 pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
-    let reply = client.call(&LookupTokenSelfRequest {}, Asked::Identity).await?;
+    let reply = client.call(&LookupTokenSelfRequest {}, Operation::Identity).await?;
     let what = "looking up the token's identity";
     let data = Answer::parse(&reply, what)?.data(what)?;
     let own: OwnToken = serde_json::from_str(data.get()).map_err(|_| malformed(what))?;
@@ -192,7 +192,7 @@ pub async fn look_up(client: &Client) -> Result<(Identity, About)> {
 /// Revokes the client's token, waiting for `limit` at most. A token that no longer exists, because its last use is
 /// spent, counts as revoked.
 pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
-    match client.call_once(&RevokeTokenSelfRequest {}, Asked::Revoke, limit).await {
+    match client.call_once(&RevokeTokenSelfRequest {}, Operation::Revoke, limit).await {
         Err(gone) if matches!(gone.kind(), Kind::TokenSpent | Kind::BadToken) => Ok(()),
         outcome => outcome.map(drop),
     }
@@ -203,7 +203,8 @@ pub async fn revoke(client: &Client, limit: Duration) -> Result<()> {
 pub async fn renew(client: &Client, increment: Duration, limit: Duration) -> Result<Duration> {
     let what = "renewing the token";
     let body = format!("{{\"increment\":\"{}s\"}}", increment.as_secs().max(1));
-    let reply = client.call_once(&Raw::post("auth/token/renew-self", body.into_bytes()), Asked::Revoke, limit).await?;
+    let reply =
+        client.call_once(&Raw::post("auth/token/renew-self", body.into_bytes()), Operation::Revoke, limit).await?;
     let auth = Answer::parse(&reply, what)?.auth.ok_or_else(|| malformed(what))?;
     let auth: Auth = serde_json::from_str(auth.get()).map_err(|_| malformed(what))?;
     Ok(Duration::from_secs(auth.lease_duration))

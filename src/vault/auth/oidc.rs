@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
-use super::super::error::Asked;
+use super::super::error::Operation;
 use super::{Authenticated, take_into_use};
 use crate::error::{Error, Kind, Result};
 
@@ -26,13 +26,13 @@ pub(crate) async fn address(
     struct Data {
         auth_url: String,
     }
-    let what = format!("asking auth/{mount} where to sign in");
+    let what = format!("asking auth/{mount} for the address to sign in at");
     let body = json!({ "role": role.unwrap_or_default(), "redirect_uri": redirect, "client_nonce": nonce });
     let raw = Raw::post(&format!("auth/{mount}/oidc/auth_url"), body.to_string().into_bytes());
-    let reply = client.call(&raw, Asked::Login(mount, None)).await.map_err(|error| match error.kind() {
+    let reply = client.call(&raw, Operation::Login(mount, None)).await.map_err(|error| match error.kind() {
         Kind::LoginRefused => {
-            let what = format!("Vault at {} gives no address to sign in at for auth/{mount}", client.address());
-            let advice = "check that the method there is oidc (--mount), and that the role exists (--role)";
+            let what = format!("Vault at {} returned no address to sign in at for auth/{mount}", client.address());
+            let advice = "check that auth/MOUNT is an oidc method (--mount), and that the role exists (--role)";
             Error::new(Kind::LoginRefused, what, advice)
         }
         _ => error,
@@ -41,8 +41,8 @@ pub(crate) async fn address(
         serde_json::from_str(Answer::parse(&reply, &what)?.data(&what)?.get()).map_err(|_| malformed(&what))?;
     if data.auth_url.is_empty() {
         let role = role.unwrap_or("of the mount's default");
-        let what = format!("the role {role} at auth/{mount} does not let a browser come back to {redirect}");
-        let advice = format!("ask for {redirect} among the role's allowed_redirect_uris");
+        let what = format!("the role {role} at auth/{mount} does not allow the redirect to {redirect}");
+        let advice = format!("ask to have {redirect} added to the role's allowed_redirect_uris");
         return Err(Error::new(Kind::LoginRefused, what, advice));
     }
     Ok(data.auth_url)
@@ -59,11 +59,11 @@ pub(crate) async fn login(
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let query = format!("state={}&code={}&client_nonce={}", encoded(state), encoded(code), encoded(nonce));
     let raw = Raw::get(&format!("auth/{mount}/oidc/callback")).with_query(query);
-    let reply = client.call(&raw, Asked::Login(mount, None)).await.map_err(|error| match error.kind() {
+    let reply = client.call(&raw, Operation::Login(mount, None)).await.map_err(|error| match error.kind() {
         Kind::LoginRefused => Error::new(
             Kind::LoginRefused,
-            format!("Vault does not take what the provider says of you, at auth/{mount}"),
-            "ask whether the role admits you (bound_claims, bound_audiences), and try again: a sign-in serves once",
+            format!("Vault rejected the provider's claims about you, at auth/{mount}"),
+            "ask whether the role admits you (bound_claims, bound_audiences), then sign in again",
         ),
         _ => error,
     })?;

@@ -17,7 +17,7 @@ pub(super) async fn login(
     if username.contains('/') || matches!(username, "." | "..") {
         return Err(Error::new(
             Kind::Config,
-            "the user name for the login is no path segment",
+            "the user name for the login is not a path segment",
             "correct `username` under [auth]",
         ));
     }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
-use super::super::error::Asked;
+use super::super::error::Operation;
 use super::super::reply::Reply;
 use super::{Authenticated, take_into_use};
 use crate::config::credential::Credential;
@@ -47,7 +47,7 @@ pub(super) async fn secret_id(client: &mut Client, wrapping: &Credential) -> Res
 
 async fn unwrap(client: &mut Client, wrapping: &Credential) -> Result<Reply> {
     client.use_token(wrapping)?;
-    let reply = client.call(&Raw::post("sys/wrapping/unwrap", Vec::new()), Asked::Unwrap).await;
+    let reply = client.call(&Raw::post("sys/wrapping/unwrap", Vec::new()), Operation::Unwrap).await;
     if reply.is_ok() {
         client.forget_token();
     }

@@ -52,7 +52,7 @@ impl Listener {
     /// Takes the port on both addresses; 0 is any that is free.
     pub(super) async fn bind(port: u16) -> Result<Self> {
         let taken = |cause: &std::io::Error| {
-            let what = format!("the browser can't come back to port {port}: {}", crate::error::why(cause.kind()));
+            let what = format!("the browser can't be redirected to port {port}: {}", crate::error::why(cause.kind()));
             Error::new(Kind::Os, what, "wait until the other sign-in is over, or choose another port with --port")
         };
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| taken(&cause))?;
@@ -114,7 +114,7 @@ impl Arrived {
         let end = match error {
             None => (StatusCode::OK, "Signed in. Close this tab.".to_owned()),
             Some(more) if more.kind() == Kind::MfaRequired => {
-                (StatusCode::OK, "Signed in, but for the second factor: go on where you began.".to_owned())
+                (StatusCode::OK, "Signed in, except for the second factor: continue in the terminal.".to_owned())
             }
             Some(error) => (StatusCode::FORBIDDEN, format!("Not signed in: {error}")),
         };
@@ -157,10 +157,10 @@ impl Desk {
             return page(StatusCode::NOT_FOUND, "There is nothing here.");
         }
         if request.method() != Method::GET {
-            return page(StatusCode::METHOD_NOT_ALLOWED, "This is not how a sign-in ends.");
+            return page(StatusCode::METHOD_NOT_ALLOWED, "A sign-in does not end with this request.");
         }
         let Some(callback) = of_query(request.uri().query().unwrap_or_default(), &self.state) else {
-            return page(StatusCode::BAD_REQUEST, "This is not the answer to the sign-in that is waited for here.");
+            return page(StatusCode::BAD_REQUEST, "This is not the answer to the current sign-in.");
         };
         let first = self.arrived.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(arrived), Some(gone)) = (first, gone) else {

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use self::callback::{Callback, state_of};
 use self::listener::{Arrived, Listener};
-use crate::ask::Asked;
+use crate::ask::Prompter;
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
@@ -68,11 +68,11 @@ pub(super) async fn sign_in(
     let nonce = nonce()?;
     let address = oidc::address(client, mount, role, &redirect, &nonce).await?;
     let state = state_of(&address).ok_or_else(|| {
-        let what = format!("the address to sign in at, of auth/{mount}, has no state");
+        let what = format!("the address to sign in at for auth/{mount} has no state");
         Error::new(
             Kind::Malformed,
             what,
-            "it is not one of OpenID Connect: ask the operator of Vault to look at the mount",
+            "it is not an OpenID Connect address: ask Vault's operator to check the mount",
         )
     })?;
     let opened = browser.open && browser::open(environment, &address);
@@ -93,8 +93,8 @@ pub(super) async fn sign_in(
     // What is typed from here on is no address: a second factor may be asked for.
     over.store(true, Ordering::Relaxed);
     let arrived = arrived.map_err(|_| {
-        let what = format!("no one has signed in within {} s", browser.wait.as_secs());
-        Error::new(Kind::TimedOut, what, "try again; --wait gives more time")
+        let what = format!("the sign-in was not completed within {} s", browser.wait.as_secs());
+        Error::new(Kind::TimedOut, what, "try again; --wait allows more time")
     })?;
     client.renew(Deadline::after(budget));
     let outcome = match &arrived.callback {
@@ -108,7 +108,7 @@ pub(super) async fn sign_in(
 fn denied(why: &str) -> Error {
     let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
     let what = format!("the provider did not let you sign in{why}");
-    Error::new(Kind::LoginRefused, what, "try again; if it stays so, ask the provider's operator")
+    Error::new(Kind::LoginRefused, what, "try again; if it persists, ask the provider's operator")
 }
 
 /// Says where to sign in: on stderr, or as JSON for another program.
@@ -126,11 +126,11 @@ fn tell(address: &str, opened: bool, browser: Browser) {
 
 /// Lets an address be pasted until the sign-in is over.
 fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String, over: Arc<AtomicBool>) {
-    let asked = Asked::new(false);
+    let asked = Prompter::new(false);
     if !asked.is_there() {
         return;
     }
-    asked.say("If that browser can't come back to this machine, paste here the address where it ends.\n");
+    asked.say("If that browser can't reach this machine, paste the address where it ends here.\n");
     std::thread::spawn(move || {
         while let Ok(Some(line)) = asked.text_unless("Address", &over) {
             match callback::of_address(&line, &state) {
@@ -138,7 +138,7 @@ fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String, over: Arc
                     let _ = pasted.send(callback);
                     return;
                 }
-                None => asked.say("  that is not the address where this sign-in ends\n"),
+                None => asked.say("  this is not the address where the sign-in ends\n"),
             }
         }
     });
@@ -149,7 +149,7 @@ fn nonce() -> Result<String> {
     let mut bytes = [0; 24];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| Error::new(Kind::Os, "the system gave no random numbers", "try again"))?;
+        .map_err(|_| Error::new(Kind::Os, "the system provided no random numbers", "try again"))?;
     let mut nonce = String::new();
     for byte in bytes {
         let _ = write!(nonce, "{byte:02x}");

@@ -50,7 +50,7 @@ fn signed_headers(
     header_value: Option<&str>,
     now: &str,
 ) -> Result<Vec<(&'static str, String)>> {
-    let not_text = || Error::new(Kind::Credential, "the keys of AWS are not text", "correct AWS_SECRET_ACCESS_KEY");
+    let not_text = || Error::new(Kind::Credential, "the AWS keys are not text", "correct AWS_SECRET_ACCESS_KEY");
     let secret = keys.secret.expose_text().ok_or_else(not_text)?;
     let uri: Uri = url.parse().map_err(|_| not_text())?;
     // In the order of their names, as they are signed.

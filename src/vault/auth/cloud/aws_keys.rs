@@ -14,9 +14,9 @@ use crate::net::options::Proxy;
 use crate::secret::SecretValue;
 
 const STS: &str = "AWS's STS";
-const CONTAINER: &str = "the container's credential service of AWS";
-const MACHINE: &str = "the metadata service of AWS";
-const ROLE: &str = "give the pod, task or machine a role of AWS, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+const CONTAINER: &str = "AWS's container credential service";
+const MACHINE: &str = "AWS's metadata service";
+const ROLE: &str = "give the pod, task or machine an AWS role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
 /// What a container's service and a machine's answer.
@@ -103,6 +103,6 @@ async fn web_identity(
         (Some(id), Some(key), Some(session)) => {
             Ok(AwsKeys { id: id.to_owned(), secret: secret(key), session: Some(secret(session)) })
         }
-        _ => Err(Error::new(Kind::Malformed, format!("{STS} answers in another form than it should"), advice)),
+        _ => Err(Error::new(Kind::Malformed, format!("{STS} answered in an unknown format"), advice)),
     }
 }

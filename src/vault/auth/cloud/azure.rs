@@ -10,9 +10,9 @@ use crate::config::cloud::Azure;
 use crate::error::Result;
 use crate::net::deadline::Deadline;
 
-const WHOM: &str = "the metadata service of Azure";
+const WHOM: &str = "Azure's metadata service";
 const ADVICE: &str =
-    "the login method azure works where Azure gives a managed identity; check `resource` and `client_id` under [auth]";
+    "the login method azure needs a managed identity of Azure; check `resource` and `client_id` under [auth]";
 
 #[derive(Deserialize)]
 struct Token {

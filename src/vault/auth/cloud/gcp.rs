@@ -8,9 +8,8 @@ use crate::config::cloud::Gcp;
 use crate::error::Result;
 use crate::net::deadline::Deadline;
 
-const WHOM: &str = "the metadata service of Google Cloud";
-const ADVICE: &str =
-    "the login method gcp works on machines of Google Cloud (GCE, GKE); check `service_account` under [auth]";
+const WHOM: &str = "Google Cloud's metadata service";
+const ADVICE: &str = "the login method gcp works on Google Cloud (GCE, GKE); check `service_account` under [auth]";
 
 pub(super) async fn login(gcp: &Gcp, role: &str, deadline: Deadline) -> Result<Value> {
     let url = format!(

@@ -61,7 +61,8 @@ impl<'a> Question<'a> {
     /// The answer, which must be a success; `advice` is what to do when there is none.
     async fn ask(self, deadline: Deadline, limit: Duration, advice: &str) -> Result<Zeroizing<Vec<u8>>> {
         let Self { whom, method, url, headers, body, proxy } = self;
-        let wrong = || Error::new(Kind::Config, format!("the address of {whom} is no http:// or https:// URL"), advice);
+        let wrong =
+            || Error::new(Kind::Config, format!("the address of {whom} is not an http:// or https:// URL"), advice);
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let mut place = Tcp::from_uri(&uri).map_err(|_| wrong())?;
         place.prefix.clear();
@@ -85,10 +86,10 @@ impl<'a> Question<'a> {
                 Kind::TlsUnknownIssuer | Kind::TlsWrongHost | Kind::TlsExpired | Kind::Tls => "TLS failed",
                 _ => "the connection failed",
             };
-            Error::new(error.kind(), format!("{whom} at {authority} can't be asked: {why}"), advice)
+            Error::new(error.kind(), format!("{whom} at {authority} can't be reached: {why}"), advice)
         })?;
         if !reply.status.is_success() {
-            let what = format!("{whom} at {authority} gives no credential ({})", reply.status.as_u16());
+            let what = format!("{whom} at {authority} returned no credential ({})", reply.status.as_u16());
             return Err(Error::new(Kind::LoginRefused, what, advice));
         }
         Ok(reply.body)
@@ -97,7 +98,7 @@ impl<'a> Question<'a> {
 
 /// An answer as JSON.
 fn parsed<T: DeserializeOwned>(answer: &[u8], whom: &str, advice: &str) -> Result<T> {
-    let malformed = |_| Error::new(Kind::Malformed, format!("{whom} answers in another form than it should"), advice);
+    let malformed = |_| Error::new(Kind::Malformed, format!("{whom} answered in an unknown format"), advice);
     serde_json::from_slice(answer).map_err(malformed)
 }
 
@@ -105,7 +106,7 @@ fn parsed<T: DeserializeOwned>(answer: &[u8], whom: &str, advice: &str) -> Resul
 fn line<'a>(answer: &'a [u8], whom: &str, advice: &str) -> Result<&'a str> {
     let text = std::str::from_utf8(answer).ok().map(str::trim).filter(|text| !text.is_empty());
     let is_line = |text: &&str| text.bytes().all(|byte| byte.is_ascii_graphic());
-    let malformed = || Error::new(Kind::Malformed, format!("{whom} answers in another form than it should"), advice);
+    let malformed = || Error::new(Kind::Malformed, format!("{whom} answered in an unknown format"), advice);
     text.filter(is_line).ok_or_else(malformed)
 }
 
