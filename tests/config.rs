@@ -1,4 +1,4 @@
-//! Configuration: the places it comes from, their order, and what is said of a mistake.
+//! //! Configuration: its places, their order, and the errors for mistakes.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn launch(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Ou
     run(command.envs(variables.iter().copied()))
 }
 
-/// A server that tells which address, namespace and path it was asked by.
+/// /// A server that reports the address, namespace and path of a request.
 fn witness() -> Faults {
     Faults::start(|_, _| Reply::json(200, r#"{"data":{"data":{"ASKED":"yes"},"metadata":{"version":1}}}"#))
 }
@@ -35,7 +35,7 @@ fn flags_win_over_variables_over_the_named_file_over_the_users_key_by_key() {
     let scratch = Scratch::new();
     let source = |name: &str| format!("[[source]]\nkv = \"secret/config/{name}\"\nversion = 2\n");
     let named = scratch.file("named.toml", source("named"));
-    // The address comes from the user's file alone: files are merged, not chosen from.
+    // // Only the user's file sets the address: files are merged, not alternatives.
     scratch.file("config/vault.toml", format!("[vault]\naddress = \"{}\"\n{}", server.address(), source("user")));
     let named = named.to_str().unwrap();
     assert_eq!(launch(&scratch, &[], &[]).environment()["FROM"], "user");
@@ -110,7 +110,7 @@ fn a_mistake_in_a_file_is_named_with_its_line_and_advice() {
         ("[[source]]\nkv = \"a/b\"\nread = \"a/b\"\n", &["vault.toml:1", "exactly one of"]),
         ("[[source]]\nkv = \"alone\"\n", &["vault.toml:2", "no path below"]),
         ("[[source]]\nkv = \"a/../b\"\n", &["vault.toml:2", "`..`"]),
-        ("[[source]]\nkv = \"a/{who}\"\n", &["vault.toml:2", "unknown place"]),
+        ("[[source]]\nkv = \"a/{who}\"\n", &["vault.toml:2", "unknown placeholder"]),
         ("[[source]]\nkv = \"a/b\"\nversion = 3\n", &["vault.toml:3", "not 1 or 2"]),
         ("[[source]]\nkv = \"a/b\"\nname = \"X\"\n", &["vault.toml:1", "`field`"]),
         ("[[source]]\nkv = \"a/b\"\noptional = 1\n", &["vault.toml:3", "`optional`"]),

@@ -1,4 +1,4 @@
-//! The library's Debug output is what ends up in other programs' logs: it shows no credential.
+//! //! The library's Debug output may end up in other programs' logs: it shows no credential.
 
 use std::ffi::CString;
 use std::time::Duration;

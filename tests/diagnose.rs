@@ -1,4 +1,5 @@
-//! A failed launch under Jupyter's own client: what the stand-in answers, how it heals, when it ends.
+//! //! A failed launch under Jupyter's own client: what the diagnostic kernel answers, when it recovers, and when it
+//! exits.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -13,7 +14,7 @@ use support::openbao::{Server, free_ports};
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
-/// A kernelspec for a server of that address, and a front end that has not started it.
+/// /// A kernelspec for a server at that address, and a front end that has not started it.
 fn at(address: &str, options: &[&str]) -> (Scratch, FrontEnd) {
     let scratch = Scratch::new();
     let command = ipykernel();
@@ -24,7 +25,7 @@ fn at(address: &str, options: &[&str]) -> (Scratch, FrontEnd) {
     (scratch, front_end)
 }
 
-/// A port at which nothing listens, and its address.
+/// /// A port that nothing listens on, and its address.
 fn nowhere() -> (u16, String) {
     let [port] = free_ports();
     (port, format!("http://127.0.0.1:{port}"))
@@ -167,7 +168,7 @@ fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing()
         assert_eq!(&seen["order"], order, "{kind}");
     }
     front_end.ask("garbage", json!({}));
-    // A cell without code is a cell.
+    // // A cell without code.
     let options = json!({"codes": [""], "user_expressions": {"x": "1"}});
     let cell = Cell(front_end.ask("execute", options)[0].clone());
     assert_eq!((cell.error(), &cell.0["reply"]["user_expressions"]), ("SecretsUnavailable", &json!({})), "{cell:?}");
@@ -177,7 +178,7 @@ fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing()
 
 #[test]
 fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
-    // Slow enough for cells that are sent together to be there together, on any machine.
+    // // Slow enough that cells sent together are waiting together, on any machine.
     let slow = Faults::start(|_, _| {
         std::thread::park_timeout(std::time::Duration::from_millis(700));
         Reply::json(500, "{}")
@@ -191,17 +192,17 @@ fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
         }
         let cells = front_end.ask("execute", order);
         for aborted in cells.as_array().unwrap().iter().filter(|cell| cell["reply"]["status"] == "aborted") {
-            // As from a stock kernel: the cell gets no number.
+            // // As with an ordinary kernel, the cell gets no number.
             assert_eq!(aborted["reply"].get("execution_count"), None, "{aborted}");
         }
         cells.as_array().unwrap().iter().map(|cell| Cell(cell.clone()).status().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(statuses(&mut front_end, json!({})), ["error", "aborted", "aborted"]);
     assert_eq!(statuses(&mut front_end, json!({"stop_on_error": false})), ["error", "error", "error"]);
-    // One after the other, each is a cell of its own.
+    // // Sent one after the other, each is a separate cell.
     let cells = front_end.ask("execute", json!({"codes": ["1", "2"]}));
     assert_eq!((&cells[0]["reply"]["status"], &cells[1]["reply"]["status"]), (&json!("error"), &json!("error")));
-    // One, which aborted two, and three, and these two.
+    // // One (which aborted two), three, and these two.
     assert_eq!(cells[1]["reply"]["execution_count"], 6, "{cells}");
     let quiet = front_end.ask("execute", json!({"codes": ["1"], "silent": true}));
     assert_eq!((&quiet[0]["reply"]["status"], &quiet[0]["output"]), (&json!("error"), &json!([])), "{quiet}");
@@ -220,11 +221,11 @@ fn a_notebook_goes_on_when_openbao_is_started() {
         assert_eq!(front_end.cell(LOOK).error(), "SecretsUnavailable");
         let server = Server::at(port).expect("the port is free");
         with_secret(&server);
-        // The timer may be quicker than the cell.
+        // // The timer may be faster than the cell.
         let cell = front_end.cell(LOOK);
         if cell.status() == "error" {
             assert_eq!(cell.error(), "SecretsReady");
-            // The reply says so for programs; to the eye it is an output, and no error.
+            // // The reply is an error for programs; the user sees an output.
             assert_eq!(cell.0["reply"]["evalue"], "the secrets are there; run it again");
             assert_eq!(cell.output("display_data")["data"]["text/plain"], "the secrets are there; run it again");
             assert!(!cell.0["order"].to_string().contains("error"), "{cell:?}");
@@ -279,7 +280,7 @@ fn it_heals_when_a_sealed_server_is_unsealed_and_when_a_policy_is_given_back() {
     heals(&mut front_end, pid);
 }
 
-/// Runs the cell until the secrets are there, which is at most twice.
+/// /// Runs the cell until the secrets are set, at most twice.
 #[track_caller]
 fn heals(front_end: &mut FrontEnd, pid: i32) {
     let first = front_end.cell(LOOK);
@@ -333,7 +334,7 @@ fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     std::fs::create_dir(&plain).unwrap();
     let text = json!({"argv": command, "display_name": "Plain", "language": "python"});
     std::fs::write(plain.join("kernel.json"), text.to_string()).unwrap();
-    // What a parent may leave to a process, none of it as usual.
+    // // What a parent process may pass on, all of it unusual.
     let unusual = json!({"KEPT": "canary\nin two lines"});
     let start = |front_end: &mut FrontEnd, name: &str| {
         front_end.ask("unusual", json!({}));
@@ -362,7 +363,7 @@ fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     assert!(!secret);
     assert_eq!(after_us, without_us);
     assert_eq!(after_us["signals"]["blocked"], json!(["SIGUSR1"]), "{after_us}");
-    // A test run in the background has more of them ignored.
+    // // If the tests run in the background, more signals are ignored.
     assert!(after_us["signals"]["ignored"].as_array().unwrap().contains(&json!("SIGHUP")), "{after_us}");
     assert_eq!((&after_us["limits"]["core"][0], &after_us["umask"]), (&json!(4096), &json!("0027")), "{after_us}");
 }
@@ -385,7 +386,7 @@ fn a_cell_that_is_sent_at_any_moment_of_the_hand_over_is_answered() {
     }
 }
 
-/// Processes that hold connections back for that kernel.
+/// /// The processes that hold connections back for that kernel.
 fn holders(kernel: i32) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());

@@ -1,5 +1,5 @@
-//! The moment between the stand-in and the real kernel: whatever is asked then is answered, by the one or by the
-//! other, and no cell is told that it has not run when it has.
+//! //! The moment between the diagnostic kernel and the real one: every request is answered by one of them, and no
+//! cell that has run is reported as not run.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -20,7 +20,7 @@ use support::openbao::Server;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
-/// A stand-in, and a Vault that answers when it is told to.
+/// /// A diagnostic kernel, and a Vault that answers on command.
 struct Scene {
     scratch: Scratch,
     front_end: FrontEnd,
@@ -56,7 +56,7 @@ impl Scene {
         Self { scratch, front_end, file, pid, vault: slow, gate }
     }
 
-    /// From now on the launch succeeds, when the gate is open.
+    /// /// From now on the launch succeeds, once the gate is open.
     fn mend(&self) {
         self.scratch.file("home/kernels/vaulted/vault.toml", config(&self.vault.address(), "kernel"));
     }
@@ -73,7 +73,7 @@ impl Scene {
         format!("21 {}", self.pid)
     }
 
-    /// The numbers of the cells that have run, by what they wrote.
+    /// /// The numbers of the cells that have run, by their output.
     fn ran(&self) -> BTreeSet<u64> {
         let text = std::fs::read_to_string(self.scratch.path("ran")).unwrap_or_default();
         let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
@@ -82,7 +82,7 @@ impl Scene {
         once
     }
 
-    /// A cell that leaves its number when it runs.
+    /// /// A cell that writes its number when it runs.
     fn leaves(&self, number: &str) -> String {
         format!("print({number}, file=open({:?}, 'a'), flush=True); {LOOK}", self.scratch.path("ran"))
     }
@@ -174,7 +174,7 @@ fn a_large_cell_that_is_on_its_way_is_answered() {
     let first = crowd.send(&[cell(0, "1")]);
     scene.wait_for_an_attempt();
     scene.open();
-    // Each takes some ten milliseconds to be sent: some of them are on their way when the connections end.
+    // // Each takes about ten milliseconds to send, so some are under way when the connections end.
     let large = json!({"client": 1, "kind": "execute_request", "letters": 8_000_000});
     let sent = crowd.send(&vec![large; 4]);
     assert_eq!(outcome(&crowd.collect(&first)[0]), "SecretsReady");
@@ -199,7 +199,7 @@ fn an_interrupt_a_client_that_leaves_and_one_that_comes_do_not_disturb_it() {
         let mut newcomer = Crowd::of(&scene.file, 1);
         assert_eq!(newcomer.run(0, LOOK), scene.expected());
         for client in 0..2 {
-            // The newcomer may be taken for one that comes back, and what is printed before that is not heard.
+            // // A new client may be taken for one that reconnects, and earlier output does not reach it.
             eventually("the others hear it too", || crowd.run(client, LOOK) == scene.expected());
         }
     }
@@ -220,7 +220,7 @@ fn a_shutdown_at_any_moment_of_it_ends_the_process() {
         let order = json!({"client": 1, "kind": "shutdown_request", "channel": "control", "content": content});
         let asked = crowd.send(&[order]);
         eventually("it has ended", || scene.front_end.ask("alive", json!({}))["alive"] == false);
-        // A kernel that ends may take its last words with it, the reply it does not.
+        // // A kernel that exits may lose its last output, but not the reply.
         let reply = &crowd.ask("replies", json!({ "ids": asked }))["replies"][0];
         assert_eq!(reply["restart"], restart, "{pause} ms: {reply}");
         assert_eq!(scene.front_end.ask("alive", json!({}))["code"], 0, "{pause} ms");
@@ -234,7 +234,7 @@ fn a_cell_that_comes_during_an_attempt_has_one_of_its_own_if_that_fails() {
     scene.mend();
     let before = crowd.send(&[cell(0, "1")]);
     scene.wait_for_an_attempt();
-    // That attempt hangs, with the old configuration, when its user corrects it and runs a cell.
+    // // That attempt hangs, with the old configuration, when the user corrects it and runs a cell.
     scene.scratch.file("home/kernels/vaulted/vault.toml", config(&Server::shared().address(), "kernel"));
     let on_control = json!({"kind": "execute_request", "channel": "control", "content": {"code": "2"}});
     let after = crowd.send(&[on_control]);

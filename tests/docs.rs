@@ -1,5 +1,5 @@
-//! The documents: every link leads somewhere, every test that they name exists, every table that the program has
-//! too is the same, and every console block does what it shows, on a real server.
+//! Checks the documents: each link has a target, each test that they name exists, each table that repeats a table of the
+//! program matches it, and each console block prints what it shows, on a real server.
 #![cfg(all(feature = "manage", feature = "inject", feature = "wrap"))]
 
 mod support;
@@ -14,14 +14,17 @@ use support::front_end::{FrontEnd, ipykernel};
 use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
 
-/// The blocks that show commands and can't be run here, by their first line, each with its reason.
+/// The blocks of commands that are not run here, by the beginning of their first line, each with its reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo run --release --example quickstart", "tests/quickstart.rs runs it"),
     ("cargo run --release --example sql_notebook", "tests/quickstart.rs runs it"),
-    ("jupyter-vault setup                      #", "asks a person; tests/setup.rs runs it on a terminal"),
-    ("command -v jupyter-vault >/dev/null && export", "tests/wheel.rs starts kernels so"),
+    (
+        "jupyter-vault setup                      #",
+        "needs answers; tests/setup.rs and tests/first_hour.rs run it on a terminal",
+    ),
+    ("command -v jupyter-vault >/dev/null && export", "tests/wheel.rs runs this line"),
     ("jupyter-vault sources add warehouse", "needs a database; tests/sources.rs runs it"),
-    ("vault write database/roles/", "needs Vault's own client; tests/keeper.rs makes that role"),
+    ("vault write database/roles/", "needs Vault's own client; tests/keeper.rs creates that role"),
     ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),
 ];
 
@@ -29,7 +32,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The documents, with their text.
+/// The documents, by path.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths: Vec<_> = ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root().join(name)).into();
     let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
@@ -43,7 +46,7 @@ fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// What GitHub makes of a heading.
+/// The anchor that GitHub gives a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -108,17 +111,17 @@ fn every_test_that_a_document_names_exists() {
     assert!(named >= 15, "{named}");
 }
 
-/// Of `docs/names.md`: written by `JUPYTER_VAULT_WRITE_NAMES=1 cargo test --test docs`.
+/// The text of `docs/names.md`. To write it: `JUPYTER_VAULT_WRITE_NAMES=1 cargo test --test docs`.
 fn names() -> String {
     let mut text = String::from(
-        "# Names\n\nA secret may have any name that a variable can have: not empty, without `=` and control characters. `doctor`\n\
-         warns of names that a shell can't use.\n\n## Refused\n\nThese names take over a process, and are refused unless `--allow NAME` or `allow` under `[environment]` accepts one.\n\
-         `*` stands for any rest.\n\n| name | because |\n|---|---|\n",
+        "# Names\n\nA secret may have any name that a variable can have: it must not be empty or contain `=` or control characters. `doctor`\n\
+         warns of names that a shell can't use.\n\n## Refused\n\nA variable with one of these names can take over a process. So they are refused, unless `--allow NAME` or `allow` under\n\
+         `[environment]` accepts them. `*` stands for any characters.\n\n| name | reason |\n|---|---|\n",
     );
     for (name, why) in jupyter_vault::secret::PROTECTED {
         let _ = writeln!(text, "| `{name}` | {why} |");
     }
-    text.push_str("\n## Accepted with a warning\n\nThese may hold a password, so they are accepted; `doctor` warns of them.\n\n| name | because |\n|---|---|\n");
+    text.push_str("\n## Accepted with a warning\n\nThese may contain a password, so they are accepted, but `doctor` warns of them.\n\n| name | reason |\n|---|---|\n");
     for (name, why) in jupyter_vault::secret::DOUBTFUL {
         let _ = writeln!(text, "| `{name}` | {why} |");
     }
@@ -144,7 +147,7 @@ fn the_table_of_login_methods_is_the_programs_own() {
     assert!(text.contains(&table), "docs/configuration.md should have\n{table}");
 }
 
-/// Of `docs/data-sources.md`: each kind's fields and variables.
+/// The table of kinds in `docs/data-sources.md`.
 fn kinds() -> String {
     use jupyter_vault::internals::KINDS;
     let mut text = String::from("| kind | fields | secret | a kernel gets |\n|---|---|---|---|\n");
@@ -181,14 +184,14 @@ fn the_table_of_data_sources_is_the_programs_own() {
 }
 
 #[test]
-fn every_subcommand_stands_in_the_readme() {
+fn every_subcommand_is_in_the_readme() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for command in jupyter_vault::internals::definition().get_subcommands().filter(|command| !command.is_hide_set()) {
         assert!(readme.contains(&format!("`{}", command.get_name())), "{}", command.get_name());
     }
 }
 
-/// The command lines that begin at `jupyter-vault` in `text`, between back ticks or in an example of help.
+/// The command lines of `jupyter-vault` in `text`, between backticks or in an example of a help text.
 fn printed(text: &str) -> Vec<Vec<String>> {
     let ticked = text.split('`').skip(1).step_by(2).filter(|part| part.starts_with("jupyter-vault "));
     let shown = text.lines().filter_map(|line| line.trim().strip_prefix("next: ").or_else(|| line.strip_prefix("  ")));
@@ -208,7 +211,7 @@ fn printed(text: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_that_is_named_can_be_typed() {
+fn every_command_in_documents_and_messages_can_be_parsed() {
     let mut texts = documents();
     let mut waiting = vec![root().join("src")];
     while let Some(folder) = waiting.pop() {
@@ -236,7 +239,7 @@ fn every_command_that_is_named_can_be_typed() {
                 depth += 1;
             }
             assert!(depth > 1, "{}: there is no such command: {words:?}", path.display());
-            // A command that is named without what it takes is a name, and no line to type.
+            // A command without its arguments is only a name, so it is not parsed.
             if words.len() > depth {
                 let outcome = jupyter_vault::internals::definition().try_get_matches_from(&words);
                 let help = |error: &clap::Error| error.kind() == clap::error::ErrorKind::DisplayHelp;
@@ -247,7 +250,7 @@ fn every_command_that_is_named_can_be_typed() {
     assert!(typed > 30, "{typed}");
 }
 
-/// Ada's home on a machine with a Vault, as the documents have it.
+/// Ada's home folder, on a machine with the Vault of the documents.
 struct Home {
     scratch: Scratch,
     kernel: FrontEnd,
@@ -286,12 +289,12 @@ impl Home {
         kernel.ask("start", json!({"kernel": "plain", "name": "kernel-6a1f0c52-8c1a-4c0e-9d2f-000000000000.json"}));
         kernel.ask("ready", json!({}));
         scratch.file("address", server.address());
-        // The server lives as long as the home.
+        // The server runs as long as the home folder exists.
         std::mem::forget(server);
         Self { scratch, kernel }
     }
 
-    /// Runs one command of a console block, as a shell would; gives what it printed.
+    /// Runs one command of a console block in a shell; returns its output.
     fn runs(&self, command: &str) -> String {
         let address = std::fs::read_to_string(self.scratch.path("address")).unwrap();
         let mut shell = Command::new("/bin/sh");
@@ -306,7 +309,7 @@ impl Home {
     }
 }
 
-/// Whether `line` is what `pattern` shows, where `…` stands for anything.
+/// Whether `line` matches `pattern`, in which `…` matches anything.
 fn is_like(line: &str, pattern: &str) -> bool {
     let mut rest = line;
     let parts: Vec<_> = pattern.split('…').collect();
@@ -322,7 +325,7 @@ fn is_like(line: &str, pattern: &str) -> bool {
 }
 
 #[test]
-fn every_console_block_does_what_it_shows() {
+fn every_console_block_prints_what_it_shows() {
     let mut ran = 0;
     let mut home = Home::new();
     for (path, text) in documents() {
@@ -352,7 +355,7 @@ fn every_console_block_does_what_it_shows() {
 }
 
 #[test]
-fn every_block_of_commands_that_is_not_run_has_its_reason() {
+fn every_block_of_commands_that_is_not_run_has_a_reason() {
     let mut found = BTreeSet::new();
     for (path, text) in documents() {
         if path.ends_with("CONTRIBUTING.md") {
@@ -362,11 +365,11 @@ fn every_block_of_commands_that_is_not_run_has_its_reason() {
             for block in text.split(language).skip(1) {
                 let first = block.lines().next().unwrap();
                 let known = NOT_RUN.iter().find(|(begin, _)| first.starts_with(begin));
-                let (begin, _) =
-                    known.unwrap_or_else(|| panic!("{}: {first:?} is neither run nor excused", path.display()));
+                let (begin, _) = known
+                    .unwrap_or_else(|| panic!("{}: {first:?} is neither run nor listed with a reason", path.display()));
                 found.insert(*begin);
             }
         }
     }
-    assert_eq!(found.len(), NOT_RUN.len(), "an excuse without a block");
+    assert_eq!(found.len(), NOT_RUN.len(), "a reason without a block");
 }

@@ -1,4 +1,4 @@
-//! `doctor` against a real OpenBao: it says what a launch would meet, all of it, and leaves no trace.
+//! //! `doctor` against a real OpenBao: it reports everything that a launch would meet, and leaves no trace.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
 
-/// A report, in both of its forms.
+/// /// A report, as text and as JSON.
 struct Checked {
     code: i32,
     text: String,
@@ -23,7 +23,7 @@ impl Checked {
         all.iter().filter(|finding| finding["section"] == section).collect()
     }
 
-    /// The failures' first lines.
+    /// /// The first lines of the failures.
     fn failures(&self) -> Vec<&str> {
         let all = self.json["findings"].as_array().unwrap().iter();
         all.filter(|finding| finding["status"] == "failed").map(|finding| finding["what"].as_str().unwrap()).collect()
@@ -37,7 +37,7 @@ impl Checked {
         self
     }
 
-    /// The policy that it says to ask for, from its JSON, which its text holds too.
+    /// /// The policy line to ask for, from its JSON; its text contains it too.
     #[track_caller]
     fn policy(&self) -> String {
         let all = self.json["findings"].as_array().unwrap().iter();
@@ -52,12 +52,12 @@ impl Checked {
     }
 }
 
-/// Runs it as text and as JSON, and checks that both agree, that nothing secret is in either, and that
-/// a launch ends as it says.
+/// /// Runs it as text and as JSON, and checks that both agree, that neither contains a secret, and that a launch
+/// ends as reported.
 #[track_caller]
 fn doctor(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Checked {
     let ran = |more: &[&str]| {
-        // Each run is the first one: a refusal before it would be told too.
+        // // Each run must be the first one: an earlier refusal would be reported too.
         let _ = std::fs::remove_dir_all(scratch.path("runtime/jupyter-vault/logins"));
         let mut command = scratch.launcher();
         command.envs(variables.iter().copied()).arg("doctor").args(options).args(more);
@@ -76,7 +76,7 @@ fn doctor(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Ch
     assert_eq!(json["verdict"].as_str().map(undated), text.lines().last().map(undated));
     for finding in json["findings"].as_array().unwrap() {
         let what = finding["what"].as_str().unwrap();
-        // Times differ between two runs.
+        // // Times differ between two runs.
         assert!(undated(&text).contains(&undated(what)), "{what:?} is not in\n{text}");
     }
     Checked { code, text, json }
@@ -98,7 +98,7 @@ fn silent(outcome: &Outcome, variables: &[(&str, &str)]) {
     assert!(outcome.stderr.is_empty(), "{}", outcome.stderr);
 }
 
-/// As [`doctor`], and `exec` with the same flags must end with the same code.
+/// /// Like [`doctor`]; `exec` with the same flags must exit with the same code.
 #[track_caller]
 fn doctor_and_exec(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Checked {
     let checked = doctor(scratch, options, variables);
@@ -109,10 +109,10 @@ fn doctor_and_exec(scratch: &Scratch, options: &[&str], variables: &[(&str, &str
     checked
 }
 
-/// A policy that allows nothing of use.
+/// /// A policy without useful rights.
 const NOTHING: &str = "path \"nowhere\" { capabilities = [\"read\"] }";
 
-/// A user of userpass who may read what `policy` says, and the configuration that logs in so.
+/// /// A userpass user with the rights of `policy`, and the configuration of that login.
 fn userpass(server: &Server, scratch: &Scratch, name: &str, policy: &str) -> String {
     server.api("POST", &format!("sys/auth/{name}"), Some(&json!({"type": "userpass"})));
     server.policy(name, policy);
@@ -138,11 +138,11 @@ fn a_healthy_set_up_is_said_to_be_so_with_names_and_never_values() {
     assert_eq!(checked.code, 0, "{}", checked.text);
     checked.says(&[
         "named.toml is read",
-        "/etc/jupyter/vault.toml is not there",
+        "/etc/jupyter/vault.toml does not exist",
         "auth.method = userpass (",
         "named.toml:4)",
         "unsealed, active",
-        "tried with OpenBao",
+        "tested with OpenBao",
         "ada at auth/doctor-healthy, with the password from",
         "policies: default, doctor-healthy",
         "renewable",
@@ -150,7 +150,7 @@ fn a_healthy_set_up_is_said_to_be_so_with_names_and_never_values() {
         "2 variables: API_KEY, DB_URL",
         "the token of this check's login was revoked",
         "the files alone suffice",
-        "healthy: a kernel that is started so gets 2 variables",
+        "healthy: a new kernel gets 2 variables",
     ]);
     assert_eq!(checked.of("sources")[0]["facts"]["names"], json!(["API_KEY", "DB_URL"]));
     assert_eq!(checked.of("sources")[0]["facts"]["kv_version"], 2);
@@ -163,7 +163,7 @@ fn the_token_of_a_login_is_revoked_also_when_a_signal_ends_the_check() {
     let scratch = Scratch::new();
     let auth = userpass(server, &scratch, "doctor-traces", NOTHING);
     for stopped in [false, true] {
-        // The relay holds the source's read, so that the signal comes between login and revocation.
+        // // The relay delays the source's read, so that the signal arrives between login and revocation.
         let relay_on = relay_to(server.port());
         let relay = Faults::start(move |request, number| {
             if stopped && request.path.contains("/data/") {
@@ -300,7 +300,7 @@ fn a_broken_file_is_reported_and_the_rest_goes_on() {
         "VAULT_MAX_RETRIES is not a whole number",
         "named.toml:3: unknown key `namespce`",
         "did you mean `namespace`",
-        "named.toml:4: `timeout` is not a time",
+        "named.toml:4: `timeout` is not a duration",
         "named.toml:6: the path \"secret\" names a mount",
         "config/vault.toml:1: not TOML",
         "2 variables: API_KEY, DB_URL",
@@ -328,11 +328,11 @@ fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
     let checked = doctor_and_exec(&scratch, &["--config", named.to_str().unwrap()], &variables);
     assert_eq!(checked.code, 0, "{}", checked.text);
     checked.says(&[
-        &format!("vault.address = {address} (VAULT_ADDR; wins over "),
+        &format!("vault.address = {address} (VAULT_ADDR; overrides "),
         "vault.toml:2)",
         "vault.max_retries = 3 (",
-        "vault.proxy is set, and not shown here (VAULT_PROXY_ADDR)",
-        "auth.role_id is set, and not shown here",
+        "vault.proxy is set, but not shown (VAULT_PROXY_ADDR)",
+        "auth.role_id is set, but not shown",
         &format!("through the proxy 127.0.0.1:{}", proxy.port()),
         "vault.timeout = 10 s (the default)",
         "`version = 2` saves that request",
@@ -340,7 +340,7 @@ fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
     let secretive = [("VAULT_ADDR", "https://ada:canary@vault.example.org"), ("VAULT_TOKEN", "root")];
     let checked = doctor_and_exec(&scratch, &[], &secretive);
     assert_eq!(checked.code, 78);
-    checked.says(&["vault.address is set, and not shown here", "contains a user name or password"]);
+    checked.says(&["vault.address is set, but not shown", "contains a user name or password"]);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn names_of_two_sources_and_inherited_names_are_told_with_the_one_that_wins() {
         "gets 2 variables",
     ]);
     variables.push(("JUPYTER_VAULT_OVERRIDE", "false"));
-    doctor_and_exec(&scratch, &options, &variables).says(&["EDITOR is shadowed: the inherited variable"]);
+    doctor_and_exec(&scratch, &options, &variables).says(&["EDITOR is shadowed by the inherited variable"]);
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn a_sealed_server_is_said_to_be_sealed_and_the_rest_is_not_tried() {
     server.must("PUT", "sys/seal", &json!({}));
     let checked = doctor_and_exec(&scratch, &options, &variables);
     assert_eq!(checked.code, 75);
-    checked.says(&["is sealed: 0 of 1 keys given", "operator unseal", "not tried: Vault can't be used"]);
+    checked.says(&["is sealed: 0 of 1 keys entered", "operator unseal", "not tried: Vault can't be used"]);
     server.unseal();
     support::launcher::eventually("it is unsealed", || doctor(&scratch, &options, &variables).code == 0);
 }
@@ -398,7 +398,7 @@ fn tls_says_who_issued_the_certificate_and_until_when_trusted_or_not() {
     good.says(&["by TLSv1_3", "a trusted certificate, issued by CN=", ", until 4096-01-01T00:00:00Z"]);
     let unknown = checked("good", &other, &[]);
     assert_eq!(unknown.code, 69);
-    unknown.says(&["unknown issuer", "the certificate that was refused is issued by CN=", "nothing was sent"]);
+    unknown.says(&["unknown issuer", "the refused certificate was issued by CN=", "nothing was sent"]);
     let expired = checked("expired", &ca, &[]);
     assert_eq!(expired.code, 69);
     expired.says(&["expired", "until 2002-01-01T00:00:00Z"]);
@@ -442,7 +442,7 @@ fn a_bad_expired_or_failing_login_and_a_wrong_namespace_are_told_apart() {
     let at = ("VAULT_ADDR", address.as_str());
     let checked = doctor_and_exec(&scratch, &options, &[at, ("VAULT_TOKEN", &expired)]);
     assert_eq!(checked.code, 77);
-    checked.says(&["does not accept the token from VAULT_TOKEN", "not tried: there is no login"]);
+    checked.says(&["rejected the token from VAULT_TOKEN", "not tried: there is no login"]);
     server.put("doctor/ada", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let checked = doctor_and_exec(&scratch, &options, &[at, ("VAULT_TOKEN", "root"), ("VAULT_NAMESPACE", "nobody")]);
     if server.has_namespaces() {
@@ -450,7 +450,7 @@ fn a_bad_expired_or_failing_login_and_a_wrong_namespace_are_told_apart() {
         checked.says(&["the namespace (", "nobody"]);
     } else {
         assert_eq!(checked.code, 0);
-        checked.says(&["this server has no namespaces", "the setting nobody does nothing"]);
+        checked.says(&["this server has no namespaces", "the setting nobody has no effect"]);
     }
     let checked = doctor_and_exec(&scratch, &options, &[at]);
     assert_eq!(checked.code, 78);
@@ -471,7 +471,7 @@ fn a_wrong_version_a_missing_path_and_an_optional_one_are_told_apart() {
     let address = server.address();
     let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "root")];
     for (source, code, fragment) in [
-        ("kv = \"secret/doctor/ada\"\nversion = 1\n", 78, "to be read as KV version 1, and its mount is version 2"),
+        ("kv = \"secret/doctor/ada\"\nversion = 1\n", 78, "configured as KV version 1, but its mount is version 2"),
         ("kv = \"secret/nothing\"\nversion = 2\n", 66, "no secret at secret/nothing"),
         ("kv = \"secret/nothing\"\nversion = 2\noptional = true\n", 0, "is missing, but optional"),
         ("kv = \"no-mount/ada\"\nversion = 2\n", 66, "no secrets engine for no-mount/ada"),
@@ -496,17 +496,17 @@ fn a_wrapped_token_is_looked_up_and_left_for_the_kernel() {
     let checked = doctor(&scratch, &options, &variables);
     assert_eq!(checked.code, 0, "{}", checked.text);
     checked.says(&[
-        "VAULT_WRAPPED_TOKEN is good",
+        "VAULT_WRAPPED_TOKEN is valid",
         "left for the kernel",
         "the sources were not tried, see above",
         "not tried: that would use up the wrapping token",
     ]);
-    // Two checks later it still serves: one launch, which uses it up.
+    // // After two checks it is still valid: a launch then uses it up.
     let launched = doctor_and_exec(&scratch, &options, &variables);
     assert_eq!(launched.code, 0);
     let used = doctor_and_exec(&scratch, &options, &variables);
     assert_eq!(used.code, 77);
-    used.says(&["VAULT_WRAPPED_TOKEN was used already"]);
+    used.says(&["VAULT_WRAPPED_TOKEN was already used"]);
 }
 
 #[test]
@@ -527,7 +527,7 @@ fn a_wrapped_secret_id_is_left_too() {
         assert!(!checked.text.contains(id.as_str().unwrap()), "a role id is half a credential");
         checked.says(&[
             "left for the kernel",
-            "secret-id (auth.secret_id_file) can be read by other users",
+            "secret-id (auth.secret_id_file) is readable by other users",
             "chmod 600",
         ]);
     }
@@ -548,7 +548,7 @@ fn what_makes_a_lease_is_not_read() {
     let address = relay.address();
     let checked = doctor(&scratch, &[], &[("VAULT_ADDR", &address), ("VAULT_TOKEN", &token)]);
     assert_eq!(checked.code, 0, "{}", checked.text);
-    checked.says(&["may be read; it was not, because that makes a lease", "gets 1 variable"]);
+    checked.says(&["may be read; it was not, as that would create a lease", "gets 1 variable"]);
     assert_eq!(checked.of("sources")[0]["facts"]["names"], json!(["DATABASE_URL"]));
     assert!(!relay.seen().iter().any(|request| request.path.contains("database-doctor/creds")), "it was asked for");
 }
@@ -581,12 +581,12 @@ fn settings_from_variables_alone_are_warned_of_for_gateways() {
     std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
     let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "root")];
     let options = ["--secrets", "secret/doctor/ada"];
-    // It is worth knowing, and no warning where no gateway is in sight.
+    // // A note, and no warning unless this looks like a gateway.
     let checked = doctor(&scratch, &options, &variables);
-    checked.says(&["note     a gateway passes none of this shell's variables on; without them: no address"]);
+    checked.says(&["note     a gateway does not pass on this shell's variables; without them: no address"]);
     assert!(!checked.text.contains("WARNING  a gateway"), "{}", checked.text);
     let of_a_gateway = [&variables[..], &[("KG_PORT", "8888")]].concat();
-    doctor(&scratch, &options, &of_a_gateway).says(&["WARNING  a gateway passes none of this shell's variables on"]);
+    doctor(&scratch, &options, &of_a_gateway).says(&["WARNING  a gateway does not pass on this shell's variables"]);
     let config = format!(
         "[vault]\naddress = \"{address}\"\n[auth]\ntoken_file = {token:?}\n[[source]]\nkv = \"secret/doctor/ada\"\n"
     );

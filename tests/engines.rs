@@ -1,5 +1,5 @@
-//! Engines that make a credential for each launch: certificates, signed keys, codes, identity tokens, by a real server
-//! that checks what it made.
+//! //! Engines that create a credential for each launch: certificates, signed keys, codes, identity tokens, from a
+//! real server that also checks them.
 
 mod support;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use support::launcher::{Scratch, run};
 use support::openbao::Server;
 
-/// A user with rights on one mount, who logs in by password.
+/// /// A user with rights on one mount, who logs in by password.
 struct User {
     server: &'static Server,
     scratch: Scratch,
@@ -28,7 +28,7 @@ impl User {
         Self { server, scratch, name: name.to_owned() }
     }
 
-    /// Takes this source in place of an earlier one.
+    /// /// Replaces the configured source by this one.
     fn source(&self, source: &str) {
         let text = format!(
             "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nmount = \"{}\"\nusername = \"ada\"\n\
@@ -46,7 +46,8 @@ impl User {
         command
     }
 
-    /// A variable of a launch, or, where it names a file, what that holds. The command reads it, because files go with it.
+    /// /// A variable of a launch, or the content of the file that it names. The command reads the file, because
+    /// files end with it.
     #[track_caller]
     fn gives(&self, name: &str) -> String {
         let script = "v=$(printenv \"$0\"; echo .); v=${v%??}
@@ -76,7 +77,7 @@ fn a_certificate_is_made_for_the_user_and_lies_in_files_with_its_key() {
                  print(d['subject'][0][0][1], d['serialNumber'].lower() == e['TLS_SERIAL'].replace(':', '').lower())";
     let checked = run(&mut user.exec(&["python3", "-c", check]));
     assert_eq!(String::from_utf8_lossy(&checked.stdout), "ada.example.org True\n", "{}", checked.stderr);
-    // doctor makes none.
+    // // doctor creates none.
     let count = || user.server.api("LIST", "pki-engine/certs", None).1["data"]["keys"].as_array().unwrap().len();
     let before = count();
     #[cfg(feature = "manage")]
@@ -101,7 +102,7 @@ fn a_key_is_signed_or_made_and_signed() {
     );
     assert!(user.gives("SSH_KEY_FILE").starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
     assert!(user.gives("SSH_CERT_FILE").starts_with("ssh-ed25519-cert-v01@openssh.com "));
-    // One's own public key, which is no secret.
+    // // The user's own public key, which is not secret.
     let made =
         user.server.must("POST", "ssh-engine/issue/kernel", &json!({"key_type": "ed25519", "valid_principals": "ada"}));
     assert!(made["data"]["signed_key"].is_string());
@@ -153,10 +154,10 @@ fn a_url_takes_any_field_percent_encoded() {
 fn what_does_not_go_with_a_source_is_refused() {
     let scratch = Scratch::new();
     for (source, what) in [
-        ("kv = \"a/b\"\nwith = { a = \"b\" }", "`with` does not go with this kind of source"),
+        ("kv = \"a/b\"\nwith = { a = \"b\" }", "`with` is not valid for this kind of source"),
         ("write = \"a/b\"\nwith = [1]", "`with` is not a table"),
-        ("write = \"a/b\"\nwith = { a = [1] }", "`with` holds no text"),
-        ("write = \"a/b\"\nwith = { a = \"{nothing}\" }", "has the unknown place {nothing}"),
+        ("write = \"a/b\"\nwith = { a = [1] }", "`with` contains a value that is not text"),
+        ("write = \"a/b\"\nwith = { a = \"{nothing}\" }", "has the unknown placeholder {nothing}"),
         ("write = \"a/b\"\nfiles = { }", "`files` is not a table of field and variable"),
         ("write = \"a/b\"\nfiles = { a = \"A\" }\nfield = \"b\"", "`field` can't be combined with `fields` or `files`"),
         ("data_sources = \"a/b\"\nprefix = \"X_\"", "data sources name their variables themselves"),
@@ -173,8 +174,8 @@ fn what_does_not_go_with_a_source_is_refused() {
     }
 }
 
-/// An engine for AWS keys, as a real server has none: a secret with a time of its own, which is another one each time that
-/// it is read through `relay`.
+/// /// An engine for AWS keys that a test server lacks: a secret with its own TTL, which changes each time it is read
+/// through `relay`.
 #[cfg(target_os = "linux")]
 struct Keys {
     user: User,
@@ -214,7 +215,7 @@ impl Keys {
     }
 }
 
-/// A process that is ended with the test.
+/// /// A process that is ended with the test.
 #[cfg(target_os = "linux")]
 struct Ended(std::process::Child);
 
@@ -229,7 +230,7 @@ impl Drop for Ended {
 #[cfg(target_os = "linux")]
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws.py");
 
-/// An endpoint as STS is, and its URL.
+/// /// An endpoint like STS, and its URL.
 #[cfg(target_os = "linux")]
 fn endpoint(arguments: &[&str]) -> (Ended, String) {
     use std::io::{BufRead, BufReader};
@@ -251,7 +252,7 @@ fn a_boto3_client_sends_a_fresh_identity_token_each_time_that_it_asks_for_keys()
         "read = \"identity/oidc/token/aws-identity\"\nfield = \"token\"\nfile = \"AWS_WEB_IDENTITY_TOKEN_FILE\"",
     );
     let (_endpoint, url) = endpoint(&["60", &user.server.address()]);
-    // A key of a minute makes the client ask for each request, for longer than a token lives.
+    // // With keys that last a minute, the client asks for each request, for longer than a token lives.
     let mut kernel = user.exec(&[support::python::clients().to_str().unwrap(), SCRIPT, "client", &url, "65"]);
     kernel
         .env("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
@@ -269,7 +270,7 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     let keys = Keys::new("aws-engine", 12, "aws_profile = \"lake\"");
     let python = support::python::clients();
     let (_endpoint, url) = endpoint(&["12"]);
-    // All that an AWS client takes before a profile's process: inherited, and in the user's own file.
+    // // All that an AWS client prefers to a profile's process: inherited, and in the user's own file.
     std::fs::create_dir_all(keys.user.scratch.path("home/.aws")).unwrap();
     keys.user.scratch.file("home/.aws/credentials", "[lake]\naws_access_key_id = AK1\naws_secret_access_key = wrong\n");
     let mut kernel = keys.user.exec(&[python.to_str().unwrap(), SCRIPT, "client", &url, "3"]);
@@ -287,8 +288,8 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     assert_eq!(told["keys"].as_array().unwrap().len(), 3, "{told}");
     let names = json!(["AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"]);
     assert_eq!(told["plain"], names);
-    // A client asks often, as so little time is left; the engine is asked for each key once.
-    // One more where the client was slower than a key's life.
+    // // Clients ask often, as so little time is left; the engine is asked once for each key.
+    // // Once more if a client was slower than a key's lifetime.
     assert!((3..=4).contains(&keys.reads()), "{}", keys.reads());
 }
 
@@ -302,7 +303,7 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
     use support::launcher::{binary, eventually};
     use support::leases::{Kernel, keepers_of};
     let keys = Keys::new("aws-socket", 3600, "aws_profile = \"lake\"");
-    // A path that is longer than a socket's address may be.
+    // // A path that is too long for a socket's address.
     let runtime = keys.user.scratch.path(&"long/".repeat(20));
     let mut command = keys.user.exec(&["/bin/sleep", "600"]);
     let kernel = Kernel::of(command.env("JUPYTER_RUNTIME_DIR", &runtime).spawn().unwrap());
@@ -319,7 +320,7 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
     ask("other").is_error(78, &["there is no AWS profile other for this kernel"]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(Path::new(&socket)), mode(Path::new(&socket).parent().unwrap())), (0o600, 0o700));
-    // What is no question gets no answer, and one that asks nothing keeps no other one waiting.
+    // // A malformed request gets no answer, and a silent connection does not block others.
     let folder = std::fs::File::open(Path::new(&socket).parent().unwrap()).unwrap();
     let short = {
         use std::os::fd::AsRawFd;
@@ -330,14 +331,14 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
         let mut stream = UnixStream::connect(&short).unwrap();
         let _ = stream.write_all(wrong);
         let mut answer = Vec::new();
-        // Hung up on with something unread: a reset.
+        // // Closed with unread data: a reset.
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty(), "{answer:?}");
     }
     assert!(ask("lake").stdout.starts_with(b"{"));
     silent.clear();
     if nix::unistd::geteuid().is_root() {
-        // Another user who gets as far as the socket.
+        // // Another user who can reach the socket.
         let text = "\
 import os, socket, sys
 os.chdir(sys.argv[1])
@@ -360,7 +361,7 @@ except ConnectionError:
     }
     let [keeper] = keepers_of(kernel.pid.as_raw())[..] else { panic!("one keeper") };
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper), nix::sys::signal::Signal::SIGKILL).unwrap();
-    eventually("it says that the keeper is gone", || ask("lake").stderr.contains("is not there any more"));
+    eventually("it says that the keeper is gone", || ask("lake").stderr.contains("no longer runs"));
     kernel.end(nix::sys::signal::Signal::SIGKILL);
 }
 
@@ -407,7 +408,7 @@ fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
         "[[source]]\nkv = \"aws-plain/plain\"\nversion = 1\nfield = \"K\"\nfile = \"AWS_SHARED_CREDENTIALS_FILE\"\n",
     );
     run(&mut keys.user.exec(&["env"])).is_error(78, &["the AWS profile lake has plain keys"]);
-    // An engine that calls them otherwise, and what has no end.
+    // // An engine with other field names, and a credential that does not expire.
     keys.user.server.must("POST", "aws-plain/own", &json!({"id": "I", "key": "S", "note": "x"}));
     let asks =
         "import botocore.session as b; c = b.Session().get_credentials(); print(c.access_key, c.secret_key, c.token)";
@@ -419,7 +420,7 @@ fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
     assert_eq!(String::from_utf8_lossy(&outcome.stdout), "I S None\n", "{}", outcome.stderr);
     keys.source("read = \"aws-plain/own\"\naws_profile = \"own\"");
     run(&mut keys.user.exec(&["env"])).is_error(66, &["aws-plain/own has no field access_key", "AccessKeyId"]);
-    // Two profiles stand in one file; the later one is the usual one.
+    // // Two profiles share a file; the later one is the default.
     source(
         "[[source]]\nread = \"aws-plain/own\"\naws_profile = \"own\"\nfields = { id = \"AccessKeyId\", key = \"SecretAccessKey\" }\n",
     );

@@ -1,4 +1,4 @@
-//! The environment of the command: what it has, what it must not have, and in which bytes.
+//! //! The environment of the command: what it contains, what it must not contain, byte for byte.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn two_variables_of_one_name_can_be_an_error() {
     }
     let single = launch("double", &[], |command| _ = command.env("JUPYTER_VAULT_OVERRIDE", "error"));
     assert_eq!(single.environment()["SAME"], "canary");
-    // One that does not stay is none.
+    // // A secret that is not set conflicts with nothing.
     let dropped = launch("double", &[], |command| {
         command.env("JUPYTER_VAULT_OVERRIDE", "error").env("JUPYTER_VAULT_DROP", "SAME").env("SAME", "inherited");
     });
@@ -92,7 +92,7 @@ fn what_a_kernel_inherits_is_all_or_the_least_without_what_is_dropped() {
     assert_eq!(dropped, all.difference(&names(&["SERVICE_KEY", "SERVICE_URL", "OTHER"])).cloned().collect());
     let both = start("inherit = false\ndrop = [\"JPY_*\", \"OWN\"]\n");
     assert_eq!(both, least.difference(&names(&["JPY_PARENT_PID"])).cloned().collect(), "a secret is not inherited");
-    // Without secrets, what is not inherited stays away too.
+    // // Without secrets, variables that are not inherited are left out too.
     let text = "[vault]\naddress = \"http://127.0.0.1:1\"\ntimeout = 1\n[[source]]\nkv = \"secret/x\"\n[environment]\ninherit = false\n";
     let config = scratch.file("inherits.toml", text);
     let mut command = scratch.launcher();
@@ -150,7 +150,7 @@ fn bytes_outside_utf8_and_lines_pass_unharmed() {
 
 #[test]
 fn entries_without_an_equals_sign_and_doubles_are_treated_as_execve_would() {
-    // Only execve itself can make such an environment, so Python's ctypes calls it.
+    // // Only execve itself can create such an environment, so Python's ctypes calls it.
     Server::shared().put("odd", &json!({"A": "1"}));
     let call = "import ctypes,sys; c=ctypes.CDLL(None); enc=lambda l:(ctypes.c_char_p*(len(l)+1))(*l,None); \
                 argv=[a.encode() for a in sys.argv[2:]]; \

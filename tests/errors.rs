@@ -1,6 +1,6 @@
-//! Every way in which a launch fails: told apart, in two lines, with its exit code, within its time.
+//! //! Every failure of a launch: a distinct error of two lines, with its exit code, within its time limit.
 //!
-//! What OpenBao can be brought to say, it says here; the rest is made by hand ([`support::faults`]).
+//! //! OpenBao produces the errors that it can; stand-ins produce the rest ([`support::faults`]).
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::faults::{Faults, Reply, Seen};
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
 
-/// A launch of one KV v2 read at `address`.
+/// /// A launch with one KV v2 read at `address`.
 fn launch(address: &str, token: &str) -> Outcome {
     launch_with(address, token, "[[source]]\nkv = \"secret/errors\"\nversion = 2\n", "2", &[])
 }
@@ -61,7 +61,7 @@ fn a_connection_refused_at_first_heals_within_the_budget() {
 
 #[test]
 fn a_black_hole() {
-    // A full backlog: the listener never accepts, and further attempts are not answered.
+    // // A full backlog: the listener never accepts, and further attempts get no answer.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut held = Vec::new();
@@ -128,7 +128,7 @@ fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_ch
         let given = server.certificates.cert(given);
         launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
     };
-    // Self-signed, a CA by its own word; and one that a CA has signed which is not given.
+    // // Self-signed and marked as a CA; and signed by a CA that is not configured.
     for name in ["own", "good"] {
         assert_eq!(start(name, name).stdout, b"started\n", "{name}");
     }
@@ -150,7 +150,8 @@ fn a_p521_key_is_taken_and_one_that_is_not_is_named() {
         let given = server.certificates.cert(given);
         launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
     };
-    // Signed by such a key, and holding one; known as its own; by TLS 1.2, where the curve is not agreed on.
+    // // Signed by such a key, and with such a key; configured as its own CA; over TLS 1.2, which does not negotiate
+    // the curve.
     for (listener, given) in [("p521", "p521-ca"), ("p521", "p521"), ("p521-tls12", "p521-ca")] {
         assert_eq!(start(listener, given).stdout, b"started\n", "{listener} {given}");
     }
@@ -204,8 +205,8 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     launch(&server.address(), &short).is_error(77, &["rejected the token"]);
     let poor = server.token(&["default"], &json!({}));
     launch(&server.address(), &poor).is_error(77, &["policies", "path \"secret/data/errors\"", "\"read\""]);
-    // A typing error is likelier, and data/ is none of the path.
-    launch(&server.address(), &poor).is_error(77, &["\n  check the path for a typing error; if it is right, ask for"]);
+    // // A typo is more likely than a missing policy line, and data/ is not part of the path.
+    launch(&server.address(), &poor).is_error(77, &["\n  check the path for typos; if it is right, ask for"]);
     for path in ["secret/data/errors", "secret/metadata/errors", "secret/data/users/ada"] {
         let scratch = Scratch::new();
         let outcome = run(&mut scratch.exec(&server.address(), &poor, &["--secrets", path], &["/bin/true"]));
@@ -219,7 +220,7 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     let config = "[[source]]\nkv_folder = \"secret/errors\"\nversion = 2\n";
     let listing = launch_with(&server.address(), &poor, config, "5", &[]);
     listing.is_error(77, &["path \"secret/metadata/errors/\"", "\"list\""]);
-    // HashiCorp Vault's wording.
+    // // HashiCorp Vault's wording.
     let faults = answering(|_, _| {
         Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#)
     });
@@ -298,11 +299,11 @@ fn too_many_requests_with_and_without_retry_after() {
         launch_with(&always.address(), "root", config, "5", &never).is_error(75, &["too many requests"]);
         assert_eq!(always.seen().len(), 1);
     }
-    // A server that says "at once" is not asked as often as it can answer.
+    // // A server that says "at once" is not asked as often as it could answer.
     let at_once = answering(|_, _| Reply::with(429, "Retry-After: 0\r\n", "{}"));
     launch(&at_once.address(), "root").is_error(75, &["too many requests", "attempts"]);
     assert!(at_once.seen().len() <= 12, "{} requests", at_once.seen().len());
-    // The time may end while it does not answer at all; what it said before is told.
+    // // The time may end while it does not answer at all; the error then shows its last answer.
     let silent =
         answering(
             |_, number| {
@@ -397,7 +398,7 @@ fn a_standby_that_sends_on_to_a_dead_leader_is_named_with_it_and_asked_anew() {
     let refused = launch(&standby.address(), "root");
     refused.is_error(69, &[&format!("Vault at {} redirects requests to {dead}", standby.address()), "api_addr"]);
     assert!(standby.seen().len() > 1, "each new try begins at the address that was configured");
-    // Once the cluster has a leader again, the same launch goes through.
+    // // Once the cluster has a leader again, the same launch succeeds.
     let healing =
         answering(move |_, number| if number < 2 { Reply::with(307, &location, "") } else { Reply::json(200, body) });
     assert_eq!(launch(&healing.address(), "root").stdout, b"started\n");
@@ -549,7 +550,7 @@ fn a_first_look_shows_the_commands_and_an_unknown_one_gets_the_nearest() {
         ran(&[word]).is_error(64, &[&format!("unrecognized subcommand '{word}'"), &format!("did you mean {meant}?")]);
     }
     ran(&["frobnicate"]).is_error(64, &["see jupyter-vault --help"]);
-    // A file that is not there is called so.
+    // // A missing file is reported as such.
     let scratch = Scratch::new();
     let missing = run(scratch.launcher().args(["exec", "--config", "/no/such/file.toml", "--", "/bin/true"]));
     assert!(!missing.stderr.contains("entity not found"), "{}", missing.stderr);

@@ -1,5 +1,5 @@
-//! What execve must preserve, and what may not be left over. `env`, `sh` and `/proc` are the judges:
-//! the same command is run with and without the launcher, and must see the same.
+//! //! What execve must preserve, and what must not be left over. `env`, `sh` and `/proc` decide: the same command is
+//! run with and without the launcher, and must see the same.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn arguments_are_passed_byte_for_byte() {
     assert_eq!(run(&mut command).stdout, expected);
 }
 
-/// What a process can say of its own state.
+/// /// What a process can report about its state.
 const STATE: &str = "cd /; exec 2>&1; grep -E '^(Sig(Blk|Ign|Cgt)|Umask|CoreDumping|Threads|NoNewPrivs)' /proc/self/status; \
                      cat /proc/self/limits; ls /proc/self/fd | wc -l; umask";
 
@@ -143,7 +143,7 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does
         assert_eq!(ours.code(), shell.code(), "{argv:?}: {}", ours.stderr);
         ours.is_error(shell.code().unwrap(), &[]);
     }
-    // Where shells differ: bash has 126, dash 127.
+    // // Shells differ here: bash uses 126, dash 127.
     run(&mut scratch.exec(&faults.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()]))
         .is_error(126, &["interpreter /no/such/program"]);
     assert!(faults.seen().is_empty(), "Vault is not asked for a command that can't be started");

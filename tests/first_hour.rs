@@ -1,4 +1,4 @@
-//! A newcomer's first hour: what is typed before anything is configured, and what is said then.
+//! //! A newcomer's first hour: what one types before anything is configured, and the answers.
 #![cfg(all(feature = "manage", feature = "wrap", target_os = "linux"))]
 
 mod support;
@@ -20,12 +20,12 @@ use support::server::{JupyterServer, Kind, TOKEN};
 use support::terminal::Terminal;
 use support::{python, wheel};
 
-/// Whether the kernelspec of that name has the launcher.
+/// /// Whether the kernelspec with that name has the launcher.
 fn is_wrapped(folder: &Path) -> bool {
     std::fs::read_to_string(folder.join("kernel.json")).unwrap().contains("{resource_dir}/vault.toml")
 }
 
-/// The names that count for Jupyter: the machine's own kernels are left alone.
+/// /// The kernel names that Jupyter lists, so that the machine's own kernels are ignored.
 fn only(scratch: &Scratch, names: &[&str]) {
     let allowed = json!({"KernelSpecManager": {"allowed_kernelspecs": names}});
     scratch.file("config/jupyter_config.json", allowed.to_string());
@@ -47,7 +47,7 @@ fn wrap_and_unwrap_without_a_name_list_the_kernels_and_take_all_unless_told_othe
         let mut terminal = Terminal::start(&vault(&scratch, &[command]));
         terminal.expect(&format!("kernels to {command}:"));
         for answer in answers {
-            terminal.answer("Which ones, by number or name (empty: all of them): ", answer);
+            terminal.answer("Which ones, by number or name (empty: all): ", answer);
         }
         let (code, stdout, shown) = terminal.end();
         assert_eq!(code, 0, "{stdout}{shown}");
@@ -74,7 +74,7 @@ fn without_a_terminal_a_command_that_names_no_kernel_says_what_to_add() {
     run(&mut vault(&scratch, &["unwrap"]))
         .is_error(64, &["no kernel to wrap is named", "there is no kernel to unwrap"]);
     succeed(&mut vault(&scratch, &["wrap", "beta"]));
-    run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["use --all, or name some of: beta"]);
+    run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["use --all, or choose from: beta"]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn where_nothing_is_configured_all_kernels_are_wrapped_by_yes_alone() {
     succeed(&mut vault(&scratch, &["wrap", "--all", "--yes"]));
     assert!(is_wrapped(&folder));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
-    // Each of these says enough.
+    // // These name the kernels or the place of Vault, so nothing is asked.
     succeed(vault(&scratch, &["wrap", "--all"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
     scratch.file("config/vault.toml", "[vault]\naddress = \"http://127.0.0.1:9\"\n");
@@ -112,7 +112,7 @@ fn the_command_that_setup_names_next_wraps_the_kernels() {
     setup.args(["--address", &server.address()]).arg("--token-file").arg(&token).arg("--output").arg(&output);
     let said = String::from_utf8(succeed(&mut setup).stdout).unwrap();
     let next = said.lines().find_map(|line| line.strip_prefix("next: ")).expect("a next step");
-    // As a shell finds the program, and in the environment of the others.
+    // // As a shell finds the program, and in the other environment.
     let program = binary().display().to_string();
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &next.replacen("jupyter-vault", &program, 1)]);
@@ -122,7 +122,7 @@ fn the_command_that_setup_names_next_wraps_the_kernels() {
     assert!(settings.contains("kv = \"secret/hour/ada\""), "{settings}");
 }
 
-/// A user `ada` of a userpass mount of that name, whose own path holds two secrets.
+/// /// A user `ada` of a userpass mount with that name, whose own path holds two secrets.
 fn ada(mount: &str) -> &'static Server {
     let server = Server::shared();
     server.enable_auth("userpass", mount);
@@ -151,17 +151,17 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
     terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
     terminal.expect("policies: default, hour-whole");
     terminal.answer("Keep it in ", "");
-    // A path of the API is told to be one, and not offered to be kept.
+    // // It recognises a path of the API, and does not offer to keep it.
     terminal.answer("Where the secrets are", "secret/data/hour-whole/ada");
     terminal.expect("leave out data/");
     terminal.answer("Where the secrets are", "secret/hour-whole/{metadata.username}");
     terminal.answer("More secrets", "");
     terminal.answer("Put the launcher into your kernels now? [Y/n]: ", "");
     terminal.expect("1  vaulted  (Python 3 (ipykernel))");
-    terminal.answer("Which ones, by number or name (empty: all of them): ", "");
+    terminal.answer("Which ones, by number or name (empty: all): ", "");
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 0, "{stdout}{shown}");
-    assert!(stdout.contains("a kernel that is started so gets 2 variables: API_KEY, DB_URL"), "{stdout}");
+    assert!(stdout.contains("a new kernel gets 2 variables: API_KEY, DB_URL"), "{stdout}");
     let end = "vaulted, launched once as a test, has: API_KEY, DB_URL\nnext: jupyter lab, and a new notebook\n";
     assert!(stdout.ends_with(end), "{stdout}");
     for once in ["unsealed", "policies: ", "accepted ("] {
@@ -183,10 +183,10 @@ fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
     let scratch = Scratch::new();
     let token = server.token(&["hour-pasted"], &json!({}));
     let flags = ["setup", "--address", &server.address(), "--namespace", "", "--auth-method", "token"];
-    // The hidden question comes first, and what is typed at it is shown nowhere.
+    // // The hidden question comes first, and the answer is never shown.
     let mut terminal = Terminal::start(scratch.launcher().args(flags));
     terminal.answer_unseen("The token (not shown; empty: it is in a file): ", "hvs.CAESIJx3rQnVbT0aM4zqUnknown");
-    terminal.expect("does not accept the token from your answer");
+    terminal.expect("rejected the token from your answer");
     terminal.answer_unseen("The token (not shown; empty: it is in a file): ", &token);
     terminal.answer("Keep it in ", "");
     terminal.answer("Where the secrets are", "secret/hour-pasted/ada");
@@ -195,7 +195,7 @@ fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 0, "{stdout}{shown}");
     assert!(!shown.contains(&token) && !stdout.contains(&token) && !shown.contains("hvs."), "{shown}{stdout}");
-    // Where it is a path, a name, an address or a word, the error has it not.
+    // // If a token is pasted as a path, name, address or word, the error does not contain it.
     for words in [
         &["exec", "--config", &token, "--", "/bin/true"][..],
         &["exec", "--secrets", &token, "--", "/bin/true"],
@@ -244,7 +244,7 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     look();
     let said = launch();
     assert!(
-        said.contains("token ends in 4 h, at ") && said.contains("kernels started after that get no secrets"),
+        said.contains("token expires in 4 h, at ") && said.contains("kernels started after that get no secrets"),
         "{said}"
     );
     let record = std::fs::read_to_string(scratch.path("runtime/jupyter-vault/kernels/kernel-ends.json")).unwrap();
@@ -252,7 +252,7 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     given("72h");
     look();
     assert_eq!(launch(), "", "there is time");
-    // A path that asks who it is tells of the end by itself.
+    // // A launch that looks up the user learns when the token expires.
     given("30m");
     let path = "kv = \"secret/hour-ends/{metadata.username}\"\noptional = true";
     let settings = settings.replace("kv = \"secret/hour-ends/ada\"", path);
@@ -262,10 +262,10 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     let answer = server.must("POST", "auth/hour-ends/login/ada", &login);
     scratch.file("token", answer["auth"]["client_token"].as_str().unwrap());
     let said = succeed(scratch.launcher().args(["exec", "--", "/bin/true"])).stderr;
-    assert!(said.contains("ends in 29 min") || said.contains("ends in 30 min"), "{said}");
+    assert!(said.contains("expires in 29 min") || said.contains("expires in 30 min"), "{said}");
 }
 
-/// What was typed on a terminal and shown there, as docs/first-hour.md has it.
+/// /// What was typed and shown on a terminal, as in docs/first-hour.md.
 struct Transcript<'a> {
     scratch: &'a Scratch,
     venv: &'a Path,
@@ -274,10 +274,10 @@ struct Transcript<'a> {
 }
 
 impl Transcript<'_> {
-    /// Types a command, which is `shown` as a newcomer has it, and answers its questions.
+    /// /// Types a command, which is `shown` as a newcomer would type it, and answers its questions.
     fn typed(&mut self, shown: &str, words: &[&str], answers: impl FnOnce(&mut Terminal)) -> String {
         let mut command = Command::new("/bin/sh");
-        // What it prints and what it asks stand on one terminal.
+        // // Its output and its questions are on the same terminal.
         command.args(["-c", "exec \"$@\" >&2", "sh"]).args(words);
         let path = format!("{}:/usr/bin:/bin", self.venv.join("bin").display());
         environment(&mut command, self.scratch).env("PATH", path).current_dir(self.scratch.path("home"));
@@ -289,7 +289,7 @@ impl Transcript<'_> {
         self.normal(&seen)
     }
 
-    /// Without what differs from run to run: places, ports and times.
+    /// /// Replaces what differs between runs: paths, ports and times.
     fn normal(&self, seen: &str) -> String {
         let home = self.scratch.path("home").display().to_string();
         let config = self.scratch.path("config").display().to_string();
@@ -322,7 +322,7 @@ impl Transcript<'_> {
     }
 }
 
-/// Of `docs/first-hour.md`: written by `JUPYTER_VAULT_WRITE_FIRST_HOUR=1` and this test.
+/// With `JUPYTER_VAULT_WRITE_FIRST_HOUR=1`, writes `docs/first-hour.md`.
 #[test]
 #[ignore = "needs Chromium"]
 fn from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows() {
@@ -392,12 +392,12 @@ fn from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows() 
     let commands = text.lines().filter(|line| line.starts_with("$ ")).count();
     assert!(commands <= 5, "{commands}");
     let whole = format!(
-        "# The first hour\n\nWhat a newcomer types and sees, from an environment with JupyterLab to a notebook with a secret: {commands} commands. Vault\n\
-         runs, and has a user `ada` with a password, who may read and write `secret/users/ada`. This page is written by a test\n\
-         (`from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows`), which types all of it on a terminal and\n\
-         in a browser, and fails when anything else is shown. Without the wheel's download it takes less than a minute.\n\n\
+        "# The first hour\n\nFrom an environment with JupyterLab to a notebook with a secret, in {commands} commands. Vault is running, and has a user `ada`\n\
+         with a password, who may read and write `secret/users/ada`. All of it takes less than a minute, without the download.\n\n\
+         A test (`from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows`) writes this page. It types all of it\n\
+         on a terminal and in a browser, and fails if the output differs.\n\n\
          ```text\n{}\n```\n\n\
-         What comes next: [secrets](secrets.md), [kernels that run already](running-kernels.md), [recipes](recipes.md).\n",
+         Next: [secrets](secrets.md), [running kernels](running-kernels.md), [recipes](recipes.md).\n",
         text.trim_end()
     );
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/first-hour.md");

@@ -1,5 +1,5 @@
-//! Hostile hands: what a client of a gateway, another user or a careless administrator can bring about. Each
-//! test is the smallest input; docs/threats.md lists them.
+//! //! Attacks: what a client of a gateway, another user or a careless administrator could cause. Each test is the
+//! smallest input; docs/threats.md lists them.
 
 mod support;
 
@@ -14,7 +14,7 @@ use support::launcher::{Outcome, Scratch, run};
 use support::openbao::Server;
 use support::server::{JupyterServer, Kind, User};
 
-/// A listener that records what reaches it, and answers nothing of use.
+/// /// A listener that records what it receives, and answers nothing useful.
 fn thief() -> Faults {
     Faults::start(|_, _| Reply::json(404, "{}"))
 }
@@ -97,15 +97,15 @@ fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_i
     let encrypted = config("https://vault.example.org:8200", "");
     for (name, value) in [("VAULT_SKIP_VERIFY", "1"), ("VAULT_CACERT", "/dev/null"), ("VAULT_TLS_SERVER_NAME", "x")] {
         let refused = launch(&scratch, &encrypted, &[("https_proxy", &proxy), (name, value)]);
-        refused.is_error(78, &[&format!("({name}) decides whom to trust; nothing was sent")]);
+        refused.is_error(78, &[&format!("({name}) sets the trusted CAs; nothing was sent")]);
     }
     assert_eq!(thief.connections(), 0, "nothing reached the proxy");
-    // As for Go, one in upper case comes first, and an empty one is none.
+    // // As in Go, the upper-case variable comes first, and an empty one counts as unset.
     for (upper, lower) in [(proxy.as_str(), "http://127.0.0.1:1"), ("", proxy.as_str())] {
         launch(&scratch, &encrypted, &[("HTTPS_PROXY", upper), ("https_proxy", lower)]).is_error(69, &["proxy"]);
         assert!(thief.connections() > 0, "{upper:?}");
     }
-    // What no proxy can read may pass, and what the file itself says.
+    // // A proxy that can't read the login is allowed, and so is the file's own.
     launch(&scratch, &encrypted, &[("https_proxy", &proxy)]).is_error(69, &["proxy"]);
     let own = config("http://vault.example.org:8200", &format!("proxy = \"{proxy}\"\n"));
     assert_ne!(launch(&scratch, &own, &[("http_proxy", "http://127.0.0.1:1")]).code(), Some(78));
@@ -189,7 +189,7 @@ fn a_vault_toml_in_a_folder_that_everyone_may_write_is_refused() {
     let before = std::fs::metadata(folder).unwrap().permissions();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     launch(&scratch, &config, &[]).is_error(78, &["every user can replace it"]);
-    // With the sticky bit only its owner can.
+    // // With the sticky bit, only its owner can replace it.
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o1777)).unwrap();
     assert!(launch(&scratch, &config, &[]).environment().contains_key("SERVICE"));
     std::fs::set_permissions(folder, before).unwrap();
@@ -211,7 +211,7 @@ fn an_encrypted_client_key_is_called_encrypted() {
 
 #[test]
 fn a_port_that_is_none_sends_the_token_nowhere() {
-    // Where a scheme's own port would lead; only root may listen there.
+    // // The scheme's default port; only root may listen there.
     let host = "127.0.0.9";
     let listeners = [80, 443].map(|port| std::net::TcpListener::bind((host, port)).ok());
     for listener in listeners.iter().flatten() {
@@ -358,7 +358,7 @@ fn a_socket_whose_backlog_is_full_is_tried_again() {
     let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
     listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
     listener.listen(0).unwrap();
-    // Connections that no one accepts, until there is no room.
+    // // Connections that are never accepted, until the backlog is full.
     let mut waiting = Vec::new();
     loop {
         let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
@@ -383,7 +383,7 @@ fn a_socket_whose_backlog_is_full_is_tried_again() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // The launcher has met a full backlog by the time it is asleep between two tries.
+    // // The launcher has met the full backlog once it sleeps between two attempts.
     support::launcher::eventually("the launcher waits", || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
@@ -499,7 +499,7 @@ fn a_launcher_that_crashes_leaves_no_core() {
             .unwrap();
         support::launcher::eventually("it runs", ready);
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-        // The first one only ends the standard library's own handling of it.
+        // // The first signal only ends the standard library's handling of it.
         let mut ended = None;
         support::launcher::eventually("it crashes", || {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSEGV);
@@ -519,7 +519,7 @@ fn a_launcher_that_crashes_leaves_no_core() {
     assert_eq!(ended.signal(), Some(11));
     assert!(!ended.core_dumped(), "a core was dumped");
     assert_eq!(std::fs::read_dir(scratch.path("home")).unwrap().count(), 0);
-    // What this machine does with another program, to know that the test says something.
+    // // What this machine does with another program, so that the test is known to be able to fail.
     let sleeping = crashes(std::process::Command::new("/bin/sleep").arg("60"), &|| true);
     assert!(sleeping.core_dumped(), "this machine dumps no core of any program, so this test shows nothing");
 }

@@ -1,4 +1,4 @@
-//! Secrets for a kernel that runs already: the real program, a real ipykernel, a real OpenBao.
+//! //! Secrets for a running kernel: the real program, a real ipykernel, a real OpenBao.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -69,9 +69,9 @@ fn without_override_a_variable_of_the_kernel_stays_and_one_of_ours_is_renewed() 
     let mut kernel = Running::start(&json!({"extra_env": {"ONE": "the kernel's own"}}));
     let config = kernel.scratch.file("keep.toml", "[environment]\noverride = false\n");
     let options = ["--secrets", "secret/inject-keep", "--config", config.to_str().unwrap()];
-    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; left as they were ONE");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; unchanged ONE");
     server.put("inject-keep", &json!({"ONE": "canary-1", "TWO": "canary-3"}));
-    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; left as they were ONE");
+    assert_eq!(said(&run(&mut kernel.inject(&options))), "set TWO; unchanged ONE");
     let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
     assert_eq!(seen, json!({"ONE": "the kernel's own", "TWO": "canary-3", "THREE": null}));
     server.put("inject-keep", &json!({"TWO": "canary-3"}));
@@ -201,7 +201,7 @@ fn what_other_sources_gave_stays_and_what_is_gone_from_an_optional_one_goes() {
     let config = kernel.scratch.file("both.toml", sources).display().to_string();
     assert!(said(&run(&mut kernel.inject(&["--config", &config]))).starts_with("nothing to do"));
     server.must("DELETE", "secret/data/inject-first", &json!({}));
-    // As at a launch: a secret that must be there and is not is an error, and nothing is changed.
+    // // As in a launch, a missing required secret is an error, and nothing changes.
     run(&mut kernel.inject(&["--secrets", "secret/inject-first"])).is_error(66, &["deleted"]);
     let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
     assert_eq!(seen["ONE"], "canary-1");
@@ -226,7 +226,7 @@ fn a_kernel_goes_without_what_is_off_for_its_notebook_and_loses_what_it_had() {
     let server = Server::shared();
     server.put("inject-off", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
-    // As a server's kernel has it.
+    // // As a server starts its kernels.
     let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
     file["jupyter_session"] = json!("/home/ada/work/a.ipynb");
     std::fs::write(&kernel.file, file.to_string()).unwrap();

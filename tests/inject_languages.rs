@@ -1,7 +1,7 @@
-//! Each row of the table of languages, on the real kernel, by the real program.
+//! //! Each row of the table of languages, with the real kernel and the real program.
 //!
-//! What pip brings runs always. R, Octave, Lua and tslab are installed by `.ci/setup`, and their tests are run
-//! by `cargo test -- --ignored`.
+//! //! Kernels from pip always run. `.ci/setup` installs R, Octave, Lua and tslab, and `cargo test -- --ignored` runs
+//! their tests.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;
@@ -13,25 +13,25 @@ use support::kernels::Kernel;
 use support::launcher::{Outcome, run};
 use support::openbao::Server;
 
-/// How a language says what the tests must know.
+/// /// A language's code for the tests.
 struct Words {
     /// A cell with a result.
     first: &'static str,
-    /// Shows the last result, in languages that keep it.
+    /// /// Shows the last result, if the language keeps it.
     last: Option<&'static str>,
-    /// Shows the names that the user has.
+    /// /// Shows the user's names.
     names: &'static str,
     /// Runs `sh SCRIPT`.
     child: &'static str,
-    /// Shows how many bytes the variable ONE has, read by the language's own means.
+    /// /// Shows the length of the variable ONE in bytes, read in the language's own way.
     one: &'static str,
-    /// What other clients may hear of the code.
+    /// /// The code that other clients may see.
     heard: &'static [&'static str],
-    /// Shows the variable [`ODD`], in languages that may have it.
+    /// /// Shows the variable [`ODD`], if the language can have it.
     odd: Option<&'static str>,
 }
 
-/// A name that is code in most languages, if it is not a name.
+/// /// A name that would be code in most languages.
 const ODD: &str = "T_odd '\"\\ $(id) é";
 
 const PYTHON: Words = Words {
@@ -44,7 +44,7 @@ const PYTHON: Words = Words {
     odd: Some(r#"print(__import__('os').environ['T_odd \'"\\ $(id) é'])"#),
 };
 
-/// The words of a kernel.
+/// /// The phrases of a kernel.
 fn words(kernel: &str) -> Words {
     match kernel {
         "xpython-raw" => Words { last: None, ..PYTHON },
@@ -97,7 +97,7 @@ fn words(kernel: &str) -> Words {
     }
 }
 
-/// Checks that it succeeded and gives what it says.
+/// /// Checks that it succeeded; returns its output.
 #[track_caller]
 fn said(outcome: &Outcome) -> String {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -106,7 +106,7 @@ fn said(outcome: &Outcome) -> String {
     line.trim_end().split_once(": ").expect("a kernel's name").1.to_owned()
 }
 
-/// The variables of a child process of the kernel that begin with `T_`.
+/// /// The variables of a child process of the kernel that begin with `T_`.
 #[track_caller]
 fn inherited(kernel: &mut Kernel, words: &Words) -> BTreeMap<String, String> {
     let seen = kernel.scratch.path("seen");
@@ -133,7 +133,7 @@ fn texts(pairs: &Value) -> BTreeMap<String, String> {
     object.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
-/// Set, override, unset and the same again, with nothing left to see.
+/// /// Set, override, unset and repeat, with nothing left to see.
 fn secrets_come_and_go(name: &'static str) {
     let server = Server::shared();
     let words = words(name);
@@ -157,7 +157,7 @@ fn secrets_come_and_go(name: &'static str) {
 
     let mut command = kernel.inject(&["--secrets", &spec]);
     let done = said(&run(command.env("JUPYTER_VAULT_OVERRIDE", "false")));
-    assert!(done.contains("left as they were T_KEEP") && done.contains("T_LONG"), "{name}: {done}");
+    assert!(done.contains("unchanged T_KEEP") && done.contains("T_LONG"), "{name}: {done}");
     let heard = kernel.heard();
     for one in &heard {
         assert!(words.heard.contains(&one["kind"].as_str().unwrap()), "{name}: {one}");
@@ -172,7 +172,7 @@ fn secrets_come_and_go(name: &'static str) {
     assert_eq!(kernel.shown(words.names), names, "{name}: no name is added");
 
     let mut expected = texts(&first);
-    // A shell stands between some kernels and their children, and does not hand such names on.
+    // // Some kernels start children through a shell, which drops such names.
     expected.retain(|name, _| name.starts_with("T_") && name != ODD);
     expected.insert("T_KEEP".to_owned(), "old".to_owned());
     expected.insert("T_THEIRS".to_owned(), "theirs".to_owned());
@@ -197,7 +197,7 @@ fn secrets_come_and_go(name: &'static str) {
     assert!(done.starts_with("nothing to do"), "{name}: {done}");
     assert_eq!(kernel.number(words.first), cells + 1, "{name}: nothing was executed");
 
-    // tslab answers no request for a history.
+    // // tslab does not answer history requests.
     let history = if name == "tslab" { String::new() } else { kernel.history() };
     assert!(
         !history.contains("canary") && !history.contains("fsdecode") && !history.contains("__jupyter_vault"),

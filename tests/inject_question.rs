@@ -1,4 +1,4 @@
-//! The question that an expression asks: heard late, never heard, never answered, or answered too late.
+//! //! The input request of an injection: noticed late or never, answered never or too late.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;
@@ -30,7 +30,7 @@ fn inject(kernel: &Running, wire: &Wire) -> Command {
     command
 }
 
-/// An inject whose question has been asked and not come.
+/// /// An injection whose input request has been sent but not arrived.
 fn asked(kernel: &Running, wire: &Wire) -> (Child, Pid) {
     let mut command = inject(kernel, wire);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -71,7 +71,7 @@ fn an_injection_that_was_stopped_too_long_answers_no_question() {
     kill(pid, Signal::SIGSTOP).unwrap();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
     wire.pass();
-    // The kernel has given up, and a cell asks its user.
+    // // The kernel has given up, and a cell asks its user.
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
     let asks = kernel.scratch.path("asks");
     let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
@@ -82,7 +82,7 @@ fn an_injection_that_was_stopped_too_long_answers_no_question() {
     kernel.front_end.ask("give_input", json!({"value": "Ada"}));
     let cell: Cell = kernel.end(&sent["sent"][0]);
     assert_eq!(cell.printed(), "got Ada");
-    // What it was told before it was stopped is of no use any more, and there is time to do it again.
+    // // What it learned before it was stopped is out of date, and there is time to start again.
     assert_eq!(said(&finish(child)), "set QUESTION");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-question");
 }

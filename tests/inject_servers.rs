@@ -1,5 +1,5 @@
-//! Secrets for kernels behind servers and gateways, and which kernels are meant: the real program, real
-//! servers, a real OpenBao.
+//! //! Secrets for kernels behind servers and gateways, and the choice of kernels: the real program, real servers, a
+//! real OpenBao.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -28,7 +28,7 @@ fn scratch() -> Scratch {
     scratch
 }
 
-/// `jupyter-vault inject OPTIONS`, with a token of Vault's and none of a server's.
+/// /// `jupyter-vault inject OPTIONS`, with a Vault token and no server token.
 fn inject(scratch: &Scratch, options: &[&str]) -> Command {
     inject_of(scratch, "served", options)
 }
@@ -52,7 +52,7 @@ fn through(scratch: &Scratch, server: &JupyterServer, options: &[&str]) -> Outco
 }
 
 fn launch(user: &mut User, kernel: &str) -> String {
-    // Enterprise Gateway starts nothing for root.
+    // // Enterprise Gateway does not start kernels for root.
     let options = json!({"kernel": kernel, "name": "plain", "env": {"KERNEL_USERNAME": "alice"}});
     user.ask("launch", options)["id"].as_str().unwrap().to_owned()
 }
@@ -69,7 +69,7 @@ fn succeeded(outcome: &Outcome) -> String {
     said
 }
 
-/// By id, by its beginning, and by being the only one; the server's log at its most talkative shows no value.
+/// /// By id, by its beginning, and as the only one; the server's log at its most verbose shows no value.
 fn reached_through(kind: Kind, options: &[&str]) {
     let scratch = scratch();
     let server = JupyterServer::start_with(kind, &scratch, &[], options);
@@ -137,9 +137,9 @@ fn by_notebook_behind_a_hubs_prefix() {
     succeeded(&through(&scratch, &server, &["other/two.ipynb"]));
     assert_eq!(["one", "two", "three"].map(|kernel| look(&mut user, kernel)), [CANARY, "None", CANARY]);
     through(&scratch, &server, &["two.ipynb"])
-        .is_error(67, &["2 kernels are meant by two.ipynb", "(work/two.ipynb)", "(other/two.ipynb)"]);
+        .is_error(67, &["2 kernels match two.ipynb", "(work/two.ipynb)", "(other/two.ipynb)"]);
     through(&scratch, &server, &["three.ipynb"]).is_error(67, &["no kernel or notebook called three.ipynb"]);
-    // A browser's address will do; one without the prefix says what it lacks.
+    // // An address from a browser works; one without the prefix is reported as such.
     let token = scratch.path("token").display().to_string();
     let page = server.address() + "/lab";
     succeeded(&run(&mut inject(&scratch, &["--url", &page, "--token-file", &token, "one"])));
@@ -209,7 +209,7 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     let id = ask("POST", "/api/kernels", r#"{"name": "plain"}"#)["id"].as_str().unwrap().to_owned();
     let body = json!({"path": "n.ipynb", "name": "n.ipynb", "type": "notebook", "kernel": {"id": id}}).to_string();
     ask("POST", "/api/sessions", &body);
-    // Through the socket, with a token in a file, in the environment, or from the server's file.
+    // // Through the socket, with a token in a file, in the environment, or from the server's file.
     let url = format!("unix://{}", socket.display());
     let encoded = format!("http+unix://{}/", socket.display().to_string().replace('/', "%2F"));
     let token = scratch.path("token").display().to_string();
@@ -219,7 +219,7 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     std::fs::create_dir(scratch.path("runtime")).unwrap();
     succeeded(&run(inject(&scratch, &["--url", &url, "n"]).env("JUPYTER_TOKEN", TOKEN)));
     run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(84, &["requires a token", "--token-file"]);
-    // Nothing said: the file in the runtime folder leads to the server, this to the notebook.
+    // // Without options, the file in the runtime folder leads to the server, and that to the notebook.
     std::fs::remove_dir_all(scratch.path("runtime")).unwrap();
     std::fs::rename(scratch.path("elsewhere"), scratch.path("runtime")).unwrap();
     Server::shared().put("served-socket", &json!({ "SERVED": CANARY }));
@@ -242,7 +242,7 @@ fn by_a_unix_socket_below_a_base_url() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    // By the socket alone, by the server's own file, and by the whole URL with no file to help.
+    // // By the socket alone, by the server's own file, and by the whole URL without a file.
     let url = format!("unix://{}", socket.display());
     let encoded = format!("http+unix://{}/user/ada/", socket.display().to_string().replace('/', "%2F"));
     succeeded(&run(&mut inject(&scratch, &["--url", &url, "n"])));
@@ -255,7 +255,7 @@ fn by_a_unix_socket_below_a_base_url() {
 fn nothing_said_is_the_only_kernel_and_several_are_listed() {
     let scratch = scratch();
     run(&mut inject(&scratch, &[])).is_error(67, &["no kernel is running", "jupyter --runtime-dir"]);
-    // Left behind by a kernel and a server that were killed.
+    // // Files of a killed kernel and a killed server.
     let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
     scratch.file("runtime/kernel-stale.json", stale.to_string());
     scratch.file("runtime/jpserver-2147483647.json", r#"{"pid": 2147483647, "port": 1, "token": "canary"}"#);
@@ -267,10 +267,11 @@ fn nothing_said_is_the_only_kernel_and_several_are_listed() {
     assert_eq!(said, format!("kernel-{one}: set SERVED\n"));
     assert_eq!(look(&mut user, "one"), CANARY);
     let two = launch(&mut user, "two");
-    run(&mut inject(&scratch, &[])).is_error(67, &["2 kernels run", &format!("{one} (deep/one.ipynb)"), &two, "--all"]);
+    run(&mut inject(&scratch, &[]))
+        .is_error(67, &["2 kernels are running", &format!("{one} (deep/one.ipynb)"), &two, "--all"]);
     let said = succeeded(&run(&mut inject(&scratch, &["--all"])));
     assert!(said.lines().count() == 2 && said.contains(&two), "{said}");
-    // By notebook, though no server is named; by the beginning of an id; by a file's name in the folder.
+    // // By notebook, without naming a server; by the beginning of an id; by the name of a file in the folder.
     assert_eq!(
         succeeded(&run(&mut inject(&scratch, &["one.ipynb"]))),
         format!("kernel-{one}: nothing to do, it already has the same versions\n")
@@ -303,7 +304,7 @@ fn each_way_in_which_a_server_is_not_reached_says_its_own() {
     at("http://127.0.0.1:1/").is_error(85, &["the Jupyter server at 127.0.0.1:1 refused"]);
     at("http://127.0.0.1:1/?token=canary").is_error(64, &["--url has a query", "--token-file"]);
     at("nonsense").is_error(64, &["--url"]);
-    // Vault is no Jupyter server.
+    // // Vault is not a Jupyter server.
     at(&Server::shared().address()).is_error(86, &["whole base URL"]);
     let stopped = Faults::start(|_, _| Reply::with(424, "", ""));
     at(&stopped.address()).is_error(85, &["is not started (424)"]);
@@ -319,13 +320,13 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     let token = scratch.path("token").display().to_string();
     let mut command = inject(&scratch, &["--url", &server.address(), "--token-file", &token, &id, "--wait", "600"]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The user, and us.
+    // // The user, and the program.
     eventually("the server counts our connection", || {
         user.ask("running", json!({}))["kernels"][0]["connections"].as_i64() == Some(2)
     });
     drop(server);
     let outcome = finish(child);
-    // It may have said that it waits before.
+    // // It may have said before that it is waiting.
     assert_eq!(outcome.code(), Some(74), "{}", outcome.stderr);
     assert!(
         outcome.stderr.contains("exited or restarted meanwhile") && outcome.stdout.is_empty(),
@@ -334,8 +335,8 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     );
 }
 
-/// What an injection of `secret/PATH` through the server says, without the name of its kernel. In another
-/// runtime folder than the server's, the kernel's process is not seen.
+/// /// The output of an injection of `secret/PATH` through the server, without the kernel's name. With another
+/// runtime folder than the server's, the kernel's process is not visible.
 fn from(folder: &Scratch, server: &JupyterServer, path: &str, id: &str) -> String {
     let address = server.address();
     let mut command = inject_of(folder, path, &["--url", &address, id]);
@@ -350,7 +351,7 @@ fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
     let mut user = User::of(&server);
     let vault = Server::shared();
     let look = "import os; print([n for n in ['SERVED', 'MORE'] if n in os.environ])";
-    // With the server's own runtime folder there is a record; without, the kernel's session is known.
+    // // With the server's own runtime folder there is a record; without it, the kernel's session id is known.
     for (kernel, folder) in [("one", &scratch), ("two", &elsewhere)] {
         vault.put("served-again", &json!({"SERVED": CANARY, "MORE": "canary"}));
         let id = launch(&mut user, kernel);
@@ -415,7 +416,7 @@ fn where_jupyter_keeps_its_files_is_not_where_ours_are() {
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
     let id = launch(&mut user, "one");
-    // A desktop: no variable of Jupyter's, and a runtime folder of the session's that Jupyter does not follow.
+    // // A desktop session: no Jupyter variables, and a runtime folder of the session that Jupyter does not use.
     let data = scratch.path("home/.local/share/jupyter");
     std::fs::create_dir_all(&data).unwrap();
     std::os::unix::fs::symlink(scratch.path("runtime"), data.join("runtime")).unwrap();

@@ -1,5 +1,5 @@
-//! What answers in a Jupyter server's place, or in the middle of a connection to a kernel: each its own error
-//! and exit code, in bounded time.
+//! //! Other servers in place of a Jupyter server, and failures in the middle of a connection to a kernel: each a
+//! distinct error with its exit code, in limited time.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -17,7 +17,7 @@ use support::openbao::Server;
 
 const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-/// The longest that any of these may take.
+/// /// The longest that any of these may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// `inject` through the server at `url`.
@@ -36,7 +36,7 @@ fn inject(url: &str, options: &[&str]) -> Outcome {
     outcome
 }
 
-/// A server whose every answer is this.
+/// /// A server that always answers like this.
 fn answering(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Faults {
     Faults::start(move |_, _| reply())
 }
@@ -52,7 +52,7 @@ fn what_answers_in_a_servers_place_is_told_apart() {
         (status(401), 84, ["the Jupyter server at", "refuses the token from"]),
         (status(403), 84, ["the Jupyter server at", "check the token"]),
         (close("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"), 84, ["refuses the token", ""]),
-        // A hub whose server for that user does not run; a proxy that wants TLS.
+        // // A hub on which that user's server does not run; a proxy that requires TLS.
         (
             close("HTTP/1.1 302 Found\r\nLocation: /hub/user/ada/api\r\nContent-Length: 0\r\n\r\n"),
             85,
@@ -64,7 +64,7 @@ fn what_answers_in_a_servers_place_is_told_apart() {
             ["redirects to https://", ""],
         ),
         (status(404), 86, ["has no Jupyter API at that path", "/user/NAME/"]),
-        (status(204), 86, ["otherwise than its API (204)", "Jupyter server's"]),
+        (status(204), 86, ["not answer like a Jupyter server (204)", "Jupyter server's"]),
         (status(500), 85, ["the Jupyter server at", "failed (500)"]),
         (status(503), 85, ["is not started (503)", "start it"]),
         (
@@ -95,7 +95,7 @@ fn what_answers_in_a_servers_place_is_told_apart() {
     }
     inject("http://127.0.0.1:1", &[]).is_error(85, &["the Jupyter server at 127.0.0.1:1 refused"]);
     inject("http://nowhere.invalid", &[]).is_error(85, &["nowhere.invalid does not resolve"]);
-    inject("unix:///nowhere.sock", &[]).is_error(85, &["/nowhere.sock", "Jupyter server is started"]);
+    inject("unix:///nowhere.sock", &[]).is_error(85, &["/nowhere.sock", "Jupyter server runs"]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn text(content: &str) -> Vec<u8> {
     frame
 }
 
-/// A server that has the kernel, and answers so when it is connected to.
+/// /// A server that has the kernel, and answers a connection like this.
 fn channels(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Faults {
     Faults::start(move |request, _| {
         if request.path.contains("/channels") {
@@ -186,12 +186,12 @@ fn a_connection_to_a_kernel_that_goes_wrong_is_told_apart() {
         (channels(|_| Reply::with(503, "", "")), 85, ["is not started (503)", ""]),
         (channels(|_| Reply::Hang(Vec::new())), 80, ["did not connect to the kernel", "--wait"]),
         (channels(closing(Vec::new())), 74, ["or its server", "exited or restarted meanwhile"]),
-        // The beginning of a frame.
+        // // The beginning of a frame.
         (channels(closing(vec![0x81, 126, 1])), 74, ["or its server", "exited or restarted meanwhile"]),
-        // What a server says when it closes on purpose.
+        // // A server closes the connection on purpose.
         (channels(closing(vec![0x88, 2, 3, 0xe9])), 74, ["or its server", "exited or restarted meanwhile"]),
         (channels(hanging(b"    canary".repeat(9))), 86, ["invalid websocket data", ""]),
-        // A terabyte to come.
+        // // A frame of a terabyte is announced.
         (channels(hanging(vec![0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0])), 86, ["too large", ""]),
         (channels(hanging(vec![0x81, 2, 0xff, 0xff])), 86, ["invalid websocket data", ""]),
         (channels(hanging(Vec::new())), 81, ["the kernel did not answer within", ""]),
@@ -209,7 +209,7 @@ fn a_list_that_names_what_is_no_kernel_leads_nowhere() {
     let server = Faults::start(move |request, _| {
         if request.path.starts_with("/api/sessions") { Reply::json(200, "[]") } else { Reply::json(200, &odd) }
     });
-    inject(&server.address(), &["--all"]).is_error(67, &["no kernel runs at"]);
+    inject(&server.address(), &["--all"]).is_error(67, &["no kernel is running at"]);
     inject(&server.address(), &["../../x"]).is_error(67, &["no kernel or notebook called ../../x"]);
     assert!(server.seen().iter().all(|request| !request.path.contains("..")), "{:?}", server.seen());
 }

@@ -1,5 +1,5 @@
-//! No trace of a value, wherever it could be looked for: other clients, histories, names, logs at debug level, the
-//! process table, files. And the record of a launch, without which an injection knows nothing of it.
+//! //! No trace of a value, wherever one could look: other clients, histories, names, logs at debug level, the
+//! process table, files. And a launch's record, which an injection needs.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;
@@ -17,7 +17,8 @@ use support::server::{JupyterServer, Kind, TOKEN, User};
 
 const CANARY: &str = "canary-of-traces-7391";
 
-/// Looks at every process's command line until told to stop. Gives the command lines in which the value stood, and how often it looked.
+/// /// Reads every process's command line until stopped. Returns the command lines that contained the value, and how
+/// often it looked.
 fn watch_processes(stop: &AtomicBool) -> (Vec<String>, usize) {
     let (mut found, mut looks) = (Vec::new(), 0);
     while !stop.load(Ordering::Relaxed) {
@@ -32,7 +33,7 @@ fn watch_processes(stop: &AtomicBool) -> (Vec<String>, usize) {
     (found, looks)
 }
 
-/// Every file below `folder` in which the value stands.
+/// /// Every file below `folder` that contains the value.
 fn files_with_value(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -52,7 +53,7 @@ fn files_with_value(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Everything that a kernel shows of itself, before and after.
+/// /// Everything that a kernel shows of itself, before and after.
 fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&str]) {
     let server = Server::shared();
     let path = format!("traces-{name}");
@@ -78,7 +79,7 @@ fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&s
     assert_eq!(kernel.number("41 + 1"), number + 1, "{name}");
     for code in looks_back {
         let shown = kernel.cell(code);
-        // Python keeps the lines of whatever it compiles, for tracebacks: code, and no value.
+        // // Python keeps the lines of the code that it compiles, for tracebacks; they contain no value.
         let compiled = code.contains("linecache");
         assert!(
             !shown.is_empty() && !shown.contains(CANARY) && (compiled || !shown.contains("fsdecode")),
@@ -90,7 +91,7 @@ fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&s
     assert!(!kernel.log().contains(CANARY), "{name}: {}", kernel.log());
     let left = files_with_value(&kernel.scratch.path(""));
     assert!(left.is_empty(), "{name}: {left:?}");
-    // The value is there all the same.
+    // // The value is set nevertheless.
     assert_eq!(kernel.cell("print(len(__import__('os').environ['TRACE_LONG']))"), (CANARY.len() * 2000).to_string());
 }
 

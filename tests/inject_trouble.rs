@@ -1,4 +1,4 @@
-//! Kernels that are busy, dead or strange: each its own error and exit code, in bounded time.
+//! //! Kernels that are busy, dead or strange: each a distinct error with its exit code, in limited time.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -32,7 +32,7 @@ fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Code that is busy until the file is there, and says when it begins.
+/// /// Code that is busy until the file exists, and reports when it begins.
 fn busy_until(file: &Path) -> String {
     let begun = file.with_extension("begun");
     format!(
@@ -40,7 +40,7 @@ fn busy_until(file: &Path) -> String {
     )
 }
 
-/// Starts a cell that is busy until the file is there, and waits until it has begun.
+/// /// Starts a cell that is busy until the file exists, and waits until it has begun.
 fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
     let file = kernel.scratch.path(name);
     let cell = kernel.begin(&busy_until(&file));
@@ -48,7 +48,7 @@ fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
     (file, cell)
 }
 
-/// An inject that has said that it waits, and that line.
+/// /// An injection that has said that it is waiting, and that line.
 fn waiting(kernel: &Running) -> (Child, String) {
     let mut child = start(&mut inject(kernel, &[]));
     let mut line = String::new();
@@ -60,7 +60,7 @@ fn signal(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-/// Checks the error; lines that say that the kernel is waited for may stand before it.
+/// /// Checks the error; lines that say that the kernel is busy may precede it.
 #[track_caller]
 fn is_error(mut outcome: Outcome, code: i32, fragments: &[&str]) {
     let lines = outcome.stderr.lines().filter(|line| !line.contains("waiting up to"));
@@ -84,7 +84,7 @@ fn a_busy_kernel_is_waited_for_with_a_word_and_never_interrupted() {
 fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
     let mut kernel = running();
     let (file, cell) = make_busy(&mut kernel, "go");
-    is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy for 3 s, nothing was set", "--wait"]);
+    is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy for 3 s; nothing was set", "--wait"]);
     is_error(run(&mut inject(&kernel, &["--wait", "2"])), 80, &["was busy"]);
     std::fs::write(file, "").unwrap();
     assert_eq!(kernel.end(&cell).printed(), "done");
@@ -121,12 +121,12 @@ fn a_cell_of_another_client_that_comes_first_is_waited_for_too() {
     });
     let mut command = inject(&kernel, &["--timeout", "60"]);
     let child = start(command.env("VAULT_ADDR", slow.address()));
-    // The kernel has said that it is free, and Vault takes its time.
+    // // The kernel has said that it is idle, and Vault is slow.
     eventually("Vault is asked", || !slow.seen().is_empty());
     assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
     let (file, cell) = make_busy(&mut kernel, "go");
     std::fs::write(held, "").unwrap();
-    // Longer than the code waits for its turn: what was queued does nothing, and is sent again.
+    // // Longer than the code waits for its turn: the queued request does nothing, and is sent again.
     let other = kernel.begin("import time; time.sleep(9); print('other')");
     std::fs::write(file, "").unwrap();
     assert_eq!(said(&finish(child)), "set ONE");
@@ -157,7 +157,7 @@ fn a_kernel_that_is_stopped_does_not_greet() {
 fn a_kernel_whose_heartbeat_alone_comes_back_is_told_from_one_that_is_busy() {
     let mut kernel = running();
     let begun = kernel.scratch.path("begun");
-    // A call that never gives Python's lock back: no thread of Python's runs, control's neither.
+    // // A call that never releases Python's lock: no Python thread runs, not even control's.
     let cell = kernel.begin(&format!("import ctypes; open({begun:?}, 'w').close(); ctypes.PyDLL(None).sleep(15)"));
     eventually("the cell has begun", || begun.exists());
     is_error(run(&mut inject(&kernel, &["--wait", "4"])), 81, &["answers its heartbeat", "did not answer"]);
@@ -171,7 +171,7 @@ fn a_kernel_that_signs_wrongly_is_not_believed() {
     let code = "s = get_ipython().kernel.session\nserialize = s.serialize\ndef wrong(*given, **more):\n    parts = serialize(*given, **more)\n    parts[parts.index(b'<IDS|MSG>') + 1] = b'0' * 64\n    return parts\ns.serialize = wrong";
     kernel.begin(code);
     let mut outcome = run(&mut inject(&kernel, &[]));
-    // The cell may run after the first question.
+    // // The cell may run after the first input request.
     if outcome.code() == Some(0) {
         Server::shared().put("trouble-again", &json!({"ONE": "canary-2"}));
         outcome = run(&mut kernel.inject(&["--secrets", "secret/trouble-again"]));
@@ -179,7 +179,7 @@ fn a_kernel_that_signs_wrongly_is_not_believed() {
     is_error(outcome, 76, &["does not have its key"]);
 }
 
-/// The kernel's connection file with one thing changed, at another path.
+/// /// The kernel's connection file with one change, at another path.
 fn changed(kernel: &Running, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
     change(&mut file);
@@ -199,7 +199,7 @@ fn another_kernels_key_is_noticed_long_before_the_wait_is_over() {
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "is old"]);
     let kernel = Running::start(&json!({"curve": true}));
     let file = changed(&kernel, |file| {
-        // 32 zero bytes in Z85: no kernel's public key.
+        // // 32 zero bytes in Z85: not the kernel's public key.
         file["curve_publickey"] = json!("0".repeat(40));
     });
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key"]);
@@ -257,7 +257,7 @@ fn a_flood_on_iopub_costs_no_answer() {
 #[test]
 fn a_request_that_the_kernel_left_unread_is_read_when_it_is_sent_again_on_a_new_connection() {
     let mut kernel = running();
-    // As in ipykernel's issue 1554: shell is not read until the next connection but one comes.
+    // // As in ipykernel issue 1554: shell is not read until the connection after next.
     let code = "import threading, zmq\nk = get_ipython().kernel\nstream = k.shell_stream\ncallback = stream._recv_callback\nmonitor = stream.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)\ndef watch():\n    for _ in range(2): monitor.recv_multipart()\n    stream.io_loop.add_callback(lambda: stream.on_recv(callback, copy=False))\nthreading.Thread(target=watch, daemon=True).start()\nstream.io_loop.add_callback(stream.stop_on_recv)";
     kernel.front_end.cell(code);
     assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
@@ -335,7 +335,7 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
     let mut command = inject(&kernel, &["--timeout", "60"]);
     let child = start(command.env("VAULT_ADDR", slow.address()));
     eventually("Vault is asked", || !slow.seen().is_empty());
-    // It may be asked before the kernel is; one cell later that has answered.
+    // // It may be asked before the kernel is; one cell later, the kernel has answered.
     assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
     kernel.front_end.ask("restart", json!({"now": true}));
     kernel.front_end.ask("ready", json!({}));
@@ -348,7 +348,7 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
 #[test]
 fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     let mut kernel = running();
-    // The code asks for the values, and its process stops there.
+    // // The code asks for the values, and its process stops there.
     let code = "import os, signal\nsession = get_ipython().kernel.session\nsend = session.send\ndef stopping(socket, kind, *given, **more):\n    if kind == 'input_request': os.kill(os.getpid(), signal.SIGSTOP)\n    return send(socket, kind, *given, **more)\nsession.send = stopping";
     kernel.front_end.cell(code);
     let outcome = run(&mut inject(&kernel, &["--wait", "4"]));
@@ -356,7 +356,7 @@ fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     is_error(outcome, 81, &["does not speak ZMTP", "SIGSTOP"]);
 }
 
-/// Runs `code`, which changes how the kernel answers, and waits until it has.
+/// /// Runs `code`, which changes how the kernel answers, and waits for that.
 fn changes(kernel: &mut Running, code: &str) {
     let done = kernel.scratch.path("changed");
     kernel.begin(&format!("{code}\nopen({done:?}, 'w').close()"));
@@ -368,7 +368,7 @@ fn a_kernel_that_says_what_it_is_and_nothing_more_is_left_when_the_wait_is_over(
     let mut kernel = running();
     let code = "kernel = get_ipython().kernel\nasync def nothing(*given): pass\nkernel.shell_handlers['execute_request'] = nothing\nsend = kernel.session.send\ndef little(socket, kind, *given, **more):\n    kind_of = kind if isinstance(kind, str) else kind['header']['msg_type']\n    if kind_of == 'kernel_info_reply': return send(socket, kind, *given, **more)\nkernel.session.send = little";
     changes(&mut kernel, code);
-    // Its process is found by its own file alone; by the other one, the kernel is asked what it is.
+    // // Only its own connection file leads to its process; with the other one, the kernel is asked what it is.
     let other = changed(&kernel, |_| ());
     for file in [kernel.file.clone(), other] {
         let mut outcome = inject_into(&kernel, &file, &["--wait", "1"]);

@@ -9,7 +9,7 @@ use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
 use support::python::python;
 
-/// A kernelspec called `vaulted` in a folder for `JUPYTER_PATH`, and a Python that finds it.
+/// /// A kernelspec called `vaulted` in a folder for `JUPYTER_PATH`, and a Python that finds it.
 fn jupyter(scratch: &Scratch, server: &Server, token: &str, script: &str) -> Command {
     let spec = scratch.path("home/kernels/vaulted");
     std::fs::create_dir_all(&spec).unwrap();

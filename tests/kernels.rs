@@ -1,4 +1,4 @@
-//! `kernels`: real ipykernels, some with secrets and some without, and files of kernels that are gone.
+//! //! `kernels`: real ipykernels, some with secrets and some without, and files of kernels that have exited.
 #![cfg(all(feature = "manage", feature = "inject"))]
 
 mod support;
@@ -25,7 +25,7 @@ fn start(scratch: &Scratch, name: &str) -> Kernel {
     Kernel { front_end, file: started["file"].as_str().unwrap().into(), pid: started["pid"].as_u64().unwrap() }
 }
 
-/// The list as text and as an object.
+/// /// The list as text and as JSON.
 #[track_caller]
 fn listed(scratch: &Scratch) -> (String, Value) {
     let ran = |options: &[&str]| {
@@ -79,9 +79,9 @@ fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not()
     for line in [
         format!("pid {}): 2 variables by inject since {at}", with.pid),
         "  API_KEY  from secret/kernels, version 1".to_owned(),
-        format!("pid {}): no secrets by us", without.pid),
-        "kernels that run: 2, with secrets by us: 1".to_owned(),
-        "connection files without a kernel: 2".to_owned(),
+        format!("pid {}): no secrets from jupyter-vault", without.pid),
+        "running kernels: 2, with secrets from jupyter-vault: 1".to_owned(),
+        "connection files without a running kernel: 2".to_owned(),
     ] {
         assert!(text.contains(&line), "no {line:?} in\n{text}");
     }
@@ -91,12 +91,13 @@ fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not()
     kernelspec(&scratch, "", &[], &["true"]);
     let report = run(doctor.args(["doctor", "--secrets", "secret/kernels"]));
     let report = String::from_utf8(report.stdout).unwrap();
-    for line in ["vaulted is wrapped (", "plain is not wrapped (", "kernels that run here: 2, without secrets by us: 1"]
+    for line in
+        ["vaulted is wrapped (", "plain is not wrapped (", "running kernels: 2, without secrets from jupyter-vault: 1"]
     {
         assert!(report.contains(line), "no {line:?} in\n{report}");
     }
 
-    // A busy kernel runs all the same; its record is not another's after a restart.
+    // // A busy kernel is still running; after a restart, the old record does not count.
     without.front_end.ask(
         "send",
         json!({"kind": "execute_request", "content": {"code": "import time; time.sleep(600)", "silent": false}}),
@@ -114,7 +115,7 @@ fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not()
 fn without_any_kernel_there_is_an_empty_list() {
     let scratch = Scratch::new();
     let (text, list) = listed(&scratch);
-    assert_eq!(text, "kernels that run: 0, with secrets by us: 0\n");
+    assert_eq!(text, "running kernels: 0, with secrets from jupyter-vault: 0\n");
     assert_eq!(list, json!({"schema": 1, "kernels": [], "elsewhere": [], "gone": [], "login": null}));
     std::fs::remove_dir(scratch.path("runtime")).unwrap();
     assert_eq!(listed(&scratch).1["kernels"], json!([]));

@@ -1,4 +1,4 @@
-//! Sources: what is read, by how many requests, and under which names.
+//! //! Sources: what is read, with how many requests, and under which names.
 
 mod support;
 
@@ -66,7 +66,7 @@ fn fields_called_data_metadata_or_value_come_through_on_both_versions() {
             assert_eq!(environment[name], value, "{path} {name}");
         }
     }
-    // A version 1 secret shaped like a version 2 answer stays what it is.
+    // // A version 1 secret that looks like a version 2 answer is read as version 1.
     let shaped = json!({"data": {"A": "1"}, "metadata": {"version": 1}});
     server.must("POST", "names-v1/shaped", &shaped);
     let outcome = with_config(server, "[[source]]\nkv = \"names-v1/shaped\"\nversion = 1\n");
@@ -154,7 +154,7 @@ fn a_mount_itself_may_be_the_folder() {
     server.must("POST", "rootfolder/data/AT_ROOT", &json!({"data": {"value": "1"}}));
     let mut outcome = with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n");
     outcome.stderr.clear();
-    // `ready` was written when the mount was made, and has no field `value`.
+    // // `ready` was written when the mount was created, and has no field `value`.
     assert_eq!(outcome.code(), Some(66));
     server.api("DELETE", "rootfolder/metadata/ready", None);
     assert_eq!(with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n").environment()["AT_ROOT"], "1");
@@ -373,7 +373,7 @@ fn a_value_in_base64_is_decoded_to_a_variable_or_a_file() {
     server.put("decode-bad", &json!({"TEXT": "not base64!-canary"}));
     let bad = with_config(server, "[[source]]\nkv = \"secret/decode-bad\"\nversion = 2\ndecode = \"base64\"\n");
     bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "remove `decode`"]);
-    // Bytes that no variable can hold go to a file.
+    // // Bytes that a variable can't hold go to a file.
     let shown = start("field = \"KEY\"\nfile = \"KEY_FILE\"\n").environment();
     assert!(shown.contains_key("KEY_FILE") && !shown.contains_key("KEY"));
 }
@@ -422,7 +422,7 @@ fn a_folder_is_read_with_its_folders_by_path_and_whole_secrets_with_every_key() 
         }
         assert_eq!(environment["db"], "same name as its folder");
         assert!(relay.connections() <= 4, "{} connections", relay.connections());
-        // A list for each of 34 folders, a read for each secret.
+        // // A list for each of 34 folders, a read for each secret.
         assert_eq!(relay.seen().len(), 34 + 34);
         let environment = start("recursive = true\nnames = \"shell\"\nprefix = \"T_\"\n").environment();
         assert_eq!((environment["T_DB_PASS_WORD"].as_str(), environment["T_DB_DEEP_7_ER"].as_str()), ("1", "7"));
@@ -531,7 +531,7 @@ fn slashes_around_a_path_and_backslashes_in_it_are_as_vaults_client_takes_them()
     assert_eq!(outcome.environment()["SLASHES"], "1");
     let outcome = with_config(server, "[[source]]\nkv = 'secret/CORP\\ada'\nversion = 2\n");
     assert_eq!(outcome.environment()["BACK"], "\\");
-    // A name with a line end or a control character is no variable.
+    // // A name with a line end or a control character can't be a variable.
     for key in ["A\nB", "A\u{1b}B", "A\tB"] {
         server.put("lines", &json!({ (key): "canary" }));
         with_config(server, "[[source]]\nkv = \"secret/lines\"\nversion = 2\n").is_error(65, &["control character"]);

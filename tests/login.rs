@@ -1,4 +1,5 @@
-//! `login` and `logout` on a real OpenBao: what stands in the file, who is told to be logged in, and what a refusal does.
+//! //! `login` and `logout` on a real OpenBao: the token file, who is reported as logged in, and the effect of a
+//! refusal.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -17,7 +18,7 @@ use support::openbao::{Server, free_ports};
 use support::python;
 use support::terminal::Terminal;
 
-/// A user `ada` with a secret, at a login mount of the test's own.
+/// /// A user `ada` with a secret, at a separate login mount.
 struct Site {
     server: &'static Server,
     scratch: Scratch,
@@ -54,7 +55,7 @@ impl Site {
         command
     }
 
-    /// Runs with that on standard input.
+    /// /// Runs with this on standard input.
     fn with(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut command = self.command(arguments);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -97,7 +98,7 @@ fn text(outcome: &Outcome) -> String {
 #[test]
 fn a_password_leaves_a_token_as_vaults_client_does_and_kernels_take_it() {
     let site = Site::userpass("login-file");
-    site.with(&["login"], "\n").is_error(64, &["no password of ada on standard input"]);
+    site.with(&["login"], "\n").is_error(64, &["no password for ada on standard input"]);
     site.with(&["login", "--username", ""], "right canary").is_error(64, &["--username NAME"]);
     let outcome = site.with(&["login"], "right canary\n");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -128,7 +129,7 @@ fn on_a_terminal_the_password_is_not_shown_and_is_asked_again_once() {
     assert!(site.server.is_alive(&site.token()));
 }
 
-/// Has a method ask for a passcode; what the phone of `entity` shows.
+/// /// Makes a method require a passcode; returns what the phone of `entity` shows.
 fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &Value) -> impl Fn() -> String {
     let post = |path: &str, body: Value| vault.must("POST", path, &body);
     let method = json!({"issuer": name, "period": 30, "algorithm": "SHA1", "digits": 6});
@@ -136,7 +137,7 @@ fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &V
     let made = post("identity/mfa/method/totp/admin-generate", json!({"method_id": method, "entity_id": entity}));
     let enforced = json!({"mfa_method_ids": [method], "auth_method_accessors": [accessor]});
     post(&format!("identity/mfa/login-enforcement/{name}"), enforced);
-    // What a phone has: the same key.
+    // // The phone's state: the same key.
     post(&format!("sys/mounts/{name}-phone"), json!({"type": "totp"}));
     post(&format!("{name}-phone/keys/ada"), json!({"url": made["data"]["url"]}));
     let path = format!("{name}-phone/code/ada");
@@ -165,13 +166,14 @@ fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     assert_eq!(code, 0, "{shown}");
     assert!(said.contains("ada is logged in") && !shown.contains("canary") && !shown.contains(&right), "{shown}");
     assert!(vault.is_alive(&site.token()));
-    // A launch takes the token, and is asked for nothing.
+    // // A launch uses the token, and is asked for nothing.
     assert_eq!(site.launched().environment()["KEY"], "canary-value");
 }
 
 #[test]
 fn a_login_that_a_phone_confirms_is_sent_there_once() {
-    // A stand-in for Vault: what it would ask to send to a phone can't run here. Its answers are OpenBao's own.
+    // // A stand-in for Vault, as the service that it would ask to notify a phone can't run here. Its answers are
+    // OpenBao's.
     for is_confirmed in [false, true] {
         let requirement = json!({
             "mfa_request_id": "request",
@@ -200,7 +202,7 @@ fn a_login_that_a_phone_confirms_is_sent_there_once() {
         let mut command = scratch.launcher();
         let mut user = Terminal::start(command.arg("login"));
         user.answer_unseen("The password of ada", "right canary");
-        user.expect("confirm the login by phone, on your device");
+        user.expect("confirm the login with phone on your device");
         let (code, said, shown) = user.end();
         assert!(!shown.contains("canary") && !said.contains("ofaphone"), "{shown}");
         let sent: Vec<_> = faults.seen().into_iter().filter(|seen| seen.path == "/v1/sys/mfa/validate").collect();
@@ -231,7 +233,7 @@ fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
         outcome.is_error(code, &["refused the login", "login-lockout"]);
     }
     assert_eq!(sent(), 2);
-    // Neither a third password nor the right one goes out by itself.
+    // // Neither a third password nor the right one is sent automatically.
     for password in ["third", "right canary"] {
         site.with(&["login"], password).is_error(77, &["2 times", "not sent again", "--try-again"]);
     }
@@ -243,7 +245,7 @@ fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
     assert_eq!(sent(), 2);
     assert_eq!(site.with(&["login", "--try-again"], "right canary").code(), Some(0));
     assert_eq!(sent(), 3);
-    // A login that was accepted begins anew.
+    // // An accepted login resets the count.
     site.with(&["login"], "fifth").is_error(77, &["refused the login"]);
     assert_eq!(sent(), 4);
 }
@@ -253,7 +255,7 @@ fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
     let site = Site::new("login-token", "");
     let good = site.server.token(&["login"], &json!({"ttl": "2h"}));
     site.with(&["login"], "no such token").is_error(78, &["characters that a token can't have"]);
-    site.with(&["login"], "hvb.nosuchtoken").is_error(77, &["does not accept the token from standard input"]);
+    site.with(&["login"], "hvb.nosuchtoken").is_error(77, &["rejected the token from standard input"]);
     site.with(&["login"], "").is_error(64, &["no token on standard input"]);
     assert!(!site.file().exists());
     let outcome = site.with(&["login", "--method", "token", "--json"], &format!("{good}\n"));
@@ -261,7 +263,7 @@ fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
     let said: Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!((&said["logged_in"], &said["used_by_kernels"]), (&json!(true), &json!(true)), "{said}");
     assert_eq!(site.token(), good);
-    // One with a number of uses would be used up by looking.
+    // // One with a limited number of uses would be used up by the look-up.
     let few = site.server.token(&["login"], &json!({"num_uses": 3}));
     site.with(&["login"], &few).is_error(78, &["number of uses"]);
     assert_eq!(site.token(), good);
@@ -308,13 +310,13 @@ fn the_status_says_who_until_when_and_whence() {
     assert_eq!((&said["ends_soon"], &said["renewable"]), (&json!(false), &json!(true)));
     assert!(said["until"].as_str().unwrap().ends_with('Z') && said["ttl_seconds"].as_u64().unwrap() > 86_400);
     assert!(!said.to_string().contains(&site.token()));
-    // Revoked behind our back.
+    // // Revoked by another client.
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
     let (code, said) = site.status();
     assert_eq!((code, &said["logged_in"], &said["state"]), (77, &json!(false), &json!("ended")), "{said}");
     assert_eq!(said["renew"], "jupyter-vault login");
     let shown = run(&mut site.command(&["login", "--status"]));
-    assert!(text(&shown).starts_with("the login has ended: "), "{shown:?}");
+    assert!(text(&shown).starts_with("the login has expired: "), "{shown:?}");
     site.launched().is_error(77, &["`jupyter-vault login`"]);
 }
 
@@ -328,7 +330,7 @@ fn a_login_of_each_launch_and_an_unreachable_vault_are_told_apart() {
     let (code, said) = site.status();
     assert_eq!((code, &said["state"], &said["user"]), (0, &json!("each-launch"), &json!("ada")), "{said}");
     assert_eq!(said["until"], Value::Null);
-    // A token of `login` is then not what kernels use, and that is said.
+    // // Kernels do not use the token of `login` then, and the output says so.
     let outcome = site.with(&["login"], "right canary");
     assert!(text(&outcome).contains("kernels do not use this token"), "{}", text(&outcome));
     let [port] = free_ports();
@@ -352,9 +354,9 @@ fn a_token_that_ends_within_a_day_is_said_with_the_way_to_renew() {
         let said: Value = serde_json::from_slice(&run(&mut site.command(&["kernels", "--json"])).stdout).unwrap();
         assert_eq!(said["login"].is_object(), is_soon, "{said}");
     }
-    // One that has ended is said too.
+    // // An expired one is reported too.
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
-    assert!(text(&run(&mut site.command(&["kernels"]))).contains("`jupyter-vault login` gets a new one"));
+    assert!(text(&run(&mut site.command(&["kernels"]))).contains("get a new one with `jupyter-vault login`"));
 }
 
 #[test]
@@ -368,12 +370,12 @@ fn a_logout_revokes_and_removes_and_says_so_when_it_cant_revoke() {
     assert!(text(&outcome).starts_with("logged out: the token is revoked"), "{}", text(&outcome));
     assert!(!site.file().exists() && !site.server.is_alive(&token));
     assert_eq!(site.status().0, 77);
-    // A token that has ended already is no trouble.
+    // // An already expired token causes no error.
     site.log_in();
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
     assert_eq!(run(&mut site.command(&["logout"])).code(), Some(0));
     assert!(!site.file().exists());
-    // Vault is away: the file goes, and that the token lives is said.
+    // // Vault is unreachable: the file is removed, and the output says that the token is still valid.
     site.log_in();
     let token = site.token();
     let [port] = free_ports();
@@ -386,10 +388,10 @@ fn a_logout_revokes_and_removes_and_says_so_when_it_cant_revoke() {
     assert_eq!(site.mount, "logout");
 }
 
-/// OpenBao as a provider of OpenID Connect, a user `ada` of it, and a login mount that trusts it.
+/// /// OpenBao as an OpenID Connect provider with a user `ada`, and a login mount that trusts it.
 struct Provider {
     site: Site,
-    /// Ada's token at the provider, as a browser that is signed in has it.
+    /// /// Ada's token at the provider, as a signed-in browser has it.
     session: String,
     port: u16,
 }
@@ -444,7 +446,7 @@ impl Provider {
         self.site.command(&[&["login", "--port", &port], more].concat())
     }
 
-    /// A browser that writes down where it was sent, and the file where it does.
+    /// /// A browser that writes the address that it opens to a file, and that file.
     fn browser(&self) -> (PathBuf, PathBuf) {
         let seen = self.site.scratch.path("seen");
         let text = format!("#!/bin/sh\nprintf %s \"$1\" >{seen:?}.new && mv {seen:?}.new {seen:?}\n");
@@ -453,7 +455,7 @@ impl Provider {
         (browser, seen)
     }
 
-    /// The address that the provider sends a signed-in browser to.
+    /// /// The address that the provider redirects a signed-in browser to.
     fn answer(&self, address: &str) -> String {
         let (_, query) = address.split_once('?').unwrap();
         let provider = address.split("/provider/").nth(1).unwrap().split('/').next().unwrap();
@@ -465,7 +467,7 @@ impl Provider {
     }
 }
 
-/// A started `login --no-browser --json`, and the address that it tells.
+/// /// A started `login --no-browser --json`, and the address that it prints.
 fn waiting(command: &mut Command) -> (std::process::Child, BufReader<std::process::ChildStdout>, String) {
     let child =
         command.args(["--no-browser", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -477,7 +479,7 @@ fn waiting(command: &mut Command) -> (std::process::Child, BufReader<std::proces
     (child, lines, said["sign_in"].as_str().unwrap().to_owned())
 }
 
-/// What a browser gets there.
+/// /// A browser's answer there.
 fn visit(method: &str, address: &str, host: Option<&str>) -> (u16, String, String) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let mut request = ureq::http::Request::builder().method(method).uri(address);
@@ -496,7 +498,7 @@ fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
     let (child, mut lines, address) = waiting(&mut provider.command(&[]));
     let good = provider.answer(&address);
     let place = format!("http://localhost:{}", provider.port);
-    // What is not the answer to this sign-in gets a page that says so, and the wait goes on.
+    // // Other answers than that to this sign-in get a page that says so, and the wait continues.
     for (method, address, host, status) in [
         ("GET", format!("{place}/favicon.ico"), None, 404),
         ("GET", format!("{place}/oidc/callback?code=x&state=wrong"), None, 400),
@@ -507,7 +509,7 @@ fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
         let (said, text, kept) = visit(method, &address, host);
         assert_eq!((said, kept.as_str()), (status, "no-store"), "{method} {address}: {text}");
     }
-    // One that connects and says nothing does not hold it up.
+    // // A silent connection does not block others.
     let _silent = TcpStream::connect(("127.0.0.1", provider.port)).unwrap();
     let (status, text, kept) = visit("GET", &good, None);
     assert_eq!((status, text.as_str(), kept.as_str()), (200, "Signed in. Close this tab.\n", "no-store"));
@@ -539,7 +541,7 @@ fn a_sign_in_that_does_not_end_well_says_why() {
     assert!(text.starts_with("Not signed in") && !text.contains("canary"), "{text}");
     finish(child).is_error(77, &["did not let you sign in (access_denied)"]);
 
-    // A code that Vault does not take.
+    // // A code that Vault rejects.
     let (child, _lines, address) = waiting(&mut provider.command(&[]));
     let state = address.split("state=").nth(1).unwrap().split('&').next().unwrap();
     let (status, _, _) = visit("GET", &format!("{place}?code=made-up&state={state}"), None);
@@ -601,7 +603,7 @@ fn a_second_factor_is_asked_for_after_the_browser_too() {
     let alias = json!({"name": entity, "canonical_id": entity, "mount_accessor": accessor});
     vault.must("POST", "identity/entity-alias", &alias);
     let passcode = with_passcodes(vault, "sso-factor", accessor, entity);
-    // An address could be pasted; the browser comes back by itself.
+    // // An address could be pasted, but the browser's redirect arrives.
     let mut user = Terminal::start(&provider.command(&["--no-browser"]));
     user.expect("response_type=code");
     user.expect("Address: ");
@@ -620,7 +622,7 @@ fn a_second_factor_is_asked_for_after_the_browser_too() {
 #[test]
 fn setup_signs_in_and_needs_no_token_of_another_program() {
     let provider = Provider::at(8250, Site::new("provider-users-4", ""), "sso-setup");
-    // Vault's own client uses this port too.
+    // // Vault's own client uses this port too.
     eventually("the port is free", || TcpListener::bind("127.0.0.1:8250").is_ok());
     let config = provider.site.scratch.path("config/vault.toml");
     std::fs::remove_file(&config).unwrap();

@@ -1,6 +1,6 @@
-//! Every kernel under every server: what runs here is what `docs/matrix.md` says.
+//! //! Every kernel under every server: docs/matrix.md shows the results.
 //!
-//! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it anew.
+//! //! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it.
 
 mod support;
 
@@ -16,7 +16,7 @@ use support::openbao::Server;
 use support::remote;
 use support::server::{JupyterServer, Kind, User};
 
-/// A kernel as the tests call it, as people do, and a cell that prints how long the secret is.
+/// /// A kernel's name in the tests, its usual name, and a cell that prints the secret's length.
 const KERNELS: &[(&str, &str, &str)] = &[
     ("ipykernel", "ipykernel 7", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
     ("ipykernel6", "ipykernel 6", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
@@ -32,7 +32,7 @@ const KERNELS: &[(&str, &str, &str)] = &[
     ("octave_kernel", "octave_kernel", "printf('length %d\\n', length(getenv('MATRIX_SECRET')))"),
 ];
 
-/// Enterprise Gateway's way to other hosts, where it starts kernels by launchers of its own.
+/// /// Enterprise Gateway's process proxy for other hosts, which starts kernels with its own launchers.
 const DISTRIBUTED: &str = "Enterprise Gateway, distributed";
 
 const SERVERS: &[&str] = &[
@@ -44,23 +44,23 @@ const SERVERS: &[&str] = &[
     "Jupyter Server with a gateway",
 ];
 
-/// A server that has no way to start that kernel, with us or without.
+/// /// A server that can't start that kernel, with or without jupyter-vault.
 const NO_WAY: &str = "–";
 
 const HEAD: &str = "# Kernels and servers\n\n\
-    Each kernel, started through the launcher by each server: `yes` where the secret was in its environment after the\n\
-    start and after a restart. Written by a test, which fails when what runs is not what stands here:\n\
+    Each server started each kernel through the launcher: `yes` means that the secret was in the kernel's environment after the\n\
+    start and after a restart. A test writes this table, and fails if it is wrong:\n\
     `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored`.\n\n";
 
 const FOOT: &str = "\n\
-    - Enterprise Gateway starts kernels on other hosts (`DistributedProcessProxy`) by a launcher of its own, which it has\n  \
-    for Python, R and Scala: `–` is where it has none.\n\
-    - ILua is left out: it had the secret under four of these servers, and hung under Jupyter Server; why is not known.\n";
+    - `–`: Enterprise Gateway starts kernels on other hosts (`DistributedProcessProxy`) with its own launchers, which exist only\n  \
+    for Python, R and Scala.\n\
+    - ILua is left out: it had the secret under four of these servers, but hung under Jupyter Server for an unknown reason.\n";
 
-/// What became of each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
+/// /// The results for each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
 type Rows = BTreeMap<String, Vec<String>>;
 
-/// Installs a kernelspec whose command is behind the launcher.
+/// /// Installs a kernelspec whose command follows the launcher.
 fn install(scratch: &Scratch, server: &Server, name: &str, command: &[String], more: &Value) {
     let folder = format!("home/kernels/{}", name.replace('_', "-"));
     std::fs::create_dir_all(scratch.path(&folder)).unwrap();
@@ -81,7 +81,7 @@ fn run_all(names: &[&str]) -> Rows {
     server.put("matrix", &json!({"MATRIX_SECRET": "canary-of-21-letters!"}));
     let (near, far) = (Scratch::new(), Scratch::new());
     for name in names {
-        // A gateway passes no PATH on, and some kernels look for programs.
+        // // A gateway does not pass on PATH, and some kernels need programs.
         let path = json!({"PATH": "/usr/local/bin:/usr/bin:/bin"});
         install(&near, server, name, &command(name), &json!({"env": path}));
         if let Some(command) = remote::command(name) {
@@ -103,9 +103,9 @@ fn run_all(names: &[&str]) -> Rows {
     rows
 }
 
-/// Runs those kernels under one server: with the kernelspecs of `near`, or those for other hosts in `far`.
+/// /// Runs those kernels under one server: with the kernelspecs of `near`, or those for other hosts in `far`.
 fn column(which: &str, names: &[&str], near: &Scratch, far: &Scratch) -> Vec<String> {
-    // Each server has its own folders, and the kernelspecs of all.
+    // // Each server has its own folders, but the same kernelspecs.
     let scratch = Scratch::new();
     let kernels = if which == DISTRIBUTED { far } else { near }.path("home/kernels");
     std::os::unix::fs::symlink(kernels, scratch.path("home/kernels")).unwrap();
@@ -140,7 +140,7 @@ fn column(which: &str, names: &[&str], near: &Scratch, far: &Scratch) -> Vec<Str
     outcomes
 }
 
-/// Starts, looks, restarts, looks again.
+/// /// Starts, checks, restarts, checks again.
 fn one(user: &mut User, name: &str) -> String {
     let code = KERNELS.iter().find(|(kernel, ..)| *kernel == name).expect("a kernel").2;
     user.ask("launch", json!({"name": name.replace('_', "-"), "env": {"KERNEL_USERNAME": "ada"}}));
@@ -160,8 +160,8 @@ fn has_it(cell: &Cell) -> bool {
     cell.printed().contains("length 21")
 }
 
-/// Some kernels print after they have said that they are idle, and a gateway that has not joined a new kernel's iopub
-/// yet misses what its first cell prints.
+/// /// Some kernels print after they have reported idle, and a gateway that has not yet joined a new kernel's iopub
+/// misses the output of its first cell.
 fn look(user: &mut User, code: &str) -> Cell {
     let mut look = || Cell(user.ask("cell", json!({"code": code, "shows": 10})));
     let cell = look();
@@ -172,7 +172,7 @@ fn file() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/matrix.md"))
 }
 
-/// The rows of the docs.
+/// /// The rows in the document.
 fn written() -> Rows {
     let text = std::fs::read_to_string(file()).unwrap_or_default();
     let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
@@ -191,10 +191,10 @@ fn text(rows: &Rows) -> String {
     text + FOOT
 }
 
-/// Two tests write one file.
+/// /// Two tests write the same file.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Runs those kernels; compares their rows with the docs, or puts them there.
+/// /// Runs those kernels; compares their rows with the document, or writes them to it.
 fn check(names: &[&str]) {
     let rows = run_all(names);
     println!("{}", text(&rows).trim_end_matches(FOOT));
@@ -206,7 +206,7 @@ fn check(names: &[&str]) {
         return;
     }
     for (name, row) in rows {
-        assert_eq!(Some(&row), docs.get(&name), "{name}: docs/matrix.md says otherwise");
+        assert_eq!(Some(&row), docs.get(&name), "{name}: docs/matrix.md differs");
     }
     let whole = std::fs::read_to_string(file()).unwrap();
     assert_eq!(whole, text(&docs), "docs/matrix.md was written by hand");

@@ -1,4 +1,4 @@
-//! The examples: the README's first command, driven to its end and ended half-way, and SQL cells.
+//! //! The examples: the README's first command, run to its end and interrupted half-way, and SQL cells.
 
 mod support;
 
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use support::inner_cargo::inner_cargo;
 use support::launcher::{binary, eventually, run, wait};
 
-/// The examples as they are now: `cargo test --test quickstart` builds no examples by itself.
+/// /// The current examples: `cargo test --test quickstart` does not build them.
 fn example(name: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = binary().parent().unwrap();
@@ -65,7 +65,7 @@ fn a_second_run_builds_nothing_and_is_over_soon() {
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         start.elapsed()
     };
-    // As cargo itself starts it, from one place and then from another.
+    // // Started by cargo, from one folder and then from another.
     let built = || std::fs::metadata(binary()).unwrap().modified().unwrap();
     ran(&[]);
     let before = built();
@@ -128,7 +128,7 @@ fn a_signal_half_way_leaves_nothing_behind() {
     }
 }
 
-/// Processes whose command line or environment names the folder.
+/// /// Processes whose command line or environment contains the folder.
 fn processes_in(folder: &std::path::Path) -> Vec<u32> {
     let needle = folder.to_str().unwrap();
     let names = |pid: u32, file: &str| {

@@ -1,4 +1,4 @@
-//! docs/recipes.md: each recipe as it stands there, on a real server.
+//! //! Runs each recipe of docs/recipes.md on a real server, as it is written there.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -16,7 +16,7 @@ use support::postgres::Postgres;
 
 const RECIPES: &str = include_str!("../docs/recipes.md");
 
-/// A recipe with its policy loaded for `ada` and `bert`, and a home to run it in.
+/// /// A recipe with its policy loaded for `ada` and `bert`, and a home folder to run it in.
 struct Recipe {
     server: Server,
     scratch: Scratch,
@@ -57,7 +57,7 @@ impl Recipe {
         run(command.envs(variables.iter().copied()).args(["exec", "--", "/usr/bin/env", "-0"]))
     }
 
-    /// What a kernel gets, less what its parent had.
+    /// /// What a kernel gets, without its parent's variables.
     #[track_caller]
     fn gives(&self, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut environment = self.launch(variables).environment();
@@ -122,7 +122,7 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
     let recipe = Recipe::of("A shared server");
     for user in ["ada", "bert"] {
         let token = recipe.token(user);
-        // What else a request claims does not count.
+        // // Other claims in a request do not count.
         let given = recipe.gives(&[("KERNEL_VAULT_TOKEN", &token), ("KERNEL_USERNAME", "root")]);
         assert_eq!(given["OWN"], user);
     }
@@ -134,7 +134,7 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
 fn the_token_that_a_login_in_a_browser_left_is_taken() {
     let recipe = Recipe::of("Single sign-on");
     recipe.launch(&[]).is_error(78, &["needs a token", "`jupyter-vault login`"]);
-    // OpenBao is the provider too, whose users are those of userpass.
+    // // OpenBao is the provider too, with the users of userpass.
     let server = &recipe.server;
     let [port] = free_ports();
     server.policy("provider", "path \"identity/oidc/provider/*\" { capabilities = [\"read\", \"update\"] }");
@@ -170,7 +170,7 @@ fn the_token_that_a_login_in_a_browser_left_is_taken() {
     let mut line = String::new();
     BufReader::new(login.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = serde_json::from_str::<Value>(&line).unwrap()["sign_in"].as_str().unwrap().to_owned();
-    // What the provider's page does in a browser that is signed in.
+    // // What the provider's page does in a signed-in browser.
     let query = address.split_once('?').unwrap().1;
     let path = format!("identity/oidc/provider/company/authorize?{query}");
     let (status, said) = server.api_with(&[("X-Vault-Token", &session)], "GET", &path, None);

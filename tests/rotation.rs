@@ -1,5 +1,5 @@
-//! Credentials that end for good are replaced while the kernel runs: real roles of a real PostgreSQL, which are asked
-//! whether they open it.
+//! //! Credentials with a final expiry are replaced while the kernel runs: real roles of a real PostgreSQL, which
+//! shows whether they can log in.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -15,7 +15,7 @@ use support::leases::{Kernel, Site, keepers_of, memory};
 use support::openbao::Server;
 use support::running::{Running, said};
 
-/// A kernel that has the URL in a file, and the file.
+/// /// A kernel with the URL in a file, and that file.
 fn with_file(site: &Site) -> (Kernel, PathBuf) {
     let kernel = site.kernel();
     let file = PathBuf::from(kernel.variable("URL_FILE"));
@@ -26,10 +26,10 @@ fn content(file: &PathBuf) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
-/// How long what was replaced lives on in these tests.
+/// /// How long replaced credentials stay valid in these tests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whether a client that reads now where to connect gets in. One that was as slow as the grace reads again.
+/// /// Whether a client that reads the URL now can log in. One that is slower than the grace reads it again.
 fn gets_in(read: impl Fn() -> String, opens: impl Fn(&str) -> bool) -> bool {
     loop {
         let begun = Instant::now();
@@ -42,7 +42,8 @@ fn gets_in(read: impl Fn() -> String, opens: impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Reads the file, as a client at each connect, until it has changed `times` times; each URL opens the database.
+/// /// Reads the file, like a client at each connection, until it has changed `times` times; each URL opens the
+/// database.
 fn changes(site: &Site, file: &PathBuf, times: usize) {
     let mut seen = vec![content(file)];
     eventually("the file changes", || {
@@ -62,7 +63,7 @@ fn a_file_has_a_fresh_credential_before_the_max_ttl_of_the_old_and_goes_with_the
     let (kernel, file) = with_file(&site);
     changes(&site, &file, 2);
     let [keeper] = keepers_of(kernel.pid.as_raw())[..] else { panic!("one keeper") };
-    // It read what is in the file, and has nothing of it any more.
+    // // It has read the file's content, and keeps nothing of it.
     eventually("the new password is out of the keeper's memory", || {
         let url = content(&file);
         let password = url.split(['@', ':']).nth(2).unwrap();
@@ -140,7 +141,7 @@ fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
         second != first
     });
     eventually("what was replaced is ended", || site.postgres.roles().len() == 1);
-    // A cell that runs on and on: it is told before the credential ends.
+    // // A cell that keeps running: the expiry is reported beforehand.
     let free = site.scratch.path("free");
     let busy = format!("import os, time\nwhile not os.path.exists({free:?}): time.sleep(0.05)");
     let sent = front_end.ask("execute", json!({"codes": [busy], "wait": false}))["sent"][0].clone();
@@ -148,7 +149,7 @@ fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
         let outcome = run(site.scratch.launcher().args(["kernels"]));
         String::from_utf8_lossy(&outcome.stdout).into_owned()
     };
-    eventually("it is told", || shown().contains("DATABASE_URL ends at"));
+    eventually("it is told", || shown().contains("DATABASE_URL: expires at"));
     let json = run(site.scratch.launcher().args(["kernels", "--json"]));
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["kernels"][0]["secrets"]["expiring"]["names"], json!(["DATABASE_URL"]));
@@ -190,7 +191,7 @@ fn a_data_sources_service_file_lets_every_connect_in_beyond_the_max_ttl() {
     let kernel = site.kernel();
     let file = PathBuf::from(kernel.variable("PGSERVICEFILE"));
     assert_eq!(kernel.variable("WAREHOUSE_URL"), "postgresql:///?service=warehouse");
-    // libpq reads the file at each connect: the variables of the kernel stay as they are.
+    // // libpq reads the file at each connection: the kernel's variables do not change.
     let connects = || {
         let mut psql = std::process::Command::new(site.postgres.psql());
         psql.args(["-X", "-q", "-A", "-t", "-d", "service=warehouse", "-c", "select 1"]).env("PGSERVICEFILE", &file);
@@ -230,7 +231,7 @@ fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_
     let shown = run(kernel.scratch.launcher().arg("kernels"));
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains(&format!("1 lease, renewed by process {keeper}")), "{shown}");
-    // One that can't be injected: its leases end with the try.
+    // // A kernel that can't be injected: the attempt's leases end with it.
     let free = kernel.scratch.path("free");
     let busy = kernel.begin(&format!(
         "import os, time; open({:?}, 'w')\nwhile not os.path.exists({free:?}): time.sleep(0.05)",
@@ -246,7 +247,7 @@ fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_
     site.ends("its kernel ended");
 }
 
-/// A sidecar; its end shows what it has said, if the test fails.
+/// /// A sidecar; it shows its output if the test fails.
 struct Watch(std::process::Child, PathBuf);
 
 impl Drop for Watch {
@@ -297,7 +298,7 @@ fn a_command_that_can_not_be_injected_is_told_on_its_standard_error_before_its_c
     let url = kernel.variable("DATABASE_URL");
     let mut line = String::new();
     BufReader::new(kernel.child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains("jupyter-vault: DATABASE_URL ends at ") && line.contains("no connection file"), "{line}");
+    assert!(line.contains("jupyter-vault: DATABASE_URL: expires at ") && line.contains("no connection file"), "{line}");
     assert!(site.opens(&url), "it is told while there is time");
     assert!(!line.contains(url.split(['@', ':']).nth(2).unwrap()), "no value");
     kernel.end(nix::sys::signal::Signal::SIGKILL);

@@ -1,4 +1,5 @@
-//! Secrets taken out of notebooks: real ones of a real OpenBao, in files, in a pipe, and when a real server saves.
+//! //! Secrets removed from notebooks: real secrets of a real OpenBao, in files, in a pipe, and when a real server
+//! saves.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -59,7 +60,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// A notebook as Jupyter writes it: one space, and a line feed at its end.
+/// /// A notebook as Jupyter writes it: indented by one space, with a line feed at its end.
 fn jupyter(cells: &Value) -> String {
     let notebook =
         json!({"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5});
@@ -118,9 +119,9 @@ fn secrets_go_and_every_other_byte_stays() {
         "  cell 2, output 2: SEVERAL\n",
         "  cell 3, metadata: LONG\n",
         "  cell 3, metadata: NUMBER\n",
-        "note: not looked for, shorter than 8 characters: PIN\n",
-        "note: not looked into: 1 image or other binary data\n",
-        "secrets found: 10, in 1 of 1 notebook; nothing is changed\n",
+        "note: not searched for, as shorter than 8 characters: PIN\n",
+        "note: not searched: 1 image or other binary data\n",
+        "secrets found: 10, in 1 of 1 notebook; nothing was changed\n",
     ] {
         assert!(said.contains(line), "{line}: {said}");
     }
@@ -138,7 +139,7 @@ fn secrets_go_and_every_other_byte_stays() {
     assert_eq!((&output(0, 1)["text"], &output(0, 2)["text"]), (&json!("a warning\n"), &json!("\n")));
     assert_eq!(output(1, 0)["data"]["text/plain"], json!(["\"[secret KEY]\""]));
     assert_eq!(notebook["cells"][2]["metadata"], json!({"note": "[secret LONG]", "number": "[secret NUMBER]"}));
-    // Line by line, what differs are the lines with secrets.
+    // // Compared line by line, only the lines with secrets differ.
     let changed = before.lines().zip(after.lines()).filter(|(old, new)| old != new);
     assert!(changed.clone().all(|(old, _)| old.contains("canary")
         || old.contains("ted\\\"")
@@ -171,9 +172,12 @@ fn a_notebook_without_secrets_is_not_written_and_a_malformed_one_does_not_stop_t
     let outcome = user.scrub(&[".", "missing.ipynb"]);
     assert_eq!(outcome.code(), Some(65), "{outcome:?}");
     let said = text(&outcome);
-    for part in
-        ["broken.ipynb is no notebook", "a string is not closed", "missing.ipynb does not exist", "found: 2, in 2 of 3"]
-    {
+    for part in [
+        "broken.ipynb can't be parsed as a notebook",
+        "a string is not closed",
+        "missing.ipynb does not exist",
+        "found: 2, in 2 of 3",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let now = std::fs::metadata(&clean).unwrap();
@@ -184,10 +188,10 @@ fn a_notebook_without_secrets_is_not_written_and_a_malformed_one_does_not_stop_t
     assert_eq!(read(&other), dirty);
     assert_eq!(read(&target), dirty, "no link is followed below a folder");
     assert!(read(&broken).ends_with("canary"));
-    // A link that is named stays one, and what it leads to is scrubbed.
+    // // A symlink stays one, and its target is scrubbed.
     assert_eq!(user.scrub(&["link.ipynb"]).code(), Some(0));
     assert!(link.symlink_metadata().unwrap().is_symlink() && read(&target).contains("[secret LONG]"));
-    // In the check, a secret counts more than a malformed file.
+    // // With --check, a secret takes precedence over a malformed file.
     user.notebook("deep/a.ipynb", &dirty);
     assert_eq!(user.scrub(&["--check", "."]).code(), Some(88));
     let said: Value = serde_json::from_slice(&user.scrub(&["--check", "--json", "."]).stdout).unwrap();
@@ -234,7 +238,7 @@ fn what_may_not_be_written_or_read_or_asked_is_said() {
     let away = config.replace(&Server::shared().address(), &format!("http://127.0.0.1:{port}"));
     user.scratch.file("config/vault.toml", away);
     user.scrub(&["--timeout", "1", "a.ipynb"]).is_error(69, &["refused the connection"]);
-    // A source that is denied hides secrets: nothing is called clean.
+    // // If a source is denied, no notebook is reported as clean.
     let token = Server::shared().token(&["default"], &json!({}));
     user.scratch.file("config/vault.toml", config);
     user.scratch.file("config/token", token);
@@ -262,10 +266,10 @@ fn a_pipe_gives_the_notebook_and_says_the_rest_on_stderr() {
     let checked = piped(&["--check", "-"], &dirty);
     assert_eq!(checked.code(), Some(88));
     assert!(text(&checked).contains("cell 1, source: LONG"));
-    piped(&["-"], "{\"cells\": [").is_error(65, &["standard input is no notebook"]);
+    piped(&["-"], "{\"cells\": [").is_error(65, &["standard input can't be parsed as a notebook"]);
 }
 
-/// Saves a notebook through the server's API; the status, and what it said.
+/// /// Saves a notebook through the server's API; returns the status and the message.
 fn save(server: &JupyterServer, name: &str, notebook: &Value) -> (u16, String) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let request = agent.put(format!("{}/api/contents/{name}", server.address()));
@@ -307,7 +311,7 @@ fn a_server_refuses_replaces_or_warns_when_a_notebook_with_a_secret_is_saved() {
         }
         assert!(!server.log().contains("canary"), "{}", server.log());
         assert_eq!(save(&server, &format!("clean-{word}.ipynb"), &clean).0, 201);
-        // Vault is away: a user's work is saved all the same, unless the site says otherwise.
+        // // Vault is unreachable: the notebook is saved anyway, unless the site configured otherwise.
         user.scratch.file("config/vault.toml", away.replace("[vault]\n", "[vault]\nmax_retries = 0\n"));
         let (answered, said) = save(&server, &format!("away-{word}.ipynb"), &clean);
         assert_eq!(answered, while_away, "{said}");

@@ -1,4 +1,4 @@
-//! `secrets`: stored by the real program in a real OpenBao, read back by a launch.
+//! //! `secrets`: stored by the real program in a real OpenBao, and read by a launch.
 #![cfg(feature = "manage")]
 
 mod support;
@@ -12,19 +12,19 @@ use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, finish, run};
 use support::openbao::Server;
 
-/// A user with a login of its own, and a configuration with the user's own path.
+/// /// A user with a separate login, and a configuration with the user's own path.
 struct User {
     server: &'static Server,
     scratch: Scratch,
 }
 
 impl User {
-    /// Own secrets in one KV secret.
+    /// /// The user's secrets in one KV secret.
     fn with_keys(name: &str) -> Self {
         Self::new(name, "kv = \"secret/users/{metadata.username}\"\noptional = true\n")
     }
 
-    /// Own secrets in a folder.
+    /// /// The user's secrets in a folder.
     fn with_folder(name: &str) -> Self {
         Self::new(name, "kv_folder = \"secret/users/{metadata.username}\"\noptional = true\n")
     }
@@ -62,7 +62,7 @@ impl User {
         command
     }
 
-    /// Runs with `input` on standard input.
+    /// /// Runs with `input` on standard input.
     fn ran_with(&self, arguments: &[&str], input: &[u8]) -> Outcome {
         let mut command = self.command(arguments);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -77,7 +77,7 @@ impl User {
         outcome
     }
 
-    /// Runs, must succeed, and gives the text, which must show no value.
+    /// /// Runs, must succeed, and returns the text, which must show no value.
     #[track_caller]
     fn ok(&self, arguments: &[&str]) -> String {
         self.ok_with(arguments, b"")
@@ -97,7 +97,7 @@ impl User {
         self.ok_with(&["set", name], value.as_bytes());
     }
 
-    /// What a launch gives.
+    /// /// The variables that a launch gives.
     #[track_caller]
     fn launched(&self) -> std::collections::BTreeMap<String, String> {
         run(self.scratch.launcher().args(["exec", "--", "env", "-0"])).environment()
@@ -156,7 +156,7 @@ fn a_name_or_value_that_no_launch_takes_is_refused_before_it_is_stored() {
     ] {
         user.ran_with(&arguments, input).is_error(code, &[says]);
     }
-    // What was typed as an argument is not repeated.
+    // // An argument is not repeated in the error.
     for argument in ["canary", "--value=canary", "--password=canary"] {
         let refused = user.ran_with(&["set", "A", argument], b"");
         refused.is_error(64, &["other users can see", "standard input"]);
@@ -183,7 +183,7 @@ fn the_list_shows_what_is_known_and_never_a_value() {
         user.set("ONE", "canary-3");
         assert_eq!(user.row("ONE")["description"], "for the billing API");
     }
-    // What another tool has set is no work of the last one who used this.
+    // // A value that another tool has set is not attributed to this program's last user.
     let user = User::with_folder("list-other");
     user.set("ONE", "canary-1");
     assert_eq!(user.row("ONE")["by"], "list-other");
@@ -250,7 +250,7 @@ fn a_value_that_was_changed_since_its_user_saw_it_is_not_replaced() {
         assert_eq!(with("ONE", "0", "canary-1").code(), Some(0));
         with("ONE", "0", "canary-2").is_error(87, &["there is a secret ONE", "nothing was written"]);
         let seen = user.row("ONE")["version"].to_string();
-        // Another name of the same secret is another writer's business.
+        // // A change of another name in the same secret is no conflict.
         user.set("OTHER", "canary-x");
         assert_eq!(with("ONE", &seen, "canary-3").code(), Some(0));
         with("ONE", &seen, "canary-4").is_error(87, &[&format!("was changed since version {seen}")]);
@@ -424,7 +424,7 @@ fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
     user.ok(&["on", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
     user.ok(&["on", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "not a byte is left");
-    // A file that no launch would take is not touched; one that is not there is made.
+    // // A file that a launch would refuse is not changed; a missing one is created.
     std::fs::write(&file, before.clone() + "[notebok.\"a\"]\n").unwrap();
     user.ran_with(&["off", "A", "--notebook", "a.ipynb"], b"").is_error(78, &["notebok", "notebook"]);
     std::fs::remove_file(&file).unwrap();
@@ -461,7 +461,7 @@ fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
     let line = |place: usize| places[place]["policy"].as_str().unwrap().to_owned();
     assert!(line(1).starts_with("path \"secret/data/team/read-only\" {"), "{list}");
     assert!(line(2).starts_with("path \"secret/data/team/folder/*\" {"), "{list}");
-    // The lines are what it takes.
+    // // The file contains exactly these lines.
     let refused = user.ran_with(&["set", "NEW", "--to", "secret/team/read-only"], b"canary");
     refused.is_error(77, &["secret/data/team/read-only"]);
     server.policy(
@@ -475,7 +475,7 @@ fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
     assert!(list["places"].as_array().unwrap().iter().all(|place| place["writable"] == true), "{list}");
 }
 
-/// Sources of a mount of its own, read by a root token.
+/// /// Sources on a separate mount, read with a root token.
 struct Mounted {
     server: &'static Server,
     scratch: Scratch,
@@ -523,7 +523,7 @@ impl Mounted {
     }
 }
 
-/// Gives `command` the environment of `other`.
+/// /// Gives `command` the environment of `other`.
 fn as_in(command: &mut Command, other: &Command) {
     command.env_clear().envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
 }
@@ -596,7 +596,7 @@ fn a_policy_that_allows_to_patch_alone_is_enough_for_a_change() {
             assert_eq!((given["NEW"].as_str(), given["O2"].as_str()), ("canary-4", "canary-2"));
             assert!(!given.contains_key("OLD") && !given.contains_key("OTHER"));
         } else {
-            // A new secret is no change of one.
+            // // A new secret does not conflict.
             user.ran(&["secrets", "set", "NEW"], "canary").is_error(77, &["create"]);
         }
     }
@@ -609,7 +609,7 @@ fn a_name_that_a_launch_writes_otherwise_is_told_with_its_key() {
         let source = format!("[[source]]\n{form} = \"{mount}/ada\"\nnames = \"shell\"\noptional = true\n");
         let user = Mounted::new(&mount, &json!({}), &source);
         user.ok(&["secrets", "set", "api-key"], "canary-1");
-        // As kernels see it, it is the same secret.
+        // // As kernels see it, it is the same secret.
         assert!(user.ok(&["secrets", "set", "API_KEY"], "canary-2").starts_with("replaced"), "{form}");
         let row = &user.rows()[0];
         assert_eq!((&row["name"], &row["key"]), (&json!("API_KEY"), &json!("api-key")));
@@ -670,12 +670,12 @@ fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
     let to = |to: &str| user.ran(&["secrets", "set", "ONE", "--to", to], "canary");
     to("team").is_error(64, &["several sources", "ends/a/team, ends/b/team"]);
     to("other").is_error(64, &["not a configured source", "ends/a/shared"]);
-    to("").is_error(64, &["no source"]);
+    to("").is_error(64, &["not a configured source"]);
     assert_eq!(to("shared").code(), Some(0));
     assert_eq!(to("b/team").code(), Some(0));
     let text = user.ok(&["secrets", "list", "--to", "shared"], "");
     assert!(text.contains("ends/a/shared") && text.contains("secrets: 1") && !text.contains("team"), "{text}");
-    user.ran(&["secrets", "list", "--to", "other"], "").is_error(64, &["no source"]);
+    user.ran(&["secrets", "list", "--to", "other"], "").is_error(64, &["not a configured source"]);
 }
 
 #[test]
@@ -726,7 +726,7 @@ fn a_value_that_is_set_while_its_secret_is_renamed_is_not_lost() {
         let parts = if may_delete_versions { vec!["data", "metadata", "delete"] } else { vec!["data", "metadata"] };
         user.server.policy(mount, &parts.into_iter().map(rights).collect::<String>());
         user.token = user.server.token(&[mount], &json!({}));
-        // Another writer is faster, just before the old name goes.
+        // // Another client changes it just before the old name is removed.
         let (server, relay, path) = (user.server, relay_to(user.server.port()), format!("/v1/{mount}/delete/ada/OLD"));
         let faults = Faults::start(move |seen, number| {
             if seen.path == path {

@@ -1,4 +1,4 @@
-//! `setup` against a real OpenBao: by flags, and asked on a real terminal; what it writes works.
+//! //! `setup` against a real OpenBao: with flags, and on a real terminal; the file that it writes works.
 #![cfg(feature = "manage")]
 
 mod support;
@@ -19,7 +19,7 @@ struct Method {
     mount: String,
     /// Flags by name, less method and mount.
     flags: Vec<(&'static str, String)>,
-    /// What stands in for a Kubernetes API server, which OpenBao asks about a service account's token.
+    /// /// A stand-in for the Kubernetes API server that OpenBao asks about a service account's token.
     _review: Option<Faults>,
 }
 
@@ -57,7 +57,7 @@ fn kubernetes(server: &Server, scratch: &Scratch, mount: String) -> Method {
     Method { name: "kubernetes", mount, flags, _review: Some(review) }
 }
 
-/// The shared server with the secret and the policy that all the logins here get.
+/// /// The shared server with the secret and the policy for all the logins here.
 fn prepared() -> &'static Server {
     let server = Server::shared();
     server.put("setup/ada", &json!({"API_KEY": "canary-1"}));
@@ -79,7 +79,7 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
         mount
     };
     let (userpass, approle, jwt, cert) = (mount("userpass"), mount("approle"), mount("jwt"), mount("cert"));
-    // OpenBao has no LDAP; its login is the same request under another mount.
+    // // OpenBao has no LDAP; its login request is the same at another mount.
     let ldap = format!("{prefix}-ldap");
     server.enable_auth("userpass", &ldap);
     for mount in [&userpass, &ldap] {
@@ -123,7 +123,7 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
     ]
 }
 
-/// What was written passes `doctor`, gives a launch its secret, and holds no credential.
+/// /// The written file passes `doctor`, gives a launch its secret, and contains no credential.
 #[track_caller]
 fn works(scratch: &Scratch, output: &Path, secrets: &[String]) {
     let text = std::fs::read_to_string(output).unwrap();
@@ -185,7 +185,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
     let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
     let bad = private(&scratch, "bad", "canary-token");
     let output = scratch.path("config/vault.toml");
-    // A server that has none says so, and the next question comes.
+    // // A server without namespaces says so, and the next question follows.
     let namespace = if server.has_namespaces() { (78, "namespace") } else { (64, "--auth-method") };
     let cases: &[(&[&str], i32, &str)] = &[
         (&[], 64, "--address"),
@@ -245,7 +245,7 @@ fn the_mount_and_version_are_found_out_and_written_and_a_folder_too() {
     let address = server.address();
     let flags = ["--auth-method", "token", "--token-file", &token, "--secrets", "team/kv-setup/ada#API_KEY=RENAMED"];
     let mut command = scratch.launcher();
-    // The variables of the shell that it runs in are taken for answers.
+    // // The shell's variables count as answers.
     command.env("VAULT_ADDR", &address).arg("setup").args(flags).args(["--secrets", "secret/setup-folder/"]);
     let outcome = run(&mut command);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -267,7 +267,7 @@ fn asked(scratch: &Scratch, flags: &[&str]) -> Terminal {
     Terminal::start(scratch.launcher().arg("setup").args(flags))
 }
 
-/// What is asked for each method after its name and mount, with what to answer.
+/// /// The questions of each method after its name and mount, with the answers.
 fn answers(method: &Method) -> Vec<(&'static str, String)> {
     let questions: &[&str] = match method.name {
         "token" => &["The file with the token"],
@@ -279,7 +279,7 @@ fn answers(method: &Method) -> Vec<(&'static str, String)> {
     questions.iter().copied().zip(method.flags.iter().map(|(_, value)| value.clone())).collect()
 }
 
-/// A credential is asked for unseen first; an empty answer says that it is in a file.
+/// /// A credential is prompted for first; an empty answer says that it is in a file.
 fn hides(terminal: &mut Terminal, question: &str) {
     if let Some(what) = question.strip_prefix("The file with the ").filter(|what| TYPED.contains(what)) {
         terminal.answer_unseen(&format!("The {what} (not shown; empty: it is in a file): "), "");
@@ -289,7 +289,7 @@ fn hides(terminal: &mut Terminal, question: &str) {
 /// What may be typed.
 const TYPED: [&str; 4] = ["token", "password", "role id", "secret id"];
 
-/// The end of a set-up that works: no kernel is wrapped here.
+/// /// The end of a successful set-up; no kernel is wrapped here.
 #[track_caller]
 fn without_wrapping(mut terminal: Terminal) -> (i64, String, String) {
     terminal.answer("Put the launcher into your kernels now?", "n");
@@ -310,7 +310,7 @@ fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
         terminal.expect("unknown issuer");
         terminal.answer("The CA certificate that signed it", &ca);
         terminal.expect("unsealed");
-        terminal.expect("tried with OpenBao");
+        terminal.expect("tested with OpenBao");
         terminal.answer("The namespace", "");
         terminal.answer("How to log in", method.name);
         if !method.mount.is_empty() {
@@ -381,7 +381,7 @@ fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.contains(&format!("method = \"wrapped\"\nwrapped_token_file = {file:?}\n")), "{text}");
     assert_eq!(launched().environment()["API_KEY"], "canary-1");
-    // Used up: setup says so, and with the next one it goes on.
+    // // Used up: setup says so, and continues with the next one.
     std::fs::remove_file(&output).unwrap();
     let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
     outcome.is_error(77, &["already used"]);
@@ -414,10 +414,10 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("refused the connection");
     terminal.answer("Vault's address: ", "vault:port");
     terminal.expect("the address in vault.address (your answer)");
-    // Without a scheme it is https; http is asked for.
+    // // Without a scheme, https is tried; it asks before http.
     terminal.answer("Vault's address: ", &server.address().replace("http://", ""));
     terminal.expect("does not speak TLS");
-    terminal.answer(&format!("Use {}, where everything can be read on the way? [y/N]: ", server.address()), "");
+    terminal.answer(&format!("Use {}, which anyone on the network can read? [y/N]: ", server.address()), "");
     terminal.answer("Vault's address: ", &server.address());
     terminal.answer("The namespace", "nowhere");
     if server.has_namespaces() {
@@ -430,7 +430,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("did you mean \"userpass\"");
     terminal.answer("How to log in", "userpass");
     terminal.answer("Where it is mounted", "setup-again");
-    // What is refused is asked again, and no more: the name is a line feed away.
+    // // Only the refused answer is asked for again: the name is an empty line.
     for (name, password, outcome) in [("ada", &wrong, "refused the login"), ("", &right, "accepted")] {
         terminal.answer(if name.is_empty() { "Your user name in Vault [ada]" } else { "Your user name" }, name);
         hides(&mut terminal, "The file with the password");
@@ -486,7 +486,7 @@ fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
             terminal.answer_unseen("(not shown; empty: it is in a file): ", &secret);
             typed.push(secret);
         }
-        // They are kept once they work.
+        // // They are stored once they work.
         for _ in &typed {
             terminal.answer("readable by you alone?", "");
         }
@@ -583,7 +583,7 @@ fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
     assert!(text.contains("kv = \"secret/setup/kept\"\n") && !text.contains("version"), "{text}");
 }
 
-/// The real server as HashiCorp Vault without a licence would be: its health says so, and it ignores namespaces.
+/// /// The real server like HashiCorp Vault without a licence: its health says so, and it ignores namespaces.
 fn without_namespaces(server: &'static Server) -> Faults {
     let pass = relay_to(server.port());
     Faults::start(move |request, number| {
@@ -614,11 +614,11 @@ fn a_namespace_of_a_server_that_has_none_is_said_to_do_nothing_and_is_not_writte
     assert!(said.contains("this server has no namespaces, so none is written"), "{said}");
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(!text.contains("team-a"), "{text}");
-    // doctor says the same of a file that has one.
+    // // doctor reports the same for a file with a namespace.
     std::fs::write(&output, text.replace("[vault]\n", "[vault]\nnamespace = \"team-a\"\n")).unwrap();
     let mut doctor = scratch.launcher();
     let outcome = run(doctor.args(["doctor", "--json", "--config"]).arg(&output));
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    assert!(said.contains("the setting team-a does nothing") && !said.contains("team-a is there"), "{said}");
+    assert!(said.contains("the setting team-a has no effect") && !said.contains("team-a exists"), "{said}");
     assert!(said.contains("\"namespaces\": false") || said.contains("\"namespaces\":false"), "{said}");
 }

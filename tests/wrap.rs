@@ -1,4 +1,4 @@
-//! `wrap` and `unwrap` on real kernelspecs: what is written, what is left alone, and that the kernels start.
+//! //! `wrap` and `unwrap` on real kernelspecs: what they write, what they leave alone, and that the kernels start.
 
 mod support;
 
@@ -64,7 +64,7 @@ fn a_wrapped_kernel_starts_with_its_secrets_asks_once_and_is_unwrapped_byte_for_
     let seen: Value = serde_json::from_slice(&succeed(jupyter(&mut command, &scratch)).stdout).unwrap();
     assert_eq!((&seen["first"]["length"], &seen["second"]["length"]), (&json!(21), &json!(21)), "{seen}");
     assert_eq!(seen["interrupted"], "KeyboardInterrupt", "{seen}");
-    // Started and restarted: one request each, because the KV version was written down.
+    // // Started and restarted: one request each, because the KV version was written to the file.
     assert_eq!(relay.seen().len() - asked, 2, "{:?}", relay.seen());
 
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
@@ -115,7 +115,7 @@ fn a_dry_run_shows_the_difference_and_changes_nothing() {
     assert!(shown.starts_with(&head), "{shown}");
     let settings = format!("--- /dev/null\n+++ {}\n", folder.join("vault.toml").display());
     assert!(shown.contains(&settings) && shown.contains("+address = \"http://127.0.0.1:9\"\n"), "{shown}");
-    // The difference is what is then done, and undone.
+    // // The diff shows what is then done, and undone.
     said(&["wrap", "vaulted"]);
     let wrapped = tree(&folder);
     let shown = said(&["unwrap", "vaulted", "--dry-run"]);
@@ -150,7 +150,7 @@ fn what_jupyter_reads_is_wrapped_however_odd_and_comes_back() {
         spec(&root, name, &IPYKERNEL.replace("\"debugger\": true", &format!("\"debugger\": {value}")));
     }
     let before = tree(&root);
-    // Its answer holds what a strict reader of JSON refuses, so it is taken as text.
+    // // Its answer contains things that a strict JSON parser refuses, so it is treated as text.
     let judge = || {
         let mut list = Command::new(environment().join("bin/jupyter"));
         let outcome = succeed(jupyter(&mut list, &scratch).args(["kernelspec", "list", "--json"]));
@@ -196,7 +196,7 @@ fn files_keep_their_groups_and_no_other_group_may_more_than_everybody() {
         std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o640)).unwrap();
         chown(folder.join(name), None, Some(group)).unwrap();
     };
-    // Each file's own: vault.toml is written anew with its mount.
+    // // Each file separately: vault.toml is rewritten with its mount.
     close("vault.toml");
     succeed(&mut vault(&scratch, &["wrap", "shared"]));
     assert!(std::fs::read_to_string(folder.join("vault.toml")).unwrap().contains("[[mount]]"));
@@ -256,7 +256,7 @@ fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_sai
     assert!(outcome.stderr.contains("wrapped anyway") && outcome.stderr.lines().count() == 2, "{}", outcome.stderr);
     let settings = || std::fs::read_to_string(folder.join("vault.toml")).unwrap();
     assert!(!settings().contains("[[mount]]"));
-    // Once it is there, wrapping again writes down what it says; and that stays when it is gone again.
+    // // Once Vault runs, wrapping again adds the KV versions, which stay when it is gone again.
     let config = self::config(&scratch, &Server::shared().address(), "settings");
     succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
     assert!(settings().contains("[[mount]]"));
@@ -278,11 +278,14 @@ fn what_was_edited_since_survives_unwrap() {
     edit("kernel.json", "Python 3 (ipykernel)", "Mine");
     edit("kernel.json", "\"-m\"", "\"-X\", \"dev\", \"-m\"");
     edit("vault.toml", "#", "[environment]\noverride = false\n#");
-    // Wrapping again keeps the edits and adds no second launcher.
+    // // Wrapping again keeps the edits and adds no second launcher.
     succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
     assert_eq!(argv(&folder).iter().filter(|word| word.ends_with("jupyter-vault")).count(), 1);
     let outcome = succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
-    assert!(String::from_utf8_lossy(&outcome.stdout).contains("vault.toml was edited since, and stays"), "{outcome:?}");
+    assert!(
+        String::from_utf8_lossy(&outcome.stdout).contains("vault.toml was edited since then, and is kept"),
+        "{outcome:?}"
+    );
     let expected = IPYKERNEL.replace("Python 3 (ipykernel)", "Mine").replace("\"-m\"", "\"-X\", \"dev\", \"-m\"");
     assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), expected);
     assert!(std::fs::read_to_string(folder.join("vault.toml")).unwrap().contains("override = false"));
@@ -314,7 +317,7 @@ fn links_and_read_only_files_come_back_as_they_were() {
     let root = user(&scratch);
     let store = scratch.path("store");
     spec(&store, "kept", IPYKERNEL);
-    // A kernel.json that is a link, as a dotfile manager makes it; a folder that is one; a file that is read-only.
+    // // A kernel.json that is a link, as dotfile managers create it; a folder that is one; a file that is read-only.
     let linked = spec(&root, "linked", "");
     std::fs::remove_file(linked.join("kernel.json")).unwrap();
     std::os::unix::fs::symlink("../../../../../../store/kept/kernel.json", linked.join("kernel.json")).unwrap();
@@ -356,26 +359,21 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     let before = tree(&root);
     let outcome = succeed(&mut vault(&scratch, &["wrap", "--all", "--yes", "--user"]));
     let said = outcome.stderr.clone();
-    for word in [
-        "broken/kernel.json is no valid kernelspec: line",
-        "open/kernel.json can be written by every user",
-        "KubernetesProcessProxy, which does not start it on this machine",
-    ] {
+    for word in
+        ["broken/kernel.json is not a valid kernelspec: line", "every user can write", "KubernetesProcessProxy starts"]
+    {
         assert!(said.contains(word), "{word}: {said}");
     }
     let said = String::from_utf8(outcome.stdout).unwrap();
-    assert!(
-        said.contains("hand: a launcher stands in it already") && said.contains("good: wrapped in place"),
-        "{said}"
-    );
-    assert!(said.contains("shell: a launcher stands in it already"), "{said}");
+    assert!(said.contains("hand: already has a launcher") && said.contains("good: wrapped in place"), "{said}");
+    assert!(said.contains("shell: already has a launcher"), "{said}");
     assert!(said.contains("remote: wrapped in place"), "{said}");
     let mut after = tree(&root);
     after.retain(|path, _| before.contains_key(path));
     let changed: Vec<_> = after.iter().filter(|(path, content)| before.get(*path) != Some(content)).collect();
     let names: Vec<_> = changed.iter().map(|(path, _)| path.strip_prefix(&root).unwrap()).collect();
     assert_eq!(names, [Path::new("good/kernel.json"), Path::new("remote/kernel.json")]);
-    // By name each of them is an error.
+    // // Named explicitly, each of them is an error.
     run(&mut vault(&scratch, &["wrap", "broken"])).is_error(78, &["it is not JSON"]);
     run(&mut vault(&scratch, &["wrap", "open"])).is_error(78, &["chmod o-w"]);
     run(&mut vault(&scratch, &["wrap", "pod"])).is_error(78, &["image"]);
@@ -427,7 +425,7 @@ fn a_bare_program_becomes_the_one_that_jupyter_would_start_and_the_rest_stays() 
         succeed(vault(&scratch, &["wrap", "vaulted"]).env("PATH", &path));
         let words = argv(&folder);
         assert_eq!(words[5], expected, "{word}");
-        // The path by which it was called outlives an upgrade of what it leads to.
+        // // The path by which it was called survives an upgrade of its target.
         assert_eq!(words[0], launcher.display().to_string());
         succeed(vault(&scratch, &["unwrap", "vaulted"]).env("PATH", &path));
         assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), text);
@@ -467,7 +465,7 @@ fn what_is_written_down_of_a_mount_serves_a_deep_one_and_heals_when_it_is_wrong(
     wrong("[mount]\n", &["write [[mount]]"]);
 }
 
-/// As a user who is not the owner of `site`: root gives up the right to pass over permissions.
+/// /// As a user who does not own `site`: root drops the capability to ignore permissions.
 fn unprivileged(scratch: &Scratch, arguments: &[&str]) -> Command {
     let mut command = vault(scratch, arguments);
     if nix::unistd::geteuid().is_root() {
@@ -515,7 +513,7 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     jupyter(&mut judge, &scratch).env("JUPYTER_PLATFORM_DIRS", "1").env("XDG_DATA_DIRS", scratch.path("site"));
     assert_eq!(listed(&mut judge)["systems"], copy, "Jupyter finds the copy first");
     assert!(said(&["wrap", "systems"]).contains("already wrapped"));
-    // What its package has changed since reaches the copy, when it is wrapped again; its own settings stay.
+    // // Wrapping again applies the package's changes to the copy, and keeps its own settings.
     let settings = std::fs::read(copy.join("vault.toml")).unwrap();
     close(0o755);
     let newer = std::fs::read_to_string(site.join("kernel.json")).unwrap().replace("Python 3 (ipykernel)", "Newer");
@@ -528,17 +526,17 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     assert!(std::fs::read_to_string(copy.join("kernel.json")).unwrap().contains("Newer"));
     assert_eq!(std::fs::read(copy.join("vault.toml")).unwrap(), settings);
     assert!(!copy.join("more/readme").exists() && said(&["wrap", "systems"]).contains("already wrapped"));
-    // Gone again, as a whole.
+    // // Removed again completely.
     assert!(said(&["unwrap", "systems"]).contains("removed the copy"));
     assert!(!copy.exists());
     assert_eq!(tree(&scratch.path("site")), before);
-    // A copy that its user has made their own stays, without the launcher.
+    // // A copy that its user has edited stays, without the launcher.
     said(&["wrap", "systems"]);
     std::fs::write(copy.join("notes"), "mine").unwrap();
     assert!(said(&["unwrap", "systems"]).contains("is kept without the launcher"));
     assert_eq!(argv(&copy)[0], "{resource_dir}/run.sh");
     assert!(copy.join("notes").exists() && !copy.join("vault.toml").exists());
-    // And where Jupyter looks nowhere earlier, that is said.
+    // // If no folder comes earlier for Jupyter, that is an error.
     let path = scratch.path("site/jupyter").display().to_string();
     let home = user(&scratch);
     std::fs::remove_dir_all(&copy).unwrap();

@@ -1,4 +1,4 @@
-//! Where kernelspecs are found: `jupyter kernelspec list` says, and ours must be the same.
+//! //! Where kernelspecs are found: the result must match `jupyter kernelspec list`.
 
 mod support;
 
@@ -9,20 +9,20 @@ use std::process::Command;
 use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, tree, user, vault};
 use support::launcher::{Scratch, run};
 
-/// What `wrap --all --dry-run` would change: name to folder, as Jupyter's list has them.
+/// /// What `wrap --all --dry-run` would change: name to folder, like Jupyter's list.
 #[track_caller]
 fn found(command: &mut Command) -> BTreeMap<String, PathBuf> {
     let outcome = succeed(command.args(["wrap", "--all", "--dry-run"]));
     let text = String::from_utf8(outcome.stdout).unwrap();
     let files = text.lines().filter_map(|line| line.strip_prefix("--- ")).map(|file| Path::new(file.trim_end()));
     let specs = files.filter(|file| file.ends_with("kernel.json")).map(|file| file.parent().unwrap().to_owned());
-    // Jupyter's own made-up kernel stands in ipykernel's folder of logos.
+    // // Jupyter's native kernel is in ipykernel's folder of logos.
     let name =
         |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_lowercase().replace("resources", "python3");
     specs.map(|folder| (name(&folder), folder)).collect()
 }
 
-/// Jupyter and we see the same in an environment with these variables; gives it.
+/// /// Checks that Jupyter and this program find the same kernelspecs with these variables; returns them.
 #[track_caller]
 fn agree(scratch: &Scratch, venv: &Path, variables: &[(&str, &str)]) -> BTreeMap<String, PathBuf> {
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
@@ -43,7 +43,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     let text = |path: &str| scratch.path(path).to_str().unwrap().to_owned();
-    // The same name in every place, and one name of each place's own.
+    // // The same name in every place, and a different name in each.
     for (number, place) in [
         "one",
         "two",
@@ -82,7 +82,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         &[("IPYTHONDIR", &text("ipython"))],
         &[("IPYTHONDIR", "~/own")],
         &[("PYTHONUSERBASE", &text("userbase"))],
-        // What is active, and what is not Jupyter's Python, does not count.
+        // // An active environment that is not Jupyter's does not count.
         &[("VIRTUAL_ENV", &text("two")), ("CONDA_PREFIX", &text("one"))],
         &[("HOME", &text("two"))],
     ];
@@ -92,7 +92,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         winners.insert(seen["everywhere"].clone());
         assert!(seen.contains_key("python3"), "the one that Jupyter makes up: {seen:?}");
     }
-    // The cases are not all the same.
+    // // The cases are not all the same.
     assert!(winners.len() >= 5, "{winners:?}");
 }
 
@@ -115,13 +115,13 @@ fn names_and_folders_count_as_they_do_for_jupyter() {
     std::os::unix::fs::symlink(&elsewhere, root.join("link")).unwrap();
     std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
     let mut seen = agree(&scratch, &venv, &[]);
-    // What the machine has is not ours to expect.
+    // // Kernelspecs of the machine itself are ignored.
     seen.retain(|_, folder| folder.starts_with(scratch.path("")));
     for name in ["python3", "upper.case_1-2", "my kernel", ".hidden", "ünïcode", "link"] {
         assert!(seen.contains_key(name), "{name}: {seen:?}");
     }
     assert_eq!(seen.len(), 6, "{seen:?}");
-    // Two names that differ in case alone: one of them counts, for both of us the same.
+    // // Two names that differ only in case: one of them counts, the same for both.
     spec(&root, "TWICE", IPYKERNEL);
     spec(&root, "twice", IPYKERNEL);
     agree(&scratch, &venv, &[]);
@@ -151,18 +151,19 @@ fn what_jupyters_configuration_leaves_out_is_left_out() {
     assert_eq!(names("jupyter_config.py", &format!("{allowed}set()\n")), "one three two");
     assert_eq!(names("jupyter_config.py", "c.KernelSpecManager.ensure_native_kernel = False\n"), "one three two");
     assert_eq!(names("jupyter_config.py", "this is no Python\n"), "one three two");
-    // Another program's configuration is not the list's.
+    // // Another program's configuration does not count.
     assert_eq!(names("jupyter_server_config.py", &format!("{allowed}{{'one'}}\n")), "one three two");
 
-    // What it prints on its way is no answer of ours.
+    // // Other output of Jupyter is not taken for the answer.
     scratch.file("config/jupyter_config.py", format!("print('noise')\n{allowed}{{'one'}}\n"));
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
     let ours = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
-    ours(&["wrap", "two"]).is_error(64, &["Jupyter leaves two out", "allowed_kernelspecs"]);
-    // Where Jupyter itself can't read it, every kernelspec counts.
+    ours(&["wrap", "two"])
+        .is_error(64, &["Jupyter's configuration does not allow the kernel two", "allowed_kernelspecs"]);
+    // // If Jupyter itself can't read its configuration, every kernelspec counts.
     scratch.file("config/jupyter_config.py", format!("{allowed}3\n"));
     assert_eq!(ours(&["wrap", "two"]).code(), Some(0));
-    // One that was wrapped and is left out since is unwrapped all the same.
+    // // A wrapped kernelspec that is excluded later can still be unwrapped.
     scratch.file("config/jupyter_config.py", format!("{allowed}{{'one'}}\n"));
     let outcome = ours(&["unwrap", "--all"]);
     assert!(String::from_utf8_lossy(&outcome.stdout).contains("two: unwrapped"), "{outcome:?}");
@@ -185,7 +186,7 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     let (mine, its) = (spec(&user(&scratch), "one", IPYKERNEL), spec(&share, "one", IPYKERNEL));
     spec(&user(&scratch), "two", IPYKERNEL);
     let prefix = venv.display().to_string();
-    // The environment that is named is looked into first, with its own Python, and what is elsewhere is copied.
+    // // The named environment is searched first, with its own Python, and kernelspecs from elsewhere are copied.
     succeed(&mut vault(&scratch, &["wrap", "one", "two", "--prefix", &prefix]));
     let text = std::fs::read_to_string(its.join("kernel.json")).unwrap();
     assert!(text.contains(&format!("\"{prefix}/bin/python3\"")), "{text}");
@@ -194,7 +195,7 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     succeed(&mut vault(&scratch, &["unwrap", "--all", "--prefix", &prefix]));
     assert_eq!(std::fs::read_to_string(its.join("kernel.json")).unwrap(), IPYKERNEL);
     assert!(!share.join("two").exists());
-    // The one that Jupyter runs in.
+    // // The environment of Jupyter.
     let path = format!("{prefix}/bin:/usr/bin:/bin");
     let own = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
     let outcome = own(&["wrap", "two", "--sys-prefix"]);
@@ -204,11 +205,11 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     run(&mut vault(&scratch, &["wrap", "one", "--user", "--sys-prefix"])).is_error(64, &["cannot be used with"]);
 }
 
-/// The program under another name.
+/// /// The program under another name.
 fn renamed(scratch: &Scratch, arguments: &[&str]) -> Command {
     let program = scratch.path("jv");
     if !program.exists() {
-        // A copy that another thread's child inherits while it is written can't be executed.
+        // // A copy can't be executed while another thread's child has it open for writing.
         let linked = std::fs::hard_link(support::launcher::binary(), &program);
         linked.or_else(|_| std::fs::copy(support::launcher::binary(), &program).map(|_| ())).unwrap();
     }
@@ -249,7 +250,7 @@ fn a_renamed_program_wraps_once_and_gives_the_argv_back() {
     }
     let doctor = run(&mut renamed(&scratch, &["doctor", "--config", &config]));
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("k is wrapped"), "{:?}", doctor.stdout);
-    // Another name unwraps it all the same.
+    // // A program with another name unwraps it too.
     let mut unwrap = scratch.launcher();
     succeed(unwrap.env("JUPYTER_DATA_DIR", scratch.path("home/data")).args(["unwrap", "k"]));
     assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
@@ -278,7 +279,7 @@ fn a_kernel_json_that_is_gone_is_restored() {
         succeed(&mut renamed(&scratch, &["wrap", "k", "--config", &config_of(&scratch)]));
         std::fs::remove_file(folder.join("kernel.json")).unwrap();
         let outcome = succeed(&mut renamed(&scratch, &["unwrap", if all { "--all" } else { "k" }]));
-        assert!(String::from_utf8_lossy(&outcome.stdout).contains("kernel.json was gone; restored"), "{outcome:?}");
+        assert!(String::from_utf8_lossy(&outcome.stdout).contains("kernel.json was missing; restored"), "{outcome:?}");
         assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
         assert!(!folder.join("vault.toml").exists() && !folder.join("jupyter-vault.json").exists());
     }
@@ -325,10 +326,10 @@ fn a_kernel_that_runs_elsewhere_is_wrapped_with_a_hint() {
     let scratch = Scratch::new();
     own_spec(&scratch, "far", &SPEC.replace("\"/bin/cat\", \"-u\"", "\"ssh\", \"host\", \"python\""));
     let outcome = succeed(&mut renamed(&scratch, &["wrap", "far", "--config", &config_of(&scratch)]));
-    assert!(outcome.stderr.contains("runs elsewhere, by ssh"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("elsewhere: the environment may not be passed on"), "{}", outcome.stderr);
 }
 
-/// A Python environment's own kernelspec, its Python, and whether our package is installed there.
+/// /// A Python environment's own kernelspec, its Python, and whether the package is installed there.
 fn environments_own(scratch: &Scratch, has_package: bool) -> (PathBuf, String) {
     let prefix = scratch.path("venv");
     std::fs::create_dir_all(prefix.join("bin")).unwrap();
@@ -365,12 +366,12 @@ fn a_kernels_own_exec_and_dashes_are_not_taken_for_the_launchers() {
     let before = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
     succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
     assert_eq!(argv_of(&folder)[..3], [python.as_str(), "{resource_dir}/jupyter-vault-launcher.py", "exec"]);
-    // Restored by hand, and edited besides.
+    // // Restored by hand, and then edited.
     let restored = before.replace("\"K\"", "\"Mine\"");
     std::fs::write(folder.join("kernel.json"), &restored).unwrap();
     succeed(&mut in_environment(&scratch, &["unwrap", "own"]));
     assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), restored);
-    // Wrapped with other options, it comes back whole.
+    // // Wrapped with other options, it is restored completely.
     succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
     let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
     std::fs::write(folder.join("kernel.json"), text.replace("\"--config\"", "\"--timeout\", \"5\", \"--config\""))
@@ -389,11 +390,15 @@ fn wrap_and_doctor_say_when_an_editor_would_drop_the_launcher() {
         let doctor = run(&mut in_environment(&scratch, &["doctor", "--config", &config]));
         let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
         for text in [&wrapped.stderr, &doctor] {
-            assert_eq!(text.contains(&format!("own: VS Code runs {python}")), !has_package, "{text}");
+            assert_eq!(
+                text.contains(&format!("own: VS Code replaces the launcher by {python}")),
+                !has_package,
+                "{text}"
+            );
             assert_eq!(text.contains("-m pip install jupyter-vault"), !has_package, "{text}");
         }
         assert_eq!(argv_of(&folder)[0] == python, has_package);
-        // In the user's own folder, every front end keeps the words.
+        // // In the user's own folder, no front end replaces a word.
         own_spec(
             &scratch,
             "mine",
@@ -413,7 +418,7 @@ fn doctor_says_what_starts_a_kernel_otherwise() {
     own_spec(&scratch, "plain", SPEC);
     let doctor = run(&mut renamed(&scratch, &["doctor", "--config", &config_of(&scratch)]));
     let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    for word in ["batch names a provisioner of its own, slurm", "far runs elsewhere, by ssh"] {
+    for word in ["batch names its own provisioner, slurm", "ssh runs far elsewhere: the environment may not"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     assert!(!said.contains("plain names") && !said.contains("plain runs"), "{said}");
@@ -450,7 +455,7 @@ fn a_suffix_tells_a_wrapped_kernel_apart_stays_with_each_wrap_and_goes_with_unwr
     }
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
     assert_eq!(tree(&folder), before);
-    // A name that was edited since stays.
+    // // A name that was edited since then stays.
     succeed(&mut vault(&scratch, &["wrap", "vaulted", "--suffix"]));
     let file = folder.join("kernel.json");
     let text = std::fs::read_to_string(&file).unwrap();

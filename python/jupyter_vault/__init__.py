@@ -1,4 +1,4 @@
-"""The Python side of jupyter-vault: a kernel provisioner, the launcher as a module, and `%secrets` for notebooks.
+"""The Python part of jupyter-vault: a kernel provisioner, the launcher as a module, and `%secrets` for notebooks.
 
 `python -m jupyter_vault exec -- …` is the launcher itself, for front ends that start a kernelspec with a Python
 of their own. Nothing of Jupyter is imported before it is used: that module stands before a kernel.

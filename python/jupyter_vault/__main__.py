@@ -1,4 +1,4 @@
-"""`python -m jupyter_vault …`: becomes the launcher, in the same process."""
+"""`python -m jupyter_vault …`: executes the launcher in the same process."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Where the launcher is: pip has two places for programs."""
+"""Finds the launcher: pip installs programs in two places."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ NAME = "jupyter-vault"
 
 
 def find(named=None):
-    """The launcher that is named, or else the one that came with this package, or else the one on PATH."""
+    """The configured launcher, or else this package's, or else the one on PATH."""
     if named:
         return shutil.which(os.path.expanduser(named))
     folders = [os.path.join(sys.prefix, "bin"), os.path.join(site.getuserbase(), "bin")]

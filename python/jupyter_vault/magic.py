@@ -1,4 +1,4 @@
-"""What `%load_ext jupyter_vault` adds to a notebook: `%secrets`, `%secrets refresh`, and a word to a missing variable.
+"""The IPython extension `jupyter_vault`: `%secrets`, `%secrets refresh`, and a hint for a missing variable.
 
 Before each cell, sessions that a database has ended are given back; see `sessions`.
 
@@ -21,17 +21,17 @@ from IPython import get_ipython
 from . import sessions
 
 TAKES = 2.0
-"""How long a `watch` may take to see a request, in seconds."""
+"""How long a `watch` may take to notice a request, in seconds."""
 SHOWN = 5
 """How many changes are shown."""
 NEVER = ("LD_", "DYLD_", "PYTHON", "IPYTHON", "JUPYTER", "JPY_", "VAULT_", "BAO_", "XDG_")
-"""How names begin that no secret has."""
+"""Prefixes of names that are never secrets."""
 
 USAGE = "%secrets shows what this kernel has from Vault; %secrets refresh asks for what is new there"
 
 
 def folders():
-    """Our folder in Jupyter's runtime folder, as the launcher looks for it, and where else it may be."""
+    """The launcher's folder in Jupyter's runtime folder, and other places where it may be."""
     places = [
         ("JUPYTER_RUNTIME_DIR", ""),
         ("XDG_RUNTIME_DIR", "jupyter"),
@@ -43,7 +43,7 @@ def folders():
 
 
 def started(pid):
-    """When a process started, in clock ticks since boot; None when there is none."""
+    """When a process started, in clock ticks since boot; None if it does not exist."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
@@ -51,7 +51,7 @@ def started(pid):
 
 
 def numbering():
-    """The boot and the pid namespace that a pid means something in."""
+    """The boot and the pid namespace that a pid belongs to."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         return f"{boot}.{''.join(filter(str.isdigit, os.readlink('/proc/self/ns/pid')))}"
@@ -60,14 +60,14 @@ def numbering():
 
 
 def is_running(process):
-    """Whether the process that a file names runs; of one that can't be seen from here it is taken to."""
+    """Whether the process that a file names runs; a process that can't be seen from here is assumed to."""
     if process.get("numbering") not in ("", None, numbering()):
         return True
     return started(process.get("pid")) == process.get("start_time")
 
 
 def loaded(path):
-    """The object in a file, or an empty one."""
+    """The JSON object in a file, or an empty one."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -76,7 +76,7 @@ def loaded(path):
 
 
 def record():
-    """The record of this process: where it stands, and what it says."""
+    """The record of this process: its path and its content."""
     own = os.getpid()
     for folder in folders():
         for path in folder.glob("kernels/*.json"):
@@ -87,7 +87,7 @@ def record():
 
 
 def elsewhere():
-    """What a sidecar has noted that can't see this process: by the session that this kernel answers in."""
+    """The record of a sidecar that can't see this process, found by this kernel's session id."""
     kernel = connection_file()
     try:
         session = get_ipython().kernel.session.session
@@ -103,7 +103,7 @@ def elsewhere():
 
 
 def connection_file():
-    """This kernel's connection file; None where this is no kernel."""
+    """This kernel's connection file; None if this process is not a kernel."""
     try:
         from ipykernel.connect import get_connection_file
 
@@ -114,7 +114,7 @@ def connection_file():
 
 
 def clock(at):
-    """A time of the record, as this user's clock shows it."""
+    """A time of the record, in local time."""
     try:
         moment = datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone()
     except ValueError:
@@ -124,7 +124,7 @@ def clock(at):
 
 
 def since(name, found):
-    """When a variable was set last, and by what."""
+    """When a variable was last set, and by what."""
     for change in reversed(found.get("changes", [])):
         if name in change.get("set", []):
             return f"{clock(change['at'])} by {change['how']}"
@@ -132,7 +132,7 @@ def since(name, found):
 
 
 def described(change):
-    """One change, in a line."""
+    """One change, as a line."""
     parts = [f"{what}: {', '.join(names)}" for what in ("set", "unset") if (names := change.get(what))]
     if not parts:
         return f"{clock(change['at'])}: nothing changed"
@@ -142,13 +142,13 @@ def described(change):
 
 
 class Secrets:
-    """The magic and the hint, of one shell."""
+    """The magic and the hint for one shell."""
 
     def __init__(self):
         self.asked = None
 
     def magic(self, line):
-        """Show the variables that this kernel has from Vault; with `refresh`, ask for what is new there."""
+        """Show the variables that this kernel has from Vault; with `refresh`, request an update."""
         words = line.split()
         if words == ["refresh"]:
             print(self.refresh())
@@ -158,12 +158,12 @@ class Secrets:
             print("\n".join(self.shown()))
 
     def shown(self):
-        """The table, what was changed last, and what became of a refresh."""
+        """The table, the last changes, and the outcome of a refresh."""
         path, found = record()
         if not path:
             kernel = connection_file()
             if kernel is None:
-                yield "This process has no secrets from Vault on record: it is no kernel that jupyter-vault started."
+                yield "There is no record for this process: jupyter-vault did not start it as a kernel."
                 return
             yield "This kernel has no secrets from Vault."
             yield f"  Give it some now, in a terminal: jupyter-vault inject {kernel_id(kernel)}"
@@ -172,7 +172,7 @@ class Secrets:
             return
         variables = found.get("variables", {})
         if not variables:
-            yield "This kernel was started by jupyter-vault, and Vault had no secrets for it."
+            yield "jupyter-vault started this kernel, but Vault had no secrets for it."
         rows = [("name", "from", "version", "since")]
         for name, variable in sorted(variables.items()):
             version = variable.get("version")
@@ -184,11 +184,11 @@ class Secrets:
         yield from map(described, changes[-SHOWN:])
         ends = found.get("credential_ends")
         if ends and datetime.fromisoformat(ends.replace("Z", "+00:00")).timestamp() - time.time() < 24 * 3600:
-            yield f"The login of new kernels ends at {clock(ends)}: log in again before (jupyter-vault doctor says how)"
+            yield f"The login for new kernels expires at {clock(ends)}: log in again before then (jupyter-vault doctor says how)"
         yield from self.outcome(path.stem)
 
     def outcome(self, stem):
-        """What became of the last refresh that this kernel asked for."""
+        """The outcome of this kernel's last refresh."""
         if self.asked is None:
             return
         for folder in folders():
@@ -199,23 +199,23 @@ class Secrets:
         yield f"refresh {clock(self.asked)}: no answer yet"
 
     def refresh(self):
-        """Asks the user's own `watch`; gives what to say."""
+        """Sends a request to the user's own `watch`; returns a message."""
         path, _ = record()
         kernel = Path(path) if path else connection_file()
         if kernel is None:
-            return "This process is no kernel: nothing can set its variables while it runs."
+            return "This process is not a kernel, so its variables can't be set while it runs."
         for folder in folders():
             watching = [loaded(file) for file in folder.glob("refresh/watch-*.json")]
             if any(map(is_running, watching)) and self.ask(folder / "refresh", kernel.stem):
-                return "Asked. What is new in Vault comes once this cell has ended, and %secrets then shows it."
+                return "Requested. New values are set once this cell has finished; %secrets then shows them."
         return (
-            "No `jupyter-vault watch` of this user takes care of this kernel, so nothing was asked. In a terminal:\n"
+            "No `jupyter-vault watch` of this user serves this kernel, so nothing was requested. In a terminal:\n"
             f"  jupyter-vault inject {kernel_id(kernel)}     gives it what is new, once\n"
             "  jupyter-vault watch           goes on doing so, and answers %secrets refresh"
         )
 
     def ask(self, folder, stem):
-        """Leaves a request, and waits until it was taken."""
+        """Writes a request, and waits until `watch` has taken it."""
         request = folder / f"{stem}.request"
         moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
@@ -239,12 +239,12 @@ class Secrets:
 
 
 def kernel_id(kernel):
-    """What `jupyter-vault inject` knows a kernel by."""
+    """The argument that names a kernel for `jupyter-vault inject`."""
     return shlex.quote(kernel.stem[len("kernel-") :] if kernel.stem.startswith("kernel-") else str(kernel))
 
 
 def missing(error):
-    """The name of the variable that `os.environ[...]` did not find, where `error` is of that."""
+    """The name of the variable that `os.environ[...]` did not find; None if `error` is another error."""
     if not isinstance(error, KeyError) or not error.args or not isinstance(error.args[0], str):
         return None
     trace = error.__traceback__
@@ -258,7 +258,7 @@ def missing(error):
 
 
 def hint(name):
-    """What to do about a variable that is not there."""
+    """What to do about a missing variable."""
     path, found = record()
     if not path:
         return f"{name}: this kernel has no secrets from Vault. %secrets says how it gets some."
@@ -278,7 +278,7 @@ def hint(name):
 
 
 def load(shell):
-    """Adds the magic, the hint and the look at sessions to a shell, once."""
+    """Adds the magic, the hint and the check of sessions to a shell, once."""
     if getattr(shell, "_jupyter_vault", None) is not None:
         return
     secrets = Secrets()
@@ -289,7 +289,7 @@ def load(shell):
 
 
 def unload(shell):
-    """Takes all of it away again."""
+    """Removes all of it again."""
     secrets = getattr(shell, "_jupyter_vault", None)
     if secrets is None:
         return

@@ -1,4 +1,4 @@
-"""A kernel provisioner of Jupyter that puts jupyter-vault's launcher before every kernel.
+"""A Jupyter kernel provisioner that puts jupyter-vault's launcher before every kernel.
 
 With JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner in the environment of whatever starts kernels
 (a server, nbclient, papermill, jupyter console), each kernelspec gets secrets, and no file is edited.
@@ -23,10 +23,10 @@ RECORD = "jupyter-vault.json"
 
 
 def _has_launcher(command, launcher, folder):
-    """As `wrap` recognises it: by what it wrote down, by the program itself, by name, or in a shell's line."""
+    """Recognises a launcher like `wrap`: by its record, by the program, by name, or in a shell command."""
     written = _written(folder)
     if "exec" in written:
-        # The words up to `exec` tell it from a command of the kernel's own.
+        # The words up to `exec` distinguish it from the kernel's own command.
         call = written[: written.index("exec") + 1]
         if any(command[at : at + len(call)] == call for at in range(len(command))):
             return True
@@ -63,7 +63,7 @@ def _is_same(word, launcher):
 
 
 class _Launching:
-    """Puts the launcher before the command that a LocalProvisioner is about to start."""
+    """Puts the launcher before the command that a LocalProvisioner will start."""
 
     async def pre_launch(self, **kwargs):
         kwargs = await super().pre_launch(**kwargs)
@@ -86,13 +86,13 @@ class _Launching:
 
 
 def _check_program(program, kwargs):
-    """Raises what Popen raises for a program that is not there, or may not be executed: Jupyter then answers at
-    once, where the launcher would end with a code and be started again and again."""
+    """Raises Popen's error for a program that does not exist or can't be executed. Jupyter then fails at once,
+    while it would restart a launcher that exits with an error again and again."""
     folder = kwargs.get("cwd") or os.curdir
     places = [""] if os.path.dirname(program) else os.get_exec_path(kwargs.get("env") or os.environ)
     refused = False
     for place in places:
-        # The child searches from its own working directory, where an empty entry of PATH leads too.
+        # The child searches relative to its own working directory, also for an empty entry of PATH.
         whole = os.path.join(folder, place, program)
         if not os.path.exists(whole):
             continue
@@ -117,14 +117,14 @@ def _interpreter(script):
 
 
 class VaultProvisioner(_Launching, LocalProvisioner):
-    """Starts kernels as LocalProvisioner does, or the provisioner that `delegate` names, through the launcher."""
+    """Starts kernels through the launcher, like LocalProvisioner or the provisioner that `delegate` names."""
 
     launcher = Unicode(help="The launcher's path.", config=True)
     vault_toml = Unicode(
-        help="The launcher's --config. Without it: the vault.toml beside kernel.json, if there is one.",
+        help="The launcher's --config. By default the vault.toml beside kernel.json, if there is one.",
         config=True,
     )
-    delegate = Unicode(help="The provisioner whose work this one does besides, by its entry point's name.", config=True)
+    delegate = Unicode(help="The provisioner to delegate to, by the name of its entry point.", config=True)
 
     def __new__(cls, *args, delegate="", **kwargs):
         if not delegate or cls is not VaultProvisioner:
@@ -133,7 +133,7 @@ class VaultProvisioner(_Launching, LocalProvisioner):
 
 
 def _delegating(name):
-    """VaultProvisioner on top of the provisioner called `name`."""
+    """VaultProvisioner combined with the provisioner called `name`."""
     from importlib.metadata import entry_points
 
     group = "jupyter_client.kernel_provisioners"
@@ -143,7 +143,7 @@ def _delegating(name):
     if other is None:
         raise RuntimeError(f"there is no kernel provisioner called {name!r}: correct `delegate` in the kernelspec")
     if not issubclass(other, LocalProvisioner):
-        raise RuntimeError(f"the kernel provisioner {name!r} starts no local process: secrets can't be given this way")
+        raise RuntimeError(f"the kernel provisioner {name!r} starts no local process, so the launcher can't be used with it")
     traits = {trait: VaultProvisioner.class_traits()[trait] for trait in ("launcher", "vault_toml")}
     members = {name: type(trait)(help=trait.help, config=True) for name, trait in traits.items()}
     return type(f"Vault{other.__name__}", (_Launching, other), members)

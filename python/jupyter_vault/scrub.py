@@ -1,4 +1,4 @@
-"""Secrets kept out of saved notebooks: a hook of jupyter_server's contents manager.
+"""Keeps secrets out of saved notebooks: a hook of jupyter_server's contents manager.
 
 It is off until `VaultScrub.on_save` says what becomes of a notebook that holds one of the user's secrets: `refuse` saves
 nothing and says where they stand, `replace` saves the notebook without them, `warn` saves it and writes where they
@@ -20,29 +20,29 @@ FOUND = 88
 
 
 class VaultScrub(LoggingConfigurable):
-    """What becomes of a user's secrets in a notebook that is saved."""
+    """What happens to a user's secrets in a notebook that is saved."""
 
     on_save = Enum(
         ["off", "refuse", "replace", "warn"],
         "off",
-        help="What becomes of a notebook that holds a secret: refuse, replace or warn. Off: it is not looked through.",
+        help="What happens to a notebook that contains a secret: refuse, replace or warn. Off: it is not searched.",
         config=True,
     )
     on_error = Enum(
         ["save", "refuse"],
         "save",
-        help="What becomes of a notebook that could not be looked through, as while Vault is away.",
+        help="What happens to a notebook that can't be searched, such as while Vault is unreachable: save or refuse.",
         config=True,
     )
-    ignore = List(Unicode(), help="Names of secrets that are not looked for.", config=True)
-    launcher = Unicode(help="The program's path. Without it: the one that came with this package.", config=True)
+    ignore = List(Unicode(), help="Names of secrets that are not searched for.", config=True)
+    launcher = Unicode(help="The program's path. By default this package's.", config=True)
     vault_toml = Unicode(
-        help="The program's --config. Without it: vault.toml in the places where the program looks.", config=True
+        help="The program's --config. By default vault.toml in the usual places.", config=True
     )
-    timeout = Float(5.0, help="How long a save may wait for it, in seconds.", config=True)
+    timeout = Float(5.0, help="How long a save may wait, in seconds.", config=True)
 
     def hook(self, model, path, contents_manager, **_):
-        """Looks through a notebook before it is saved."""
+        """Searches a notebook before it is saved."""
         if self.on_save == "off" or model.get("type") != "notebook" or not isinstance(model.get("content"), dict):
             return
         replaces = self.on_save == "replace"
@@ -53,7 +53,7 @@ class VaultScrub(LoggingConfigurable):
                 raise Failed(_said(said))
             report = json.loads(said)
         except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as cause:
-            # The text of another error may quote what it was given.
+            # The text of another error may quote the notebook.
             why = str(cause) if isinstance(cause, Failed) else type(cause).__name__
             self._not_looked_through(path, why)
             return
@@ -63,18 +63,18 @@ class VaultScrub(LoggingConfigurable):
         where = "; ".join(_place(place) for place in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
         if self.on_save == "refuse":
             raise HTTPError(
-                400, f"Not saved: {path} holds secrets ({where})", reason=f"Not saved, it holds secrets: {_line(where)}"
+                400, f"Not saved: {path} contains secrets ({where})", reason=f"Not saved, it contains secrets: {_line(where)}"
             )
         if replaces:
             model["content"] = json.loads(content)
-            self.log.warning("jupyter_vault: secrets were taken out of %s: %s", path, where)
+            self.log.warning("jupyter_vault: removed secrets from %s: %s", path, where)
         else:
             self.log.warning("jupyter_vault: %s was saved with secrets in it: %s", path, where)
 
     def _run(self, text, replaces):
         command = [find(self.launcher) or self.launcher or NAME, "scrub", "--json"]
         command += [] if replaces else ["--check"]
-        # Vault gets less than the whole, so that the program can say what was wrong.
+        # Vault's time limit is shorter, so that the program can report what went wrong.
         command += [f"--timeout={max(self.timeout * 0.8, 0.1):g}"]
         command += [f"--except={name}" for name in self.ignore]
         command += [f"--config={os.path.expanduser(self.vault_toml)}"] if self.vault_toml else []
@@ -86,13 +86,13 @@ class VaultScrub(LoggingConfigurable):
     def _not_looked_through(self, path, why):
         if self.on_error == "refuse":
             raise HTTPError(
-                503, f"Not saved: {path} could not be looked through ({why})", reason=f"Not saved: {_line(why)}"
+                503, f"Not saved: {path} could not be searched ({why})", reason=f"Not saved: {_line(why)}"
             )
-        self.log.warning("jupyter_vault: %s was saved without being looked through for secrets: %s", path, why)
+        self.log.warning("jupyter_vault: %s was saved without a search for secrets: %s", path, why)
 
 
 class Failed(Exception):
-    """What the program said when it could not look through a notebook."""
+    """The program's error for a notebook that it could not search."""
 
 
 def _said(text):
@@ -102,7 +102,7 @@ def _said(text):
 
 
 def _line(text):
-    """A text as an HTTP reason takes it: one line of latin-1."""
+    """A text as an HTTP reason: one line of latin-1."""
     return text.encode("latin-1", "replace").decode("latin-1").replace("\r", " ").replace("\n", " ")[:300]
 
 
@@ -122,4 +122,4 @@ def _load_jupyter_server_extension(server):
     if scrub.on_save == "off":
         return
     server.contents_manager.register_pre_save_hook(scrub.hook)
-    server.log.info("jupyter_vault: notebooks are looked through for secrets when they are saved (%s)", scrub.on_save)
+    server.log.info("jupyter_vault: notebooks are searched for secrets when they are saved (%s)", scrub.on_save)

@@ -1,4 +1,4 @@
-"""Database sessions of JupySQL that the server has ended.
+"""Replaces JupySQL's database sessions that the server has closed.
 
 JupySQL keeps one session of each connection for hours. A user that Vault made for the kernel is replaced before its time
 is up, and with the old user PostgreSQL ends its sessions, so the next cell would fail, although the service file has the
@@ -10,7 +10,7 @@ import select
 import sys
 
 IDLE = 0
-"""libpq's PQTRANS_IDLE: no transaction is open, so none is lost."""
+"""libpq's PQTRANS_IDLE: no transaction is open that could be lost."""
 
 
 def renew(_info=None):
@@ -20,7 +20,7 @@ def renew(_info=None):
         try:
             replace(connection._connection)
         except Exception:
-            # Another driver than libpq's, another JupySQL, or no server: the cell itself shows what is wrong.
+            # A driver other than libpq's, another JupySQL, or no server: the cell itself shows the error.
             continue
 
 
@@ -37,7 +37,7 @@ def replace(connection):
 
 
 def is_closed(descriptor):
-    """Whether the other side has closed a socket; nothing is read from it."""
+    """Whether the peer has closed a socket; nothing is read from it."""
     poll = select.poll()
     poll.register(descriptor, getattr(select, "POLLRDHUP", 0))
     return bool(poll.poll(0))

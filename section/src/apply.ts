@@ -1,4 +1,4 @@
-// Secrets for kernels that run, and the restart of those that take them at their start only.
+// Gives secrets to running kernels, and restarts kernels that can only get them at their start.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
@@ -6,20 +6,20 @@ import { Running } from './host';
 import { Model, asRefused } from './model';
 import { baseName, explain } from './words';
 
-/** The program's exit code for a kernel whose environment can't be set while it runs. */
+/** The program's exit code for a kernel whose variables can't be set while it runs. */
 const AT_ITS_START = 83;
 
-/** What became of an order to apply. */
+/** The outcome of an apply. */
 export interface Applied {
   /** A sentence for each kernel. */
   said: string;
-  /** The kernels that were not given what they lack. */
+  /** The kernels that did not get the secrets that they lack. */
   failed: Running[];
-  /** Those of them that would get it by a restart. */
+  /** Those of them that would get them by a restart. */
   restartable: Running[];
 }
 
-/** Gives `kernels` what they lack, one after another. */
+/** Gives `kernels` the secrets that they lack, one kernel after another. */
 export async function apply(
   model: Model,
   kernels: Running[],
@@ -50,7 +50,7 @@ export async function apply(
   return { said: said.join(' '), failed, restartable };
 }
 
-/** Restarts a kernel, if the user says so; whether it was. */
+/** Restarts a kernel if the user confirms; returns whether it was restarted. */
 export async function restart(
   model: Model,
   kernel: Running,

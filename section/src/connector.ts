@@ -1,5 +1,5 @@
-// Other extensions' secrets, kept in Vault: a connector for jupyter-secrets-manager, where the server's configuration
-// asks for one. That package saves at each key that is pressed; Vault gets what stands there when the typing pauses.
+// Stores other extensions' secrets in Vault: a connector for jupyter-secrets-manager, if the server's configuration
+// enables it. That package saves on each key press; Vault gets the value when the typing pauses.
 
 import {
   JupyterFrontEnd,
@@ -25,7 +25,7 @@ import { Requests } from './requests';
 import { explain } from './words';
 
 const PAUSE = 1_000;
-/** The package's own connector, which keeps secrets until the page is closed. Two are refused by it, for good. */
+/** The package's default connector, which keeps secrets until the page is closed. The package accepts only one. */
 const THEIRS = 'jupyter-secrets-manager:connector';
 
 class VaultConnector implements ISecretsConnector {
@@ -33,7 +33,7 @@ class VaultConnector implements ISecretsConnector {
     private readonly requests: Requests,
     private readonly trans: TranslationBundle
   ) {
-    // What was typed last is not lost with the page.
+    // Do not lose the last input when the page is closed.
     document.addEventListener('visibilitychange', () => {
       for (const id of [...this.typed.keys()]) {
         void this.store(id);
@@ -70,14 +70,14 @@ class VaultConnector implements ISecretsConnector {
     return { ids, values };
   }
 
-  /** Sends what was typed, one after another, so that the last one stays. */
+  /** Sends the inputs one after another, so that the last one is stored last. */
   private store(id: string): Promise<void> {
     const typed = this.typed.get(id);
     if (typed) {
       window.clearTimeout(typed.timer);
       this.storing = this.storing.then(async () => {
         await this.order('save', { secret_id: id, ...typed.secret });
-        // Not if another key was pressed meanwhile.
+        // Unless another key was pressed meanwhile.
         if (this.typed.get(id) === typed) {
           this.typed.delete(id);
         }
@@ -123,7 +123,7 @@ export const connector: JupyterFrontEndPlugin<void> = {
         'Secrets of extensions are not kept in Vault yet. Run this, and reload the page: %1',
         `jupyter labextension disable ${THEIRS}`
       );
-      // Earlier nothing shows it.
+      // Nothing could show it earlier.
       void app.restored.then(() =>
         Notification.warning(message, { autoClose: false })
       );

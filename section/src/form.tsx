@@ -1,5 +1,5 @@
-// The form for a new secret, or for another value of one. The value stays in the form's own element, never in the
-// state of the page, and leaves the element when it was stored or given up.
+// The form for a new secret or a new value. The value is only in the form's input element, never in the page's state,
+// and is removed from the element once it is stored or the form is cancelled.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useRef, useState } from 'react';
@@ -17,9 +17,9 @@ interface FormProps {
   trans: TranslationBundle;
   /** The secret whose value is replaced; none for a new one. */
   replaced?: Secret;
-  /** The name that a new one begins with. */
+  /** The initial name of a new secret. */
   suggested?: string;
-  /** Called at the end, with the name if it was stored. */
+  /** Called when the form is closed, with the name if the secret was stored. */
   done: (name?: string) => void;
 }
 
@@ -33,7 +33,7 @@ export function Form(props: FormProps): JSX.Element {
   const [seen, setSeen] = useState(false);
   const [wrong, setWrong] = useState<Failure | null>(null);
   const [changed, setChanged] = useState(false);
-  // What the user has seen is what may be replaced.
+  // Only the version that the user has seen may be replaced.
   const [shown] = useState(replaced?.version);
   const [busy, setBusy] = useState(false);
   const value = useRef<HTMLTextAreaElement>(null);

@@ -1,14 +1,14 @@
-// What the section needs of the place that it stands in: JupyterLab, or a page of its own.
+// The interface to the section's surroundings: JupyterLab, or the separate page.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal } from '@lumino/signaling';
 import { useEffect, useReducer } from 'react';
 
-/** A kernel that runs, and what uses it. */
+/** A running kernel, and the notebook or console that uses it. */
 export interface Running {
   id: string;
   path: string;
-  /** Whether `path` is a notebook; a kernel of an editor has none that is known. */
+  /** Whether `path` is a notebook; the notebook of an editor's kernel is unknown. */
   notebook?: boolean;
 }
 
@@ -18,45 +18,45 @@ export interface Action {
   callback: () => void;
 }
 
-/** A sentence that stays for a while, wherever the user looks meanwhile. */
+/** A notification. */
 export interface Notice {
   message: string;
   isError?: boolean;
   action?: Action;
-  /** For how long it stays, in milliseconds; without it until it is closed. */
+  /** How long it is shown, in milliseconds; by default until it is closed. */
   autoClose?: number;
 }
 
-/** A question before what can't be undone. */
+/** A confirmation of something that can't be undone. */
 export interface Question {
   title: string;
   body: string;
-  /** What the button says that does it. */
+  /** The label of the button that confirms. */
   accept: string;
 }
 
 export interface Host {
   readonly trans: TranslationBundle;
   readonly language: string;
-  /** What is wrong, and what to do, when the server does not answer. */
+  /** The error and advice if the server does not answer. */
   readonly gone: [string, string];
-  /** The same when it no longer knows this page. */
+  /** The error and advice if the server no longer accepts this page's session. */
   readonly over: [string, string];
-  /** Sends a request to the server side of the section. */
+  /** Sends a request to the section's server side. */
   send(path: string, init: RequestInit): Promise<Response>;
   confirm(question: Question): Promise<boolean>;
   notify(notice: Notice): void;
   copy(text: string): void;
-  /** The kernels that run; without it the list of secrets says so. */
+  /** The running kernels; if absent, the list of secrets includes them. */
   running?(): Running[];
   readonly runningChanged?: ISignal<unknown, unknown>;
-  /** Restarts a kernel; without it the user does so where it was started. */
+  /** Restarts a kernel; if absent, the user must restart it where it was started. */
   restart?(kernel: Running): Promise<void>;
-  /** Loads the page anew; without it that would not help. */
+  /** Reloads the page; absent if that would not help. */
   reload?(): void;
 }
 
-/** Draws again when a signal is emitted. */
+/** Renders again when a signal is emitted. */
 export function useSignal(signal: ISignal<unknown, unknown>): void {
   const [, draw] = useReducer((turn: number) => turn + 1, 0);
   useEffect(() => {

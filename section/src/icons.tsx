@@ -1,4 +1,4 @@
-// The three icons of the panel's head, in the colours that JupyterLab gives its own.
+// The three icons of the panel's header, in the colours of JupyterLab's icons.
 
 import React from 'react';
 

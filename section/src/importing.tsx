@@ -1,4 +1,4 @@
-// A file of secrets: what it would change is shown first, by name.
+// Imports a file of secrets: shows the changes by name first.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useState } from 'react';
@@ -8,7 +8,7 @@ import { Dialog, Failure } from './parts';
 import { Change } from './requests';
 import { explain } from './words';
 
-/** A file's text with what it would change. */
+/** A file's text, and the changes that it would make. */
 export interface Import {
   file: string;
   content: string;
@@ -17,7 +17,7 @@ export interface Import {
   changes: Change[];
 }
 
-/** Reads a file and asks what it would change. */
+/** Reads a file, and requests the changes that it would make. */
 export async function preview(model: Model, file: File): Promise<Import> {
   const content = await file.text();
   const end = file.name.split('.').pop() ?? '';
@@ -35,7 +35,7 @@ interface ImportingProps {
   wanted: Import;
   model: Model;
   trans: TranslationBundle;
-  /** Called at the end, with the number of secrets that were written. */
+  /** Called when the import is done, with the number of secrets written. */
   done: (written?: number) => void;
 }
 

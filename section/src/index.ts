@@ -1,4 +1,4 @@
-// The plugin: the panel in the left side bar, and the commands.
+// The JupyterLab plugin: the panel in the left side bar, and the commands.
 
 import {
   ILayoutRestorer,
@@ -88,7 +88,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       app.shell.activateById(panel.id);
       panel.add(name);
     };
-    /** Gives a kernel what it lacks, and says in a notification what became of it. */
+    /** Gives a kernel the secrets that it lacks, and shows the outcome in a notification. */
     const give = async (running: Running) => {
       const pending = Notification.emit(
         trans.__('The kernel is asked …'),

@@ -1,4 +1,4 @@
-// The section's place in JupyterLab: its dialogs, notifications, sessions and requests.
+// The section's surroundings in JupyterLab: dialogs, notifications, sessions and requests.
 
 import {
   Clipboard,
@@ -20,7 +20,7 @@ import { ISignal } from '@lumino/signaling';
 import { Host, Notice, Question, Running } from './host';
 
 export class Lab implements Host {
-  /** `connected` gives the session in this window that is connected to a kernel, if there is one. */
+  /** `connected` returns this window's session with a kernel, if there is one. */
   constructor(
     manager: ServiceManager.IManager,
     readonly trans: TranslationBundle,
@@ -79,8 +79,8 @@ export class Lab implements Host {
   }
 
   /**
-   * Restarts a kernel through the connection that its notebook has, which connects again before this
-   * is done: without that, a cell that is run at once may never get its answer.
+   * Restarts a kernel through its notebook's connection, and waits until that is connected again.
+   * Otherwise a cell that is run at once might never get its reply.
    */
   restart({ id }: Running): Promise<void> {
     const session = this.connected(id);

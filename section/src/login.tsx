@@ -1,6 +1,6 @@
-// Who is logged in at Vault, until when, and a new login.
+// Shows who is logged in to Vault and until when, with a form to log in.
 //
-// A password stays in its field until it is sent, once, and the field is cleared before the answer is there.
+// A password is in its field until it is sent, once; the field is cleared before the answer arrives.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
@@ -13,7 +13,7 @@ import { explain } from './words';
 
 const SIGN_IN = 'jupyter-vault login --method oidc --no-browser';
 
-/** States of a login that a new token can mend, or make longer. */
+/** States of a login that a new token can fix or extend. */
 const BY_TOKEN = ['token', 'none', 'ended'];
 
 interface LoginProps {
@@ -23,12 +23,12 @@ interface LoginProps {
   said: (sentence: string) => void;
 }
 
-/** Whether a login here helps; elsewhere a file or an agent has the credential. */
+/** Whether a login in the panel helps; otherwise a file or an agent has the credential. */
 export function canLogIn(login: LoginStatus | null): boolean {
   return login !== null && BY_TOKEN.includes(login.state);
 }
 
-/** One line: who, where, until when; below it what to do when that is soon. */
+/** A line with who, where and until when, and what to do if that is soon. */
 export function LoginLine(props: LoginProps): JSX.Element | null {
   const { model, trans, language, said } = props;
   const [open, setOpen] = useState(false);
@@ -79,7 +79,7 @@ export function LoginLine(props: LoginProps): JSX.Element | null {
   );
 }
 
-/** A time of today, or with its day. */
+/** A time, with its day unless that is today. */
 function moment(time: string, language: string): string {
   const date = new Date(time);
   const isToday = date.toDateString() === new Date().toDateString();
@@ -94,11 +94,11 @@ function moment(time: string, language: string): string {
 interface LoginFormProps {
   model: Model;
   trans: TranslationBundle;
-  /** Called at the end, with the user's name after a login. */
+  /** Called when the form is closed, with the user's name after a login. */
   done: (who?: string) => void;
 }
 
-/** A form for one login. */
+/** The form for a login. */
 export function LoginForm(props: LoginFormProps): JSX.Element {
   const { model, trans, done } = props;
   const madeBy = /^auth\/(?:.+\/)?(userpass|ldap|oidc)\//.exec(
@@ -111,7 +111,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
   const name = useRef<HTMLInputElement>(null);
   const secret = useRef<HTMLInputElement>(null);
   const isToken = method === 'token';
-  // The browser comes back to the machine that the program runs on, which may be another one.
+  // The redirect goes to the machine that the program runs on, which may not be the browser's.
   const isElsewhere = method === 'oidc';
   const isWarned = wrong?.[1].includes('--try-again');
 

@@ -1,7 +1,7 @@
-// A cell that fails because a variable is not there: what to do about it.
+// Offers help below a cell that failed because a variable is missing.
 //
-// The answer stands below the error, as a part of the page. It is no output of the kernel, so the notebook's code and
-// outputs are as they were, and nothing of it is saved.
+// The help is below the error, as part of the page. It is not an output of the kernel, so the notebook does not change
+// and nothing is saved.
 
 import { Cell } from '@jupyterlab/cells';
 import { TranslationBundle } from '@jupyterlab/translation';
@@ -12,29 +12,29 @@ import { Applied } from './apply';
 import { Running } from './host';
 import { Model, given } from './model';
 
-/** What a failed cell says of its error. */
+/** A failed cell's error. */
 export interface CellError {
   errorName: string;
   errorValue: string;
   traceback?: string[];
 }
 
-/** The environment variable that a cell did not find; none where it failed for another reason. */
+/** The environment variable that a cell did not find; undefined if it failed for another reason. */
 export function missingVariable(error: CellError): string | undefined {
   if (error.errorName !== 'KeyError') {
     return undefined;
   }
-  // Python shows the key as it is written in code.
+  // Python shows the key as a literal.
   const name = /^['"]([A-Za-z_][A-Za-z0-9_]*)['"]$/.exec(error.errorValue)?.[1];
   const trace = (error.traceback ?? [])
     .join('\n')
     .replace(/\u001b\[[\d;]*m/g, '');
-  // A dictionary's KeyError is none of ours: os.environ looks its key up in Python's own module os.
+  // Only os.environ's KeyError counts, not a dictionary's: its traceback contains Python's module os.
   const isEnvironment = /\benviron\b|<frozen os>|\bos\.py\b/.test(trace);
   return isEnvironment ? name : undefined;
 }
 
-/** What an offer can do. */
+/** The actions that the help offers. */
 interface Ways {
   /** Opens the form for a new secret of that name. */
   add: (name: string) => void;
@@ -42,7 +42,7 @@ interface Ways {
   switchOn: (name: string, kernel: Running) => Promise<void>;
 }
 
-/** A sentence and a button, below a cell's outputs. */
+/** The help below a cell's outputs: a sentence and a button. */
 class Answer extends Widget {
   constructor(message: string, label: string, callback: () => void) {
     super();
@@ -62,13 +62,13 @@ class Answer extends Widget {
 
 const answers = new WeakMap<Cell, Answer>();
 
-/** Takes an answer away, as when its cell runs again. */
+/** Removes the help, such as when the cell runs again. */
 export function forget(cell: Cell): void {
   answers.get(cell)?.dispose();
   answers.delete(cell);
 }
 
-/** Says what is missing, and offers the one thing that helps. */
+/** Shows what is missing, with the one action that helps. */
 export async function offer(
   name: string,
   kernel: Running,
@@ -95,7 +95,7 @@ export async function offer(
     label = trans.__('Apply to this kernel');
     callback = () => void ways.apply(kernel);
   } else {
-    // No Vault, no right to add, or the cell removed the variable itself.
+    // No Vault, no permission to add, or the cell removed the variable itself.
     return;
   }
   const layout = cell.layout;

@@ -1,4 +1,4 @@
-// What the panel shows, and what changes it.
+// The panel's state, and the actions that change it.
 
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -14,19 +14,19 @@ import {
 } from './requests';
 import { standing } from './words';
 
-/** A kernel that lacks something. */
+/** A kernel that lacks secrets. */
 export interface Lacking {
   kernel: Running;
-  /** The secrets of which it has another version, or none. */
+  /** The secrets that it has in an old version, or not at all. */
   secrets: Secret[];
-  /** Whether it was never given any. */
+  /** Whether it was never given secrets. */
   none: boolean;
 }
 
 const FIRST_PAUSE = 5_000;
 const LONGEST_PAUSE = 300_000;
 
-/** The version of `secret` that the kernel was given; undefined where it was given none. */
+/** The version of `secret` that the kernel was given; undefined if it was not given one. */
 export function given(
   secret: Secret,
   kernel: Running
@@ -50,17 +50,17 @@ export class Model {
   listing: Listing | null = null;
   refused: Refused | null = null;
   loading = false;
-  /** Since when Vault does not answer. */
+  /** Since when Vault has not answered. */
   awaySince: Date | null = null;
   running: Running[];
-  /** Who is logged in, as far as that is known. */
+  /** Who is logged in, if known. */
   login: LoginStatus | null = null;
-  /** The kernel of the notebook in front. */
+  /** The kernel of the current notebook. */
   current: Running | null = null;
-  /** The data sources, where the configuration has a folder of them. */
+  /** The data sources, if a folder of them is configured. */
   sources: DataSource[] = [];
   sourcesRefused: Refused | null = null;
-  /** Whether the panel is seen; nothing is asked for while it is not. */
+  /** Whether the panel is visible; while it is not, there are no requests. */
   private shown = false;
   private pause = FIRST_PAUSE;
   private timer = 0;
@@ -71,7 +71,7 @@ export class Model {
     return this._changed;
   }
 
-  /** Says that the panel came into view, or left it. */
+  /** Called when the panel becomes visible or hidden. */
   show(shown: boolean): void {
     this.shown = shown;
     if (shown) {
@@ -81,7 +81,7 @@ export class Model {
     }
   }
 
-  /** Asks for the list again. */
+  /** Requests the list again. */
   async refresh(): Promise<void> {
     window.clearTimeout(this.timer);
     const turn = ++this.latest;
@@ -113,7 +113,7 @@ export class Model {
     this._changed.emit();
   }
 
-  /** Says which notebook is in front. */
+  /** Sets the current notebook. */
   setCurrent(current: Running | null): void {
     if (
       current?.id !== this.current?.id ||
@@ -124,21 +124,21 @@ export class Model {
     }
   }
 
-  /** Sends an order, then asks for the list. */
+  /** Sends an order, then requests the list. */
   async order(order: string, content: object): Promise<unknown> {
     const said = await this.requests.order(order, content);
     await this.refresh();
     return said;
   }
 
-  /** The secret of that name and place as it is now. */
+  /** The present secret with that name and place. */
   find(secret: Pick<Secret, 'name' | 'place'>): Secret | undefined {
     return this.listing?.secrets.find(
       other => other.name === secret.name && other.place === secret.place
     );
   }
 
-  /** The places that the policy lets the user write to, the user's own first. */
+  /** The places that the policy allows writing to, the user's own first. */
   get writable(): Place[] {
     const places = (this.listing?.places ?? []).filter(place => place.writable);
     return [
@@ -147,17 +147,17 @@ export class Model {
     ];
   }
 
-  /** The place of new secrets. */
+  /** The place for new secrets. */
   get place(): Place | undefined {
     return this.writable[0];
   }
 
-  /** The place of that path. */
+  /** The place with that path. */
   placeOf(source: string): Place | undefined {
     return this.listing?.places.find(place => place.source === source);
   }
 
-  /** Whether `name` is off for the notebook at `path`. */
+  /** Whether `name` is withheld from the notebook at `path`. */
   isOff(name: string, path: string): boolean {
     const whole = `${this.listing?.root ?? ''}/${path}`.replace(/\/+/g, '/');
     return (this.listing?.notebooks ?? []).some(
@@ -169,7 +169,7 @@ export class Model {
     );
   }
 
-  /** What the kernel has though it is off for its notebook. */
+  /** The secrets that the kernel has although they are withheld from its notebook. */
   surplus(kernel: Running): Secret[] {
     return (this.listing?.secrets ?? []).filter(
       secret =>
@@ -178,7 +178,7 @@ export class Model {
     );
   }
 
-  /** The kernels that lack something, with what they lack. */
+  /** The kernels that lack secrets, with the secrets that they lack. */
   get lacking(): Lacking[] {
     const secrets = this.listing?.secrets ?? [];
     return this.running
@@ -196,9 +196,9 @@ export class Model {
       .filter(lacking => lacking.secrets.length > 0);
   }
 
-  /** Asks who is logged in; nothing waits for it. */
+  /** Requests who is logged in; nothing waits for the answer. */
   private async lookAtLogin(turn: number): Promise<void> {
-    // Where that can't be told, the list says why.
+    // If that fails, the list shows why.
     const login = await this.requests.login().catch(() => null);
     if (turn === this.latest) {
       this.login = login;
@@ -206,7 +206,7 @@ export class Model {
     }
   }
 
-  /** Asks for the data sources, if there may be any; the list of secrets does not wait for it. */
+  /** Requests the data sources, if there can be any; the list of secrets does not wait for them. */
   private async lookAtSources(): Promise<void> {
     const has = this.listing?.fixed.some(({ what }) => what === 'data sources');
     if (this.refused || !has) {
@@ -243,7 +243,7 @@ export class Model {
   private _changed = new Signal<this, void>(this);
 }
 
-/** Any failure as a refusal. */
+/** Converts any failure to a refusal. */
 export function asRefused(cause: unknown): Refused {
   return cause instanceof Refused
     ? cause

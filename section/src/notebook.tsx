@@ -1,4 +1,4 @@
-// Which of the secrets the notebook in front gets: one switch for each.
+// Which secrets the current notebook gets: a switch for each.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useState } from 'react';

@@ -1,4 +1,4 @@
-// The panel: a list of secrets, or what keeps it from being one.
+// The panel: a list of secrets, or why there is none.
 
 import React, { useRef, useState } from 'react';
 
@@ -22,7 +22,7 @@ const UNDO_FOR = 10_000;
 
 interface SectionProps {
   model: Model;
-  /** The name that a new secret's form begins with; none: there is no form. */
+  /** The initial name in the form for a new secret; undefined if there is no form. */
   adding: string | null;
   setAdding: (adding: string | null) => void;
 }
@@ -96,7 +96,7 @@ export function Section(props: SectionProps): JSX.Element {
     try {
       await model.refresh();
       if (model.find({ name: named.name, place: named.to })) {
-        // Another writer was faster, and its value is not ours to replace.
+        // Another client stored it first; do not replace its value.
         setSaid(
           trans.__(
             '%1 was added elsewhere meanwhile, and stays as it is.',
@@ -126,7 +126,7 @@ export function Section(props: SectionProps): JSX.Element {
     }
   };
 
-  /** Arrow keys go from name to name. */
+  /** Arrow keys move between names. */
   const move = (event: React.KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const names = Array.from(
@@ -159,7 +159,7 @@ export function Section(props: SectionProps): JSX.Element {
     `${name} ${description}`.toLowerCase().includes(filter.toLowerCase())
   );
   const lacking = model.lacking;
-  /** Whether that is worth a word: a team's place is often for reading, one's own is not. */
+  /** Whether to mention that: a team's place is often read-only, the user's own usually not. */
   const needsPolicy = (place: Place) =>
     !place.writable && (place.default || listing?.places.length === 1);
 

@@ -1,11 +1,11 @@
-// The parts that the section's rows and forms are made of.
+// Components of the section's rows and forms.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 interface ButtonProps extends React.ComponentProps<'button'> {
   label: string;
-  /** `accept` for what a form is for, `warn` for what takes something away. */
+  /** `accept` for a form's main action, `warn` for a destructive one. */
   look?: 'accept' | 'warn';
 }
 
@@ -42,19 +42,19 @@ export function Failed({ failure }: FailedProps): JSX.Element | null {
 interface DialogProps {
   trans: TranslationBundle;
   label: string;
-  /** The label of the button that submits; none where nothing can be submitted. */
+  /** The submit button's label; undefined if nothing can be submitted. */
   accept?: string;
   disabled?: boolean;
   autoFocus?: boolean;
   failure: Failure | null;
   submit: () => Promise<void>;
   cancel: () => void;
-  /** What stands beside the buttons. */
+  /** Content beside the buttons. */
   beside?: React.ReactNode;
   children: React.ReactNode;
 }
 
-/** A form: its fields, what failed, and its buttons. Enter submits it, Escape closes it. */
+/** A form: fields, errors and buttons. Enter submits it, Escape closes it. */
 export function Dialog(props: DialogProps): JSX.Element {
   const { trans, accept, disabled, autoFocus, cancel } = props;
   return (

@@ -1,16 +1,16 @@
-// Requests to the server extension. A value goes out in a body, and none comes back.
+// Requests to the server extension. Values are sent in bodies, and no answer contains one.
 
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Host, Running } from './host';
 
-/** A kernel that was given a secret, and in which version. */
+/** A kernel that was given a secret, and its version. */
 export interface Holder {
   kernel: string;
   version: number | null;
 }
 
-/** What is known of a secret; never its value. */
+/** A secret, without its value. */
 export interface Secret {
   name: string;
   place: string;
@@ -23,18 +23,18 @@ export interface Secret {
   kernels: Holder[];
 }
 
-/** A source of vault.toml that takes any name. */
+/** A source of vault.toml that can hold any name. */
 export interface Place {
   source: string;
   default: boolean;
   versions: boolean;
-  /** Whether the policy lets the user write there. */
+  /** Whether the policy allows writing there. */
   writable: boolean;
-  /** The policy line that would. */
+  /** The policy line that would allow it. */
   policy: string;
 }
 
-/** What one notebook's kernels do not get. */
+/** The secrets that are withheld from one notebook's kernels. */
 export interface NotebookRule {
   notebook: string;
   without: string[];
@@ -46,21 +46,21 @@ export interface Listing {
   places: Place[];
   fixed: { source: string; what: string }[];
   notebooks: NotebookRule[];
-  /** The folder that the paths of notebooks begin in. */
+  /** The folder that notebook paths are relative to. */
   root: string;
-  /** The kernels that run, where no Jupyter server says so. */
+  /** The running kernels, if no Jupyter server lists them. */
   running?: Running[];
 }
 
 /** A kernel that has a data source's variables. */
 export interface SourceHolder {
   kernel: string;
-  /** How many leases it has, and whether a process renews them. */
+  /** How many leases it has, and whether a keeper renews them. */
   leases: number;
   renewed: boolean;
 }
 
-/** A database or service that kernels connect to; never its password. */
+/** A database or service that kernels connect to, without its password. */
 export interface DataSource {
   name: string;
   source: string;
@@ -72,7 +72,7 @@ export interface DataSource {
   kernels: SourceHolder[];
 }
 
-/** Who is logged in at Vault, as `login --status` says it; never a token. */
+/** Who is logged in to Vault, from `login --status`, without the token. */
 export interface LoginStatus {
   logged_in: boolean;
   state: string;
@@ -86,7 +86,7 @@ export interface LoginStatus {
   advice?: string;
 }
 
-/** What an import does with one name. */
+/** The change that an import makes to one name. */
 export interface Change {
   name: string;
   change: 'add' | 'replace' | 'same' | 'empty';
@@ -99,7 +99,7 @@ export interface Version {
   change: string;
 }
 
-/** What was refused: by the program with its exit code, by the server with its status, or no answer at all. */
+/** A refusal: by the program with its exit code, by the server with its status, or for lack of an answer. */
 export class Refused extends Error {
   constructor(
     readonly by: 'program' | 'server' | 'network',
@@ -111,7 +111,7 @@ export class Refused extends Error {
   }
 }
 
-/** Whether a status says that the server no longer knows this page. */
+/** Whether a status means that the server no longer accepts this page's session. */
 export function isOver(status: number): boolean {
   return [401, 403].includes(status);
 }
@@ -120,7 +120,7 @@ export function isOver(status: number): boolean {
 export class Requests {
   constructor(private readonly host: Host) {}
 
-  /** How many requests are under way. */
+  /** How many requests are pending. */
   get pending(): number {
     return this._pending;
   }

@@ -1,4 +1,4 @@
-// One secret: its name, version and age; below it what can be done with it.
+// One secret: its name, version and age, and its actions.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
@@ -10,7 +10,7 @@ import { Button, Dialog, Failed, Failure } from './parts';
 import { Secret, Version } from './requests';
 import { age, baseName, explain, visible } from './words';
 
-/** What a row can ask the panel for. */
+/** The panel's actions that a row can call. */
 export interface Orders {
   remove: (secret: Secret) => Promise<void>;
   apply: (kernels: Running[]) => Promise<void>;
@@ -21,11 +21,11 @@ export interface Orders {
 interface RowProps {
   secret: Secret;
   versions: boolean;
-  /** Whether the policy lets the user change it. */
+  /** Whether the policy allows changing it. */
   writable: boolean;
-  /** Whether it is off for the notebook in front. */
+  /** Whether it is withheld from the current notebook. */
   off: boolean;
-  /** Kernels that were given another version. */
+  /** Kernels that have a different version. */
   behind: Running[];
   model: Model;
   trans: TranslationBundle;
@@ -219,10 +219,10 @@ export function Row(props: RowProps): JSX.Element {
   );
 }
 
-/** How much of a name's end stays whole. */
+/** How many characters at a name's end are never cut. */
 const TAIL = 8;
 
-/** A name that gives way in its middle where the panel is narrow. */
+/** A name that is shortened in its middle if the panel is narrow. */
 function MiddleShortened({ name }: { name: string }): JSX.Element {
   const text = visible(name);
   const tail = text.length > 2 * TAIL ? TAIL : 0;

@@ -51,7 +51,7 @@ export function Sources(props: SourcesProps): JSX.Element | null {
   );
 }
 
-/** What the notebook in front has of a source, or else the first kernel that has it. */
+/** What the current notebook has of a source, or else the first kernel that has it. */
 function holder(
   source: DataSource,
   model: Model
@@ -182,7 +182,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
   );
 }
 
-/** In a sentence, what a kernel has of a data source. */
+/** What a kernel has of a data source, as a sentence. */
 function lease(
   [kernel, held]: [Running, SourceHolder],
   trans: TranslationBundle

@@ -1,4 +1,4 @@
-// What stands in place of the list, or above it when it may be old.
+// What is shown instead of the list, or above it if it may be out of date.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useEffect, useState } from 'react';
@@ -13,7 +13,7 @@ import { explain, policyLine, standing } from './words';
 
 const SETUP = 'jupyter-vault setup';
 
-/** Three grey rows, once it takes longer than one notices. */
+/** Three grey rows, shown if loading takes noticeably long. */
 export function Waiting(): JSX.Element | null {
   const [late, setLate] = useState(false);
   useEffect(() => {
@@ -37,7 +37,7 @@ interface ReadOnlyProps {
   host: Host;
 }
 
-/** That a place is not the user's to change, and the policy line that would make it so. */
+/** Says that the user may not change a place, with the policy line that would allow it. */
 export function ReadOnly({ place, host }: ReadOnlyProps): JSX.Element {
   const { trans } = host;
   return (
@@ -61,7 +61,7 @@ interface RefusalProps {
   said: (sentence: string) => void;
 }
 
-/** What was refused, what to do, and one button. */
+/** A refusal, its advice, and one button. */
 export function Refusal(props: RefusalProps): JSX.Element {
   const { refused, model, trans, language, said } = props;
   const [open, setOpen] = useState(false);

@@ -1,4 +1,4 @@
-// Sentences that more than one part says.
+// Sentences that several parts use.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 
@@ -25,7 +25,7 @@ export function age(time: string | null, language: string): string {
     : format.format(0, 'minute');
 }
 
-/** What is wrong, and what to do. */
+/** What failed, and what to do. */
 export function explain(
   refused: Refused,
   trans: TranslationBundle
@@ -47,20 +47,20 @@ export function explain(
   return [refused.message, refused.advice];
 }
 
-/** The file's name at the end of a path. */
+/** The file name at the end of a path. */
 export function baseName(path: string): string {
   return path.split('/').pop() || path;
 }
 
-/** What a refusal means for the whole panel. */
+/** What a refusal means for the panel. */
 export type Standing = 'away' | 'session' | 'unconfigured' | 'login' | 'other';
 
-/** Exit codes of the program: Vault can't be reached; Vault says to try later. */
+/** Exit codes of the program: Vault is unreachable; Vault asked to retry later. */
 const AWAY = [69, 75];
 const DENIED = 77;
 const CONFIGURATION = 78;
 
-/** Tells refusals apart by the program's exit code, and where that is not enough by how its first line begins. */
+/** Classifies a refusal by the program's exit code and, if that is not enough, by its first line. */
 export function standing(refused: Refused): Standing {
   const { by, code, message } = refused;
   if (by === 'network' || (by === 'program' && AWAY.includes(code))) {
@@ -72,9 +72,9 @@ export function standing(refused: Refused): Standing {
   if (code === CONFIGURATION && /^no (address|source) of /.test(message)) {
     return 'unconfigured';
   }
-  const noCredential = /^there is no credential to log in/;
+  const noCredential = /^there is no credential for a login/;
   const refusedLogin =
-    /does not accept the token|^the token from .* ended|refused the login/;
+    /rejected the token|^the token from .* became invalid|refused the login/;
   if (
     noCredential.test(message) ||
     (code === DENIED && refusedLogin.test(message))
@@ -89,7 +89,7 @@ export function policyLine(advice: string): string | undefined {
   return /path ".+" \{ capabilities = \[[^\]]*\] \}/.exec(advice)?.[0];
 }
 
-/** A name as it stands in Vault: a character that only turns its neighbours round would show another name. */
+/** A name with its bidirectional control characters escaped, which would otherwise make it look like another name. */
 export function visible(name: string): string {
   return name.replace(
     /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,

@@ -258,7 +258,7 @@ fn leases(kernel: &Running, left: &[Left]) -> Option<String> {
         None => {
             let of = |left: &&Left| kernel.pid.is_some_and(|pid| left.is_of(pid));
             let most = left.iter().find(of).map(|left| humantime::format_duration(left.window()).to_string());
-            let most = most.map_or_else(String::new, |most| format!(", which expire within {most}"));
+            let most = most.map_or_else(String::new, |most| format!(", expiring within {most}"));
             Some(format!("{leases}, NOT renewed{most}: the keeper was killed; restart the kernel for new ones"))
         }
     }

@@ -29,6 +29,6 @@ def _load_jupyter_server_extension(server):
         place = url_path_join(shared["base_url"], "jupyter-vault", "connector", f"({ORDERS})")
         own = {"connector": Connector(program, settings.connector)}
         server.web_app.add_handlers(".*$", [(place, ConnectorHandler, own)])
-        # The page learns it as it is loaded.
+        # The page learns that when it is loaded.
         shared.setdefault("page_config_data", {})["vaultConnector"] = "true"
     server.log.info("jupyter_vault: the Secrets section is ready")

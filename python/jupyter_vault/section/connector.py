@@ -1,4 +1,4 @@
-"""Secrets of other extensions, for jupyter-secrets-manager: off unless `VaultSection.connector` names a place.
+"""Stores other extensions' secrets for jupyter-secrets-manager: off unless `VaultSection.connector` names a path.
 
 These values go back to the browser, which the section's own never do: that package fills fields of the page with
 them. So they lie in one KV secret of their own, which kernels are not given, and each request needs the right to
@@ -18,31 +18,31 @@ from .program import Refused
 from .request import Fields
 
 PREFIX = "manager:"
-# The program's exit code for a path that holds nothing: nothing was saved yet.
+# The program's exit code for a path without a secret: nothing was saved yet.
 NOTHING_THERE = 66
 
 
 class Connector:
-    """The secrets in that place."""
+    """The secrets at that path."""
 
     def __init__(self, program, place):
         self._program = program.of_sources(place)
 
     async def save(self, secret_id, secret):
-        """Adds or replaces one."""
+        """Adds or replaces a secret."""
         value = json.dumps(secret).encode()
         return await self._program.secrets("set", "--file=-", "--", _key(secret_id), value=value)
 
     async def remove(self, secret_id):
-        """Removes one."""
+        """Removes a secret."""
         return await self._program.secrets("rm", "--", _key(secret_id))
 
     async def fetch(self, secret_id):
-        """One with its value, or none."""
+        """A secret with its value, or None."""
         return {"secret": (await self._all()).get(_key(secret_id))}
 
     async def list(self, namespace):
-        """Those of a namespace, with their values."""
+        """The secrets of a namespace, with their values."""
         found = [secret for secret in (await self._all()).values() if secret["namespace"] == namespace]
         return {"secrets": found}
 
@@ -65,14 +65,14 @@ class ConnectorHandler(OrderHandler):
     """`POST connector/ORDER`."""
 
     def initialize(self, connector):
-        """Takes the place."""
+        """Takes the path."""
         super().initialize(None)
         self.connector = connector
 
     @web.authenticated
     @authorized
     async def post(self, order):
-        """Does what the order says."""
+        """Executes the order."""
         fields = Fields(self.body())
         if order == "save":
             parts = {name: fields.optional(name) or "" for name in ("namespace", "id", "value")}

@@ -1,4 +1,4 @@
-"""What the page can ask for. No answer ever holds a value.
+"""The page's requests. No answer contains a value.
 
 jupyter_server checks who asks (its token, cookie, Host, Origin and XSRF cookie) and what they may do
 (its authorizer, for the resource `jupyter-vault`). An order has its content in the body, so that no name or value
@@ -20,7 +20,7 @@ RESOURCE = "jupyter-vault"
 
 
 class SectionHandler(APIHandler):
-    """What the handlers have in common."""
+    """The base of the handlers."""
 
     auth_resource = RESOURCE
 
@@ -29,16 +29,16 @@ class SectionHandler(APIHandler):
         self.program = program
 
     def set_default_headers(self):
-        """Adds that no answer is kept anywhere."""
+        """Forbids caching of the answer."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-store")
 
     def skip_check_origin(self):
-        """Never: a request that says where it comes from comes from here, with a token too."""
+        """Never skips the check: a request with an Origin must come from this server, even if it has a token."""
         return self.request.method == "OPTIONS"
 
     async def answer(self, asked):
-        """Finishes with what the program says, or with what it refused."""
+        """Finishes with the program's answer, or its refusal."""
         status, said = await outcome(asked)
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
@@ -55,19 +55,19 @@ class ListHandler(SectionHandler):
         await self.answer(self.listed())
 
     async def listed(self):
-        """The list, with the folder that the paths of notebooks begin in."""
+        """The list, with the folder that notebook paths are relative to."""
         said = await self.program.secrets("list")
         said["root"] = os.path.abspath(getattr(self.kernel_manager, "root_dir", "") or "/")
         return said
 
 
 class LoginStatusHandler(SectionHandler):
-    """`GET login_status`: who is logged in at Vault, and until when."""
+    """`GET login_status`: who is logged in to Vault, and until when."""
 
     @web.authenticated
     @authorized
     async def get(self):
-        """Says who is logged in."""
+        """Returns who is logged in."""
         await self.answer(self.program.login_status())
 
 
@@ -83,10 +83,10 @@ class SourcesHandler(SectionHandler):
 
 @web.stream_request_body
 class OrderHandler(SectionHandler):
-    """`POST ORDER`: one change, or a look at something's history."""
+    """`POST ORDER`: a change, or a request for versions."""
 
     async def prepare(self):
-        """Refuses what is too large before it is read."""
+        """Refuses a body that is too large, before it is read."""
         self.chunks = []
         self.request.connection.set_max_body_size(LARGEST)
         length = self.request.headers.get("Content-Length", "")
@@ -94,7 +94,7 @@ class OrderHandler(SectionHandler):
             raise web.HTTPError(413)
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip() != "application/json":
-            # A form of another page can't send this type.
+            # Another page's form can't send this type.
             raise web.HTTPError(415)
         await super().prepare()
 
@@ -103,7 +103,7 @@ class OrderHandler(SectionHandler):
         self.chunks.append(chunk)
 
     def body(self):
-        """The whole body, which is not kept."""
+        """The whole body; it is not kept."""
         body = b"".join(self.chunks)
         self.chunks = []
         return body
@@ -111,7 +111,7 @@ class OrderHandler(SectionHandler):
     @web.authenticated
     @authorized
     async def post(self, order):
-        """Does what the order says."""
+        """Executes the order."""
         fields = Fields(self.body())
         orders = Orders(self.program, ServersKernels(self.kernel_manager))
         await self.answer(orders.carry_out(order, fields))
@@ -124,11 +124,11 @@ class ServersKernels:
         self._manager = manager
 
     def notebook(self, path):
-        """A notebook, as jupyter_server tells its kernel: JPY_SESSION_NAME."""
+        """A notebook's path as in its kernel's JPY_SESSION_NAME."""
         return os.path.join(self._manager.cwd_for_path(path), path.split("/")[-1])
 
     async def named(self, kernel):
-        """What the program knows a kernel by; None where it does not run."""
+        """The program's argument that names a kernel; None if it does not run."""
         if kernel not in self._manager:
             return None
         file = getattr(self._manager.get_kernel(kernel), "connection_file", "")

@@ -1,4 +1,4 @@
-"""What a page can order, wherever the page stands: JupyterLab's section, or the page of its own.
+"""The orders of a page: JupyterLab's section, or the separate page.
 
 An order takes its content from a request's body and runs the program once. Its answer never holds a value.
 """
@@ -9,13 +9,13 @@ from .program import Refused
 
 
 class Orders:
-    """The orders, for the kernels that `kernels` knows."""
+    """The orders, for the kernels of `kernels`."""
 
     def __init__(self, program, kernels):
         self.program, self.kernels = program, kernels
 
     async def carry_out(self, order, fields):
-        """Does what the order of that name says."""
+        """Executes the order with that name."""
         return await getattr(self, f"order_{order}")(fields)
 
     async def order_set(self, fields):
@@ -24,7 +24,7 @@ class Orders:
         expected = fields.number("expect_version")
         if expected is not None:
             options.append(f"--expect-version={expected}")
-        # `--file=-` takes the value as it is, with its last line end.
+        # `--file=-` reads the value unchanged, with its final line end.
         return await self.program.secrets(
             "set", "--file=-", *options, "--", fields.text("name"), to=fields.optional("to"), value=_bytes(fields, "value")
         )
@@ -40,13 +40,13 @@ class Orders:
         return await self.program.secrets("restore", *options, "--", fields.text("name"), to=fields.optional("to"))
 
     async def order_describe(self, fields):
-        """Changes what is said of a secret."""
+        """Describes a secret."""
         return await self.program.secrets(
             "describe", *_said(fields), "--", fields.text("name"), to=fields.optional("to")
         )
 
     async def order_rename(self, fields):
-        """Gives a secret another name."""
+        """Renames a secret."""
         return await self.program.secrets(
             "rename", "--", fields.text("name"), fields.text("new_name"), to=fields.optional("to")
         )
@@ -56,7 +56,7 @@ class Orders:
         return await self.program.secrets("versions", "--", fields.text("name"), to=fields.optional("to"))
 
     async def order_import(self, fields):
-        """Adds what a file holds, or says what that would change."""
+        """Imports a file, or lists the changes that it would make."""
         kind = fields.optional("format") or "env"
         if kind not in ("env", "json", "yaml"):
             raise web.HTTPError(400, reason="The format is not env, json or yaml")
@@ -66,7 +66,7 @@ class Orders:
         )
 
     async def order_login(self, fields):
-        """Logs in at Vault; the answer says who, and never the token."""
+        """Logs in to Vault; the answer says who, and does not contain the token."""
         method = fields.text("method")
         if method not in ("userpass", "ldap", "token"):
             raise web.HTTPError(400, reason="The method is not userpass, ldap or token")
@@ -74,7 +74,7 @@ class Orders:
         return await self.program.login(method, username, fields.flag("try_again"), _bytes(fields, "password"))
 
     async def order_switch(self, fields):
-        """Leaves a secret out of one notebook's kernels, or gives it again."""
+        """Withholds a secret from one notebook's kernels, or gives it again."""
         notebook = self.kernels.notebook(fields.text("path"))
         return await self.program.switch(fields.text("name"), notebook, fields.flag("on"))
 
@@ -87,7 +87,7 @@ class Orders:
         return {"said": await self.program.source("rm", fields.text("name"), fields.optional("to"))}
 
     async def order_apply(self, fields):
-        """Gives a running kernel what it lacks."""
+        """Gives a running kernel the secrets that it lacks."""
         kernel = fields.text("kernel")
         named = await self.kernels.named(kernel)
         if not named:
@@ -96,7 +96,7 @@ class Orders:
 
 
 async def outcome(asked):
-    """The status and the JSON of what the program says, or of what it refused."""
+    """The status and the JSON of the program's answer or refusal."""
     try:
         return 200, await asked
     except Refused as refused:

@@ -1,4 +1,4 @@
-"""The program, run once for a request, and what it refused in two lines.
+"""Runs the program once for each request, and parses its errors.
 
 A user's page may ask for many things at once. At most four processes run at a time; a request that gets no
 turn in time is told so, and a process that takes too long, or whose request is given up, is ended.
@@ -10,12 +10,12 @@ import json
 import os
 
 AT_ONCE = 4
-# As many as a page could mean; what sends more is no person.
+# More than a user's page would send.
 WAITING = 32
 
 
 class Refused(Exception):
-    """What the program, or Vault through it, refused: the exit code, what it said, and its advice."""
+    """A refusal by the program, or by Vault through it: exit code, error and advice."""
 
     def __init__(self, code, what, advice, status=422):
         super().__init__(what)
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Program:
-    """Runs the program, with bounds on time and number."""
+    """Runs the program, with limits on time and number."""
 
     def __init__(self, path, config, environment, timeout, queue_timeout):
         self._path, self._config, self._environment = path, config, environment
@@ -32,12 +32,12 @@ class Program:
         self._asked = 0
 
     def of_sources(self, sources):
-        """The same program for other sources than the configuration's."""
+        """The same program, for other sources than the configured ones."""
         environment = dict(self._environment, JUPYTER_VAULT_SECRETS=sources)
         return Program(self._path, self._config, environment, self._timeout, self._queue_timeout)
 
     async def environment_of(self, env):
-        """What a launch would give, by name; `env` is the program that prints an environment."""
+        """The variables that a launch would set; `env` is the program that prints an environment."""
         said = await self._run(["exec", *self._settings(), "--", env, "-0"], b"")
         entries = (entry.partition("=") for entry in said.decode("utf-8", "replace").split("\0") if entry)
         return {name: value for name, _, value in entries}
@@ -47,7 +47,7 @@ class Program:
         options = ["--json", "--yes"]
         if to:
             options.append(f"--to={to}")
-        # What a user typed comes last and is never an option.
+        # User input comes last, and is never parsed as an option.
         text = await self._run(["secrets", action, *self._settings(), *options, *arguments], value)
         return json.loads(text)
 
@@ -58,7 +58,7 @@ class Program:
         )
 
     async def login_status(self):
-        """`login --status`, as an object; not to be logged in is an answer too."""
+        """`login --status`, as an object, even if nobody is logged in."""
         return json.loads(await self._run(["login", "--status", *self._settings(), "--json"], b"", any_code=True))
 
     async def login(self, method, username, try_again, password):
@@ -71,12 +71,12 @@ class Program:
         return json.loads(await self._run(["login", *self._settings(), "--json", *options], password))
 
     async def kernels(self):
-        """The kernels of this user that run on this machine."""
+        """This user's running kernels on this machine."""
         return json.loads(await self._run(["kernels", "--json"], b""))["kernels"]
 
     async def sources(self):
         """`sources list`, and which kernels have each of them."""
-        # A data source that can't be used is listed with its error; the exit code is that error's.
+        # A data source that can't be used is listed with its error, which sets the exit code.
         listed, kernels = await asyncio.gather(
             self._run(["sources", "list", *self._settings(), "--json"], b"", any_code=True),
             self.kernels(),
@@ -87,13 +87,13 @@ class Program:
         return {"data_sources": said["data_sources"]}
 
     async def source(self, action, name, to):
-        """`sources ACTION NAME`; gives what it says."""
+        """`sources ACTION NAME`; returns its output."""
         options = [f"--to={to}"] if to else []
         text = await self._run(["sources", action, *self._settings(), *options, "--yes", "--", name], b"")
         return text.decode("utf-8", "replace").strip()
 
     async def inject(self, kernel):
-        """`inject KERNEL`; gives its sentence."""
+        """`inject KERNEL`; returns its output."""
         text = await self._run(["inject", *self._settings(), "--wait=20", "--", kernel], b"")
         return text.decode("utf-8", "replace").strip()
 
@@ -102,10 +102,10 @@ class Program:
 
     async def _run(self, arguments, value, any_code=False):
         if self._turns is None:
-            # Before Python 3.10 a semaphore belongs to the loop that it is made in.
+            # Before Python 3.10, a semaphore belongs to the event loop that it is created in.
             self._turns = asyncio.Semaphore(AT_ONCE)
         if self._asked >= AT_ONCE + WAITING:
-            raise Refused(75, f"{WAITING} requests wait for Vault already", "try again in a moment", 429)
+            raise Refused(75, f"{WAITING} requests are already waiting for Vault", "try again in a moment", 429)
         self._asked += 1
         try:
             return await self._in_turn(arguments, value, any_code)
@@ -140,7 +140,7 @@ class Program:
             what = f"there was no answer within {self._timeout:g} s"
             raise Refused(75, what, "try again; Vault or the kernel may be slow", 503) from None
         finally:
-            # Its time is up, or the one who asked is gone.
+            # It timed out, or the client disconnected.
             if process.returncode is None:
                 await _end(process)
         if process.returncode and not (any_code and out):
@@ -149,7 +149,7 @@ class Program:
 
 
 async def _end(process):
-    """Ends a process; it may revoke its login first."""
+    """Terminates a process, and gives it time to revoke its login."""
     try:
         process.terminate()
         await asyncio.wait_for(process.wait(), 2)
@@ -161,7 +161,7 @@ async def _end(process):
 
 
 def _has(kernel, source):
-    """Whether a kernel was given a data source's variables: they come from it, or from a file of the folder's."""
+    """Whether a kernel has a data source's variables: they come from it, or from a shared file of its folder."""
     given = (kernel["secrets"] or {}).get("variables", {})
     paths = (source["source"], f"{source['source']}/{source['name']}")
     return any(given.get(name, {}).get("path") in paths for name in source.get("variables", ()))
@@ -173,11 +173,11 @@ def _holder(kernel):
 
 
 def _refusal(code, said):
-    """The error of the last lines that the program wrote: what is wrong, and below it what to do."""
+    """Parses the error from the program's last lines: what failed, then what to do."""
     lines = said.strip().splitlines()
     begins = [at for at, line in enumerate(lines) if line.startswith("jupyter-vault: ")]
     if not begins:
-        return Refused(code, f"the program ended with {code}", "see `jupyter-vault doctor`")
+        return Refused(code, f"the program exited with {code}", "see `jupyter-vault doctor`")
     what = lines[begins[-1]][len("jupyter-vault: ") :]
     advice = " ".join(line.strip() for line in lines[begins[-1] + 1 :])
     return Refused(code, what, advice)

@@ -1,4 +1,4 @@
-"""A request's body: bounded before it is read, and in no log.
+"""A request's body: limited before it is read, and never logged.
 
 `get_json_body` of jupyter_server writes what it can't parse into the log, and a body may hold a secret; so it is
 not used here.
@@ -8,18 +8,18 @@ import json
 
 from tornado.web import HTTPError
 
-# An import's file may have 2 MiB, and JSON may escape each byte of it.
+# An imported file may have 2 MiB, and JSON may escape each byte of it.
 LARGEST = 6 << 20
 
 
 class Fields:
-    """The members of a JSON object, each checked as it is asked for."""
+    """The members of a JSON object; each is checked when it is read."""
 
     def __init__(self, body):
         try:
             members = json.loads(body)
         except ValueError:
-            # The cause holds the text that it could not parse.
+            # The cause contains the text that could not be parsed.
             raise HTTPError(400, reason="The body is not JSON") from None
         except RecursionError:
             raise HTTPError(400, reason="The body is nested too deeply") from None
@@ -28,7 +28,7 @@ class Fields:
         self._members = members
 
     def text(self, name):
-        """A string that must be there, and is not empty."""
+        """A required string, which must not be empty."""
         text = self.optional(name)
         if not text:
             raise HTTPError(400, reason=f"The body has no text {name}")
@@ -40,7 +40,7 @@ class Fields:
         if text is not None and (not isinstance(text, str) or "\0" in text):
             raise HTTPError(400, reason=f"The member {name} is not text")
         if text is not None and any("\ud800" <= letter <= "\udfff" for letter in text):
-            # Half a character, which JSON may hold and no argument can.
+            # A lone surrogate, which JSON can contain, but an argument can't.
             raise HTTPError(400, reason=f"The member {name} is not UTF-8")
         return text
 

@@ -1,4 +1,4 @@
-"""What a site can set: `c.VaultSection.… = …` in jupyter_server_config.py."""
+"""The settings of a site: `c.VaultSection.… = …` in jupyter_server_config.py."""
 
 import os
 
@@ -12,27 +12,27 @@ from .program import Program
 class VaultSection(Configurable):
     """The Secrets section's settings."""
 
-    launcher = Unicode(help="The program's path. Without it: the one that came with this package.", config=True)
+    launcher = Unicode(help="The program's path. By default this package's.", config=True)
     vault_toml = Unicode(
-        help="The program's --config. Without it: vault.toml in the places where the program looks.", config=True
+        help="The program's --config. By default vault.toml in the usual places.", config=True
     )
     suffix = Unicode(
-        help="What stands behind the names of kernels that get secrets, in the lists of this server.", config=True
+        help="A text to append to the names of kernels that get secrets, in this server's lists.", config=True
     )
     connector = Unicode(
-        help="Where jupyter-secrets-manager keeps the secrets of other extensions: one KV secret of its own, as "
-        "MOUNT/PATH. Their values go to the browser. Empty: nowhere.",
+        help="Where jupyter-secrets-manager stores the secrets of other extensions: a separate KV secret, as "
+        "MOUNT/PATH. Their values are sent to the browser. Empty: nowhere.",
         config=True,
     )
     timeout = Float(30.0, help="How long the program may take for a request, in seconds.", config=True)
-    queue_timeout = Float(10.0, help="How long a request waits for a turn, in seconds.", config=True)
+    queue_timeout = Float(10.0, help="How long a request may wait for its turn, in seconds.", config=True)
 
     def program(self, server):
-        """The program as these settings have it."""
+        """The program with these settings."""
         return Program(
             find(self.launcher) or self.launcher or NAME,
             os.path.expanduser(self.vault_toml),
-            # Where this server's kernels are, also if a flag named another folder.
+            # The runtime folder of this server's kernels, even if a flag set another one.
             dict(os.environ, JUPYTER_RUNTIME_DIR=server.runtime_dir),
             self.timeout,
             self.queue_timeout,

@@ -1,4 +1,4 @@
-"""Tells kernels that get secrets apart in this server's lists, where no kernel.json is changed for them.
+"""Marks kernels that get secrets in this server's lists, without changing kernel.json.
 
 `jupyter-vault wrap --suffix` writes into kernel.json. A kernel that gets its secrets by the provisioner alone has
 nothing of ours in its file, so its shown name gets the suffix on the way to the front end.
@@ -18,10 +18,10 @@ def gets_secrets(spec, folder, default):
 
 
 def mark(manager, suffix, default):
-    """Puts `suffix` behind those kernels' names in what `manager` lists; `default` starts what names no provisioner."""
+    """Appends `suffix` to those kernels' names in the lists of `manager`; `default` is the default provisioner."""
     listed = manager.get_all_specs
     if not suffix or inspect.iscoroutinefunction(listed):
-        # A gateway's kernels are started there, and named there.
+        # A gateway starts and names its kernels itself.
         return
 
     def marked():

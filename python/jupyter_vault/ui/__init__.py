@@ -1,4 +1,4 @@
-"""`jupyter vault ui`: the Secrets section as a page of its own, without JupyterLab.
+"""`jupyter vault ui`: the Secrets section as a separate page, without JupyterLab.
 
 The page is the section's own source, built a second time; the orders and the way to the program are the section's
 too. What JupyterLab and its server give the section stands here: a small server (tornado's), who may speak to it,

@@ -1,4 +1,4 @@
-"""What `jupyter-vault ui` runs; the program gives the arguments, and no person."""
+"""The server of `jupyter-vault ui`, which starts it with these arguments; users do not."""
 
 import argparse
 import asyncio
@@ -10,13 +10,13 @@ PAGE = os.path.join("share", "jupyter", "jupyter-vault", "page")
 
 
 def find():
-    """Where the page's files are: a wheel's data goes below the environment, or below the user's own folder."""
+    """Finds the page's files: pip installs a wheel's data in the environment, or in the user's folder."""
     folders = [os.path.join(prefix, PAGE) for prefix in (sys.prefix, site.getuserbase(), "/usr/local")]
     return next((folder for folder in folders if os.path.exists(os.path.join(folder, "page.js"))), None)
 
 
 def main():
-    """Shows the page; gives the exit code."""
+    """Shows the page; returns the exit code."""
     parser = argparse.ArgumentParser(prog="jupyter-vault ui", allow_abbrev=False)
     parser.add_argument("--program", required=True)
     parser.add_argument("--config")
@@ -47,7 +47,7 @@ def main():
 
 
 def refuse(what, advice):
-    """Says an error as the program does."""
+    """Prints an error in the program's format."""
     sys.stderr.write(f"jupyter-vault: {what}\n  {advice}\n")
     return 71
 

@@ -1,4 +1,4 @@
-"""What each request has to show before anything is done, and what each answer carries."""
+"""The checks of each request, and the headers of each answer."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import time
 
 from tornado import web
 
-# Names that lead to this machine alone. A page of another name that resolves to 127.0.0.1 sends that name.
+# Names of this machine only. Another name that resolves to 127.0.0.1 (DNS rebinding) is in the Host header.
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 
 POLICY = "; ".join(
@@ -35,46 +35,46 @@ HEADERS = {
 
 
 class Guarded(web.RequestHandler):
-    """A request that came under one of this machine's names."""
+    """A request with one of this machine's names as its Host."""
 
     def initialize(self, page):
         """Takes what the handlers share."""
         self.page = page
 
     def set_default_headers(self):
-        """Keeps the page to itself, and out of each cache."""
+        """Sets headers that isolate the page and forbid caching."""
         self.clear_header("Server")
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
     def prepare(self):
-        """Refuses what another page may have sent."""
+        """Refuses requests that another page may have sent."""
         self.page.asked = time.monotonic()
         host = self.request.headers.get("Host", "")
         if not HOST.fullmatch(host):
-            raise web.HTTPError(403, reason="The page has another address")
+            raise web.HTTPError(403, reason="The page has a different address")
         if self.request.method not in ("GET", "HEAD"):
             content_type = self.request.headers.get("Content-Type", "")
             if content_type.split(";")[0].strip() != "application/json":
-                # A form of another page can't send this type.
+                # Another page's form can't send this type.
                 raise web.HTTPError(415)
             if self.request.headers.get("Origin") != f"http://{host}":
                 raise web.HTTPError(403, reason="The request comes from another page")
 
     def compute_etag(self):
-        """None: nothing is kept, so nothing is compared."""
+        """No ETag, as nothing is cached."""
 
     def write_error(self, status_code, **_):
-        """Says a refusal as the page understands it."""
+        """Writes an error in the page's format."""
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps({"message": self._reason}))
 
 
 class Known(Guarded):
-    """A request of the session's own browser."""
+    """A request of the session's browser."""
 
     def prepare(self):
-        """Asks for the cookie too."""
+        """Checks the cookie too."""
         super().prepare()
         if not self.page.session.knows(self.get_cookie(self.page.cookie)):
             raise web.HTTPError(403, reason="The session is over")

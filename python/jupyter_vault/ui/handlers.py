@@ -1,4 +1,4 @@
-"""What the page can ask for: itself, a session, the lists, and the section's orders."""
+"""The page's requests: its files, a session, the lists, and the section's orders."""
 
 import asyncio
 import json
@@ -18,10 +18,10 @@ FILES = {
 
 
 class FileHandler(Guarded):
-    """One of the page's own files; none of them holds a secret, so that a browser may load them without a session."""
+    """One of the page's files. They contain no secret, so a browser may load them without a session."""
 
     def get(self, name):
-        """Gives the file."""
+        """Sends the file."""
         name, content_type = FILES[name]
         with open(os.path.join(self.page.folder, name), "rb") as file:
             content = file.read()
@@ -30,13 +30,13 @@ class FileHandler(Guarded):
 
 
 class SessionHandler(Guarded):
-    """`POST api/session`: the token that works once, for a cookie."""
+    """`POST api/session`: exchanges the one-time token for a cookie."""
 
     def post(self):
         """Sets the cookie."""
         cookie = self.page.session.exchange(Fields(self.request.body).text("token"))
         if cookie is None:
-            raise web.HTTPError(403, reason="The token was used before, or is another page's")
+            raise web.HTTPError(403, reason="The token was already used, or belongs to another page")
         self.set_cookie(self.page.cookie, cookie, httponly=True, samesite="Strict", path="/")
         self.page.was_opened()
         self.finish({})
@@ -46,7 +46,7 @@ class AnswerHandler(Known):
     """An answer of the program."""
 
     async def answer(self, asked):
-        """Finishes with what the program says, or with what it refused."""
+        """Finishes with the program's answer, or its refusal."""
         status, said = await outcome(asked)
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
@@ -54,23 +54,23 @@ class AnswerHandler(Known):
 
 
 class ListHandler(AnswerHandler):
-    """`GET api/secrets`: names, versions, times and descriptions, and the kernels that run."""
+    """`GET api/secrets`: names, versions, times and descriptions, and the running kernels."""
 
     async def get(self):
         """Lists the secrets."""
         await self.answer(self.listed())
 
     async def listed(self):
-        """The list; notebooks have their whole paths here."""
+        """The list; notebook paths are absolute here."""
         said, running = await asyncio.gather(self.page.program.secrets("list"), self.page.kernels.running())
         return {**said, "root": "", "running": running}
 
 
 class LoginStatusHandler(AnswerHandler):
-    """`GET api/login_status`: who is logged in at Vault, and until when."""
+    """`GET api/login_status`: who is logged in to Vault, and until when."""
 
     async def get(self):
-        """Says who is logged in."""
+        """Returns who is logged in."""
         await self.answer(self.page.program.login_status())
 
 
@@ -83,10 +83,10 @@ class SourcesHandler(AnswerHandler):
 
 
 class OrderHandler(AnswerHandler):
-    """`POST api/ORDER`: one change, or a look at something's history."""
+    """`POST api/ORDER`: a change, or a request for versions."""
 
     async def post(self, order):
-        """Does what the order says."""
+        """Executes the order."""
         fields = Fields(self.request.body)
         await self.answer(Orders(self.page.program, self.page.kernels).carry_out(order, fields))
 
@@ -95,7 +95,7 @@ class NothingHandler(Guarded):
     """Anything else."""
 
     def prepare(self):
-        """Is not there."""
+        """Answers with 404."""
         super().prepare()
         raise web.HTTPError(404)
 

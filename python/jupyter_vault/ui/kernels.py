@@ -1,4 +1,4 @@
-"""The user's running kernels, as the page names them: there is no Jupyter server here that knows their notebooks."""
+"""The user's running kernels for the page, without a Jupyter server that knows their notebooks."""
 
 import os
 
@@ -12,21 +12,21 @@ class Kernels:
         self._program = program
 
     async def running(self):
-        """Each with its id, its notebook's path or else its kernelspec, and whether that is a notebook."""
+        """Each kernel's id, its notebook's path or else its kernelspec, and whether that is a notebook."""
         try:
             kernels = await self._program.kernels()
         except Refused:
-            # Secrets are listed all the same.
+            # Secrets are listed anyway.
             return []
         return [_shown(kernel) for kernel in kernels]
 
     async def named(self, kernel):
-        """The connection file of a kernel; None where it does not run."""
+        """The connection file of a kernel; None if it does not run."""
         files = (running["connection_file"] for running in await self._program.kernels())
         return next((file for file in files if _stem(file) == kernel), None)
 
     def notebook(self, path):
-        """A notebook, as its kernel was told."""
+        """A notebook's path, as its kernel was told."""
         return path
 
 
@@ -42,7 +42,7 @@ def _stem(file):
 
 
 def _notebook(pid):
-    """What the server said when it started the kernel: JPY_SESSION_NAME. An editor says nothing."""
+    """The kernel's JPY_SESSION_NAME, which a Jupyter server sets; editors do not."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as entries:
             names = [entry.partition(b"=") for entry in entries.read().split(b"\0")]

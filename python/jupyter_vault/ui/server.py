@@ -1,4 +1,4 @@
-"""The listener, the browser, and the end: on Ctrl-C, on SIGTERM, or after a time without a request."""
+"""The listener and the browser. The server exits on Ctrl-C, on SIGTERM, or after a time without a request."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from .kernels import Kernels
 from .session import Session
 
 LOOPBACK = "127.0.0.1"
-# A person's browser opens a few; more is a mistake or an attack.
+# A browser opens a few connections; more would be an error or an attack.
 CONNECTIONS = 64
 OPENING = """<!doctype html>
 <meta charset="utf-8">
@@ -35,20 +35,20 @@ class NotPossible(Exception):
 
 
 class Page:
-    """What the handlers share."""
+    """The state that the handlers share."""
 
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.kernels = Kernels(program)
         self.session = Session()
         self.asked = time.monotonic()
-        # One a port: a browser has one jar of cookies for all of them.
+        # The name contains the port, as a browser shares cookies between ports.
         self.cookie = "jupyter-vault"
         self.was_opened = lambda: None
 
 
 class Server(HTTPServer):
-    """Takes connections of this user's processes alone."""
+    """Accepts connections only from this user's processes."""
 
     def initialize(self, *arguments, own=None, **options):
         """Takes the listener's address; none for a unix socket."""
@@ -57,7 +57,7 @@ class Server(HTTPServer):
         self._is_told = own is not None and peers.is_told(own)
 
     def handle_stream(self, stream, address):
-        """Closes a stranger's connection before a byte of it is read."""
+        """Closes another user's connection before reading from it."""
         if not self._is_welcome(stream, address) or len(self._connections) >= CONNECTIONS:
             stream.close()
             return
@@ -70,18 +70,18 @@ class Server(HTTPServer):
 
 
 def at_port(port):
-    """A listener on this machine's own address; port 0 is a free one."""
+    """A listener on the loopback address; port 0 chooses a free one."""
     try:
         (listener,) = netutil.bind_sockets(port, LOOPBACK, family=socket.AF_INET)
     except OSError as cause:
-        what = f"the port {port} of {LOOPBACK} can't be taken: {os.strerror(cause.errno)}"
+        what = f"can't listen on port {port} of {LOOPBACK}: {os.strerror(cause.errno)}"
         raise NotPossible(what, "choose another with --port, or leave it out for a free one") from None
     return listener
 
 
 def at_socket(path):
-    """A listener on a socket that is its user's alone."""
-    advice = "name a path in a folder of your own, such as $XDG_RUNTIME_DIR/secrets.sock"
+    """A listener on a socket that only this user can connect to."""
+    advice = "choose a path in your own folder, such as $XDG_RUNTIME_DIR/secrets.sock"
     try:
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(path)
@@ -89,17 +89,17 @@ def at_socket(path):
     except (FileNotFoundError, ConnectionRefusedError):
         pass
     except OSError as cause:
-        raise NotPossible(f"no socket can be made at {path}: {cause.strerror or cause}", advice) from None
+        raise NotPossible(f"can't create a socket at {path}: {cause.strerror or cause}", advice) from None
     try:
-        # It is made 0600 before it listens.
+        # It gets mode 0600 before it listens.
         return netutil.bind_unix_socket(path, mode=0o600)
     except (OSError, ValueError) as cause:
-        why = getattr(cause, "strerror", None) or "there is a file"
-        raise NotPossible(f"no socket can be made at {path}: {why}", advice) from None
+        why = getattr(cause, "strerror", None) or "there is already a file"
+        raise NotPossible(f"can't create a socket at {path}: {why}", advice) from None
 
 
 def opened(address, folder):
-    """Opens a browser, if there is one to open; the address is in no process's arguments."""
+    """Opens a browser, if there is one; no process has the address in its arguments."""
     has_desktop = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     if not has_desktop and sys.platform != "darwin":
         return False
@@ -113,7 +113,7 @@ def opened(address, folder):
 
 
 async def serve(options, folder):
-    """Shows the page until it is ended."""
+    """Serves the page until it is ended."""
     program = Program(options.program, options.config or "", dict(os.environ), 30.0, 10.0)
     page = Page(program, folder)
     listener = at_socket(options.socket) if options.socket else at_port(options.port)
@@ -135,7 +135,7 @@ async def serve(options, folder):
         while not ended.is_set():
             left = page.asked + options.idle - time.monotonic()
             if left <= 0:
-                print(f"Nothing was asked for in {options.idle:g} s: the page has ended.", flush=True)
+                print(f"There was no request for {options.idle:g} s: the page has ended.", flush=True)
                 break
             try:
                 await asyncio.wait_for(ended.wait(), left)
@@ -148,7 +148,7 @@ async def serve(options, folder):
 
 
 def _forget(private):
-    """Removes what the browser was opened by; its token is used."""
+    """Removes the file that opened the browser, as its token is used."""
     try:
         os.unlink(os.path.join(private, "open.html"))
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def _forget(private):
 
 def _say(options, own, token, private):
     if own is None:
-        print(f"The Secrets page is behind {options.socket} (0600). From the machine with your browser:", flush=True)
+        print(f"The Secrets page is at {options.socket} (0600). On the machine with your browser, run:", flush=True)
         print(f"  ssh -N -L 8888:{os.path.abspath(options.socket)} THIS-MACHINE")
         print(f"  http://127.0.0.1:8888/#{token}")
     else:
@@ -165,4 +165,4 @@ def _say(options, own, token, private):
         is_open = not options.no_browser and opened(address, private)
         print("The Secrets page is open in your browser." if is_open else "The Secrets page is at:")
         print(f"  {address}")
-    print("The address works once. The page ends on Ctrl-C, or when it was not used for a while (--idle).", flush=True)
+    print("The address works once. The page ends on Ctrl-C, or after a while without use (--idle).", flush=True)

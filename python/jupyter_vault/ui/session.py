@@ -1,4 +1,4 @@
-"""The page's session: a token that works once, exchanged for a cookie.
+"""The page's session: a one-time token, exchanged for a cookie.
 
 The token is shown on the terminal and stands behind the `#` of the page's address, which no browser sends. The page
 takes it from there and sends it in a body. Who sees the address later has nothing.
@@ -9,7 +9,7 @@ import secrets
 
 
 class Session:
-    """One browser's session; there is one a start of the program."""
+    """One browser's session; each start of the program has one."""
 
     def __init__(self):
         self.token = secrets.token_urlsafe(32)
@@ -17,7 +17,7 @@ class Session:
         self._is_spent = False
 
     def exchange(self, token):
-        """The cookie for the token, the first time; None for a wrong or used one."""
+        """The cookie for the token; None for a wrong or used one."""
         is_right = hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
         if self._is_spent or not is_right:
             return None
@@ -25,5 +25,5 @@ class Session:
         return self._cookie
 
     def knows(self, cookie):
-        """Whether that is this session's cookie."""
+        """Whether this is the session's cookie."""
         return self._is_spent and hmac.compare_digest((cookie or "").encode("utf-8", "replace"), self._cookie.encode())

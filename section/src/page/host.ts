@@ -1,11 +1,11 @@
-// What JupyterLab gives the section, where there is no JupyterLab.
+// The section's surroundings on the separate page, without JupyterLab.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
 import { Host, Notice, Question } from '../host';
 
-/** The two functions of a translator that the section uses; this page speaks English. */
+/** The two translator functions that the section uses; this page is in English. */
 const trans = {
   __: (text: string, ...words: unknown[]) => filled(text, words),
   _n: (one: string, many: string, count: number, ...words: unknown[]) =>
@@ -32,7 +32,7 @@ export class PageHost implements Host {
     'This address was used before, or its session is over.',
     AGAIN
   ];
-  /** Emitted when there is another notice or question, or one less. */
+  /** Emitted when a notice or question appears or disappears. */
   readonly changed = new Signal<this, void>(this);
   notices: Notice[] = [];
   asked: Asked | null = null;
@@ -45,7 +45,7 @@ export class PageHost implements Host {
     });
   }
 
-  /** Exchanges the token that the page was opened with; a second time it is refused, and a cookie has to do. */
+  /** Exchanges the page's token for a cookie. The second time that is refused, and the cookie must be there. */
   async begin(): Promise<void> {
     const token = window.location.hash.slice(1);
     if (!token) {

@@ -1,4 +1,4 @@
-// The page of `jupyter vault ui`: the section, with a choice of the notebook that its switches are for.
+// The page of `jupyter vault ui`: the section, with a choice of the notebook for its switches.
 
 import React, { useEffect, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -37,7 +37,7 @@ function Page({ host, model }: PageProps): JSX.Element {
   );
 }
 
-/** Which notebook the switches are for; where no kernel of one runs, there is no choice. */
+/** The choice of the notebook for the switches; absent if no notebook's kernel is running. */
 function Notebooks({ model }: { model: Model }): JSX.Element | null {
   useSignal(model.changed);
   const running = model.running.filter(({ notebook }) => notebook);
@@ -88,7 +88,7 @@ function Said({ notice, host }: { notice: Notice; host: PageHost }) {
   );
 }
 
-/** The browser's own dialog: it keeps the focus within, and ends on Escape. */
+/** The browser's dialog element, which keeps the focus inside and closes on Escape. */
 function Confirm({ asked }: { asked: Asked }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), [asked]);
@@ -118,9 +118,9 @@ async function begin(root: HTMLElement): Promise<void> {
   const model = new Model(host);
   createRoot(root).render(<Page host={host} model={model} />);
   const show = () => model.show(document.visibilityState === 'visible');
-  // What was changed elsewhere is seen when the user comes back.
+  // Changes made elsewhere are shown when the user comes back.
   document.addEventListener('visibilitychange', show);
-  // The address, pasted once more into the open page.
+  // The address was pasted into the open page again.
   window.addEventListener('hashchange', () => {
     void host.begin().then(() => model.refresh());
   });

@@ -192,7 +192,7 @@ fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
                 format!("{place} is readable, and gives {counted}{}", shown.join(", "))
             } else {
                 let (verb, why) = match source.kind {
-                    SourceKind::Write => ("written", "each launch creates a new one"),
+                    SourceKind::Write => ("written to", "each launch creates a new one"),
                     _ => ("read", "that would create a lease"),
                 };
                 format!("{place} may be {verb}; it was not, as {why}")
