@@ -1,4 +1,4 @@
-//! Link options that hold for every build of the program: Cargo's, maturin's, `cargo install`'s.
+//! Link options for every build of the program, with Cargo, maturin or `cargo install`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,17 +15,16 @@ fn main() {
     }
 }
 
-/// Whether the linker takes linker scripts: the usual one of GCC or LLVM does, and zig's. Another one is a choice of
-/// the person who builds.
+/// Whether the linker supports linker scripts: the default linkers of GCC and LLVM do, and zig's. Another linker may not.
 fn knows_scripts() -> bool {
     let chosen = std::env::var("RUSTC_LINKER").unwrap_or_default();
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     (chosen.is_empty() || chosen.contains("zigcc")) && !["fuse-ld", "linker="].iter().any(|word| flags.contains(word))
 }
 
-/// Measured: the unwinder's library is loaded and relocated for each launch, and never called, since a panic aborts.
-/// The standard library asks for it by its name, so the name leads to the static one; what is not needed of that is
-/// left out. zig does so by itself.
+/// Links the unwinder statically. Measured: its library is loaded and relocated for each launch, but never called, since a
+/// panic aborts. The standard library links it by name, so the name must lead to the static library, of which unused parts
+/// are left out. zig does so by default.
 fn link_unwinder() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;
@@ -52,9 +51,9 @@ fn order_functions() {
     }
 }
 
-/// Measured: the loader reads the whole list of relocations at each launch, a quarter of a megabyte. Packed it is a few
-/// kilobytes, which takes a loader of glibc 2.36 or later: so only where the program is built for this machine, and it
-/// has that. A program that is built so says by itself which glibc it needs.
+/// Packs the relocations. Measured: the loader reads the whole list at each launch, a quarter of a megabyte; packed, it is
+/// a few kilobytes. That needs the loader of glibc 2.36 or later, so it is only done if the program is built for this
+/// machine, and the machine has it. Such a program declares the glibc that it needs.
 fn pack_relocations() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;

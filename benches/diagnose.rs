@@ -1,4 +1,4 @@
-//! What a diagnostic kernel costs while it waits: memory, wake-ups, and the size that it adds.
+//! The cost of a waiting diagnostic kernel: memory, wake-ups, and the size that it adds to the program.
 //!
 //! `cargo bench --bench diagnose` prints a Markdown table. It builds the program once more without the
 //! diagnostic kernel, to compare.
@@ -36,7 +36,7 @@ fn main() {
         println!("| shutdown | {:.0} ms | |", start.elapsed().as_secs_f64() * 1e3);
     }
 
-    // Nobody is connected: a front end pings, which is a wake-up of its own making.
+    // No front end is connected, as its pings would cause wake-ups.
     let (_scratch, mut front_end) = front_end(port);
     front_end.ask("start", json!({}));
     let pid = i32::try_from(front_end.ask("stop_listening", json!({}))["pid"].as_i64().unwrap()).unwrap();

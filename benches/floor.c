@@ -1,9 +1,9 @@
-/* The floor of a launch: one KV v2 read over a bare socket, the value found by a search for bytes, and
- * execve with it in the environment. No parsing, no checks, no TLS, nothing wiped: less work can't be done.
+/* The floor of a launch: one KV v2 read over a plain socket, a search for the value's bytes, and execve with it in
+ * the environment. No parsing, no checks, no TLS, no wiping: this is the least possible work.
  *
  *   floor PORT TOKEN PATH NAME COMMAND...    reads /v1/PATH from 127.0.0.1:PORT and becomes COMMAND
  *   floor --rss COMMAND...                   runs COMMAND and prints its peak resident size in KiB; a small
- *                                            parent, because a child inherits the peak of whoever forked it
+ *                                            parent, because a child inherits the peak of its parent
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

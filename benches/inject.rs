@@ -1,11 +1,10 @@
-//! What an inject costs: into an idle ipykernel, beside an empty execute by a bare client, in one run.
+//! The cost of an injection into an idle ipykernel, compared with an empty execute by a bare client in the same run.
 //!
-//! `cargo bench --bench inject` prints a Markdown table. The runs are interleaved, each with connections of
-//! its own; medians. The bare client is as bare as can be: it connects to shell, sends an empty silent
-//! `execute_request`, and waits for the reply. Inject's own part is all that it does beside Vault: it reads
-//! the last record, connects to shell and stdin, finds out what the kernel is, has the code ask, answers,
-//! waits for the reply, and writes the next record. The whole program, with its start and one read from
-//! OpenBao, is beside a Python that does what the bare client does with Jupyter's own client.
+//! `cargo bench --bench inject` prints a Markdown table of medians. The runs are interleaved, each with its own
+//! connections. The bare client only connects to shell, sends an empty silent `execute_request`, and waits for the reply.
+//! Inject's own part is everything except Vault: it reads the last record, connects to shell and stdin, finds out what
+//! the kernel is, has the code ask, answers, waits for the reply, and writes the next record. The whole program, with
+//! its start and one read from OpenBao, is compared with a Python that does the bare client's work with Jupyter's client.
 #![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/mod.rs"]
@@ -73,14 +72,14 @@ fn measure(kernel: &Running) -> [f64; 5] {
     let mut times: [Vec<Duration>; 5] = Default::default();
     let entries = [("VAULT_ADDR", "http://127.0.0.1:1"), ("VAULT_TOKEN", "none")];
     let mut entries: Vec<_> = entries.map(|(name, value)| CString::new(format!("{name}={value}")).unwrap()).into();
-    // Where a desktop has its runtime folders: in memory.
+    // Runtime folders in memory, as on a desktop.
     let memory = tempfile::tempdir_in("/dev/shm").unwrap();
     let folder = memory.path().to_str().unwrap();
     entries.push(CString::new(format!("JUPYTER_RUNTIME_DIR={folder}")).unwrap());
     let request = Request { secrets: vec!["secret/bench".to_owned()], ..Request::default() };
     let plan = internals::plan(&request, &Environment::from_entries(entries)).unwrap();
     let timed = |work: &mut dyn FnMut()| {
-        // A kernel is idle some time after its last reply.
+        // A kernel becomes idle some time after its last reply.
         std::thread::sleep(Duration::from_millis(5));
         let start = Instant::now();
         work();
@@ -118,7 +117,7 @@ async fn bare(file: &Path, asks: bool) {
     while !sockets.next().await.unwrap().is("execute_reply", &id) {}
 }
 
-/// All that an inject does once Vault has answered, and writes down.
+/// Everything that an injection does once Vault has answered, including its record.
 async fn give(file: &Path, plan: &Plan, value: usize) {
     let name = SecretName::new("BENCH", &[], "bench").unwrap();
     let form = Form::Variable(SecretValue::new(value.to_string().into_bytes()));

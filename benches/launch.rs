@@ -1,8 +1,8 @@
-//! What a launch costs: one KV v2 read and exec of `true`, beside the floor and curl, in one run.
+//! The cost of a launch: one KV v2 read and exec of `true`, compared with the floor and curl in the same run.
 //!
-//! `cargo bench --bench launch` prints a Markdown table. The runs are interleaved, so that whatever else
-//! the machine does falls on all alike; medians, each over a bare `true`. Peak memory is read by a small
-//! parent. What is not installed (curl, strace) is left out and said.
+//! `cargo bench --bench launch` prints a Markdown table of medians, each over a plain `true`. The runs are interleaved,
+//! so that other load on the machine affects all alike. A small parent reads the peak memory. Programs that are not
+//! installed (curl, strace) are left out, with a note.
 #![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/certificates.rs"]
@@ -120,8 +120,8 @@ fn main() {
     println!("| requests, connections for one source | {}, {} | 1, 1 |", relay.seen().len(), relay.connections());
 }
 
-/// The same work for the server, with a lease and without, as configurations `leased` and `plain` in `folder`: a lease is
-/// what the keeper is started for.
+/// Writes the configurations `leased` and `plain` to `folder`: the same work for the server, with a lease (which needs a
+/// keeper) and without.
 fn certificates_with_and_without_a_lease(server: &openbao::Server, folder: &Path) {
     server.must("POST", "sys/mounts/pki", &json!({"type": "pki"}));
     server.must("POST", "pki/root/generate/internal", &json!({"common_name": "x", "key_type": "ec", "key_bits": 256}));
@@ -156,7 +156,7 @@ fn interleaved(runs: &mut [(&str, Command)]) -> Vec<Duration> {
     times.into_iter().map(|times| times[ROUNDS / 2]).collect()
 }
 
-/// The same for launches whose keeper has work to do after them: it is given the time for that.
+/// The same for launches with a keeper, with time for its work after each.
 fn beside_each_other(mut runs: [(Command, Vec<Duration>); 2]) -> [Duration; 2] {
     for _ in 0..ROUNDS / 4 {
         for (command, times) in &mut runs {
@@ -179,7 +179,7 @@ fn same(command: &Command) -> Command {
     copy
 }
 
-/// How many calls the launcher makes from its own execve, which counts, to the command's.
+/// How many system calls the launcher makes from its own execve (included) to the command's.
 fn system_calls(command: &Command, folder: &Path) -> Option<usize> {
     let log: PathBuf = folder.join("calls");
     let mut traced = Command::new("strace");

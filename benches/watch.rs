@@ -1,4 +1,4 @@
-//! What the sidecar costs: memory and wake-ups with 200 kernels, and how soon each has its secrets.
+//! The cost of the sidecar: memory and wake-ups with 200 kernels, and how soon each has its secrets.
 //!
 //! `cargo bench --bench watch` prints a Markdown table. The kernels are real ipykernels, forked from one process
 //! that has loaded it (`many_kernels.py`): together they take 6 GB.
@@ -66,7 +66,7 @@ fn main() {
     println!("| RSS after it | {:.1} MB | ≤ 8 MB |", status(&watch, "VmRSS:") as f64 * 1024.0 / 1e6);
     watch.kill().unwrap();
     watch.wait().unwrap();
-    // They have it indeed.
+    // Checks that they have it.
     let mut orders = kernels.stdin.take().unwrap();
     writeln!(orders, "import os; print(len(os.environ['WATCHED']))").unwrap();
     let printed: Vec<String> = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();

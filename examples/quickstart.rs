@@ -1,5 +1,5 @@
-//! The main job, whole, on a fresh machine: a real OpenBao, a real notebook, a real kernel that gets
-//! its user's secrets through the launcher. Prints names and lengths, never values.
+//! The whole program on a new machine: a real OpenBao, and a real notebook whose kernel gets its user's secrets through
+//! the launcher. Prints names and lengths, never values.
 //!
 //! `cargo run --release --example quickstart`
 
@@ -31,7 +31,7 @@ use serde_json::json;
 /// How many launches are timed.
 const LAUNCHES: usize = 21;
 
-/// The notebook, as a user would write it; API stands for the address.
+/// The notebook, as a user would write it; API is replaced by the address.
 const CELLS: [&str; 3] = [
     r#"import os, urllib.request
 request = urllib.request.Request("API/forecast", headers={"Authorization": "Bearer " + os.environ["API_KEY"]})
@@ -85,7 +85,7 @@ fn run(stopper: &Stopper) -> Result<(), Box<dyn Error>> {
     if kernel == spawned { Ok(()) } else { Err("the kernel is not the process that Jupyter started".into()) }
 }
 
-/// Writes the kernelspec `vaulted`, wrapped; gives the path of its vault.toml.
+/// Writes the wrapped kernelspec `vaulted`; returns the path of its vault.toml.
 fn kernelspec(folder: &Path, launcher: &Path, address: &str, token: &str) -> Result<PathBuf, Box<dyn Error>> {
     let spec = folder.join("kernels/vaulted");
     create_dir_all(&spec)?;
@@ -120,7 +120,7 @@ fn median(stopper: &Stopper, launcher: Option<(&Path, &Path)>) -> Result<Duratio
     Ok(times[LAUNCHES / 2])
 }
 
-/// A service on loopback that wants its key, and gives the address of it.
+/// Starts a service on loopback that requires its key; returns its address.
 fn api(key: String) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = format!("http://{}", listener.local_addr()?);

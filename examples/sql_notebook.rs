@@ -1,5 +1,5 @@
-//! SQL cells in a real notebook, whose database user Vault makes for the kernel and replaces while it runs: JupySQL, a
-//! real PostgreSQL, OpenBao's database engine. At the end PostgreSQL has the roles that it had before.
+//! SQL cells in a real notebook. Vault creates a database user for the kernel and replaces it while the kernel runs, with
+//! JupySQL, a real PostgreSQL and OpenBao's database engine. At the end PostgreSQL has the roles that it had before.
 //!
 //! `cargo run --release --example sql_notebook [-- --picture FILE.png]`
 
@@ -33,10 +33,10 @@ use base64::engine::general_purpose::STANDARD;
 use common::{Stopper, build_launcher, step};
 use serde_json::{Value, json};
 
-/// How long a user of the database lives at most: a day or a month elsewhere.
+/// How long a database user lives at most; in production, a day or a month.
 const MAX_TTL: &str = "9s";
 
-/// How long the notebook works on, in seconds: more than two such lives.
+/// How long the notebook works, in seconds: longer than two such users live.
 const GOES_ON: u64 = 20;
 
 /// The notebook, as a user would write it, with no password in it.
@@ -129,7 +129,7 @@ fn roles(postgres: &postgres::Postgres) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(postgres.query("select rolname from pg_roles order by rolname").ok_or("PostgreSQL does not answer")?)
 }
 
-/// Writes the kernelspec `vaulted`, wrapped, for a user who logs in by password; gives the path of its vault.toml.
+/// Writes the wrapped kernelspec `vaulted` for a user who logs in by password; returns the path of its vault.toml.
 fn kernelspec(folder: &Path, launcher: &Path, server: &openbao::Server) -> Result<PathBuf, Box<dyn Error>> {
     server.enable_auth("userpass", "userpass");
     server.policy(
@@ -149,14 +149,14 @@ fn kernelspec(folder: &Path, launcher: &Path, server: &openbao::Server) -> Resul
     write(&config, text)?;
     write(spec.join("password"), "right")?;
     std::fs::set_permissions(spec.join("password"), PermissionsExt::from_mode(0o600))?;
-    // The wheel brings `jupyter_vault`; JupySQL's reports of its use go nowhere.
+    // The wheel has `jupyter_vault`; JupySQL's usage reports are switched off.
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
     let env = json!({"PYTHONPATH": package, "PLOOMBER_STATS_ENABLED": "false"});
     write(spec.join("kernel.json"), common::kernel_json(launcher, &python::sql(), &env)?)?;
     Ok(config)
 }
 
-/// Where the picture is kept, if asked for.
+/// Where to store the picture, if requested.
 fn picture_file() -> Option<PathBuf> {
     let mut words = std::env::args().skip_while(|word| word != "--picture").skip(1);
     words.next().map(PathBuf::from)

@@ -1,6 +1,6 @@
-"""Writes launch.ld beside it: the code that a launch calls, in the order in which launches need it.
+"""Writes launch.ld beside this file: the code that launches call, in the order of its use.
 
-Run it from the repository's root after a change that moves the way of a launch, or of the compiler:
+Run it from the repository's root after a change of a launch's functions, or of the compiler:
 
     target/python/bin/python link/order.py
 

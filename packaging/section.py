@@ -1,4 +1,4 @@
-"""Builds the Secrets section for JupyterLab, and as a page of its own, where the wheel takes both from.
+"""Builds the Secrets section for JupyterLab and as a separate page, to where the wheel takes both from.
 
 Needs npm (with Node.js 20 or later) and the program jupyter-builder, which comes with JupyterLab.
 """
@@ -16,7 +16,7 @@ PAGE = os.path.join(SHARE, "jupyter-vault")
 
 
 def run(*command):
-    """Runs one step; its output goes to standard error, because a builder's own answer stands on standard output."""
+    """Runs one step; its output goes to standard error, because standard output is for the build backend's answer."""
     subprocess.run(command, cwd=HERE, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 
@@ -29,7 +29,7 @@ def program(name):
 
 
 def install(npm):
-    """Installs the locked packages, unless these very ones were installed by an earlier build."""
+    """Installs the locked packages, unless an earlier build has installed the same ones."""
     with open(os.path.join(HERE, "package-lock.json"), "rb") as lock:
         wanted = hashlib.sha256(lock.read()).hexdigest()
     stamp = os.path.join(HERE, "node_modules", ".installed")
@@ -43,7 +43,7 @@ def install(npm):
 
 
 def build():
-    """Builds the section from nothing but its source and the locked packages."""
+    """Builds the section from its source and the locked packages."""
     npm = program("npm")
     install(npm)
     for built in (BUILT, PAGE, os.path.join(HERE, "lib")):

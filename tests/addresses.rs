@@ -10,7 +10,7 @@ use support::faults::{Faults, Reply, relay_to};
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
 
-/// /// A launch with this list of addresses, with a token, within `timeout` seconds.
+/// A launch with this list of addresses, with a token, within `timeout` seconds.
 fn launch(addresses: &[&str], login: &str, timeout: u32) -> Outcome {
     let server = Server::shared();
     server.put("addresses", &json!({"REACHED": "canary"}));
@@ -32,7 +32,7 @@ fn nowhere() -> String {
 }
 
 #[test]
-fn the_first_address_that_answers_serves_the_whole_launch() {
+fn the_first_address_that_answers_is_used_for_the_whole_launch() {
     let server = Server::shared();
     let (first, second) = (Faults::start(relay_to(server.port())), Faults::start(relay_to(server.port())));
     let both = [first.address(), second.address()];
@@ -46,7 +46,7 @@ fn the_first_address_that_answers_serves_the_whole_launch() {
 }
 
 #[test]
-fn a_sealed_or_failing_node_is_passed_over() {
+fn a_sealed_or_failing_node_is_skipped() {
     let server = Server::shared();
     for status in [500, 501, 503] {
         let failing = Faults::start(move |_, _| Reply::json(status, "{}"));
@@ -69,7 +69,7 @@ fn a_hanging_first_node_costs_a_quarter_of_the_time() {
         let begun = Instant::now();
         let outcome = launch(&[&hanging.address(), &server.address()], login, 12);
         assert_eq!(outcome.environment()["REACHED"], "canary");
-        // // At most a quarter of the twelve seconds.
+        // At most a quarter of the twelve seconds.
         assert!(begun.elapsed() >= Duration::from_secs(3) && begun.elapsed() < Duration::from_secs(11));
     }
     let sent = hanging.seen();
@@ -77,7 +77,7 @@ fn a_hanging_first_node_costs_a_quarter_of_the_time() {
 }
 
 #[test]
-fn when_none_answers_each_is_named_and_one_that_comes_back_serves() {
+fn if_no_address_answers_the_error_names_each_and_one_that_recovers_is_used() {
     let (one, two) = (nowhere(), nowhere());
     let outcome = launch(&[&one, &two], TOKEN, 1);
     let (one_at, two_at) = (one.trim_start_matches("http://"), two.trim_start_matches("http://"));
@@ -90,9 +90,9 @@ fn when_none_answers_each_is_named_and_one_that_comes_back_serves() {
 }
 
 #[test]
-fn a_node_that_dies_in_the_middle_of_a_launch_is_left_for_the_next() {
+fn if_a_node_dies_during_a_launch_the_next_one_is_used() {
     let server = Server::shared();
-    // // It answers the health check, and then nothing more.
+    // It answers the health check, and then nothing more.
     let dying = Faults::start(|_, number| if number == 0 { Reply::json(200, "{}") } else { Reply::Close(Vec::new()) });
     let outcome = launch(&[&dying.address(), &server.address()], TOKEN, 8);
     assert_eq!(outcome.environment()["REACHED"], "canary");
@@ -100,7 +100,7 @@ fn a_node_that_dies_in_the_middle_of_a_launch_is_left_for_the_next() {
 }
 
 #[test]
-fn a_variable_may_choose_one_of_the_list_and_no_other() {
+fn a_variable_can_choose_an_address_of_the_list_but_no_other() {
     let server = Server::shared();
     server.put("addresses", &json!({"REACHED": "canary"}));
     let scratch = Scratch::new();
@@ -123,7 +123,7 @@ fn a_variable_may_choose_one_of_the_list_and_no_other() {
 
 #[cfg(feature = "manage")]
 #[test]
-fn doctor_names_the_address_that_is_passed_over() {
+fn doctor_names_the_skipped_address() {
     let (server, scratch, dead) = (Server::shared(), Scratch::new(), nowhere());
     server.put("addresses", &json!({"REACHED": "canary"}));
     scratch.file("token", "root");

@@ -1,4 +1,4 @@
-//! //! Every login method, against a real OpenBao: the login, what happens to its token, and whose secrets it gets.
+//! Every login method, against a real OpenBao: the login, what happens to its token, and whose secrets it gets.
 
 mod support;
 
@@ -31,7 +31,7 @@ fn launch_at(address: &str, scratch: &Scratch, config: &str, variables: &[(&str,
     run(command.envs(variables.iter().copied()))
 }
 
-/// /// Logs in through a relay; returns the token that read the secret.
+/// Logs in through a relay; returns the token that read the secret.
 fn token_used(server: &Server, scratch: &Scratch, auth: &str) -> String {
     let relay = Faults::start(relay_to(server.port()));
     let outcome = launch_at(&relay.address(), scratch, auth, &[]);
@@ -40,7 +40,7 @@ fn token_used(server: &Server, scratch: &Scratch, auth: &str) -> String {
     read.header("x-vault-token").unwrap().to_owned()
 }
 
-/// /// Checks that a launch with this vault.toml and these variables uses this token.
+/// Checks that a launch with this vault.toml and these variables uses this token.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
@@ -71,7 +71,7 @@ fn a_given_token_comes_from_its_places_in_order_and_is_never_revoked() {
 }
 
 #[test]
-fn a_token_with_spaces_around_is_trimmed_and_one_with_lines_within_is_refused_unseen() {
+fn a_token_is_trimmed_and_one_with_line_breaks_is_refused_without_showing_it() {
     let server = prepared();
     let token = server.token(&["auth"], &json!({}));
     let scratch = Scratch::new();
@@ -106,7 +106,7 @@ fn batch_tokens_and_tokens_with_a_number_of_uses_work() {
 }
 
 #[test]
-fn a_wrapped_token_serves_one_start_and_then_says_so() {
+fn a_wrapped_token_works_for_one_start_and_then_the_error_says_so() {
     let server = prepared();
     let wrap = || server.wrapped("auth/token/create", &json!({"policies": ["auth"], "ttl": "5m"}));
     let scratch = Scratch::new();
@@ -120,7 +120,7 @@ fn a_wrapped_token_serves_one_start_and_then_says_so() {
         .is_error(77, &["was altered", "VAULT_WRAPPED_TOKEN"]);
     let by_variable = launch_at(&server.address(), &scratch, "", &[("VAULT_WRAPPED_TOKEN", &wrap())]);
     assert!(!by_variable.environment().contains_key("VAULT_WRAPPED_TOKEN"));
-    // // A launch must not revoke a token that another program wrapped.
+    // A launch must not revoke a token that another program wrapped.
     let given = server.token(&["auth"], &json!({}));
     let wrapped = server.wrapped("sys/wrapping/wrap", &json!({ "token": given }));
     assert_eq!(
@@ -131,7 +131,7 @@ fn a_wrapped_token_serves_one_start_and_then_says_so() {
 }
 
 #[test]
-fn approle_takes_a_secret_id_from_a_file_plain_or_wrapped_and_revokes_its_token() {
+fn approle_reads_a_plain_or_wrapped_secret_id_from_a_file_and_revokes_its_token() {
     let server = prepared();
     server.enable_auth("approle", "approle");
     server.must("POST", "auth/approle/role/jupyter", &json!({"token_policies": "auth"}));
@@ -176,13 +176,13 @@ fn userpass_logs_in_and_ldap_does_under_its_own_mount() {
     }
     let userpass = format!("[auth]\nmethod = \"userpass\"\nusername = \"ada\"\npassword_file = {password:?}\n");
     assert!(!server.is_alive(&token_used(server, &scratch, &userpass)));
-    // // LDAP's login request is the same at another mount; the server behind it is userpass.
+    // LDAP's login request is the same at another mount; the server behind it is userpass.
     let ldap = format!(
         "[auth]\nmethod = \"ldap\"\nmount = \"auth/team/ldap/\"\nusername = \"ada\"\npassword_file = {password:?}\n"
     );
     assert!(!server.is_alive(&token_used(server, &scratch, &ldap)));
     scratch.file("password", "wrong-canary");
-    // // The error names the login, the file to correct, and another way.
+    // The error names the login, the file to correct, and another way.
     let from = format!("of ada with the password in {}", password.display());
     let how = "have `jupyter-vault setup --force` ask for it";
     launch(server, &scratch, &userpass).is_error(77, &["refused the login at auth/userpass", &from, how]);
@@ -218,7 +218,7 @@ fn a_jwt_from_a_file_logs_in_and_its_user_fills_the_path() {
 }
 
 #[test]
-fn a_name_with_capitals_fills_a_path_in_lower_case_where_that_is_asked_for() {
+fn a_name_with_capitals_is_lowered_in_a_path_that_says_so() {
     let server = prepared();
     let times = json!({"sub": "ADA.L", "aud": "vault", "iat": 1_700_000_000_u64, "exp": 4_000_000_000_u64});
     let (public, jwt) = signed_jwt(server, &times);
@@ -249,7 +249,7 @@ fn a_name_with_capitals_fills_a_path_in_lower_case_where_that_is_asked_for() {
 
 #[test]
 fn a_kubernetes_service_account_logs_in() {
-    // // OpenBao's kubernetes method has a Kubernetes API server review the token; a stand-in does that here.
+    // OpenBao's kubernetes method has a Kubernetes API server review the token; a stand-in does that here.
     let server = prepared();
     let review = Faults::start(|request: &Seen, _| {
         let good = String::from_utf8_lossy(&request.body).contains("eyJ");
@@ -350,7 +350,7 @@ fn a_namespace_is_sent_with_every_request() {
         "auth/team-userpass/users/ada",
         Some(&json!({"password": "pw-canary", "policies": "x"})),
     );
-    // // Only a server with namespaces keeps them apart; other servers read the root namespace.
+    // Only a server with namespaces keeps them apart; other servers read the root namespace.
     assert_eq!(server.api("GET", "kv/data/x", None).0 == 200, !server.has_namespaces());
     let scratch = Scratch::new();
     let password = scratch.file("password", "pw-canary");
@@ -366,7 +366,7 @@ fn a_namespace_is_sent_with_every_request() {
 }
 
 #[test]
-fn credentials_of_a_request_count_only_when_asked_for_and_then_alone() {
+fn a_requests_credentials_are_used_only_with_from_request_and_then_exclusively() {
     let server = prepared();
     let own = server.token(&["auth"], &json!({}));
     let gateway = server.token(&["auth"], &json!({}));
@@ -427,7 +427,7 @@ fn a_token_that_cannot_be_revoked_is_reported_and_the_kernel_starts() {
 }
 
 #[test]
-fn a_launch_that_fails_says_why_and_not_that_its_token_stays() {
+fn a_failed_launch_reports_the_cause_and_not_that_its_token_remains() {
     let faults = Faults::start(|request: &Seen, _| match request.path.as_str() {
         "/v1/auth/jwt/login" => Reply::json(200, r#"{"auth":{"client_token":"s.tok","token_type":"service"}}"#),
         "/v1/auth/token/revoke-self" => Reply::json(500, "{}"),
@@ -457,7 +457,7 @@ fn a_failed_read_revokes_the_logins_token_too() {
 }
 
 #[test]
-fn a_proxy_on_the_way_is_used_as_it_is_said() {
+fn a_configured_proxy_is_used() {
     let server = prepared();
     let token = server.token(&["auth"], &json!({}));
     let scratch = Scratch::new();
@@ -482,7 +482,7 @@ fn a_proxy_on_the_way_is_used_as_it_is_said() {
 }
 
 #[test]
-fn a_user_name_that_the_method_refuses_is_named_as_such() {
+fn an_invalid_user_name_is_named_in_the_error() {
     let server = prepared();
     server.enable_auth("userpass", "names");
     let scratch = Scratch::new();
@@ -498,7 +498,7 @@ fn a_user_name_that_the_method_refuses_is_named_as_such() {
     }
 }
 
-/// /// What OpenBao's own client uses as its token, whichever server the tests run against.
+/// What OpenBao's own client uses as its token, whichever server the tests run against.
 fn bao_takes(scratch: &Scratch, variables: &[(&str, &str)]) -> String {
     let mut bao = std::process::Command::new(support::python::environment().join("bin/bao"));
     bao.args(["print", "token"]).env_clear().env("HOME", scratch.path("home")).envs(variables.iter().copied());
@@ -527,7 +527,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
         assert_eq!(outcome.environment()["AUTH"], "yes");
         relay.seen()[0].header("x-vault-token").unwrap().to_owned()
     };
-    // // Every place and format, as for OpenBao's client: its file in the home folder is ~/.bao, Vault's is ~/.vault.
+    // Every place and format, as for OpenBao's client: its file in the home folder is ~/.bao, Vault's is ~/.vault.
     for text in [
         format!("token_helper = \"{helper}\""),
         format!("# a comment\ntoken_helper=\"{helper}\" // more\n"),
@@ -550,7 +550,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
         used(&[("VAULT_CONFIG_PATH", "/no/such/file")]),
         bao_takes(&scratch, &[("VAULT_CONFIG_PATH", "/no/such/file")])
     );
-    // // It is called with `get`, has the address and no Vault credential; a token that is set takes precedence.
+    // It is called with `get`, has the address and no Vault credential; a token that is set takes precedence.
     scratch.file("client.hcl", format!("token_helper = \"{helper}\""));
     let text = format!("[vault]\naddress = \"{}\"\n[auth]\nmethod = \"token\"\n{SOURCE}", server.address());
     scratch.file("config/vault.toml", text);
@@ -563,7 +563,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
     std::fs::remove_file(&seen).unwrap();
     assert_eq!(used(&[("VAULT_CONFIG_PATH", &named), ("VAULT_TOKEN", &given)]), given);
     assert!(!seen.exists(), "no program runs for nothing");
-    // // A script without a shebang is run by a shell; `jupyter-vault login` would store a token that no launch uses.
+    // A script without a shebang is run by a shell; `jupyter-vault login` would store a token that no launch uses.
     std::fs::write(&helper, format!("echo {helped}\n")).unwrap();
     assert_eq!(used(&[("VAULT_CONFIG_PATH", &named)]), helped);
     #[cfg(feature = "manage")]
@@ -572,7 +572,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
         login.env("VAULT_ADDR", server.address()).env("VAULT_CONFIG_PATH", &named).arg(command);
         run(&mut login).is_error(78, &["the token helper", "client.hcl", instead, "token_file"]);
     }
-    // // With a locked file, a variable can't choose a program.
+    // With a locked file, a variable can't choose a program.
     let text =
         format!("[vault]\nlocked = true\naddress = \"{}\"\n[auth]\nmethod = \"token\"\n{SOURCE}", server.address());
     scratch.file("config/vault.toml", text);
@@ -580,7 +580,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
     command.env("VAULT_CONFIG_PATH", &named).args(["exec", "--"]).args(ENV);
     assert_eq!(run(&mut command).environment()["AUTH"], "yes");
     assert!(!seen.exists());
-    // // A ~/.vault of another program is ignored.
+    // A ~/.vault of another program is ignored.
     for text in ["an Ansible password", "\u{0}\u{1}", "token_helper"] {
         scratch.file("home/.vault", text);
         assert_eq!(used(&[]), left, "{text:?}");
@@ -591,7 +591,7 @@ fn a_token_helper_is_run_as_vaults_client_runs_it() {
 }
 
 #[test]
-fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
+fn a_token_helper_that_fails_hangs_floods_or_is_another_users_is_named() {
     let server = prepared();
     let scratch = Scratch::new();
     scratch.file("home/.vault-token", server.token(&["auth"], &json!({})));
@@ -634,7 +634,7 @@ fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
     scratch.file("client.hcl", "token_helper = 1");
     launch_at(&server.address(), &scratch, "", &[("VAULT_CONFIG_PATH", &named)])
         .is_error(78, &["client.hcl", "token_helper = "]);
-    // // doctor names the helper as the token's origin.
+    // doctor names the helper as the token's origin.
     let good = scratch.file("helper", format!("#!/bin/sh\necho {}\n", server.token(&["auth", "default"], &json!({}))));
     mode(&good, 0o755);
     scratch.file("client.hcl", format!("token_helper = \"{}\"", good.display()));
@@ -645,7 +645,7 @@ fn a_token_helper_that_fails_hangs_floods_or_is_not_ours_is_named() {
     assert!(said.contains(&format!("the token from the token helper {}", good.display())), "{said}");
 }
 
-/// /// A launch with a method that OpenBao lacks: a stand-in answers the login, with a token of the real server.
+/// A launch with a method that OpenBao lacks: a stand-in answers the login, with a token of the real server.
 struct Cloud {
     server: &'static Server,
     scratch: Scratch,
@@ -671,7 +671,7 @@ impl Cloud {
         launch_at(&self.vault.address(), &self.scratch, auth, variables)
     }
 
-    /// /// The body of the last login, if its launch got the secret.
+    /// The body of the last login, if its launch got the secret.
     fn login(&self, auth: &str, variables: &[(&str, &str)]) -> serde_json::Value {
         let outcome = self.start(auth, variables);
         assert_eq!(outcome.environment()["AUTH"], "yes", "{}", outcome.stderr);
@@ -681,7 +681,7 @@ impl Cloud {
     }
 }
 
-/// /// Signs the request of a login body with botocore and the same keys: the signatures must be equal.
+/// Signs the request of a login body with botocore and the same keys: the signatures must be equal.
 const VERIFY: &str = r#"
 import base64, datetime, json, sys
 from botocore.auth import SigV4Auth
@@ -713,10 +713,10 @@ fn verified(login: &serde_json::Value, keys: &serde_json::Value) -> serde_json::
 }
 
 #[test]
-fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
+fn an_aws_login_is_signed_with_keys_from_each_of_their_places() {
     let cloud = Cloud::new("aws");
     let auth = "[auth]\nmethod = \"aws\"\nrole = \"jupyter\"\n";
-    // // Variables, for the global STS; with a session token, for one region and with the method's own header.
+    // Variables, for the global STS; with a session token, for one region and with the method's own header.
     let keys = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", "wJalr/+canary")];
     let login = cloud.login(auth, &keys);
     assert_eq!(login["role"], "jupyter");
@@ -735,7 +735,7 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
     assert_eq!(sent["url"], "https://sts.eu-central-1.amazonaws.com/");
     assert_eq!(sent["headers"]["x-vault-aws-iam-server-id"], "vault.example.org");
     assert_eq!(sent["headers"]["x-amz-security-token"], "sess/+=");
-    // // A web identity: STS exchanges the token for keys.
+    // A web identity: STS exchanges the token for keys.
     let token = cloud.scratch.file("web-token", "web.identity.canary\n");
     let answer = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA2</AccessKeyId>\
                   <SecretAccessKey>web/canary</SecretAccessKey><SessionToken>web-session</SessionToken></Credentials>\
@@ -760,7 +760,7 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
     cloud
         .start(auth, &web)
         .is_error(77, &["AWS's STS", "(403)", "arn:aws:iam::1:role/x trusts the token", "web-token"]);
-    // // The credential service of a container, and of a machine.
+    // The credential service of a container, and of a machine.
     let answer =
         r#"{"AccessKeyId": "ASIA3", "SecretAccessKey": "near/canary", "Token": "near-session", "Expiration": "x"}"#;
     let container = Faults::start(move |request, _| match request.header("authorization") {
@@ -795,7 +795,7 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
     });
     let machine_at = machine.address();
     verified(&cloud.login(auth, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*machine_at)]), &keys());
-    // // No credential: the error names that quickly.
+    // No credential: the error names that quickly.
     let [port] = support::openbao::free_ports();
     let nowhere = format!("http://127.0.0.1:{port}");
     cloud
@@ -813,7 +813,7 @@ fn aws_a_request_is_signed_with_the_environments_keys_wherever_they_are() {
 }
 
 #[test]
-fn gcp_and_azure_tokens_of_the_metadata_service_go_to_vault() {
+fn gcp_and_azure_logins_use_tokens_from_the_metadata_service() {
     let gcp = Cloud::new("gcp");
     let metadata = Faults::start(|request, _| match request.header("metadata-flavor") {
         Some("Google") => Reply::with(200, "Content-Type: text/html\r\n", "ey.gcp.jwt"),

@@ -1,6 +1,6 @@
-//! //! JupyterLab in a real browser: a cell shows the error, OpenBao starts, and the next run has the secret.
+//! JupyterLab in a real browser: a cell shows the error, OpenBao starts, and the next run has the secret.
 //!
-//! //! Needs Chromium, so `cargo test -- --ignored` runs it (CI installs Chromium).
+//! Needs Chromium, so `cargo test -- --ignored` runs it (CI installs Chromium).
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -48,7 +48,7 @@ fn a_cell_in_jupyterlab_shows_the_error_and_then_the_secret() {
     {
         assert!(said.contains(part), "{part}: {said}");
     }
-    // // Takes the README's screenshot: `JUPYTER_VAULT_SCREENSHOT=docs/cell.png cargo test -- --ignored`.
+    // Takes the README's screenshot: `JUPYTER_VAULT_SCREENSHOT=docs/cell.png cargo test -- --ignored`.
     let picture = std::env::var_os("JUPYTER_VAULT_SCREENSHOT");
     let picture =
         picture.map_or_else(|| scratch.path("cell.png"), |place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place));

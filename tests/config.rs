@@ -1,4 +1,4 @@
-//! //! Configuration: its places, their order, and the errors for mistakes.
+//! Configuration: its places, their order, and the errors for mistakes.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn launch(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Ou
     run(command.envs(variables.iter().copied()))
 }
 
-/// /// A server that reports the address, namespace and path of a request.
+/// A server that reports the address, namespace and path of a request.
 fn witness() -> Faults {
     Faults::start(|_, _| Reply::json(200, r#"{"data":{"data":{"ASKED":"yes"},"metadata":{"version":1}}}"#))
 }
@@ -35,7 +35,7 @@ fn flags_win_over_variables_over_the_named_file_over_the_users_key_by_key() {
     let scratch = Scratch::new();
     let source = |name: &str| format!("[[source]]\nkv = \"secret/config/{name}\"\nversion = 2\n");
     let named = scratch.file("named.toml", source("named"));
-    // // Only the user's file sets the address: files are merged, not alternatives.
+    // Only the user's file sets the address: files are merged, not alternatives.
     scratch.file("config/vault.toml", format!("[vault]\naddress = \"{}\"\n{}", server.address(), source("user")));
     let named = named.to_str().unwrap();
     assert_eq!(launch(&scratch, &[], &[]).environment()["FROM"], "user");
@@ -71,7 +71,7 @@ fn the_system_files_come_after_the_users_in_their_order() {
 }
 
 #[test]
-fn ours_wins_over_bao_over_vault_over_the_file_and_empty_is_unset() {
+fn jupyter_vault_variables_override_bao_then_vault_then_the_file_and_empty_counts_as_unset() {
     let [ours, bao, vault, file] = [witness(), witness(), witness(), witness()];
     let scratch = Scratch::new();
     scratch.file(
@@ -132,7 +132,7 @@ fn a_mistake_in_a_file_is_named_with_its_line_and_advice() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn a_missing_setting_is_named() {
     let scratch = Scratch::new();
     launch(&scratch, &["--secrets", "a/b"], &[]).is_error(78, &["no address", "VAULT_ADDR"]);
     launch(&scratch, &[], &[("VAULT_ADDR", "http://127.0.0.1:1")]).is_error(78, &["no source", "--secrets"]);
@@ -201,7 +201,7 @@ fn a_path_in_a_file_is_relative_to_the_file_or_to_the_home() {
 }
 
 #[test]
-fn a_services_variables_in_a_cluster_are_no_settings() {
+fn variables_of_a_kubernetes_service_are_not_settings() {
     let server = Server::shared();
     server.put("config/cluster", &json!({"A": "1"}));
     let scratch = Scratch::new();

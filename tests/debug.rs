@@ -1,4 +1,4 @@
-//! //! The library's Debug output may end up in other programs' logs: it shows no credential.
+//! The library's Debug output may end up in other programs' logs: it shows no credential.
 
 use std::ffi::CString;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use jupyter_vault::internals::Reply;
 use jupyter_vault::internals::{Call, Transport};
 
 #[test]
-fn nothing_that_holds_a_credential_shows_it() {
+fn debug_output_of_a_credential_does_not_show_it() {
     let entries = [
         "VAULT_ADDR=http://vault.example.org:8200",
         "VAULT_TOKEN=canary-token",

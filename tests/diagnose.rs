@@ -1,4 +1,4 @@
-//! //! A failed launch under Jupyter's own client: what the diagnostic kernel answers, when it recovers, and when it
+//! A failed launch under Jupyter's own client: what the diagnostic kernel answers, when it recovers, and when it
 //! exits.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
@@ -14,7 +14,7 @@ use support::openbao::{Server, free_ports};
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
-/// /// A kernelspec for a server at that address, and a front end that has not started it.
+/// A kernelspec for a server at that address, and a front end that has not started it.
 fn at(address: &str, options: &[&str]) -> (Scratch, FrontEnd) {
     let scratch = Scratch::new();
     let command = ipykernel();
@@ -25,7 +25,7 @@ fn at(address: &str, options: &[&str]) -> (Scratch, FrontEnd) {
     (scratch, front_end)
 }
 
-/// /// A port that nothing listens on, and its address.
+/// A port that nothing listens on, and its address.
 fn nowhere() -> (u16, String) {
     let [port] = free_ports();
     (port, format!("http://127.0.0.1:{port}"))
@@ -148,7 +148,7 @@ fn a_client_that_asks_before_it_listens_sees_what_its_first_cell_says() {
 }
 
 #[test]
-fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing() {
+fn an_unknown_request_leaves_it_idle_and_a_malformed_message_changes_nothing() {
     let (_, address) = nowhere();
     let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
     let pid = front_end.start(json!({}));
@@ -168,7 +168,7 @@ fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing()
         assert_eq!(&seen["order"], order, "{kind}");
     }
     front_end.ask("garbage", json!({}));
-    // // A cell without code.
+    // A cell without code.
     let options = json!({"codes": [""], "user_expressions": {"x": "1"}});
     let cell = Cell(front_end.ask("execute", options)[0].clone());
     assert_eq!((cell.error(), &cell.0["reply"]["user_expressions"]), ("SecretsUnavailable", &json!({})), "{cell:?}");
@@ -177,8 +177,8 @@ fn what_it_does_not_know_leaves_it_idle_and_what_is_no_message_changes_nothing()
 }
 
 #[test]
-fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
-    // // Slow enough that cells sent together are waiting together, on any machine.
+fn a_failed_cell_aborts_the_queued_ones_unless_told_otherwise() {
+    // Slow enough that cells sent together are waiting together, on any machine.
     let slow = Faults::start(|_, _| {
         std::thread::park_timeout(std::time::Duration::from_millis(700));
         Reply::json(500, "{}")
@@ -192,17 +192,17 @@ fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
         }
         let cells = front_end.ask("execute", order);
         for aborted in cells.as_array().unwrap().iter().filter(|cell| cell["reply"]["status"] == "aborted") {
-            // // As with an ordinary kernel, the cell gets no number.
+            // As with an ordinary kernel, the cell gets no number.
             assert_eq!(aborted["reply"].get("execution_count"), None, "{aborted}");
         }
         cells.as_array().unwrap().iter().map(|cell| Cell(cell.clone()).status().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(statuses(&mut front_end, json!({})), ["error", "aborted", "aborted"]);
     assert_eq!(statuses(&mut front_end, json!({"stop_on_error": false})), ["error", "error", "error"]);
-    // // Sent one after the other, each is a separate cell.
+    // Sent one after the other, each is a separate cell.
     let cells = front_end.ask("execute", json!({"codes": ["1", "2"]}));
     assert_eq!((&cells[0]["reply"]["status"], &cells[1]["reply"]["status"]), (&json!("error"), &json!("error")));
-    // // One (which aborted two), three, and these two.
+    // One (which aborted two), three, and these two.
     assert_eq!(cells[1]["reply"]["execution_count"], 6, "{cells}");
     let quiet = front_end.ask("execute", json!({"codes": ["1"], "silent": true}));
     assert_eq!((&quiet[0]["reply"]["status"], &quiet[0]["output"]), (&json!("error"), &json!([])), "{quiet}");
@@ -213,7 +213,7 @@ fn a_failed_cell_aborts_those_behind_it_unless_that_is_not_wanted() {
 }
 
 #[test]
-fn a_notebook_goes_on_when_openbao_is_started() {
+fn a_notebook_continues_once_openbao_runs() {
     for (transport, curve) in [("tcp", false), ("ipc", false), ("tcp", true)] {
         let (port, address) = nowhere();
         let (_scratch, mut front_end) = at(&address, &["--timeout", "3"]);
@@ -221,11 +221,11 @@ fn a_notebook_goes_on_when_openbao_is_started() {
         assert_eq!(front_end.cell(LOOK).error(), "SecretsUnavailable");
         let server = Server::at(port).expect("the port is free");
         with_secret(&server);
-        // // The timer may be faster than the cell.
+        // The timer may be faster than the cell.
         let cell = front_end.cell(LOOK);
         if cell.status() == "error" {
             assert_eq!(cell.error(), "SecretsReady");
-            // // The reply is an error for programs; the user sees an output.
+            // The reply is an error for programs; the user sees an output.
             assert_eq!(cell.0["reply"]["evalue"], "the secrets are there; run it again");
             assert_eq!(cell.output("display_data")["data"]["text/plain"], "the secrets are there; run it again");
             assert!(!cell.0["order"].to_string().contains("error"), "{cell:?}");
@@ -245,7 +245,7 @@ fn a_notebook_goes_on_when_openbao_is_started() {
 }
 
 #[test]
-fn it_heals_by_itself_and_says_so_below_the_last_cell() {
+fn it_recovers_without_a_cell_and_says_so_below_the_last_one() {
     let (port, address) = nowhere();
     let (_scratch, mut front_end) = at(&address, &["--timeout", "1"]);
     let pid = front_end.start(json!({}));
@@ -260,7 +260,7 @@ fn it_heals_by_itself_and_says_so_below_the_last_cell() {
 }
 
 #[test]
-fn it_heals_when_a_sealed_server_is_unsealed_and_when_a_policy_is_given_back() {
+fn it_recovers_when_a_server_is_unsealed_and_when_a_policy_is_restored() {
     let server = Server::start();
     with_secret(&server);
     let allow = "path \"secret/data/kernel\" { capabilities = [\"read\"] }";
@@ -280,7 +280,7 @@ fn it_heals_when_a_sealed_server_is_unsealed_and_when_a_policy_is_given_back() {
     heals(&mut front_end, pid);
 }
 
-/// /// Runs the cell until the secrets are set, at most twice.
+/// Runs the cell until the secrets are set, at most twice.
 #[track_caller]
 fn heals(front_end: &mut FrontEnd, pid: i32) {
     let first = front_end.cell(LOOK);
@@ -321,7 +321,7 @@ fn a_kernel_whose_command_is_missing_says_so_and_starts_when_it_is_there() {
 }
 
 #[test]
-fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
+fn each_attempt_reads_the_configuration_and_the_real_kernel_is_unchanged() {
     let server = Server::shared();
     with_secret(server);
     let scratch = Scratch::new();
@@ -334,7 +334,7 @@ fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     std::fs::create_dir(&plain).unwrap();
     let text = json!({"argv": command, "display_name": "Plain", "language": "python"});
     std::fs::write(plain.join("kernel.json"), text.to_string()).unwrap();
-    // // What a parent process may pass on, all of it unusual.
+    // What a parent process may pass on, all of it unusual.
     let unusual = json!({"KEPT": "canary\nin two lines"});
     let start = |front_end: &mut FrontEnd, name: &str| {
         front_end.ask("unusual", json!({}));
@@ -363,7 +363,7 @@ fn the_configuration_is_read_anew_and_the_real_kernel_is_as_without_us() {
     assert!(!secret);
     assert_eq!(after_us, without_us);
     assert_eq!(after_us["signals"]["blocked"], json!(["SIGUSR1"]), "{after_us}");
-    // // If the tests run in the background, more signals are ignored.
+    // If the tests run in the background, more signals are ignored.
     assert!(after_us["signals"]["ignored"].as_array().unwrap().contains(&json!("SIGHUP")), "{after_us}");
     assert_eq!((&after_us["limits"]["core"][0], &after_us["umask"]), (&json!(4096), &json!("0027")), "{after_us}");
 }
@@ -386,7 +386,7 @@ fn a_cell_that_is_sent_at_any_moment_of_the_hand_over_is_answered() {
     }
 }
 
-/// /// The processes that hold connections back for that kernel.
+/// The processes that hold connections back for that kernel.
 fn holders(kernel: i32) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
@@ -395,7 +395,7 @@ fn holders(kernel: i32) -> usize {
 }
 
 #[test]
-fn the_launcher_only_build_links_none_of_it() {
+fn the_launcher_only_build_does_not_link_it() {
     let tree = |features: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"]).args(features);

@@ -1,4 +1,4 @@
-//! //! The diagnostic kernel under load: large cells, long notebooks, many clients, and clients that stop half-way.
+//! The diagnostic kernel under load: large cells, long notebooks, many clients, and clients that stop half-way.
 //! It stays small, answers every client, and still recovers.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
@@ -16,7 +16,7 @@ use support::openbao::Server;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
-/// /// A diagnostic kernel whose token file is missing: its front end, which has not connected, its connection file,
+/// A diagnostic kernel whose token file is missing: its front end, which has not connected, its connection file,
 /// its pid.
 fn standing_in(scratch: &Scratch, address: &str) -> (FrontEnd, String, i32) {
     let command = ipykernel();
@@ -58,9 +58,9 @@ fn large_cells_leave_no_memory_behind() {
 }
 
 #[test]
-fn a_notebook_of_thousands_of_cells_that_are_run_at_once_is_answered_whole() {
+fn a_notebook_of_thousands_of_cells_run_at_once_is_answered_completely() {
     let scratch = Scratch::new();
-    // // Slow enough that all have arrived.
+    // Slow enough that all have arrived.
     let slow = Faults::start(|_, _| {
         std::thread::park_timeout(std::time::Duration::from_secs(2));
         Reply::json(500, "{}")
@@ -68,7 +68,7 @@ fn a_notebook_of_thousands_of_cells_that_are_run_at_once_is_answered_whole() {
     let (_front_end, file, _) = standing_in(&scratch, &slow.address());
     std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
     let mut crowd = Crowd::of(&file, 2);
-    // // More than can wait: each still gets an answer.
+    // More than can wait: each still gets an answer.
     let cells: Vec<_> = (0..6000).map(|number| cell(0, &format!("x = {number}"))).collect();
     let answers = crowd.answers(&cells);
     assert_eq!(counted(&answers), BTreeMap::from([("SecretsUnavailable", 1), ("aborted", 5999)]));
@@ -77,7 +77,7 @@ fn a_notebook_of_thousands_of_cells_that_are_run_at_once_is_answered_whole() {
 }
 
 #[test]
-fn two_hundred_clients_are_answered_hear_everything_and_go_on_after_it_has_healed() {
+fn two_hundred_clients_are_answered_hear_everything_and_continue_after_recovery() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
@@ -105,7 +105,7 @@ fn a_client_that_reconnects_forever_and_never_reads_delays_no_other() {
     let done = scratch.path("done");
     std::thread::scope(|scope| {
         scope.spawn(|| Crowd::empty().ask("knock", json!({"path": file, "until": done})));
-        // // Long enough for it to have begun, at the latest with the second cell.
+        // Long enough for it to have begun, at the latest with the second cell.
         let cells = [0, 1].map(|_| {
             std::thread::park_timeout(std::time::Duration::from_secs(1));
             let asked = crowd.send(&[cell(0, "1")]);
@@ -134,7 +134,7 @@ fn a_client_that_asks_without_pause_delays_no_other_and_costs_little() {
             program(pid) != binary()
         });
         std::fs::write(&done, "").unwrap();
-        // // Without a limit it would grow endlessly.
+        // Without a limit it would grow endlessly.
         assert!(most < 300_000, "{most} KiB");
     });
     eventually("the other client goes on", || crowd.heard(0, LOOK) == Some(format!("21 {pid}")));
@@ -147,7 +147,7 @@ fn a_client_that_stops_in_its_greeting_delays_no_other() {
     let scratch = Scratch::new();
     let (mut front_end, file, pid) = standing_in(&scratch, &server.address());
     let mut crowd = Crowd::of(&file, 1);
-    // // More than may be connected at once (tests have 1024 descriptors or more), all silent.
+    // More than may be connected at once (tests have 1024 descriptors or more), all silent.
     let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let port = |key: &str| u16::try_from(content[key].as_u64().unwrap()).unwrap();
     let silent: Vec<_> = ["shell_port", "control_port"]
@@ -155,7 +155,7 @@ fn a_client_that_stops_in_its_greeting_delays_no_other() {
         .flat_map(|key| (0..100).map(move |_| key))
         .map(|key| TcpStream::connect(("127.0.0.1", port(key))).unwrap())
         .collect();
-    // // Half a message of 32 MB, twice.
+    // Half a message of 32 MB, twice.
     let mut stranger = Crowd::empty();
     for _ in 0..2 {
         stranger.ask("half", json!({"path": file, "bytes": 1_000_000}));

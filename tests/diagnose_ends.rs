@@ -1,4 +1,4 @@
-//! //! Everything that ends a diagnostic kernel, and how often it asks Vault.
+//! Everything that ends a diagnostic kernel, and how often it asks Vault.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -32,13 +32,13 @@ fn front_end(address: &str, options: &[&str], command: &[String]) -> (Scratch, F
     (scratch, front_end)
 }
 
-/// /// ipykernel, which writes a line to the log when it starts.
+/// ipykernel, which writes a line to the log when it starts.
 fn marked() -> Vec<String> {
     let shell = ["sh", "-c", "echo STARTED >> \"$KERNEL_LOG\"; exec \"$@\"", "sh"].map(str::to_owned);
     shell.into_iter().chain(ipykernel()).collect()
 }
 
-/// /// The launcher with that connection file and an unreachable server, after it has become a diagnostic kernel.
+/// The launcher with that connection file and an unreachable server, after it has become a diagnostic kernel.
 fn standing_in(scratch: &Scratch, variables: &[(&str, &str)]) -> Child {
     let file = connection_file(scratch, "key");
     let child = started(scratch, &file, variables);
@@ -46,7 +46,7 @@ fn standing_in(scratch: &Scratch, variables: &[(&str, &str)]) -> Child {
     child
 }
 
-/// /// The same, but it may have exited already.
+/// The same, but it may have exited already.
 fn started(scratch: &Scratch, file: &std::path::Path, variables: &[(&str, &str)]) -> Child {
     let argv = ["sleep", "60", "-f", file.to_str().unwrap()];
     let mut command = scratch.exec(&nowhere(), "root", &["--timeout", "1", "--secrets", "secret/x"], &argv);
@@ -54,7 +54,7 @@ fn started(scratch: &Scratch, file: &std::path::Path, variables: &[(&str, &str)]
     command.spawn().unwrap()
 }
 
-/// /// Waits until the launch with this connection file listens.
+/// Waits until the launch with this connection file listens.
 fn listens(file: &std::path::Path) {
     let content: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let port = u16::try_from(content["hb_port"].as_u64().unwrap()).unwrap();
@@ -66,13 +66,13 @@ fn pid(child: &Child) -> Pid {
 }
 
 #[test]
-fn a_shutdown_wins_over_a_launch_that_succeeds_meanwhile() {
+fn a_shutdown_takes_precedence_over_a_launch_that_succeeds_meanwhile() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "x"}));
     for channel in ["control", "shell"] {
         let (scratch, mut front_end) = front_end("no address", &[], &marked());
         front_end.start(json!({}));
-        // // From now on the launch succeeds, but only once the shutdown request is under way. On shell, that waits
+        // From now on the launch succeeds, but only once the shutdown request is under way. On shell, that waits
         // behind the cell, and is read when the secrets are already set.
         let pass = relay_to(server.port());
         let gate = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ fn a_shutdown_wins_over_a_launch_that_succeeds_meanwhile() {
         front_end.ask("broadcast", json!({"kind": "execute_input"}));
         eventually("the launch is tried again", || !slow.seen().is_empty());
         front_end.ask("send", json!({"kind": "shutdown_request", "content": {"restart": false}, "channel": channel}));
-        // // From the client's queue to the connection: a message that does not arrive in time is a different case.
+        // From the client's queue to the connection: a message that does not arrive in time is a different case.
         std::thread::park_timeout(Duration::from_secs(1));
         gate.store(true, Ordering::SeqCst);
         eventually("it has ended", || front_end.ask("alive", json!({}))["alive"] == false);
@@ -125,7 +125,7 @@ fn an_interrupt_ends_the_attempt_of_a_cell_in_both_modes() {
         let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         spec["interrupt_mode"] = json!(mode);
         std::fs::write(&path, spec.to_string()).unwrap();
-        // // The first launch would retry after a 503, so that does not happen here.
+        // The first launch would retry after a 503, so that does not happen here.
         let pid = front_end.start(json!({}));
         scratch.file("home/kernels/vaulted/vault.toml", config(&server.address(), "kernel"));
         let cell = front_end.cell("1");
@@ -136,7 +136,7 @@ fn an_interrupt_ends_the_attempt_of_a_cell_in_both_modes() {
         front_end.ask("broadcast", json!({"kind": "execute_input"}));
         eventually("Vault is asked", || server.seen().len() > asked);
         front_end.ask("interrupt", json!({}));
-        // // Not the timeout, which would come 50 s later, but the earlier error.
+        // Not the timeout, which would come 50 s later, but the earlier error.
         let reply = &front_end.ask("replies", json!({"count": 1, "wait": 40}))["replies"][0];
         assert!(reply["evalue"].as_str().unwrap().contains("sealed"), "{mode}: {reply}");
         assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
@@ -156,7 +156,7 @@ fn it_ends_with_jupyter_even_when_that_is_not_its_parent() {
 }
 
 #[test]
-fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
+fn an_invalid_parent_pid_is_ignored_and_a_parent_that_has_exited_ends_it() {
     let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();
     let scratch = Scratch::new();
@@ -182,7 +182,7 @@ fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
             });
         }
         scope.spawn(|| {
-            // // A shell that becomes the launcher and prints its pid.
+            // A shell that becomes the launcher and prints its pid.
             let scratch = Scratch::new();
             let file = connection_file(&scratch, "key");
             let mut shell = scratch.launcher();
@@ -204,7 +204,7 @@ fn a_parents_number_that_is_none_is_ignored_and_one_that_is_gone_ends_it() {
 }
 
 #[test]
-fn whatever_fails_it_stands_in_and_the_exit_code_says_what_it_was() {
+fn whatever_fails_a_diagnostic_kernel_starts_and_exits_with_the_failures_code() {
     let server = Server::shared();
     server.put("here", &json!({"A": "canary"}));
     server.put("protected", &json!({"LD_PRELOAD": "canary"}));
@@ -284,7 +284,7 @@ fn a_wrong_signature_ends_it_unless_the_right_one_was_seen() {
 }
 
 #[test]
-fn a_taken_port_and_a_malformed_connection_file_are_plain_exits() {
+fn a_port_in_use_and_a_malformed_connection_file_exit_with_an_error() {
     let scratch = Scratch::new();
     let launch = |options: &[&str]| {
         let file = scratch.path("runtime/kernel-1.json");
@@ -299,7 +299,7 @@ fn a_taken_port_and_a_malformed_connection_file_are_plain_exits() {
         let outcome = launch(&[]);
         drop(taken);
         assert_eq!(outcome.code(), Some(73), "{outcome:?}");
-        // // The launch's own error is still shown.
+        // The launch's own error is still shown.
         assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
         let named = format!("the kernel's {key} 127.0.0.1:{port} is in use by another process");
         assert!(outcome.stderr.contains(&named), "{}", outcome.stderr);
@@ -339,12 +339,12 @@ fn a_taken_port_and_a_malformed_connection_file_are_plain_exits() {
         assert!(outcome.stderr.contains("kernel-1.json") && !outcome.stderr.contains("canary"), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("refused the connection"), "{}", outcome.stderr);
     }
-    // // A client that did not subscribe gets no message.
+    // A client that did not subscribe gets no message.
     launch(&["--on-error", "exit"]).is_error(69, &["refused the connection"]);
 }
 
 #[test]
-fn an_address_that_is_not_here_or_a_socket_file_that_is_taken_is_a_plain_exit() {
+fn an_address_of_another_machine_and_a_socket_in_use_exit_with_an_error() {
     let scratch = Scratch::new();
     let file = connection_file(&scratch, "key");
     let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
@@ -374,7 +374,7 @@ fn an_address_that_is_not_here_or_a_socket_file_that_is_taken_is_a_plain_exit() 
         let said = launch("ipc", place.to_str().unwrap());
         assert!(said.contains(&format!("the kernel's {key} {path} is in use by another process")), "{said}");
         drop(taken);
-        // // It removes the sockets that it has bound; this one is a harmless leftover.
+        // It removes the sockets that it has bound; this one is a harmless leftover.
         let left = std::fs::read_dir(scratch.path("runtime")).unwrap().filter_map(Result::ok);
         let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("ipc-")).collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -383,7 +383,7 @@ fn an_address_that_is_not_here_or_a_socket_file_that_is_taken_is_a_plain_exit() 
 }
 
 #[test]
-fn it_exits_at_once_where_that_is_asked_for_and_without_a_connection_file() {
+fn it_exits_at_once_with_on_error_exit_and_without_a_connection_file() {
     let scratch = Scratch::new();
     let file = connection_file(&scratch, "key");
     let options = ["--timeout", "1", "--secrets", "secret/x"];
@@ -404,7 +404,7 @@ fn one_attempt_runs_at_a_time_and_each_keeps_its_budget() {
     let counts = (Arc::clone(&running), Arc::clone(&most));
     let slow = Faults::start(move |_, _| {
         counts.1.fetch_max(counts.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        // // Gone before the next attempt, which a closed connection would start at once.
+        // Gone before the next attempt, which a closed connection would start at once.
         std::thread::park_timeout(Duration::from_millis(300));
         counts.0.fetch_sub(1, Ordering::SeqCst);
         Reply::json(500, "{}")
@@ -417,7 +417,7 @@ fn one_attempt_runs_at_a_time_and_each_keeps_its_budget() {
     assert!(cells.as_array().unwrap().iter().all(|cell| cell["reply"]["status"] == "error"));
     assert!(slow.seen().len() >= before + 12);
     assert_eq!(most.load(Ordering::SeqCst), 1, "attempts overlap");
-    // // Each attempt has its own time limit: a cell after the first one's limit has all of it.
+    // Each attempt has its own time limit: a cell after the first one's limit has all of it.
     let hanging = Faults::start(|_, _| Reply::Hang(vec![]));
     let (_scratch, mut second) = front_end(&hanging.address(), &["--timeout", "1"], &ipykernel());
     second.start(json!({}));
@@ -429,7 +429,7 @@ fn one_attempt_runs_at_a_time_and_each_keeps_its_budget() {
 }
 
 #[test]
-fn a_refused_login_is_repeated_by_a_cell_and_never_by_itself() {
+fn a_cell_repeats_a_refused_login_and_the_timer_does_not() {
     let server = Server::start();
     server.enable_auth("userpass", "userpass");
     server.must("POST", "auth/userpass/users/u", &json!({"password": "right", "token_policies": "default"}));
@@ -441,7 +441,7 @@ fn a_refused_login_is_repeated_by_a_cell_and_never_by_itself() {
     scratch.file("home/kernels/vaulted/password", "canary-wrong");
     front_end.start(json!({}));
     assert_eq!(relay.seen().len(), 1);
-    // // Twice the pause before a first retry.
+    // Twice the pause before a first retry.
     std::thread::park_timeout(Duration::from_secs(5));
     assert_eq!(relay.seen().len(), 1);
     let cell = front_end.cell("1");
@@ -450,7 +450,7 @@ fn a_refused_login_is_repeated_by_a_cell_and_never_by_itself() {
 }
 
 #[test]
-fn a_wrapped_token_that_is_used_up_does_not_hide_the_first_cause() {
+fn a_used_wrapped_token_does_not_hide_the_first_error() {
     let server = Server::start();
     server.policy("nothing", "path \"secret/data/other\" { capabilities = [\"read\"] }");
     let (scratch, mut front_end) = front_end(&server.address(), &[], &ipykernel());
@@ -487,14 +487,14 @@ fn five_restarts_with_a_dead_server_leave_one_process_and_no_storm() {
         lines.filter(|line| line.starts_with(binary().to_str().unwrap()) && line.contains(&mine)).count()
     };
     eventually("one process is left", || left() == 1);
-    // // Six launches with a few requests each, five cells, and a few retries.
+    // Six launches with a few requests each, five cells, and a few retries.
     assert!(closing.connections() < 60, "{}", closing.connections());
     assert!(!front_end.log().contains("STARTED"));
     assert_eq!(front_end.ask("shutdown", json!({}))["left"], false);
 }
 
 #[test]
-fn while_it_waits_it_says_why_once_and_nothing_more() {
+fn while_it_waits_it_reports_the_error_once() {
     let scratch = Scratch::new();
     let mut child = standing_in(&scratch, &[]);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -509,7 +509,7 @@ fn while_it_waits_it_says_why_once_and_nothing_more() {
 }
 
 #[test]
-fn without_requests_and_retries_it_does_not_wake() {
+fn without_requests_and_retries_it_does_not_wake_up() {
     let server = Server::start();
     server.enable_auth("userpass", "userpass");
     let scratch = Scratch::new();
@@ -529,7 +529,7 @@ fn without_requests_and_retries_it_does_not_wake() {
         let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
         (line, threads)
     };
-    // // Its initial state no longer holds.
+    // Its initial state no longer holds.
     let mut before = wakes();
     eventually("it is quiet for a second", || {
         std::thread::park_timeout(Duration::from_secs(1));

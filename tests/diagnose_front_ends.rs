@@ -1,4 +1,4 @@
-//! //! The diagnostic kernel in the programs that people use: each must show the error, and continue after it.
+//! The diagnostic kernel in the programs that people use: each must show the error, and continue after it.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -17,7 +17,7 @@ use support::server::{JupyterServer, Kind, User};
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 const REFUSED: &str = "refused the connection";
 
-/// /// A kernelspec for a server that does not run yet, and its port.
+/// A kernelspec for a server that does not run yet, and its port.
 fn vaulted() -> (Scratch, u16) {
     let scratch = Scratch::new();
     let [port] = free_ports();
@@ -35,7 +35,7 @@ fn openbao(port: u16) -> Server {
     server
 }
 
-/// /// A program of the Python environment that sees the kernelspec.
+/// A program of the Python environment that sees the kernelspec.
 fn tool(scratch: &Scratch, name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(python::environment().join("bin").join(name));
     command.args(arguments).current_dir(scratch.path("home"));
@@ -83,7 +83,7 @@ fn papermill_fails_at_the_first_cell_and_keeps_the_message_in_its_output() {
     says_why(&run(&mut tool(&scratch, "papermill", &arguments)));
     let out = std::fs::read_to_string(scratch.path("home/out.ipynb")).unwrap();
     assert!(out.contains(REFUSED) && out.contains("jupyter-vault doctor --config"), "{out}");
-    // // The notebook keeps the language that it was written in.
+    // The notebook keeps the language that it was written in.
     let out: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(out["metadata"]["language_info"]["name"], "python");
     let _server = openbao(port);
@@ -93,7 +93,7 @@ fn papermill_fails_at_the_first_cell_and_keeps_the_message_in_its_output() {
 }
 
 #[test]
-fn the_console_shows_it_and_goes_on() {
+fn the_console_shows_the_error_and_continues() {
     use std::io::Write;
     let (scratch, port) = vaulted();
     let mut command = tool(&scratch, "jupyter-console", &["--simple-prompt", "--kernel=vaulted"]);
@@ -122,14 +122,14 @@ fn the_console_shows_it_and_goes_on() {
     assert_eq!(outcome.code(), Some(0), "{}", said());
 }
 
-/// /// Error, recovery, interrupt, restart without and with a server, and shutdown, all through one server.
+/// Error, recovery, interrupt, restart without and with a server, and shutdown, all through one server.
 fn through(kind: Kind) {
     let (scratch, port) = vaulted();
     let server = JupyterServer::start(kind, &scratch, &[]);
     let mut user = User::of(&server);
-    // // Enterprise Gateway does not start kernels for root.
+    // Enterprise Gateway does not start kernels for root.
     let launch = json!({"env": {"KERNEL_USERNAME": "alice"}});
-    // // Shut down and restarted during the diagnosis.
+    // Shut down and restarted during the diagnosis.
     user.ask("launch", launch.clone());
     assert_eq!(user.cell(LOOK).error(), "SecretsUnavailable");
     assert_eq!(user.ask("interrupt", json!({}))["status"], 204);
@@ -137,7 +137,7 @@ fn through(kind: Kind) {
     assert_eq!(user.cell(LOOK).error(), "SecretsUnavailable");
     assert_eq!(user.ask("delete", json!({}))["status"], 204);
     assert_eq!(ours(&scratch), Vec::<i32>::new());
-    // // Recovered, interrupted, restarted while the server runs.
+    // Recovered, interrupted, restarted while the server runs.
     user.ask("launch", launch);
     let cell = user.cell(LOOK);
     assert_eq!(cell.error(), "SecretsUnavailable");
@@ -152,7 +152,7 @@ fn through(kind: Kind) {
     assert_eq!(user.ask("interrupted", json!({"code": asleep}))["error"], "KeyboardInterrupt");
     assert_eq!(user.ask("restart", json!({}))["status"], 200);
     assert!(user.cell(LOOK).printed().starts_with("21 "));
-    // // Restarted without the server, and shut down.
+    // Restarted without the server, and shut down.
     drop(openbao);
     assert_eq!(user.ask("restart", json!({}))["status"], 200);
     assert_eq!(user.cell(LOOK).error(), "SecretsUnavailable");
@@ -162,7 +162,7 @@ fn through(kind: Kind) {
     assert!(!log.contains("canary") && !log.contains("died"), "{log}");
 }
 
-/// /// The processes of this test that are still the launcher.
+/// The processes of this test that are still the launcher.
 fn ours(scratch: &Scratch) -> Vec<i32> {
     let mark = scratch.path("home").display().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);

@@ -1,4 +1,4 @@
-//! //! The moment between the diagnostic kernel and the real one: every request is answered by one of them, and no
+//! The moment between the diagnostic kernel and the real one: every request is answered by one of them, and no
 //! cell that has run is reported as not run.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
@@ -20,7 +20,7 @@ use support::openbao::Server;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
-/// /// A diagnostic kernel, and a Vault that answers on command.
+/// A diagnostic kernel, and a Vault that answers on command.
 struct Scene {
     scratch: Scratch,
     front_end: FrontEnd,
@@ -56,7 +56,7 @@ impl Scene {
         Self { scratch, front_end, file, pid, vault: slow, gate }
     }
 
-    /// /// From now on the launch succeeds, once the gate is open.
+    /// From now on the launch succeeds, once the gate is open.
     fn mend(&self) {
         self.scratch.file("home/kernels/vaulted/vault.toml", config(&self.vault.address(), "kernel"));
     }
@@ -73,7 +73,7 @@ impl Scene {
         format!("21 {}", self.pid)
     }
 
-    /// /// The numbers of the cells that have run, by their output.
+    /// The numbers of the cells that have run, by their output.
     fn ran(&self) -> BTreeSet<u64> {
         let text = std::fs::read_to_string(self.scratch.path("ran")).unwrap_or_default();
         let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
@@ -82,14 +82,14 @@ impl Scene {
         once
     }
 
-    /// /// A cell that writes its number when it runs.
+    /// A cell that writes its number when it runs.
     fn leaves(&self, number: &str) -> String {
         format!("print({number}, file=open({:?}, 'a'), flush=True); {LOOK}", self.scratch.path("ran"))
     }
 }
 
 #[test]
-fn whatever_waits_when_the_secrets_come_is_answered_and_no_cell_of_it_runs() {
+fn queued_requests_are_answered_when_the_secrets_arrive_and_no_queued_cell_runs() {
     for (transport, stop_on_error) in [("tcp", true), ("ipc", true), ("tcp", false)] {
         let scene = Scene::start(transport);
         let mut crowd = Crowd::of(&scene.file, 3);
@@ -141,7 +141,7 @@ fn whatever_waits_when_the_secrets_come_is_answered_and_no_cell_of_it_runs() {
 }
 
 #[test]
-fn of_cells_that_never_cease_each_is_answered_and_told_the_truth() {
+fn each_cell_of_an_endless_stream_gets_a_true_answer() {
     for pause in [0.02, 0.1] {
         let mut scene = Scene::start("tcp");
         let mut crowd = Crowd::of(&scene.file, 2);
@@ -167,14 +167,14 @@ fn of_cells_that_never_cease_each_is_answered_and_told_the_truth() {
 }
 
 #[test]
-fn a_large_cell_that_is_on_its_way_is_answered() {
+fn a_large_cell_that_is_still_arriving_is_answered() {
     let scene = Scene::start("tcp");
     let mut crowd = Crowd::of(&scene.file, 2);
     scene.mend();
     let first = crowd.send(&[cell(0, "1")]);
     scene.wait_for_an_attempt();
     scene.open();
-    // // Each takes about ten milliseconds to send, so some are under way when the connections end.
+    // Each takes about ten milliseconds to send, so some are under way when the connections end.
     let large = json!({"client": 1, "kind": "execute_request", "letters": 8_000_000});
     let sent = crowd.send(&vec![large; 4]);
     assert_eq!(outcome(&crowd.collect(&first)[0]), "SecretsReady");
@@ -199,7 +199,7 @@ fn an_interrupt_a_client_that_leaves_and_one_that_comes_do_not_disturb_it() {
         let mut newcomer = Crowd::of(&scene.file, 1);
         assert_eq!(newcomer.run(0, LOOK), scene.expected());
         for client in 0..2 {
-            // // A new client may be taken for one that reconnects, and earlier output does not reach it.
+            // A new client may be taken for one that reconnects, and earlier output does not reach it.
             eventually("the others hear it too", || crowd.run(client, LOOK) == scene.expected());
         }
     }
@@ -220,7 +220,7 @@ fn a_shutdown_at_any_moment_of_it_ends_the_process() {
         let order = json!({"client": 1, "kind": "shutdown_request", "channel": "control", "content": content});
         let asked = crowd.send(&[order]);
         eventually("it has ended", || scene.front_end.ask("alive", json!({}))["alive"] == false);
-        // // A kernel that exits may lose its last output, but not the reply.
+        // A kernel that exits may lose its last output, but not the reply.
         let reply = &crowd.ask("replies", json!({ "ids": asked }))["replies"][0];
         assert_eq!(reply["restart"], restart, "{pause} ms: {reply}");
         assert_eq!(scene.front_end.ask("alive", json!({}))["code"], 0, "{pause} ms");
@@ -228,13 +228,13 @@ fn a_shutdown_at_any_moment_of_it_ends_the_process() {
 }
 
 #[test]
-fn a_cell_that_comes_during_an_attempt_has_one_of_its_own_if_that_fails() {
+fn a_cell_sent_during_an_attempt_gets_its_own_attempt_if_that_fails() {
     let scene = Scene::with("tcp", |_, _| Reply::json(500, "{}"));
     let mut crowd = Crowd::of(&scene.file, 1);
     scene.mend();
     let before = crowd.send(&[cell(0, "1")]);
     scene.wait_for_an_attempt();
-    // // That attempt hangs, with the old configuration, when the user corrects it and runs a cell.
+    // That attempt hangs, with the old configuration, when the user corrects it and runs a cell.
     scene.scratch.file("home/kernels/vaulted/vault.toml", config(&Server::shared().address(), "kernel"));
     let on_control = json!({"kind": "execute_request", "channel": "control", "content": {"code": "2"}});
     let after = crowd.send(&[on_control]);

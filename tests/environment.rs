@@ -1,4 +1,4 @@
-//! //! The environment of the command: what it contains, what it must not contain, byte for byte.
+//! The environment of the command: what it contains, what it must not contain, byte for byte.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn launch(path: &str, options: &[&str], prepare: impl FnOnce(&mut Command)) -> O
 }
 
 #[test]
-fn a_secret_wins_over_an_inherited_variable_unless_it_is_told_not_to() {
+fn a_secret_replaces_an_inherited_variable_unless_configured_otherwise() {
     Server::shared().put("wins", &json!({"SAME": "secret"}));
     let winning = launch("wins", &[], |command| _ = command.env("SAME", "inherited"));
     assert_eq!(winning.environment()["SAME"], "secret");
@@ -35,7 +35,7 @@ fn a_secret_wins_over_an_inherited_variable_unless_it_is_told_not_to() {
 }
 
 #[test]
-fn two_variables_of_one_name_can_be_an_error() {
+fn a_secret_with_an_inherited_variables_name_can_be_an_error() {
     Server::shared().put("double", &json!({"SAME": "canary", "OTHER": "canary"}));
     for how in [("JUPYTER_VAULT_OVERRIDE", "error"), ("JUPYTER_VAULT_OVERRIDE", "Error")] {
         let double = launch("double", &[], |command| _ = command.env("SAME", "inherited").env(how.0, how.1));
@@ -47,7 +47,7 @@ fn two_variables_of_one_name_can_be_an_error() {
     }
     let single = launch("double", &[], |command| _ = command.env("JUPYTER_VAULT_OVERRIDE", "error"));
     assert_eq!(single.environment()["SAME"], "canary");
-    // // A secret that is not set conflicts with nothing.
+    // A secret that is not set conflicts with nothing.
     let dropped = launch("double", &[], |command| {
         command.env("JUPYTER_VAULT_OVERRIDE", "error").env("JUPYTER_VAULT_DROP", "SAME").env("SAME", "inherited");
     });
@@ -55,7 +55,7 @@ fn two_variables_of_one_name_can_be_an_error() {
 }
 
 #[test]
-fn what_a_kernel_inherits_is_all_or_the_least_without_what_is_dropped() {
+fn a_kernel_inherits_everything_or_a_short_list_without_dropped_variables() {
     let server = Server::shared();
     server.put("inherits", &json!({"OWN": "canary"}));
     let scratch = Scratch::new();
@@ -92,7 +92,7 @@ fn what_a_kernel_inherits_is_all_or_the_least_without_what_is_dropped() {
     assert_eq!(dropped, all.difference(&names(&["SERVICE_KEY", "SERVICE_URL", "OTHER"])).cloned().collect());
     let both = start("inherit = false\ndrop = [\"JPY_*\", \"OWN\"]\n");
     assert_eq!(both, least.difference(&names(&["JPY_PARENT_PID"])).cloned().collect(), "a secret is not inherited");
-    // // Without secrets, variables that are not inherited are left out too.
+    // Without secrets, variables that are not inherited are left out too.
     let text = "[vault]\naddress = \"http://127.0.0.1:1\"\ntimeout = 1\n[[source]]\nkv = \"secret/x\"\n[environment]\ninherit = false\n";
     let config = scratch.file("inherits.toml", text);
     let mut command = scratch.launcher();
@@ -107,7 +107,7 @@ fn what_a_kernel_inherits_is_all_or_the_least_without_what_is_dropped() {
 }
 
 #[test]
-fn no_vault_credential_is_passed_on_and_settings_are() {
+fn vault_settings_are_passed_on_and_credentials_are_not() {
     Server::shared().put("passed", &json!({"A": "1"}));
     let credentials = [
         "VAULT_TOKEN",
@@ -139,7 +139,7 @@ fn no_vault_credential_is_passed_on_and_settings_are() {
 }
 
 #[test]
-fn bytes_outside_utf8_and_lines_pass_unharmed() {
+fn non_utf8_bytes_and_line_breaks_are_preserved() {
     Server::shared().put("bytes", &json!({"A": "1"}));
     let outcome = launch("bytes", &[], |command| {
         command.env(OsStr::from_bytes(b"N\xff"), OsStr::from_bytes(b"\xfe\xff")).env("LINES", "a\nb\n");
@@ -149,8 +149,8 @@ fn bytes_outside_utf8_and_lines_pass_unharmed() {
 }
 
 #[test]
-fn entries_without_an_equals_sign_and_doubles_are_treated_as_execve_would() {
-    // // Only execve itself can create such an environment, so Python's ctypes calls it.
+fn entries_without_an_equals_sign_and_duplicates_are_kept_as_execve_keeps_them() {
+    // Only execve itself can create such an environment, so Python's ctypes calls it.
     Server::shared().put("odd", &json!({"A": "1"}));
     let call = "import ctypes,sys; c=ctypes.CDLL(None); enc=lambda l:(ctypes.c_char_p*(len(l)+1))(*l,None); \
                 argv=[a.encode() for a in sys.argv[2:]]; \
@@ -190,7 +190,7 @@ fn a_name_that_takes_over_a_process_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
-fn what_no_environment_can_hold_is_refused_by_name() {
+fn a_value_that_a_variable_cannot_hold_is_refused_with_its_name() {
     let server = Server::shared();
     server.put("unfit-name", &json!({"A=B": "canary"}));
     launch("unfit-name", &[], |_| ()).is_error(65, &["A=B"]);
@@ -205,7 +205,7 @@ fn what_no_environment_can_hold_is_refused_by_name() {
 }
 
 #[test]
-fn the_size_limits_of_the_system_are_found_before_exec_with_the_name_of_the_offender() {
+fn a_value_over_the_systems_size_limits_is_named_before_exec() {
     let server = Server::shared();
     let fits = "x".repeat(131_071 - "BIG=".len());
     server.put("size", &json!({"BIG": fits, "SMALL": "1"}));

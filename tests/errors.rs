@@ -1,6 +1,6 @@
-//! //! Every failure of a launch: a distinct error of two lines, with its exit code, within its time limit.
+//! Every failure of a launch: a distinct error of two lines, with its exit code, within its time limit.
 //!
-//! //! OpenBao produces the errors that it can; stand-ins produce the rest ([`support::faults`]).
+//! OpenBao produces the errors that it can; stand-ins produce the rest ([`support::faults`]).
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::faults::{Faults, Reply, Seen};
 use support::launcher::{Outcome, Scratch, run};
 use support::openbao::{Server, free_ports};
 
-/// /// A launch with one KV v2 read at `address`.
+/// A launch with one KV v2 read at `address`.
 fn launch(address: &str, token: &str) -> Outcome {
     launch_with(address, token, "[[source]]\nkv = \"secret/errors\"\nversion = 2\n", "2", &[])
 }
@@ -35,7 +35,7 @@ fn a_port_where_nothing_listens() {
 }
 
 #[test]
-fn a_connection_refused_at_first_heals_within_the_budget() {
+fn a_refused_connection_is_retried_within_the_time_limit() {
     let [port] = free_ports();
     let scratch = Scratch::new();
     scratch.file("config/vault.toml", "[[source]]\nkv = \"secret/errors\"\nversion = 2\n");
@@ -60,8 +60,8 @@ fn a_connection_refused_at_first_heals_within_the_budget() {
 }
 
 #[test]
-fn a_black_hole() {
-    // // A full backlog: the listener never accepts, and further attempts get no answer.
+fn a_server_that_never_accepts_a_connection() {
+    // A full backlog: the listener never accepts, and further attempts get no answer.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut held = Vec::new();
@@ -75,7 +75,7 @@ fn a_black_hole() {
 }
 
 #[test]
-fn a_server_that_accepts_and_says_nothing() {
+fn a_server_that_accepts_a_connection_and_never_answers() {
     let faults = answering(|_, _| Reply::Hang(Vec::new()));
     launch(&faults.address(), "root").is_error(69, &["timed out", "did not answer"]);
     assert_eq!(faults.seen().len(), 1, "not sent again");
@@ -120,7 +120,7 @@ fn tls_from_an_unknown_issuer_for_another_host_or_expired() {
 }
 
 #[test]
-fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_checked() {
+fn a_configured_self_signed_certificate_is_trusted_and_its_name_and_dates_are_checked() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
@@ -128,7 +128,7 @@ fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_ch
         let given = server.certificates.cert(given);
         launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
     };
-    // // Self-signed and marked as a CA; and signed by a CA that is not configured.
+    // Self-signed and marked as a CA; and signed by a CA that is not configured.
     for name in ["own", "good"] {
         assert_eq!(start(name, name).stdout, b"started\n", "{name}");
     }
@@ -142,7 +142,7 @@ fn a_servers_own_certificate_that_is_given_is_trusted_with_its_name_and_dates_ch
 }
 
 #[test]
-fn a_p521_key_is_taken_and_one_that_is_not_is_named() {
+fn a_p521_key_is_accepted_and_an_unsupported_key_is_named() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     let config = "[[source]]\nkv = \"secret/errors\"\nversion = 2\n";
@@ -150,7 +150,7 @@ fn a_p521_key_is_taken_and_one_that_is_not_is_named() {
         let given = server.certificates.cert(given);
         launch_with(&server.tls_address(listener), "root", config, "5", &[("VAULT_CACERT", given.to_str().unwrap())])
     };
-    // // Signed by such a key, and with such a key; configured as its own CA; over TLS 1.2, which does not negotiate
+    // Signed by such a key, and with such a key; configured as its own CA; over TLS 1.2, which does not negotiate
     // the curve.
     for (listener, given) in [("p521", "p521-ca"), ("p521", "p521"), ("p521-tls12", "p521-ca")] {
         assert_eq!(start(listener, given).stdout, b"started\n", "{listener} {given}");
@@ -188,7 +188,7 @@ fn a_namespace_that_does_not_exist() {
 }
 
 #[test]
-fn a_request_that_vault_does_not_take() {
+fn a_request_that_vault_rejects() {
     for status in [400, 405] {
         let faults = answering(move |_, _| Reply::json(status, r#"{"errors":["unsupported operation canary"]}"#));
         launch(&faults.address(), "root").is_error(78, &["secret/errors", &status.to_string(), "data/"]);
@@ -205,7 +205,7 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     launch(&server.address(), &short).is_error(77, &["rejected the token"]);
     let poor = server.token(&["default"], &json!({}));
     launch(&server.address(), &poor).is_error(77, &["policies", "path \"secret/data/errors\"", "\"read\""]);
-    // // A typo is more likely than a missing policy line, and data/ is not part of the path.
+    // A typo is more likely than a missing policy line, and data/ is not part of the path.
     launch(&server.address(), &poor).is_error(77, &["\n  check the path for typos; if it is right, ask for"]);
     for path in ["secret/data/errors", "secret/metadata/errors", "secret/data/users/ada"] {
         let scratch = Scratch::new();
@@ -220,7 +220,7 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
     let config = "[[source]]\nkv_folder = \"secret/errors\"\nversion = 2\n";
     let listing = launch_with(&server.address(), &poor, config, "5", &[]);
     listing.is_error(77, &["path \"secret/metadata/errors/\"", "\"list\""]);
-    // // HashiCorp Vault's wording.
+    // HashiCorp Vault's wording.
     let faults = answering(|_, _| {
         Reply::json(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#)
     });
@@ -228,7 +228,7 @@ fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
 }
 
 #[test]
-fn a_token_whose_uses_run_out_or_that_ends_on_the_way() {
+fn a_token_that_runs_out_of_uses_or_expires_during_a_launch() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     server.put("errors/other", &json!({"B": "1"}));
@@ -299,11 +299,11 @@ fn too_many_requests_with_and_without_retry_after() {
         launch_with(&always.address(), "root", config, "5", &never).is_error(75, &["too many requests"]);
         assert_eq!(always.seen().len(), 1);
     }
-    // // A server that says "at once" is not asked as often as it could answer.
+    // A server that says "at once" is not asked as often as it could answer.
     let at_once = answering(|_, _| Reply::with(429, "Retry-After: 0\r\n", "{}"));
     launch(&at_once.address(), "root").is_error(75, &["too many requests", "attempts"]);
     assert!(at_once.seen().len() <= 12, "{} requests", at_once.seen().len());
-    // // The time may end while it does not answer at all; the error then shows its last answer.
+    // The time may end while it does not answer at all; the error then shows its last answer.
     let silent =
         answering(
             |_, number| {
@@ -335,7 +335,7 @@ fn server_errors_and_standbys() {
 }
 
 #[test]
-fn a_sealed_server_says_so_and_heals_when_it_is_unsealed() {
+fn a_sealed_server_is_reported_and_works_once_unsealed() {
     let server = Server::start();
     server.put("errors", &json!({"A": "1"}));
     server.must("PUT", "sys/seal", &json!({}));
@@ -388,7 +388,7 @@ fn a_redirect_to_the_same_host_is_followed_once_and_no_other_is() {
 }
 
 #[test]
-fn a_standby_that_sends_on_to_a_dead_leader_is_named_with_it_and_asked_anew() {
+fn a_standby_that_redirects_to_a_dead_leader_is_named_and_asked_again() {
     let body = r#"{"data":{"data":{"A":"1"},"metadata":{"version":1}}}"#;
     let [port] = free_ports();
     let dead = format!("http://127.0.0.1:{port}");
@@ -398,7 +398,7 @@ fn a_standby_that_sends_on_to_a_dead_leader_is_named_with_it_and_asked_anew() {
     let refused = launch(&standby.address(), "root");
     refused.is_error(69, &[&format!("Vault at {} redirects requests to {dead}", standby.address()), "api_addr"]);
     assert!(standby.seen().len() > 1, "each new try begins at the address that was configured");
-    // // Once the cluster has a leader again, the same launch succeeds.
+    // Once the cluster has a leader again, the same launch succeeds.
     let healing =
         answering(move |_, number| if number < 2 { Reply::with(307, &location, "") } else { Reply::json(200, body) });
     assert_eq!(launch(&healing.address(), "root").stdout, b"started\n");
@@ -495,7 +495,7 @@ fn an_answer_that_is_not_vaults() {
 }
 
 #[test]
-fn json_nested_beyond_reason_and_headers_beyond_number() {
+fn deeply_nested_json_and_too_many_headers() {
     let deep = format!("{}{}", "[".repeat(300_000), "]".repeat(300_000));
     let value = format!(r#"{{"data":{{"data":{{"A":{deep}}},"metadata":{{"version":1}}}}}}"#);
     let faults = answering(move |_, _| Reply::json(200, &value));
@@ -521,7 +521,7 @@ fn one_deadline_holds_for_all_requests_together() {
 }
 
 #[test]
-fn started_without_secrets_when_that_is_asked_for() {
+fn the_command_starts_without_secrets_if_configured() {
     let [port] = free_ports();
     let scratch = Scratch::new();
     let options = ["--timeout", "1", "--on-error", "start-without", "--secrets", "secret/x"];
@@ -534,7 +534,7 @@ fn started_without_secrets_when_that_is_asked_for() {
 }
 
 #[test]
-fn a_first_look_shows_the_commands_and_an_unknown_one_gets_the_nearest() {
+fn without_arguments_the_commands_are_shown_and_an_unknown_one_gets_a_suggestion() {
     let ran = |arguments: &[&str]| run(Scratch::new().launcher().args(arguments));
     let bare = ran(&[]);
     let text = String::from_utf8_lossy(&bare.stdout).into_owned();
@@ -550,7 +550,7 @@ fn a_first_look_shows_the_commands_and_an_unknown_one_gets_the_nearest() {
         ran(&[word]).is_error(64, &[&format!("unrecognized subcommand '{word}'"), &format!("did you mean {meant}?")]);
     }
     ran(&["frobnicate"]).is_error(64, &["see jupyter-vault --help"]);
-    // // A missing file is reported as such.
+    // A missing file is reported as such.
     let scratch = Scratch::new();
     let missing = run(scratch.launcher().args(["exec", "--config", "/no/such/file.toml", "--", "/bin/true"]));
     assert!(!missing.stderr.contains("entity not found"), "{}", missing.stderr);

@@ -1,4 +1,4 @@
-//! //! What execve must preserve, and what must not be left over. `env`, `sh` and `/proc` decide: the same command is
+//! What execve must preserve, and what must not be left over. `env`, `sh` and `/proc` decide: the same command is
 //! run with and without the launcher, and must see the same.
 
 mod support;
@@ -25,7 +25,7 @@ fn prepared() -> (&'static Server, Scratch) {
 const SPEC: &[&str] = &["--secrets", "secret/exec"];
 
 #[test]
-fn the_command_has_our_pid_and_nothing_else_of_ours_runs() {
+fn the_command_has_the_launchers_pid_and_no_other_process_runs() {
     let (server, scratch) = prepared();
     let script = "echo $$; read -r children </proc/$$/task/$$/children; echo \"[$children]\"; echo /proc/$$/task/*; echo $SECRET";
     let mut command = scratch.exec(&server.address(), "root", SPEC, &["/bin/dash", "-c", script]);
@@ -47,12 +47,12 @@ fn arguments_are_passed_byte_for_byte() {
     assert_eq!(run(&mut command).stdout, expected);
 }
 
-/// /// What a process can report about its state.
+/// What a process can report about its state.
 const STATE: &str = "cd /; exec 2>&1; grep -E '^(Sig(Blk|Ign|Cgt)|Umask|CoreDumping|Threads|NoNewPrivs)' /proc/self/status; \
                      cat /proc/self/limits; ls /proc/self/fd | wc -l; umask";
 
 #[test]
-fn signals_limits_umask_and_descriptors_are_as_they_came() {
+fn signals_limits_umask_and_descriptors_are_unchanged() {
     let (server, scratch) = prepared();
     // Ignored: HUP, INT, PIPE, USR1. Core limit soft 1 block, odd umask, an extra descriptor.
     let outer = "trap '' HUP INT PIPE USR1; umask 0137; ulimit -S -c 1; exec 7</dev/null; exec \"$@\"";
@@ -128,7 +128,7 @@ fn the_exit_code_and_the_signal_of_the_command_are_its_own() {
 }
 
 #[test]
-fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does() {
+fn a_missing_command_and_one_that_cannot_be_executed_have_a_shells_exit_codes() {
     let (_, scratch) = prepared();
     let faults = Faults::start(|_, _| Reply::json(500, "{}"));
     let plain = scratch.file("plain", "#!/bin/sh\n");
@@ -143,7 +143,7 @@ fn a_command_that_is_missing_or_cannot_be_executed_is_told_apart_as_a_shell_does
         assert_eq!(ours.code(), shell.code(), "{argv:?}: {}", ours.stderr);
         ours.is_error(shell.code().unwrap(), &[]);
     }
-    // // Shells differ here: bash uses 126, dash 127.
+    // Shells differ here: bash uses 126, dash 127.
     run(&mut scratch.exec(&faults.address(), "root", SPEC, &[no_interpreter.to_str().unwrap()]))
         .is_error(126, &["interpreter /no/such/program"]);
     assert!(faults.seen().is_empty(), "Vault is not asked for a command that can't be started");
@@ -213,7 +213,7 @@ fn a_signal_after_a_login_revokes_its_token_first() {
 }
 
 #[test]
-fn a_signal_that_came_ignored_stays_ignored() {
+fn an_ignored_signal_stays_ignored() {
     let faults = Faults::start(|_, _| Reply::Hang(Vec::new()));
     let scratch = Scratch::new();
     let mut command = Command::new("/bin/sh");

@@ -1,4 +1,4 @@
-//! //! A newcomer's first hour: what one types before anything is configured, and the answers.
+//! A newcomer's first hour: what one types before anything is configured, and the answers.
 #![cfg(all(feature = "manage", feature = "wrap", target_os = "linux"))]
 
 mod support;
@@ -20,12 +20,12 @@ use support::server::{JupyterServer, Kind, TOKEN};
 use support::terminal::Terminal;
 use support::{python, wheel};
 
-/// /// Whether the kernelspec with that name has the launcher.
+/// Whether the kernelspec with that name has the launcher.
 fn is_wrapped(folder: &Path) -> bool {
     std::fs::read_to_string(folder.join("kernel.json")).unwrap().contains("{resource_dir}/vault.toml")
 }
 
-/// /// The kernel names that Jupyter lists, so that the machine's own kernels are ignored.
+/// The kernel names that Jupyter lists, so that the machine's own kernels are ignored.
 fn only(scratch: &Scratch, names: &[&str]) {
     let allowed = json!({"KernelSpecManager": {"allowed_kernelspecs": names}});
     scratch.file("config/jupyter_config.json", allowed.to_string());
@@ -78,7 +78,7 @@ fn without_a_terminal_a_command_that_names_no_kernel_says_what_to_add() {
 }
 
 #[test]
-fn where_nothing_is_configured_all_kernels_are_wrapped_by_yes_alone() {
+fn without_a_configuration_all_kernels_are_wrapped_only_with_yes() {
     let scratch = Scratch::new();
     only(&scratch, &["alpha"]);
     let folder = spec(&user(&scratch), "alpha", IPYKERNEL);
@@ -90,7 +90,7 @@ fn where_nothing_is_configured_all_kernels_are_wrapped_by_yes_alone() {
     succeed(&mut vault(&scratch, &["wrap", "--all", "--yes"]));
     assert!(is_wrapped(&folder));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
-    // // These name the kernels or the place of Vault, so nothing is asked.
+    // These name the kernels or the place of Vault, so nothing is asked.
     succeed(vault(&scratch, &["wrap", "--all"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
     scratch.file("config/vault.toml", "[vault]\naddress = \"http://127.0.0.1:9\"\n");
@@ -112,7 +112,7 @@ fn the_command_that_setup_names_next_wraps_the_kernels() {
     setup.args(["--address", &server.address()]).arg("--token-file").arg(&token).arg("--output").arg(&output);
     let said = String::from_utf8(succeed(&mut setup).stdout).unwrap();
     let next = said.lines().find_map(|line| line.strip_prefix("next: ")).expect("a next step");
-    // // As a shell finds the program, and in the other environment.
+    // As a shell finds the program, and in the other environment.
     let program = binary().display().to_string();
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &next.replacen("jupyter-vault", &program, 1)]);
@@ -122,7 +122,7 @@ fn the_command_that_setup_names_next_wraps_the_kernels() {
     assert!(settings.contains("kv = \"secret/hour/ada\""), "{settings}");
 }
 
-/// /// A user `ada` of a userpass mount with that name, whose own path holds two secrets.
+/// A user `ada` of a userpass mount with that name, whose own path holds two secrets.
 fn ada(mount: &str) -> &'static Server {
     let server = Server::shared();
     server.enable_auth("userpass", mount);
@@ -151,7 +151,7 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
     terminal.answer_unseen("The password (not shown; empty: it is in a file): ", "pw-canary");
     terminal.expect("policies: default, hour-whole");
     terminal.answer("Keep it in ", "");
-    // // It recognises a path of the API, and does not offer to keep it.
+    // It recognises a path of the API, and does not offer to keep it.
     terminal.answer("Where the secrets are", "secret/data/hour-whole/ada");
     terminal.expect("leave out data/");
     terminal.answer("Where the secrets are", "secret/hour-whole/{metadata.username}");
@@ -178,12 +178,12 @@ fn setup_asks_for_no_more_than_is_needed_says_each_thing_once_and_wraps_the_kern
 }
 
 #[test]
-fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
+fn a_token_pasted_at_a_wrong_prompt_is_never_repeated() {
     let server = ada("hour-pasted");
     let scratch = Scratch::new();
     let token = server.token(&["hour-pasted"], &json!({}));
     let flags = ["setup", "--address", &server.address(), "--namespace", "", "--auth-method", "token"];
-    // // The hidden question comes first, and the answer is never shown.
+    // The hidden question comes first, and the answer is never shown.
     let mut terminal = Terminal::start(scratch.launcher().args(flags));
     terminal.answer_unseen("The token (not shown; empty: it is in a file): ", "hvs.CAESIJx3rQnVbT0aM4zqUnknown");
     terminal.expect("rejected the token from your answer");
@@ -195,7 +195,7 @@ fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
     let (code, stdout, shown) = terminal.end();
     assert_eq!(code, 0, "{stdout}{shown}");
     assert!(!shown.contains(&token) && !stdout.contains(&token) && !shown.contains("hvs."), "{shown}{stdout}");
-    // // If a token is pasted as a path, name, address or word, the error does not contain it.
+    // If a token is pasted as a path, name, address or word, the error does not contain it.
     for words in [
         &["exec", "--config", &token, "--", "/bin/true"][..],
         &["exec", "--secrets", &token, "--", "/bin/true"],
@@ -219,7 +219,7 @@ fn a_token_that_is_pasted_anywhere_is_repeated_nowhere() {
 }
 
 #[test]
-fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
+fn a_given_tokens_expiry_is_announced_in_time_and_costs_no_request() {
     let server = ada("hour-ends");
     let scratch = Scratch::new();
     let relay = Faults::start(relay_to(server.port()));
@@ -252,7 +252,7 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     given("72h");
     look();
     assert_eq!(launch(), "", "there is time");
-    // // A launch that looks up the user learns when the token expires.
+    // A launch that looks up the user learns when the token expires.
     given("30m");
     let path = "kv = \"secret/hour-ends/{metadata.username}\"\noptional = true";
     let settings = settings.replace("kv = \"secret/hour-ends/ada\"", path);
@@ -265,7 +265,7 @@ fn the_end_of_a_given_token_is_said_while_there_is_time_and_costs_no_request() {
     assert!(said.contains("expires in 29 min") || said.contains("expires in 30 min"), "{said}");
 }
 
-/// /// What was typed and shown on a terminal, as in docs/first-hour.md.
+/// What was typed and shown on a terminal, as in docs/first-hour.md.
 struct Transcript<'a> {
     scratch: &'a Scratch,
     venv: &'a Path,
@@ -274,10 +274,10 @@ struct Transcript<'a> {
 }
 
 impl Transcript<'_> {
-    /// /// Types a command, which is `shown` as a newcomer would type it, and answers its questions.
+    /// Types a command, which is `shown` as a newcomer would type it, and answers its questions.
     fn typed(&mut self, shown: &str, words: &[&str], answers: impl FnOnce(&mut Terminal)) -> String {
         let mut command = Command::new("/bin/sh");
-        // // Its output and its questions are on the same terminal.
+        // Its output and its questions are on the same terminal.
         command.args(["-c", "exec \"$@\" >&2", "sh"]).args(words);
         let path = format!("{}:/usr/bin:/bin", self.venv.join("bin").display());
         environment(&mut command, self.scratch).env("PATH", path).current_dir(self.scratch.path("home"));
@@ -289,7 +289,7 @@ impl Transcript<'_> {
         self.normal(&seen)
     }
 
-    /// /// Replaces what differs between runs: paths, ports and times.
+    /// Replaces what differs between runs: paths, ports and times.
     fn normal(&self, seen: &str) -> String {
         let home = self.scratch.path("home").display().to_string();
         let config = self.scratch.path("config").display().to_string();

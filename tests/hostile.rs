@@ -1,4 +1,4 @@
-//! //! Attacks: what a client of a gateway, another user or a careless administrator could cause. Each test is the
+//! Attacks: what a client of a gateway, another user or a careless administrator could cause. Each test is the
 //! smallest input; docs/threats.md lists them.
 
 mod support;
@@ -14,7 +14,7 @@ use support::launcher::{Outcome, Scratch, run};
 use support::openbao::Server;
 use support::server::{JupyterServer, Kind, User};
 
-/// /// A listener that records what it receives, and answers nothing useful.
+/// A listener that records what it receives, and answers nothing useful.
 fn thief() -> Faults {
     Faults::start(|_, _| Reply::json(404, "{}"))
 }
@@ -100,12 +100,12 @@ fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_i
         refused.is_error(78, &[&format!("({name}) sets the trusted CAs; nothing was sent")]);
     }
     assert_eq!(thief.connections(), 0, "nothing reached the proxy");
-    // // As in Go, the upper-case variable comes first, and an empty one counts as unset.
+    // As in Go, the upper-case variable comes first, and an empty one counts as unset.
     for (upper, lower) in [(proxy.as_str(), "http://127.0.0.1:1"), ("", proxy.as_str())] {
         launch(&scratch, &encrypted, &[("HTTPS_PROXY", upper), ("https_proxy", lower)]).is_error(69, &["proxy"]);
         assert!(thief.connections() > 0, "{upper:?}");
     }
-    // // A proxy that can't read the login is allowed, and so is the file's own.
+    // A proxy that can't read the login is allowed, and so is the file's own.
     launch(&scratch, &encrypted, &[("https_proxy", &proxy)]).is_error(69, &["proxy"]);
     let own = config("http://vault.example.org:8200", &format!("proxy = \"{proxy}\"\n"));
     assert_ne!(launch(&scratch, &own, &[("http_proxy", "http://127.0.0.1:1")]).code(), Some(78));
@@ -113,7 +113,7 @@ fn a_login_of_a_file_does_not_go_through_a_proxy_of_a_variable_that_could_read_i
 }
 
 #[test]
-fn a_flag_that_a_locked_vault_toml_makes_void_is_refused() {
+fn a_flag_that_has_no_effect_on_a_locked_vault_toml_is_refused() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = service(&scratch, server, "locked = true\n");
     let mut command = scratch.launcher();
@@ -149,7 +149,7 @@ fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
 }
 
 #[test]
-fn a_file_that_never_ends_or_never_begins_is_refused_at_once() {
+fn an_endless_file_and_a_fifo_are_refused_at_once() {
     let server = Server::shared();
     let scratch = Scratch::new();
     let fifo = scratch.path("fifo");
@@ -174,7 +174,7 @@ fn a_file_that_never_ends_or_never_begins_is_refused_at_once() {
 }
 
 #[test]
-fn a_credential_that_everyone_may_write_is_refused() {
+fn a_credential_that_every_user_can_write_is_refused() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = service(&scratch, server, "");
     std::fs::set_permissions(scratch.path("token"), std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -182,21 +182,21 @@ fn a_credential_that_everyone_may_write_is_refused() {
 }
 
 #[test]
-fn a_vault_toml_in_a_folder_that_everyone_may_write_is_refused() {
+fn a_vault_toml_in_a_folder_that_every_user_can_write_is_refused() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = service(&scratch, server, "");
     let folder = config.parent().unwrap();
     let before = std::fs::metadata(folder).unwrap().permissions();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
     launch(&scratch, &config, &[]).is_error(78, &["every user can replace it"]);
-    // // With the sticky bit, only its owner can replace it.
+    // With the sticky bit, only its owner can replace it.
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o1777)).unwrap();
     assert!(launch(&scratch, &config, &[]).environment().contains_key("SERVICE"));
     std::fs::set_permissions(folder, before).unwrap();
 }
 
 #[test]
-fn an_encrypted_client_key_is_called_encrypted() {
+fn an_encrypted_client_key_is_reported_as_encrypted() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIBvTBXBgkq\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let key = scratch.file("key.pem", key);
@@ -210,8 +210,8 @@ fn an_encrypted_client_key_is_called_encrypted() {
 }
 
 #[test]
-fn a_port_that_is_none_sends_the_token_nowhere() {
-    // // The scheme's default port; only root may listen there.
+fn an_invalid_port_is_refused_and_the_token_is_not_sent() {
+    // The scheme's default port; only root may listen there.
     let host = "127.0.0.9";
     let listeners = [80, 443].map(|port| std::net::TcpListener::bind((host, port)).ok());
     for listener in listeners.iter().flatten() {
@@ -247,7 +247,7 @@ fn a_port_that_is_none_sends_the_token_nowhere() {
 }
 
 #[test]
-fn a_passwords_own_spaces_belong_to_it() {
+fn spaces_in_a_password_are_kept() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     server.enable_auth("userpass", "spaces");
     server.policy("spaces", "path \"secret/data/hostile\" { capabilities = [\"read\"] }");
@@ -270,7 +270,7 @@ fn a_passwords_own_spaces_belong_to_it() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_launch_in_another_pid_namespace_leaves_the_files_of_kernels_that_live() {
+fn a_launch_in_another_pid_namespace_keeps_the_files_of_running_kernels() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("left out: only root makes a pid namespace here");
         return;
@@ -319,7 +319,7 @@ fn a_launch_in_another_pid_namespace_leaves_the_files_of_kernels_that_live() {
 }
 
 #[test]
-fn sources_of_one_path_are_read_once_and_are_of_one_version() {
+fn sources_with_the_same_path_are_read_once_and_have_one_version() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     server.put("hostile-pair", &json!({"USER": "u", "PASSWORD": "canary"}));
     let relay = Faults::start(support::faults::relay_to(server.port()));
@@ -333,7 +333,7 @@ fn sources_of_one_path_are_read_once_and_are_of_one_version() {
 }
 
 #[test]
-fn what_is_no_socket_is_told_at_once() {
+fn a_file_in_place_of_a_socket_is_reported_at_once() {
     let scratch = Scratch::new();
     let file = scratch.file("plain", "");
     for place in [file, scratch.path("home")] {
@@ -358,7 +358,7 @@ fn a_socket_whose_backlog_is_full_is_tried_again() {
     let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
     listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
     listener.listen(0).unwrap();
-    // // Connections that are never accepted, until the backlog is full.
+    // Connections that are never accepted, until the backlog is full.
     let mut waiting = Vec::new();
     loop {
         let stream = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
@@ -383,7 +383,7 @@ fn a_socket_whose_backlog_is_full_is_tried_again() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // // The launcher has met the full backlog once it sleeps between two attempts.
+    // The launcher has met the full backlog once it sleeps between two attempts.
     support::launcher::eventually("the launcher waits", || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
@@ -403,7 +403,7 @@ fn a_socket_whose_backlog_is_full_is_tried_again() {
 }
 
 #[test]
-fn a_name_of_any_length_floods_no_log() {
+fn a_long_name_does_not_flood_the_log() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     server.put("hostile-long", &json!({format!("LD_{}", "x".repeat(100_000)): "canary"}));
     let text =
@@ -415,7 +415,7 @@ fn a_name_of_any_length_floods_no_log() {
 }
 
 #[test]
-fn a_secret_that_is_removed_while_its_folder_is_read_is_left_out_with_a_word() {
+fn a_secret_that_is_removed_while_its_folder_is_read_is_left_out_and_reported() {
     let scratch = Scratch::new();
     let gone = Faults::start(|request, _| match request.path.split('?').next().unwrap() {
         "/v1/secret/metadata/folder" => Reply::json(200, r#"{"data":{"keys":["KEPT","GONE","below/"]}}"#),
@@ -440,7 +440,7 @@ fn a_secret_that_is_removed_while_its_folder_is_read_is_left_out_with_a_word() {
 }
 
 #[test]
-fn names_that_load_code_or_redirect_trust_are_refused_and_a_proxy_is_doubted() {
+fn names_that_load_code_or_change_trust_are_refused_and_a_proxy_causes_a_warning() {
     let (server, scratch) = (Server::shared(), Scratch::new());
     let config = |path: &str| {
         let text =
@@ -499,7 +499,7 @@ fn a_launcher_that_crashes_leaves_no_core() {
             .unwrap();
         support::launcher::eventually("it runs", ready);
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
-        // // The first signal only ends the standard library's handling of it.
+        // The first signal only ends the standard library's handling of it.
         let mut ended = None;
         support::launcher::eventually("it crashes", || {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSEGV);
@@ -519,7 +519,7 @@ fn a_launcher_that_crashes_leaves_no_core() {
     assert_eq!(ended.signal(), Some(11));
     assert!(!ended.core_dumped(), "a core was dumped");
     assert_eq!(std::fs::read_dir(scratch.path("home")).unwrap().count(), 0);
-    // // What this machine does with another program, so that the test is known to be able to fail.
+    // What this machine does with another program, so that the test is known to be able to fail.
     let sleeping = crashes(std::process::Command::new("/bin/sleep").arg("60"), &|| true);
     assert!(sleeping.core_dumped(), "this machine dumps no core of any program, so this test shows nothing");
 }

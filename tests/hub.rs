@@ -1,4 +1,4 @@
-//! //! A real JupyterHub with the configuration in `examples/jupyterhub`: two users log in, and each one's kernels
+//! A real JupyterHub with the configuration in `examples/jupyterhub`: two users log in, and each one's kernels
 //! have that user's secrets.
 #![cfg(feature = "inject")]
 
@@ -15,7 +15,7 @@ use support::server::{JupyterServer, Kind, User};
 const LOOK: &str = "import os, json; print(json.dumps({'own': os.environ.get('OWN'), \
     'credentials': [n for n in os.environ if 'VAULT' in n and 'TOKEN' in n]}))";
 
-/// /// The hub's configuration for this machine, in addition to the example.
+/// The hub's configuration for this machine, in addition to the example.
 fn configuration(scratch: &Scratch) -> String {
     let singleuser = python::jupyterhub().join("bin/jupyterhub-singleuser");
     let folder = |name: &str| scratch.path(name).display().to_string();
@@ -46,7 +46,7 @@ fn tokens(server: &Server) -> usize {
     server.api("LIST", "auth/token/accessors", None).1["data"]["keys"].as_array().map_or(0, Vec::len)
 }
 
-/// /// `inject KERNEL` through `of`'s server behind the hub, with `who`'s hub token.
+/// `inject KERNEL` through `of`'s server behind the hub, with `who`'s hub token.
 fn inject(scratch: &Scratch, vault: &Server, hub: &JupyterServer, of: &str, who: &str, kernel: &str) -> Outcome {
     let mut command = scratch.launcher();
     command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").arg("inject").arg(kernel);
@@ -54,7 +54,7 @@ fn inject(scratch: &Scratch, vault: &Server, hub: &JupyterServer, of: &str, who:
     run(command.arg("--token-file").arg(scratch.path(&format!("runtime/token-of-{who}"))))
 }
 
-/// /// The user's kernel can be reached by its notebook and by its id; another user can't reach it.
+/// The user's kernel can be reached by its notebook and by its id; another user can't reach it.
 fn reached_through_the_hub(
     scratch: &Scratch,
     vault: &Server,
@@ -116,7 +116,7 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
         let other = if *name == "ada" { "bert" } else { "ada" };
         let elsewhere = format!("{}/user/{other}", hub.address());
         assert_eq!(user.ask("status", json!({"at": elsewhere, "path": "api/kernels"}))["status"], 403);
-        // // The Secrets section answers its own user (nothing is set up there), and not another one.
+        // The Secrets section answers its own user (nothing is set up there), and not another one.
         let section = |of: &str| json!({"at": format!("{}/user/{of}", hub.address()), "path": "jupyter-vault/secrets"});
         assert_eq!(user.ask("status", section(name))["status"], 422);
         assert_eq!(user.ask("status", section(other))["status"], 403);

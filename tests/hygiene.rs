@@ -1,4 +1,4 @@
-//! //! No copy of a secret remains: the real process is stopped at its execve, and its whole memory is read.
+//! No copy of a secret remains: the real process is stopped at its execve, and its whole memory is read.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod support;
@@ -14,12 +14,12 @@ use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
 use trace::Stopped;
 
-/// /// Assembled at run time, so that no binary or argument contains it.
+/// Assembled at run time, so that no binary or argument contains it.
 fn canary(number: u32) -> String {
     format!("canary-{}-{}", number * 7919, "0f9e8d7c6b5a".repeat(2))
 }
 
-/// /// A server with canaries: short, long, escaped, a number, and a login.
+/// A server with canaries: short, long, escaped, a number, and a login.
 fn prepared() -> &'static Server {
     let server = Server::shared();
     server.put(
@@ -37,7 +37,7 @@ fn prepared() -> &'static Server {
     server
 }
 
-/// /// Every canary occurs once, in the entry that execve would pass on; the credentials do not occur.
+/// Every canary occurs once, in the entry that execve would pass on; the credentials do not occur.
 fn nothing_but_the_environment(stopped: &Stopped, canaries: &[String], credentials: &[&str]) {
     assert!(stopped.hardened, "the process made itself not dumpable");
     let entries = stopped.new_environment();
@@ -53,7 +53,7 @@ fn nothing_but_the_environment(stopped: &Stopped, canaries: &[String], credentia
 }
 
 #[test]
-fn at_execve_each_value_stands_once_and_the_token_nowhere() {
+fn at_execve_each_value_is_in_memory_once_and_the_token_is_not() {
     let server = prepared();
     let token = server.token(&["root"], &json!({}));
     for (address, ca) in [(server.address(), None), (server.tls_address("good"), Some(server.certificates.cert("ca")))]
@@ -70,7 +70,7 @@ fn at_execve_each_value_stands_once_and_the_token_nowhere() {
 }
 
 #[test]
-fn a_login_a_token_file_and_a_folder_leave_no_copy_either() {
+fn logins_token_files_and_folders_leave_no_copy_either() {
     let server = prepared();
     server.enable_auth("userpass", "hygiene-users");
     server.policy("hygiene", "path \"secret/*\" { capabilities = [\"read\", \"list\"] }");
@@ -87,7 +87,7 @@ fn a_login_a_token_file_and_a_folder_leave_no_copy_either() {
     let stopped = Stopped::at(&mut command, libc::SYS_execve, 0);
     let canaries: Vec<_> = (20..29).map(canary).collect();
     nothing_but_the_environment(&stopped, &canaries, &[&password]);
-    // // The login's token is not known here, but its prefix is, and so is the header name before it.
+    // The login's token is not known here, but its prefix is, and so is the header name before it.
     for text in ["hvs.", "\"client_token\"", "x-vault-token: s."] {
         let found: Vec<_> = stopped.find(text.as_bytes()).into_iter().filter(|place| !place.contains('/')).collect();
         assert_eq!(found, Vec::<String>::new(), "{text}");
@@ -96,7 +96,7 @@ fn a_login_a_token_file_and_a_folder_leave_no_copy_either() {
 
 #[test]
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
-fn a_launch_that_heals_leaves_no_copy_either() {
+fn a_launch_after_a_retry_leaves_no_copy_either() {
     let server = prepared();
     let token = server.token(&["root"], &json!({}));
     let pass = support::faults::relay_to(server.port());
@@ -132,7 +132,7 @@ fn after_a_failed_exec_there_is_no_copy_of_either() {
 
 #[test]
 fn the_scan_finds_what_is_there() {
-    // // Without this check, the others could pass by never finding anything: a shell's environment contains what it
+    // Without this check, the others could pass by never finding anything: a shell's environment contains what it
     // was given.
     let secret = canary(5);
     let mut shell = Command::new("/bin/sh");
@@ -178,7 +178,7 @@ fn after_an_inject_there_is_no_copy_of_a_value_a_token_or_the_kernels_key() {
         assert!(stopped.hardened, "the process made itself not dumpable");
         for secret in [canary(1), canary(2), canary(3), canary(4), token.clone(), key.to_owned()] {
             assert_eq!(stopped.find(secret.as_bytes()), Vec::<String>::new(), "curve: {curve}");
-            // // What a hash or a cipher holds of it at a time.
+            // What a hash or a cipher holds of it at a time.
             for part in secret.as_bytes().chunks_exact(20) {
                 assert_eq!(stopped.find(part), Vec::<String>::new(), "a part, curve: {curve}");
             }
@@ -189,7 +189,7 @@ fn after_an_inject_there_is_no_copy_of_a_value_a_token_or_the_kernels_key() {
     }
 }
 
-/// /// The process's memory contains none of these, nor the blocks that a hash or a cipher holds.
+/// The process's memory contains none of these, nor the blocks that a hash or a cipher holds.
 #[cfg(feature = "inject")]
 #[track_caller]
 fn no_copy_of(stopped: &Stopped, secrets: &[String], when: &str) {
@@ -211,7 +211,7 @@ fn after_an_inject_through_a_server_there_is_no_copy_of_a_value_or_a_token() {
     let vault = prepared();
     let token = vault.token(&["root"], &json!({}));
     let option = |name: &str, path: std::path::PathBuf| format!("--ServerApp.{name}={}", path.display());
-    // // With the subprotocol, with JSON, with TLS.
+    // With the subprotocol, with JSON, with TLS.
     for way in ["v1", "json", "tls"] {
         let scratch = Scratch::new();
         plain_kernelspec(&scratch, &ipykernel());
@@ -272,7 +272,7 @@ fn between_two_rounds_a_sidecar_of_a_server_has_no_copy_of_a_value() {
     command.args(["watch", "--interval", "2", "--secrets", "secret/hygiene", "--url", &server.address()]);
     command.arg("--token-file").arg(scratch.file("token", TOKEN));
     let record = scratch.path(&format!("runtime/jupyter-vault/kernels/kernel-{id}.json"));
-    // // It also waits for the server in the middle of a round; a second later the next round begins.
+    // It also waits for the server in the middle of a round; a second later the next round begins.
     let age = || std::fs::metadata(&record).ok()?.modified().ok()?.elapsed().ok();
     let stopped = Stopped::idle(&mut command, || age().is_some_and(|age| age.as_secs() >= 1));
     no_copy_of(&stopped, &[1, 2, 3, 4].map(canary), "through its server");

@@ -1,4 +1,4 @@
-//! //! Secrets for a running kernel: the real program, a real ipykernel, a real OpenBao.
+//! Secrets for a running kernel: the real program, a real ipykernel, a real OpenBao.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -37,7 +37,7 @@ fn a_running_kernel_and_its_children_get_the_secrets_over_tcp_ipc_and_curve() {
 }
 
 #[test]
-fn the_same_version_again_does_nothing_and_what_is_gone_from_vault_is_unset() {
+fn an_unchanged_version_is_not_set_again_and_a_removed_secret_is_unset() {
     let server = Server::shared();
     server.put("inject-again", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
@@ -63,7 +63,7 @@ fn the_same_version_again_does_nothing_and_what_is_gone_from_vault_is_unset() {
 }
 
 #[test]
-fn without_override_a_variable_of_the_kernel_stays_and_one_of_ours_is_renewed() {
+fn without_override_the_kernels_variables_stay_and_injected_ones_are_updated() {
     let server = Server::shared();
     server.put("inject-keep", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({"extra_env": {"ONE": "the kernel's own"}}));
@@ -97,7 +97,7 @@ fn protected_names_are_refused_as_for_a_launch_and_a_source_may_be_a_file() {
 }
 
 #[test]
-fn other_makes_of_a_python_kernel_take_them_too() {
+fn other_python_kernels_get_them_too() {
     let server = Server::shared();
     server.put("inject-makes", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     for (make, transport) in [("ipykernel6", "tcp"), ("ipykernel6", "ipc"), ("xpython", "tcp"), ("xpython", "ipc")] {
@@ -120,7 +120,7 @@ fn a_kernel_without_a_key_takes_them_unsigned() {
 }
 
 #[test]
-fn nothing_that_a_user_has_hung_to_cells_sees_it() {
+fn hooks_on_cells_do_not_see_the_injection() {
     const HANG: &str = r"
 seen = []
 ip = get_ipython()
@@ -143,7 +143,7 @@ for event in ['pre_run_cell', 'post_run_cell']:
 }
 
 #[test]
-fn names_of_pythons_that_a_user_has_taken_hinder_nothing_and_see_nothing() {
+fn redefined_python_builtins_neither_break_nor_see_the_injection() {
     const TAKE: &str = r"
 import os
 seen = []
@@ -164,7 +164,7 @@ environ, os.environ = os.environ, dict(os.environ)
 }
 
 #[test]
-fn a_kernel_that_will_not_evaluate_an_expression_takes_a_cell() {
+fn a_kernel_without_user_expressions_gets_a_cell() {
     Server::shared().put("inject-cell", &json!({"ONE": "canary-1"}));
     let mut kernel = Running::start(&json!({}));
     kernel.front_end.cell("get_ipython().user_expressions = lambda expressions: {}");
@@ -173,7 +173,7 @@ fn a_kernel_that_will_not_evaluate_an_expression_takes_a_cell() {
 }
 
 #[test]
-fn a_kernel_of_the_users_own_behind_ipykernels_command_is_asked_what_it_is() {
+fn a_custom_kernel_class_with_ipykernels_command_is_asked_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let profile = folder.path().join("profile_default");
     std::fs::create_dir(&profile).unwrap();
@@ -188,7 +188,7 @@ fn a_kernel_of_the_users_own_behind_ipykernels_command_is_asked_what_it_is() {
 }
 
 #[test]
-fn what_other_sources_gave_stays_and_what_is_gone_from_an_optional_one_goes() {
+fn variables_of_other_sources_stay_and_removed_ones_of_an_optional_source_are_unset() {
     let server = Server::shared();
     server.put("inject-first", &json!({"ONE": "canary-1"}));
     server.put("inject-second", &json!({"TWO": "canary-2"}));
@@ -201,7 +201,7 @@ fn what_other_sources_gave_stays_and_what_is_gone_from_an_optional_one_goes() {
     let config = kernel.scratch.file("both.toml", sources).display().to_string();
     assert!(said(&run(&mut kernel.inject(&["--config", &config]))).starts_with("nothing to do"));
     server.must("DELETE", "secret/data/inject-first", &json!({}));
-    // // As in a launch, a missing required secret is an error, and nothing changes.
+    // As in a launch, a missing required secret is an error, and nothing changes.
     run(&mut kernel.inject(&["--secrets", "secret/inject-first"])).is_error(66, &["deleted"]);
     let seen: Value = serde_json::from_str(&kernel.front_end.cell(LOOK).printed()).unwrap();
     assert_eq!(seen["ONE"], "canary-1");
@@ -211,7 +211,7 @@ fn what_other_sources_gave_stays_and_what_is_gone_from_an_optional_one_goes() {
 }
 
 #[test]
-fn a_value_that_would_keep_the_kernel_from_starting_programs_is_refused_as_for_a_launch() {
+fn a_value_too_large_for_child_processes_is_refused_as_in_a_launch() {
     let server = Server::shared();
     server.put("inject-large", &json!({"ONE": "canary".repeat(30_000), "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
@@ -222,11 +222,11 @@ fn a_value_that_would_keep_the_kernel_from_starting_programs_is_refused_as_for_a
 }
 
 #[test]
-fn a_kernel_goes_without_what_is_off_for_its_notebook_and_loses_what_it_had() {
+fn secrets_withheld_from_a_notebook_are_not_given_and_are_unset() {
     let server = Server::shared();
     server.put("inject-off", &json!({"ONE": "canary-1", "TWO": "canary-2"}));
     let mut kernel = Running::start(&json!({}));
-    // // As a server starts its kernels.
+    // As a server starts its kernels.
     let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
     file["jupyter_session"] = json!("/home/ada/work/a.ipynb");
     std::fs::write(&kernel.file, file.to_string()).unwrap();

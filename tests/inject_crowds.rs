@@ -1,4 +1,4 @@
-//! //! Several kernels, several injections, many secrets and many files, some of them orphaned or another user's.
+//! Several kernels, several injections, many secrets and many files, some of them orphaned or another user's.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;
@@ -37,7 +37,7 @@ fn text(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn what_another_injection_writes_down_meanwhile_stays() {
+fn another_injections_record_is_not_lost() {
     let server = Server::shared();
     server.put("crowds-c", &json!({"C_ONE": "canary-c"}));
     let mut kernel = Running::start(&json!({}));
@@ -45,7 +45,7 @@ fn what_another_injection_writes_down_meanwhile_stays() {
     let folder = kernel.scratch.path("runtime/jupyter-vault");
     let record = folder.join("kernels").join(kernel.file.file_name().unwrap());
     let read = || serde_json::from_slice::<Value>(&std::fs::read(&record).unwrap()).unwrap();
-    // // As another process that has read the record and not written it yet.
+    // As another process that has read the record and not written it yet.
     let locked = Flock::lock(std::fs::File::open(&folder).unwrap(), FlockArg::LockExclusive).unwrap();
     let mut others = read();
     server.put("crowds-d", &json!({"D_ONE": "canary-d"}));
@@ -87,7 +87,7 @@ fn two_injections_at_once_both_count() {
 
 #[test]
 fn five_hundred_secrets_arrive_whole() {
-    // // OpenBao accepts no more at once.
+    // OpenBao accepts no more at once.
     let [mut first, mut second] = [Map::new(), Map::new()];
     for number in 0..500 {
         let half = if number < 250 { &mut first } else { &mut second };
@@ -105,7 +105,7 @@ fn five_hundred_secrets_arrive_whole() {
 }
 
 #[test]
-fn of_all_kernels_those_get_them_that_can_and_the_others_are_told_of() {
+fn with_all_each_kernel_that_can_gets_them_and_the_others_are_reported() {
     Server::shared().put("crowds-all", &json!({"ALL": "canary"}));
     let scratch = Scratch::new();
     plain_kernelspec(&scratch, &ipykernel());
@@ -114,7 +114,7 @@ fn of_all_kernels_those_get_them_that_can_and_the_others_are_told_of() {
     busy.ask("execute", json!({"codes": ["import time; print(1, flush=True); time.sleep(600)"], "wait": false}));
     busy.ask("broadcast", json!({"kind": "stream"}));
     let (_held, stopped) = kernel(&scratch, "plain", "stopped");
-    // // One whose launch has failed, and one that has exited.
+    // One whose launch has failed, and one that has exited.
     let command = ipykernel();
     let words: Vec<_> = command.iter().map(String::as_str).collect();
     kernelspec(&scratch, "[vault]\naddress = \"http://127.0.0.1:1\"\n[[source]]\nkv = \"secret/x\"\n", &[], &words);
@@ -134,7 +134,7 @@ fn of_all_kernels_those_get_them_that_can_and_the_others_are_told_of() {
     busy.ask("interrupt", json!({}));
 }
 
-/// /// The connection file of a kernel that has exited.
+/// The connection file of a kernel that has exited.
 fn stale() -> String {
     let ports = ["shell", "control", "stdin", "iopub", "hb"].map(|name| (format!("{name}_port"), json!(1)));
     let mut file: Map<String, Value> = ports.into_iter().collect();
@@ -160,7 +160,7 @@ fn thousands_of_stale_files_do_no_harm_even_with_few_descriptors() {
 }
 
 #[test]
-fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
+fn a_file_that_others_can_write_does_not_direct_a_secret() {
     let mut kernel = Running::start(&json!({}));
     Server::shared().put("crowds-foreign", &json!({"FOREIGN": "canary"}));
     let into = |path: &Path| run(inject(&kernel.scratch, "crowds-foreign", &[]).arg(path));
@@ -183,7 +183,7 @@ fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
             into(path).is_error(72, &["belongs to another user (uid 65534)"]);
         }
         run(&mut inject(&kernel.scratch, "crowds-foreign", &["--all"])).is_error(67, &["no kernel is running"]);
-        // // Root can work for the user who owns the folder.
+        // Root can work for the user who owns the folder.
         let folder = kernel.scratch.path("theirs");
         std::fs::create_dir(&folder).unwrap();
         let own = folder.join("kernel-own.json");
@@ -192,7 +192,7 @@ fn a_file_that_others_may_have_written_leads_no_secret_anywhere() {
         assert_eq!(said(&into(&own)), "set FOREIGN");
         std::fs::remove_file(linked).unwrap();
     }
-    // // Every user can read it, as on some file systems; and a link to the user's own file counts as the user's.
+    // Every user can read it, as on some file systems; and a link to the user's own file counts as the user's.
     let shown = copy("kernel-shown.json", 0o644);
     let linked = kernel.scratch.path("runtime/kernel-own-link.json");
     symlink(&shown, &linked).unwrap();

@@ -1,6 +1,6 @@
-//! //! Each row of the table of languages, with the real kernel and the real program.
+//! Each row of the table of languages, with the real kernel and the real program.
 //!
-//! //! Kernels from pip always run. `.ci/setup` installs R, Octave, Lua and tslab, and `cargo test -- --ignored` runs
+//! Kernels from pip always run. `.ci/setup` installs R, Octave, Lua and tslab, and `cargo test -- --ignored` runs
 //! their tests.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
@@ -13,25 +13,25 @@ use support::kernels::Kernel;
 use support::launcher::{Outcome, run};
 use support::openbao::Server;
 
-/// /// A language's code for the tests.
+/// A language's code for the tests.
 struct Words {
     /// A cell with a result.
     first: &'static str,
-    /// /// Shows the last result, if the language keeps it.
+    /// Shows the last result, if the language keeps it.
     last: Option<&'static str>,
-    /// /// Shows the user's names.
+    /// Shows the user's names.
     names: &'static str,
     /// Runs `sh SCRIPT`.
     child: &'static str,
-    /// /// Shows the length of the variable ONE in bytes, read in the language's own way.
+    /// Shows the length of the variable ONE in bytes, read in the language's own way.
     one: &'static str,
-    /// /// The code that other clients may see.
+    /// The code that other clients may see.
     heard: &'static [&'static str],
-    /// /// Shows the variable [`ODD`], if the language can have it.
+    /// Shows the variable [`ODD`], if the language can have it.
     odd: Option<&'static str>,
 }
 
-/// /// A name that would be code in most languages.
+/// A name that would be code in most languages.
 const ODD: &str = "T_odd '\"\\ $(id) é";
 
 const PYTHON: Words = Words {
@@ -44,7 +44,7 @@ const PYTHON: Words = Words {
     odd: Some(r#"print(__import__('os').environ['T_odd \'"\\ $(id) é'])"#),
 };
 
-/// /// The phrases of a kernel.
+/// The phrases of a kernel.
 fn words(kernel: &str) -> Words {
     match kernel {
         "xpython-raw" => Words { last: None, ..PYTHON },
@@ -97,7 +97,7 @@ fn words(kernel: &str) -> Words {
     }
 }
 
-/// /// Checks that it succeeded; returns its output.
+/// Checks that it succeeded; returns its output.
 #[track_caller]
 fn said(outcome: &Outcome) -> String {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -106,7 +106,7 @@ fn said(outcome: &Outcome) -> String {
     line.trim_end().split_once(": ").expect("a kernel's name").1.to_owned()
 }
 
-/// /// The variables of a child process of the kernel that begin with `T_`.
+/// The variables of a child process of the kernel that begin with `T_`.
 #[track_caller]
 fn inherited(kernel: &mut Kernel, words: &Words) -> BTreeMap<String, String> {
     let seen = kernel.scratch.path("seen");
@@ -133,7 +133,7 @@ fn texts(pairs: &Value) -> BTreeMap<String, String> {
     object.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
-/// /// Set, override, unset and repeat, with nothing left to see.
+/// Set, override, unset and repeat, with nothing left to see.
 fn secrets_come_and_go(name: &'static str) {
     let server = Server::shared();
     let words = words(name);
@@ -172,7 +172,7 @@ fn secrets_come_and_go(name: &'static str) {
     assert_eq!(kernel.shown(words.names), names, "{name}: no name is added");
 
     let mut expected = texts(&first);
-    // // Some kernels start children through a shell, which drops such names.
+    // Some kernels start children through a shell, which drops such names.
     expected.retain(|name, _| name.starts_with("T_") && name != ODD);
     expected.insert("T_KEEP".to_owned(), "old".to_owned());
     expected.insert("T_THEIRS".to_owned(), "theirs".to_owned());
@@ -197,7 +197,7 @@ fn secrets_come_and_go(name: &'static str) {
     assert!(done.starts_with("nothing to do"), "{name}: {done}");
     assert_eq!(kernel.number(words.first), cells + 1, "{name}: nothing was executed");
 
-    // // tslab does not answer history requests.
+    // tslab does not answer history requests.
     let history = if name == "tslab" { String::new() } else { kernel.history() };
     assert!(
         !history.contains("canary") && !history.contains("fsdecode") && !history.contains("__jupyter_vault"),
@@ -269,7 +269,7 @@ fn tslab() {
 
 #[test]
 #[ignore = "needs Lua"]
-fn ilua_is_to_be_restarted() {
+fn ilua_is_not_supported() {
     let server = Server::shared();
     server.put("languages-ilua", &json!({"ONE": "canary"}));
     let kernel = Kernel::deaf("ilua");
@@ -278,7 +278,7 @@ fn ilua_is_to_be_restarted() {
 }
 
 #[test]
-fn an_error_in_the_kernel_is_told_to_us_alone() {
+fn an_error_in_the_kernel_is_shown_only_to_inject() {
     let server = Server::shared();
     server.put("languages-errors", &json!({"T_ONE": "canary", "not a name": "canary"}));
     for (name, spoil, mend, class) in [

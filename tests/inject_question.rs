@@ -1,4 +1,4 @@
-//! //! The input request of an injection: noticed late or never, answered never or too late.
+//! The input request of an injection: noticed late or never, answered never or too late.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 mod support;
@@ -30,7 +30,7 @@ fn inject(kernel: &Running, wire: &Wire) -> Command {
     command
 }
 
-/// /// An injection whose input request has been sent but not arrived.
+/// An injection whose input request has been sent but not arrived.
 fn asked(kernel: &Running, wire: &Wire) -> (Child, Pid) {
     let mut command = inject(kernel, wire);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -40,7 +40,7 @@ fn asked(kernel: &Running, wire: &Wire) -> (Child, Pid) {
 }
 
 #[test]
-fn a_question_asked_before_the_client_listened_is_asked_again() {
+fn an_input_request_sent_before_the_client_listened_is_sent_again() {
     let mut kernel = running();
     for slowness in [30, 400] {
         let mut wire = Wire::of(&kernel, Duration::from_millis(slowness));
@@ -52,7 +52,7 @@ fn a_question_asked_before_the_client_listened_is_asked_again() {
 }
 
 #[test]
-fn a_kernel_whose_question_is_never_answered_goes_on_by_itself() {
+fn a_kernel_whose_input_request_is_never_answered_continues() {
     let mut kernel = running();
     let wire = Wire::of(&kernel, Duration::ZERO);
     let (child, pid) = asked(&kernel, &wire);
@@ -64,14 +64,14 @@ fn a_kernel_whose_question_is_never_answered_goes_on_by_itself() {
 }
 
 #[test]
-fn an_injection_that_was_stopped_too_long_answers_no_question() {
+fn an_injection_that_was_stopped_too_long_answers_no_input_request() {
     let mut kernel = running();
     let mut wire = Wire::of(&kernel, Duration::ZERO);
     let (child, pid) = asked(&kernel, &wire);
     kill(pid, Signal::SIGSTOP).unwrap();
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
     wire.pass();
-    // // The kernel has given up, and a cell asks its user.
+    // The kernel has given up, and a cell asks its user.
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "None");
     let asks = kernel.scratch.path("asks");
     let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
@@ -82,7 +82,7 @@ fn an_injection_that_was_stopped_too_long_answers_no_question() {
     kernel.front_end.ask("give_input", json!({"value": "Ada"}));
     let cell: Cell = kernel.end(&sent["sent"][0]);
     assert_eq!(cell.printed(), "got Ada");
-    // // What it learned before it was stopped is out of date, and there is time to start again.
+    // What it learned before it was stopped is out of date, and there is time to start again.
     assert_eq!(said(&finish(child)), "set QUESTION");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-question");
 }

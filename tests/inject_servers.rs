@@ -1,4 +1,4 @@
-//! //! Secrets for kernels behind servers and gateways, and the choice of kernels: the real program, real servers, a
+//! Secrets for kernels behind servers and gateways, and the choice of kernels: the real program, real servers, a
 //! real OpenBao.
 #![cfg(feature = "inject")]
 
@@ -28,7 +28,7 @@ fn scratch() -> Scratch {
     scratch
 }
 
-/// /// `jupyter-vault inject OPTIONS`, with a Vault token and no server token.
+/// `jupyter-vault inject OPTIONS`, with a Vault token and no server token.
 fn inject(scratch: &Scratch, options: &[&str]) -> Command {
     inject_of(scratch, "served", options)
 }
@@ -52,7 +52,7 @@ fn through(scratch: &Scratch, server: &JupyterServer, options: &[&str]) -> Outco
 }
 
 fn launch(user: &mut User, kernel: &str) -> String {
-    // // Enterprise Gateway does not start kernels for root.
+    // Enterprise Gateway does not start kernels for root.
     let options = json!({"kernel": kernel, "name": "plain", "env": {"KERNEL_USERNAME": "alice"}});
     user.ask("launch", options)["id"].as_str().unwrap().to_owned()
 }
@@ -69,7 +69,7 @@ fn succeeded(outcome: &Outcome) -> String {
     said
 }
 
-/// /// By id, by its beginning, and as the only one; the server's log at its most verbose shows no value.
+/// By id, by its beginning, and as the only one; the server's log at its most verbose shows no value.
 fn reached_through(kind: Kind, options: &[&str]) {
     let scratch = scratch();
     let server = JupyterServer::start_with(kind, &scratch, &[], options);
@@ -110,7 +110,7 @@ fn through_enterprise_gateway() {
 }
 
 #[test]
-fn a_gateway_that_lists_no_kernels_takes_a_whole_id() {
+fn a_gateway_that_does_not_list_kernels_accepts_a_full_id() {
     let scratch = scratch();
     let options = ["--JupyterWebsocketPersonality.list_kernels=False"];
     let server = JupyterServer::start_with(Kind::KernelGateway, &scratch, &[], &options);
@@ -139,7 +139,7 @@ fn by_notebook_behind_a_hubs_prefix() {
     through(&scratch, &server, &["two.ipynb"])
         .is_error(67, &["2 kernels match two.ipynb", "(work/two.ipynb)", "(other/two.ipynb)"]);
     through(&scratch, &server, &["three.ipynb"]).is_error(67, &["no kernel or notebook called three.ipynb"]);
-    // // An address from a browser works; one without the prefix is reported as such.
+    // An address from a browser works; one without the prefix is reported as such.
     let token = scratch.path("token").display().to_string();
     let page = server.address() + "/lab";
     succeeded(&run(&mut inject(&scratch, &["--url", &page, "--token-file", &token, "one"])));
@@ -148,7 +148,7 @@ fn by_notebook_behind_a_hubs_prefix() {
 }
 
 #[test]
-fn all_kernels_of_a_server_and_one_that_fails_does_not_hinder_the_others() {
+fn all_kernels_of_a_server_get_them_even_if_one_fails() {
     let scratch = scratch();
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
@@ -172,7 +172,7 @@ fn all_kernels_of_a_server_and_one_that_fails_does_not_hinder_the_others() {
 }
 
 #[test]
-fn by_tls_with_the_given_ca_alone() {
+fn over_tls_only_with_the_given_ca() {
     let scratch = scratch();
     let certificates = Certificates::make(&scratch.path("tls"));
     let option = |name: &str, path: std::path::PathBuf| format!("--ServerApp.{name}={}", path.display());
@@ -209,7 +209,7 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     let id = ask("POST", "/api/kernels", r#"{"name": "plain"}"#)["id"].as_str().unwrap().to_owned();
     let body = json!({"path": "n.ipynb", "name": "n.ipynb", "type": "notebook", "kernel": {"id": id}}).to_string();
     ask("POST", "/api/sessions", &body);
-    // // Through the socket, with a token in a file, in the environment, or from the server's file.
+    // Through the socket, with a token in a file, in the environment, or from the server's file.
     let url = format!("unix://{}", socket.display());
     let encoded = format!("http+unix://{}/", socket.display().to_string().replace('/', "%2F"));
     let token = scratch.path("token").display().to_string();
@@ -219,7 +219,7 @@ fn by_a_unix_socket_that_the_servers_own_file_names() {
     std::fs::create_dir(scratch.path("runtime")).unwrap();
     succeeded(&run(inject(&scratch, &["--url", &url, "n"]).env("JUPYTER_TOKEN", TOKEN)));
     run(&mut inject(&scratch, &["--url", &url, "n"])).is_error(84, &["requires a token", "--token-file"]);
-    // // Without options, the file in the runtime folder leads to the server, and that to the notebook.
+    // Without options, the file in the runtime folder leads to the server, and that to the notebook.
     std::fs::remove_dir_all(scratch.path("runtime")).unwrap();
     std::fs::rename(scratch.path("elsewhere"), scratch.path("runtime")).unwrap();
     Server::shared().put("served-socket", &json!({ "SERVED": CANARY }));
@@ -242,7 +242,7 @@ fn by_a_unix_socket_below_a_base_url() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    // // By the socket alone, by the server's own file, and by the whole URL without a file.
+    // By the socket alone, by the server's own file, and by the whole URL without a file.
     let url = format!("unix://{}", socket.display());
     let encoded = format!("http+unix://{}/user/ada/", socket.display().to_string().replace('/', "%2F"));
     succeeded(&run(&mut inject(&scratch, &["--url", &url, "n"])));
@@ -252,10 +252,10 @@ fn by_a_unix_socket_below_a_base_url() {
 }
 
 #[test]
-fn nothing_said_is_the_only_kernel_and_several_are_listed() {
+fn without_a_name_the_only_kernel_is_used_and_several_are_listed() {
     let scratch = scratch();
     run(&mut inject(&scratch, &[])).is_error(67, &["no kernel is running", "jupyter --runtime-dir"]);
-    // // Files of a killed kernel and a killed server.
+    // Files of a killed kernel and a killed server.
     let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
     scratch.file("runtime/kernel-stale.json", stale.to_string());
     scratch.file("runtime/jpserver-2147483647.json", r#"{"pid": 2147483647, "port": 1, "token": "canary"}"#);
@@ -271,7 +271,7 @@ fn nothing_said_is_the_only_kernel_and_several_are_listed() {
         .is_error(67, &["2 kernels are running", &format!("{one} (deep/one.ipynb)"), &two, "--all"]);
     let said = succeeded(&run(&mut inject(&scratch, &["--all"])));
     assert!(said.lines().count() == 2 && said.contains(&two), "{said}");
-    // // By notebook, without naming a server; by the beginning of an id; by the name of a file in the folder.
+    // By notebook, without naming a server; by the beginning of an id; by the name of a file in the folder.
     assert_eq!(
         succeeded(&run(&mut inject(&scratch, &["one.ipynb"]))),
         format!("kernel-{one}: nothing to do, it already has the same versions\n")
@@ -284,7 +284,7 @@ fn nothing_said_is_the_only_kernel_and_several_are_listed() {
 }
 
 #[test]
-fn each_way_in_which_a_server_is_not_reached_says_its_own() {
+fn each_failure_to_reach_a_server_has_its_own_error() {
     let scratch = scratch();
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
@@ -304,14 +304,14 @@ fn each_way_in_which_a_server_is_not_reached_says_its_own() {
     at("http://127.0.0.1:1/").is_error(85, &["the Jupyter server at 127.0.0.1:1 refused"]);
     at("http://127.0.0.1:1/?token=canary").is_error(64, &["--url has a query", "--token-file"]);
     at("nonsense").is_error(64, &["--url"]);
-    // // Vault is not a Jupyter server.
+    // Vault is not a Jupyter server.
     at(&Server::shared().address()).is_error(86, &["whole base URL"]);
     let stopped = Faults::start(|_, _| Reply::with(424, "", ""));
     at(&stopped.address()).is_error(85, &["is not started (424)"]);
 }
 
 #[test]
-fn a_server_that_goes_half_way_ends_the_wait() {
+fn a_server_that_exits_meanwhile_ends_the_wait() {
     let scratch = scratch();
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
@@ -320,13 +320,13 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     let token = scratch.path("token").display().to_string();
     let mut command = inject(&scratch, &["--url", &server.address(), "--token-file", &token, &id, "--wait", "600"]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // // The user, and the program.
+    // The user, and the program.
     eventually("the server counts our connection", || {
         user.ask("running", json!({}))["kernels"][0]["connections"].as_i64() == Some(2)
     });
     drop(server);
     let outcome = finish(child);
-    // // It may have said before that it is waiting.
+    // It may have said before that it is waiting.
     assert_eq!(outcome.code(), Some(74), "{}", outcome.stderr);
     assert!(
         outcome.stderr.contains("exited or restarted meanwhile") && outcome.stdout.is_empty(),
@@ -335,7 +335,7 @@ fn a_server_that_goes_half_way_ends_the_wait() {
     );
 }
 
-/// /// The output of an injection of `secret/PATH` through the server, without the kernel's name. With another
+/// The output of an injection of `secret/PATH` through the server, without the kernel's name. With another
 /// runtime folder than the server's, the kernel's process is not visible.
 fn from(folder: &Scratch, server: &JupyterServer, path: &str, id: &str) -> String {
     let address = server.address();
@@ -345,13 +345,13 @@ fn from(folder: &Scratch, server: &JupyterServer, path: &str, id: &str) -> Strin
 }
 
 #[test]
-fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
+fn through_a_server_unchanged_versions_are_not_set_again_and_removed_secrets_are_unset() {
     let (scratch, elsewhere) = (scratch(), Scratch::new());
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
     let vault = Server::shared();
     let look = "import os; print([n for n in ['SERVED', 'MORE'] if n in os.environ])";
-    // // With the server's own runtime folder there is a record; without it, the kernel's session id is known.
+    // With the server's own runtime folder there is a record; without it, the kernel's session id is known.
     for (kernel, folder) in [("one", &scratch), ("two", &elsewhere)] {
         vault.put("served-again", &json!({"SERVED": CANARY, "MORE": "canary"}));
         let id = launch(&mut user, kernel);
@@ -375,7 +375,7 @@ fn through_a_server_the_same_again_is_nothing_and_what_is_gone_is_unset() {
 
 #[test]
 #[ignore = "needs npm"]
-fn a_kernel_that_answers_with_its_clients_session_is_set_each_time() {
+fn a_kernel_that_answers_with_its_clients_session_id_is_set_each_time() {
     let (scratch, elsewhere) = (scratch(), Scratch::new());
     plain_kernelspec(&scratch, &command("tslab"));
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
@@ -389,7 +389,7 @@ fn a_kernel_that_answers_with_its_clients_session_is_set_each_time() {
 }
 
 #[test]
-fn kernels_are_listed_and_vault_is_not_asked() {
+fn kernels_are_listed_without_contacting_vault() {
     let scratch = scratch();
     let list = |options: &[&str]| {
         let mut command = scratch.launcher();
@@ -411,12 +411,12 @@ fn kernels_are_listed_and_vault_is_not_asked() {
 }
 
 #[test]
-fn where_jupyter_keeps_its_files_is_not_where_ours_are() {
+fn jupyters_runtime_folder_and_the_sessions_may_differ() {
     let scratch = scratch();
     let server = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&server);
     let id = launch(&mut user, "one");
-    // // A desktop session: no Jupyter variables, and a runtime folder of the session that Jupyter does not use.
+    // A desktop session: no Jupyter variables, and a runtime folder of the session that Jupyter does not use.
     let data = scratch.path("home/.local/share/jupyter");
     std::fs::create_dir_all(&data).unwrap();
     std::os::unix::fs::symlink(scratch.path("runtime"), data.join("runtime")).unwrap();

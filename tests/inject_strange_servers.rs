@@ -1,4 +1,4 @@
-//! //! Other servers in place of a Jupyter server, and failures in the middle of a connection to a kernel: each a
+//! Other servers in place of a Jupyter server, and failures in the middle of a connection to a kernel: each a
 //! distinct error with its exit code, in limited time.
 #![cfg(feature = "inject")]
 
@@ -17,7 +17,7 @@ use support::openbao::Server;
 
 const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-/// /// The longest that any of these may take.
+/// The longest that any of these may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// `inject` through the server at `url`.
@@ -36,13 +36,13 @@ fn inject(url: &str, options: &[&str]) -> Outcome {
     outcome
 }
 
-/// /// A server that always answers like this.
+/// A server that always answers like this.
 fn answering(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Faults {
     Faults::start(move |_, _| reply())
 }
 
 #[test]
-fn what_answers_in_a_servers_place_is_told_apart() {
+fn other_answers_in_place_of_a_servers_are_distinguished() {
     let close = |text: &str| {
         let text = text.to_owned();
         answering(move || Reply::Close(text.clone().into_bytes()))
@@ -52,7 +52,7 @@ fn what_answers_in_a_servers_place_is_told_apart() {
         (status(401), 84, ["the Jupyter server at", "refuses the token from"]),
         (status(403), 84, ["the Jupyter server at", "check the token"]),
         (close("HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"), 84, ["refuses the token", ""]),
-        // // A hub on which that user's server does not run; a proxy that requires TLS.
+        // A hub on which that user's server does not run; a proxy that requires TLS.
         (
             close("HTTP/1.1 302 Found\r\nLocation: /hub/user/ada/api\r\nContent-Length: 0\r\n\r\n"),
             85,
@@ -99,7 +99,7 @@ fn what_answers_in_a_servers_place_is_told_apart() {
 }
 
 #[test]
-fn vault_in_the_place_of_a_server_is_called_no_jupyter_server() {
+fn vault_in_place_of_a_jupyter_server_is_recognised() {
     // OpenBao answers unknown paths with 404, HashiCorp Vault with 403.
     inject(&Server::shared().address(), &[]).is_error(86, &["check that the address is a Jupyter server's"]);
     let hashicorps = answering(|| Reply::json(403, r#"{"errors":["permission denied"]}"#));
@@ -109,7 +109,7 @@ fn vault_in_the_place_of_a_server_is_called_no_jupyter_server() {
 }
 
 #[test]
-fn a_servers_tls_that_fails_is_told_from_vaults() {
+fn tls_failures_of_a_server_and_of_vault_are_distinguished() {
     let scratch = Scratch::new();
     let certificates = Certificates::make(&scratch.path("tls"));
     let ca = certificates.cert("ca").display().to_string();
@@ -146,7 +146,7 @@ fn text(content: &str) -> Vec<u8> {
     frame
 }
 
-/// /// A server that has the kernel, and answers a connection like this.
+/// A server that has the kernel, and answers a connection like this.
 fn channels(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Faults {
     Faults::start(move |request, _| {
         if request.path.contains("/channels") {
@@ -157,7 +157,7 @@ fn channels(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Faults {
 }
 
 #[test]
-fn a_connection_to_a_kernel_that_goes_wrong_is_told_apart() {
+fn failures_of_a_connection_to_a_kernel_are_distinguished() {
     let busy = json!({
         "channel": "iopub", "header": {"msg_id": "1", "msg_type": "status", "session": "s"},
         "parent_header": {"msg_id": "2", "msg_type": "execute_request", "session": "another"},
@@ -186,12 +186,12 @@ fn a_connection_to_a_kernel_that_goes_wrong_is_told_apart() {
         (channels(|_| Reply::with(503, "", "")), 85, ["is not started (503)", ""]),
         (channels(|_| Reply::Hang(Vec::new())), 80, ["did not connect to the kernel", "--wait"]),
         (channels(closing(Vec::new())), 74, ["or its server", "exited or restarted meanwhile"]),
-        // // The beginning of a frame.
+        // The beginning of a frame.
         (channels(closing(vec![0x81, 126, 1])), 74, ["or its server", "exited or restarted meanwhile"]),
-        // // A server closes the connection on purpose.
+        // A server closes the connection on purpose.
         (channels(closing(vec![0x88, 2, 3, 0xe9])), 74, ["or its server", "exited or restarted meanwhile"]),
         (channels(hanging(b"    canary".repeat(9))), 86, ["invalid websocket data", ""]),
-        // // A frame of a terabyte is announced.
+        // A frame of a terabyte is announced.
         (channels(hanging(vec![0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0])), 86, ["too large", ""]),
         (channels(hanging(vec![0x81, 2, 0xff, 0xff])), 86, ["invalid websocket data", ""]),
         (channels(hanging(Vec::new())), 81, ["the kernel did not answer within", ""]),
@@ -204,7 +204,7 @@ fn a_connection_to_a_kernel_that_goes_wrong_is_told_apart() {
 }
 
 #[test]
-fn a_list_that_names_what_is_no_kernel_leads_nowhere() {
+fn a_server_list_with_invalid_kernel_ids_is_not_followed() {
     let odd = json!([{"id": "../../canary"}, {"id": ""}, {"id": ".."}, {"id": "a b"}, {"id": "x\r\nX: y"}]).to_string();
     let server = Faults::start(move |request, _| {
         if request.path.starts_with("/api/sessions") { Reply::json(200, "[]") } else { Reply::json(200, &odd) }

@@ -1,4 +1,4 @@
-//! //! No trace of a value, wherever one could look: other clients, histories, names, logs at debug level, the
+//! No trace of a value, wherever one could look: other clients, histories, names, logs at debug level, the
 //! process table, files. And a launch's record, which an injection needs.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
@@ -17,7 +17,7 @@ use support::server::{JupyterServer, Kind, TOKEN, User};
 
 const CANARY: &str = "canary-of-traces-7391";
 
-/// /// Reads every process's command line until stopped. Returns the command lines that contained the value, and how
+/// Reads every process's command line until stopped. Returns the command lines that contained the value, and how
 /// often it looked.
 fn watch_processes(stop: &AtomicBool) -> (Vec<String>, usize) {
     let (mut found, mut looks) = (Vec::new(), 0);
@@ -33,7 +33,7 @@ fn watch_processes(stop: &AtomicBool) -> (Vec<String>, usize) {
     (found, looks)
 }
 
-/// /// Every file below `folder` that contains the value.
+/// Every file below `folder` that contains the value.
 fn files_with_value(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -53,7 +53,7 @@ fn files_with_value(folder: &Path) -> Vec<String> {
     found
 }
 
-/// /// Everything that a kernel shows of itself, before and after.
+/// Everything that a kernel shows of itself, before and after.
 fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&str]) {
     let server = Server::shared();
     let path = format!("traces-{name}");
@@ -79,7 +79,7 @@ fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&s
     assert_eq!(kernel.number("41 + 1"), number + 1, "{name}");
     for code in looks_back {
         let shown = kernel.cell(code);
-        // // Python keeps the lines of the code that it compiles, for tracebacks; they contain no value.
+        // Python keeps the lines of the code that it compiles, for tracebacks; they contain no value.
         let compiled = code.contains("linecache");
         assert!(
             !shown.is_empty() && !shown.contains(CANARY) && (compiled || !shown.contains("fsdecode")),
@@ -91,7 +91,7 @@ fn a_kernel_shows_nothing(name: &'static str, options: &[&str], looks_back: &[&s
     assert!(!kernel.log().contains(CANARY), "{name}: {}", kernel.log());
     let left = files_with_value(&kernel.scratch.path(""));
     assert!(left.is_empty(), "{name}: {left:?}");
-    // // The value is set nevertheless.
+    // The value is set nevertheless.
     assert_eq!(kernel.cell("print(len(__import__('os').environ['TRACE_LONG']))"), (CANARY.len() * 2000).to_string());
 }
 
@@ -160,7 +160,7 @@ fn record(scratch: &Scratch) -> Value {
 }
 
 #[test]
-fn a_launch_leaves_a_record_and_an_injection_goes_on_from_it() {
+fn a_launch_stores_a_record_and_an_injection_uses_it() {
     let server = Server::shared();
     server.put("traces-launch", &json!({"ONE": CANARY, "TWO": CANARY}));
     let mut words = vec![binary().display().to_string()];

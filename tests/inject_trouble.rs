@@ -1,4 +1,4 @@
-//! //! Kernels that are busy, dead or strange: each a distinct error with its exit code, in limited time.
+//! Kernels that are busy, dead or strange: each a distinct error with its exit code, in limited time.
 #![cfg(feature = "inject")]
 
 mod support;
@@ -32,7 +32,7 @@ fn start(command: &mut Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// /// Code that is busy until the file exists, and reports when it begins.
+/// Code that is busy until the file exists, and reports when it begins.
 fn busy_until(file: &Path) -> String {
     let begun = file.with_extension("begun");
     format!(
@@ -40,7 +40,7 @@ fn busy_until(file: &Path) -> String {
     )
 }
 
-/// /// Starts a cell that is busy until the file exists, and waits until it has begun.
+/// Starts a cell that is busy until the file exists, and waits until it has begun.
 fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
     let file = kernel.scratch.path(name);
     let cell = kernel.begin(&busy_until(&file));
@@ -48,7 +48,7 @@ fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
     (file, cell)
 }
 
-/// /// An injection that has said that it is waiting, and that line.
+/// An injection that has said that it is waiting, and that line.
 fn waiting(kernel: &Running) -> (Child, String) {
     let mut child = start(&mut inject(kernel, &[]));
     let mut line = String::new();
@@ -60,7 +60,7 @@ fn signal(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-/// /// Checks the error; lines that say that the kernel is busy may precede it.
+/// Checks the error; lines that say that the kernel is busy may precede it.
 #[track_caller]
 fn is_error(mut outcome: Outcome, code: i32, fragments: &[&str]) {
     let lines = outcome.stderr.lines().filter(|line| !line.contains("waiting up to"));
@@ -69,7 +69,7 @@ fn is_error(mut outcome: Outcome, code: i32, fragments: &[&str]) {
 }
 
 #[test]
-fn a_busy_kernel_is_waited_for_with_a_word_and_never_interrupted() {
+fn inject_says_that_it_waits_for_a_busy_kernel_and_never_interrupts_it() {
     let mut kernel = running();
     let (file, cell) = make_busy(&mut kernel, "go");
     let (child, line) = waiting(&kernel);
@@ -81,7 +81,7 @@ fn a_busy_kernel_is_waited_for_with_a_word_and_never_interrupted() {
 }
 
 #[test]
-fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
+fn a_kernel_that_stays_busy_is_given_up() {
     let mut kernel = running();
     let (file, cell) = make_busy(&mut kernel, "go");
     is_error(run(&mut inject(&kernel, &["--wait", "3"])), 80, &["was busy for 3 s; nothing was set", "--wait"]);
@@ -92,7 +92,7 @@ fn a_kernel_that_stays_busy_is_left_alone_in_the_end() {
 }
 
 #[test]
-fn a_kernel_that_awaits_something_in_a_cell_looks_idle_and_is_left_alone_or_waited_for_too() {
+fn a_kernel_whose_cell_awaits_something_looks_idle_and_is_treated_as_busy() {
     let mut kernel = running();
     let file = kernel.scratch.path("go");
     let awaits =
@@ -110,7 +110,7 @@ fn a_kernel_that_awaits_something_in_a_cell_looks_idle_and_is_left_alone_or_wait
 }
 
 #[test]
-fn a_cell_of_another_client_that_comes_first_is_waited_for_too() {
+fn another_clients_earlier_cell_is_waited_for_too() {
     let mut kernel = running();
     let (held, vault) = (kernel.scratch.path("held"), Server::shared().port());
     let pass = relay_to(vault);
@@ -121,12 +121,12 @@ fn a_cell_of_another_client_that_comes_first_is_waited_for_too() {
     });
     let mut command = inject(&kernel, &["--timeout", "60"]);
     let child = start(command.env("VAULT_ADDR", slow.address()));
-    // // The kernel has said that it is idle, and Vault is slow.
+    // The kernel has said that it is idle, and Vault is slow.
     eventually("Vault is asked", || !slow.seen().is_empty());
     assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
     let (file, cell) = make_busy(&mut kernel, "go");
     std::fs::write(held, "").unwrap();
-    // // Longer than the code waits for its turn: the queued request does nothing, and is sent again.
+    // Longer than the code waits for its turn: the queued request does nothing, and is sent again.
     let other = kernel.begin("import time; time.sleep(9); print('other')");
     std::fs::write(file, "").unwrap();
     assert_eq!(said(&finish(child)), "set ONE");
@@ -145,7 +145,7 @@ fn a_kernel_that_is_killed_or_shut_down_meanwhile_ends_the_wait_at_once() {
 }
 
 #[test]
-fn a_kernel_that_is_stopped_does_not_greet() {
+fn a_stopped_kernel_does_not_answer_zmtps_greeting() {
     let kernel = running();
     signal(kernel.pid, Signal::SIGSTOP);
     let outcome = run(&mut inject(&kernel, &["--wait", "3"]));
@@ -154,10 +154,10 @@ fn a_kernel_that_is_stopped_does_not_greet() {
 }
 
 #[test]
-fn a_kernel_whose_heartbeat_alone_comes_back_is_told_from_one_that_is_busy() {
+fn a_kernel_that_only_answers_its_heartbeat_is_distinguished_from_a_busy_one() {
     let mut kernel = running();
     let begun = kernel.scratch.path("begun");
-    // // A call that never releases Python's lock: no Python thread runs, not even control's.
+    // A call that never releases Python's lock: no Python thread runs, not even control's.
     let cell = kernel.begin(&format!("import ctypes; open({begun:?}, 'w').close(); ctypes.PyDLL(None).sleep(15)"));
     eventually("the cell has begun", || begun.exists());
     is_error(run(&mut inject(&kernel, &["--wait", "4"])), 81, &["answers its heartbeat", "did not answer"]);
@@ -166,12 +166,12 @@ fn a_kernel_whose_heartbeat_alone_comes_back_is_told_from_one_that_is_busy() {
 }
 
 #[test]
-fn a_kernel_that_signs_wrongly_is_not_believed() {
+fn a_kernel_with_a_wrong_signature_is_not_trusted() {
     let mut kernel = running();
     let code = "s = get_ipython().kernel.session\nserialize = s.serialize\ndef wrong(*given, **more):\n    parts = serialize(*given, **more)\n    parts[parts.index(b'<IDS|MSG>') + 1] = b'0' * 64\n    return parts\ns.serialize = wrong";
     kernel.begin(code);
     let mut outcome = run(&mut inject(&kernel, &[]));
-    // // The cell may run after the first input request.
+    // The cell may run after the first input request.
     if outcome.code() == Some(0) {
         Server::shared().put("trouble-again", &json!({"ONE": "canary-2"}));
         outcome = run(&mut kernel.inject(&["--secrets", "secret/trouble-again"]));
@@ -179,7 +179,7 @@ fn a_kernel_that_signs_wrongly_is_not_believed() {
     is_error(outcome, 76, &["does not have its key"]);
 }
 
-/// /// The kernel's connection file with one change, at another path.
+/// The kernel's connection file with one change, at another path.
 fn changed(kernel: &Running, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
     change(&mut file);
@@ -193,20 +193,20 @@ fn inject_into(kernel: &Running, file: &Path, options: &[&str]) -> Outcome {
 }
 
 #[test]
-fn another_kernels_key_is_noticed_long_before_the_wait_is_over() {
+fn another_kernels_key_is_noticed_before_the_time_limit() {
     let kernel = running();
     let file = changed(&kernel, |file| file["key"] = json!("another"));
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key", "is old"]);
     let kernel = Running::start(&json!({"curve": true}));
     let file = changed(&kernel, |file| {
-        // // 32 zero bytes in Z85: not the kernel's public key.
+        // 32 zero bytes in Z85: not the kernel's public key.
         file["curve_publickey"] = json!("0".repeat(40));
     });
     is_error(inject_into(&kernel, &file, &["--wait", "1000"]), 76, &["does not have its key"]);
 }
 
 #[test]
-fn a_connection_file_that_was_left_is_told_from_a_port_that_another_program_has() {
+fn a_stale_connection_file_and_a_port_of_another_program_are_distinguished() {
     let mut kernel = running();
     let left = changed(&kernel, |_| ());
     kernel.front_end.ask("shutdown", json!({}));
@@ -239,7 +239,7 @@ fn a_kernel_is_found_by_the_beginning_of_its_id() {
 }
 
 #[test]
-fn a_flood_on_iopub_costs_no_answer() {
+fn a_flood_on_iopub_loses_no_answer() {
     let mut kernel = running();
     let flood = "import threading, time\ndef flood():\n    while True: print('x' * 20000); time.sleep(0.001)\nthreading.Thread(target=flood, daemon=True).start()";
     kernel.begin(flood);
@@ -255,9 +255,9 @@ fn a_flood_on_iopub_costs_no_answer() {
 }
 
 #[test]
-fn a_request_that_the_kernel_left_unread_is_read_when_it_is_sent_again_on_a_new_connection() {
+fn a_request_that_the_kernel_does_not_read_is_sent_again_on_a_new_connection() {
     let mut kernel = running();
-    // // As in ipykernel issue 1554: shell is not read until the connection after next.
+    // As in ipykernel issue 1554: shell is not read until the connection after next.
     let code = "import threading, zmq\nk = get_ipython().kernel\nstream = k.shell_stream\ncallback = stream._recv_callback\nmonitor = stream.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)\ndef watch():\n    for _ in range(2): monitor.recv_multipart()\n    stream.io_loop.add_callback(lambda: stream.on_recv(callback, copy=False))\nthreading.Thread(target=watch, daemon=True).start()\nstream.io_loop.add_callback(stream.stop_on_recv)";
     kernel.front_end.cell(code);
     assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
@@ -265,7 +265,7 @@ fn a_request_that_the_kernel_left_unread_is_read_when_it_is_sent_again_on_a_new_
 }
 
 #[test]
-fn a_signal_ends_the_wait_and_the_kernel_goes_on() {
+fn a_signal_ends_the_wait_and_the_kernel_continues() {
     let mut kernel = running();
     let (file, cell) = make_busy(&mut kernel, "go");
     let (child, _) = waiting(&kernel);
@@ -278,7 +278,7 @@ fn a_signal_ends_the_wait_and_the_kernel_goes_on() {
 }
 
 #[test]
-fn now_goes_beside_a_busy_cell_and_leaves_no_subshell_and_no_file() {
+fn now_sets_variables_during_a_busy_cell_and_leaves_no_subshell_and_no_file() {
     let mut kernel = running();
     kernel.front_end.cell("import os; environ, os.environ = os.environ, dict(os.environ)");
     let (file, cell) = make_busy(&mut kernel, "go");
@@ -296,7 +296,7 @@ fn now_goes_beside_a_busy_cell_and_leaves_no_subshell_and_no_file() {
 }
 
 #[test]
-fn now_does_not_take_the_input_that_a_cell_waits_for() {
+fn now_does_not_take_a_cells_input() {
     let mut kernel = running();
     let asks = kernel.scratch.path("asks");
     let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
@@ -309,7 +309,7 @@ fn now_does_not_take_the_input_that_a_cell_waits_for() {
 }
 
 #[test]
-fn a_cell_that_waits_for_its_user_gets_the_users_answer_and_is_waited_for() {
+fn a_cell_that_waits_for_input_gets_the_users_answer_and_is_waited_for() {
     let mut kernel = running();
     let asks = kernel.scratch.path("asks");
     let code = format!("open({asks:?}, 'w').close(); print('got', input('name? '))");
@@ -324,7 +324,7 @@ fn a_cell_that_waits_for_its_user_gets_the_users_answer_and_is_waited_for() {
 }
 
 #[test]
-fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anything_half() {
+fn a_kernel_that_restarts_before_the_code_runs_is_not_given_a_part() {
     let mut kernel = running();
     let gate = kernel.scratch.path("gate");
     let (open, pass) = (gate.clone(), relay_to(Server::shared().port()));
@@ -335,7 +335,7 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
     let mut command = inject(&kernel, &["--timeout", "60"]);
     let child = start(command.env("VAULT_ADDR", slow.address()));
     eventually("Vault is asked", || !slow.seen().is_empty());
-    // // It may be asked before the kernel is; one cell later, the kernel has answered.
+    // It may be asked before the kernel is; one cell later, the kernel has answered.
     assert_eq!(kernel.front_end.cell("print(1)").printed(), "1");
     kernel.front_end.ask("restart", json!({"now": true}));
     kernel.front_end.ask("ready", json!({}));
@@ -346,9 +346,9 @@ fn a_kernel_that_restarts_between_the_question_and_its_turn_is_not_given_anythin
 }
 
 #[test]
-fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
+fn a_kernel_that_stops_in_the_middle_is_not_waited_for_forever() {
     let mut kernel = running();
-    // // The code asks for the values, and its process stops there.
+    // The code asks for the values, and its process stops there.
     let code = "import os, signal\nsession = get_ipython().kernel.session\nsend = session.send\ndef stopping(socket, kind, *given, **more):\n    if kind == 'input_request': os.kill(os.getpid(), signal.SIGSTOP)\n    return send(socket, kind, *given, **more)\nsession.send = stopping";
     kernel.front_end.cell(code);
     let outcome = run(&mut inject(&kernel, &["--wait", "4"]));
@@ -356,7 +356,7 @@ fn a_kernel_that_is_stopped_in_the_middle_is_not_waited_for_without_end() {
     is_error(outcome, 81, &["does not speak ZMTP", "SIGSTOP"]);
 }
 
-/// /// Runs `code`, which changes how the kernel answers, and waits for that.
+/// Runs `code`, which changes how the kernel answers, and waits for that.
 fn changes(kernel: &mut Running, code: &str) {
     let done = kernel.scratch.path("changed");
     kernel.begin(&format!("{code}\nopen({done:?}, 'w').close()"));
@@ -364,11 +364,11 @@ fn changes(kernel: &mut Running, code: &str) {
 }
 
 #[test]
-fn a_kernel_that_says_what_it_is_and_nothing_more_is_left_when_the_wait_is_over() {
+fn a_kernel_that_only_answers_kernel_info_is_given_up_at_the_time_limit() {
     let mut kernel = running();
     let code = "kernel = get_ipython().kernel\nasync def nothing(*given): pass\nkernel.shell_handlers['execute_request'] = nothing\nsend = kernel.session.send\ndef little(socket, kind, *given, **more):\n    kind_of = kind if isinstance(kind, str) else kind['header']['msg_type']\n    if kind_of == 'kernel_info_reply': return send(socket, kind, *given, **more)\nkernel.session.send = little";
     changes(&mut kernel, code);
-    // // Only its own connection file leads to its process; with the other one, the kernel is asked what it is.
+    // Only its own connection file leads to its process; with the other one, the kernel is asked what it is.
     let other = changed(&kernel, |_| ());
     for file in [kernel.file.clone(), other] {
         let mut outcome = inject_into(&kernel, &file, &["--wait", "1"]);
@@ -382,7 +382,7 @@ fn a_kernel_that_says_what_it_is_and_nothing_more_is_left_when_the_wait_is_over(
 }
 
 #[test]
-fn a_question_that_is_not_the_codes_gets_no_value_though_it_is_signed() {
+fn a_signed_input_request_that_is_not_the_codes_gets_no_value() {
     for prompt in ["[not a list", "Password: "] {
         let mut kernel = running();
         let got = kernel.scratch.path("got");

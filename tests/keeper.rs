@@ -1,4 +1,4 @@
-//! //! Leases live as long as the kernel: real roles of a real PostgreSQL, created by a real server. The tests check
+//! Leases live as long as the kernel: real roles of a real PostgreSQL, created by a real server. The tests check
 //! both, and the processes, instead of log lines.
 #![cfg(target_os = "linux")]
 
@@ -12,7 +12,7 @@ use support::leases::{Kernel, SLEEPS, Site, alone, keepers, memory};
 use support::openbao::Server;
 
 #[test]
-fn a_role_lives_as_long_as_its_kernel_however_that_ends() {
+fn a_role_lives_as_long_as_its_kernel_however_that_exits() {
     let _alone = alone();
     let site = Site::new("ends", "", "1h", "24h");
     for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGINT] {
@@ -21,18 +21,18 @@ fn a_role_lives_as_long_as_its_kernel_however_that_ends() {
         kernel.end(signal);
         site.ends(signal.as_str());
     }
-    // // The whole process group gets the signal, as when a server shuts a kernel down.
+    // The whole process group gets the signal, as when a server shuts a kernel down.
     let mut kernel = site.kernel();
     killpg(kernel.pid, Signal::SIGKILL).unwrap();
     kernel.child.wait().unwrap();
     site.ends("the group");
-    // // Two at once: the end of one does not affect the other.
+    // Two at once: the end of one does not affect the other.
     let (first, second) = (site.kernel(), site.kernel());
     first.end(Signal::SIGKILL);
     eventually("one role is left, and one keeper", || site.postgres.roles().len() == 1 && keepers().len() == 1);
     second.end(Signal::SIGKILL);
     site.ends("both");
-    // // A kernel that exits by itself, before the keeper has begun.
+    // A kernel that exits by itself, before the keeper has begun.
     let outcome = finish(site.command(&["/usr/bin/env", "-0"]).spawn().unwrap());
     assert!(outcome.environment()["DATABASE_URL"].starts_with("postgresql://v-"));
     site.ends("by itself");
@@ -51,7 +51,7 @@ fn a_launch_without_a_lease_starts_no_keeper_and_one_that_fails_ends_its_lease()
     assert!(keepers().is_empty());
     child.kill().unwrap();
     child.wait().unwrap();
-    // // A failure after the fetch: an inherited variable of the same name, if that is an error.
+    // A failure after the fetch: an inherited variable of the same name, if that is an error.
     let mut command = site.command(&["/usr/bin/env"]);
     command.env("DATABASE_URL", "inherited").env("JUPYTER_VAULT_OVERRIDE", "error");
     run(&mut command).is_error(78, &["the secret DATABASE_URL and an inherited variable have the same name"]);
@@ -64,7 +64,7 @@ fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper
     let site = Site::new("window", "window = \"5s\"\n", "7s", "24h");
     let mut kernel = site.kernel();
     let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
-    // // Longer than the role's TTL, and than two windows.
+    // Longer than the role's TTL, and than two windows.
     std::thread::sleep(std::time::Duration::from_secs(12));
     assert_eq!(site.postgres.roles().len(), 1, "it is renewed");
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
@@ -74,7 +74,7 @@ fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper
 }
 
 #[test]
-fn a_token_that_was_given_lives_on_and_its_leases_end() {
+fn a_given_token_stays_valid_and_its_leases_end() {
     let _alone = alone();
     let site = Site::new("given", "window = \"30s\"\n", "1h", "24h");
     let token = site.server.token(&[&site.name, "default"], &json!({}));
@@ -103,7 +103,7 @@ fn a_token_that_was_given_lives_on_and_its_leases_end() {
 }
 
 #[test]
-fn an_outage_of_vault_is_outlasted_in_a_leases_life_and_at_its_end() {
+fn leases_survive_an_outage_of_vault_and_are_ended_after_one() {
     let _alone = alone();
     let server = Server::shared();
     let site = Site::new("outage", "window = \"20s\"\n", "1h", "24h");
@@ -120,7 +120,7 @@ fn an_outage_of_vault_is_outlasted_in_a_leases_life_and_at_its_end() {
     site.scratch.file("keeper.toml", text.replace(&server.address(), &relay.address()));
     let kernel = site.kernel();
     eventually("the first renewal", || relay.seen().iter().any(|seen| seen.path.ends_with("renew-self")));
-    // // Vault is sealed when the kernel exits: the keeper retries until it is unsealed.
+    // Vault is sealed when the kernel exits: the keeper retries until it is unsealed.
     up.store(false, std::sync::atomic::Ordering::SeqCst);
     kernel.end(Signal::SIGKILL);
     eventually("it is tried in vain", || {
@@ -132,7 +132,7 @@ fn an_outage_of_vault_is_outlasted_in_a_leases_life_and_at_its_end() {
 }
 
 #[test]
-fn the_keeper_has_nothing_of_the_kernels() {
+fn the_keeper_has_no_value_of_the_kernel_in_memory() {
     let _alone = alone();
     let site = Site::new("hygiene", "", "1h", "24h");
     let kernel = site.kernel();
@@ -146,7 +146,7 @@ fn the_keeper_has_nothing_of_the_kernels() {
         stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned()
     };
     eventually("it has a session of its own", || session() == keeper.to_string());
-    // // From then on, everything that it needs from the disk is loaded.
+    // From then on, everything that it needs from the disk is loaded.
     let open = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().map(|entry| {
         std::fs::read_link(entry.unwrap().path()).map(|link| link.display().to_string()).unwrap_or_default()
     });
@@ -154,7 +154,7 @@ fn the_keeper_has_nothing_of_the_kernels() {
     let is_known =
         |link: &String| ["pipe:", "/dev/null", "anon_inode:", "socket:"].iter().any(|kind| link.starts_with(kind));
     assert!(open.iter().all(is_known), "{open:?}");
-    // // It needs the token, but nothing of the values.
+    // It needs the token, but nothing of the values.
     let variables = std::fs::read(format!("/proc/{}/environ", kernel.pid)).unwrap();
     let variables = String::from_utf8_lossy(&variables).into_owned();
     let url = variables.split('\0').find_map(|entry| entry.strip_prefix("DATABASE_URL=")).unwrap();
@@ -169,17 +169,17 @@ fn the_keeper_has_nothing_of_the_kernels() {
 }
 
 #[test]
-fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
+fn a_launch_shortens_its_tokens_ttl_before_the_kernel_begins() {
     let _alone = alone();
     let server = Server::shared();
     let site = Site::new("first", "window = \"6s\"\n", "1h", "24h");
-    // // No request of the keeper passes: the first renewal is the launcher's, on the connection of its reads.
+    // No request of the keeper passes: the first renewal is the launcher's, on the connection of its reads.
     let passed = std::sync::atomic::AtomicUsize::new(0);
     let pass = support::faults::relay_to(server.port());
     let relay = support::faults::Faults::start(move |request, number| {
         let is_late =
             request.path.ends_with("renew-self") && passed.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 0;
-        // // Nor is there another login once the window is over.
+        // Nor is there another login once the window is over.
         let is_again = request.path.contains("/login/") && passed.load(std::sync::atomic::Ordering::SeqCst) > 0;
         if is_late || is_again || request.path.ends_with("leases/renew") {
             support::faults::Reply::json(503, "{}")
@@ -200,7 +200,7 @@ fn a_launch_shortens_its_token_itself_before_the_kernel_begins() {
 }
 
 #[test]
-fn a_lease_that_is_shorter_than_the_window_is_not_lengthened_to_it() {
+fn a_lease_shorter_than_the_window_is_not_extended_to_it() {
     let _alone = alone();
     let site = Site::new("short", "window = \"15m\"\n", "5s", "24h");
     let kernel = site.kernel();
@@ -220,7 +220,7 @@ fn a_lease_that_is_shorter_than_the_window_is_not_lengthened_to_it() {
 }
 
 #[test]
-fn a_real_seal_in_a_leases_life_and_at_its_end_is_outlasted() {
+fn leases_survive_a_seal_of_vault_and_are_ended_after_one() {
     let _alone = alone();
     let server: &'static Server = Box::leak(Box::new(Server::start()));
     let site = Site::at(server, "seal", "window = \"12s\"\n", "1h", "24h");
@@ -246,7 +246,7 @@ fn a_real_seal_in_a_leases_life_and_at_its_end_is_outlasted() {
 }
 
 #[test]
-fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
+fn kernels_shows_the_keeper_of_a_kernels_leases_and_if_there_is_none() {
     let _alone = alone();
     let site = Site::new("shown", "window = \"30s\"\n", "1h", "24h");
     let file = site.scratch.file("runtime/kernel-leased.json", include_str!("support/connection.json"));
@@ -266,14 +266,14 @@ fn kernels_shows_who_renews_a_kernels_leases_and_when_nothing_does() {
     assert_eq!((&json["kernels"][0]["keeper"], &json["kernels"][0]["secrets"]["leases"]), (&json!(keeper), &json!(1)));
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     eventually("its end is shown", || shown().contains("1 lease, NOT renewed, expiring within 30s"));
-    // // And the processes that it has started.
+    // And the processes that it has started.
     killpg(kernel.pid, Signal::SIGKILL).unwrap();
     kernel.end(Signal::SIGKILL);
 }
 
-/// /// No token is on disk: the lease is ended by its id, with the token of another login, which may not revoke it.
+/// No token is on disk: the lease is ended by its id, with the token of another login, which may not revoke it.
 #[test]
-fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
+fn leases_of_a_killed_keeper_are_ended_by_the_next_launch_and_by_kernels() {
     use std::os::unix::fs::PermissionsExt;
     let _alone = alone();
     let site = Site::new("killed", "", "1h", "24h");
@@ -283,7 +283,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     let files = || {
         let entries = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/leases")).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
-        // // A file that is being written has another name.
+        // A file that is being written has another name.
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect::<Vec<_>>()
     };
     let kill_keeper = || {
@@ -300,7 +300,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     let text = std::fs::read_to_string(file).unwrap();
     let password = url.split(['@', ':']).nth(2).unwrap();
     assert!(text.contains("/creds/kernel/") && !text.contains(password), "{text}");
-    // // Its kernel runs: it keeps its lease until the window is over.
+    // Its kernel runs: it keeps its lease until the window is over.
     assert!(!shown().contains("killed keeper"), "{}", shown());
     assert!(site.opens(&url));
     kernel.end(Signal::SIGKILL);
@@ -316,7 +316,7 @@ fn what_a_killed_keeper_left_is_ended_by_the_next_launch_and_by_kernels() {
     assert!(said.contains("1 lease of a killed keeper: ended now"), "{said}");
     site.ends("kernels was asked");
     assert!(files().is_empty() && !shown().contains("killed keeper"));
-    // // Vault is unreachable: the output says how long the leases live, and the next call ends them.
+    // Vault is unreachable: the output says how long the leases live, and the next call ends them.
     let kernel = site.kernel();
     kill_keeper();
     kernel.end(Signal::SIGKILL);
@@ -347,12 +347,12 @@ fn a_login_whose_tokens_cannot_hold_a_lease_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_table_that_a_notebook_made_keeps_no_role_behind() {
+fn a_table_of_a_notebook_does_not_keep_its_role() {
     use std::os::unix::process::CommandExt;
     let _alone = alone();
     let site = Site::new("table", "", "1h", "24h");
     site.postgres.use_shipped_statements(site.server, &site.name, "1h", "24h");
-    // // A table, and a session that holds a lock on it and outlives the kernel.
+    // A table, and a session that holds a lock on it and outlives the kernel.
     let script = "\"$0\" -q \"$DATABASE_URL\" -c 'create table made as select 1 as n' || exit 1\n\
                   { echo 'begin; lock table made;'; exec sleep 600; } | \"$0\" -q \"$DATABASE_URL\" >/dev/null 2>&1 &\n\
                   exec sleep 600";
@@ -375,10 +375,10 @@ fn a_table_that_a_notebook_made_keeps_no_role_behind() {
     let _ = killpg(pid, Signal::SIGKILL);
 }
 
-/// /// 200 kernels with leases start and exit at random, and Vault is sealed for ten seconds in between: no role
+/// 200 kernels with leases start and exit at random, and Vault is sealed for ten seconds in between: no role
 /// remains.
 #[test]
-fn a_storm_of_kernels_with_a_seal_in_it_leaves_nothing_behind() {
+fn many_kernels_and_a_seal_in_between_leave_no_role() {
     let _alone = alone();
     let server: &'static Server = Box::leak(Box::new(Server::start()));
     let site = Site::at(server, "storm", "window = \"20s\"\n", "1h", "24h");
@@ -394,7 +394,7 @@ fn a_storm_of_kernels_with_a_seal_in_it_leaves_nothing_behind() {
             scope.spawn(|| {
                 while number.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 200 {
                     let mut child = site.command(&SLEEPS).spawn().unwrap();
-                    // // If a launch is killed during a request, the server has already created the role when it
+                    // If a launch is killed during a request, the server has already created the role when it
                     // notices that the client is gone, and keeps no lease. So kernels are killed, but not launches.
                     let exe = format!("/proc/{}/exe", child.id());
                     let mut is_kernel = false;
@@ -427,7 +427,7 @@ fn a_storm_of_kernels_with_a_seal_in_it_leaves_nothing_behind() {
     eventually("no lease is left", || {
         server.api("LIST", &path, None).1["data"]["keys"].as_array().is_none_or(Vec::is_empty)
     });
-    // // A killed launch leaves files that the next one removes.
+    // A killed launch leaves files that the next one removes.
     run(&mut site.command(&["/bin/true"]));
     let folder = site.scratch.path("runtime/jupyter-vault");
     eventually("no file is left", || {

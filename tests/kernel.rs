@@ -9,7 +9,7 @@ use support::launcher::{Scratch, binary, run};
 use support::openbao::Server;
 use support::python::python;
 
-/// /// A kernelspec called `vaulted` in a folder for `JUPYTER_PATH`, and a Python that finds it.
+/// A kernelspec called `vaulted` in a folder for `JUPYTER_PATH`, and a Python that finds it.
 fn jupyter(scratch: &Scratch, server: &Server, token: &str, script: &str) -> Command {
     let spec = scratch.path("home/kernels/vaulted");
     std::fs::create_dir_all(&spec).unwrap();
@@ -51,7 +51,7 @@ fn answer(command: &mut Command) -> Value {
 }
 
 #[test]
-fn a_kernel_has_its_users_secrets_and_is_interrupted_restarted_and_shut_down_as_ever() {
+fn a_kernel_has_its_users_secrets_and_can_be_interrupted_restarted_and_shut_down() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     server.policy("kernel", "path \"secret/data/kernel\" { capabilities = [\"read\"] }");

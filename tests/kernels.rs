@@ -1,4 +1,4 @@
-//! //! `kernels`: real ipykernels, some with secrets and some without, and files of kernels that have exited.
+//! `kernels`: real ipykernels, some with secrets and some without, and files of kernels that have exited.
 #![cfg(all(feature = "manage", feature = "inject"))]
 
 mod support;
@@ -25,7 +25,7 @@ fn start(scratch: &Scratch, name: &str) -> Kernel {
     Kernel { front_end, file: started["file"].as_str().unwrap().into(), pid: started["pid"].as_u64().unwrap() }
 }
 
-/// /// The list as text and as JSON.
+/// The list as text and as JSON.
 #[track_caller]
 fn listed(scratch: &Scratch) -> (String, Value) {
     let ran = |options: &[&str]| {
@@ -48,7 +48,7 @@ fn of<'a>(list: &'a Value, file: &Path) -> &'a Value {
 }
 
 #[test]
-fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not() {
+fn running_kernels_are_listed_with_their_secrets() {
     let server = Server::shared();
     server.put("kernels", &json!({"API_KEY": "canary-1", "DB_URL": "canary-2"}));
     let scratch = Scratch::new();
@@ -97,7 +97,7 @@ fn kernels_are_listed_with_what_each_was_given_and_those_that_are_gone_are_not()
         assert!(report.contains(line), "no {line:?} in\n{report}");
     }
 
-    // // A busy kernel is still running; after a restart, the old record does not count.
+    // A busy kernel is still running; after a restart, the old record does not count.
     without.front_end.ask(
         "send",
         json!({"kind": "execute_request", "content": {"code": "import time; time.sleep(600)", "silent": false}}),
@@ -138,7 +138,7 @@ fn a_servers_kernel_is_listed_with_the_server_and_its_state() {
 }
 
 #[test]
-fn a_kernel_behind_a_gateway_is_said_to_run_elsewhere() {
+fn a_kernel_behind_a_gateway_is_listed_as_running_elsewhere() {
     let (here, there) = (Scratch::new(), Scratch::new());
     plain_kernelspec(&there, &ipykernel());
     let gateway = JupyterServer::start(Kind::KernelGateway, &there, &[]);

@@ -1,4 +1,4 @@
-//! //! The kernelspecs in `kernelspecs/`: each is valid, and those that can run here do, with only the names replaced
+//! The kernelspecs in `kernelspecs/`: each is valid, and those that can run here do, with only the names replaced
 //! that refer to another machine.
 
 mod support;
@@ -16,7 +16,7 @@ use support::ready::{Place, files_below, install};
 use support::server::{JupyterServer, Kind, User};
 
 #[test]
-fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
+fn every_kernelspec_and_every_vault_toml_is_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernelspecs");
     let files = files_below(&root);
     let named = |name: &str| files.iter().filter(|file| file.ends_with(name)).cloned().collect::<Vec<_>>();
@@ -31,7 +31,7 @@ fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
     assert!(configurations.len() >= 8, "{configurations:?}");
     for file in configurations {
         let scratch = Scratch::new();
-        // // A copy, as the files of a work tree may belong to another user.
+        // A copy, as the files of a work tree may belong to another user.
         let copy = scratch.file("vault.toml", std::fs::read(&file).unwrap());
         let layer = jupyter_vault::internals::read_config(&copy).unwrap().expect("a file");
         assert!(layer.sources().is_some_and(|sources| !sources.is_empty()), "{}", file.display());
@@ -44,7 +44,7 @@ fn every_kernelspec_is_one_and_every_vault_toml_is_read() {
     }
 }
 
-/// /// Runs one of the ready-made kernelspecs with `program` as its kernel; `code` prints the variable.
+/// Runs one of the ready-made kernelspecs with `program` as its kernel; `code` prints the variable.
 fn runs(name: &str, program: &Path, code: &str) {
     let server = Server::shared();
     server.put("ready", &json!({"READY_SECRET": "canary-of-21-letters!"}));
@@ -61,7 +61,7 @@ fn runs(name: &str, program: &Path, code: &str) {
     let cell = front_end.cell(code);
     let mut printed = cell.printed();
     if cell.status() == "ok" && printed.is_empty() {
-        // // Deno prints after `idle`, at some time.
+        // Deno prints after `idle`, at some time.
         let late = front_end.ask("broadcast", json!({"kind": "stream"}));
         late["content"]["text"].as_str().unwrap().trim().clone_into(&mut printed);
     }
@@ -89,7 +89,7 @@ fn ir() {
     runs("ir", Path::new("/usr/bin/R"), "cat(Sys.getenv('READY_SECRET'))");
 }
 
-/// /// The output of the kernels, shown when a test fails.
+/// The output of the kernels, shown when a test fails.
 struct KernelLogs(PathBuf);
 
 impl Drop for KernelLogs {
@@ -102,7 +102,7 @@ impl Drop for KernelLogs {
     }
 }
 
-/// /// Ada and Bert use a kernelspec for Enterprise Gateway: each has their own secret, by `code`.
+/// Ada and Bert use a kernelspec for Enterprise Gateway: each has their own secret, by `code`.
 fn runs_under_the_gateway(name: &str, places: &[Place], variables: &[(&str, &str)], code: &str, printed: &str) {
     let server = Server::start();
     two_users(&server);
@@ -126,7 +126,7 @@ fn runs_under_the_gateway(name: &str, places: &[Place], variables: &[(&str, &str
     }
 }
 
-/// /// The path of the gateway's own launcher for Python kernels.
+/// The path of the gateway's own launcher for Python kernels.
 fn launcher() -> PathBuf {
     python::enterprise_gateway_files().join("kernel-launchers/python/scripts")
 }
@@ -149,7 +149,7 @@ fn python_distributed() {
     runs_under_the_gateway("python_distributed", &places, &[], OWN, "OWN");
 }
 
-/// /// A cell that shows the variable in Spark's driver and in the Python of an executor.
+/// A cell that shows the variable in Spark's driver and in the Python of an executor.
 const SPARK: &str = "import os; from pyspark.sql import SparkSession; spark = SparkSession.builder.getOrCreate(); \
     there = spark.sparkContext.parallelize([0], 1).map(lambda _: __import__('os').environ.get('OWN')).collect()[0]; \
     conf = spark.sparkContext.getConf(); shown = [v for _, v in conf.getAll() if v in ('ada', 'bert')]; \
@@ -169,7 +169,7 @@ fn spark_places() -> Vec<Place> {
 #[test]
 #[ignore = "needs Java"]
 fn spark_in_client_mode_has_the_secrets_in_the_driver_and_in_executors_on_its_host() {
-    // // `$(id)` in the request's options is text for run.sh, and Spark treats it as text.
+    // `$(id)` in the request's options is text for run.sh, and Spark treats it as text.
     let spark = spark_places();
     runs_under_the_gateway(
         "spark_python_yarn_client",
@@ -180,10 +180,10 @@ fn spark_in_client_mode_has_the_secrets_in_the_driver_and_in_executors_on_its_ho
     );
 }
 
-/// /// What is passed on with a job in cluster mode, beside a job in local mode whose driver was not launched.
+/// What is passed on with a job in cluster mode, beside a job in local mode whose driver was not launched.
 #[test]
 #[ignore = "needs Java"]
-fn in_cluster_mode_each_python_of_spark_fetches_for_itself() {
+fn in_cluster_mode_each_python_of_spark_fetches_its_own_secrets() {
     let server = Server::shared();
     server.put("spark/jobs", &json!({"OWN": "canary-of-21-letters!"}));
     server.policy("spark", "path \"secret/data/spark/jobs\" { capabilities = [\"read\"] }");
@@ -208,7 +208,7 @@ fn in_cluster_mode_each_python_of_spark_fetches_for_itself() {
     submit.args(["--master", "local[1]", "--conf", "spark.pyspark.python=./python.sh", "--conf"]);
     submit.arg(format!("spark.pyspark.driver.python={}", python.display())).arg(job);
     environment(&mut submit, &scratch).env("VAULTED_PYTHON", &python).env("SPARK_LOCAL_IP", "127.0.0.1");
-    // // spark-submit needs a `python3` to find Spark's home.
+    // spark-submit needs a `python3` to find Spark's home.
     let path = format!("{}:/usr/bin:/bin", python.parent().unwrap().display());
     let outcome = run(submit.env("PATH", path).current_dir(scratch.path("home")));
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();

@@ -1,4 +1,4 @@
-//! //! Sources: what is read, with how many requests, and under which names.
+//! Sources: what is read, with how many requests, and under which names.
 
 mod support;
 
@@ -40,7 +40,7 @@ fn a_whole_secret_gives_a_variable_for_every_key_with_its_bytes() {
 }
 
 #[test]
-fn one_field_may_be_taken_and_renamed_and_a_later_source_wins() {
+fn one_field_can_be_chosen_and_renamed_and_a_later_source_wins() {
     let server = Server::shared();
     server.put("one", &json!({"A": "first", "B": "b"}));
     server.put("two", &json!({"A": "second", "PATH": "x"}));
@@ -53,7 +53,7 @@ fn one_field_may_be_taken_and_renamed_and_a_later_source_wins() {
 }
 
 #[test]
-fn fields_called_data_metadata_or_value_come_through_on_both_versions() {
+fn fields_called_data_metadata_or_value_work_in_both_kv_versions() {
     let server = Server::shared();
     server.mount_kv("names-v1", 1);
     let fields = json!({"data": "d", "metadata": "m", "value": "v", "keys": "k", "auth": "a"});
@@ -66,7 +66,7 @@ fn fields_called_data_metadata_or_value_come_through_on_both_versions() {
             assert_eq!(environment[name], value, "{path} {name}");
         }
     }
-    // // A version 1 secret that looks like a version 2 answer is read as version 1.
+    // A version 1 secret that looks like a version 2 answer is read as version 1.
     let shaped = json!({"data": {"A": "1"}, "metadata": {"version": 1}});
     server.must("POST", "names-v1/shaped", &shaped);
     let outcome = with_config(server, "[[source]]\nkv = \"names-v1/shaped\"\nversion = 1\n");
@@ -74,7 +74,7 @@ fn fields_called_data_metadata_or_value_come_through_on_both_versions() {
 }
 
 #[test]
-fn a_mount_below_several_segments_is_found_or_said() {
+fn a_mount_of_several_segments_is_found_or_configured() {
     let server = Server::shared();
     server.mount_kv("team/deep/kv", 2);
     server.must("POST", "team/deep/kv/data/a/b", &json!({"data": {"DEEP": "1"}}));
@@ -96,7 +96,7 @@ fn paths_with_any_character_are_read() {
 }
 
 #[test]
-fn a_prefix_stands_before_every_name_and_the_protected_names_are_judged_after_it() {
+fn a_prefix_is_added_before_protected_names_are_checked() {
     let server = Server::shared();
     server.put("prefixed", &json!({"PATH": "p", "key": "k"}));
     let outcome = with_config(server, "[[source]]\nkv = \"secret/prefixed\"\nprefix = \"S3_\"\n");
@@ -133,7 +133,7 @@ fn a_folder_gives_a_variable_for_each_secret_over_few_connections() {
 }
 
 #[test]
-fn a_deleted_secret_in_a_folder_is_gone_and_a_field_that_is_missing_is_named() {
+fn a_deleted_secret_in_a_folder_is_left_out_and_a_missing_field_is_named() {
     let server = Server::shared();
     server.put("gone/STAYS", &json!({"value": "1"}));
     server.put("gone/DELETED", &json!({"value": "2"}));
@@ -154,14 +154,14 @@ fn a_mount_itself_may_be_the_folder() {
     server.must("POST", "rootfolder/data/AT_ROOT", &json!({"data": {"value": "1"}}));
     let mut outcome = with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n");
     outcome.stderr.clear();
-    // // `ready` was written when the mount was created, and has no field `value`.
+    // `ready` was written when the mount was created, and has no field `value`.
     assert_eq!(outcome.code(), Some(66));
     server.api("DELETE", "rootfolder/metadata/ready", None);
     assert_eq!(with_config(server, "[[source]]\nkv_folder = \"rootfolder\"\n").environment()["AT_ROOT"], "1");
 }
 
 #[test]
-fn what_is_optional_may_be_missing_and_nothing_else_may() {
+fn only_an_optional_source_may_be_missing() {
     let server = Server::shared();
     server.put("there", &json!({"A": "1"}));
     let optional = |source: &str| {
@@ -211,7 +211,7 @@ fn n_sources_take_n_requests_with_a_token_and_two_more_with_a_login_on_one_conne
 }
 
 #[test]
-fn the_version_is_asked_once_of_each_mount() {
+fn the_version_of_each_mount_is_looked_up_once() {
     let server = Server::shared();
     server.put("asked/a", &json!({"A": "1"}));
     server.put("asked/b", &json!({"B": "1"}));
@@ -224,7 +224,7 @@ fn the_version_is_asked_once_of_each_mount() {
 }
 
 #[test]
-fn the_version_can_be_asked_by_a_token_that_reads_one_path_only() {
+fn a_token_that_reads_only_one_path_can_look_up_the_version() {
     let server = Server::shared();
     server.put("narrow", &json!({"NARROW": "1"}));
     server.policy("narrow", "path \"secret/data/narrow\" { capabilities = [\"read\"] }");
@@ -235,7 +235,7 @@ fn the_version_can_be_asked_by_a_token_that_reads_one_path_only() {
 }
 
 #[test]
-fn a_templated_path_is_filled_by_the_login_or_by_one_look_up_of_a_given_token() {
+fn placeholders_are_filled_by_the_login_or_by_one_look_up_of_a_given_token() {
     let server = Server::shared();
     server.enable_auth("userpass", "template-users");
     server.policy("template", "path \"secret/data/users/*\" { capabilities = [\"read\"] }");
@@ -262,7 +262,7 @@ fn a_templated_path_is_filled_by_the_login_or_by_one_look_up_of_a_given_token() 
 }
 
 #[test]
-fn a_template_does_not_climb_and_a_client_of_a_gateway_does_not_choose_it() {
+fn placeholders_cannot_leave_the_path_and_are_not_set_by_a_gateways_client() {
     let server = Server::shared();
     server.put("users/bob", &json!({"WHO": "bob"}));
     let scratch = Scratch::new();
@@ -282,7 +282,7 @@ fn a_template_does_not_climb_and_a_client_of_a_gateway_does_not_choose_it() {
 }
 
 #[test]
-fn a_file_source_is_a_file_for_its_user_alone_and_goes_when_its_process_is_gone() {
+fn a_secret_in_a_file_is_private_and_removed_after_its_process_has_exited() {
     let server = Server::shared();
     server.put("file", &json!({"key.json": "{\"canary\": 1}\n"}));
     let scratch = Scratch::new();
@@ -327,7 +327,7 @@ fn a_database_role_gives_a_url_with_what_is_filled_in_encoded() {
 }
 
 #[test]
-fn names_may_be_written_as_a_shell_takes_them_and_two_that_become_one_are_an_error() {
+fn names_can_be_converted_to_a_shells_form_and_duplicates_are_an_error() {
     let server = Server::shared();
     server.put("shell", &json!({"api-key": "1", "db.user": "2", "3rd": "3", "PLAIN": "4", "é/x": "5"}));
     let start = |more: &str| with_config(server, &format!("[[source]]\nkv = \"secret/shell\"\nversion = 2\n{more}"));
@@ -373,13 +373,13 @@ fn a_value_in_base64_is_decoded_to_a_variable_or_a_file() {
     server.put("decode-bad", &json!({"TEXT": "not base64!-canary"}));
     let bad = with_config(server, "[[source]]\nkv = \"secret/decode-bad\"\nversion = 2\ndecode = \"base64\"\n");
     bad.is_error(65, &["TEXT in secret/decode-bad is not base64", "remove `decode`"]);
-    // // Bytes that a variable can't hold go to a file.
+    // Bytes that a variable can't hold go to a file.
     let shown = start("field = \"KEY\"\nfile = \"KEY_FILE\"\n").environment();
     assert!(shown.contains_key("KEY_FILE") && !shown.contains_key("KEY"));
 }
 
 #[test]
-fn any_engine_can_be_read_with_its_fields_named() {
+fn any_engine_can_be_read_with_named_fields() {
     let server = Server::shared();
     server.must("POST", "cubbyhole/mine", &json!({"access_key": "AK", "secret_key": "SK", "unused": "x"}));
     let source = "[[source]]\nread = \"cubbyhole/mine\"\nfields = { access_key = \"AWS_ACCESS_KEY_ID\", secret_key = \"AWS_SECRET_ACCESS_KEY\" }\n";
@@ -422,7 +422,7 @@ fn a_folder_is_read_with_its_folders_by_path_and_whole_secrets_with_every_key() 
         }
         assert_eq!(environment["db"], "same name as its folder");
         assert!(relay.connections() <= 4, "{} connections", relay.connections());
-        // // A list for each of 34 folders, a read for each secret.
+        // A list for each of 34 folders, a read for each secret.
         assert_eq!(relay.seen().len(), 34 + 34);
         let environment = start("recursive = true\nnames = \"shell\"\nprefix = \"T_\"\n").environment();
         assert_eq!((environment["T_DB_PASS_WORD"].as_str(), environment["T_DB_DEEP_7_ER"].as_str()), ("1", "7"));
@@ -452,7 +452,7 @@ fn a_folder_is_read_with_its_folders_by_path_and_whole_secrets_with_every_key() 
 }
 
 #[test]
-fn a_denied_folder_within_is_named_with_the_line_that_lets_it_be_read_and_a_bottomless_one_ends() {
+fn a_denied_subfolder_is_named_with_its_policy_line_and_an_endless_folder_is_limited() {
     let server = Server::shared();
     server.put("walled/open/A", &json!({"value": "1"}));
     server.put("walled/shut/B", &json!({"value": "2"}));
@@ -484,7 +484,7 @@ fn a_denied_folder_within_is_named_with_the_line_that_lets_it_be_read_and_a_bott
 }
 
 #[test]
-fn one_version_of_a_secret_may_be_named_and_what_became_of_it_is_told() {
+fn one_version_of_a_secret_can_be_pinned_and_its_state_is_reported() {
     let server = Server::shared();
     for value in ["one", "two", "three", "four"] {
         server.put("pinned", &json!({ "PINNED": value }));
@@ -518,7 +518,7 @@ fn one_version_of_a_secret_may_be_named_and_what_became_of_it_is_told() {
 }
 
 #[test]
-fn slashes_around_a_path_and_backslashes_in_it_are_as_vaults_client_takes_them() {
+fn slashes_around_a_path_and_backslashes_in_it_work_as_in_vaults_client() {
     let server = Server::shared();
     server.put("slashes", &json!({"SLASHES": "1"}));
     server.must("POST", "secret/data/CORP%5Cada", &json!({"data": {"value": "1", "BACK": "\\"}}));
@@ -531,7 +531,7 @@ fn slashes_around_a_path_and_backslashes_in_it_are_as_vaults_client_takes_them()
     assert_eq!(outcome.environment()["SLASHES"], "1");
     let outcome = with_config(server, "[[source]]\nkv = 'secret/CORP\\ada'\nversion = 2\n");
     assert_eq!(outcome.environment()["BACK"], "\\");
-    // // A name with a line end or a control character can't be a variable.
+    // A name with a line end or a control character can't be a variable.
     for key in ["A\nB", "A\u{1b}B", "A\tB"] {
         server.put("lines", &json!({ (key): "canary" }));
         with_config(server, "[[source]]\nkv = \"secret/lines\"\nversion = 2\n").is_error(65, &["control character"]);

@@ -1,4 +1,4 @@
-//! //! The modules import only downwards: no circle between files or top-level modules, and nothing against the order
+//! The modules import only downwards: no circle between files or top-level modules, and nothing against the order
 //! in docs/architecture.md. It reads the `use` lines and paths of the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ fn without_comments_and_tests(source: &str) -> String {
     code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-/// /// The paths in a `use` tree.
+/// The paths in a `use` tree.
 fn expand(tree: &str, before: &[String], paths: &mut Vec<Module>) {
     let Some((head, rest)) = tree.split_once('{') else {
         let mut path = before.to_vec();
@@ -59,7 +59,7 @@ fn expand(tree: &str, before: &[String], paths: &mut Vec<Module>) {
     }
 }
 
-/// /// Paths in the code that begin with `crate::` or `super::`, other than `use` lines.
+/// Paths in the code that begin with `crate::` or `super::`, other than `use` lines.
 fn inline(code: &str) -> Vec<Module> {
     let mut paths = Vec::new();
     for start in ["crate::", "super::"] {
@@ -75,7 +75,7 @@ fn inline(code: &str) -> Vec<Module> {
     paths
 }
 
-/// /// Which module imports which, by file.
+/// Which module imports which, by file.
 fn imports(modules: &BTreeMap<Module, String>) -> Graph {
     let mut graph = Graph::new();
     for (module, code) in modules {
@@ -103,7 +103,7 @@ fn imports(modules: &BTreeMap<Module, String>) -> Graph {
     graph
 }
 
-/// /// The module that `path`, seen from `module`, leads to.
+/// The module that `path`, seen from `module`, leads to.
 fn resolve(module: &Module, path: &[String], modules: &BTreeMap<Module, String>) -> Option<Module> {
     let mut whole: Module = match path.first()?.as_str() {
         "crate" => Vec::new(),
@@ -120,7 +120,7 @@ fn resolve(module: &Module, path: &[String], modules: &BTreeMap<Module, String>)
     (1..=whole.len()).rev().map(|length| whole[..length].to_vec()).find(|part| modules.contains_key(part))
 }
 
-/// /// A circle, if there is one: each module imports the next.
+/// A circle, if there is one: each module imports the next.
 fn circle(graph: &Graph) -> Option<Vec<Module>> {
     fn visit(module: &Module, graph: &Graph, way: &mut Vec<Module>, done: &mut BTreeSet<Module>) -> bool {
         if let Some(start) = way.iter().position(|on_way| on_way == module) {
@@ -154,7 +154,7 @@ fn sources() -> BTreeMap<Module, String> {
     found
 }
 
-/// /// The modules in the order of docs/architecture.md, the top one first.
+/// The modules in the order of docs/architecture.md, the top one first.
 fn order() -> Vec<String> {
     let text = include_str!("../docs/architecture.md");
     let map = text.split("```text").nth(1).unwrap().split("```").next().unwrap();
@@ -180,7 +180,7 @@ fn no_two_top_modules_import_each_other_by_any_way() {
 }
 
 #[test]
-fn a_module_imports_only_what_stands_below_it() {
+fn a_module_imports_only_modules_below_it() {
     let order = order();
     let place = |name: &String| order.iter().position(|known| known == name);
     for (module, targets) in imports(&sources()) {

@@ -1,4 +1,4 @@
-//! //! A hundred kernels at once through one gateway, from a Vault that is slow and limits its rate: each starts or
+//! A hundred kernels at once through one gateway, from a Vault that is slow and limits its rate: each starts or
 //! says why it did not, within its time limit.
 #![cfg(all(feature = "diagnose", target_os = "linux"))]
 
@@ -18,12 +18,12 @@ use support::openbao::Server;
 use support::server::{JupyterServer, Kind, User};
 
 const CROWD: usize = 100;
-/// /// A message that a kernel may show while it waits.
+/// A message that a kernel may show while it waits.
 const LATER: &[&str] = &["too many requests (429)", "within"];
-/// /// What a busy machine may add to a launch's time, in seconds: a hundred processes start at once.
+/// What a busy machine may add to a launch's time, in seconds: a hundred processes start at once.
 const BUSY: f64 = 15.0;
 
-/// /// Logs when a launch begins, and when it reports a failure. The launcher keeps the pid.
+/// Logs when a launch begins, and when it reports a failure. The launcher keeps the pid.
 const TIMED: &str = r#"
 exec 2> >(while IFS= read -r line; do
     [[ $line != "jupyter-vault: "* ]] || printf 'said %s %s %s\n' $$ "$EPOCHREALTIME" "$line"
@@ -31,10 +31,10 @@ done >>"${0%/*}/times")
 printf 'began %s %s\n' $$ "$EPOCHREALTIME" >>"${0%/*}/times"
 exec "$@"
 "#;
-/// /// Logs when the launcher has become this program, and becomes the kernel.
+/// Logs when the launcher has become this program, and becomes the kernel.
 const STARTED: &str = r#"printf 'started %s %s\n' $$ "$EPOCHREALTIME" >>"$0"; exec "$@""#;
 
-/// /// The events of one launch, each with its time in seconds, and its messages.
+/// The events of one launch, each with its time in seconds, and its messages.
 type Launches = BTreeMap<String, Vec<(String, f64, String)>>;
 
 fn launches(times: &Path) -> Launches {
@@ -48,7 +48,7 @@ fn launches(times: &Path) -> Launches {
     launches
 }
 
-/// /// Checks that each launch became its kernel, or said in time why it did not; returns how many did either at
+/// Checks that each launch became its kernel, or said in time why it did not; returns how many did either at
 /// first.
 fn in_time(launches: &Launches, budget: f64) -> (usize, usize) {
     let (mut started, mut refused, mut longest) = (0, 0, 0.0_f64);
@@ -70,7 +70,7 @@ fn in_time(launches: &Launches, budget: f64) -> (usize, usize) {
     (started, refused)
 }
 
-/// /// The server tells refused clients how long to wait.
+/// The server tells refused clients how long to wait.
 fn says_when_to_come_again(server: &Server) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let address = format!("{}/v1/secret/data/load", server.address());
@@ -81,10 +81,10 @@ fn says_when_to_come_again(server: &Server) {
     assert!(refused.expect("a limit").is_some(), "no Retry-After");
 }
 
-/// /// How many of a crowd started at once, and how many had to report that Vault asked to retry later; nothing else
+/// How many of a crowd started at once, and how many had to report that Vault asked to retry later; nothing else
 /// may happen.
 fn crowd(rate: u32, budget: u32) -> (usize, usize) {
-    // // Two crowds at once would be a different test.
+    // Two crowds at once would be a different test.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start();
@@ -94,7 +94,7 @@ fn crowd(rate: u32, budget: u32) -> (usize, usize) {
     says_when_to_come_again(&server);
     let scratch = Scratch::new();
     let times = scratch.path("home/kernels/vaulted/times");
-    // // A small kernel: a hundred large ones would measure this machine.
+    // A small kernel: a hundred large ones would measure this machine.
     let kernel = command("xpython-raw");
     let mut command = vec!["/bin/bash", "-c", STARTED, times.to_str().unwrap()];
     command.extend(kernel.iter().map(String::as_str));
@@ -117,7 +117,7 @@ fn crowd(rate: u32, budget: u32) -> (usize, usize) {
         let why = cell.0["reply"]["evalue"].as_str().unwrap_or_default();
         match cell.error() {
             _ if cell.printed() == "21" => {}
-            // // It was a diagnostic kernel until its cell came, or shortly before: now the kernel runs.
+            // It was a diagnostic kernel until its cell came, or shortly before: now the kernel runs.
             "SecretsReady" => {}
             "SecretsUnavailable" => assert!(LATER.iter().any(|words| why.contains(words)), "{why}"),
             _ => panic!("{cell:?}"),
@@ -131,7 +131,7 @@ fn crowd(rate: u32, budget: u32) -> (usize, usize) {
 
 #[test]
 fn with_time_enough_all_of_a_hundred_start() {
-    // // Twenty per second: a hundred reads, and the refused attempts, fit into half a minute.
+    // Twenty per second: a hundred reads, and the refused attempts, fit into half a minute.
     assert_eq!(crowd(20, 30), (CROWD, 0));
 }
 

@@ -1,4 +1,4 @@
-//! //! A refused login locks no user out: how often one is sent, counted on the way to a real OpenBao.
+//! A refused login locks no user out: how often one is sent, counted on the way to a real OpenBao.
 #![cfg(all(feature = "diagnose", feature = "inject", feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -13,7 +13,7 @@ use support::front_end::{FrontEnd, ipykernel, kernelspec};
 use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::Server;
 
-/// /// A user `ada` whose password file is wrong, and a relay that counts logins.
+/// A user `ada` whose password file is wrong, and a relay that counts logins.
 struct Site {
     scratch: Scratch,
     relay: Faults,
@@ -25,7 +25,7 @@ impl Site {
         let server = Server::shared();
         server.enable_auth("userpass", mount);
         server.policy("lockout", "path \"secret/data/lockout\" { capabilities = [\"read\"] }");
-        // // The server's own lockout would hide what is counted.
+        // The server's own lockout would hide what is counted.
         server.must(
             "POST",
             &format!("sys/auth/{mount}/tune"),
@@ -53,7 +53,7 @@ impl Site {
 
     fn exec(&self) -> std::process::Command {
         let mut command = self.scratch.launcher();
-        // // Forty at once take a while on a busy machine.
+        // Forty at once take a while on a busy machine.
         command.env("JUPYTER_VAULT_TIMEOUT", "50s").args(["exec", "--", "/usr/bin/env", "-0"]);
         command
     }
@@ -81,7 +81,7 @@ impl Site {
 }
 
 #[test]
-fn a_start_after_a_refusal_sends_nothing_and_says_since_when_and_until_when() {
+fn a_start_after_a_refusal_sends_nothing_and_says_since_and_until_when() {
     let site = Site::new("lock-starts", "");
     site.launch().is_error(77, &["refused the login at auth/lock-starts", "sys/locked-users"]);
     for _ in 0..5 {
@@ -119,7 +119,7 @@ fn thirty_cells_and_five_restarts_send_a_refused_login_three_times_at_most() {
         front_end.ask("ready", json!({}));
     }
     assert_eq!(site.logins(), 2);
-    // // The password in the file is corrected: the next cell recovers.
+    // The password in the file is corrected: the next cell recovers.
     site.scratch.file("password", "right");
     let begun = Instant::now();
     while front_end.cell("import os; print(len(os.environ['KEY']))").printed() != "6" {
@@ -135,7 +135,7 @@ fn forty_at_once_send_a_refused_login_once() {
         assert_eq!(outcome.code(), Some(77));
     }
     assert_eq!(site.logins(), 1);
-    // // Forty with the right password all succeed.
+    // Forty with the right password all succeed.
     site.scratch.file("password", "right");
     for outcome in site.forty() {
         assert_eq!(outcome.environment()["KEY"], "canary");
@@ -148,7 +148,7 @@ fn forty_at_once_after_a_success_send_a_changed_password_twice_at_most() {
     let site = Site::new("lock-changed", "");
     site.scratch.file("password", "right");
     assert_eq!(site.launch().environment()["KEY"], "canary");
-    // // On the server, but not in the file.
+    // On the server, but not in the file.
     Server::shared().must("POST", "auth/lock-changed/users/ada/password", &json!({"password": "another"}));
     for outcome in site.forty() {
         outcome.is_error(77, &["refused the login"]);
@@ -158,7 +158,7 @@ fn forty_at_once_after_a_success_send_a_changed_password_twice_at_most() {
 }
 
 #[test]
-fn a_launch_that_waits_in_vain_for_others_sends_nothing() {
+fn a_launch_that_times_out_behind_others_sends_nothing() {
     let site = Site::new("lock-wait", "");
     site.scratch.file("password", "right");
     assert_eq!(site.launch().environment()["KEY"], "canary");
@@ -176,12 +176,12 @@ fn a_launch_that_waits_in_vain_for_others_sends_nothing() {
 }
 
 #[test]
-fn a_users_own_tries_are_two_in_the_window() {
+fn a_user_has_two_attempts_in_the_window() {
     let site = Site::new("lock-tries", "");
     site.launch().is_error(77, &["refused the login"]);
     let doctor = || assert_eq!(run(site.scratch.launcher().arg("doctor")).code(), Some(77));
     let ago = |seconds: u64| {
-        // // As if the last attempt were that long ago.
+        // As if the last attempt were that long ago.
         let file = std::fs::read_dir(site.scratch.path("runtime/jupyter-vault/logins")).unwrap();
         let file = file.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "json"));
         let file = file.unwrap();
@@ -214,7 +214,7 @@ fn a_sidecar_whose_login_is_refused_meanwhile_sends_it_once() {
     });
     let server = Server::shared();
     server.must("POST", "auth/lock-watch/users/ada/password", &json!({"password": "another"}));
-    // // Its token expires, so it has to log in again.
+    // Its token expires, so it has to log in again.
     server.must("POST", "sys/leases/revoke-prefix/auth/lock-watch/login/ada", &json!({}));
     let begun = Instant::now();
     while site.logins() < 3 {
@@ -229,7 +229,7 @@ fn a_sidecar_whose_login_is_refused_meanwhile_sends_it_once() {
 }
 
 #[test]
-fn doctor_and_a_sidecar_know_of_the_refusal_too() {
+fn doctor_and_a_sidecar_use_the_stored_refusal_too() {
     let site = Site::new("lock-others", "");
     site.launch().is_error(77, &["refused the login"]);
     let mut watch = site.scratch.launcher();

@@ -1,4 +1,4 @@
-//! //! `login` and `logout` on a real OpenBao: the token file, who is reported as logged in, and the effect of a
+//! `login` and `logout` on a real OpenBao: the token file, who is reported as logged in, and the effect of a
 //! refusal.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
@@ -18,7 +18,7 @@ use support::openbao::{Server, free_ports};
 use support::python;
 use support::terminal::Terminal;
 
-/// /// A user `ada` with a secret, at a separate login mount.
+/// A user `ada` with a secret, at a separate login mount.
 struct Site {
     server: &'static Server,
     scratch: Scratch,
@@ -55,7 +55,7 @@ impl Site {
         command
     }
 
-    /// /// Runs with this on standard input.
+    /// Runs with this on standard input.
     fn with(&self, arguments: &[&str], input: &str) -> Outcome {
         let mut command = self.command(arguments);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -96,7 +96,7 @@ fn text(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn a_password_leaves_a_token_as_vaults_client_does_and_kernels_take_it() {
+fn a_password_login_stores_a_token_like_vaults_client_and_kernels_use_it() {
     let site = Site::userpass("login-file");
     site.with(&["login"], "\n").is_error(64, &["no password for ada on standard input"]);
     site.with(&["login", "--username", ""], "right canary").is_error(64, &["--username NAME"]);
@@ -129,7 +129,7 @@ fn on_a_terminal_the_password_is_not_shown_and_is_asked_again_once() {
     assert!(site.server.is_alive(&site.token()));
 }
 
-/// /// Makes a method require a passcode; returns what the phone of `entity` shows.
+/// Makes a method require a passcode; returns what the phone of `entity` shows.
 fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &Value) -> impl Fn() -> String {
     let post = |path: &str, body: Value| vault.must("POST", path, &body);
     let method = json!({"issuer": name, "period": 30, "algorithm": "SHA1", "digits": 6});
@@ -137,7 +137,7 @@ fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &V
     let made = post("identity/mfa/method/totp/admin-generate", json!({"method_id": method, "entity_id": entity}));
     let enforced = json!({"mfa_method_ids": [method], "auth_method_accessors": [accessor]});
     post(&format!("identity/mfa/login-enforcement/{name}"), enforced);
-    // // The phone's state: the same key.
+    // The phone's state: the same key.
     post(&format!("sys/mounts/{name}-phone"), json!({"type": "totp"}));
     post(&format!("{name}-phone/keys/ada"), json!({"url": made["data"]["url"]}));
     let path = format!("{name}-phone/code/ada");
@@ -145,7 +145,7 @@ fn with_passcodes(vault: &'static Server, name: &str, accessor: &str, entity: &V
 }
 
 #[test]
-fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
+fn a_second_factor_is_asked_for_on_a_terminal_and_reported_elsewhere() {
     let site = Site::userpass("login-factor");
     let vault = site.server;
     let post = |path: &str, body: Value| vault.must("POST", path, &body);
@@ -166,13 +166,13 @@ fn a_second_factor_is_asked_for_on_a_terminal_and_said_elsewhere() {
     assert_eq!(code, 0, "{shown}");
     assert!(said.contains("ada is logged in") && !shown.contains("canary") && !shown.contains(&right), "{shown}");
     assert!(vault.is_alive(&site.token()));
-    // // A launch uses the token, and is asked for nothing.
+    // A launch uses the token, and is asked for nothing.
     assert_eq!(site.launched().environment()["KEY"], "canary-value");
 }
 
 #[test]
 fn a_login_that_a_phone_confirms_is_sent_there_once() {
-    // // A stand-in for Vault, as the service that it would ask to notify a phone can't run here. Its answers are
+    // A stand-in for Vault, as the service that it would ask to notify a phone can't run here. Its answers are
     // OpenBao's.
     for is_confirmed in [false, true] {
         let requirement = json!({
@@ -222,7 +222,7 @@ fn a_login_that_a_phone_confirms_is_sent_there_once() {
 }
 
 #[test]
-fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
+fn a_third_password_is_only_sent_if_the_user_confirms() {
     let site = Site::userpass("login-lockout");
     let relay = Faults::start(relay_to(site.server.port()));
     let sent = || relay.seen().iter().filter(|seen| seen.path.contains("/login/ada")).count();
@@ -233,7 +233,7 @@ fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
         outcome.is_error(code, &["refused the login", "login-lockout"]);
     }
     assert_eq!(sent(), 2);
-    // // Neither a third password nor the right one is sent automatically.
+    // Neither a third password nor the right one is sent automatically.
     for password in ["third", "right canary"] {
         site.with(&["login"], password).is_error(77, &["2 times", "not sent again", "--try-again"]);
     }
@@ -245,13 +245,13 @@ fn a_third_refusal_is_only_sent_by_a_word_of_the_user() {
     assert_eq!(sent(), 2);
     assert_eq!(site.with(&["login", "--try-again"], "right canary").code(), Some(0));
     assert_eq!(sent(), 3);
-    // // An accepted login resets the count.
+    // An accepted login resets the count.
     site.with(&["login"], "fifth").is_error(77, &["refused the login"]);
     assert_eq!(sent(), 4);
 }
 
 #[test]
-fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
+fn a_piped_token_is_checked_before_it_is_stored() {
     let site = Site::new("login-token", "");
     let good = site.server.token(&["login"], &json!({"ttl": "2h"}));
     site.with(&["login"], "no such token").is_error(78, &["characters that a token can't have"]);
@@ -263,7 +263,7 @@ fn a_token_that_is_piped_in_is_checked_before_it_is_kept() {
     let said: Value = serde_json::from_slice(&outcome.stdout).unwrap();
     assert_eq!((&said["logged_in"], &said["used_by_kernels"]), (&json!(true), &json!(true)), "{said}");
     assert_eq!(site.token(), good);
-    // // One with a limited number of uses would be used up by the look-up.
+    // One with a limited number of uses would be used up by the look-up.
     let few = site.server.token(&["login"], &json!({"num_uses": 3}));
     site.with(&["login"], &few).is_error(78, &["number of uses"]);
     assert_eq!(site.token(), good);
@@ -286,7 +286,7 @@ fn the_file_that_the_settings_name_is_written_and_a_link_is_not_followed() {
 }
 
 #[test]
-fn a_login_whose_token_cant_be_kept_is_not_made() {
+fn no_login_is_sent_if_its_token_cannot_be_stored() {
     let site = Site::userpass("login-nowhere");
     std::fs::create_dir(site.file()).unwrap();
     let relay = Faults::start(relay_to(site.server.port()));
@@ -297,7 +297,7 @@ fn a_login_whose_token_cant_be_kept_is_not_made() {
 }
 
 #[test]
-fn the_status_says_who_until_when_and_whence() {
+fn the_status_shows_the_user_the_expiry_and_the_origin() {
     let site = Site::userpass("login-status");
     let (code, none) = site.status();
     assert_eq!((code, &none["logged_in"], &none["state"]), (77, &json!(false), &json!("none")), "{none}");
@@ -310,7 +310,7 @@ fn the_status_says_who_until_when_and_whence() {
     assert_eq!((&said["ends_soon"], &said["renewable"]), (&json!(false), &json!(true)));
     assert!(said["until"].as_str().unwrap().ends_with('Z') && said["ttl_seconds"].as_u64().unwrap() > 86_400);
     assert!(!said.to_string().contains(&site.token()));
-    // // Revoked by another client.
+    // Revoked by another client.
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
     let (code, said) = site.status();
     assert_eq!((code, &said["logged_in"], &said["state"]), (77, &json!(false), &json!("ended")), "{said}");
@@ -321,7 +321,7 @@ fn the_status_says_who_until_when_and_whence() {
 }
 
 #[test]
-fn a_login_of_each_launch_and_an_unreachable_vault_are_told_apart() {
+fn a_login_of_each_launch_and_an_unreachable_vault_are_distinguished() {
     let site = Site::userpass("login-each");
     let password = site.scratch.file("password", "right canary");
     let config = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
@@ -330,7 +330,7 @@ fn a_login_of_each_launch_and_an_unreachable_vault_are_told_apart() {
     let (code, said) = site.status();
     assert_eq!((code, &said["state"], &said["user"]), (0, &json!("each-launch"), &json!("ada")), "{said}");
     assert_eq!(said["until"], Value::Null);
-    // // Kernels do not use the token of `login` then, and the output says so.
+    // Kernels do not use the token of `login` then, and the output says so.
     let outcome = site.with(&["login"], "right canary");
     assert!(text(&outcome).contains("kernels do not use this token"), "{}", text(&outcome));
     let [port] = free_ports();
@@ -340,7 +340,7 @@ fn a_login_of_each_launch_and_an_unreachable_vault_are_told_apart() {
 }
 
 #[test]
-fn a_token_that_ends_within_a_day_is_said_with_the_way_to_renew() {
+fn a_token_that_expires_within_a_day_is_reported_with_the_command_to_renew_it() {
     let site = Site::new("login-soon", "");
     let [soon, late] = ["23h", "30h"].map(|ttl| site.server.token(&["login"], &json!({ "ttl": ttl })));
     for (token, is_soon) in [(soon, true), (late, false)] {
@@ -354,7 +354,7 @@ fn a_token_that_ends_within_a_day_is_said_with_the_way_to_renew() {
         let said: Value = serde_json::from_slice(&run(&mut site.command(&["kernels", "--json"])).stdout).unwrap();
         assert_eq!(said["login"].is_object(), is_soon, "{said}");
     }
-    // // An expired one is reported too.
+    // An expired one is reported too.
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
     assert!(text(&run(&mut site.command(&["kernels"]))).contains("get a new one with `jupyter-vault login`"));
 }
@@ -370,12 +370,12 @@ fn a_logout_revokes_and_removes_and_says_so_when_it_cant_revoke() {
     assert!(text(&outcome).starts_with("logged out: the token is revoked"), "{}", text(&outcome));
     assert!(!site.file().exists() && !site.server.is_alive(&token));
     assert_eq!(site.status().0, 77);
-    // // An already expired token causes no error.
+    // An already expired token causes no error.
     site.log_in();
     site.server.must("POST", "auth/token/revoke", &json!({"token": site.token()}));
     assert_eq!(run(&mut site.command(&["logout"])).code(), Some(0));
     assert!(!site.file().exists());
-    // // Vault is unreachable: the file is removed, and the output says that the token is still valid.
+    // Vault is unreachable: the file is removed, and the output says that the token is still valid.
     site.log_in();
     let token = site.token();
     let [port] = free_ports();
@@ -388,10 +388,10 @@ fn a_logout_revokes_and_removes_and_says_so_when_it_cant_revoke() {
     assert_eq!(site.mount, "logout");
 }
 
-/// /// OpenBao as an OpenID Connect provider with a user `ada`, and a login mount that trusts it.
+/// OpenBao as an OpenID Connect provider with a user `ada`, and a login mount that trusts it.
 struct Provider {
     site: Site,
-    /// /// Ada's token at the provider, as a signed-in browser has it.
+    /// Ada's token at the provider, as a signed-in browser has it.
     session: String,
     port: u16,
 }
@@ -446,7 +446,7 @@ impl Provider {
         self.site.command(&[&["login", "--port", &port], more].concat())
     }
 
-    /// /// A browser that writes the address that it opens to a file, and that file.
+    /// A browser that writes the address that it opens to a file, and that file.
     fn browser(&self) -> (PathBuf, PathBuf) {
         let seen = self.site.scratch.path("seen");
         let text = format!("#!/bin/sh\nprintf %s \"$1\" >{seen:?}.new && mv {seen:?}.new {seen:?}\n");
@@ -455,7 +455,7 @@ impl Provider {
         (browser, seen)
     }
 
-    /// /// The address that the provider redirects a signed-in browser to.
+    /// The address that the provider redirects a signed-in browser to.
     fn answer(&self, address: &str) -> String {
         let (_, query) = address.split_once('?').unwrap();
         let provider = address.split("/provider/").nth(1).unwrap().split('/').next().unwrap();
@@ -467,7 +467,7 @@ impl Provider {
     }
 }
 
-/// /// A started `login --no-browser --json`, and the address that it prints.
+/// A started `login --no-browser --json`, and the address that it prints.
 fn waiting(command: &mut Command) -> (std::process::Child, BufReader<std::process::ChildStdout>, String) {
     let child =
         command.args(["--no-browser", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -479,7 +479,7 @@ fn waiting(command: &mut Command) -> (std::process::Child, BufReader<std::proces
     (child, lines, said["sign_in"].as_str().unwrap().to_owned())
 }
 
-/// /// A browser's answer there.
+/// A browser's answer there.
 fn visit(method: &str, address: &str, host: Option<&str>) -> (u16, String, String) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let mut request = ureq::http::Request::builder().method(method).uri(address);
@@ -498,7 +498,7 @@ fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
     let (child, mut lines, address) = waiting(&mut provider.command(&[]));
     let good = provider.answer(&address);
     let place = format!("http://localhost:{}", provider.port);
-    // // Other answers than that to this sign-in get a page that says so, and the wait continues.
+    // Other answers than that to this sign-in get a page that says so, and the wait continues.
     for (method, address, host, status) in [
         ("GET", format!("{place}/favicon.ico"), None, 404),
         ("GET", format!("{place}/oidc/callback?code=x&state=wrong"), None, 400),
@@ -509,7 +509,7 @@ fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
         let (said, text, kept) = visit(method, &address, host);
         assert_eq!((said, kept.as_str()), (status, "no-store"), "{method} {address}: {text}");
     }
-    // // A silent connection does not block others.
+    // A silent connection does not block others.
     let _silent = TcpStream::connect(("127.0.0.1", provider.port)).unwrap();
     let (status, text, kept) = visit("GET", &good, None);
     assert_eq!((status, text.as_str(), kept.as_str()), (200, "Signed in. Close this tab.\n", "no-store"));
@@ -531,7 +531,7 @@ fn a_browser_signs_in_at_a_provider_and_comes_back_once() {
 }
 
 #[test]
-fn a_sign_in_that_does_not_end_well_says_why() {
+fn a_failed_sign_in_says_why() {
     let provider = Provider::named("provider-users-2", "sso-refused");
     let (child, _lines, address) = waiting(&mut provider.command(&[]));
     let state = provider.answer(&address).split("state=").nth(1).unwrap().to_owned();
@@ -541,7 +541,7 @@ fn a_sign_in_that_does_not_end_well_says_why() {
     assert!(text.starts_with("Not signed in") && !text.contains("canary"), "{text}");
     finish(child).is_error(77, &["did not let you sign in (access_denied)"]);
 
-    // // A code that Vault rejects.
+    // A code that Vault rejects.
     let (child, _lines, address) = waiting(&mut provider.command(&[]));
     let state = address.split("state=").nth(1).unwrap().split('&').next().unwrap();
     let (status, _, _) = visit("GET", &format!("{place}?code=made-up&state={state}"), None);
@@ -603,7 +603,7 @@ fn a_second_factor_is_asked_for_after_the_browser_too() {
     let alias = json!({"name": entity, "canonical_id": entity, "mount_accessor": accessor});
     vault.must("POST", "identity/entity-alias", &alias);
     let passcode = with_passcodes(vault, "sso-factor", accessor, entity);
-    // // An address could be pasted, but the browser's redirect arrives.
+    // An address could be pasted, but the browser's redirect arrives.
     let mut user = Terminal::start(&provider.command(&["--no-browser"]));
     user.expect("response_type=code");
     user.expect("Address: ");
@@ -622,7 +622,7 @@ fn a_second_factor_is_asked_for_after_the_browser_too() {
 #[test]
 fn setup_signs_in_and_needs_no_token_of_another_program() {
     let provider = Provider::at(8250, Site::new("provider-users-4", ""), "sso-setup");
-    // // Vault's own client uses this port too.
+    // Vault's own client uses this port too.
     eventually("the port is free", || TcpListener::bind("127.0.0.1:8250").is_ok());
     let config = provider.site.scratch.path("config/vault.toml");
     std::fs::remove_file(&config).unwrap();

@@ -1,4 +1,4 @@
-//! //! The examples for Kubernetes and Docker: their manifests against Kubernetes' schemas, their logins on a real
+//! The examples for Kubernetes and Docker: their manifests against Kubernetes' schemas, their logins on a real
 //! server, and a Dockerfile's changes to Enterprise Gateway's image, made to the gateway's files.
 
 mod support;
@@ -29,7 +29,7 @@ fn checked() -> Value {
     serde_json::from_slice(&outcome.stdout).unwrap()
 }
 
-/// /// The document of that kind and name.
+/// The document of that kind and name.
 fn document<'a>(seen: &'a Value, kind: &str, name: &str) -> &'a Value {
     let documents = seen["documents"].as_array().unwrap();
     documents.iter().find(|it| it["kind"] == kind && it["metadata"]["name"] == name).expect("a document")
@@ -47,7 +47,7 @@ fn the_manifests_meet_kubernetes_schemas_and_fit_each_other() {
     }
     let token = &volumes.iter().find(|volume| volume["name"] == "token").unwrap()["projected"]["sources"][0];
     assert_eq!(token["serviceAccountToken"]["audience"], "vault");
-    // // The schemas reject a wrong manifest.
+    // The schemas reject a wrong manifest.
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.path("kubernetes")).unwrap();
     scratch.file("kubernetes/wrong.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {container: []}\n");
@@ -102,10 +102,10 @@ fn service_accounts_log_in_as_the_manifest_says_and_each_reads_its_own() {
     }
 }
 
-/// /// The beginning of the claims in the token of the service account `ada`, in base64.
+/// The beginning of the claims in the token of the service account `ada`, in base64.
 const ADA: &str = "YWRh";
 
-/// /// The gateway's own start script for a kernel's container, edited like in the example's Dockerfile.
+/// The gateway's own start script for a kernel's container, edited like in the example's Dockerfile.
 fn bootstrap(scratch: &Scratch, vault_toml: &str) -> PathBuf {
     let seen = checked();
     let steps = seen["dockerfiles"]["enterprise-gateway.Dockerfile"].as_array().unwrap();
@@ -139,7 +139,7 @@ fn the_gateways_image_starts_its_kernel_through_the_launcher_and_logs_no_secret(
     let toml = scratch.file("config/vault.toml", config(&server.address(), "image"));
     let bootstrap = bootstrap(&scratch, toml.to_str().unwrap());
 
-    // // The distributed process proxy starts what a container would run.
+    // The distributed process proxy starts what a container would run.
     let start = format!(
         "PATH={} KERNEL_ID={{kernel_id}} RESPONSE_ADDRESS={{response_address}} PUBLIC_KEY={{public_key}} \
          PORT_RANGE={{port_range}} KERNEL_LAUNCHERS_DIR={} exec bash {}",
@@ -165,7 +165,7 @@ fn the_gateways_image_starts_its_kernel_through_the_launcher_and_logs_no_secret(
     user.ask("delete", json!({}));
 }
 
-/// /// Ada and Bert use a ready-made kernelspec whose kernel runs in a container; `adapt` makes the changes that this
+/// Ada and Bert use a ready-made kernelspec whose kernel runs in a container; `adapt` makes the changes that this
 /// machine needs, besides other paths. Returns what the cluster was asked for.
 fn runs_in_a_container(name: &str, adapt: impl Fn(&mut Value, &Cluster, &Scratch)) -> Vec<Value> {
     let server = Server::start();
@@ -210,7 +210,7 @@ fn runs_in_a_container(name: &str, adapt: impl Fn(&mut Value, &Cluster, &Scratch
     let logs = scratch.path("runtime").display().to_string();
     let variables = [
         ("DOCKER_HOST", engine.as_str()),
-        // // The launch script asks the engine too, whose socket is at its default path elsewhere.
+        // The launch script asks the engine too, whose socket is at its default path elsewhere.
         ("EG_INHERITED_ENVS", "DOCKER_HOST"),
         ("EG_KERNEL_LAUNCH_TIMEOUT", "60"),
         ("EG_KERNEL_LOG_DIR", logs.as_str()),
@@ -225,7 +225,7 @@ fn runs_in_a_container(name: &str, adapt: impl Fn(&mut Value, &Cluster, &Scratch
         let cell = client.shown("import os; print(os.environ['OWN'], [n for n in os.environ if 'VAULT' in n])");
         assert_eq!(cell.printed(), format!("{user} []"), "{cell:?} {}", said());
         client.ask("delete", json!({}));
-        // // The cluster stores the request's credential, which is used up.
+        // The cluster stores the request's credential, which is used up.
         let asked = cluster.asked().pop().unwrap().to_string();
         assert!(asked.contains(&token) && !asked.contains("\"OWN\""), "{asked}");
         let (status, _) = server.api_with(&[("X-Vault-Token", &token)], "POST", "sys/wrapping/unwrap", None);
@@ -242,13 +242,13 @@ fn python_docker_runs_in_a_container_that_the_gateway_asks_for() {
         assert!(service["Name"].as_str().unwrap().starts_with(user), "{service}");
         let container = &service["TaskTemplate"]["ContainerSpec"];
         assert_eq!(container["Image"], "registry.example.org/kernel-py-vault:3.3.0", "{service}");
-        // // The image's own start command is not replaced.
+        // The image's own start command is not replaced.
         assert!(container["Command"].is_null() && container["Args"].is_null(), "{service}");
     }
     assert_eq!(asked.len(), 2);
 }
 
-/// /// The gateway's Kubernetes process proxy starts only in a pod. Its distributed one does here what that does
+/// The gateway's Kubernetes process proxy starts only in a pod. Its distributed one does here what that does
 /// before and after its launch script, and the kernelspec does what it passes to that.
 #[test]
 fn python_kubernetes_runs_in_a_pod_that_the_launch_script_asks_for() {

@@ -1,4 +1,4 @@
-//! //! Completions in a real bash, and man pages as man renders them.
+//! Completions in a real bash, and man pages as man renders them.
 
 mod support;
 
@@ -16,10 +16,10 @@ fn script(scratch: &Scratch, shell: &str) -> PathBuf {
     scratch.file(&format!("completions.{shell}"), succeed(Command::new(binary()).args(["completions", shell])).stdout)
 }
 
-/// /// What bash offers to complete the last of `words`.
+/// What bash offers to complete the last of `words`.
 fn offered(scratch: &Scratch, words: &[&str]) -> Vec<String> {
     let script = script(scratch, "bash");
-    // // As bash's own completion does: it calls the function that is registered for the command.
+    // As bash's own completion does: it calls the function that is registered for the command.
     let ask = r#"
         . "$1"; shift
         function=$(complete -p jupyter-vault | sed 's/.*-F \([^ ]*\).*/\1/')
@@ -42,7 +42,7 @@ fn bash_completes_subcommands_flags_and_values() {
     assert!(!offered(&scratch, &["jupyter-vault", ""]).contains(&"hold".to_owned()), "what is hidden is not offered");
 }
 
-/// /// An interactive shell that has read the script; sends the keys and returns what it then shows.
+/// An interactive shell that has read the script; sends the keys and returns what it then shows.
 fn pressed(argv: &[&str], load: &str, keys: &[(&str, &str)]) {
     let scratch = Scratch::new();
     let mut command = Command::new(python());
@@ -59,7 +59,7 @@ fn pressed(argv: &[&str], load: &str, keys: &[(&str, &str)]) {
     for (typed, shown) in keys {
         terminal.ask("send", json!({"text": format!("{typed}\t")}));
         terminal.ask("expect", json!({ "text": shown }));
-        // // Ctrl-U discards the line. Ctrl-C, if it arrives late, would also discard what is typed next.
+        // Ctrl-U discards the line. Ctrl-C, if it arrives late, would also discard what is typed next.
         terminal.ask("send", json!({"text": "\u{15}"}));
     }
     terminal.ask("send", json!({"text": "exit\n"}));
@@ -100,7 +100,7 @@ fn fish_completes_subcommands_flags_and_values() {
 }
 
 #[test]
-fn every_subcommand_option_and_value_has_a_word_of_help() {
+fn every_subcommand_option_and_value_has_a_help_text() {
     let whole = jupyter_vault::internals::definition();
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
     let mut options = 0;
@@ -133,7 +133,7 @@ fn each_subcommand_has_a_man_page() {
     let page = std::fs::read_to_string(folder.join("jupyter-vault-wrap.1")).unwrap();
     assert!(page.contains(".SH SYNOPSIS") && page.contains("\\-\\-dry\\-run"), "{page}");
     assert!(page.contains(concat!(" 1 \"\" \"jupyter-vault ", env!("CARGO_PKG_VERSION"), "\"")), "{page}");
-    // // Examples keep their layout.
+    // Examples keep their layout.
     let exec = std::fs::read_to_string(folder.join("jupyter-vault-exec.1")).unwrap();
     let (_, notes) = exec.split_once(".SH NOTES\n.nf\n").unwrap();
     assert!(notes.ends_with("\n.fi\n") && notes.contains("\n  export VAULT_ADDR="), "{exec}");
@@ -146,7 +146,7 @@ fn each_subcommand_has_a_man_page() {
 
 #[test]
 #[ignore = "needs mandoc"]
-fn mandoc_has_nothing_to_say_against_the_pages() {
+fn mandoc_finds_no_fault_in_the_pages() {
     let scratch = Scratch::new();
     let folder = scratch.path("home");
     succeed(Command::new(binary()).arg("man").arg(&folder));

@@ -1,6 +1,6 @@
-//! //! Every kernel under every server: docs/matrix.md shows the results.
+//! Every kernel under every server: docs/matrix.md shows the results.
 //!
-//! //! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it.
+//! `JUPYTER_VAULT_WRITE_MATRIX=1 cargo test --test matrix -- --include-ignored --nocapture` writes it.
 
 mod support;
 
@@ -16,7 +16,7 @@ use support::openbao::Server;
 use support::remote;
 use support::server::{JupyterServer, Kind, User};
 
-/// /// A kernel's name in the tests, its usual name, and a cell that prints the secret's length.
+/// A kernel's name in the tests, its usual name, and a cell that prints the secret's length.
 const KERNELS: &[(&str, &str, &str)] = &[
     ("ipykernel", "ipykernel 7", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
     ("ipykernel6", "ipykernel 6", "import os; print('length', len(os.environ['MATRIX_SECRET']))"),
@@ -32,7 +32,7 @@ const KERNELS: &[(&str, &str, &str)] = &[
     ("octave_kernel", "octave_kernel", "printf('length %d\\n', length(getenv('MATRIX_SECRET')))"),
 ];
 
-/// /// Enterprise Gateway's process proxy for other hosts, which starts kernels with its own launchers.
+/// Enterprise Gateway's process proxy for other hosts, which starts kernels with its own launchers.
 const DISTRIBUTED: &str = "Enterprise Gateway, distributed";
 
 const SERVERS: &[&str] = &[
@@ -44,7 +44,7 @@ const SERVERS: &[&str] = &[
     "Jupyter Server with a gateway",
 ];
 
-/// /// A server that can't start that kernel, with or without jupyter-vault.
+/// A server that can't start that kernel, with or without jupyter-vault.
 const NO_WAY: &str = "–";
 
 const HEAD: &str = "# Kernels and servers\n\n\
@@ -57,10 +57,10 @@ const FOOT: &str = "\n\
     for Python, R and Scala.\n\
     - ILua is left out: it had the secret under four of these servers, but hung under Jupyter Server for an unknown reason.\n";
 
-/// /// The results for each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
+/// The results for each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
 type Rows = BTreeMap<String, Vec<String>>;
 
-/// /// Installs a kernelspec whose command follows the launcher.
+/// Installs a kernelspec whose command follows the launcher.
 fn install(scratch: &Scratch, server: &Server, name: &str, command: &[String], more: &Value) {
     let folder = format!("home/kernels/{}", name.replace('_', "-"));
     std::fs::create_dir_all(scratch.path(&folder)).unwrap();
@@ -81,7 +81,7 @@ fn run_all(names: &[&str]) -> Rows {
     server.put("matrix", &json!({"MATRIX_SECRET": "canary-of-21-letters!"}));
     let (near, far) = (Scratch::new(), Scratch::new());
     for name in names {
-        // // A gateway does not pass on PATH, and some kernels need programs.
+        // A gateway does not pass on PATH, and some kernels need programs.
         let path = json!({"PATH": "/usr/local/bin:/usr/bin:/bin"});
         install(&near, server, name, &command(name), &json!({"env": path}));
         if let Some(command) = remote::command(name) {
@@ -103,9 +103,9 @@ fn run_all(names: &[&str]) -> Rows {
     rows
 }
 
-/// /// Runs those kernels under one server: with the kernelspecs of `near`, or those for other hosts in `far`.
+/// Runs those kernels under one server: with the kernelspecs of `near`, or those for other hosts in `far`.
 fn column(which: &str, names: &[&str], near: &Scratch, far: &Scratch) -> Vec<String> {
-    // // Each server has its own folders, but the same kernelspecs.
+    // Each server has its own folders, but the same kernelspecs.
     let scratch = Scratch::new();
     let kernels = if which == DISTRIBUTED { far } else { near }.path("home/kernels");
     std::os::unix::fs::symlink(kernels, scratch.path("home/kernels")).unwrap();
@@ -140,7 +140,7 @@ fn column(which: &str, names: &[&str], near: &Scratch, far: &Scratch) -> Vec<Str
     outcomes
 }
 
-/// /// Starts, checks, restarts, checks again.
+/// Starts, checks, restarts, checks again.
 fn one(user: &mut User, name: &str) -> String {
     let code = KERNELS.iter().find(|(kernel, ..)| *kernel == name).expect("a kernel").2;
     user.ask("launch", json!({"name": name.replace('_', "-"), "env": {"KERNEL_USERNAME": "ada"}}));
@@ -160,7 +160,7 @@ fn has_it(cell: &Cell) -> bool {
     cell.printed().contains("length 21")
 }
 
-/// /// Some kernels print after they have reported idle, and a gateway that has not yet joined a new kernel's iopub
+/// Some kernels print after they have reported idle, and a gateway that has not yet joined a new kernel's iopub
 /// misses the output of its first cell.
 fn look(user: &mut User, code: &str) -> Cell {
     let mut look = || Cell(user.ask("cell", json!({"code": code, "shows": 10})));
@@ -172,7 +172,7 @@ fn file() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/matrix.md"))
 }
 
-/// /// The rows in the document.
+/// The rows in the document.
 fn written() -> Rows {
     let text = std::fs::read_to_string(file()).unwrap_or_default();
     let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
@@ -191,10 +191,10 @@ fn text(rows: &Rows) -> String {
     text + FOOT
 }
 
-/// /// Two tests write the same file.
+/// Two tests write the same file.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// /// Runs those kernels; compares their rows with the document, or writes them to it.
+/// Runs those kernels; compares their rows with the document, or writes them to it.
 fn check(names: &[&str]) {
     let rows = run_all(names);
     println!("{}", text(&rows).trim_end_matches(FOOT));

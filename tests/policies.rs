@@ -1,4 +1,4 @@
-//! //! The policies in `examples/policies`, loaded into a real server and tested with two users.
+//! The policies in `examples/policies`, loaded into a real server and tested with two users.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::policies::{load, log_in, two_secrets, two_users};
 
 const PRINT: &[&str] = &["sh", "-c", "printf %s \"$OWN\""];
 
-/// /// A launch with that token and one source.
+/// A launch with that token and one source.
 fn read(server: &Server, token: &str, source: &str) -> Outcome {
     let scratch = Scratch::new();
     let config = scratch.file("vault.toml", format!("[[source]]\n{source}\nversion = 2\n"));
@@ -26,7 +26,7 @@ fn a_user_reads_their_own_path_and_no_other() {
         assert_eq!(kv(&format!("users/{own}")).stdout, own.as_bytes());
         kv(&format!("users/{other}")).is_error(77, &[&format!("secret/users/{other}"), "forbid"]);
         kv("users").is_error(77, &["forbid"]);
-        // // Below it too, and as a folder.
+        // Below it too, and as a folder.
         server.put(&format!("users/{own}/OWN"), &json!({"value": "deep", "OWN": "deep"}));
         assert_eq!(kv(&format!("users/{own}/OWN")).stdout, b"deep");
         kv(&format!("users/{other}/OWN")).is_error(77, &["forbid"]);

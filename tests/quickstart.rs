@@ -1,4 +1,4 @@
-//! //! The examples: the README's first command, run to its end and interrupted half-way, and SQL cells.
+//! The examples: the README's first command, run to its end and interrupted half-way, and SQL cells.
 
 mod support;
 
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use support::inner_cargo::inner_cargo;
 use support::launcher::{binary, eventually, run, wait};
 
-/// /// The current examples: `cargo test --test quickstart` does not build them.
+/// The current examples: `cargo test --test quickstart` does not build them.
 fn example(name: &str) -> Command {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let profile = binary().parent().unwrap();
@@ -35,7 +35,7 @@ fn example(name: &str) -> Command {
 }
 
 #[test]
-fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
+fn the_quickstart_shows_names_lengths_pid_and_time_but_no_value() {
     let outcome = run(&mut example("quickstart"));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let shown = String::from_utf8(outcome.stdout).unwrap();
@@ -47,7 +47,7 @@ fn it_shows_names_lengths_the_pid_and_the_time_and_no_value() {
 }
 
 #[test]
-fn sql_cells_work_on_while_their_user_is_replaced_and_no_role_is_left() {
+fn sql_cells_keep_working_while_their_user_is_replaced_and_no_role_remains() {
     let _ = (support::python::environment(), support::python::postgres(), support::python::sql());
     let outcome = run(&mut example("sql_notebook"));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -58,14 +58,14 @@ fn sql_cells_work_on_while_their_user_is_replaced_and_no_role_is_left() {
 }
 
 #[test]
-fn a_second_run_builds_nothing_and_is_over_soon() {
+fn a_second_run_builds_nothing_and_is_fast() {
     let ran = |variables: &[(&str, &str)]| {
         let start = Instant::now();
         let outcome = run(example("quickstart").envs(variables.iter().copied()));
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         start.elapsed()
     };
-    // // Started by cargo, from one folder and then from another.
+    // Started by cargo, from one folder and then from another.
     let built = || std::fs::metadata(binary()).unwrap().modified().unwrap();
     ran(&[]);
     let before = built();
@@ -128,7 +128,7 @@ fn a_signal_half_way_leaves_nothing_behind() {
     }
 }
 
-/// /// Processes whose command line or environment contains the folder.
+/// Processes whose command line or environment contains the folder.
 fn processes_in(folder: &std::path::Path) -> Vec<u32> {
     let needle = folder.to_str().unwrap();
     let names = |pid: u32, file: &str| {

@@ -1,4 +1,4 @@
-//! //! A cluster of three real nodes with raft storage: its leader is killed, it is sealed, a node hangs. No launch
+//! A cluster of three real nodes with raft storage: its leader is killed, it is sealed, a node hangs. No launch
 //! that still has time fails.
 
 mod support;
@@ -14,7 +14,7 @@ use support::launcher::{Outcome, Scratch, eventually, finish, run};
 use support::openbao::free_ports;
 use support::python::bao;
 
-/// /// One node; its process may be ended and started again.
+/// One node; its process may be ended and started again.
 struct Node {
     config: PathBuf,
     log: PathBuf,
@@ -154,7 +154,7 @@ impl Cluster {
         self.leads().expect("it has just led")
     }
 
-    /// /// A launch with all addresses, beginning with `first`.
+    /// A launch with all addresses, beginning with `first`.
     fn command(&self, first: usize, timeout: u32) -> Command {
         let addresses: Vec<_> = (0..3).map(|step| self.nodes[(first + step) % 3].address()).collect();
         let text = format!(
@@ -183,7 +183,7 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
         assert_eq!(cluster.launch(first).environment()["KEPT"], "canary", "standbys send on: {first}");
     }
 
-    // // The leader is killed while launches run: each finds another node, or the new leader.
+    // The leader is killed while launches run: each finds another node, or the new leader.
     let leader = cluster.leader();
     let running: Vec<_> = (0..12)
         .map(|number| {
@@ -203,7 +203,7 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
     cluster.unseal(leader);
     eventually("it follows", || matches!(cluster.nodes[leader].health(), 200 | 429));
 
-    // // A follower hangs, as if its host were cut off.
+    // A follower hangs, as if its host were cut off.
     let leader = cluster.leader();
     let follower = (leader + 1) % 3;
     cluster.nodes[follower].signal(Signal::SIGSTOP);
@@ -211,7 +211,7 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
     cluster.nodes[follower].signal(Signal::SIGCONT);
     assert_eq!(outcome.environment()["KEPT"], "canary", "the hanging node is the first of the list");
 
-    // // All are sealed: a launch waits as long as its time limit allows, and says why it failed; once unsealed, one
+    // All are sealed: a launch waits as long as its time limit allows, and says why it failed; once unsealed, one
     // succeeds.
     for number in 0..3 {
         eventually("it is sealed", || {
@@ -219,7 +219,7 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
             cluster.nodes[number].health() == 503
         });
         if cluster.leads().is_none() && number < 2 {
-            // // Two of three are sealed or without a leader: the last one is ended and starts sealed.
+            // Two of three are sealed or without a leader: the last one is ended and starts sealed.
             for rest in number + 1..3 {
                 cluster.nodes[rest].kill();
                 cluster.nodes[rest].start_again();

@@ -1,4 +1,4 @@
-//! //! Runs each recipe of docs/recipes.md on a real server, as it is written there.
+//! Runs each recipe of docs/recipes.md on a real server, as it is written there.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -16,7 +16,7 @@ use support::postgres::Postgres;
 
 const RECIPES: &str = include_str!("../docs/recipes.md");
 
-/// /// A recipe with its policy loaded for `ada` and `bert`, and a home folder to run it in.
+/// A recipe with its policy loaded for `ada` and `bert`, and a home folder to run it in.
 struct Recipe {
     server: Server,
     scratch: Scratch,
@@ -57,7 +57,7 @@ impl Recipe {
         run(command.envs(variables.iter().copied()).args(["exec", "--", "/usr/bin/env", "-0"]))
     }
 
-    /// /// What a kernel gets, without its parent's variables.
+    /// What a kernel gets, without its parent's variables.
     #[track_caller]
     fn gives(&self, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut environment = self.launch(variables).environment();
@@ -86,7 +86,7 @@ fn a_notebook_gets_its_own_secrets_and_one_without_any_starts_too() {
 }
 
 #[test]
-fn a_team_shares_a_folder_and_ones_own_wins() {
+fn a_team_shares_a_folder_and_a_users_own_secret_wins() {
     let recipe = Recipe::of("Secrets of a team");
     for name in ["TEAM_KEY", "BOTH"] {
         recipe.server.put(&format!("teams/research/{name}"), &json!({"value": "team"}));
@@ -122,7 +122,7 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
     let recipe = Recipe::of("A shared server");
     for user in ["ada", "bert"] {
         let token = recipe.token(user);
-        // // Other claims in a request do not count.
+        // Other claims in a request do not count.
         let given = recipe.gives(&[("KERNEL_VAULT_TOKEN", &token), ("KERNEL_USERNAME", "root")]);
         assert_eq!(given["OWN"], user);
     }
@@ -131,10 +131,10 @@ fn on_a_shared_server_each_request_brings_its_users_credential() {
 }
 
 #[test]
-fn the_token_that_a_login_in_a_browser_left_is_taken() {
+fn the_token_of_a_browser_login_is_used() {
     let recipe = Recipe::of("Single sign-on");
     recipe.launch(&[]).is_error(78, &["needs a token", "`jupyter-vault login`"]);
-    // // OpenBao is the provider too, with the users of userpass.
+    // OpenBao is the provider too, with the users of userpass.
     let server = &recipe.server;
     let [port] = free_ports();
     server.policy("provider", "path \"identity/oidc/provider/*\" { capabilities = [\"read\", \"update\"] }");
@@ -170,7 +170,7 @@ fn the_token_that_a_login_in_a_browser_left_is_taken() {
     let mut line = String::new();
     BufReader::new(login.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = serde_json::from_str::<Value>(&line).unwrap()["sign_in"].as_str().unwrap().to_owned();
-    // // What the provider's page does in a signed-in browser.
+    // What the provider's page does in a signed-in browser.
     let query = address.split_once('?').unwrap().1;
     let path = format!("identity/oidc/provider/company/authorize?{query}");
     let (status, said) = server.api_with(&[("X-Vault-Token", &session)], "GET", &path, None);

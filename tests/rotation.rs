@@ -1,4 +1,4 @@
-//! //! Credentials with a final expiry are replaced while the kernel runs: real roles of a real PostgreSQL, which
+//! Credentials with a final expiry are replaced while the kernel runs: real roles of a real PostgreSQL, which
 //! shows whether they can log in.
 #![cfg(target_os = "linux")]
 
@@ -15,7 +15,7 @@ use support::leases::{Kernel, Site, keepers_of, memory};
 use support::openbao::Server;
 use support::running::{Running, said};
 
-/// /// A kernel with the URL in a file, and that file.
+/// A kernel with the URL in a file, and that file.
 fn with_file(site: &Site) -> (Kernel, PathBuf) {
     let kernel = site.kernel();
     let file = PathBuf::from(kernel.variable("URL_FILE"));
@@ -26,10 +26,10 @@ fn content(file: &PathBuf) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
-/// /// How long replaced credentials stay valid in these tests.
+/// How long replaced credentials stay valid in these tests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// /// Whether a client that reads the URL now can log in. One that is slower than the grace reads it again.
+/// Whether a client that reads the URL now can log in. One that is slower than the grace reads it again.
 fn gets_in(read: impl Fn() -> String, opens: impl Fn(&str) -> bool) -> bool {
     loop {
         let begun = Instant::now();
@@ -42,7 +42,7 @@ fn gets_in(read: impl Fn() -> String, opens: impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// /// Reads the file, like a client at each connection, until it has changed `times` times; each URL opens the
+/// Reads the file, like a client at each connection, until it has changed `times` times; each URL opens the
 /// database.
 fn changes(site: &Site, file: &PathBuf, times: usize) {
     let mut seen = vec![content(file)];
@@ -63,7 +63,7 @@ fn a_file_has_a_fresh_credential_before_the_max_ttl_of_the_old_and_goes_with_the
     let (kernel, file) = with_file(&site);
     changes(&site, &file, 2);
     let [keeper] = keepers_of(kernel.pid.as_raw())[..] else { panic!("one keeper") };
-    // // It has read the file's content, and keeps nothing of it.
+    // It has read the file's content, and keeps nothing of it.
     eventually("the new password is out of the keeper's memory", || {
         let url = content(&file);
         let password = url.split(['@', ':']).nth(2).unwrap();
@@ -90,7 +90,7 @@ fn a_token_at_its_max_ttl_is_replaced_by_a_new_login() {
 }
 
 #[test]
-fn a_token_that_was_given_reads_again_and_what_it_replaced_is_ended() {
+fn a_given_token_reads_again_and_the_replaced_credential_is_ended() {
     let site = Site::new("again", "", "6s", "9s");
     let token = site.server.token(&[&site.name, "default"], &json!({}));
     site.scratch.file("token", &token);
@@ -119,7 +119,7 @@ fn a_login_whose_credential_was_a_variable_reads_again_with_its_token() {
 }
 
 #[test]
-fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
+fn a_running_kernels_variable_is_updated_and_a_busy_kernel_is_warned() {
     let site = Site::new("inject", "", "8s", "16s");
     let config = std::fs::read_to_string(site.scratch.path("keeper.toml")).unwrap();
     site.give(&site.login(), "grace = \"1s\"\n", "name = \"DATABASE_URL\"");
@@ -141,7 +141,7 @@ fn a_variable_of_a_running_kernel_is_set_anew_and_a_busy_one_is_told() {
         second != first
     });
     eventually("what was replaced is ended", || site.postgres.roles().len() == 1);
-    // // A cell that keeps running: the expiry is reported beforehand.
+    // A cell that keeps running: the expiry is reported beforehand.
     let free = site.scratch.path("free");
     let busy = format!("import os, time\nwhile not os.path.exists({free:?}): time.sleep(0.05)");
     let sent = front_end.ask("execute", json!({"codes": [busy], "wait": false}))["sent"][0].clone();
@@ -191,7 +191,7 @@ fn a_data_sources_service_file_lets_every_connect_in_beyond_the_max_ttl() {
     let kernel = site.kernel();
     let file = PathBuf::from(kernel.variable("PGSERVICEFILE"));
     assert_eq!(kernel.variable("WAREHOUSE_URL"), "postgresql:///?service=warehouse");
-    // // libpq reads the file at each connection: the kernel's variables do not change.
+    // libpq reads the file at each connection: the kernel's variables do not change.
     let connects = || {
         let mut psql = std::process::Command::new(site.postgres.psql());
         psql.args(["-X", "-q", "-A", "-t", "-d", "service=warehouse", "-c", "select 1"]).env("PGSERVICEFILE", &file);
@@ -212,7 +212,7 @@ fn a_data_sources_service_file_lets_every_connect_in_beyond_the_max_ttl() {
 }
 
 #[test]
-fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_fails() {
+fn injected_leases_live_as_long_as_the_kernel_and_end_if_the_injection_fails() {
     let site = Site::new("injected", "window = \"6s\"\n", "1h", "24h");
     let mut kernel = Running::start(&json!({}));
     let config = site.scratch.path("keeper.toml");
@@ -231,7 +231,7 @@ fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_
     let shown = run(kernel.scratch.launcher().arg("kernels"));
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains(&format!("1 lease, renewed by process {keeper}")), "{shown}");
-    // // A kernel that can't be injected: the attempt's leases end with it.
+    // A kernel that can't be injected: the attempt's leases end with it.
     let free = kernel.scratch.path("free");
     let busy = kernel.begin(&format!(
         "import os, time; open({:?}, 'w')\nwhile not os.path.exists({free:?}): time.sleep(0.05)",
@@ -247,7 +247,7 @@ fn what_is_injected_lives_as_long_as_its_kernel_and_ends_with_an_injection_that_
     site.ends("its kernel ended");
 }
 
-/// /// A sidecar; it shows its output if the test fails.
+/// A sidecar; it shows its output if the test fails.
 struct Watch(std::process::Child, PathBuf);
 
 impl Drop for Watch {
@@ -262,7 +262,7 @@ impl Drop for Watch {
 }
 
 #[test]
-fn what_watch_gives_lives_as_long_as_its_kernel_and_not_as_watch() {
+fn leases_that_watch_gives_live_as_long_as_the_kernel_and_not_as_watch() {
     let site = Site::new("watched", "window = \"6s\"\n", "1h", "24h");
     let mut kernel = Running::start(&json!({}));
     let mut command = kernel.scratch.launcher();
@@ -291,7 +291,7 @@ fn what_watch_gives_lives_as_long_as_its_kernel_and_not_as_watch() {
 }
 
 #[test]
-fn a_command_that_can_not_be_injected_is_told_on_its_standard_error_before_its_credential_ends() {
+fn a_command_that_cannot_be_injected_is_warned_on_stderr_before_its_credential_expires() {
     use std::io::{BufRead, BufReader};
     let site = Site::new("told", "", "8s", "16s");
     let mut kernel = site.kernel();
@@ -306,7 +306,7 @@ fn a_command_that_can_not_be_injected_is_told_on_its_standard_error_before_its_c
 }
 
 #[test]
-fn what_an_outage_has_ended_is_replaced_once_vault_is_back() {
+fn credentials_lost_in_an_outage_are_replaced_once_vault_is_back() {
     let server = Server::shared();
     let site = Site::new("lost", "", "1h", "24h");
     let up = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -351,7 +351,7 @@ fn a_renewal_that_fails_makes_no_credentials() {
 }
 
 #[test]
-fn sources_that_cannot_be_read_again_are_asked_for_less_and_less_often() {
+fn sources_that_cannot_be_read_again_are_retried_with_growing_pauses() {
     let server = Server::shared();
     let site = Site::new("refused", "", "4s", "5s");
     let pass = relay_to(server.port());

@@ -1,4 +1,4 @@
-//! //! Secrets removed from notebooks: real secrets of a real OpenBao, in files, in a pipe, and when a real server
+//! Secrets removed from notebooks: real secrets of a real OpenBao, in files, in a pipe, and when a real server
 //! saves.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
@@ -60,7 +60,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// /// A notebook as Jupyter writes it: indented by one space, with a line feed at its end.
+/// A notebook as Jupyter writes it: indented by one space, with a line feed at its end.
 fn jupyter(cells: &Value) -> String {
     let notebook =
         json!({"cells": cells, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5});
@@ -79,7 +79,7 @@ fn stream(name: &str, text: &Value) -> Value {
 }
 
 #[test]
-fn secrets_go_and_every_other_byte_stays() {
+fn secrets_are_replaced_and_every_other_byte_is_unchanged() {
     let user = User::new("scrub/bytes");
     let base64 = {
         use base64::Engine as _;
@@ -139,7 +139,7 @@ fn secrets_go_and_every_other_byte_stays() {
     assert_eq!((&output(0, 1)["text"], &output(0, 2)["text"]), (&json!("a warning\n"), &json!("\n")));
     assert_eq!(output(1, 0)["data"]["text/plain"], json!(["\"[secret KEY]\""]));
     assert_eq!(notebook["cells"][2]["metadata"], json!({"note": "[secret LONG]", "number": "[secret NUMBER]"}));
-    // // Compared line by line, only the lines with secrets differ.
+    // Compared line by line, only the lines with secrets differ.
     let changed = before.lines().zip(after.lines()).filter(|(old, new)| old != new);
     assert!(changed.clone().all(|(old, _)| old.contains("canary")
         || old.contains("ted\\\"")
@@ -188,10 +188,10 @@ fn a_notebook_without_secrets_is_not_written_and_a_malformed_one_does_not_stop_t
     assert_eq!(read(&other), dirty);
     assert_eq!(read(&target), dirty, "no link is followed below a folder");
     assert!(read(&broken).ends_with("canary"));
-    // // A symlink stays one, and its target is scrubbed.
+    // A symlink stays one, and its target is scrubbed.
     assert_eq!(user.scrub(&["link.ipynb"]).code(), Some(0));
     assert!(link.symlink_metadata().unwrap().is_symlink() && read(&target).contains("[secret LONG]"));
-    // // With --check, a secret takes precedence over a malformed file.
+    // With --check, a secret takes precedence over a malformed file.
     user.notebook("deep/a.ipynb", &dirty);
     assert_eq!(user.scrub(&["--check", "."]).code(), Some(88));
     let said: Value = serde_json::from_slice(&user.scrub(&["--check", "--json", "."]).stdout).unwrap();
@@ -227,7 +227,7 @@ fn a_value_that_was_replaced_is_found_by_its_version() {
 }
 
 #[test]
-fn what_may_not_be_written_or_read_or_asked_is_said() {
+fn a_notebook_or_source_that_cannot_be_read_or_written_is_reported() {
     let user = User::new("scrub/refused");
     let dirty = jupyter(&json!([cell(&json!(LONG), &json!([]))]));
     let path = user.notebook("a.ipynb", &dirty);
@@ -238,7 +238,7 @@ fn what_may_not_be_written_or_read_or_asked_is_said() {
     let away = config.replace(&Server::shared().address(), &format!("http://127.0.0.1:{port}"));
     user.scratch.file("config/vault.toml", away);
     user.scrub(&["--timeout", "1", "a.ipynb"]).is_error(69, &["refused the connection"]);
-    // // If a source is denied, no notebook is reported as clean.
+    // If a source is denied, no notebook is reported as clean.
     let token = Server::shared().token(&["default"], &json!({}));
     user.scratch.file("config/vault.toml", config);
     user.scratch.file("config/token", token);
@@ -247,7 +247,7 @@ fn what_may_not_be_written_or_read_or_asked_is_said() {
 }
 
 #[test]
-fn a_pipe_gives_the_notebook_and_says_the_rest_on_stderr() {
+fn in_a_pipe_the_notebook_is_on_stdout_and_the_report_on_stderr() {
     let user = User::new("scrub/pipe");
     let piped = |arguments: &[&str], input: &str| {
         let mut command = user.scratch.launcher();
@@ -269,7 +269,7 @@ fn a_pipe_gives_the_notebook_and_says_the_rest_on_stderr() {
     piped(&["-"], "{\"cells\": [").is_error(65, &["standard input can't be parsed as a notebook"]);
 }
 
-/// /// Saves a notebook through the server's API; returns the status and the message.
+/// Saves a notebook through the server's API; returns the status and the message.
 fn save(server: &JupyterServer, name: &str, notebook: &Value) -> (u16, String) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
     let request = agent.put(format!("{}/api/contents/{name}", server.address()));
@@ -311,7 +311,7 @@ fn a_server_refuses_replaces_or_warns_when_a_notebook_with_a_secret_is_saved() {
         }
         assert!(!server.log().contains("canary"), "{}", server.log());
         assert_eq!(save(&server, &format!("clean-{word}.ipynb"), &clean).0, 201);
-        // // Vault is unreachable: the notebook is saved anyway, unless the site configured otherwise.
+        // Vault is unreachable: the notebook is saved anyway, unless the site configured otherwise.
         user.scratch.file("config/vault.toml", away.replace("[vault]\n", "[vault]\nmax_retries = 0\n"));
         let (answered, said) = save(&server, &format!("away-{word}.ipynb"), &clean);
         assert_eq!(answered, while_away, "{said}");

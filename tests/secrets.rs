@@ -1,4 +1,4 @@
-//! //! `secrets`: stored by the real program in a real OpenBao, and read by a launch.
+//! `secrets`: stored by the real program in a real OpenBao, and read by a launch.
 #![cfg(feature = "manage")]
 
 mod support;
@@ -12,19 +12,19 @@ use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, finish, run};
 use support::openbao::Server;
 
-/// /// A user with a separate login, and a configuration with the user's own path.
+/// A user with a separate login, and a configuration with the user's own path.
 struct User {
     server: &'static Server,
     scratch: Scratch,
 }
 
 impl User {
-    /// /// The user's secrets in one KV secret.
+    /// The user's secrets in one KV secret.
     fn with_keys(name: &str) -> Self {
         Self::new(name, "kv = \"secret/users/{metadata.username}\"\noptional = true\n")
     }
 
-    /// /// The user's secrets in a folder.
+    /// The user's secrets in a folder.
     fn with_folder(name: &str) -> Self {
         Self::new(name, "kv_folder = \"secret/users/{metadata.username}\"\noptional = true\n")
     }
@@ -62,7 +62,7 @@ impl User {
         command
     }
 
-    /// /// Runs with `input` on standard input.
+    /// Runs with `input` on standard input.
     fn ran_with(&self, arguments: &[&str], input: &[u8]) -> Outcome {
         let mut command = self.command(arguments);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -77,7 +77,7 @@ impl User {
         outcome
     }
 
-    /// /// Runs, must succeed, and returns the text, which must show no value.
+    /// Runs, must succeed, and returns the text, which must show no value.
     #[track_caller]
     fn ok(&self, arguments: &[&str]) -> String {
         self.ok_with(arguments, b"")
@@ -97,7 +97,7 @@ impl User {
         self.ok_with(&["set", name], value.as_bytes());
     }
 
-    /// /// The variables that a launch gives.
+    /// The variables that a launch gives.
     #[track_caller]
     fn launched(&self) -> std::collections::BTreeMap<String, String> {
         run(self.scratch.launcher().args(["exec", "--", "env", "-0"])).environment()
@@ -116,7 +116,7 @@ impl User {
 }
 
 #[test]
-fn what_is_set_is_what_the_next_launch_gives() {
+fn a_stored_value_is_in_the_next_launch() {
     for user in [User::with_keys("set-keys"), User::with_folder("set-folder")] {
         let several = "canary line 1\nzwölf\n\ttab \"quotes\" \\ $HOME";
         assert!(user.ok_with(&["set", "ONE"], b"canary-1\n").starts_with("added ONE in secret/users/set-"));
@@ -142,7 +142,7 @@ fn a_value_may_be_as_long_as_a_variable() {
 }
 
 #[test]
-fn a_name_or_value_that_no_launch_takes_is_refused_before_it_is_stored() {
+fn a_name_or_value_that_a_launch_would_refuse_is_not_stored() {
     let user = User::with_keys("refused");
     for (arguments, input, code, says) in [
         (vec!["set", "LD_PRELOAD"], &b"canary"[..], 65, "can take over the process"),
@@ -156,7 +156,7 @@ fn a_name_or_value_that_no_launch_takes_is_refused_before_it_is_stored() {
     ] {
         user.ran_with(&arguments, input).is_error(code, &[says]);
     }
-    // // An argument is not repeated in the error.
+    // An argument is not repeated in the error.
     for argument in ["canary", "--value=canary", "--password=canary"] {
         let refused = user.ran_with(&["set", "A", argument], b"");
         refused.is_error(64, &["other users can see", "standard input"]);
@@ -183,7 +183,7 @@ fn the_list_shows_what_is_known_and_never_a_value() {
         user.set("ONE", "canary-3");
         assert_eq!(user.row("ONE")["description"], "for the billing API");
     }
-    // // A value that another tool has set is not attributed to this program's last user.
+    // A value that another tool has set is not attributed to this program's last user.
     let user = User::with_folder("list-other");
     user.set("ONE", "canary-1");
     assert_eq!(user.row("ONE")["by"], "list-other");
@@ -250,7 +250,7 @@ fn a_value_that_was_changed_since_its_user_saw_it_is_not_replaced() {
         assert_eq!(with("ONE", "0", "canary-1").code(), Some(0));
         with("ONE", "0", "canary-2").is_error(87, &["there is a secret ONE", "nothing was written"]);
         let seen = user.row("ONE")["version"].to_string();
-        // // A change of another name in the same secret is no conflict.
+        // A change of another name in the same secret is no conflict.
         user.set("OTHER", "canary-x");
         assert_eq!(with("ONE", &seen, "canary-3").code(), Some(0));
         with("ONE", &seen, "canary-4").is_error(87, &[&format!("was changed since version {seen}")]);
@@ -265,7 +265,7 @@ fn a_value_that_was_changed_since_its_user_saw_it_is_not_replaced() {
 }
 
 #[test]
-fn writers_at_once_lose_none_of_one_anothers_changes() {
+fn concurrent_writers_lose_no_change() {
     let user = User::with_keys("at-once");
     user.set("FIRST", "canary");
     let writing: Vec<_> = (0..12)
@@ -298,7 +298,7 @@ fn what_another_tool_stored_keeps_its_form() {
 }
 
 #[test]
-fn a_file_is_imported_as_it_says_and_shown_first() {
+fn an_import_shows_its_changes_before_it_makes_them() {
     for user in [User::with_keys("import-keys"), User::with_folder("import-folder")] {
         user.set("SAME", "canary-0");
         user.set("OLD", "canary-1");
@@ -328,7 +328,7 @@ fn a_file_is_imported_as_it_says_and_shown_first() {
 }
 
 #[test]
-fn version_1_works_and_its_limits_are_said() {
+fn kv_version_1_works_and_its_limits_are_reported() {
     let server = Server::shared();
     server.mount_kv("secrets-v1", 1);
     let scratch = Scratch::new();
@@ -352,7 +352,7 @@ fn version_1_works_and_its_limits_are_said() {
 }
 
 #[test]
-fn another_source_is_named_by_to_and_a_refusal_says_what_to_ask_for() {
+fn to_chooses_another_source_and_a_refusal_says_what_to_ask_for() {
     let user = User::new(
         "team",
         "kv = \"secret/teams/research\"\noptional = true\n[[source]]\nkv = \"secret/users/{metadata.username}\"\noptional = true\n",
@@ -383,7 +383,7 @@ fn no_token_of_a_login_is_left_behind() {
 }
 
 #[test]
-fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
+fn secrets_switched_off_are_withheld_and_the_rest_of_the_file_is_unchanged() {
     let user = User::with_keys("off");
     for name in ["KEPT", "OFF"] {
         user.set(name, "canary");
@@ -424,7 +424,7 @@ fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
     user.ok(&["on", "OFF", "LATER", "--notebook", "work/a \"b\".ipynb"]);
     user.ok(&["on", "KEPT", "--notebook", "/home/ada/c.ipynb"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before, "not a byte is left");
-    // // A file that a launch would refuse is not changed; a missing one is created.
+    // A file that a launch would refuse is not changed; a missing one is created.
     std::fs::write(&file, before.clone() + "[notebok.\"a\"]\n").unwrap();
     user.ran_with(&["off", "A", "--notebook", "a.ipynb"], b"").is_error(78, &["notebok", "notebook"]);
     std::fs::remove_file(&file).unwrap();
@@ -433,7 +433,7 @@ fn a_notebook_goes_without_what_is_off_for_it_and_the_file_stays_as_it_was() {
 }
 
 #[test]
-fn two_who_switch_at_once_lose_neither_change() {
+fn two_concurrent_switches_are_both_kept() {
     let user = User::with_keys("off-at-once");
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -446,7 +446,7 @@ fn two_who_switch_at_once_lose_neither_change() {
 }
 
 #[test]
-fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
+fn the_list_says_where_the_policy_allows_writing_and_which_line_would() {
     let server = Server::shared();
     server.put("team/read-only", &json!({"SHARED": "canary"}));
     let user = User::new(
@@ -461,7 +461,7 @@ fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
     let line = |place: usize| places[place]["policy"].as_str().unwrap().to_owned();
     assert!(line(1).starts_with("path \"secret/data/team/read-only\" {"), "{list}");
     assert!(line(2).starts_with("path \"secret/data/team/folder/*\" {"), "{list}");
-    // // The file contains exactly these lines.
+    // The file contains exactly these lines.
     let refused = user.ran_with(&["set", "NEW", "--to", "secret/team/read-only"], b"canary");
     refused.is_error(77, &["secret/data/team/read-only"]);
     server.policy(
@@ -475,7 +475,7 @@ fn the_list_says_where_the_policy_lets_one_write_and_which_line_would() {
     assert!(list["places"].as_array().unwrap().iter().all(|place| place["writable"] == true), "{list}");
 }
 
-/// /// Sources on a separate mount, read with a root token.
+/// Sources on a separate mount, read with a root token.
 struct Mounted {
     server: &'static Server,
     scratch: Scratch,
@@ -523,13 +523,13 @@ impl Mounted {
     }
 }
 
-/// /// Gives `command` the environment of `other`.
+/// Gives `command` the environment of `other`.
 fn as_in(command: &mut Command, other: &Command) {
     command.env_clear().envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
 }
 
 #[test]
-fn a_version_that_will_end_by_itself_is_there_until_then() {
+fn a_version_that_will_expire_exists_until_then() {
     for (mount, form) in [("ending-keys", "kv"), ("ending-folder", "kv_folder")] {
         let source = format!("[[source]]\n{form} = \"{mount}/ada\"\noptional = true\n");
         let ending = Mounted::new(mount, &json!({"delete_version_after": "1h"}), &source);
@@ -544,7 +544,7 @@ fn a_version_that_will_end_by_itself_is_there_until_then() {
 }
 
 #[test]
-fn what_vault_forgets_with_a_removal_is_said() {
+fn a_removal_that_vault_cannot_undo_is_reported() {
     let source = "[[source]]\nkv = \"one-version/ada\"\noptional = true\n";
     let one = Mounted::new("one-version", &json!({"max_versions": 1, "cas_required": true}), source);
     one.ok(&["secrets", "set", "ONE"], "canary-1");
@@ -572,7 +572,7 @@ fn when_a_secret_was_set_stays_known_when_vault_forgets_the_version() {
 }
 
 #[test]
-fn a_policy_that_allows_to_patch_alone_is_enough_for_a_change() {
+fn a_policy_that_allows_only_patch_is_enough_for_a_change() {
     let server = Server::shared();
     for (form, path) in [("kv", "patched"), ("kv_folder", "patched-folder")] {
         let source = format!("[[source]]\n{form} = \"patching-{form}/{path}\"\n");
@@ -596,20 +596,20 @@ fn a_policy_that_allows_to_patch_alone_is_enough_for_a_change() {
             assert_eq!((given["NEW"].as_str(), given["O2"].as_str()), ("canary-4", "canary-2"));
             assert!(!given.contains_key("OLD") && !given.contains_key("OTHER"));
         } else {
-            // // A new secret does not conflict.
+            // A new secret does not conflict.
             user.ran(&["secrets", "set", "NEW"], "canary").is_error(77, &["create"]);
         }
     }
 }
 
 #[test]
-fn a_name_that_a_launch_writes_otherwise_is_told_with_its_key() {
+fn a_name_that_a_launch_converts_is_shown_with_its_key() {
     for form in ["kv", "kv_folder"] {
         let mount = format!("shell-{form}");
         let source = format!("[[source]]\n{form} = \"{mount}/ada\"\nnames = \"shell\"\noptional = true\n");
         let user = Mounted::new(&mount, &json!({}), &source);
         user.ok(&["secrets", "set", "api-key"], "canary-1");
-        // // As kernels see it, it is the same secret.
+        // As kernels see it, it is the same secret.
         assert!(user.ok(&["secrets", "set", "API_KEY"], "canary-2").starts_with("replaced"), "{form}");
         let row = &user.rows()[0];
         assert_eq!((&row["name"], &row["key"]), (&json!("API_KEY"), &json!("api-key")));
@@ -629,7 +629,7 @@ fn a_name_that_a_launch_writes_otherwise_is_told_with_its_key() {
 }
 
 #[test]
-fn a_place_that_is_decoded_keeps_what_is_set_encoded() {
+fn a_source_with_decode_stores_values_encoded() {
     let source = "[[source]]\nkv_folder = \"decoded/ada\"\ndecode = \"base64\"\noptional = true\n";
     let user = Mounted::new("decoded", &json!({}), source);
     user.ok(&["secrets", "set", "ONE"], "canary ü");
@@ -642,7 +642,7 @@ fn a_place_that_is_decoded_keeps_what_is_set_encoded() {
 }
 
 #[test]
-fn what_a_shell_pipes_into_a_file_s_place_is_taken() {
+fn process_substitution_works_in_place_of_a_file() {
     let source = "[[source]]\nkv = \"piped/ada\"\noptional = true\n";
     let user = Mounted::new("piped", &json!({}), source);
     let program = support::launcher::binary().to_str().unwrap();
@@ -664,7 +664,7 @@ fn what_a_shell_pipes_into_a_file_s_place_is_taken() {
 }
 
 #[test]
-fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
+fn the_end_of_a_sources_path_is_enough_if_it_is_unambiguous() {
     let source = |path: &str| format!("[[source]]\nkv = \"ends/{path}\"\noptional = true\n");
     let user = Mounted::new("ends", &json!({}), &["a/team", "b/team", "a/shared"].map(source).concat());
     let to = |to: &str| user.ran(&["secrets", "set", "ONE", "--to", to], "canary");
@@ -679,7 +679,7 @@ fn the_end_of_a_source_s_path_names_it_where_it_is_one_alone() {
 }
 
 #[test]
-fn what_can_t_be_said_of_a_secret_is_refused_before_it_is_stored() {
+fn an_invalid_description_is_refused_before_the_value_is_stored() {
     let user = User::with_keys("said-first");
     let long = "x".repeat(600);
     user.ran_with(&["set", "ONE", "--description", &long], b"canary").is_error(64, &["too long for Vault"]);
@@ -726,7 +726,7 @@ fn a_value_that_is_set_while_its_secret_is_renamed_is_not_lost() {
         let parts = if may_delete_versions { vec!["data", "metadata", "delete"] } else { vec!["data", "metadata"] };
         user.server.policy(mount, &parts.into_iter().map(rights).collect::<String>());
         user.token = user.server.token(&[mount], &json!({}));
-        // // Another client changes it just before the old name is removed.
+        // Another client changes it just before the old name is removed.
         let (server, relay, path) = (user.server, relay_to(user.server.port()), format!("/v1/{mount}/delete/ada/OLD"));
         let faults = Faults::start(move |seen, number| {
             if seen.path == path {

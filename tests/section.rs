@@ -1,4 +1,4 @@
-//! //! The Secrets section's server side: a real Jupyter server with the wheel, and a real OpenBao.
+//! The Secrets section's server side: a real Jupyter server with the wheel, and a real OpenBao.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -15,13 +15,13 @@ use support::python;
 use support::server::{JupyterServer, Kind, TOKEN};
 use support::wheel;
 
-/// /// A Jupyter server in an environment with only the wheel.
+/// A Jupyter server in an environment with only the wheel.
 struct Site {
     scratch: Scratch,
     server: JupyterServer,
 }
 
-/// /// A server's answer.
+/// A server's answer.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -42,7 +42,7 @@ impl Answer {
 const PROGRAM: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
 impl Site {
-    /// /// A server whose vault.toml, in the user's configuration folder, has one secret as its source.
+    /// A server whose vault.toml, in the user's configuration folder, has one secret as its source.
     fn new(path: &str) -> Self {
         Self::with(&config(&Server::shared().address(), path), &[])
     }
@@ -154,7 +154,7 @@ fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
 }
 
 #[test]
-fn a_file_is_looked_at_first_and_then_imported() {
+fn an_import_shows_its_changes_first() {
     let site = Site::new("section/import");
     let file = json!({"content": "A=canary-a\nB='canary b'\n", "format": "env", "dry_run": true});
     assert_eq!(site.order("import", &file).ok()["changes"][1], json!({"name": "B", "change": "add"}));
@@ -181,7 +181,7 @@ fn a_refusal_has_the_programs_two_lines_and_its_code() {
     {
         assert_eq!(site.order("set", &wrong).status, 400, "{wrong}");
     }
-    // // A lone surrogate, nesting that no parser accepts, a number that is not a version.
+    // A lone surrogate, nesting that no parser accepts, a number that is not a version.
     let half = r#"{"name": "\ud800", "value": "canary"}"#.to_owned();
     let deep = format!("{{\"name\": {}", "[".repeat(200_000));
     let number = format!(r#"{{"name": "A", "value": "canary", "expect_version": {}}}"#, "9".repeat(400));
@@ -197,7 +197,7 @@ fn a_refusal_has_the_programs_two_lines_and_its_code() {
     let malformed = site.order("import", &json!({"content": "canary", "dry_run": true}));
     assert!(malformed.text.contains("the input, line 1"), "{}", malformed.text);
     assert_eq!(site.order("exec", &json!({})).status, 404);
-    // // Browsers get no values, unless the site enables that.
+    // Browsers get no values, unless the site enables that.
     assert_eq!(site.order("connector/list", &json!({"namespace": "x"})).status, 404);
     assert_eq!(site.order("apply", &json!({"kernel": "none"})).status, 404);
 }
@@ -211,7 +211,7 @@ fn without_the_token_or_the_xsrf_cookie_nothing_is_said_or_done() {
     assert_eq!(site.send("POST", "jupyter-vault/set", &PROGRAM, &order).status, 403);
     assert_eq!(site.send("POST", "jupyter-vault/set", &wrong, &order).status, 403);
 
-    // // A browser that is logged in by cookie, like any page's requests to this host.
+    // A browser that is logged in by cookie, like any page's requests to this host.
     let entry = site.send("GET", &format!("tree?token={TOKEN}"), &[], "");
     let login = site.send("GET", &format!("api/status?token={TOKEN}"), &[], "");
     let cookies: Vec<_> = entry.cookies.iter().chain(&login.cookies).cloned().collect();
@@ -243,7 +243,7 @@ fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    // // The server may close the connection before everything is sent.
+    // The server may close the connection before everything is sent.
     if let Ok(answer) = request.send(large) {
         assert_eq!(answer.status(), 413);
     }
@@ -314,7 +314,7 @@ fn a_user_logs_in_and_the_answer_says_who_and_never_the_token() {
 }
 
 #[test]
-fn a_notebook_is_told_as_its_kernel_will_be() {
+fn a_notebooks_path_is_the_one_its_kernel_gets() {
     let site = Site::new("section/switch");
     site.order("set", &json!({"name": "ONE", "value": "canary"})).ok();
     std::fs::create_dir(site.scratch.path("home/work")).unwrap();
@@ -326,7 +326,7 @@ fn a_notebook_is_told_as_its_kernel_will_be() {
     let list = site.list().ok();
     assert_eq!(list["notebooks"], json!([{"notebook": whole, "without": ["ONE"]}]));
     assert_eq!(list["root"], json!(site.scratch.path("home")));
-    // // The variable that jupyter_server sets for a kernel of that notebook.
+    // The variable that jupyter_server sets for a kernel of that notebook.
     let token = format!("token {TOKEN}");
     let headers = [PROGRAM[0], ("Authorization", token.as_str())];
     let session =
@@ -374,26 +374,26 @@ fn data_sources_are_listed_with_the_kernels_that_have_them() {
 }
 
 #[test]
-fn without_the_wheel_the_page_of_its_own_says_what_to_install() {
+fn without_the_wheel_ui_says_what_to_install() {
     let scratch = Scratch::new();
     let page = |arguments: &[&str], path: &str| run(scratch.launcher().arg("ui").args(arguments).env("PATH", path));
     page(&[], "/nonexistent").is_error(78, &["no Python with the Secrets page was found", "pip install jupyter-vault"]);
-    // // An environment with Python, but without the wheel.
+    // An environment with Python, but without the wheel.
     let folder = python::environment().join("bin");
     page(&[], folder.to_str().unwrap()).is_error(78, &["no Python with the Secrets page was found", "bin/python3"]);
     page(&["--idle", "0"], "/nonexistent").is_error(64, &["--idle", "not a duration"]);
     page(&["--port", "1", "--socket", "x"], "/nonexistent").is_error(64, &["--socket"]);
 }
 
-/// /// How many processes of that program run.
+/// How many processes of that program run.
 fn processes(program: &Path) -> usize {
     let all = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     all.filter(|entry| std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program)).count()
 }
 
 #[test]
-fn a_vault_that_hangs_holds_four_requests_and_not_the_server() {
-    // // It accepts connections and never answers.
+fn a_hanging_vault_blocks_four_requests_and_not_the_server() {
+    // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let options = ["--VaultSection.timeout=6", "--VaultSection.queue_timeout=3"];

@@ -1,6 +1,6 @@
-//! //! The Secrets section in a real JupyterLab and a real browser, with a real OpenBao.
+//! The Secrets section in a real JupyterLab and a real browser, with a real OpenBao.
 //!
-//! //! Needs Chromium and npm, so `cargo test -- --ignored` runs it (CI installs them).
+//! Needs Chromium and npm, so `cargo test -- --ignored` runs it (CI installs them).
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -24,7 +24,7 @@ use support::wheel;
 
 const VALUE: &str = "canary-of-21-letters!";
 
-/// /// JupyterLab in an environment with the whole wheel, two notebooks, and a user with a browser.
+/// JupyterLab in an environment with the whole wheel, two notebooks, and a user with a browser.
 struct Site {
     scratch: Scratch,
     lab: JupyterServer,
@@ -37,7 +37,7 @@ fn chromium() -> &'static str {
     places.into_iter().find(|place| Path::new(place).exists()).expect("Chromium is installed (Debian: chromium)")
 }
 
-/// /// A user with a browser.
+/// A user with a browser.
 fn person(scratch: &Scratch) -> Dialogue {
     let mut command = Command::new(python::browser());
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/section_page.py")).env("NO_PROXY", "*");
@@ -46,7 +46,7 @@ fn person(scratch: &Scratch) -> Dialogue {
     person
 }
 
-/// /// Builds the section to where the wheel takes it from; installing its packages takes a minute.
+/// Builds the section to where the wheel takes it from; installing its packages takes a minute.
 fn build() {
     let lock = File::create(python::target().join("section.lock")).unwrap();
     lock.lock().unwrap();
@@ -55,11 +55,11 @@ fn build() {
     assert!(build.status().unwrap().success(), "the section is built");
 }
 
-/// /// The separate page, started on a terminal.
+/// The separate page, started on a terminal.
 struct OwnPage {
     child: Child,
     said: BufReader<std::process::ChildStdout>,
-    /// /// With the one-time token.
+    /// With the one-time token.
     address: String,
 }
 
@@ -76,7 +76,7 @@ impl OwnPage {
     }
 
     fn of(mut command: Command, scratch: &Scratch) -> Self {
-        // // Modules in a folder that others can write are ignored.
+        // Modules in a folder that others can write are ignored.
         std::fs::create_dir_all(scratch.path("home/tornado")).unwrap();
         scratch.file("home/tornado/__init__.py", "raise SystemExit(9)");
         let mut child = command.current_dir(scratch.path("home")).stdout(Stdio::piped()).spawn().unwrap();
@@ -112,7 +112,7 @@ impl OwnPage {
         self.end()
     }
 
-    /// /// Waits until it exits, and returns its last output.
+    /// Waits until it exits, and returns its last output.
     fn end(&mut self) -> String {
         assert_eq!(wait(&mut self.child).code(), Some(0));
         let mut rest = String::new();
@@ -128,7 +128,7 @@ impl Drop for OwnPage {
     }
 }
 
-/// /// A hand-written request, whose headers replace the default ones.
+/// A hand-written request, whose headers replace the default ones.
 fn said_by(
     mut stream: impl Read + Write,
     host: &str,
@@ -146,7 +146,7 @@ fn said_by(
     let lines = lines.join("\r\n");
     let request = format!("{method} {path} HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n{body}");
     let mut answer = Vec::new();
-    // // Another user's connection is closed at once.
+    // Another user's connection is closed at once.
     if stream.write_all(request.as_bytes()).is_ok() {
         let _ = stream.read_to_end(&mut answer);
     }
@@ -171,7 +171,7 @@ impl Site {
         Self::with(&[], |_| ())
     }
 
-    /// /// With more options and environment variables for the server.
+    /// With more options and environment variables for the server.
     fn with(options: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         static BUILT: Once = Once::new();
         BUILT.call_once(build);
@@ -230,14 +230,14 @@ impl Site {
         self.ask("fill", json!({"label": label, "text": text}));
     }
 
-    /// /// axe finds no problem, in the light theme.
+    /// axe finds no problem, in the light theme.
     #[track_caller]
     fn is_accessible(&mut self, state: &str) {
         let found = self.ask("axe", json!({"theme": "JupyterLab Light"}));
         assert_eq!(found["violations"], json!([]), "{state}");
     }
 
-    /// /// Runs different code in the first cell.
+    /// Runs different code in the first cell.
     #[track_caller]
     fn runs(&mut self, code: &str) -> String {
         self.ask("run_cell", json!({ "code": code }))["text"].as_str().unwrap().trim().to_owned()
@@ -253,13 +253,13 @@ impl Site {
         self.ask("below", json!({ "text": text }))["text"].to_string()
     }
 
-    /// /// Clicks a button outside the panel.
+    /// Clicks a button outside the panel.
     #[track_caller]
     fn click_anywhere(&mut self, name: &str) {
         self.ask("click", json!({"name": name, "anywhere": true}));
     }
 
-    /// /// Opens the form for a new value, and types it.
+    /// Opens the form for a new value, and types it.
     #[track_caller]
     fn type_another(&mut self, secret: &str, value: &str) {
         self.ask("focus", json!({ "secret": secret }));
@@ -268,7 +268,7 @@ impl Site {
         self.fill("Value", value);
     }
 
-    /// /// From the value's field to the form's button.
+    /// From the value's field to the form's button.
     #[track_caller]
     fn submit(&mut self) {
         self.ask("keys", json!({"presses": ["Tab", "Tab", "Enter"]}));
@@ -309,7 +309,7 @@ fn a_secret_is_added_in_jupyterlab_and_reaches_a_running_and_a_new_kernel() {
     site.says("Report.ipynb has them");
     assert_eq!(site.cell(), "21 letters");
 
-    // // A new value: the row shows the kernel's version.
+    // A new value: the row shows the kernel's version.
     site.ask("focus", json!({"secret": "OPENAI_API_KEY"}));
     site.ask("keys", json!({"presses": ["Enter"]}));
     site.click("Replace");
@@ -339,7 +339,7 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
     site.click("Write 2 secrets");
     site.says("2 secrets are stored");
 
-    // // Both rows exist.
+    // Both rows exist.
     site.ask("focus", json!({"secret": "SECOND"}));
     site.ask("focus", json!({"secret": "FIRST"}));
     let there = site.ask("keys", json!({"presses": ["ArrowDown"]}));
@@ -355,13 +355,13 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
     for theme in ["JupyterLab Dark", "JupyterLab Light"] {
         assert_eq!(site.ask("axe", json!({ "theme": theme }))["violations"], json!([]), "{theme}");
     }
-    // // Takes the README's screenshot: `JUPYTER_VAULT_SCREENSHOT=docs/section.png cargo test -- --ignored`.
+    // Takes the README's screenshot: `JUPYTER_VAULT_SCREENSHOT=docs/section.png cargo test -- --ignored`.
     let picture = std::env::var_os("JUPYTER_VAULT_SCREENSHOT");
     let picture = picture
         .map_or_else(|| site.scratch.path("section.png"), |place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place));
     site.ask("picture", json!({ "path": picture }));
 
-    // // Names are text, and none looks like another one: here LIVE, reversed.
+    // Names are text, and none looks like another one: here LIVE, reversed.
     site.vault.put("page", &json!({"<b>bold</b>": "x", "\u{202e}EVIL": "x"}));
     site.click("Refresh");
     site.says("<b>bold</b>");
@@ -381,7 +381,7 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
 
 #[test]
 #[ignore = "needs Chromium and npm"]
-fn a_failed_cell_leads_to_the_form_and_a_notebook_goes_without_a_secret() {
+fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     let mut site = Site::new();
     site.says("No secrets yet");
     let key = "import os; print(len(os.environ['NEEDED_KEY']), 'letters')";
@@ -399,7 +399,7 @@ fn a_failed_cell_leads_to_the_form_and_a_notebook_goes_without_a_secret() {
     site.click_anywhere("Apply to this kernel");
     site.told("Report.ipynb has them.");
     assert_eq!(site.runs(key), "21 letters");
-    // // A dictionary's key is not a variable.
+    // A dictionary's key is not a variable.
     assert!(site.runs("{}['ANOTHER_KEY']").contains("KeyError"));
     assert!(site.runs("os.environ['THIRD_KEY']").contains("KeyError"));
     let told = site.below("THIRD_KEY is not among your secrets.");
@@ -433,7 +433,7 @@ fn a_failed_cell_leads_to_the_form_and_a_notebook_goes_without_a_secret() {
     assert!(saved.contains("OPENAI_API_KEY"), "the notebook's code is as it was: {saved}");
 }
 
-/// /// A kernel of a language whose variables can't be set from outside: a cell is a variable's name.
+/// A kernel of a language whose variables can't be set from outside: a cell is a variable's name.
 const LOOKUP: &str = r#"
 import os
 from ipykernel.kernelapp import IPKernelApp
@@ -527,7 +527,7 @@ fn the_secrets_of_another_extension_are_kept_in_vault_where_a_site_says_so() {
     site.open("Later");
     assert_eq!(site.ask("attach", json!({"id": "key"}))["value"], VALUE, "it is filled in");
     assert_eq!(site.ask("attach", json!({"id": "another"}))["value"], "");
-    // // No kernel gets it, and the list does not contain it.
+    // No kernel gets it, and the list does not contain it.
     assert_eq!(site.runs("import os; print([name for name in os.environ if name.startswith('manager')])"), "[]");
     site.says("No secrets yet");
     assert!(!site.lab.log().contains(VALUE));
@@ -545,7 +545,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.add("SHARED_WITH_A_LONG_NAME_THAT_NO_PANEL_SHOWS", VALUE);
     site.add("SHARED", VALUE);
 
-    // // Two tabs at once: a change in one is not replaced by the other without notice.
+    // Two tabs at once: a change in one is not replaced by the other without notice.
     site.ask("tab", json!({"number": 2}));
     site.open("Later");
     site.says("SHARED");
@@ -554,7 +554,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.type_another("SHARED", "canary of theirs");
     site.submit();
     let stored = |site: &Site| site.vault.must("GET", "secret/data/page", &Value::Null)["data"]["data"].clone();
-    // // The message that it is stored came earlier.
+    // The message that it is stored came earlier.
     eventually("it is stored", || stored(&site)["SHARED"] == "canary of theirs");
     site.ask("tab", json!({"number": 2}));
     site.submit();
@@ -568,7 +568,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     assert_eq!(stored(&site)["SHARED"], "canary of mine");
     assert_eq!(site.ask("traces", json!({"text": "canary"}))["found"], json!([]));
 
-    // // A page of another origin, with the user's cookies.
+    // A page of another origin, with the user's cookies.
     let evil = site.ask("evil", json!({"url": site.lab.address()}));
     assert_eq!(evil["with_cookies"], true, "{evil}");
     assert!(!evil["said"].to_string().contains("SHARED"), "{evil}");
@@ -604,7 +604,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.click("Refresh");
     site.ask("shows", json!({"name": "Add a secret"}));
 
-    // // The token expires.
+    // The token expires.
     site.vault.must("POST", "auth/token/revoke", &json!({ "token": reader }));
     site.click("Refresh");
     site.says("rejected the token");
@@ -622,7 +622,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.fill("Password", VALUE);
     site.ask("keys", json!({"presses": ["Enter"]}));
     site.says("ada is logged in.");
-    // // It expires within a day.
+    // It expires within a day.
     let line = site.says("ada · 127.0.0.1:");
     assert!(line.contains("until "), "{line}");
     site.says("This login ends");
@@ -668,7 +668,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
 
 #[test]
 #[ignore = "needs Chromium and npm"]
-fn the_page_of_its_own_stores_applies_and_undoes_for_one_browser() {
+fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
     let vault = Server::start();
     let (scratch, venv) = installed(&vault, "own");
     plain_kernelspec(&scratch, &ipykernel());
@@ -726,16 +726,16 @@ fn the_page_of_its_own_stores_applies_and_undoes_for_one_browser() {
     person.ask("focus", json!({"secret": "OPENAI_API_KEY"}));
     person.ask("keys", json!({"presses": ["Delete"]}));
     says(&mut person, "OPENAI_API_KEY is deleted.");
-    // // The notice disappears after ten seconds, which may not be enough for axe on a slow machine.
+    // The notice disappears after ten seconds, which may not be enough for axe on a slow machine.
     is_accessible(&mut person, "a notice");
     vault.put("own", &json!({"OPENAI_API_KEY": VALUE}));
 
-    // // A page of another origin on this machine.
+    // A page of another origin on this machine.
     let evil = person.ask("evil", json!({"url": page.place(), "place": "api"}));
     assert!(!evil["said"].to_string().contains("OPENAI_API_KEY"), "{evil}");
     assert_eq!(stored(&vault), json!({"OPENAI_API_KEY": VALUE}), "{evil}");
 
-    // // The address again: in the same browser the cookie works, in another one nothing does.
+    // The address again: in the same browser the cookie works, in another one nothing does.
     person.ask("open_own", json!({ "url": page.address }));
     says(&mut person, "OPENAI_API_KEY");
     let other = person.ask("open_own", json!({"url": page.address, "stranger": true}));
@@ -751,7 +751,7 @@ fn the_page_of_its_own_stores_applies_and_undoes_for_one_browser() {
 
 #[test]
 #[ignore = "needs npm"]
-fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
+fn the_separate_page_refuses_other_users_and_exits_when_unused() {
     let vault = Server::start();
     let (scratch, venv) = installed(&vault, "own");
     let mut page = OwnPage::start(&scratch, &venv, &["--no-browser"]);
@@ -790,7 +790,7 @@ fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
     assert!(status == 200 && !answer.contains(VALUE), "{answer}");
 
     if nix::unistd::geteuid().is_root() {
-        // // Another user of the machine is not even read from, with the cookie or without.
+        // Another user of the machine is not even read from, with the cookie or without.
         let ask = "import sys, urllib.request as web; print(web.urlopen(web.Request(sys.argv[1], headers={'Cookie': sys.argv[2]})).status)";
         let by = |user: &str| {
             let mut stranger = Command::new("setpriv");
@@ -804,7 +804,7 @@ fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
     } else {
         eprintln!("only root can try this as another user");
     }
-    // // Its port is in use.
+    // Its port is in use.
     let port = page.place().rsplit(':').next().unwrap();
     let second = run(&mut OwnPage::command(&scratch, &venv, &["--no-browser", "--port", port]));
     second.is_error(71, &["can't listen on port", "--port"]);
@@ -823,7 +823,7 @@ fn the_page_of_its_own_refuses_strangers_and_ends_by_itself() {
     run(&mut OwnPage::command(&scratch, &venv, &["--socket", file.to_str().unwrap()]))
         .is_error(71, &["can't create a socket"]);
 
-    // // The browser gets a file that only its user can read, and that is removed with the token.
+    // The browser gets a file that only its user can read, and that is removed with the token.
     let text = "#!/bin/sh\nfile=${1#file://}\ncp -p \"$file\" \"$HOME/shown\"\necho \"$1\" >\"$HOME/told.new\"\nmv \"$HOME/told.new\" \"$HOME/told\"\n";
     let browser = scratch.file("browser", text);
     std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! //! Each server that starts kernels: a real kernel with its secrets is launched, used, interrupted, restarted and
+//! Each server that starts kernels: a real kernel with its secrets is launched, used, interrupted, restarted and
 //! shut down.
 
 mod support;
@@ -28,7 +28,7 @@ fn vaulted(command: &[String]) -> Scratch {
     scratch
 }
 
-/// /// What the kernel sees; checks for the secret, and for credentials that should not be there.
+/// What the kernel sees; checks for the secret, and for credentials that should not be there.
 #[track_caller]
 fn look(user: &mut User) -> i32 {
     let cell = user.shown(LOOK);
@@ -40,10 +40,10 @@ fn look(user: &mut User) -> i32 {
     pid
 }
 
-/// /// A kernel's whole life through `server`.
+/// A kernel's whole life through `server`.
 fn lives(server: &JupyterServer) {
     let mut user = User::of(server);
-    // // Enterprise Gateway does not start kernels for root.
+    // Enterprise Gateway does not start kernels for root.
     user.ask("launch", json!({"env": {"KERNEL_USERNAME": "ada"}}));
     let first = look(&mut user);
     let asleep = "import time; print('asleep', flush=True); time.sleep(50)";
@@ -83,7 +83,7 @@ fn through_enterprise_gateways_local_process_proxy() {
     lives(&JupyterServer::start(Kind::EnterpriseGateway, &scratch, &[]));
 }
 
-/// /// Adds a process proxy to the kernelspec.
+/// Adds a process proxy to the kernelspec.
 fn with_process_proxy(scratch: &Scratch, class: &str) {
     let file = scratch.path("home/kernels/vaulted/kernel.json");
     let mut spec: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
@@ -96,7 +96,7 @@ fn through_enterprise_gateways_distributed_process_proxy() {
     let scratch = vaulted(&remote::command("remote").unwrap());
     with_process_proxy(&scratch, remote::DISTRIBUTED);
     let logs = scratch.path("runtime").display().to_string();
-    // // A host that is this machine is reached without ssh.
+    // A host that is this machine is reached without ssh.
     let options = ["--EnterpriseGatewayApp.remote_hosts=localhost"];
     let server =
         JupyterServer::start_with(Kind::EnterpriseGateway, &scratch, &[("EG_KERNEL_LOG_DIR", &logs)], &options);

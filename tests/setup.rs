@@ -1,4 +1,4 @@
-//! //! `setup` against a real OpenBao: with flags, and on a real terminal; the file that it writes works.
+//! `setup` against a real OpenBao: with flags, and on a real terminal; the file that it writes works.
 #![cfg(feature = "manage")]
 
 mod support;
@@ -19,7 +19,7 @@ struct Method {
     mount: String,
     /// Flags by name, less method and mount.
     flags: Vec<(&'static str, String)>,
-    /// /// A stand-in for the Kubernetes API server that OpenBao asks about a service account's token.
+    /// A stand-in for the Kubernetes API server that OpenBao asks about a service account's token.
     _review: Option<Faults>,
 }
 
@@ -57,7 +57,7 @@ fn kubernetes(server: &Server, scratch: &Scratch, mount: String) -> Method {
     Method { name: "kubernetes", mount, flags, _review: Some(review) }
 }
 
-/// /// The shared server with the secret and the policy for all the logins here.
+/// The shared server with the secret and the policy for all the logins here.
 fn prepared() -> &'static Server {
     let server = Server::shared();
     server.put("setup/ada", &json!({"API_KEY": "canary-1"}));
@@ -79,7 +79,7 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
         mount
     };
     let (userpass, approle, jwt, cert) = (mount("userpass"), mount("approle"), mount("jwt"), mount("cert"));
-    // // OpenBao has no LDAP; its login request is the same at another mount.
+    // OpenBao has no LDAP; its login request is the same at another mount.
     let ldap = format!("{prefix}-ldap");
     server.enable_auth("userpass", &ldap);
     for mount in [&userpass, &ldap] {
@@ -123,7 +123,7 @@ fn methods(server: &Server, scratch: &Scratch, prefix: &str) -> Vec<Method> {
     ]
 }
 
-/// /// The written file passes `doctor`, gives a launch its secret, and contains no credential.
+/// The written file passes `doctor`, gives a launch its secret, and contains no credential.
 #[track_caller]
 fn works(scratch: &Scratch, output: &Path, secrets: &[String]) {
     let text = std::fs::read_to_string(output).unwrap();
@@ -152,7 +152,7 @@ fn set_up(scratch: &Scratch, flags: &[&str]) -> Outcome {
 }
 
 #[test]
-fn with_flags_each_login_is_set_up_and_what_is_written_works() {
+fn with_flags_each_login_is_set_up_and_the_file_works() {
     let server = prepared();
     let scratch = Scratch::new();
     let ca = server.certificates.cert("ca").display().to_string();
@@ -185,7 +185,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
     let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
     let bad = private(&scratch, "bad", "canary-token");
     let output = scratch.path("config/vault.toml");
-    // // A server without namespaces says so, and the next question follows.
+    // A server without namespaces says so, and the next question follows.
     let namespace = if server.has_namespaces() { (78, "namespace") } else { (64, "--auth-method") };
     let cases: &[(&[&str], i32, &str)] = &[
         (&[], 64, "--address"),
@@ -219,7 +219,7 @@ fn a_try_that_fails_is_the_error_and_nothing_is_written() {
 }
 
 #[test]
-fn a_file_that_is_there_is_replaced_only_by_force() {
+fn an_existing_file_is_replaced_only_with_force() {
     let server = prepared();
     let scratch = Scratch::new();
     let output = scratch.file("config/vault.toml", "# precious\n");
@@ -245,7 +245,7 @@ fn the_mount_and_version_are_found_out_and_written_and_a_folder_too() {
     let address = server.address();
     let flags = ["--auth-method", "token", "--token-file", &token, "--secrets", "team/kv-setup/ada#API_KEY=RENAMED"];
     let mut command = scratch.launcher();
-    // // The shell's variables count as answers.
+    // The shell's variables count as answers.
     command.env("VAULT_ADDR", &address).arg("setup").args(flags).args(["--secrets", "secret/setup-folder/"]);
     let outcome = run(&mut command);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -267,7 +267,7 @@ fn asked(scratch: &Scratch, flags: &[&str]) -> Terminal {
     Terminal::start(scratch.launcher().arg("setup").args(flags))
 }
 
-/// /// The questions of each method after its name and mount, with the answers.
+/// The questions of each method after its name and mount, with the answers.
 fn answers(method: &Method) -> Vec<(&'static str, String)> {
     let questions: &[&str] = match method.name {
         "token" => &["The file with the token"],
@@ -279,7 +279,7 @@ fn answers(method: &Method) -> Vec<(&'static str, String)> {
     questions.iter().copied().zip(method.flags.iter().map(|(_, value)| value.clone())).collect()
 }
 
-/// /// A credential is prompted for first; an empty answer says that it is in a file.
+/// A credential is prompted for first; an empty answer says that it is in a file.
 fn hides(terminal: &mut Terminal, question: &str) {
     if let Some(what) = question.strip_prefix("The file with the ").filter(|what| TYPED.contains(what)) {
         terminal.answer_unseen(&format!("The {what} (not shown; empty: it is in a file): "), "");
@@ -289,7 +289,7 @@ fn hides(terminal: &mut Terminal, question: &str) {
 /// What may be typed.
 const TYPED: [&str; 4] = ["token", "password", "role id", "secret id"];
 
-/// /// The end of a successful set-up; no kernel is wrapped here.
+/// The end of a successful set-up; no kernel is wrapped here.
 #[track_caller]
 fn without_wrapping(mut terminal: Terminal) -> (i64, String, String) {
     terminal.answer("Put the launcher into your kernels now?", "n");
@@ -299,7 +299,7 @@ fn without_wrapping(mut terminal: Terminal) -> (i64, String, String) {
 }
 
 #[test]
-fn asked_on_a_terminal_each_login_is_set_up_and_what_is_written_works() {
+fn on_a_terminal_each_login_is_set_up_and_the_file_works() {
     let server = prepared();
     let scratch = Scratch::new();
     let ca = server.certificates.cert("ca").display().to_string();
@@ -381,7 +381,7 @@ fn a_wrapped_token_is_set_up_by_its_file_and_left_for_the_kernel() {
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(text.contains(&format!("method = \"wrapped\"\nwrapped_token_file = {file:?}\n")), "{text}");
     assert_eq!(launched().environment()["API_KEY"], "canary-1");
-    // // Used up: setup says so, and continues with the next one.
+    // Used up: setup says so, and continues with the next one.
     std::fs::remove_file(&output).unwrap();
     let outcome = set_up(&scratch, &[&flags[..], &["--wrapped-token-file", &file]].concat());
     outcome.is_error(77, &["already used"]);
@@ -414,7 +414,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("refused the connection");
     terminal.answer("Vault's address: ", "vault:port");
     terminal.expect("the address in vault.address (your answer)");
-    // // Without a scheme, https is tried; it asks before http.
+    // Without a scheme, https is tried; it asks before http.
     terminal.answer("Vault's address: ", &server.address().replace("http://", ""));
     terminal.expect("does not speak TLS");
     terminal.answer(&format!("Use {}, which anyone on the network can read? [y/N]: ", server.address()), "");
@@ -430,7 +430,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("did you mean \"userpass\"");
     terminal.answer("How to log in", "userpass");
     terminal.answer("Where it is mounted", "setup-again");
-    // // Only the refused answer is asked for again: the name is an empty line.
+    // Only the refused answer is asked for again: the name is an empty line.
     for (name, password, outcome) in [("ada", &wrong, "refused the login"), ("", &right, "accepted")] {
         terminal.answer(if name.is_empty() { "Your user name in Vault [ada]" } else { "Your user name" }, name);
         hides(&mut terminal, "The file with the password");
@@ -454,7 +454,7 @@ fn wrong_answers_are_explained_and_asked_again() {
 }
 
 #[test]
-fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
+fn a_typed_credential_is_not_shown_and_is_stored_in_a_private_file() {
     let server = prepared();
     let scratch = Scratch::new();
     let all = methods(server, &scratch, "typed");
@@ -486,7 +486,7 @@ fn what_is_typed_is_not_seen_and_is_kept_in_a_file_for_its_user_alone() {
             terminal.answer_unseen("(not shown; empty: it is in a file): ", &secret);
             typed.push(secret);
         }
-        // // They are stored once they work.
+        // They are stored once they work.
         for _ in &typed {
             terminal.answer("readable by you alone?", "");
         }
@@ -565,7 +565,7 @@ fn each_try_leaves_no_token_behind() {
 }
 
 #[test]
-fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
+fn a_denied_path_can_be_kept_and_the_final_check_says_what_to_ask_for() {
     let server = prepared();
     let scratch = Scratch::new();
     let token = private(&scratch, "token", &server.token(&["default"], &json!({})));
@@ -583,7 +583,7 @@ fn a_denied_place_may_be_kept_and_the_check_at_the_end_says_what_to_ask_for() {
     assert!(text.contains("kv = \"secret/setup/kept\"\n") && !text.contains("version"), "{text}");
 }
 
-/// /// The real server like HashiCorp Vault without a licence: its health says so, and it ignores namespaces.
+/// The real server like HashiCorp Vault without a licence: its health says so, and it ignores namespaces.
 fn without_namespaces(server: &'static Server) -> Faults {
     let pass = relay_to(server.port());
     Faults::start(move |request, number| {
@@ -598,7 +598,7 @@ fn without_namespaces(server: &'static Server) -> Faults {
 }
 
 #[test]
-fn a_namespace_of_a_server_that_has_none_is_said_to_do_nothing_and_is_not_written() {
+fn a_namespace_on_a_server_without_namespaces_is_reported_and_not_written() {
     let server = Server::shared();
     server.put("setup-plain", &json!({"PLAIN": "canary"}));
     let relay = without_namespaces(server);
@@ -614,7 +614,7 @@ fn a_namespace_of_a_server_that_has_none_is_said_to_do_nothing_and_is_not_writte
     assert!(said.contains("this server has no namespaces, so none is written"), "{said}");
     let text = std::fs::read_to_string(&output).unwrap();
     assert!(!text.contains("team-a"), "{text}");
-    // // doctor reports the same for a file with a namespace.
+    // doctor reports the same for a file with a namespace.
     std::fs::write(&output, text.replace("[vault]\n", "[vault]\nnamespace = \"team-a\"\n")).unwrap();
     let mut doctor = scratch.launcher();
     let outcome = run(doctor.args(["doctor", "--json", "--config"]).arg(&output));

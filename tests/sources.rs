@@ -1,4 +1,4 @@
-//! //! Data sources: stored by the real program in a real OpenBao, used by real clients of a real PostgreSQL.
+//! Data sources: stored by the real program in a real OpenBao, used by real clients of a real PostgreSQL.
 #![cfg(all(feature = "manage", target_os = "linux"))]
 
 mod support;
@@ -20,7 +20,7 @@ use support::python::clients;
 use support::terminal::Terminal;
 use support::valkey::Valkey;
 
-/// /// A user with a folder of data sources, and a separate login.
+/// A user with a folder of data sources, and a separate login.
 struct User {
     server: &'static Server,
     scratch: Scratch,
@@ -54,7 +54,7 @@ impl User {
         let mut command = self.scratch.launcher();
         command.arg("sources").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // // If the command line is refused, standard input is not read.
+        // If the command line is refused, standard input is not read.
         let _ = child.stdin.take().unwrap().write_all(input);
         let outcome = finish(child);
         let text = String::from_utf8_lossy(&outcome.stdout).into_owned() + &outcome.stderr;
@@ -81,7 +81,7 @@ impl User {
         command
     }
 
-    /// /// What a kernel gets: its variables, with the content of files instead of their names.
+    /// What a kernel gets: its variables, with the content of files instead of their names.
     #[track_caller]
     fn launched(&self) -> BTreeMap<String, String> {
         let show = "import os, json; w = lambda p: open(p).read() if os.path.isfile(p) else \
@@ -94,7 +94,7 @@ impl User {
         all
     }
 
-    /// /// Stores a data source directly, as its address can't be reached.
+    /// Stores a data source directly, as its address can't be reached.
     #[track_caller]
     fn add(&self, line: &str, input: &str) -> String {
         let mut words = vec!["add", "--unchecked"];
@@ -114,7 +114,7 @@ fn a_database_with_a_stored_password_is_added_tried_used_listed_and_removed() {
     let said = user.ok(&add, b"p@ss '\"\\canary\n");
     assert!(said.contains("added warehouse (postgres)") && said.contains("PGSERVICEFILE, PGSERVICE"), "{said}");
     assert_eq!(user.stored("warehouse")["password"], "p@ss '\"\\canary");
-    // // A kernel connects, and its variables contain no secret.
+    // A kernel connects, and its variables contain no secret.
     let python = clients();
     let connected = run(&mut user.exec(&[python.to_str().unwrap(), "-c", CONNECT]));
     assert_eq!(String::from_utf8_lossy(&connected.stdout), "ada\n", "{}", connected.stderr);
@@ -125,24 +125,24 @@ fn a_database_with_a_stored_password_is_added_tried_used_listed_and_removed() {
     assert_eq!(variables["WAREHOUSE_URL"], "postgresql:///?service=warehouse");
     assert_eq!(variables["PGSERVICE"], "warehouse");
     assert!(variables.values().all(|value| !value.contains("canary")), "{variables:?}");
-    // // Tested with the Python's client.
+    // Tested with the Python's client.
     let said = user.ok(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
     assert!(said.contains("accepted a connection by psycopg 3."), "{said}");
     let listed = user.ok(&["list"], b"");
     assert!(listed.contains(&format!("warehouse  postgres    127.0.0.1:{}  (default)", postgres.port())), "{listed}");
     let listed: Value = serde_json::from_str(&user.ok(&["list", "--json"], b"")).unwrap();
     assert_eq!(listed["data_sources"][0]["kind"], "postgres");
-    // // A wrong password is reported without showing it.
+    // A wrong password is reported without showing it.
     let mut again = add.to_vec();
     again.push("--replace");
     user.ok(&again, b"wrong-canary");
     let failed = user.ran_with(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
-    failed.is_error(69, &["psycopg can't use the data source warehouse at 127.0.0.1", "--replace"]);
+    failed.is_error(69, &["psycopg can't connect to the data source warehouse at 127.0.0.1", "--replace"]);
     user.ok(&["rm", "warehouse"], b"");
     assert!(user.stored("warehouse").is_null());
     assert!(!run(&mut user.exec(&["env", "-0"])).environment().contains_key("PGSERVICE"));
     user.ran_with(&["rm", "warehouse"], b"").is_error(66, &["there is no data source warehouse", "sources list"]);
-    // // Restored with the wrong password, and again to the one before.
+    // Restored with the wrong password, and again to the one before.
     user.ran_with(&["restore", "nothing"], b"").is_error(66, &["there is no data source nothing"]);
     let said = user.ok(&["restore", "warehouse"], b"");
     assert!(said.contains("restored warehouse from version 2"), "{said}");
@@ -151,7 +151,7 @@ fn a_database_with_a_stored_password_is_added_tried_used_listed_and_removed() {
     assert!(said.contains("restored warehouse from version 1") && said.contains("version 3"), "{said}");
     user.ok(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
     user.ran_with(&["restore", "warehouse", "--version", "9"], b"").is_error(66, &["version 9 of the data source"]);
-    // // Removed, while another one uses its names.
+    // Removed, while another one uses its names.
     user.ok(&["rm", "warehouse"], b"");
     user.add("other postgres host=a database=d user=u", "canary");
     user.ran_with(&["restore", "warehouse"], b"").is_error(64, &["warehouse and other would both give PGSERVICE"]);
@@ -181,7 +181,7 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     let said = user.ok(&["test", "warehouse", "--python", python.to_str().unwrap()], b"");
     assert!(said.contains("accepted a connection by psycopg"), "{said}");
     eventually("the role is gone after the test", || postgres.roles().is_empty());
-    // // With a given token, which may not revoke leases, the lease ends anyway.
+    // With a given token, which may not revoke leases, the lease ends anyway.
     let token = user.server.token(&["sources-dynamic", "default"], &json!({"meta": {"username": "dynamic"}}));
     let mut given = user.scratch.launcher();
     given.args(["sources", "test", "warehouse", "--python", python.to_str().unwrap(), "--config"]);
@@ -195,7 +195,7 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     assert_eq!(tried.code(), Some(0), "{}", tried.stderr);
     eventually("the role is gone after a test with a given token", || postgres.roles().is_empty());
     assert!(user.server.is_alive(&token));
-    // // doctor creates no lease, and reports that the role would leave its user behind.
+    // doctor creates no lease, and reports that the role would leave its user behind.
     let checked = run(user.scratch.launcher().arg("doctor"));
     let text = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(text.contains("may leave users behind in the database") && text.contains("WAREHOUSE_URL"), "{text}");
@@ -205,7 +205,7 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
     assert!(!String::from_utf8_lossy(&checked.stdout).contains("may leave users behind"));
 }
 
-/// /// The user of a client that reads now how to connect. One that is slower than the grace of a second reads again.
+/// The user of a client that reads now how to connect. One that is slower than the grace of a second reads again.
 fn at_once(connect: impl Fn() -> Option<String>) -> String {
     loop {
         let begun = Instant::now();
@@ -216,7 +216,7 @@ fn at_once(connect: impl Fn() -> Option<String>) -> String {
     }
 }
 
-/// /// A kernel that sleeps, the file that `name` names, and settings that replace a credential soon.
+/// A kernel that sleeps, the file that `name` names, and settings that replace a credential soon.
 fn kernel_with_file(user: &User, name: &str) -> (Kernel, PathBuf) {
     let config = std::fs::read_to_string(user.scratch.path("config/vault.toml")).unwrap();
     user.scratch.file("config/vault.toml", config.replace("[[source]]", "[keeper]\ngrace = \"1s\"\n[[source]]"));
@@ -227,7 +227,7 @@ fn kernel_with_file(user: &User, name: &str) -> (Kernel, PathBuf) {
 
 #[test]
 #[ignore = "needs mariadb-server-core and mariadb-client-core"]
-fn mariadbs_option_file_lets_every_connect_in_and_its_user_goes_with_the_kernel() {
+fn every_connection_with_mariadbs_option_file_succeeds_and_its_user_ends_with_the_kernel() {
     let user = User::new("maria");
     let maria = MariaDb::start();
     maria.serve(user.server, "db-maria", "6s", "9s");
@@ -286,7 +286,7 @@ fn valkeys_user_is_replaced_in_a_file_and_goes_with_the_kernel() {
 }
 
 #[test]
-fn what_is_wrong_is_said_before_anything_is_stored() {
+fn an_error_is_reported_before_anything_is_stored() {
     let user = User::new("wrong");
     let [closed] = free_ports();
     let closed = format!("port={closed}");
@@ -469,7 +469,7 @@ const KINDS: &[Case] = &[
 ];
 
 #[test]
-fn every_kind_gives_what_its_clients_read() {
+fn every_kind_gives_the_settings_that_its_clients_read() {
     let user = User::new("kinds");
     let mut expected = BTreeMap::new();
     for (line, secrets, gives) in KINDS {
@@ -489,7 +489,7 @@ fn every_kind_gives_what_its_clients_read() {
     let compiles = "import json, sys; [compile(code, '', 'exec') for code in json.loads(sys.argv[1])]";
     let compiled = run(Command::new(clients()).args(["-c", compiles, &json!(hello).to_string()]));
     assert_eq!(compiled.code(), Some(0), "{}", compiled.stderr);
-    // // The client libraries read the settings.
+    // The client libraries read the settings.
     let read = r#"
 import os, pathlib, stat, tomllib, botocore.session, psycopg, pymysql.optionfile, sqlalchemy
 keys = botocore.session.Session().get_credentials().get_frozen_credentials()
@@ -509,7 +509,7 @@ print(folder)
     let outcome = run(&mut user.exec(&[clients().to_str().unwrap(), "-c", read]));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let folder = String::from_utf8(outcome.stdout).unwrap();
-    // // The next launch that has files removes its remains.
+    // The next launch that has files removes its remains.
     user.launched();
     assert!(!std::path::Path::new(folder.trim()).exists());
 }
@@ -520,7 +520,7 @@ fn snowflake_takes_a_key_and_athena_takes_keys_that_an_engine_makes() {
     let key = user.scratch.file("key.pem", KEY);
     user.add(&format!("snow snowflake account=o-a user=u --file private_key={}", key.display()), "");
     user.add("lake athena region=eu-west-1 staging=s3://b/ --credentials db-keys/creds/lake", "");
-    // // Any engine that answers with these fields works.
+    // Any engine that answers with these fields works.
     user.server.mount_kv("db-keys", 1);
     let made = json!({"access_key": "AK", "secret_key": "canary", "security_token": null});
     user.server.must("POST", "db-keys/creds/lake", &made);
@@ -529,7 +529,7 @@ fn snowflake_takes_a_key_and_athena_takes_keys_that_an_engine_makes() {
         given["SNOWFLAKE_HOME"],
         "[snow]\naccount = \"o-a\"\nuser = \"u\"\nauthenticator = \"SNOWFLAKE_JWT\"\nprivate_key = \"Y2FuYXJ5\"\n"
     );
-    // // No key is in a file: a client asks for it.
+    // No key is in a file: a client asks for it.
     assert!(given["AWS_CONFIG_FILE"].starts_with("[profile lake]\ncredential_process = "), "{given:?}");
     assert_eq!((&given["AWS_SHARED_CREDENTIALS_FILE"][..], &given["AWS_PROFILE"][..]), ("", "lake"));
     let asks = "import boto3; c = boto3.Session().get_credentials(); print(c.access_key, c.secret_key, c.token)";
@@ -540,7 +540,7 @@ fn snowflake_takes_a_key_and_athena_takes_keys_that_an_engine_makes() {
 }
 
 #[test]
-fn what_is_stored_wrongly_is_told_at_the_start_and_can_be_removed() {
+fn a_malformed_data_source_is_reported_at_the_start_and_can_be_removed() {
     let user = User::new("broken");
     user.server.put("sources/broken/data/x", &json!({"kind": "postgres", "host": "a b"}));
     run(&mut user.exec(&["env"]))
@@ -555,7 +555,7 @@ fn what_is_stored_wrongly_is_told_at_the_start_and_can_be_removed() {
 }
 
 #[test]
-fn on_a_terminal_what_is_missing_is_asked_and_what_is_secret_is_not_shown() {
+fn on_a_terminal_missing_fields_are_prompted_for_and_secret_ones_not_shown() {
     let user = User::new("asked");
     let mut command = user.scratch.launcher();
     command.args(["sources", "add", "warehouse", "postgres", "host=db", "--unchecked"]);
@@ -567,7 +567,7 @@ fn on_a_terminal_what_is_missing_is_asked_and_what_is_secret_is_not_shown() {
     assert_eq!(code, 0, "{shown}");
     assert!(stdout.contains("added warehouse") && !shown.contains("canary"), "{stdout}{shown}");
     assert_eq!(user.stored("warehouse")["password"], "canary");
-    // // A key of several lines can't be typed at a prompt.
+    // A key of several lines can't be typed at a prompt.
     let mut command = user.scratch.launcher();
     command.args(["sources", "add", "reports", "bigquery", "project=p", "--unchecked"]);
     let (code, _, shown) = Terminal::start(&command).end();
@@ -575,13 +575,13 @@ fn on_a_terminal_what_is_missing_is_asked_and_what_is_secret_is_not_shown() {
 }
 
 #[test]
-fn a_python_without_a_client_is_told_what_to_install() {
+fn for_a_python_without_a_client_test_says_what_to_install() {
     let user = User::new("client");
     user.add("logs splunk host=s", "canary");
     let python = support::python::python();
     let tried = user.ran_with(&["test", "logs", "--python", python.to_str().unwrap()], b"");
     tried.is_error(78, &["no client for splunk is installed in", "-m pip install splunk-sdk`"]);
-    // // SQLAlchemy is installed, but not its dialect or driver.
+    // SQLAlchemy is installed, but not its dialect or driver.
     user.add("house clickhouse host=127.0.0.1 port=1 user=u", "canary");
     user.add("ora oracle host=127.0.0.1 port=1 service=s user=u", "canary");
     for (name, package) in [("house", "pip install clickhouse-connect`"), ("ora", "pip install sqlalchemy oracledb`")] {

@@ -1,4 +1,4 @@
-//! //! Another user of the same machine and a kernel that has its secrets: neither its memory, nor its files, nor its
+//! Another user of the same machine and a kernel that has its secrets: neither its memory, nor its files, nor its
 //! ports reveal one.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
@@ -14,10 +14,10 @@ use support::front_end::{FrontEnd, config, ipykernel, kernelspec};
 use support::launcher::{Outcome, Scratch, binary, run};
 use support::openbao::Server;
 
-/// /// A user id that no user of the machine needs to have.
+/// A user id that no user of the machine needs to have.
 const STRANGER: &str = "65533";
 
-/// /// A command as another user, with a separate home and runtime folder.
+/// A command as another user, with a separate home and runtime folder.
 fn stranger(scratch: &Scratch, program: &Path, arguments: &[&str]) -> Outcome {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups", "--"]).arg(program).args(arguments);
@@ -30,7 +30,7 @@ fn open_to_all(path: &Path) {
 }
 
 #[test]
-fn another_user_of_the_machine_gets_nothing_from_a_live_kernel() {
+fn another_user_of_the_machine_gets_nothing_from_a_running_kernel() {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("only root can try this as another user");
         return;
@@ -49,7 +49,7 @@ fn another_user_of_the_machine_gets_nothing_from_a_live_kernel() {
     let pid = started["pid"].as_i64().unwrap();
     assert_eq!(front_end.cell("import os; print(len(os.environ['OWN_SECRET']))").printed(), "21");
 
-    // // The other user can enter all folders that others may enter, and has the program.
+    // The other user can enter all folders that others may enter, and has the program.
     open_to_all(&scratch.path("."));
     let strange = scratch.path("strange/runtime");
     std::fs::create_dir_all(&strange).unwrap();
@@ -60,7 +60,7 @@ fn another_user_of_the_machine_gets_nothing_from_a_live_kernel() {
     }
     let file = scratch.path("runtime/kernel-own.json");
 
-    // // What the system shows of the process, and what the program stores.
+    // What the system shows of the process, and what the program stores.
     let mut kept: Vec<PathBuf> = ["environ", "mem"].map(|name| PathBuf::from(format!("/proc/{pid}/{name}"))).into();
     kept.push(file.clone());
     for folder in [scratch.path("runtime/jupyter-vault"), scratch.path("runtime/jupyter-vault/kernels")] {
@@ -73,7 +73,7 @@ fn another_user_of_the_machine_gets_nothing_from_a_live_kernel() {
         assert!(read.code() != Some(0) && read.stdout.is_empty(), "{}: {read:?}", path.display());
     }
 
-    // // The kernel's ports: without its key, a hand-made connection file gets no answer, and changes nothing.
+    // The kernel's ports: without its key, a hand-made connection file gets no answer, and changes nothing.
     let mut content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     for key in ["", "a-key-of-the-strangers-own"] {
         content["key"] = json!(key);

@@ -1,4 +1,4 @@
-//! //! Jupyter's own test suites, unchanged, with each of their kernels started through the provisioner.
+//! Jupyter's own test suites, unchanged, with each of their kernels started through the provisioner.
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::openbao::Server;
 use support::python::{source_package, suites};
 use support::wheel;
 
-/// /// nbclient's whole suite; a failed test fails the run, and pytest says how many there were.
+/// nbclient's whole suite; a failed test fails the run, and pytest says how many there were.
 #[test]
 #[ignore = "takes minutes"]
 fn nbclients_own_suite_passes_through_the_provisioner() {
@@ -28,10 +28,10 @@ fn nbclients_own_suite_passes_through_the_provisioner() {
     environment(&mut pytest, &scratch).current_dir(Path::new(&source));
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", venv.join("bin").display());
     pytest.env("PATH", path).env("JUPYTER_DEFAULT_PROVISIONER_NAME", "vault-provisioner");
-    // // Newer releases of its tools warn of settings that they do not set themselves.
+    // Newer releases of its tools warn of settings that they do not set themselves.
     pytest.args(["-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "-W", "ignore", "--timeout", "120"]);
     pytest.args(["-o", "asyncio_default_fixture_loop_scope=function", "tests"]);
-    // // pytest limits the time of each test.
+    // pytest limits the time of each test.
     let outcome = pytest.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&outcome.stdout).into_owned();
     assert!(outcome.status.success() && said.contains(" passed"), "{said}");

@@ -1,4 +1,4 @@
-//! //! The sidecar: real kernels that start, restart and exit, real servers, and a real OpenBao that changes, stops
+//! The sidecar: real kernels that start, restart and exit, real servers, and a real OpenBao that changes, stops
 //! and drops tokens.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
@@ -67,7 +67,7 @@ impl Sidecar {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// /// Ends it like a container's runtime does; it exits with 0 and has shown no secret.
+    /// Ends it like a container's runtime does; it exits with 0 and has shown no secret.
     #[track_caller]
     fn ends(mut self) -> String {
         kill(Pid::from_raw(self.pid()), Signal::SIGTERM).unwrap();
@@ -116,7 +116,7 @@ fn kernel(scratch: &Scratch, name: &str) -> FrontEnd {
     front_end
 }
 
-/// /// Waits for the first line about that kernel, then checks.
+/// Waits for the first line about that kernel, then checks.
 #[track_caller]
 fn injected(sidecar: &Sidecar, front_end: &mut FrontEnd, count: usize, value: &str) {
     sidecar.has("injected", count);
@@ -128,7 +128,7 @@ fn injected(sidecar: &Sidecar, front_end: &mut FrontEnd, count: usize, value: &s
 fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
-    // // Of a killed kernel.
+    // Of a killed kernel.
     let stale = json!({"shell_port": 1, "control_port": 1, "stdin_port": 1, "iopub_port": 1, "hb_port": 1, "key": "k"});
     scratch.file("runtime/kernel-stale.json", stale.to_string());
     let mut one = kernel(&scratch, "kernel-one.json");
@@ -137,22 +137,22 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
     let sidecar = Sidecar::start(&scratch, &server, &["--interval", "1", "--ready-file", ready.to_str().unwrap()]);
     injected(&sidecar, &mut one, 1, "canary-1");
     eventually("it is ready", || ready.exists());
-    // // A file that is only half written.
+    // A file that is only half written.
     scratch.file("runtime/kernel-half.json", "");
-    // // A new kernel.
+    // A new kernel.
     let mut two = kernel(&scratch, "kernel-two.json");
     injected(&sidecar, &mut two, 2, "canary-1");
-    // // A restarted kernel, with the same ports and the same file.
+    // A restarted kernel, with the same ports and the same file.
     one.ask("restart", json!({}));
     injected(&sidecar, &mut one, 3, "canary-1");
-    // // A new version, for both; and the process that checks every second has injected only when needed.
+    // A new version, for both; and the process that checks every second has injected only when needed.
     put(&server, "canary-2");
     injected(&sidecar, &mut one, 5, "canary-2");
     assert_eq!(two.cell(LOOK).printed(), "canary-2");
     let written = std::fs::metadata(&ready).unwrap().modified().unwrap();
     eventually("the file is touched", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
     assert_eq!(sidecar.events("injected").len(), 5, "{}", sidecar.log());
-    // // A kernel that exits.
+    // A kernel that exits.
     let record = scratch.path("runtime/jupyter-vault/kernels/kernel-two.json");
     assert!(record.exists());
     two.ask("shutdown", json!({}));
@@ -163,7 +163,7 @@ fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes(
 }
 
 #[test]
-fn a_busy_kernel_gets_them_when_it_is_free() {
+fn a_busy_kernel_gets_them_once_it_is_idle() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let mut front_end = kernel(&scratch, "kernel-busy.json");
@@ -228,7 +228,7 @@ fn a_server_that_starts_again_with_another_token_is_shown_the_one_that_its_file_
         let jupyter = start("token-1");
         let url = jupyter.address();
         let file = scratch.file("own-token", "token-1").display().to_string();
-        // // On another machine, it does not see the server's own file.
+        // On another machine, it does not see the server's own file.
         let elsewhere = Scratch::new();
         let options = ["--interval", "1", "--url", &url, "--token-file", &file];
         let sidecar = if by_our_file {
@@ -261,7 +261,7 @@ fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_se
     let jupyter = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
     let mut user = User::of(&jupyter);
     launch(&mut user, "one");
-    // // On another machine: it does not see the kernel's process.
+    // On another machine: it does not see the kernel's process.
     let elsewhere = Scratch::new();
     let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
     let ready = elsewhere.path("ready");
@@ -275,7 +275,7 @@ fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_se
     user.cell("1");
     sidecar.has("injected", 2);
     assert_eq!(user.cell(look).printed(), "canary-1");
-    // // What the user has set stays.
+    // What the user has set stays.
     user.cell("Sys.setenv(WATCHED = 'mine')");
     for _ in 0..2 {
         let touched = std::fs::metadata(&ready).unwrap().modified().unwrap();
@@ -288,7 +288,7 @@ fn a_restart_between_two_rounds_of_a_kernel_that_has_no_session_of_its_own_is_se
 
 #[test]
 fn what_a_kernel_that_cannot_be_told_from_its_next_process_keeps_is_still_ours() {
-    // // It answers with its client's session id, as some kernels do.
+    // It answers with its client's session id, as some kernels do.
     const ECHO: &str = r"
 session = get_ipython().kernel.session
 def echo(*given, plain=session.msg, **more):
@@ -304,7 +304,7 @@ session.msg = echo
     let mut user = User::of(&jupyter);
     launch(&mut user, "one");
     assert_eq!(user.cell(ECHO).status(), "ok");
-    // // On another machine: it does not see the kernel's process.
+    // On another machine: it does not see the kernel's process.
     let elsewhere = Scratch::new();
     let (url, token) = (jupyter.address(), scratch.path("token").display().to_string());
     let options = ["--url", &url, "--token-file", &token, "--interval", "1"];
@@ -320,7 +320,7 @@ session.msg = echo
 }
 
 #[test]
-fn an_idle_kernel_is_culled_though_it_is_watched() {
+fn an_idle_kernel_is_culled_although_it_is_watched() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let culling = [
@@ -349,7 +349,7 @@ fn an_idle_kernel_is_culled_though_it_is_watched() {
 }
 
 #[test]
-fn looking_is_no_activity_of_a_kernel_or_a_server() {
+fn watching_does_not_count_as_activity_of_a_kernel_or_a_server() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let jupyter = JupyterServer::start(Kind::JupyterServer, &scratch, &[]);
@@ -366,7 +366,7 @@ fn looking_is_no_activity_of_a_kernel_or_a_server() {
             eventually("a round", || std::fs::metadata(&ready).unwrap().modified().unwrap() > written);
         }
     };
-    // // The user's own cell is checked once.
+    // The user's own cell is checked once.
     rounds(3);
     let activity = |user: &mut User| user.ask("activity", json!({}));
     let before = activity(&mut user);
@@ -377,7 +377,7 @@ fn looking_is_no_activity_of_a_kernel_or_a_server() {
 }
 
 #[test]
-fn without_the_right_to_metadata_the_secret_itself_is_looked_at_and_version_1_is_compared() {
+fn without_access_to_metadata_the_secret_is_read_and_kv_version_1_is_compared() {
     let (scratch, server) = (scratch(), Server::start());
     server.mount_kv("old", 1);
     let rules = ["secret/data/watched", "old/watched", "secret/data/folder/*", "secret/data/pinned"]
@@ -408,7 +408,7 @@ fn without_the_right_to_metadata_the_secret_itself_is_looked_at_and_version_1_is
         assert_eq!(front_end.cell(look).printed(), values, "{}", sidecar.log());
     };
     sees(&mut front_end, 1, "canary-1 canary-pinned canary-old-1 canary-first-1 None");
-    // // A new version of a pinned secret is not a change.
+    // A new version of a pinned secret is not a change.
     server.put("pinned", &json!({ "PINNED": "canary-newer" }));
     put(&server, "canary-2");
     sees(&mut front_end, 2, "canary-2 canary-pinned canary-old-1 canary-first-1 None");
@@ -422,7 +422,7 @@ fn without_the_right_to_metadata_the_secret_itself_is_looked_at_and_version_1_is
 }
 
 #[test]
-fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
+fn it_survives_an_outage_of_vault_and_replaces_a_lost_token() {
     let scratch = scratch();
     let [port] = free_ports();
     let vault = |value: &str| {
@@ -435,7 +435,7 @@ fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
         server
     };
     let server = vault("canary-1");
-    // // Unreachable until it is set up: a user who does not exist yet would be a refused login.
+    // Unreachable until it is set up: a user who does not exist yet would be a refused login.
     let is_up = Arc::new(AtomicBool::new(true));
     let (gate, pass) = (Arc::clone(&is_up), relay_to(port));
     let relay =
@@ -450,7 +450,7 @@ fn an_outage_of_vault_is_outlasted_and_a_lost_token_is_replaced() {
     let sidecar = Sidecar::run(&scratch, command.env("JUPYTER_VAULT_PASSWORD", "canary-password"));
     let mut one = kernel(&scratch, "kernel-one.json");
     injected(&sidecar, &mut one, 1, "canary-1");
-    // // Every token is gone, as if expired.
+    // Every token is gone, as if expired.
     let [accessor] = &logins(&server)[..] else { panic!("one login: {:?}", logins(&server)) };
     server.must("POST", "auth/token/revoke-accessor", &json!({ "accessor": accessor }));
     put(&server, "canary-2");
@@ -481,7 +481,7 @@ fn logins(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_from_the_beginning_ends_it() {
+fn an_error_in_the_first_round_ends_it() {
     let (scratch, server) = (scratch(), Server::shared());
     let missing = |options: &[&str]| {
         let mut command = scratch.launcher();
@@ -497,7 +497,7 @@ fn what_is_wrong_from_the_beginning_ends_it() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_yet_and_one_that_is_made_anew_are_watched() {
+fn a_folder_that_does_not_exist_yet_and_one_that_is_recreated_are_watched() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let runtime = scratch.path("runtime");
@@ -516,7 +516,7 @@ fn a_folder_that_is_not_there_yet_and_one_that_is_made_anew_are_watched() {
 }
 
 #[test]
-fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
+fn an_outage_of_several_rounds_is_logged_once_and_does_not_end_it() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let ready = scratch.path("ready");
@@ -534,7 +534,7 @@ fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
     assert_eq!(sidecar.events("failed").len(), 1, "{}", sidecar.log());
     let server = Server::at(port).expect("the port is free");
     put(&server, "canary-new");
-    // // Its version is 1, like the other's: nothing shows that it is another server's.
+    // Its version is 1, like the other's: nothing shows that it is another server's.
     put(&server, "canary-2");
     injected(&sidecar, &mut one, 2, "canary-2");
     let mut two = kernel(&scratch, "kernel-two.json");
@@ -543,13 +543,13 @@ fn an_outage_of_several_rounds_is_told_once_and_is_no_death() {
 }
 
 #[test]
-fn a_token_that_expires_is_replaced_by_what_its_file_says_then() {
+fn an_expired_token_is_replaced_by_the_one_in_its_file() {
     let (scratch, server) = (scratch(), Server::start());
     server.policy("reader", "path \"secret/*\" { capabilities = [\"read\"] }");
     put(&server, "canary-1");
     let mut one = kernel(&scratch, "kernel-one.json");
     one.ask("ready", json!({}));
-    // // The kernel already runs: starting it takes as long as a token of seconds lives.
+    // The kernel already runs: starting it takes as long as a token of seconds lives.
     let short = server.token(&["reader"], &json!({"ttl": "6s", "explicit_max_ttl": "6s"}));
     let file = scratch.file("vault-token", &short);
     let mut command = Sidecar::command(&scratch, &server, &["--interval", "1"]);
@@ -566,11 +566,11 @@ fn a_token_that_expires_is_replaced_by_what_its_file_says_then() {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_a_turn_waits_for_that_turn_alone() {
+fn a_signal_during_an_injection_waits_only_for_that_injection() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let (scratch, server) = (scratch(), Server::start());
         put(&server, "canary-1");
-        // // Each kernel's code is held at its first input request until the test continues.
+        // Each kernel's code is held at its first input request until the test continues.
         let hold = "import os, time\nsession, asked = get_ipython().kernel.session, []\nsend = session.send\ndef held(socket, kind, *given, **more):\n    if kind == 'input_request' and not asked:\n        asked.append(kind)\n        open('asked', 'a').write('x')\n        while not os.path.exists('go'): time.sleep(0.01)\n    return send(socket, kind, *given, **more)\nsession.send = held";
         let mut kernels = ["kernel-one.json", "kernel-two.json"].map(|name| kernel(&scratch, name));
         for front_end in &mut kernels {
@@ -592,7 +592,7 @@ fn a_signal_in_the_middle_of_a_turn_waits_for_that_turn_alone() {
 
 #[test]
 fn a_kernel_that_is_watched_for_long_holds_no_culler_back_but_one_that_is_connected_to_does() {
-    // // Shows that the test of culling can fail: a connected front end keeps this kernel.
+    // Shows that the test of culling can fail: a connected front end keeps this kernel.
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     let culling = [

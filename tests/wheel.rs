@@ -1,4 +1,4 @@
-//! //! The wheel: `jupyter vault`, and the provisioner that puts the launcher before every kernel, in the front ends
+//! The wheel: `jupyter vault`, and the provisioner that puts the launcher before every kernel, in the front ends
 //! that start kernels.
 
 mod support;
@@ -59,7 +59,7 @@ impl Site {
         folder
     }
 
-    /// /// A program of the environment, with the provisioner as the default.
+    /// A program of the environment, with the provisioner as the default.
     fn program(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.venv.join("bin").join(name));
         environment(&mut command, &self.scratch).args(arguments).current_dir(self.scratch.path("home"));
@@ -100,13 +100,13 @@ fn needed() -> BTreeSet<String> {
         "LICENSE-APACHE",
         "LICENSE-MIT",
     ];
-    // // What a build of the section leaves.
+    // What a build of the section leaves.
     let made = ["__pycache__", "section/node_modules/", "section/lib/", "section/wheel/data/share/"];
     below.filter(|file| !made.iter().any(|part| file.contains(part))).chain(single.map(str::to_owned)).collect()
 }
 
 #[test]
-fn the_source_package_holds_what_its_build_needs_and_nothing_else() {
+fn the_source_package_contains_the_files_of_its_build_and_nothing_else() {
     let scratch = Scratch::new();
     let mut build = Command::new(python::maturin());
     build.args(["sdist", "--out"]).arg(scratch.path("home")).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -119,7 +119,7 @@ fn the_source_package_holds_what_its_build_needs_and_nothing_else() {
     let mut expected = needed();
     expected.insert("PKG-INFO".to_owned());
     assert_eq!(files.collect::<BTreeSet<_>>(), expected);
-    // // It contains everything that Cargo.toml names, in the locked versions.
+    // It contains everything that Cargo.toml names, in the locked versions.
     let mut metadata = Command::new(env!("CARGO"));
     metadata.args(["metadata", "--no-deps", "--locked", "--offline", "--format-version=1"]).current_dir(&folder);
     let seen: Value = serde_json::from_slice(&succeed(&mut metadata).stdout).unwrap();
@@ -137,7 +137,7 @@ fn jupyter_vault_is_a_subcommand_of_jupyter_and_wraps_its_environments_kernels()
     let site = Site::new("signal");
     let version = succeed(&mut site.program("jupyter", &["vault", "--version"]));
     assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), concat!("jupyter-vault ", env!("CARGO_PKG_VERSION")));
-    // // Called by its path, with another environment or none on PATH: its own environment's Python is used.
+    // Called by its path, with another environment or none on PATH: its own environment's Python is used.
     succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
     let text = std::fs::read_to_string(site.scratch.path("home/kernels/vaulted/kernel.json")).unwrap();
     let argv = serde_json::from_str::<Value>(&text).unwrap()["argv"].clone();
@@ -146,7 +146,7 @@ fn jupyter_vault_is_a_subcommand_of_jupyter_and_wraps_its_environments_kernels()
 }
 
 #[test]
-fn every_kernelspec_gets_secrets_and_its_kernel_is_interrupted_restarted_and_shut_down_as_ever() {
+fn every_kernelspec_gets_secrets_and_its_kernel_can_be_interrupted_restarted_and_shut_down() {
     for mode in ["signal", "message"] {
         let site = Site::new(mode);
         let seen: Value = serde_json::from_slice(&succeed(&mut site.script("kernel.py")).stdout).unwrap();
@@ -159,7 +159,7 @@ fn every_kernelspec_gets_secrets_and_its_kernel_is_interrupted_restarted_and_shu
 }
 
 #[test]
-fn the_kernel_that_jupyter_makes_up_gets_them_too_and_so_does_one_with_curve_keys() {
+fn jupyters_native_kernel_and_one_with_curve_keys_get_them_too() {
     let site = Site::new("signal");
     for (kernel, curve) in [("python3", false), ("vaulted", true)] {
         let mut front_end = site.front_end();
@@ -177,7 +177,7 @@ fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() 
     succeed(&mut site.script("kernel.py"));
     assert_eq!(site.relay.seen().len() - before, 2, "started twice, by one launcher each time");
 
-    // // A launcher in a shell command is recognised too.
+    // A launcher in a shell command is recognised too.
     succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
     let line = format!("exec {} exec -- \"$@\"", site.venv.join("bin/jupyter-vault").display());
     site.spec(&json!({
@@ -190,7 +190,7 @@ fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() 
     site.spec(&plain("signal"));
     succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
 
-    // // Without a launcher, with its own vault.toml, and then one that the kernelspec names for its provisioner.
+    // Without a launcher, with its own vault.toml, and then one that the kernelspec names for its provisioner.
     succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
     let server = Server::shared();
     server.put("other", &json!({"KERNEL_SECRET": "canary-13-let"}));
@@ -216,7 +216,7 @@ fn a_wrapped_kernelspec_keeps_its_one_launcher_and_a_vault_toml_beside_counts() 
 }
 
 #[test]
-fn a_path_that_ends_in_the_launchers_name_is_no_launcher_and_settings_may_begin_at_home() {
+fn a_path_that_only_ends_in_the_launchers_name_is_not_a_launcher_and_settings_may_use_a_tilde() {
     let site = Site::new("signal");
     let named = site.scratch.path("home/named.toml");
     std::fs::rename(site.scratch.path("config/vault.toml"), &named).unwrap();
@@ -237,7 +237,7 @@ fn a_path_that_ends_in_the_launchers_name_is_no_launcher_and_settings_may_begin_
 #[test]
 fn a_program_of_the_users_own_site_is_found_without_path() {
     let site = Site::new("signal");
-    // // As `pip install --user` installs it.
+    // As `pip install --user` installs it.
     let user = site.scratch.path("home/.local/bin");
     std::fs::create_dir_all(&user).unwrap();
     std::fs::rename(site.venv.join("bin/jupyter-vault"), user.join("jupyter-vault")).unwrap();
@@ -264,7 +264,7 @@ fn jupyter_console_has_them() {
     let site = Site::new("signal");
     let log = site.scratch.path("console.log");
     let said = || std::fs::read_to_string(&log).unwrap();
-    // // If the cell is sent before its iopub connection is up, it waits forever for the missed output, without a
+    // If the cell is sent before its iopub connection is up, it waits forever for the missed output, without a
     // sign of that. Then another cell is sent later.
     for pause in [2, 8, 20] {
         let file = std::fs::File::create(&log).unwrap();
@@ -302,7 +302,7 @@ fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_the
     ];
     let suffix = ["--VaultSection.suffix= (secrets)"];
     let server = JupyterServer::start_with(Kind::JupyterLab, &site.scratch, &variables, &suffix);
-    // // The kernelspec is unchanged, but its kernel is marked.
+    // The kernelspec is unchanged, but its kernel is marked.
     let listed = ureq::get(format!("{}/api/kernelspecs?token={TOKEN}", server.address())).call().unwrap();
     let listed: Value = serde_json::from_str(&listed.into_body().read_to_string().unwrap()).unwrap();
     assert_eq!(listed["kernelspecs"]["vaulted"]["spec"]["display_name"], "Plain (secrets)", "{listed}");
@@ -319,7 +319,7 @@ fn jupyterlabs_server_starts_interrupts_restarts_and_shuts_down_kernels_with_the
 }
 
 #[test]
-fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process() {
+fn a_front_end_that_replaces_the_first_word_still_gets_the_secrets_in_one_process() {
     let site = Site::new("signal");
     let folder = site.venv.join("share/jupyter/kernels/module");
     std::fs::create_dir_all(&folder).unwrap();
@@ -333,7 +333,7 @@ fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process()
     };
     let argv = read();
     assert_eq!(argv[1..3], ["{resource_dir}/jupyter-vault-launcher.py", "exec"], "{argv:?}");
-    // // Like VS Code: its own Python, with the words after the first.
+    // Like VS Code: its own Python, with the words after the first.
     let words = argv[1..].iter().map(|word| word.replace("{resource_dir}", folder.to_str().unwrap()));
     let mut command = Command::new(&python);
     environment(&mut command, &site.scratch).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -347,9 +347,9 @@ fn a_front_end_that_drops_the_first_word_still_gets_the_secrets_in_one_process()
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told_at_once_as_without_us() {
+fn a_missing_program_is_reported_at_once_as_without_the_provisioner() {
     let site = Site::new("signal");
-    // // A script without its interpreter, and a program beside the notebook.
+    // A script without its interpreter, and a program beside the notebook.
     let folder = site.scratch.path("beside");
     std::fs::create_dir_all(folder.join("bin")).unwrap();
     for (name, text) in
@@ -401,7 +401,7 @@ except Exception as error:
 }
 
 #[test]
-fn a_kernelspec_with_a_provisioner_of_its_own_is_wrapped_or_delegated_to() {
+fn a_kernelspec_with_its_own_provisioner_is_wrapped_or_delegated_to() {
     let site = Site::new("signal");
     let libraries = std::fs::read_dir(site.venv.join("lib")).unwrap().map(|entry| entry.unwrap().path());
     let packages = libraries.map(|folder| folder.join("site-packages")).find(|folder| folder.is_dir()).unwrap();
@@ -436,16 +436,16 @@ class Elsewhere(KernelProvisionerBase):
         front_end.ask("ready", json!({}));
         assert_eq!(cell(&mut front_end, look).printed(), expected);
     };
-    // // Its own provisioner and no launcher: no secrets, which wrap fixes.
+    // Its own provisioner and no launcher: no secrets, which wrap fixes.
     spec("own", json!({}));
     starts("0 yes");
     succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
     starts("21 yes");
     succeed(&mut site.program("jupyter", &["vault", "unwrap", "vaulted"]));
-    // // The package's provisioner, which delegates to the other.
+    // The package's provisioner, which delegates to the other.
     spec("vault-provisioner", json!({"delegate": "own"}));
     starts("21 yes");
-    // // A provisioner that starts no local process, and one that is not installed.
+    // A provisioner that starts no local process, and one that is not installed.
     for (name, says) in [("elsewhere", "runs no local command"), ("unknown", "does not have")] {
         spec(name, json!({}));
         let refused = run(&mut site.program("jupyter", &["vault", "wrap", "vaulted"]));
@@ -453,7 +453,7 @@ class Elsewhere(KernelProvisionerBase):
     }
 }
 
-/// /// Runs a kernelspec's command like Jupyter, without the first `dropped` words, which VS Code replaces by its own
+/// Runs a kernelspec's command like Jupyter, without the first `dropped` words, which VS Code replaces by its own
 /// Python.
 fn launch(site: &Site, folder: &Path, dropped: usize) -> Outcome {
     let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
@@ -467,14 +467,14 @@ fn launch(site: &Site, folder: &Path, dropped: usize) -> Outcome {
 }
 
 #[test]
-fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() {
+fn wrapped_kernels_survive_pip_uninstall_and_use_an_upgrade_at_once() {
     let site = Site::new("signal");
     let look = "import os; print(len(os.environ.get('KERNEL_SECRET', '')), 'VAULT_TOKEN' in os.environ)";
     let python = site.venv.join("bin/python");
     let spec = json!({"argv": [&python, "-c", look], "display_name": "V", "language": "python"});
     let in_place = site.spec(&spec);
     let before = std::fs::read(in_place.join("kernel.json")).unwrap();
-    // // In an environment's own folder, where an editor may drop the first word, and in the user's folder.
+    // In an environment's own folder, where an editor may drop the first word, and in the user's folder.
     let own = site.venv.join("share/jupyter/kernels/own");
     std::fs::create_dir_all(&own).unwrap();
     std::fs::write(own.join("kernel.json"), spec.to_string()).unwrap();
@@ -494,7 +494,7 @@ fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() 
         }
     };
     each("21 False");
-    // // The program is linked where possible, and not copied.
+    // The program is linked where possible, and not copied.
     let identity = |path: &Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
     let program = site.venv.join("bin/jupyter-vault");
     assert_eq!(identity(&in_place.join("jupyter-vault-launcher")), identity(&program));
@@ -502,7 +502,7 @@ fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() 
         succeed(&mut site.program("jupyter", &["vault", "wrap", "vaulted"])).stdout.starts_with(b"vaulted: already")
     );
 
-    // // An upgrade, which leaves a mark when it is executed.
+    // An upgrade, which leaves a mark when it is executed.
     let aside = site.scratch.path("home/real-program");
     std::fs::rename(&program, &aside).unwrap();
     let (mark, real) = (site.scratch.path("home/mark"), aside.display());
@@ -528,12 +528,12 @@ fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() 
     for part in ["is not installed any more (the command is started without secrets)", "unwrap vaulted"] {
         assert!(notice.contains(part), "{notice}");
     }
-    // // An option that this program does not know, as a later version may have it.
+    // An option that this program does not know, as a later version may have it.
     let edited = std::fs::read_to_string(in_place.join("kernel.json")).unwrap();
     std::fs::write(in_place.join("kernel.json"), edited.replace("\"--config\"", "\"--later\",\"--config\"")).unwrap();
     each("0 False");
     std::fs::write(in_place.join("kernel.json"), edited).unwrap();
-    // // The command that the log shows removes the launcher from each place, and leaves nothing.
+    // The command that the log shows removes the launcher from each place, and leaves nothing.
     for (folder, name) in [(&in_place, "vaulted"), (&own, "own"), (&copy, "theirs")] {
         let stand_by = folder.join("jupyter-vault-launcher");
         let mut wrap = Command::new(&stand_by);
@@ -550,7 +550,7 @@ fn kernels_that_are_wrapped_outlive_pip_uninstall_and_take_an_upgrade_at_once() 
 }
 
 #[test]
-fn the_provisioner_is_chosen_where_it_is_installed_by_the_line_of_the_docs() {
+fn the_line_of_the_docs_chooses_the_provisioner_if_it_is_installed() {
     let site = Site::new("signal");
     let docs = include_str!("../docs/kernelspecs.md");
     let line = docs.lines().find(|line| line.contains("&& export JUPYTER_DEFAULT_PROVISIONER_NAME")).expect("the line");
@@ -577,7 +577,7 @@ fn the_provisioner_is_chosen_where_it_is_installed_by_the_line_of_the_docs() {
 
 #[test]
 #[cfg(all(feature = "inject", target_os = "linux"))]
-fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_needs() {
+fn a_notebook_shows_its_secrets_requests_new_ones_and_helps_with_missing_ones() {
     let site = Site::new("signal");
     let server = Server::shared();
     server.put("magic", &json!({"API_KEY": "canary-one", "DB_URL": "canary-two"}));
@@ -590,7 +590,7 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
         assert!(!said.contains("canary"), "{said}");
         said
     };
-    // // Nothing of it exists before it is loaded.
+    // Nothing of it exists before it is loaded.
     assert!(says(&mut front_end, "%secrets").contains("not found"));
     assert_eq!(says(&mut front_end, "%load_ext jupyter_vault"), "");
     let table = says(&mut front_end, "%secrets");
@@ -630,7 +630,7 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
     let seen = cell(&mut front_end, "os.environ['DB_URL']").printed();
     assert!(seen.contains("DB_URL was unset"), "{seen}");
 
-    // // A launch that knows when the token expires records it.
+    // A launch that knows when the token expires records it.
     let noted = site.scratch.path("runtime/jupyter-vault/kernels/kernel-magic.json");
     let before: Value = serde_json::from_slice(&std::fs::read(&noted).unwrap()).unwrap();
     for (seconds, is_said) in [(3600, true), (72 * 3600, false)] {
@@ -646,7 +646,7 @@ fn a_notebook_shows_its_secrets_asks_for_new_ones_and_says_what_a_missing_one_ne
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(support::launcher::wait(&mut watch).success());
     assert!(says(&mut front_end, "%secrets refresh").contains("nothing was requested"));
-    // // A kernel that a sidecar has served which can't see its process, and so has recorded its session id.
+    // A kernel that a sidecar has served which can't see its process, and so has recorded its session id.
     let mut script = site.script("front_end.py");
     let mut other = Dialogue::with(script.env("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner"));
     other.ask("start", json!({"kernel": "vaulted"}));

@@ -1,4 +1,4 @@
-//! //! `wrap` and `unwrap` on real kernelspecs: what they write, what they leave alone, and that the kernels start.
+//! `wrap` and `unwrap` on real kernelspecs: what they write, what they leave alone, and that the kernels start.
 
 mod support;
 
@@ -64,7 +64,7 @@ fn a_wrapped_kernel_starts_with_its_secrets_asks_once_and_is_unwrapped_byte_for_
     let seen: Value = serde_json::from_slice(&succeed(jupyter(&mut command, &scratch)).stdout).unwrap();
     assert_eq!((&seen["first"]["length"], &seen["second"]["length"]), (&json!(21), &json!(21)), "{seen}");
     assert_eq!(seen["interrupted"], "KeyboardInterrupt", "{seen}");
-    // // Started and restarted: one request each, because the KV version was written to the file.
+    // Started and restarted: one request each, because the KV version was written to the file.
     assert_eq!(relay.seen().len() - asked, 2, "{:?}", relay.seen());
 
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
@@ -115,7 +115,7 @@ fn a_dry_run_shows_the_difference_and_changes_nothing() {
     assert!(shown.starts_with(&head), "{shown}");
     let settings = format!("--- /dev/null\n+++ {}\n", folder.join("vault.toml").display());
     assert!(shown.contains(&settings) && shown.contains("+address = \"http://127.0.0.1:9\"\n"), "{shown}");
-    // // The diff shows what is then done, and undone.
+    // The diff shows what is then done, and undone.
     said(&["wrap", "vaulted"]);
     let wrapped = tree(&folder);
     let shown = said(&["unwrap", "vaulted", "--dry-run"]);
@@ -141,7 +141,7 @@ fn a_difference_can_be_given_to_patch() {
 }
 
 #[test]
-fn what_jupyter_reads_is_wrapped_however_odd_and_comes_back() {
+fn every_valid_kernelspec_can_be_wrapped_and_restored() {
     let scratch = Scratch::new();
     let root = user(&scratch);
     let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
@@ -150,7 +150,7 @@ fn what_jupyter_reads_is_wrapped_however_odd_and_comes_back() {
         spec(&root, name, &IPYKERNEL.replace("\"debugger\": true", &format!("\"debugger\": {value}")));
     }
     let before = tree(&root);
-    // // Its answer contains things that a strict JSON parser refuses, so it is treated as text.
+    // Its answer contains things that a strict JSON parser refuses, so it is treated as text.
     let judge = || {
         let mut list = Command::new(environment().join("bin/jupyter"));
         let outcome = succeed(jupyter(&mut list, &scratch).args(["kernelspec", "list", "--json"]));
@@ -169,7 +169,7 @@ fn what_jupyter_reads_is_wrapped_however_odd_and_comes_back() {
 }
 
 #[test]
-fn another_version_of_python_beside_jupyters_stays_the_one_that_is_started() {
+fn a_kernels_other_python_version_is_still_the_one_that_is_started() {
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     let other = venv.join("bin/python3.0");
@@ -181,7 +181,7 @@ fn another_version_of_python_beside_jupyters_stays_the_one_that_is_started() {
 }
 
 #[test]
-fn files_keep_their_groups_and_no_other_group_may_more_than_everybody() {
+fn files_keep_their_groups_and_other_groups_get_no_more_rights_than_others() {
     use std::os::unix::fs::{MetadataExt, chown};
     let root = nix::unistd::geteuid().is_root();
     let own = nix::unistd::getegid().as_raw();
@@ -196,7 +196,7 @@ fn files_keep_their_groups_and_no_other_group_may_more_than_everybody() {
         std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o640)).unwrap();
         chown(folder.join(name), None, Some(group)).unwrap();
     };
-    // // Each file separately: vault.toml is rewritten with its mount.
+    // Each file separately: vault.toml is rewritten with its mount.
     close("vault.toml");
     succeed(&mut vault(&scratch, &["wrap", "shared"]));
     assert!(std::fs::read_to_string(folder.join("vault.toml")).unwrap().contains("[[mount]]"));
@@ -218,7 +218,7 @@ fn files_keep_their_groups_and_no_other_group_may_more_than_everybody() {
 }
 
 #[test]
-fn what_the_environment_says_is_written_down_and_no_credential_is() {
+fn settings_of_the_environment_are_written_and_credentials_are_not() {
     let server = Server::shared();
     server.put("settings", &json!({"KERNEL_SECRET": "canary"}));
     let scratch = Scratch::new();
@@ -248,7 +248,7 @@ fn what_the_environment_says_is_written_down_and_no_credential_is() {
 }
 
 #[test]
-fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_said() {
+fn if_vault_does_not_answer_the_kernel_is_wrapped_with_a_warning() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     let config = config(&scratch, "http://127.0.0.1:9", "settings");
@@ -256,7 +256,7 @@ fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_sai
     assert!(outcome.stderr.contains("wrapped anyway") && outcome.stderr.lines().count() == 2, "{}", outcome.stderr);
     let settings = || std::fs::read_to_string(folder.join("vault.toml")).unwrap();
     assert!(!settings().contains("[[mount]]"));
-    // // Once Vault runs, wrapping again adds the KV versions, which stay when it is gone again.
+    // Once Vault runs, wrapping again adds the KV versions, which stay when it is gone again.
     let config = self::config(&scratch, &Server::shared().address(), "settings");
     succeed(&mut vault(&scratch, &["wrap", "vaulted", "--config", &config]));
     assert!(settings().contains("[[mount]]"));
@@ -266,7 +266,7 @@ fn when_vault_does_not_answer_the_kernel_is_wrapped_all_the_same_and_that_is_sai
 }
 
 #[test]
-fn what_was_edited_since_survives_unwrap() {
+fn later_edits_survive_unwrap() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
@@ -278,7 +278,7 @@ fn what_was_edited_since_survives_unwrap() {
     edit("kernel.json", "Python 3 (ipykernel)", "Mine");
     edit("kernel.json", "\"-m\"", "\"-X\", \"dev\", \"-m\"");
     edit("vault.toml", "#", "[environment]\noverride = false\n#");
-    // // Wrapping again keeps the edits and adds no second launcher.
+    // Wrapping again keeps the edits and adds no second launcher.
     succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
     assert_eq!(argv(&folder).iter().filter(|word| word.ends_with("jupyter-vault")).count(), 1);
     let outcome = succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
@@ -293,7 +293,7 @@ fn what_was_edited_since_survives_unwrap() {
 }
 
 #[test]
-fn a_vault_toml_that_was_there_stays_and_comes_back() {
+fn an_existing_vault_toml_is_kept_and_restored() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     let own = format!("# mine\n{}", config_text(&Server::shared().address(), "settings")).trim_end().to_owned();
@@ -317,7 +317,7 @@ fn links_and_read_only_files_come_back_as_they_were() {
     let root = user(&scratch);
     let store = scratch.path("store");
     spec(&store, "kept", IPYKERNEL);
-    // // A kernel.json that is a link, as dotfile managers create it; a folder that is one; a file that is read-only.
+    // A kernel.json that is a link, as dotfile managers create it; a folder that is one; a file that is read-only.
     let linked = spec(&root, "linked", "");
     std::fs::remove_file(linked.join("kernel.json")).unwrap();
     std::os::unix::fs::symlink("../../../../../../store/kept/kernel.json", linked.join("kernel.json")).unwrap();
@@ -337,7 +337,7 @@ fn links_and_read_only_files_come_back_as_they_were() {
 }
 
 #[test]
-fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
+fn kernelspecs_that_must_not_be_wrapped_are_skipped_with_a_warning() {
     let scratch = Scratch::new();
     let root = user(&scratch);
     spec(&root, "broken", "{\"argv\": [\"python\"");
@@ -373,7 +373,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
     let changed: Vec<_> = after.iter().filter(|(path, content)| before.get(*path) != Some(content)).collect();
     let names: Vec<_> = changed.iter().map(|(path, _)| path.strip_prefix(&root).unwrap()).collect();
     assert_eq!(names, [Path::new("good/kernel.json"), Path::new("remote/kernel.json")]);
-    // // Named explicitly, each of them is an error.
+    // Named explicitly, each of them is an error.
     run(&mut vault(&scratch, &["wrap", "broken"])).is_error(78, &["it is not JSON"]);
     run(&mut vault(&scratch, &["wrap", "open"])).is_error(78, &["chmod o-w"]);
     run(&mut vault(&scratch, &["wrap", "pod"])).is_error(78, &["image"]);
@@ -384,7 +384,7 @@ fn what_must_not_be_wrapped_is_passed_over_with_a_word() {
 }
 
 #[test]
-fn a_package_that_upgrades_its_kernelspec_is_wrapped_anew_and_comes_back() {
+fn an_upgraded_kernelspec_is_wrapped_again_and_restored() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     succeed(&mut vault(&scratch, &["wrap", "vaulted"]));
@@ -425,7 +425,7 @@ fn a_bare_program_becomes_the_one_that_jupyter_would_start_and_the_rest_stays() 
         succeed(vault(&scratch, &["wrap", "vaulted"]).env("PATH", &path));
         let words = argv(&folder);
         assert_eq!(words[5], expected, "{word}");
-        // // The path by which it was called survives an upgrade of its target.
+        // The path by which it was called survives an upgrade of its target.
         assert_eq!(words[0], launcher.display().to_string());
         succeed(vault(&scratch, &["unwrap", "vaulted"]).env("PATH", &path));
         assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), text);
@@ -433,7 +433,7 @@ fn a_bare_program_becomes_the_one_that_jupyter_would_start_and_the_rest_stays() 
 }
 
 #[test]
-fn what_is_written_down_of_a_mount_serves_a_deep_one_and_heals_when_it_is_wrong() {
+fn a_recorded_mount_works_for_a_deep_path_and_is_corrected_if_wrong() {
     let server = Server::shared();
     let (status, answer) =
         server.api("POST", "sys/mounts/deep/kv", Some(&json!({"type": "kv", "options": {"version": "1"}})));
@@ -465,7 +465,7 @@ fn what_is_written_down_of_a_mount_serves_a_deep_one_and_heals_when_it_is_wrong(
     wrong("[mount]\n", &["write [[mount]]"]);
 }
 
-/// /// As a user who does not own `site`: root drops the capability to ignore permissions.
+/// As a user who does not own `site`: root drops the capability to ignore permissions.
 fn unprivileged(scratch: &Scratch, arguments: &[&str]) -> Command {
     let mut command = vault(scratch, arguments);
     if nix::unistd::geteuid().is_root() {
@@ -479,7 +479,7 @@ fn unprivileged(scratch: &Scratch, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
+fn a_kernelspec_that_is_not_writable_is_copied_for_its_user_with_its_logos() {
     let scratch = Scratch::new();
     let site = spec(
         &scratch.path("site/jupyter/kernels"),
@@ -513,7 +513,7 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     jupyter(&mut judge, &scratch).env("JUPYTER_PLATFORM_DIRS", "1").env("XDG_DATA_DIRS", scratch.path("site"));
     assert_eq!(listed(&mut judge)["systems"], copy, "Jupyter finds the copy first");
     assert!(said(&["wrap", "systems"]).contains("already wrapped"));
-    // // Wrapping again applies the package's changes to the copy, and keeps its own settings.
+    // Wrapping again applies the package's changes to the copy, and keeps its own settings.
     let settings = std::fs::read(copy.join("vault.toml")).unwrap();
     close(0o755);
     let newer = std::fs::read_to_string(site.join("kernel.json")).unwrap().replace("Python 3 (ipykernel)", "Newer");
@@ -526,17 +526,17 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
     assert!(std::fs::read_to_string(copy.join("kernel.json")).unwrap().contains("Newer"));
     assert_eq!(std::fs::read(copy.join("vault.toml")).unwrap(), settings);
     assert!(!copy.join("more/readme").exists() && said(&["wrap", "systems"]).contains("already wrapped"));
-    // // Removed again completely.
+    // Removed again completely.
     assert!(said(&["unwrap", "systems"]).contains("removed the copy"));
     assert!(!copy.exists());
     assert_eq!(tree(&scratch.path("site")), before);
-    // // A copy that its user has edited stays, without the launcher.
+    // A copy that its user has edited stays, without the launcher.
     said(&["wrap", "systems"]);
     std::fs::write(copy.join("notes"), "mine").unwrap();
     assert!(said(&["unwrap", "systems"]).contains("is kept without the launcher"));
     assert_eq!(argv(&copy)[0], "{resource_dir}/run.sh");
     assert!(copy.join("notes").exists() && !copy.join("vault.toml").exists());
-    // // If no folder comes earlier for Jupyter, that is an error.
+    // If no folder comes earlier for Jupyter, that is an error.
     let path = scratch.path("site/jupyter").display().to_string();
     let home = user(&scratch);
     std::fs::remove_dir_all(&copy).unwrap();
@@ -551,7 +551,7 @@ fn a_kernelspec_that_may_not_be_written_is_copied_for_its_user_logos_and_all() {
 }
 
 #[test]
-fn the_kernel_that_jupyter_makes_up_is_wrapped_as_a_copy_that_has_a_kernel_json() {
+fn jupyters_native_kernel_is_wrapped_as_a_copy_with_a_kernel_json() {
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());

@@ -1,4 +1,4 @@
-//! //! `wrap` and `unwrap` killed at each system call that changes a file system: there is always the old kernelspec
+//! `wrap` and `unwrap` killed at each system call that changes a file system: there is always the old kernelspec
 //! or the new one, the next run continues, and unwrap restores every byte. And two at once.
 
 mod support;
@@ -16,7 +16,7 @@ use support::launcher::{Scratch, run};
 use support::openbao::Server;
 use trace::Stopped;
 
-/// /// The calls that create, change, move or remove files, by number.
+/// The calls that create, change, move or remove files, by number.
 const CALLS: [i64; 8] = [
     libc::SYS_rename,
     libc::SYS_fsync,
@@ -30,13 +30,13 @@ const CALLS: [i64; 8] = [
 
 type Tree = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
-/// /// What a kernelspec that Jupyter finds may look like at any moment.
+/// What a kernelspec that Jupyter finds may look like at any moment.
 fn is_whole(folder: &Path, texts: &[&Vec<u8>]) {
     let text = std::fs::read(folder.join("kernel.json")).expect("there is a kernel.json at any moment");
     assert!(texts.contains(&&text), "{}", String::from_utf8_lossy(&text));
 }
 
-/// /// Kills `arguments` at each call in turn, each time after `prepare`, and passes on what is left.
+/// Kills `arguments` at each call in turn, each time after `prepare`, and passes on what is left.
 fn killed_everywhere(scratch: &Scratch, arguments: &[&str], prepare: impl Fn(), check: impl Fn(usize)) -> usize {
     let mut kills = 0;
     for call in CALLS {
@@ -54,7 +54,7 @@ fn killed_everywhere(scratch: &Scratch, arguments: &[&str], prepare: impl Fn(), 
 }
 
 #[test]
-fn in_place_a_crash_anywhere_leaves_the_old_kernelspec_or_the_new_one_and_the_next_run_goes_on() {
+fn a_crash_anywhere_leaves_the_old_or_the_new_kernelspec_and_the_next_run_continues() {
     let scratch = Scratch::new();
     let root = user(&scratch);
     let folder = root.join("python3");
@@ -78,7 +78,7 @@ fn in_place_a_crash_anywhere_leaves_the_old_kernelspec_or_the_new_one_and_the_ne
             wrap();
             assert_eq!(tree(&root), after, "after kill {kill} and wrap");
         }
-        // // If there is nothing to unwrap, that is an error; only the remains matter here.
+        // If there is nothing to unwrap, that is an error; only the remains matter here.
         unwrap();
         assert_eq!(tree(&root), before, "after kill {kill} and unwrap");
     });
@@ -101,7 +101,7 @@ fn in_place_a_crash_anywhere_leaves_the_old_kernelspec_or_the_new_one_and_the_ne
 }
 
 #[test]
-fn a_copy_is_there_as_a_whole_or_not_at_all_wherever_the_crash_is() {
+fn a_copy_is_complete_or_absent_after_a_crash_anywhere() {
     let scratch = Scratch::new();
     let data = scratch.path("home/.local/share/jupyter");
     let site = scratch.path("site/jupyter/kernels");
@@ -153,7 +153,7 @@ fn a_copy_is_there_as_a_whole_or_not_at_all_wherever_the_crash_is() {
 }
 
 #[test]
-fn what_another_wrap_does_while_vault_is_asked_is_seen_and_comes_back() {
+fn a_concurrent_wrap_is_noticed_and_can_be_undone() {
     let scratch = Scratch::new();
     let root = user(&scratch);
     spec(&root, "python3", IPYKERNEL);
@@ -185,7 +185,7 @@ fn what_another_wrap_does_while_vault_is_asked_is_seen_and_comes_back() {
     succeed(&mut vault(&scratch, &["unwrap", "python3"]));
     assert_eq!(tree(&root), before);
 
-    // // And the changes of an unwrap.
+    // And the changes of an unwrap.
     succeed(vault(&scratch, &["wrap", "python3", "--user"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
     let relay = other(&["unwrap", "python3"]);
     let text = format!("[vault]\naddress = \"{}\"\n[[source]]\nkv = \"secret/x\"\n", relay.address());
@@ -203,7 +203,7 @@ fn an_unwrap_that_waited_for_a_wrap_undoes_what_that_did() {
     let folder = spec(&root, "python3", IPYKERNEL);
     let before: Tree = tree(&root);
     let wrap = || succeed(vault(&scratch, &["wrap", "python3", "--user"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
-    // // As an interrupted wrap leaves it.
+    // As an interrupted wrap leaves it.
     wrap();
     std::fs::write(folder.join("kernel.json"), IPYKERNEL).unwrap();
     let waiting = Stopped::at(&mut vault(&scratch, &["unwrap", "python3"]), libc::SYS_flock, 0);

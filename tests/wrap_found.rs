@@ -1,4 +1,4 @@
-//! //! Where kernelspecs are found: the result must match `jupyter kernelspec list`.
+//! Where kernelspecs are found: the result must match `jupyter kernelspec list`.
 
 mod support;
 
@@ -9,20 +9,20 @@ use std::process::Command;
 use support::kernelspecs::{IPYKERNEL, bare_venv, jupyter, listed, spec, succeed, tree, user, vault};
 use support::launcher::{Scratch, run};
 
-/// /// What `wrap --all --dry-run` would change: name to folder, like Jupyter's list.
+/// What `wrap --all --dry-run` would change: name to folder, like Jupyter's list.
 #[track_caller]
 fn found(command: &mut Command) -> BTreeMap<String, PathBuf> {
     let outcome = succeed(command.args(["wrap", "--all", "--dry-run"]));
     let text = String::from_utf8(outcome.stdout).unwrap();
     let files = text.lines().filter_map(|line| line.strip_prefix("--- ")).map(|file| Path::new(file.trim_end()));
     let specs = files.filter(|file| file.ends_with("kernel.json")).map(|file| file.parent().unwrap().to_owned());
-    // // Jupyter's native kernel is in ipykernel's folder of logos.
+    // Jupyter's native kernel is in ipykernel's folder of logos.
     let name =
         |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_lowercase().replace("resources", "python3");
     specs.map(|folder| (name(&folder), folder)).collect()
 }
 
-/// /// Checks that Jupyter and this program find the same kernelspecs with these variables; returns them.
+/// Checks that Jupyter and this program find the same kernelspecs with these variables; returns them.
 #[track_caller]
 fn agree(scratch: &Scratch, venv: &Path, variables: &[(&str, &str)]) -> BTreeMap<String, PathBuf> {
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
@@ -43,7 +43,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     let text = |path: &str| scratch.path(path).to_str().unwrap().to_owned();
-    // // The same name in every place, and a different name in each.
+    // The same name in every place, and a different name in each.
     for (number, place) in [
         "one",
         "two",
@@ -82,7 +82,7 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         &[("IPYTHONDIR", &text("ipython"))],
         &[("IPYTHONDIR", "~/own")],
         &[("PYTHONUSERBASE", &text("userbase"))],
-        // // An active environment that is not Jupyter's does not count.
+        // An active environment that is not Jupyter's does not count.
         &[("VIRTUAL_ENV", &text("two")), ("CONDA_PREFIX", &text("one"))],
         &[("HOME", &text("two"))],
     ];
@@ -92,12 +92,12 @@ fn kernelspecs_are_found_where_jupyter_finds_them_and_the_first_of_a_name_wins()
         winners.insert(seen["everywhere"].clone());
         assert!(seen.contains_key("python3"), "the one that Jupyter makes up: {seen:?}");
     }
-    // // The cases are not all the same.
+    // The cases are not all the same.
     assert!(winners.len() >= 5, "{winners:?}");
 }
 
 #[test]
-fn names_and_folders_count_as_they_do_for_jupyter() {
+fn names_and_folders_follow_jupyters_rules() {
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     let root = user(&scratch);
@@ -115,13 +115,13 @@ fn names_and_folders_count_as_they_do_for_jupyter() {
     std::os::unix::fs::symlink(&elsewhere, root.join("link")).unwrap();
     std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
     let mut seen = agree(&scratch, &venv, &[]);
-    // // Kernelspecs of the machine itself are ignored.
+    // Kernelspecs of the machine itself are ignored.
     seen.retain(|_, folder| folder.starts_with(scratch.path("")));
     for name in ["python3", "upper.case_1-2", "my kernel", ".hidden", "ünïcode", "link"] {
         assert!(seen.contains_key(name), "{name}: {seen:?}");
     }
     assert_eq!(seen.len(), 6, "{seen:?}");
-    // // Two names that differ only in case: one of them counts, the same for both.
+    // Two names that differ only in case: one of them counts, the same for both.
     spec(&root, "TWICE", IPYKERNEL);
     spec(&root, "twice", IPYKERNEL);
     agree(&scratch, &venv, &[]);
@@ -131,7 +131,7 @@ fn names_and_folders_count_as_they_do_for_jupyter() {
 }
 
 #[test]
-fn what_jupyters_configuration_leaves_out_is_left_out() {
+fn kernelspecs_that_jupyters_configuration_excludes_are_excluded() {
     let scratch = Scratch::new();
     let venv = bare_venv(&scratch);
     for name in ["one", "two", "Three"] {
@@ -151,26 +151,26 @@ fn what_jupyters_configuration_leaves_out_is_left_out() {
     assert_eq!(names("jupyter_config.py", &format!("{allowed}set()\n")), "one three two");
     assert_eq!(names("jupyter_config.py", "c.KernelSpecManager.ensure_native_kernel = False\n"), "one three two");
     assert_eq!(names("jupyter_config.py", "this is no Python\n"), "one three two");
-    // // Another program's configuration does not count.
+    // Another program's configuration does not count.
     assert_eq!(names("jupyter_server_config.py", &format!("{allowed}{{'one'}}\n")), "one three two");
 
-    // // Other output of Jupyter is not taken for the answer.
+    // Other output of Jupyter is not taken for the answer.
     scratch.file("config/jupyter_config.py", format!("print('noise')\n{allowed}{{'one'}}\n"));
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
     let ours = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
     ours(&["wrap", "two"])
         .is_error(64, &["Jupyter's configuration does not allow the kernel two", "allowed_kernelspecs"]);
-    // // If Jupyter itself can't read its configuration, every kernelspec counts.
+    // If Jupyter itself can't read its configuration, every kernelspec counts.
     scratch.file("config/jupyter_config.py", format!("{allowed}3\n"));
     assert_eq!(ours(&["wrap", "two"]).code(), Some(0));
-    // // A wrapped kernelspec that is excluded later can still be unwrapped.
+    // A wrapped kernelspec that is excluded later can still be unwrapped.
     scratch.file("config/jupyter_config.py", format!("{allowed}{{'one'}}\n"));
     let outcome = ours(&["unwrap", "--all"]);
     assert!(String::from_utf8_lossy(&outcome.stdout).contains("two: unwrapped"), "{outcome:?}");
 }
 
 #[test]
-fn without_any_python_the_users_kernelspecs_are_found_all_the_same() {
+fn without_any_python_the_users_kernelspecs_are_still_found() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "mine", &IPYKERNEL.replace("\"python\"", "\"/opt/kernel\""));
     let nothing = scratch.path("config").display().to_string();
@@ -186,7 +186,7 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     let (mine, its) = (spec(&user(&scratch), "one", IPYKERNEL), spec(&share, "one", IPYKERNEL));
     spec(&user(&scratch), "two", IPYKERNEL);
     let prefix = venv.display().to_string();
-    // // The named environment is searched first, with its own Python, and kernelspecs from elsewhere are copied.
+    // The named environment is searched first, with its own Python, and kernelspecs from elsewhere are copied.
     succeed(&mut vault(&scratch, &["wrap", "one", "two", "--prefix", &prefix]));
     let text = std::fs::read_to_string(its.join("kernel.json")).unwrap();
     assert!(text.contains(&format!("\"{prefix}/bin/python3\"")), "{text}");
@@ -195,7 +195,7 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     succeed(&mut vault(&scratch, &["unwrap", "--all", "--prefix", &prefix]));
     assert_eq!(std::fs::read_to_string(its.join("kernel.json")).unwrap(), IPYKERNEL);
     assert!(!share.join("two").exists());
-    // // The environment of Jupyter.
+    // The environment of Jupyter.
     let path = format!("{prefix}/bin:/usr/bin:/bin");
     let own = |arguments: &[&str]| run(vault(&scratch, arguments).env("PATH", &path));
     let outcome = own(&["wrap", "two", "--sys-prefix"]);
@@ -205,11 +205,11 @@ fn an_environment_is_chosen_by_flag_and_written_to() {
     run(&mut vault(&scratch, &["wrap", "one", "--user", "--sys-prefix"])).is_error(64, &["cannot be used with"]);
 }
 
-/// /// The program under another name.
+/// The program under another name.
 fn renamed(scratch: &Scratch, arguments: &[&str]) -> Command {
     let program = scratch.path("jv");
     if !program.exists() {
-        // // A copy can't be executed while another thread's child has it open for writing.
+        // A copy can't be executed while another thread's child has it open for writing.
         let linked = std::fs::hard_link(support::launcher::binary(), &program);
         linked.or_else(|_| std::fs::copy(support::launcher::binary(), &program).map(|_| ())).unwrap();
     }
@@ -240,7 +240,7 @@ fn config_of(scratch: &Scratch) -> String {
 }
 
 #[test]
-fn a_renamed_program_wraps_once_and_gives_the_argv_back() {
+fn a_renamed_program_wraps_once_and_restores_the_argv() {
     let scratch = Scratch::new();
     let folder = own_spec(&scratch, "k", SPEC);
     let config = config_of(&scratch);
@@ -250,7 +250,7 @@ fn a_renamed_program_wraps_once_and_gives_the_argv_back() {
     }
     let doctor = run(&mut renamed(&scratch, &["doctor", "--config", &config]));
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("k is wrapped"), "{:?}", doctor.stdout);
-    // // A program with another name unwraps it too.
+    // A program with another name unwraps it too.
     let mut unwrap = scratch.launcher();
     succeed(unwrap.env("JUPYTER_DATA_DIR", scratch.path("home/data")).args(["unwrap", "k"]));
     assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), SPEC);
@@ -272,7 +272,7 @@ fn an_argv_without_the_launcher_that_wrap_wrote_keeps_the_record() {
 }
 
 #[test]
-fn a_kernel_json_that_is_gone_is_restored() {
+fn a_missing_kernel_json_is_restored() {
     for all in [false, true] {
         let scratch = Scratch::new();
         let folder = own_spec(&scratch, "k", SPEC);
@@ -286,7 +286,7 @@ fn a_kernel_json_that_is_gone_is_restored() {
 }
 
 #[test]
-fn a_record_or_settings_that_never_end_stop_nothing() {
+fn an_endless_record_or_settings_file_blocks_nothing() {
     for name in ["jupyter-vault.json", "vault.toml"] {
         let scratch = Scratch::new();
         let folder = own_spec(&scratch, "k", SPEC);
@@ -302,7 +302,7 @@ fn a_record_or_settings_that_never_end_stop_nothing() {
 }
 
 #[test]
-fn two_names_for_one_kernel_json_each_get_a_launcher_and_both_come_back() {
+fn two_names_for_one_kernel_json_each_get_a_launcher_and_both_are_restored() {
     let scratch = Scratch::new();
     let first = own_spec(&scratch, "first", SPEC);
     let second = scratch.path("home/data/kernels/second");
@@ -322,14 +322,14 @@ fn two_names_for_one_kernel_json_each_get_a_launcher_and_both_come_back() {
 }
 
 #[test]
-fn a_kernel_that_runs_elsewhere_is_wrapped_with_a_hint() {
+fn a_kernel_on_another_host_is_wrapped_with_a_warning() {
     let scratch = Scratch::new();
     own_spec(&scratch, "far", &SPEC.replace("\"/bin/cat\", \"-u\"", "\"ssh\", \"host\", \"python\""));
     let outcome = succeed(&mut renamed(&scratch, &["wrap", "far", "--config", &config_of(&scratch)]));
     assert!(outcome.stderr.contains("elsewhere: the environment may not be passed on"), "{}", outcome.stderr);
 }
 
-/// /// A Python environment's own kernelspec, its Python, and whether the package is installed there.
+/// A Python environment's own kernelspec, its Python, and whether the package is installed there.
 fn environments_own(scratch: &Scratch, has_package: bool) -> (PathBuf, String) {
     let prefix = scratch.path("venv");
     std::fs::create_dir_all(prefix.join("bin")).unwrap();
@@ -366,12 +366,12 @@ fn a_kernels_own_exec_and_dashes_are_not_taken_for_the_launchers() {
     let before = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
     succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
     assert_eq!(argv_of(&folder)[..3], [python.as_str(), "{resource_dir}/jupyter-vault-launcher.py", "exec"]);
-    // // Restored by hand, and then edited.
+    // Restored by hand, and then edited.
     let restored = before.replace("\"K\"", "\"Mine\"");
     std::fs::write(folder.join("kernel.json"), &restored).unwrap();
     succeed(&mut in_environment(&scratch, &["unwrap", "own"]));
     assert_eq!(std::fs::read_to_string(folder.join("kernel.json")).unwrap(), restored);
-    // // Wrapped with other options, it is restored completely.
+    // Wrapped with other options, it is restored completely.
     succeed(&mut in_environment(&scratch, &["wrap", "own", "--config", &config_of(&scratch)]));
     let text = std::fs::read_to_string(folder.join("kernel.json")).unwrap();
     std::fs::write(folder.join("kernel.json"), text.replace("\"--config\"", "\"--timeout\", \"5\", \"--config\""))
@@ -398,7 +398,7 @@ fn wrap_and_doctor_say_when_an_editor_would_drop_the_launcher() {
             assert_eq!(text.contains("-m pip install jupyter-vault"), !has_package, "{text}");
         }
         assert_eq!(argv_of(&folder)[0] == python, has_package);
-        // // In the user's own folder, no front end replaces a word.
+        // In the user's own folder, no front end replaces a word.
         own_spec(
             &scratch,
             "mine",
@@ -410,7 +410,7 @@ fn wrap_and_doctor_say_when_an_editor_would_drop_the_launcher() {
 }
 
 #[test]
-fn doctor_says_what_starts_a_kernel_otherwise() {
+fn doctor_reports_what_else_starts_a_kernel() {
     let scratch = Scratch::new();
     let own = ", \"metadata\": {\"kernel_provisioner\": {\"provisioner_name\": \"slurm\"}}}";
     own_spec(&scratch, "batch", &SPEC.replace('}', own));
@@ -425,7 +425,7 @@ fn doctor_says_what_starts_a_kernel_otherwise() {
 }
 
 #[test]
-fn a_byte_order_mark_is_called_one() {
+fn a_byte_order_mark_is_reported_as_one() {
     let scratch = Scratch::new();
     own_spec(&scratch, "marked", &format!("\u{feff}{SPEC}"));
     run(&mut renamed(&scratch, &["wrap", "marked", "--config", &config_of(&scratch)]))
@@ -433,7 +433,7 @@ fn a_byte_order_mark_is_called_one() {
 }
 
 #[test]
-fn a_suffix_tells_a_wrapped_kernel_apart_stays_with_each_wrap_and_goes_with_unwrap() {
+fn a_suffix_marks_a_wrapped_kernel_is_kept_by_wrap_and_removed_by_unwrap() {
     let scratch = Scratch::new();
     let folder = spec(&user(&scratch), "vaulted", IPYKERNEL);
     let before = tree(&folder);
@@ -455,7 +455,7 @@ fn a_suffix_tells_a_wrapped_kernel_apart_stays_with_each_wrap_and_goes_with_unwr
     }
     succeed(&mut vault(&scratch, &["unwrap", "vaulted"]));
     assert_eq!(tree(&folder), before);
-    // // A name that was edited since then stays.
+    // A name that was edited since then stays.
     succeed(&mut vault(&scratch, &["wrap", "vaulted", "--suffix"]));
     let file = folder.join("kernel.json");
     let text = std::fs::read_to_string(&file).unwrap();

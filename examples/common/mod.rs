@@ -1,4 +1,4 @@
-//! What the examples have in common: children that a signal ends, the launcher's build, a kernelspec's file.
+//! Shared by the examples: children that a signal ends, the launcher's build, a kernelspec.
 
 use std::error::Error;
 use std::io::Read;
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 use super::inner_cargo;
 
-/// Said to an example by itself: a download runs in a process that a signal can end.
+/// An example passes this to itself, so that downloads run in a process that a signal can end.
 const ENVIRONMENT_ONLY: &str = "--environment-only";
 
-/// How often a step that takes long says that it goes on.
+/// How often a long step reports that it is still running.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 
-/// The whole of an example's `main`; `environment` makes the Python environments that it needs.
+/// An example's `main`; `environment` creates the Python environments that it needs.
 pub fn main(
     name: &str,
     run: impl FnOnce(&Stopper) -> Result<(), Box<dyn Error>>,
@@ -29,7 +29,7 @@ pub fn main(
         environment();
         return ExitCode::SUCCESS;
     }
-    // A signal ends the wait below; the server, the kernel and the folder then go as on any other way out.
+    // A signal ends the wait below; the server, the kernel and the folder are then removed as usual.
     let mut ending = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         ending.add(signal);
@@ -44,7 +44,7 @@ pub fn main(
     }
 }
 
-/// Builds the launcher beside this example, as fast as it will be.
+/// Builds the launcher beside this example, with the same profile.
 pub fn build_launcher(stopper: &Stopper) -> Result<PathBuf, Box<dyn Error>> {
     let examples = std::env::current_exe()?;
     let target = examples.parent().and_then(Path::parent).ok_or("an example outside of target/")?;
@@ -58,7 +58,7 @@ pub fn build_launcher(stopper: &Stopper) -> Result<PathBuf, Box<dyn Error>> {
     Ok(target.join("jupyter-vault"))
 }
 
-/// The kernel.json of a Python kernel that `launcher` starts with the `vault.toml` beside it.
+/// The kernel.json of a Python kernel that `launcher` starts, with the `vault.toml` beside it.
 pub fn kernel_json(launcher: &Path, python: &Path, env: &Value) -> Result<String, Box<dyn Error>> {
     let words = ["-m", "ipykernel_launcher", "-f", "{connection_file}"];
     let argv = json!([
@@ -77,13 +77,13 @@ pub fn kernel_json(launcher: &Path, python: &Path, env: &Value) -> Result<String
     Ok(serde_json::to_string_pretty(&kernel)?)
 }
 
-/// Runs children in process groups of their own, and ends the current one when a signal comes.
+/// Runs each child in its own process group, and ends the current one when a signal arrives.
 pub struct Stopper {
     current: std::sync::Arc<std::sync::Mutex<(bool, Option<i32>)>>,
 }
 
 impl Stopper {
-    /// Makes the Python environments, in a process that a signal can end.
+    /// Creates the Python environments, in a process that a signal can end.
     pub fn environment(&self) -> Result<(), Box<dyn Error>> {
         self.run(Command::new(std::env::current_exe()?).arg(ENVIRONMENT_ONLY)).map(drop)
     }
@@ -96,7 +96,7 @@ impl Stopper {
                 let mut current = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 current.0 = true;
                 if let Some(group) = current.1 {
-                    // nbclient shuts its kernel down on this; cargo and pip end.
+                    // nbclient then shuts its kernel down; cargo and pip exit.
                     let _ = killpg(Pid::from_raw(group), Signal::SIGINT);
                 }
             }
@@ -140,7 +140,7 @@ impl Stopper {
     }
 }
 
-/// Runs a notebook of these `cells` by nbclient on the kernelspec `vaulted` in `folder`; gives what they show.
+/// Runs a notebook with these `cells` with nbclient and the kernelspec `vaulted` in `folder`; returns their output.
 pub fn notebook(stopper: &Stopper, python: &Path, folder: &Path, cells: &Value) -> Result<Value, Box<dyn Error>> {
     let mut notebook = Command::new(python);
     notebook.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/notebook.py")).arg(cells.to_string());
@@ -148,7 +148,7 @@ pub fn notebook(stopper: &Stopper, python: &Path, folder: &Path, cells: &Value) 
     Ok(serde_json::from_slice(&stopper.run(&mut notebook)?)?)
 }
 
-/// Says on stderr what is done now.
+/// Prints the current step on stderr.
 pub fn step(what: &str) {
     eprintln!("• {what}");
 }

@@ -6,6 +6,6 @@ FROM elyra/kernel-py:3.3.0
 USER root
 COPY --chmod=0755 jupyter-vault /usr/local/bin/jupyter-vault
 COPY --chmod=0644 vault.toml /etc/jupyter/vault.toml
-# Behind bootstrap-kernel.sh, which prints its environment into the container's log.
+# After bootstrap-kernel.sh, which prints its environment to the container's log.
 RUN sed -i 's|^\([[:space:]]*\)python ${KERNEL_LAUNCHERS_DIR}|\1jupyter-vault exec --config /etc/jupyter/vault.toml -- python ${KERNEL_LAUNCHERS_DIR}|' /usr/local/bin/bootstrap-kernel.sh && grep -q "jupyter-vault exec" /usr/local/bin/bootstrap-kernel.sh
 USER jovyan

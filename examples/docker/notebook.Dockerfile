@@ -1,7 +1,7 @@
-# A notebook image whose kernels all get their user's secrets: the kernelspecs are wrapped inside it.
+# A notebook image with wrapped kernelspecs, so that all its kernels get their user's secrets.
 #   docker build -f notebook.Dockerfile -t registry.example.org/notebook-vault .
 # Beside this file: jupyter-vault (cargo build --release), and vault.toml. Neither holds a credential: the user who runs the
-# image brings one, as Kubernetes does with a service account (../kubernetes/notebook.yaml).
+# image provides one, such as a service account on Kubernetes (../kubernetes/notebook.yaml).
 FROM quay.io/jupyter/minimal-notebook:2026-10-05
 
 USER root

@@ -1,4 +1,4 @@
-"""For a gateway whose users send credentials of their own: each request has an environment of its own.
+"""For a gateway whose users send their own credentials: gives each request a separate environment.
 
 Kernel Gateway 3.0.1 and Enterprise Gateway 3.3.0 keep the variables of one request for a later one that brings no
 `env`, when two starts overlapped. That client gets a kernel with another user's credential. This gives every

@@ -1,11 +1,11 @@
-"""Each user's server gets a Vault token for that user alone; it ends with the server.
+"""Gives each user's server a Vault token for that user, which ends with the server.
 
 The hub has a token with the policy `jupyterhub` (examples/policies/jupyterhub.hcl), in a file that is the hub's to read.
 With it the hub makes tokens of the role `jupyterhub`, tied to the user's identity by an entity alias, so that one policy
 with a place for the user's name (examples/policies/user.hcl) serves all. In the user's server the launcher takes the
 token from VAULT_TOKEN, and no kernel gets it. Beside each wrapped kernel, or in /etc/jupyter: vault.toml of this folder.
 
-When users' servers use a gateway, name the variable KERNEL_VAULT_TOKEN: their servers send it along.
+If users' servers use a gateway, name the variable KERNEL_VAULT_TOKEN, which their servers pass on.
 """
 
 import asyncio

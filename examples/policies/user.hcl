@@ -1,6 +1,6 @@
-# Each user reads what is theirs, and nothing of another user's.
+# Each user reads their own secrets, and not another user's.
 #
-# For logins with a name: userpass, LDAP, OIDC, JWT. ACCESSOR is the login mount's, as `vault auth list` shows it:
+# For logins with a name: userpass, LDAP, OIDC, JWT. `vault auth list` shows the ACCESSOR of the login mount:
 #   vault auth list -format=json | jq -r '.["userpass/"].accessor'
 #   sed 's/ACCESSOR/auth_userpass_1a2b3c/' user.hcl | vault policy write jupyter-user -
 # In vault.toml: kv = "secret/users/{metadata.username}"
@@ -13,7 +13,7 @@ path "secret/data/users/{{identity.entity.aliases.ACCESSOR.name}}/*" {
   capabilities = ["read"]
 }
 
-# A `kv_folder` is listed first.
+# A `kv_folder` needs to be listed.
 path "secret/metadata/users/{{identity.entity.aliases.ACCESSOR.name}}/*" {
   capabilities = ["list"]
 }

@@ -1,4 +1,4 @@
-//! Addresses: what is shown parses to the same again, and no password is ever shown.
+//! Addresses: a displayed address parses to the same address, and no password is displayed.
 #![no_main]
 use jupyter_vault::internals::Address;
 

@@ -1,4 +1,4 @@
-//! Messages from a kernel: nothing without the key's signature, and never a panic.
+//! Messages from a kernel: without the key's signature they have no effect, and they never cause a panic.
 #![no_main]
 use jupyter_vault::internals::Channel;
 use jupyter_vault::internals::Arrived;

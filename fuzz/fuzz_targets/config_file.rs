@@ -1,4 +1,4 @@
-//! vault.toml: any text gives a layer or an error of two lines, never a panic.
+//! vault.toml: any text is parsed or gives an error of two lines, never a panic.
 #![no_main]
 use std::path::Path;
 

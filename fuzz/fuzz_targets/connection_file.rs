@@ -1,4 +1,4 @@
-//! Connection files: any text is one, or gives one error of two lines that quotes nothing.
+//! Connection files: any text is parsed, or gives an error of two lines that quotes nothing.
 #![no_main]
 use std::path::Path;
 

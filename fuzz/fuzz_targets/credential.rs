@@ -1,4 +1,4 @@
-//! What is said over the socket of the process that holds leases: a client's question, and the answer to it.
+//! Messages on a keeper's socket: a client's request, and the answer.
 #![no_main]
 
 use jupyter_vault::internals::is_credential_talk;

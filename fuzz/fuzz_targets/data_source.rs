@@ -1,4 +1,4 @@
-//! Stored data sources: any keys give one whose files and variables can be made, or an error of two lines.
+//! Stored data sources: any keys give a data source with valid files and variables, or an error of two lines.
 #![no_main]
 use jupyter_vault::internals::DataSource;
 use jupyter_vault::secret::SecretValue;

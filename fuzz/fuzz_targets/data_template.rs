@@ -1,4 +1,4 @@
-//! Templates of data sources: any text gives a template or a reason; a value goes into a URL as one value.
+//! Templates of data sources: any text is parsed or gives an error; a value is one value in a URL.
 #![no_main]
 use jupyter_vault::internals::DataTemplate;
 

@@ -1,4 +1,4 @@
-//! Times: positive and at most a day, or nothing.
+//! Durations: positive and at most a day, or rejected.
 #![no_main]
 use std::time::Duration;
 

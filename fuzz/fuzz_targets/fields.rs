@@ -1,4 +1,4 @@
-//! A secret's fields: every value is free of NUL, every key stands once, no error quotes a value.
+//! A secret's fields: no value contains NUL, no key occurs twice, no error quotes a value.
 #![no_main]
 use jupyter_vault::internals::Fields;
 use serde_json::value::RawValue;

@@ -1,4 +1,4 @@
-//! What a launch tells the process that holds leases.
+//! The message of a launch to its keeper.
 #![no_main]
 
 use jupyter_vault::internals::is_hand_over;

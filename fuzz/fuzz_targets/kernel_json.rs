@@ -1,4 +1,4 @@
-//! kernel.json: what is wrapped is a kernelspec again, and unwrapped it is the same text.
+//! kernel.json: a wrapped text is a kernelspec, and unwrapping restores the original text.
 #![no_main]
 use jupyter_vault::internals::Spec;
 

@@ -1,4 +1,4 @@
-//! Messages and what they are answered: nothing without the key's signature, and never a panic.
+//! Messages to the diagnostic kernel: without the key's signature they get no answer, and they never cause a panic.
 #![no_main]
 use jupyter_vault::internals::{Answer, answer};
 use jupyter_vault::error::{Error, Kind};

@@ -1,5 +1,5 @@
-//! Notebooks: no file makes the reader fail in another way than by an error, and what comes out of a scrub is a
-//! notebook without the value, in which nothing is found any more.
+//! Notebooks: any file is parsed or gives an error, and a scrubbed notebook is a notebook that does not contain the
+//! value.
 #![no_main]
 use jupyter_vault::internals::{Finder, scrub};
 use jupyter_vault::secret::SecretValue;

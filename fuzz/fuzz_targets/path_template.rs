@@ -1,4 +1,4 @@
-//! Path templates: whatever fills the places, no segment is added and none climbs.
+//! Path templates: whatever the values of placeholders, no segment is added and none is `..`.
 #![no_main]
 use jupyter_vault::internals::Template;
 

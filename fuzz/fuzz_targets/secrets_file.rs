@@ -1,4 +1,4 @@
-//! Files of names and values: no text makes the parsers fail in another way than by an error.
+//! Files of names and values: any text is parsed or gives an error.
 #![no_main]
 use jupyter_vault::internals::{Format, parse_secrets};
 

@@ -1,4 +1,4 @@
-//! `--secrets` SPECs: what is taken has a path that stays below its mount.
+//! `--secrets` SPECs: an accepted one has a path below its mount.
 #![no_main]
 use jupyter_vault::internals::Origin;
 use jupyter_vault::internals::SourceSpec;

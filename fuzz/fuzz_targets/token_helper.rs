@@ -1,4 +1,4 @@
-//! The file of Vault's own client, in HCL or JSON: any text gives a helper, none, or an error, never a panic.
+//! The configuration of Vault's client, in HCL or JSON: any text gives a helper, none, or an error, never a panic.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

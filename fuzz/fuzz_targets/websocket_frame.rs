@@ -1,4 +1,4 @@
-//! Messages of a websocket in both protocols, and what a server's file says.
+//! Websocket messages in both protocols, and servers' files.
 #![no_main]
 use jupyter_vault::internals::parse_server_file;
 use jupyter_vault::internals::{Parts, compose_json, compose_v1, parse_json, parse_json_with_buffers, parse_v1};

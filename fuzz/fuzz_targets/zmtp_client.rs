@@ -1,4 +1,4 @@
-//! A connection of ours to a kernel that sends anything, plain and encrypted.
+//! A client's connection to a kernel that sends anything, plain and encrypted.
 #![no_main]
 use jupyter_vault::internals::zmtp::Properties;
 use jupyter_vault::internals::zmtp::Pair;
@@ -24,7 +24,7 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         theirs.shutdown().await.expect("it closes");
         let properties = Properties { socket_type: b"DEALER".to_vec(), identity: b"me".to_vec() };
         if let Ok((mut reader, ..)) = connect(Box::new(ours), &trust, &properties).await {
-            // Nobody who does not know the key gets so far.
+            // Without the key, a peer does not get this far.
             assert!(!curve);
             while reader.next().await.is_ok() {}
         }

@@ -1,4 +1,4 @@
-//! Frames, commands and greetings: what is decoded comes back when it is encoded.
+//! Frames, commands and greetings: encoding restores what was decoded.
 #![no_main]
 use jupyter_vault::internals::zmtp::{Properties, compose, split};
 use jupyter_vault::internals::zmtp::{Decoded, decode, encode};

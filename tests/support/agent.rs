@@ -1,4 +1,4 @@
-//! //! A real OpenBao agent, which logs in and adds its token to the requests that it passes on.
+//! A real OpenBao agent, which logs in and adds its token to the requests that it passes on.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -20,7 +20,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// /// Starts an agent whose tokens have `policy`, and waits until it has logged in; `name` is its login mount.
+    /// Starts an agent whose tokens have `policy`, and waits until it has logged in; `name` is its login mount.
     pub fn start(server: &Server, scratch: &Scratch, name: &str, policy: &str) -> Self {
         server.enable_auth("approle", name);
         let role = format!("auth/{name}/role/agent");
@@ -45,7 +45,7 @@ impl Agent {
         command.args(["-c", WATCH, "sh"]).arg(bao()).args(["agent", "-config"]).arg(config);
         command.env("HOME", scratch.path("home")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let agent = Self { child: command.spawn().expect("a shell"), socket, port };
-        // // With its token, any process may look itself up.
+        // With its token, any process may look itself up.
         let asking: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
         let own = format!("{}/v1/auth/token/lookup-self", agent.by_port());
         eventually("the agent has logged in", || {

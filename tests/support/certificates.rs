@@ -1,4 +1,4 @@
-//! //! Certificates for TLS listeners: a valid one, an expired one, one for another host.
+//! Certificates for TLS listeners: a valid one, an expired one, one for another host.
 
 use std::fs::{create_dir_all, write};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
 };
 
-/// /// Files that OpenSSL created, valid for a hundred years: a CA with a P-521 key, and what it signed.
+/// Files that OpenSSL created, valid for a hundred years: a CA with a P-521 key, and what it signed.
 const KEPT: [(&str, &str); 7] = [
     ("p521-ca.pem", include_str!("keys/p521-ca.pem")),
     ("p521.pem", include_str!("keys/p521.pem")),
@@ -18,13 +18,13 @@ const KEPT: [(&str, &str); 7] = [
     ("rsa1024-key.pem", include_str!("keys/rsa1024-key.pem")),
 ];
 
-/// /// A folder with a CA and the certificates that it signed, as PEM files.
+/// A folder with a CA and the certificates that it signed, as PEM files.
 pub struct Certificates {
     folder: PathBuf,
 }
 
 impl Certificates {
-    /// /// Creates them all in `folder`.
+    /// Creates them all in `folder`.
     pub fn make(folder: &Path) -> Self {
         create_dir_all(folder).expect("the folder can be made");
         let mut authority = CertificateParams::new(Vec::new()).expect("no names are valid names");
@@ -35,7 +35,7 @@ impl Certificates {
         this.sign(&issuer, "good", &["127.0.0.1", "localhost"], false, ExtendedKeyUsagePurpose::ServerAuth);
         this.sign(&issuer, "expired", &["127.0.0.1"], true, ExtendedKeyUsagePurpose::ServerAuth);
         this.sign(&issuer, "elsewhere", &["vault.example.org"], false, ExtendedKeyUsagePurpose::ServerAuth);
-        // // As `openssl req -x509` creates them: each its own CA.
+        // As `openssl req -x509` creates them: each its own CA.
         for (name, host, expired) in [
             ("own", "127.0.0.1", false),
             ("own-expired", "127.0.0.1", true),
@@ -54,14 +54,14 @@ impl Certificates {
             write(this.key(name), key.serialize_pem()).expect("a key's file");
         }
         this.sign(&issuer, "client", &["ada"], false, ExtendedKeyUsagePurpose::ClientAuth);
-        // // Keys that ring can't create.
+        // Keys that ring can't create.
         for (name, text) in KEPT {
             write(folder.join(name), text).expect("a file of a key that is kept");
         }
         this
     }
 
-    /// /// A file by its name: `ca`, or one of the certificates.
+    /// A file by its name: `ca`, or one of the certificates.
     pub fn cert(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.pem"))
     }

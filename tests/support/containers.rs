@@ -1,4 +1,4 @@
-//! //! Stand-ins for a container engine and a Kubernetes API server, as far as Enterprise Gateway and its launch
+//! Stand-ins for a container engine and a Kubernetes API server, as far as Enterprise Gateway and its launch
 //! scripts use them: neither is available to the tests. They start a real process with the requested variables; only
 //! the image is this machine.
 
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use super::faults::{Faults, Reply, Seen};
 
-/// /// An image: the command that it starts, and its variables, which take precedence here.
+/// An image: the command that it starts, and its variables, which take precedence here.
 pub struct Image {
     pub entry: Vec<String>,
     pub variables: Vec<(&'static str, String)>,
-    /// /// The folder for the containers' output.
+    /// The folder for the containers' output.
     pub log: PathBuf,
 }
 
@@ -29,7 +29,7 @@ struct Container {
 }
 
 impl Container {
-    /// /// Starts the image's command, with `variables`.
+    /// Starts the image's command, with `variables`.
     fn start(image: &Image, variables: &[(String, String)], name: &Value) -> Self {
         let log = File::options().create(true).append(true).open(&image.log).expect("the log");
         let mut command = Command::new(&image.entry[0]);
@@ -57,7 +57,7 @@ struct State {
     asked: Vec<Value>,
 }
 
-/// /// Both stand-ins, on one port.
+/// Both stand-ins, on one port.
 pub struct Cluster {
     faults: Faults,
     state: Arc<Mutex<State>>,
@@ -76,7 +76,7 @@ impl Cluster {
         self.faults.port()
     }
 
-    /// /// The services or pods that were requested.
+    /// The services or pods that were requested.
     pub fn asked(&self) -> Vec<Value> {
         self.state.lock().expect("a lock").asked.clone()
     }
@@ -120,7 +120,7 @@ fn answer(request: &Seen, image: &Image, state: &mut State) -> Reply {
             state.asked.push(body);
             reply
         }
-        // // A filter contains the kernel's id, which is in the service's name.
+        // A filter contains the kernel's id, which is in the service's name.
         ("GET", ["services"]) => {
             let found: Vec<_> = state.containers.iter().filter(|one| query.contains(&one.id)).map(service).collect();
             Reply::json(200, &json!(found).to_string())

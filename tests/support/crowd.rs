@@ -1,4 +1,4 @@
-//! //! Any number of clients on a kernel's sockets: their requests, and the answers.
+//! Any number of clients on a kernel's sockets: their requests, and the answers.
 
 use std::process::Command;
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::dialogue::Dialogue;
 use super::python::python;
 
-/// /// The clients; they disconnect when this is dropped.
+/// The clients; they disconnect when this is dropped.
 pub struct Crowd(Dialogue);
 
 impl Crowd {
-    /// /// That many clients of the kernel with that connection file; each has received an answer.
+    /// That many clients of the kernel with that connection file; each has received an answer.
     #[track_caller]
     pub fn of(file: &str, count: usize) -> Self {
         let mut crowd = Self::empty();
@@ -26,13 +26,13 @@ impl Crowd {
         Self(Dialogue::with(&mut command))
     }
 
-    /// /// Sends an order that must succeed.
+    /// Sends an order that must succeed.
     #[track_caller]
     pub fn ask(&mut self, what: &str, options: Value) -> Value {
         self.0.ask(what, options)
     }
 
-    /// /// Sends requests, each an object with `kind` and further members; returns their ids.
+    /// Sends requests, each an object with `kind` and further members; returns their ids.
     #[track_caller]
     pub fn send(&mut self, requests: &[Value]) -> Value {
         self.ask("ask", json!({ "requests": requests }))["asked"].clone()
@@ -51,7 +51,7 @@ impl Crowd {
         self.collect(&asked)
     }
 
-    /// /// What a cell prints, if the client hears it completely: a listener may reconnect later than the client that
+    /// What a cell prints, if the client hears it completely: a listener may reconnect later than the client that
     /// asks.
     #[track_caller]
     pub fn heard(&mut self, client: usize, code: &str) -> Option<String> {
@@ -60,7 +60,7 @@ impl Crowd {
         all.then(|| self.collect(&asked)[0]["text"].as_str().expect("text").trim().to_owned())
     }
 
-    /// /// Runs a cell for one client until it has run, which may be once the secrets are set; returns its output.
+    /// Runs a cell for one client until it has run, which may be once the secrets are set; returns its output.
     #[track_caller]
     pub fn run(&mut self, client: usize, code: &str) -> String {
         for _ in 0..20 {
@@ -79,7 +79,7 @@ pub fn cell(client: usize, code: &str) -> Value {
     json!({"client": client, "kind": "execute_request", "content": {"code": code}})
 }
 
-/// /// A cell's outcome: its error's name, or its status.
+/// A cell's outcome: its error's name, or its status.
 pub fn outcome(answer: &Value) -> &str {
     let reply = &answer["reply"];
     reply["ename"].as_str().or(reply["status"].as_str()).unwrap_or("nothing")

@@ -1,4 +1,4 @@
-//! //! A Python program that takes orders: one JSON object per line in, one out.
+//! A Python program that takes orders: one JSON object per line in, one out.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::launcher::wait;
 
-/// /// A running program; it exits when this is dropped, because its input ends.
+/// A running program; it exits when this is dropped, because its input ends.
 pub struct Dialogue {
     child: Child,
     to: Option<ChildStdin>,
@@ -23,7 +23,7 @@ impl Dialogue {
         Self { child, to, from }
     }
 
-    /// /// Sends an order that must succeed.
+    /// Sends an order that must succeed.
     #[track_caller]
     pub fn ask(&mut self, what: &str, mut options: Value) -> Value {
         options["do"] = json!(what);

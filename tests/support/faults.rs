@@ -1,7 +1,7 @@
-//! //! Behaviour that a real server can't be made to show: answers that are truncated, endless, too large, or
+//! Behaviour that a real server can't be made to show: answers that are truncated, endless, too large, or
 //! redirected; and a relay that counts the requests to a real server.
 //!
-//! //! It uses only the loopback address, with limits, and ends when dropped: connections are closed, and threads
+//! It uses only the loopback address, with limits, and ends when dropped: connections are closed, and threads
 //! exit.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// /// A request as it arrived.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
@@ -26,19 +26,19 @@ impl Seen {
     }
 }
 
-/// /// What is sent back.
+/// What is sent back.
 pub enum Reply {
-    /// /// These bytes, keeping the connection open for more.
+    /// These bytes, keeping the connection open for more.
     Bytes(Vec<u8>),
-    /// /// These bytes, then closes the connection.
+    /// These bytes, then closes the connection.
     Close(Vec<u8>),
-    /// /// These bytes, then nothing, with the connection open.
+    /// These bytes, then nothing, with the connection open.
     Hang(Vec<u8>),
-    /// /// These bytes, then a byte from time to time.
+    /// These bytes, then a byte from time to time.
     Drip(Vec<u8>),
-    /// /// These bytes, then as many spaces as the client reads.
+    /// These bytes, then as many spaces as the client reads.
     Flood(Vec<u8>),
-    /// /// These bytes, then the others again and again.
+    /// These bytes, then the others again and again.
     Again(Vec<u8>, Vec<u8>),
 }
 
@@ -63,14 +63,14 @@ struct State {
     stopped: AtomicBool,
 }
 
-/// /// A server whose answers a script determines.
+/// A server whose answers a script determines.
 pub struct Faults {
     port: u16,
     state: Arc<State>,
 }
 
 impl Faults {
-    /// /// Answers the n-th request (from 0) with the reply of `script`.
+    /// Answers the n-th request (from 0) with the reply of `script`.
     pub fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("its address").port();
@@ -108,7 +108,7 @@ impl Faults {
     }
 }
 
-/// /// Answers one request on each TLS connection with `answer`; returns the port. Ends after `connections`.
+/// Answers one request on each TLS connection with `answer`; returns the port. Ends after `connections`.
 pub fn answer_over_tls(cert: &Path, key: &Path, answer: String, connections: usize) -> u16 {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -221,7 +221,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Seen> {
     Some(Seen { method, path, headers, body })
 }
 
-/// /// A slow network: what is sent to the returned port reaches the real server after `delay`, byte for byte on each
+/// A slow network: what is sent to the returned port reaches the real server after `delay`, byte for byte on each
 /// connection. Ends after `connections`.
 pub fn delayed(port: u16, delay: Duration, connections: usize) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -246,12 +246,12 @@ pub fn delayed(port: u16, delay: Duration, connections: usize) -> u16 {
     own
 }
 
-/// /// A script that relays each request to a real server and the answer back, so that requests and connections are
+/// A script that relays each request to a real server and the answer back, so that requests and connections are
 /// counted.
 pub fn relay_to(port: u16) -> impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static {
     move |request, _| {
         let mut upstream = TcpStream::connect(("127.0.0.1", port)).expect("the real server");
-        // // A forward proxy gets a whole URL; the server wants the path.
+        // A forward proxy gets a whole URL; the server wants the path.
         let path = request.path.strip_prefix("http://").and_then(|rest| rest.find('/').map(|slash| &rest[slash..]));
         let mut text = format!("{} {} HTTP/1.0\r\n", request.method, path.unwrap_or(&request.path));
         for (name, value) in request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("connection")) {

@@ -1,6 +1,6 @@
-//! //! A front end: Jupyter's own client in a separate process, which takes orders, one JSON line at a time.
+//! A front end: Jupyter's own client in a separate process, which takes orders, one JSON line at a time.
 //!
-//! //! It starts the kernelspec `vaulted` like Jupyter does. When it is dropped, its kernel ends.
+//! It starts the kernelspec `vaulted` like Jupyter does. When it is dropped, its kernel ends.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::launcher::{Scratch, binary};
 use super::openbao::free_ports;
 use super::python::python;
 
-/// /// Writes the kernelspec `vaulted`: the launcher, then `command`; `config` is its vault.toml.
+/// Writes the kernelspec `vaulted`: the launcher, then `command`; `config` is its vault.toml.
 pub fn kernelspec(scratch: &Scratch, config: &str, options: &[&str], command: &[&str]) -> PathBuf {
     let spec = scratch.path("home/kernels/vaulted");
     std::fs::create_dir_all(&spec).expect("a folder");
@@ -31,7 +31,7 @@ pub fn kernelspec(scratch: &Scratch, config: &str, options: &[&str], command: &[
     spec
 }
 
-/// /// Writes the kernelspec `plain`: only `command`, without the launcher.
+/// Writes the kernelspec `plain`: only `command`, without the launcher.
 pub fn plain_kernelspec(scratch: &Scratch, command: &[String]) {
     let spec = scratch.path("home/kernels/plain");
     std::fs::create_dir_all(&spec).expect("a folder");
@@ -50,7 +50,7 @@ pub fn connection_file(scratch: &Scratch, key: &str) -> PathBuf {
     scratch.file("runtime/kernel-1.json", content.to_string())
 }
 
-/// /// The command of ipykernel in a kernelspec.
+/// The command of ipykernel in a kernelspec.
 pub fn ipykernel() -> Vec<String> {
     let python = python().display().to_string();
     [python.as_str(), "-m", "ipykernel_launcher", "-f", "{connection_file}"].map(str::to_owned).to_vec()
@@ -63,7 +63,7 @@ pub fn config(address: &str, path: &str) -> String {
     )
 }
 
-/// /// An environment in which Jupyter finds that kernelspec, and nothing of this machine's user.
+/// An environment in which Jupyter finds that kernelspec, and nothing of this machine's user.
 pub fn environment<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Command {
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", scratch.path("home"));
     command.env("JUPYTER_PATH", scratch.path("home")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
@@ -79,7 +79,7 @@ pub struct FrontEnd {
 }
 
 impl FrontEnd {
-    /// /// Starts it; [`FrontEnd::start`] starts the kernel.
+    /// Starts it; [`FrontEnd::start`] starts the kernel.
     pub fn new(scratch: &Scratch) -> Self {
         let mut command = Command::new(python());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/front_end.py"));
@@ -87,13 +87,13 @@ impl FrontEnd {
         Self { dialogue: Dialogue::with(&mut command), log: scratch.path("kernel.log") }
     }
 
-    /// /// Sends an order that must succeed.
+    /// Sends an order that must succeed.
     #[track_caller]
     pub fn ask(&mut self, what: &str, options: Value) -> Value {
         self.dialogue.ask(what, options)
     }
 
-    /// /// Starts the kernel and waits until it answers; returns its pid.
+    /// Starts the kernel and waits until it answers; returns its pid.
     #[track_caller]
     pub fn start(&mut self, options: Value) -> i32 {
         let pid = self.ask("start", options)["pid"].as_i64().expect("a pid");
@@ -107,13 +107,13 @@ impl FrontEnd {
         Cell(self.ask("execute", json!({"codes": [code]}))[0].clone())
     }
 
-    /// /// The launcher's and the kernel's stderr.
+    /// The launcher's and the kernel's stderr.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 }
 
-/// /// A cell's outcome.
+/// A cell's outcome.
 #[derive(Debug)]
 pub struct Cell(pub Value);
 
@@ -128,7 +128,7 @@ impl Cell {
         self.0["reply"]["ename"].as_str().unwrap_or_default()
     }
 
-    /// /// Its output on stdout.
+    /// Its output on stdout.
     pub fn printed(&self) -> String {
         let texts = self.0["output"].as_array().into_iter().flatten().filter_map(|output| output["text"].as_str());
         texts.collect::<String>().trim().to_owned()

@@ -1,10 +1,10 @@
-//! //! JWTs with any claims, signed by the server that will check them.
+//! JWTs with any claims, signed by the server that will check them.
 
 use serde_json::{Value, json};
 
 use super::openbao::Server;
 
-/// /// A key pair and a JWT that it signs, created by the server's transit engine.
+/// A key pair and a JWT that it signs, created by the server's transit engine.
 pub fn signed_jwt(server: &Server, claims: &Value) -> (String, String) {
     server.api("POST", "sys/mounts/transit", Some(&json!({"type": "transit"})));
     server.must("POST", "transit/keys/jwt", &json!({"type": "rsa-2048"}));

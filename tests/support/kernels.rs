@@ -1,6 +1,6 @@
-//! //! The real kernels of many languages: how each is started, and the code that shows a variable.
+//! The real kernels of many languages: how each is started, and the code that shows a variable.
 //!
-//! //! pip installs kernels to `target/python-kernels`, npm installs tslab; R, Octave and Lua are Debian packages, so
+//! pip installs kernels to `target/python-kernels`, npm installs tslab; R, Octave and Lua are Debian packages, so
 //! the tests of their kernels are ignored unless a run says that they are installed.
 
 use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
@@ -15,7 +15,7 @@ use super::launcher::Scratch;
 use super::openbao::Server;
 use super::python;
 
-/// /// The command of the kernel with that name, as in a kernelspec.
+/// The command of the kernel with that name, as in a kernelspec.
 pub fn command(kernel: &str) -> Vec<String> {
     let python = |folder: &Path, module: &str| {
         vec![folder.join("bin/python").display().to_string(), "-m".to_owned(), module.to_owned()]
@@ -46,7 +46,7 @@ pub fn command(kernel: &str) -> Vec<String> {
     words
 }
 
-/// /// A program from npm, installed if needed, in the versions of `tests/npm/package-lock.json`.
+/// A program from npm, installed if needed, in the versions of `tests/npm/package-lock.json`.
 pub fn npm(program: &str) -> PathBuf {
     let folder = python::target().join("npm-kernels");
     create_dir_all(python::target()).expect("the target folder can be made");
@@ -61,7 +61,7 @@ pub fn npm(program: &str) -> PathBuf {
         for name in ["package.json", "package-lock.json"] {
             std::fs::copy(lists.join(name), folder.join(name)).expect("a copy");
         }
-        // // zeromq's package contains a built library; its script would only download or compile another.
+        // zeromq's package contains a built library; its script would only download or compile another.
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
         let status = npm.stdin(Stdio::null()).stdout(std::io::stderr()).status().expect("npm starts");
@@ -71,7 +71,7 @@ pub fn npm(program: &str) -> PathBuf {
     folder.join("node_modules/.bin").join(program)
 }
 
-/// /// A running kernel, a client that uses it, and one that listens.
+/// A running kernel, a client that uses it, and one that listens.
 pub struct Kernel {
     pub scratch: Scratch,
     dialogue: Dialogue,
@@ -81,17 +81,17 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// /// Starts the kernel with that name and further variables, and waits until it answers.
+    /// Starts the kernel with that name and further variables, and waits until it answers.
     pub fn start(name: &'static str, variables: &[(&str, &str)]) -> Self {
         Self::of(name, &command(name), variables, true)
     }
 
-    /// /// Starts a kernel that reports too little on iopub for the listener.
+    /// Starts a kernel that reports too little on iopub for the listener.
     pub fn deaf(name: &'static str) -> Self {
         Self::of(name, &command(name), &[], false)
     }
 
-    /// /// Starts a kernel by its command.
+    /// Starts a kernel by its command.
     pub fn of(name: &'static str, command: &[String], variables: &[(&str, &str)], listen: bool) -> Self {
         let scratch = Scratch::new();
         let mut onlooker = Command::new(python::kernels().join("bin/python"));
@@ -106,32 +106,32 @@ impl Kernel {
         Self { scratch, dialogue, name, file, pid }
     }
 
-    /// /// Executes a cell; returns its output.
+    /// Executes a cell; returns its output.
     #[track_caller]
     pub fn cell(&mut self, code: &str) -> String {
         self.dialogue.ask("cell", json!({ "code": code }))["text"].as_str().expect("text").to_owned()
     }
 
-    /// /// Executes a cell that shows something; returns that, however late it arrives.
+    /// Executes a cell that shows something; returns that, however late it arrives.
     #[track_caller]
     pub fn shown(&mut self, code: &str) -> String {
         self.dialogue.ask("cell", json!({ "code": code, "shows": true }))["text"].as_str().expect("text").to_owned()
     }
 
-    /// /// Executes a cell; returns its number.
+    /// Executes a cell; returns its number.
     #[track_caller]
     pub fn number(&mut self, code: &str) -> i64 {
         self.dialogue.ask("cell", json!({ "code": code }))["reply"]["execution_count"].as_i64().expect("a number")
     }
 
-    /// /// What the listener has heard since the last call, except `status`.
+    /// What the listener has heard since the last call, except `status`.
     #[track_caller]
     pub fn heard(&mut self) -> Vec<Value> {
         let heard = self.dialogue.ask("heard", json!({}))["heard"].clone();
         heard.as_array().expect("a list").iter().filter(|one| one["kind"] != "status").cloned().collect()
     }
 
-    /// /// The kernel's history, as any client can request it.
+    /// The kernel's history, as any client can request it.
     #[track_caller]
     pub fn history(&mut self) -> String {
         self.dialogue.ask("history", json!({}))["history"].to_string()

@@ -1,4 +1,4 @@
-//! //! Kernelspecs in a test's own folders, and Jupyter's list of those it finds.
+//! Kernelspecs in a test's own folders, and Jupyter's list of those it finds.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::launcher::{Outcome, Scratch, run};
 use super::python::{environment, python};
 
-/// /// A kernel.json like that of ipykernel's wheel.
+/// A kernel.json like that of ipykernel's wheel.
 pub const IPYKERNEL: &str = r#"{
  "argv": [
   "python",
@@ -31,7 +31,7 @@ pub const IPYKERNEL: &str = r#"{
  "kernel_protocol_version": "5.5"
 }"#;
 
-/// /// The Jupyter programs that the tests use.
+/// The Jupyter programs that the tests use.
 const PROGRAMS: [&str; 7] = [
     "jupyter",
     "jupyter-kernelspec",
@@ -51,21 +51,21 @@ pub fn spec(folder: &Path, name: &str, text: &str) -> PathBuf {
     spec
 }
 
-/// /// The user's kernelspec folder.
+/// The user's kernelspec folder.
 pub fn user(scratch: &Scratch) -> PathBuf {
     scratch.path("home/.local/share/jupyter/kernels")
 }
 
-/// /// An environment with Jupyter on PATH, in which it finds nothing of this machine's user.
+/// An environment with Jupyter on PATH, in which it finds nothing of this machine's user.
 pub fn jupyter<'a>(command: &'a mut Command, scratch: &Scratch) -> &'a mut Command {
     let path = format!("{}:/usr/bin:/bin", environment().join("bin").display());
     command.env_clear().env("PATH", path).env("HOME", scratch.path("home"));
     command.env("JUPYTER_CONFIG_DIR", scratch.path("config")).env("JUPYTER_RUNTIME_DIR", scratch.path("runtime"));
-    // // The environment of the tests has its own kernelspecs, which tests must not change.
+    // The environment of the tests has its own kernelspecs, which tests must not change.
     command.env("JUPYTER_PREFER_ENV_PATH", "0").env("PYTHONDONTWRITEBYTECODE", "1").current_dir(scratch.path("home"))
 }
 
-/// /// A new virtual environment at `venv`. It sees Jupyter's packages in the shared environment, and has Jupyter's
+/// A new virtual environment at `venv`. It sees Jupyter's packages in the shared environment, and has Jupyter's
 /// programs as an installer writes them, with its own Python in their first line.
 pub fn bare_venv(scratch: &Scratch) -> PathBuf {
     let venv = scratch.path("venv");
@@ -87,7 +87,7 @@ fn packages(venv: &Path) -> PathBuf {
     folders.find(|folder| folder.join("site-packages").exists()).expect("a Python").join("site-packages")
 }
 
-/// /// The program under test, in the environment of Jupyter.
+/// The program under test, in the environment of Jupyter.
 pub fn vault(scratch: &Scratch, arguments: &[&str]) -> Command {
     let mut command = scratch.launcher();
     jupyter(&mut command, scratch).args(arguments);
@@ -102,7 +102,7 @@ pub fn succeed(command: &mut Command) -> Outcome {
     outcome
 }
 
-/// /// The output of `jupyter kernelspec list --json`: name to folder.
+/// The output of `jupyter kernelspec list --json`: name to folder.
 #[track_caller]
 pub fn listed(command: &mut Command) -> BTreeMap<String, PathBuf> {
     let outcome = run(command.args(["kernelspec", "list", "--json"]));
@@ -113,7 +113,7 @@ pub fn listed(command: &mut Command) -> BTreeMap<String, PathBuf> {
     kernels.iter().map(|(name, kernel)| (name.clone(), folder(kernel))).collect()
 }
 
-/// /// Every file below `folder`: path, permission bits, and content or a link's target.
+/// Every file below `folder`: path, permission bits, and content or a link's target.
 pub fn tree(folder: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut files = BTreeMap::new();
     let mut waiting = vec![folder.to_owned()];

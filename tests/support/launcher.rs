@@ -1,4 +1,4 @@
-//! //! The real binary, run like Jupyter runs it, in a controlled environment.
+//! The real binary, run like Jupyter runs it, in a controlled environment.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::waiting::LIMIT;
 pub use super::waiting::eventually;
 
-/// /// A folder for one test: home, configuration and runtime folder; removed afterwards.
+/// A folder for one test: home, configuration and runtime folder; removed afterwards.
 pub struct Scratch(TempDir);
 
 impl Scratch {
@@ -28,14 +28,14 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// /// Writes a file and returns its path.
+    /// Writes a file and returns its path.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).expect("a file");
         path
     }
 
-    /// /// The launcher's binary with this folder as its home, and nothing else in its environment.
+    /// The launcher's binary with this folder as its home, and nothing else in its environment.
     pub fn launcher(&self) -> Command {
         let mut command = Command::new(binary());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", self.path("home"));
@@ -43,7 +43,7 @@ impl Scratch {
         command
     }
 
-    /// /// Like [`Scratch::launcher`], set up for `exec` with a token at `address`.
+    /// Like [`Scratch::launcher`], set up for `exec` with a token at `address`.
     pub fn exec(&self, address: &str, token: &str, options: &[&str], argv: &[&str]) -> Command {
         let mut command = self.launcher();
         command.env("VAULT_ADDR", address).env("VAULT_TOKEN", token);
@@ -57,7 +57,7 @@ pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_jupyter-vault"))
 }
 
-/// /// The outcome of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub status: ExitStatus,
@@ -86,7 +86,7 @@ impl Outcome {
             .collect()
     }
 
-    /// /// Checks an error: its code, its two lines, an empty stdout, the texts that it must contain, and that it
+    /// Checks an error: its code, its two lines, an empty stdout, the texts that it must contain, and that it
     /// shows no canary.
     #[track_caller]
     pub fn is_error(&self, code: i32, fragments: &[&str]) {
@@ -104,13 +104,13 @@ impl Outcome {
     }
 }
 
-/// /// Runs to the end, with a time limit.
+/// Runs to the end, with a time limit.
 pub fn run(command: &mut Command) -> Outcome {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     finish(child.expect("the program starts"))
 }
 
-/// /// Waits for a child with piped output, with a time limit.
+/// Waits for a child with piped output, with a time limit.
 pub fn finish(mut child: Child) -> Outcome {
     let mut out = child.stdout.take();
     let mut err = child.stderr.take();
@@ -128,7 +128,7 @@ pub fn finish(mut child: Child) -> Outcome {
     Outcome { status, stdout: reading.join().expect("stdout"), stderr: reading_errors.join().expect("stderr") }
 }
 
-/// /// Waits until a child exits; kills it and fails if it takes too long.
+/// Waits until a child exits; kills it and fails if it takes too long.
 pub fn wait(child: &mut Child) -> ExitStatus {
     let end = Instant::now() + LIMIT;
     loop {

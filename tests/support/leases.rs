@@ -1,4 +1,4 @@
-//! //! A test's own database, its engine, and a launch that gets a role there.
+//! A test's own database, its engine, and a launch that gets a role there.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use super::launcher::{Scratch, binary, eventually, wait};
 use super::openbao::Server;
 use super::postgres::Postgres;
 
-/// /// A test's own database, its engine, and a launch that logs in by userpass and gets a role there.
+/// A test's own database, its engine, and a launch that logs in by userpass and gets a role there.
 pub struct Site {
     pub postgres: Postgres,
     pub server: &'static Server,
@@ -43,7 +43,7 @@ impl Site {
         self.give(login, keeper, "name = \"DATABASE_URL\"");
     }
 
-    /// /// The same, with the URL as `form` says: `name = "NAME"` or `file = "NAME"`.
+    /// The same, with the URL as `form` says: `name = "NAME"` or `file = "NAME"`.
     pub fn give(&self, login: &str, keeper: &str, form: &str) {
         let text = format!(
             "[vault]\naddress = \"{}\"\n{login}[keeper]\n{keeper}[[source]]\ndatabase = \"{}/creds/kernel\"\n\
@@ -55,7 +55,7 @@ impl Site {
         self.scratch.file("keeper.toml", text);
     }
 
-    /// /// The login by userpass, with the password in a file.
+    /// The login by userpass, with the password in a file.
     pub fn login(&self) -> String {
         let password = self.scratch.path("password");
         format!(
@@ -65,14 +65,14 @@ impl Site {
         )
     }
 
-    /// /// Whether a client can log in with that URL.
+    /// Whether a client can log in with that URL.
     pub fn opens(&self, url: &str) -> bool {
         let mut psql = Command::new(self.postgres.psql());
         let psql = psql.args(["-X", "-q", "-A", "-t", url, "-c", "select 1"]).env("PGCONNECT_TIMEOUT", "5");
         psql.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
-    /// /// How many credentials and logins the server gave, by the requests through `relay`.
+    /// How many credentials and logins the server gave, by the requests through `relay`.
     pub fn asked(seen: &[Seen], end: &str) -> usize {
         seen.iter().filter(|seen| seen.path.ends_with(end)).count()
     }
@@ -84,7 +84,7 @@ impl Site {
         command
     }
 
-    /// /// A kernel that sleeps, in its own process group, with its role in the database.
+    /// A kernel that sleeps, in its own process group, with its role in the database.
     pub fn kernel(&self) -> Kernel {
         use std::os::unix::process::CommandExt;
         let before = self.postgres.roles();
@@ -99,7 +99,7 @@ impl Site {
     }
 }
 
-/// /// A kernel that sleeps. If the tests run in the background, SIGINT is ignored, and kernels would inherit that.
+/// A kernel that sleeps. If the tests run in the background, SIGINT is ignored, and kernels would inherit that.
 pub const SLEEPS: [&str; 4] = ["/usr/bin/env", "--default-signal", "/bin/sleep", "600"];
 
 pub struct Kernel {
@@ -108,7 +108,7 @@ pub struct Kernel {
 }
 
 impl Drop for Kernel {
-    /// /// If a failed test leaves one, it is ended with its keeper.
+    /// If a failed test leaves one, it is ended with its keeper.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -116,7 +116,7 @@ impl Drop for Kernel {
 }
 
 impl Kernel {
-    /// /// The command that a launch becomes, once it has become it.
+    /// The command that a launch becomes, once it has become it.
     pub fn of(child: Child) -> Self {
         let kernel = Self { pid: Pid::from_raw(i32::try_from(child.id()).unwrap()), child };
         let exe = format!("/proc/{}/exe", kernel.pid);
@@ -125,7 +125,7 @@ impl Kernel {
         kernel
     }
 
-    /// /// The value of a variable that it was started with; for a moment after execve, a process has none.
+    /// The value of a variable that it was started with; for a moment after execve, a process has none.
     pub fn variable(&self, name: &str) -> String {
         let (path, begin) = (format!("/proc/{}/environ", self.pid), format!("{name}="));
         let mut found = None;
@@ -144,13 +144,13 @@ impl Kernel {
     }
 }
 
-/// /// When a process began, in the system's ticks; `None` if it has exited.
+/// When a process began, in the system's ticks; `None` if it has exited.
 fn began(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// /// The keepers of this program: neither those that only start one (`keep first`), which exit at once, nor those
+/// The keepers of this program: neither those that only start one (`keep first`), which exit at once, nor those
 /// of an earlier test process, whose server may be gone.
 pub fn keepers() -> Vec<i32> {
     let own = began(i32::try_from(std::process::id()).unwrap());
@@ -175,12 +175,12 @@ fn kernels_of(keeper: i32) -> Vec<i32> {
     last.split(',').filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// /// Whether a kernel of that keeper runs.
+/// Whether a kernel of that keeper runs.
 fn is_needed(keeper: i32) -> bool {
     kernels_of(keeper).iter().any(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
 }
 
-/// /// One test at a time, so that it does not count the keepers of another.
+/// One test at a time, so that it does not count the keepers of another.
 static ALONE: LazyLock<std::sync::Mutex<()>> = LazyLock::new(std::sync::Mutex::default);
 
 pub fn alone() -> std::sync::MutexGuard<'static, ()> {
@@ -189,7 +189,7 @@ pub fn alone() -> std::sync::MutexGuard<'static, ()> {
     alone
 }
 
-/// /// The whole writable memory of a process, as text.
+/// The whole writable memory of a process, as text.
 pub fn memory(pid: i32) -> String {
     use std::os::unix::fs::FileExt;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();

@@ -1,4 +1,4 @@
-//! //! A real MariaDB on loopback, from Debian's packages, and OpenBao's database engine for it.
+//! A real MariaDB on loopback, from Debian's packages, and OpenBao's database engine for it.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,7 +34,7 @@ impl MariaDb {
         server
     }
 
-    /// /// The result of an administrator's query, a line per row; `None` if it fails.
+    /// The result of an administrator's query, a line per row; `None` if it fails.
     pub fn query(&self, sql: &str) -> Option<Vec<String>> {
         let mut client = Command::new("mariadb");
         client.args(["--no-defaults", "--user=root", "--skip-column-names", "--batch", "--execute", sql]);
@@ -44,7 +44,7 @@ impl MariaDb {
         output.status.success().then(|| text.lines().map(str::to_owned).collect())
     }
 
-    /// /// The user that MariaDB's own client logs in as with an option file; `None` if it can't.
+    /// The user that MariaDB's own client logs in as with an option file; `None` if it can't.
     pub fn user_by(option_file: &Path) -> Option<String> {
         let mut client = Command::new("mariadb");
         client.arg(format!("--defaults-file={}", option_file.display()));
@@ -53,7 +53,7 @@ impl MariaDb {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// /// The users that Vault has created.
+    /// The users that Vault has created.
     pub fn users(&self) -> Vec<String> {
         self.query("select user from mysql.user where user like 'v-%'").expect("an answer")
     }
@@ -78,7 +78,7 @@ impl MariaDb {
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
 
-    /// /// Its address.
+    /// Its address.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -1,4 +1,4 @@
-//! //! What the tests share: a real OpenBao, the real binary, and stand-ins for faults.
+//! What the tests share: a real OpenBao, the real binary, and stand-ins for faults.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod agent;

@@ -1,6 +1,6 @@
 //! A real OpenBao server for a test process, with plain and TLS listeners.
 //!
-//! //! A test process can end in any way, a static is never dropped, and no server may remain. So a small shell runs
+//! A test process can end in any way, a static is never dropped, and no server may remain. So a small shell runs
 //! the server, and ends it when its standard input is closed, which happens when the test process ends.
 
 use std::fs::{File, write};
@@ -29,7 +29,7 @@ pub struct Server {
     pub certificates: Certificates,
 }
 
-/// /// The TLS listeners, by the name of their certificate.
+/// The TLS listeners, by the name of their certificate.
 const LISTENERS: [&str; 9] =
     ["good", "expired", "elsewhere", "own", "own-expired", "own-elsewhere", "p521", "p521-tls12", "rsa1024"];
 
@@ -51,7 +51,7 @@ impl Server {
         panic!("OpenBao did not start in five attempts");
     }
 
-    /// /// Starts a server on `port`, if that is free. An earlier server there has left nothing.
+    /// Starts a server on `port`, if that is free. An earlier server there has left nothing.
     pub fn at(port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let certificates = Certificates::make(&folder.path().join("tls"));
@@ -98,7 +98,7 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// /// Whether it has namespaces: HashiCorp Vault without a licence ignores the namespace header, and says so.
+    /// Whether it has namespaces: HashiCorp Vault without a licence ignores the namespace header, and says so.
     pub fn has_namespaces(&self) -> bool {
         self.api("GET", "sys/health", None).1["enterprise"] != json!(false)
     }
@@ -114,17 +114,17 @@ impl Server {
         format!("https://127.0.0.1:{}", self.tls[place])
     }
 
-    /// /// A folder that exists as long as the server.
+    /// A folder that exists as long as the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// /// A request with the root token; panics only if there is no answer.
+    /// A request with the root token; panics only if there is no answer.
     pub fn api(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         self.api_with(&[("X-Vault-Token", "root")], method, path, body)
     }
 
-    /// /// A request with the given headers.
+    /// A request with the given headers.
     pub fn api_with(&self, headers: &[(&str, &str)], method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}/v1/{path}", self.address()));
@@ -143,7 +143,7 @@ impl Server {
         }
     }
 
-    /// /// A request with the root token that must succeed; returns the answer.
+    /// A request with the root token that must succeed; returns the answer.
     pub fn must(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.api(method, path, Some(body));
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
@@ -187,7 +187,7 @@ impl Server {
         self.must("PUT", &format!("sys/policies/acl/{name}"), &json!({ "policy": text }));
     }
 
-    /// /// A token; the members of `more` are added to the request.
+    /// A token; the members of `more` are added to the request.
     pub fn token(&self, policies: &[&str], more: &Value) -> String {
         let mut body = json!({ "policies": policies, "ttl": "10m" });
         for (key, value) in more.as_object().into_iter().flatten() {
@@ -197,7 +197,7 @@ impl Server {
         answer["auth"]["client_token"].as_str().expect("a token").to_owned()
     }
 
-    /// /// Whether a token is still valid.
+    /// Whether a token is still valid.
     pub fn is_alive(&self, token: &str) -> bool {
         self.api("POST", "auth/token/lookup", Some(&json!({ "token": token }))).0 == 200
     }
@@ -225,7 +225,7 @@ impl Drop for Server {
     }
 }
 
-/// /// Free ports, all different, which no other process gets while this process runs: each is bound by a socket that
+/// Free ports, all different, which no other process gets while this process runs: each is bound by a socket that
 /// does not listen. A program that sets SO_REUSEADDR, as servers do, can listen there.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static RESERVED: Mutex<Vec<Socket>> = Mutex::new(Vec::new());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::openbao::Server;
 
-/// /// Loads a file of `examples/policies` as policy `name`; `mount` is where its users log in.
+/// Loads a file of `examples/policies` as policy `name`; `mount` is where its users log in.
 pub fn load(server: &Server, name: &str, file: &str, mount: &str) {
     let text = std::fs::read_to_string(format!("{}/examples/policies/{file}", env!("CARGO_MANIFEST_DIR")))
         .expect("an example");
@@ -17,14 +17,14 @@ pub fn accessor(server: &Server, mount: &str) -> String {
     mounts["data"][mount]["accessor"].as_str().expect("an accessor").to_owned()
 }
 
-/// /// Ada and Bert each have their own secret, whose value is their name.
+/// Ada and Bert each have their own secret, whose value is their name.
 pub fn two_secrets(server: &Server) {
     for user in ["ada", "bert"] {
         server.put(&format!("users/{user}"), &json!({ "OWN": user }));
     }
 }
 
-/// /// The same, with logins by password.
+/// The same, with logins by password.
 pub fn two_users(server: &Server) {
     two_secrets(server);
     server.enable_auth("userpass", "userpass");
@@ -35,7 +35,7 @@ pub fn two_users(server: &Server) {
     }
 }
 
-/// /// A token of that user.
+/// A token of that user.
 pub fn log_in(server: &Server, user: &str) -> String {
     let answer: Value =
         server.must("POST", &format!("auth/userpass/login/{user}"), &json!({"password": format!("{user}'s")}));

@@ -1,6 +1,6 @@
 //! A real PostgreSQL on loopback, and OpenBao's database engine for it.
 //!
-//! //! PostgreSQL does not run as root: its programs are copied to where another user can reach them.
+//! PostgreSQL does not run as root: its programs are copied to where another user can reach them.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::openbao::{Server, free_ports};
 use super::python::postgres;
 use super::waiting::eventually;
 
-/// /// `nobody`, as PostgreSQL needs an existing user.
+/// `nobody`, as PostgreSQL needs an existing user.
 const OWNER: u32 = 65534;
 
 /// A server; ended when dropped.
@@ -57,7 +57,7 @@ impl Postgres {
         server
     }
 
-    /// /// The result of the owner's query, a line per row; `None` if it fails.
+    /// The result of the owner's query, a line per row; `None` if it fails.
     pub fn query(&self, sql: &str) -> Option<Vec<String>> {
         let mut psql = Command::new(program(self.folder.path(), "psql"));
         psql.env("PGPASSWORD", "owner").env("PGCONNECT_TIMEOUT", "5");
@@ -67,7 +67,7 @@ impl Postgres {
         output.status.success().then(|| text.lines().map(str::to_owned).collect())
     }
 
-    /// /// The roles that Vault has created.
+    /// The roles that Vault has created.
     pub fn roles(&self) -> Vec<String> {
         self.query("select rolname from pg_roles where rolname like 'v-%'").expect("an answer")
     }
@@ -81,7 +81,7 @@ impl Postgres {
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
 
-    /// /// The engine connects as that user, whose password is its name.
+    /// The engine connects as that user, whose password is its name.
     fn connect(&self, server: &Server, mount: &str, user: &str) {
         let config = json!({
             "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": user, "password": user,
@@ -90,7 +90,7 @@ impl Postgres {
         server.must("POST", &format!("{mount}/config/own"), &config);
     }
 
-    /// /// From now on, the engine's user is not a superuser, and the role `kernel` has the statements of
+    /// From now on, the engine's user is not a superuser, and the role `kernel` has the statements of
     /// `examples/databases`.
     pub fn use_shipped_statements(&self, server: &Server, mount: &str, ttl: &str, max: &str) {
         self.query("create role notebooks nologin").expect("a group");
@@ -100,7 +100,7 @@ impl Postgres {
         self.connect(server, mount, "vault");
         let statements = |name: &str| {
             let path = format!("{}/examples/databases/postgres-{name}.sql", env!("CARGO_MANIFEST_DIR"));
-            // // As `vault write …=@FILE` sends it.
+            // As `vault write …=@FILE` sends it.
             std::fs::read_to_string(path).expect("an example")
         };
         let role = json!({"creation_statements": statements("creation"), "revocation_statements": statements("revocation"),
@@ -108,12 +108,12 @@ impl Postgres {
         server.must("POST", &format!("{mount}/roles/kernel"), &role);
     }
 
-    /// /// Its address.
+    /// Its address.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// /// A client of the server.
+    /// A client of the server.
     pub fn psql(&self) -> PathBuf {
         program(self.folder.path(), "psql")
     }
@@ -121,7 +121,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // // At once, including sessions.
+        // At once, including sessions.
         let _ = kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), Signal::SIGQUIT);
         let _ = self.process.wait();
     }

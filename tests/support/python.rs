@@ -1,6 +1,6 @@
-//! //! The project's Python environment, created once and shared by all test processes.
+//! The project's Python environment, created once and shared by all test processes.
 //!
-//! //! `cargo test` starts many processes, and a download can be interrupted. So a file lock lets one process build
+//! `cargo test` starts many processes, and a download can be interrupted. So a file lock lets one process build
 //! while the others wait, and a mark with the requirements' text, written last, distinguishes a complete environment
 //! from a broken or outdated one.
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// /// The environment's folder, built if needed: OpenBao's server, ipykernel, Jupyter's front ends.
+/// The environment's folder, built if needed: OpenBao's server, ipykernel, Jupyter's front ends.
 pub fn environment() -> &'static Path {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python", "requirements.txt"));
     &ENVIRONMENT
@@ -20,7 +20,7 @@ pub fn python() -> PathBuf {
     environment().join("bin/python")
 }
 
-/// /// The server's program: OpenBao's, or the one that `JUPYTER_VAULT_TEST_SERVER` names (such as HashiCorp
+/// The server's program: OpenBao's, or the one that `JUPYTER_VAULT_TEST_SERVER` names (such as HashiCorp
 /// Vault's), which has the same `server -dev` flags.
 pub fn bao() -> PathBuf {
     static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -32,7 +32,7 @@ pub fn bao() -> PathBuf {
     SERVER.clone()
 }
 
-/// /// Enterprise Gateway, which needs a separate version of jupyter_client.
+/// Enterprise Gateway, which needs a separate version of jupyter_client.
 #[allow(dead_code, reason = "the quickstart needs no gateway")]
 pub fn enterprise_gateway() -> &'static Path {
     static ENVIRONMENT: LazyLock<PathBuf> =
@@ -40,7 +40,7 @@ pub fn enterprise_gateway() -> &'static Path {
     &ENVIRONMENT
 }
 
-/// /// Kernels of other languages, and xeus-python: xeus-python, bash_kernel, octave_kernel, ILua, Deno.
+/// Kernels of other languages, and xeus-python: xeus-python, bash_kernel, octave_kernel, ILua, Deno.
 #[allow(dead_code, reason = "the quickstart needs one kernel")]
 pub fn kernels() -> &'static Path {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-kernels", "requirements-kernels.txt"));
@@ -54,14 +54,14 @@ pub fn ipykernel6() -> &'static Path {
     &ENVIRONMENT
 }
 
-/// /// The packages of a kernel that Enterprise Gateway starts through a process proxy.
+/// The packages of a kernel that Enterprise Gateway starts through a process proxy.
 #[allow(dead_code, reason = "the quickstart needs no gateway")]
 pub fn remote_kernel() -> PathBuf {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-remote", "requirements-remote.txt"));
     ENVIRONMENT.join("bin/python")
 }
 
-/// /// Enterprise Gateway's own kernelspecs and launchers, which are in its source package, but not in its wheel.
+/// Enterprise Gateway's own kernelspecs and launchers, which are in its source package, but not in its wheel.
 #[allow(dead_code, reason = "the quickstart needs no gateway")]
 pub fn enterprise_gateway_files() -> PathBuf {
     static FOLDER: LazyLock<PathBuf> =
@@ -76,14 +76,14 @@ pub fn spark() -> &'static Path {
     &ENVIRONMENT
 }
 
-/// /// JupyterHub, and its users' servers.
+/// JupyterHub, and its users' servers.
 #[allow(dead_code, reason = "the quickstart needs no hub")]
 pub fn jupyterhub() -> &'static Path {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-jupyterhub", "requirements-jupyterhub.txt"));
     &ENVIRONMENT
 }
 
-/// /// Kubernetes' schemas.
+/// Kubernetes' schemas.
 #[allow(dead_code, reason = "the quickstart needs no manifests")]
 pub fn manifests() -> PathBuf {
     build("python-manifests", "requirements-manifests.txt").join("bin/python")
@@ -112,14 +112,14 @@ pub fn sql() -> PathBuf {
     build("python-sql", "requirements-sql.txt").join("bin/python")
 }
 
-/// /// The packages that Jupyter's own suites need besides Jupyter.
+/// The packages that Jupyter's own suites need besides Jupyter.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn suites() -> &'static Path {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| build("python-suites", "requirements-suites.txt"));
     &ENVIRONMENT
 }
 
-/// /// A source package, unpacked; it contains the tests that a wheel does not.
+/// A source package, unpacked; it contains the tests that a wheel does not.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn source_package(name: &str, version: &str) -> PathBuf {
     let whole = format!("{name}-{version}");
@@ -138,7 +138,7 @@ pub fn source_package(name: &str, version: &str) -> PathBuf {
     folder
 }
 
-/// /// Playwright, which drives an installed browser.
+/// Playwright, which drives an installed browser.
 #[allow(dead_code, reason = "the quickstart needs no browser")]
 pub fn browser() -> PathBuf {
     build("python-browser", "requirements-browser.txt").join("bin/python")
@@ -150,7 +150,7 @@ pub fn maturin() -> PathBuf {
     build("python-wheel", "requirements-wheel.txt").join("bin/maturin")
 }
 
-/// /// The folder for everything that is built or downloaded.
+/// The folder for everything that is built or downloaded.
 pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
@@ -179,7 +179,7 @@ fn build(name: &str, list: &str) -> PathBuf {
 }
 
 fn step(command: &mut Command, what: &str) {
-    // // pip reports on stdout, which is for results here.
+    // pip reports on stdout, which is for results here.
     command.stdin(Stdio::null()).stdout(std::io::stderr());
     let status = command.status().unwrap_or_else(|cause| panic!("{what} can't be started: {cause}"));
     assert!(status.success(), "{what} failed: {status}");

@@ -1,4 +1,4 @@
-//! //! The repository's kernelspecs, installed for a test: copied, with their names replaced by this machine's.
+//! The repository's kernelspecs, installed for a test: copied, with their names replaced by this machine's.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 
 use super::launcher::{Scratch, binary};
 
-/// /// The replacement for something that a kernelspec names.
+/// The replacement for something that a kernelspec names.
 #[derive(Debug, Clone)]
 pub enum Place {
-    /// /// The kernel's own program, the first word after the launcher's `--`.
+    /// The kernel's own program, the first word after the launcher's `--`.
     Program(PathBuf),
     /// This text in its files.
     Text(&'static str, String),
     /// This folder, which is where the kernelspec itself would be.
     Folder(&'static str),
-    /// /// The folder `scripts` beside it, which is part of the gateway.
+    /// The folder `scripts` beside it, which is part of the gateway.
     Scripts(PathBuf),
 }
 
-/// /// Copies `kernelspecs/NAME` to where Jupyter finds it as `vaulted`; returns the folder.
+/// Copies `kernelspecs/NAME` to where Jupyter finds it as `vaulted`; returns the folder.
 pub fn install(scratch: &Scratch, name: &str, places: &[Place]) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernelspecs").join(name);
     let to = scratch.path("home/kernels/vaulted");

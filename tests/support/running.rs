@@ -1,4 +1,4 @@
-//! //! A running kernel that jupyter-vault did not start, for `inject` to find.
+//! A running kernel that jupyter-vault did not start, for `inject` to find.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::front_end::{Cell, FrontEnd, ipykernel, plain_kernelspec};
 use super::launcher::{Outcome, Scratch};
 use super::openbao::Server;
 
-/// /// The kernel, Jupyter's own client of it, and their folder.
+/// The kernel, Jupyter's own client of it, and their folder.
 pub struct Running {
     pub scratch: Scratch,
     pub front_end: FrontEnd,
@@ -39,21 +39,21 @@ impl Running {
         Self { scratch, front_end, file, pid }
     }
 
-    /// /// `jupyter-vault inject` for it, with a token for the shared server.
+    /// `jupyter-vault inject` for it, with a token for the shared server.
     pub fn inject(&self, options: &[&str]) -> Command {
         let mut command = self.scratch.launcher();
         command.env("VAULT_ADDR", Server::shared().address()).env("VAULT_TOKEN", "root");
-        // // The folder of Jupyter's client, which ipc socket names are relative to.
+        // The folder of Jupyter's client, which ipc socket names are relative to.
         command.arg("inject").arg(&self.file).args(options).current_dir(self.scratch.path("runtime"));
         command
     }
 
-    /// /// Sends a cell without waiting for it; returns its id.
+    /// Sends a cell without waiting for it; returns its id.
     pub fn begin(&mut self, code: &str) -> Value {
         self.front_end.ask("execute", json!({"codes": [code], "wait": false}))["sent"][0].clone()
     }
 
-    /// /// Waits for a cell that was sent before.
+    /// Waits for a cell that was sent before.
     pub fn end(&mut self, id: &Value) -> Cell {
         let [cell] = self.ends(std::array::from_ref(id));
         cell
@@ -66,7 +66,7 @@ impl Running {
     }
 }
 
-/// /// Checks that it succeeded; returns its output.
+/// Checks that it succeeded; returns its output.
 #[track_caller]
 pub fn said(outcome: &Outcome) -> String {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);

@@ -1,6 +1,6 @@
 //! Real Jupyter servers and gateways, and a user of them.
 //!
-//! //! As with OpenBao, a small shell runs the server, and ends it when this process is gone.
+//! As with OpenBao, a small shell runs the server, and ends it when this process is gone.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::launcher::{Scratch, wait};
 use super::openbao::free_ports;
 use super::python;
 
-/// /// The token that the tests log in with.
+/// The token that the tests log in with.
 pub const TOKEN: &str = "server-token";
 
 /// Ends its child when standard input closes.
@@ -29,7 +29,7 @@ pub enum Kind {
     JupyterLab,
     KernelGateway,
     EnterpriseGateway,
-    /// /// Configured by `config/jupyterhub_config.py` in the test's folder.
+    /// Configured by `config/jupyterhub_config.py` in the test's folder.
     JupyterHub,
 }
 
@@ -47,7 +47,7 @@ impl Kind {
                 command.push(format!("--ServerApp.port={port}"));
                 command.push(format!("--ServerApp.root_dir={notebooks}"));
                 if self == Self::JupyterLab {
-                    // // No option that connects to the internet.
+                    // No option that connects to the internet.
                     command.push("--LabApp.news_url=None".to_owned());
                     command.push("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate".to_owned());
                 }
@@ -99,13 +99,13 @@ impl JupyterServer {
         Self::start_with(kind, scratch, variables, &[])
     }
 
-    /// /// Like [`JupyterServer::start`], with more options on its command line.
+    /// Like [`JupyterServer::start`], with more options on its command line.
     pub fn start_with(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let [port] = free_ports();
         Self::start_at(kind, scratch, variables, options, port)
     }
 
-    /// /// Like [`JupyterServer::start_with`], on the port of an earlier server.
+    /// Like [`JupyterServer::start_with`], on the port of an earlier server.
     pub fn start_at(kind: Kind, scratch: &Scratch, variables: &[(&str, &str)], options: &[&str], port: u16) -> Self {
         let log = scratch.path("server.log");
         let file = File::create(&log).expect("the log");
@@ -116,7 +116,7 @@ impl JupyterServer {
         let mut command = Command::new("sh");
         let socket = options.iter().any(|option| option.starts_with("--ServerApp.sock="));
         let name = |option: &str| option.split('=').next().map(str::to_owned);
-        // // Each option occurs once, and a server has either a port or a socket.
+        // Each option occurs once, and a server has either a port or a socket.
         let replaced = |usual: &str| {
             options.iter().any(|option| name(option) == name(usual)) || socket && usual.contains(".port=")
         };
@@ -140,12 +140,12 @@ impl JupyterServer {
         server
     }
 
-    /// /// A server that can't be reached by plain requests writes its file when it listens.
+    /// A server that can't be reached by plain requests writes its file when it listens.
     fn wait_for_its_file(&mut self, scratch: &Scratch) {
         let end = Instant::now() + Duration::from_secs(60);
         let is_its = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("jpserver-");
         let listed = || std::fs::read_dir(scratch.path("runtime")).expect("the folder").filter_map(Result::ok);
-        // // The file is written first, then the port opens.
+        // The file is written first, then the port opens.
         let listens = |tls: bool, port: u16| !tls || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         while !(listed().any(is_its) && listens(self.tls, self.port)) {
             let ended = self.child.try_wait().expect("the shell is ours").is_some();
@@ -174,7 +174,7 @@ impl JupyterServer {
         format!("{}://127.0.0.1:{}{}", if self.tls { "https" } else { "http" }, self.port, self.base)
     }
 
-    /// /// The output of the server and its kernels.
+    /// The output of the server and its kernels.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
@@ -213,14 +213,14 @@ impl User {
         user
     }
 
-    /// /// A user who logs in to that hub, and gets a separate server there.
+    /// A user who logs in to that hub, and gets a separate server there.
     pub fn of_hub(hub: &JupyterServer, name: &str, password: &str) -> Self {
         let mut user = Self::of(hub);
         user.ask("hub", json!({"at": hub.address(), "user": name, "password": password}));
         user
     }
 
-    /// /// Sends an order that must succeed.
+    /// Sends an order that must succeed.
     #[track_caller]
     pub fn ask(&mut self, what: &str, options: Value) -> Value {
         self.0.ask(what, options)
@@ -232,7 +232,7 @@ impl User {
         Cell(self.ask("cell", json!({ "code": code })))
     }
 
-    /// /// Executes a cell that prints something, which may arrive after the kernel reports idle; again if needed:
+    /// Executes a cell that prints something, which may arrive after the kernel reports idle; again if needed:
     /// after an error, ipykernel briefly refuses queued cells, and a gateway that has not yet joined a new kernel's
     /// iopub misses the output of its first cell.
     #[track_caller]

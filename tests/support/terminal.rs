@@ -1,4 +1,4 @@
-//! //! A command on its own terminal, and a user who types there.
+//! A command on its own terminal, and a user who types there.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::python::python;
 pub struct Terminal(pub Dialogue);
 
 impl Terminal {
-    /// /// Starts `command`, whose environment contains only what was set on it.
+    /// Starts `command`, whose environment contains only what was set on it.
     pub fn start(command: &Command) -> Self {
         let mut driver = Command::new(python());
         driver.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/terminal.py"));
@@ -37,12 +37,12 @@ impl Terminal {
         self.0.ask("expect", json!({ "text": text }));
     }
 
-    /// /// Everything shown so far, up to the last text that was waited for.
+    /// Everything shown so far, up to the last text that was waited for.
     pub fn shown(&mut self) -> String {
         self.0.ask("so_far", json!({}))["shown"].as_str().expect("text").to_owned()
     }
 
-    /// /// Answers a hidden prompt: the terminal does not echo.
+    /// Answers a hidden prompt: the terminal does not echo.
     #[track_caller]
     pub fn answer_unseen(&mut self, question: &str, answer: &str) {
         self.expect(question);
@@ -50,7 +50,7 @@ impl Terminal {
         self.0.ask("send", json!({"text": format!("{answer}\n")}));
     }
 
-    /// /// Its end: exit code, stdout, and everything that the terminal showed. The terminal echoes again.
+    /// Its end: exit code, stdout, and everything that the terminal showed. The terminal echoes again.
     #[track_caller]
     pub fn end(mut self) -> (i64, String, String) {
         let end = self.0.ask("end", json!({}));

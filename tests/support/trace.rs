@@ -1,6 +1,6 @@
 //! The launcher stopped at a system call, with its whole memory to read.
 //!
-//! //! A debugger of the same user may not read a process that is not dumpable, which is the purpose of that. So this
+//! A debugger of the same user may not read a process that is not dumpable, which is the purpose of that. So this
 //! debugger, attached earlier, changes the argument of the call that would lock it out, and the test reports that the
 //! call was made. Nothing else of the process is changed.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
@@ -19,16 +19,16 @@ use nix::unistd::Pid;
 pub struct Stopped {
     child: Child,
     pid: Pid,
-    /// /// Whether it made itself not dumpable before.
+    /// Whether it made itself not dumpable before.
     pub hardened: bool,
-    /// /// Whether it has exited, so that its pid may be another process's.
+    /// Whether it has exited, so that its pid may be another process's.
     ended: bool,
 }
 
 const EVENT_STOP: i32 = 128;
 
 impl Stopped {
-    /// /// Like [`Stopped::at`]; `None` if the process exits before.
+    /// Like [`Stopped::at`]; `None` if the process exits before.
     pub fn try_at(command: &mut Command, call: i64, nth: usize) -> Option<Self> {
         let mut this = Self::begin(command);
         this.run_to(call, nth).then_some(this)
@@ -42,7 +42,7 @@ impl Stopped {
     }
 
     fn begin(command: &mut Command) -> Self {
-        // // A shell that stops itself, so that it can be attached to before the launcher begins.
+        // A shell that stops itself, so that it can be attached to before the launcher begins.
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "kill -STOP $$; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
         shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -56,11 +56,11 @@ impl Stopped {
         Self { child, pid, hardened: false, ended: false }
     }
 
-    /// /// Runs `command` until it waits for events for at least a second, and `condition` holds.
+    /// Runs `command` until it waits for events for at least a second, and `condition` holds.
     pub fn idle(command: &mut Command, mut condition: impl FnMut() -> bool) -> Self {
         let mut this = Self::begin(command);
         let idle = |number: i64, registers: &libc::user_regs_struct| {
-            // // The timeout is an int; -1, for no timeout, is the largest here.
+            // The timeout is an int; -1, for no timeout, is the largest here.
             let timeout = registers.r10 & 0xffff_ffff;
             number == libc::SYS_epoll_wait && !(0..1000).contains(&timeout) && condition()
         };
@@ -68,13 +68,13 @@ impl Stopped {
         this
     }
 
-    /// /// Continues it until it exits.
+    /// Continues it until it exits.
     pub fn end(mut self) {
         ptrace::syscall(self.pid, None).expect("goes on");
         assert!(!self.run_until(|_, _| false));
     }
 
-    /// /// Whether it reached the call.
+    /// Whether it reached the call.
     fn run_to(&mut self, call: i64, nth: usize) -> bool {
         let mut met = 0;
         self.run_until(|number, _| {
@@ -83,7 +83,7 @@ impl Stopped {
         })
     }
 
-    /// /// Whether it reached a call that is `wanted`.
+    /// Whether it reached a call that is `wanted`.
     fn run_until(&mut self, mut wanted: impl FnMut(i64, &libc::user_regs_struct) -> bool) -> bool {
         let mut executed = false;
         loop {
@@ -124,7 +124,7 @@ impl Stopped {
         }
     }
 
-    /// /// Where the process's memory contains `needle`, as `map: address` lines.
+    /// Where the process's memory contains `needle`, as `map: address` lines.
     pub fn find(&self, needle: &[u8]) -> Vec<String> {
         let memory = File::open(format!("/proc/{}/mem", self.pid)).expect("the memory may be read");
         let maps = read_to_string(format!("/proc/{}/maps", self.pid)).expect("the maps may be read");
@@ -150,7 +150,7 @@ impl Stopped {
         found
     }
 
-    /// /// The strings of the environment that the stopped execve would use.
+    /// The strings of the environment that the stopped execve would use.
     pub fn new_environment(&self) -> Vec<(u64, Vec<u8>)> {
         let memory = File::open(format!("/proc/{}/mem", self.pid)).expect("the memory may be read");
         let mut slot = ptrace::getregs(self.pid).expect("registers").rdx;

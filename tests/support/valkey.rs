@@ -1,4 +1,4 @@
-//! //! A real Valkey on loopback, from Debian's packages (Redis before Debian 13), and OpenBao's database engine for
+//! A real Valkey on loopback, from Debian's packages (Redis before Debian 13), and OpenBao's database engine for
 //! it.
 
 use std::process::{Child, Command, Stdio};
@@ -31,7 +31,7 @@ impl Valkey {
         server
     }
 
-    /// /// Its answer to a client with that URL; `None` if that can't log in.
+    /// Its answer to a client with that URL; `None` if that can't log in.
     pub fn asked(url: &str, words: &[&str]) -> Option<String> {
         let mut client = Command::new(either("valkey-cli", "redis-cli"));
         let output =
@@ -39,7 +39,7 @@ impl Valkey {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// /// The users that Vault has created.
+    /// The users that Vault has created.
     pub fn users(&self) -> Vec<String> {
         let all = Self::asked(&self.url("default", "owner"), &["acl", "users"]).expect("an answer");
         all.lines().filter(|user| *user != "default").map(str::to_owned).collect()
@@ -70,7 +70,7 @@ impl Drop for Valkey {
     }
 }
 
-/// /// The program, by its present name or its former one.
+/// The program, by its present name or its former one.
 fn either<'name>(name: &'name str, before: &'name str) -> &'name str {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|folder| folder.join(name).exists()) { name } else { before }

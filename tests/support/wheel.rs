@@ -1,6 +1,6 @@
-//! //! The project's wheel, built and installed like a user installs it.
+//! The project's wheel, built and installed like a user installs it.
 //!
-//! //! The new environment contains only the wheel.
+//! The new environment contains only the wheel.
 
 use std::fs::{File, read_dir, remove_dir_all};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::kernelspecs::bare_venv;
 use super::launcher::Scratch;
 use super::python::{maturin, python, target};
 
-/// /// The wheel, built from this folder with the debug profile; or the one that `.ci/wheels` has built.
+/// The wheel, built from this folder with the debug profile; or the one that `.ci/wheels` has built.
 pub fn wheel() -> &'static Path {
     static WHEEL: LazyLock<PathBuf> = LazyLock::new(|| {
         if let Some(built) = std::env::var_os("JUPYTER_VAULT_TEST_WHEEL") {
@@ -41,7 +41,7 @@ pub fn install(scratch: &Scratch) -> PathBuf {
     venv
 }
 
-/// /// Makes the packages of another environment visible in this one.
+/// Makes the packages of another environment visible in this one.
 #[allow(dead_code, reason = "for the suites alone")]
 pub fn add_packages(venv: &Path, other: &Path) {
     let packages = |venv: &Path| {

@@ -1,4 +1,4 @@
-//! //! A relay between a client and a kernel's stdin, which may be slow, and can hold up an input request.
+//! A relay between a client and a kernel's stdin, which may be slow, and can hold up an input request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,17 +11,17 @@ use serde_json::Value;
 
 use super::running::Running;
 
-/// /// The relay to one kernel.
+/// The relay to one kernel.
 pub struct Wire {
-    /// /// A connection file with this relay for stdin, with the name of the kernel's own file.
+    /// A connection file with this relay for stdin, with the name of the kernel's own file.
     pub file: PathBuf,
     questions: Receiver<()>,
-    /// /// Dropped, it lets every input request pass.
+    /// Dropped, it lets every input request pass.
     pass: Option<Sender<()>>,
 }
 
 impl Wire {
-    /// /// A relay on which a connection takes `slowness` to open; then the first input request is held up until
+    /// A relay on which a connection takes `slowness` to open; then the first input request is held up until
     /// [`Wire::pass`].
     pub fn of(kernel: &Running, slowness: Duration) -> Self {
         let mut file: Value = serde_json::from_slice(&std::fs::read(&kernel.file).unwrap()).unwrap();
@@ -51,12 +51,12 @@ impl Wire {
         Self { file: path, questions, pass: Some(pass) }
     }
 
-    /// /// Waits until the kernel has sent an input request.
+    /// Waits until the kernel has sent an input request.
     pub fn asked(&self) {
         self.questions.recv_timeout(Duration::from_secs(60)).expect("a question");
     }
 
-    /// /// Lets every input request pass.
+    /// Lets every input request pass.
     pub fn pass(&mut self) {
         self.pass = None;
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Spark in YARN's client mode: the driver is the kernel, on this host, and gets the secrets; executors elsewhere do not.
+# Spark in YARN's client mode: the driver is the kernel, on this host, and gets the secrets; executors on other hosts do not.
 #
-# Unlike Enterprise Gateway's own run.sh, nothing is evaluated: KERNEL_* variables are what a client says.
+# Unlike Enterprise Gateway's own run.sh, this does not evaluate KERNEL_* variables, which a client sets.
 set -euo pipefail
 folder="$(cd "$(dirname "$0")/.." && pwd)"
 
@@ -11,7 +11,7 @@ if [ "${EG_IMPERSONATION_ENABLED:-False}" = "True" ]; then
 fi
 read -r -a options <<<"${SPARK_OPTS:-} ${KERNEL_EXTRA_SPARK_OPTS:-}" || true
 
-# The launcher stands behind sudo, so that it runs as the user, and before spark-submit, whose children inherit.
+# The launcher is after sudo, so that it runs as the user, and before spark-submit, whose children inherit the secrets.
 exec "${as_user[@]}" \
   /usr/local/bin/jupyter-vault exec --config "$folder/vault.toml" -- \
   "${SPARK_HOME:?SPARK_HOME must name a Spark distribution}/bin/spark-submit" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Spark in YARN's cluster mode: driver and executors run in containers on other hosts. What is set here does not reach
-# them, so each Python process there is started by python.sh, which goes along with the job, and fetches for itself.
+# Spark in YARN's cluster mode: driver and executors run in containers on other hosts. Variables set here do not reach
+# them. So python.sh, which is passed on with the job, starts each Python process there, and fetches its secrets.
 set -euo pipefail
 folder="$(cd "$(dirname "$0")/.." && pwd)"
 
