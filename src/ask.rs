@@ -29,7 +29,7 @@ impl Prompter {
         self.there
     }
 
-    /// Says something on the terminal, if there is one.
+    /// Prints something on the terminal, if there is one.
     pub fn say(self, text: &str) {
         if self.there {
             let _ = std::io::stderr().write_all(text.as_bytes());
@@ -57,7 +57,7 @@ impl Prompter {
         }
     }
 
-    /// Asks for text until `stop` says that no answer is wanted any more; `None` then, and without a terminal.
+    /// Asks for text until `stop` says that no answer is needed any more; `None` then, or without a terminal.
     pub fn text_unless(self, question: &str, stop: &AtomicBool) -> Result<Option<String>> {
         if self.there { line_unless(&format!("{question}: "), stop) } else { Ok(None) }
     }

@@ -66,7 +66,7 @@ pub fn definition() -> clap::Command {
     crate::cli::definition()
 }
 
-/// Whether these bytes are a client's question to a keeper, and whether they are its refusal.
+/// Whether these bytes are a client's request to a keeper, and whether they are its refusal.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn is_credential_talk(message: &[u8]) -> (bool, bool) {

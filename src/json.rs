@@ -1,10 +1,10 @@
-//! JSON in ASCII alone, as some programs write it and each language's parser reads it.
+//! JSON with only ASCII characters, as some programs write it and every parser reads it.
 
 use std::fmt::Write as _;
 
-/// The JSON text `json` with everything outside ASCII escaped.
+/// The JSON text `json` with all other characters escaped.
 pub fn ascii_json(json: &str) -> String {
-    // No character takes more than three times its bytes: a value leaves no copy behind in a buffer that grew.
+    // An escaped character takes at most three times its bytes. A buffer that had to grow would leave a copy of the value.
     let mut text = String::with_capacity(json.len() * 3);
     for character in json.chars() {
         if character.is_ascii() {

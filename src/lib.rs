@@ -1,7 +1,7 @@
 //! Secrets from HashiCorp Vault or OpenBao, in the environment of a Jupyter kernel.
 //!
-//! The program `jupyter-vault` stands in a kernelspec's argv ahead of the kernel. It fetches the user's
-//! secrets, wipes its own copies, and executes the kernel in its own place: same pid, no supervisor.
+//! A kernelspec runs the program `jupyter-vault` before the kernel. It fetches the user's secrets, wipes its own copies,
+//! and executes the kernel in its place: same pid, no supervisor.
 //!
 //! Another program can launch the same way:
 //!
@@ -17,10 +17,10 @@
 //! eprintln!("{error}");
 //! ```
 //!
-//! That is the public face: [`launch`], [`error`] and [`secret`]. `docs/architecture.md` has the map of the
-//! modules, and the way of a launch through them.
+//! The public API is [`launch`], [`error`] and [`secret`]. `docs/architecture.md` describes the modules, and what happens
+//! in a launch.
 
-// What holds for the program alone; Cargo.toml has the lints that hold for tests, benches and examples too.
+// Lints for the program; Cargo.toml has those that also apply to tests, benches and examples.
 #![deny(missing_docs, reason = "the public face is for other programs")]
 #![deny(
     clippy::unwrap_used,
@@ -82,7 +82,7 @@ mod vault;
 #[doc(hidden)]
 pub use crate::sys::{alloc, entry};
 
-/// Inner parts for this package's own fuzz targets, benches and tests; no part of the public face.
+/// Internal items for this package's own fuzz targets, benches and tests; not part of the public API.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;

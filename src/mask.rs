@@ -1,16 +1,16 @@
-//! Hides what looks like a credential in a text that is shown.
+//! Hides what looks like a credential in displayed text.
 //!
-//! Users paste tokens where a path, a name or a word of the command line is expected, and an error would repeat it. A
-//! password looks like any other text and can't be recognised; a token of Vault's and a JWT can.
+//! Users paste tokens where a path, a name or an argument is expected, and an error would repeat it. A password looks like
+//! any other text and can't be recognised; a Vault token and a JWT can.
 
 use std::borrow::Cow;
 
-/// Shown in its place.
+/// The text shown instead.
 pub const HIDDEN: &str = "(a credential, not shown)";
-/// The prefixes of tokens, with the least length of the rest.
+/// The prefixes of tokens, with the shortest length of the rest.
 const TOKENS: [(&str, usize); 6] = [("hvs.", 16), ("hvb.", 16), ("hvr.", 16), ("s.", 24), ("b.", 24), ("r.", 24)];
 
-/// `text` with each such word hidden.
+/// `text` with each word hidden that looks like a credential.
 pub fn masked(text: &str) -> Cow<'_, str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     let mut shown = String::new();

@@ -1,8 +1,8 @@
 //! What a kernel was given: names, paths in Vault and versions, never a value.
 //!
-//! A kernel can't be asked which of its variables came from us, and a launch is over before an inject begins.
-//! So both leave a record in Jupyter's runtime folder. It is valid for the process that it names: another
-//! process with the same connection file is the kernel after a restart, without those variables.
+//! A kernel does not know which of its variables it was given, and a launch is over before an inject begins. So both
+//! store a record in Jupyter's runtime folder. It is valid for the process that it names: another process with the same
+//! connection file is the kernel after a restart, without those variables.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "inject")]
@@ -31,18 +31,18 @@ use crate::sys::process::{numbering, own, start_time};
 const LOCK: Duration = Duration::from_secs(10);
 #[cfg(feature = "inject")]
 const PAUSE: Duration = Duration::from_millis(5);
-/// One write in so many also sweeps stale records: no process of ours sees a kernel end, and a launch must not
-/// wait for a sweep.
+/// One in this many writes also sweeps stale records: no process of this program notices that a kernel has exited, and a
+/// launch must not wait for a sweep.
 const SWEEPS: u32 = 32;
 
-/// The largest record taken, in bytes.
+/// The largest record accepted, in bytes.
 pub(crate) const LARGEST: u64 = 16 << 20;
 
 /// How a kernel got its variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
-    /// At its start.
+    /// At its launch.
     Launch,
     /// While it ran.
     Inject,
@@ -53,20 +53,20 @@ pub enum How {
 pub struct Variable {
     /// The path in Vault.
     pub path: String,
-    /// Its version, where the engine counts them.
+    /// Its version, if the engine has versions.
     pub version: Option<u64>,
 }
 
-/// What was changed in a kernel at one time.
+/// One change of a kernel's variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// By what.
     pub how: How,
     /// When, as RFC 3339.
     pub at: String,
-    /// The variables that were set, or set anew.
+    /// The variables that were set or updated.
     pub set: Vec<String>,
-    /// Those that were removed.
+    /// The variables that were unset.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<String>,
 }
@@ -91,26 +91,26 @@ pub struct Record {
     pub how: How,
     /// When they were last set, as RFC 3339.
     pub at: String,
-    /// The variables that we have set.
+    /// The variables that it was given.
     pub variables: BTreeMap<String, Variable>,
     /// How many leases its keeper holds, or held.
     #[serde(default)]
     pub leases: usize,
-    /// When the token ends that the launch was given, if that is known: new kernels need another one then.
+    /// When the launch's given token expires, if known: new kernels then need another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_ends: Option<String>,
-    /// What was changed since its start, the start included; a launch alone needs no word of it.
+    /// The changes since its start, which is the first; empty for a launch without later changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,
-    /// What ends soon and could not be replaced.
+    /// Variables that expire soon and could not be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiring: Option<Expiring>,
 }
 
-/// What ends soon and could not be replaced.
+/// Variables that expire soon and could not be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expiring {
-    /// The variables, where they are known.
+    /// The variables, if known.
     pub names: Vec<String>,
     /// When, as RFC 3339.
     pub at: String,
@@ -119,18 +119,18 @@ pub struct Expiring {
 }
 
 impl Record {
-    /// A record made now; `None` when the process can't be seen.
+    /// A new record; `None` if the process can't be seen.
     pub fn new(connection_file: &Path, pid: u32, how: How, variables: BTreeMap<String, Variable>) -> Option<Self> {
         Some(Self::of((pid, start_time(pid)?), connection_file, how, variables))
     }
 
-    /// A record made now for this process, which is about to become a kernel.
+    /// A new record for this process, which is about to become a kernel.
     pub fn of_launch(connection_file: &Path, variables: BTreeMap<String, Variable>, leases: usize) -> Option<Self> {
         Some(Self { leases, ..Self::of(own()?, connection_file, How::Launch, variables) })
     }
 
     fn of((pid, start_time): (u32, u64), file: &Path, how: How, variables: BTreeMap<String, Variable>) -> Self {
-        // Jupyter names the file by its whole path; a person may not.
+        // Jupyter uses the file's absolute path; a user may not.
         let whole = if file.is_absolute() { None } else { file.canonicalize().ok() };
         let connection_file = whole.unwrap_or_else(|| file.to_owned());
         Self {
@@ -148,7 +148,7 @@ impl Record {
         }
     }
 
-    /// Adds what this record changes to what was changed `before`; `unset` were removed.
+    /// Adds this record's changes to those of `before`; `unset` are the variables that were unset.
     #[cfg(feature = "inject")]
     #[must_use]
     pub fn following(mut self, before: Option<Self>, unset: &[String]) -> Self {
@@ -173,7 +173,7 @@ impl Record {
         self
     }
 
-    /// The variables of a kernel whose process can't be seen; never written.
+    /// A record for a kernel whose process can't be seen; it is never written.
     pub fn unwritten(variables: BTreeMap<String, Variable>) -> Self {
         let how = How::Inject;
         Self {
@@ -192,11 +192,11 @@ impl Record {
     }
 
     /// The record of `kernel` (its connection file's name without `.json`, or its id on a server) in the
-    /// folder `runtime`; `None` when its process is gone.
+    /// folder `runtime`; `None` if its process has exited.
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
         let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
-        // A pid of another container or machine means nothing here.
+        // A pid of another container or machine can't be checked here.
         let is_judged = record.numbering.is_empty() || Some(record.numbering.as_str()) == numbering();
         if is_judged && start_time(record.pid) == Some(record.start_time) {
             return Some(record);
@@ -208,12 +208,12 @@ impl Record {
         None
     }
 
-    /// The records in the folder `runtime` of all kernels that run, each by [`Record::read`].
+    /// The records in the folder `runtime` of all running kernels, each by [`Record::read`].
     pub fn all(runtime: &Path) -> impl Iterator<Item = Self> {
         files_in(&runtime.join("kernels")).filter_map(|file| Self::read(runtime, &stem(&file)))
     }
 
-    /// Writes it in place of an earlier one, readable only by this user.
+    /// Writes the record, replacing an earlier one, readable only by this user.
     pub fn write(&self, runtime: &Path, kernel: &str) -> Result<()> {
         write_private(runtime, &path(runtime, kernel), &serde_json::to_vec(self).unwrap_or_default())?;
         if fastrand::u32(..SWEEPS) == 0 {
@@ -223,8 +223,8 @@ impl Record {
     }
 }
 
-/// Locks the records in `runtime` between reading and writing one, which takes no time. `None` when a stopped
-/// process holds the lock for too long, or when the folder is not private: writing then reports that.
+/// Locks the records in `runtime` while one is read and written, which is fast. `None` if a stopped process holds the
+/// lock for too long, or if the folder is not private, which writing then reports.
 #[cfg(feature = "inject")]
 pub(crate) async fn lock(runtime: &Path) -> Option<Flock<File>> {
     private(runtime).ok()?;
@@ -250,7 +250,7 @@ pub(crate) fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 fn path(runtime: &Path, kernel: &str) -> PathBuf {
-    // An id is chosen by others, and must be one segment of a path.
+    // Others choose an id, so it must be one path segment.
     runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
 }
 

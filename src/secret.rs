@@ -1,9 +1,8 @@
-//! Secrets in memory: a name that may be a variable, and a value that no code prints by accident.
+//! Secrets in memory: a name that can be a variable, and a value that can't be printed by accident.
 //!
-//! [`SecretName`] can't hold a malformed or protected name: code that has one may put it in an
-//! environment. [`SecretValue`] has no `Display`, no `Clone`, a `Debug` that says its length at most,
-//! and is wiped when dropped. [`SecretValue::expose`] is the only way to the bytes, so `grep expose`
-//! lists every place that sees one.
+//! [`SecretName`] can't contain a malformed or protected name, so any code may put one in an environment.
+//! [`SecretValue`] has no `Display` and no `Clone`, its `Debug` shows at most its length, and it is wiped when dropped.
+//! [`SecretValue::expose`] is the only access to the bytes, so `grep expose` lists every place that uses them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 
-/// A name, or with `*` a family of names, and why it is refused or doubted.
+/// A name, or a pattern with `*`, and the reason for the refusal or warning.
 pub type Rule = (&'static str, &'static str);
 
-/// Names that take over a process: refused, unless they are allowed one by one. docs/names.md shows this table.
+/// Names of variables that can take over a process: refused, unless allowed by name. docs/names.md shows this table.
 pub const PROTECTED: &[Rule] = &[
     ("LD_*", "the dynamic loader loads code that it names"),
     ("DYLD_*", "the dynamic loader of macOS loads code that it names"),
@@ -78,16 +77,16 @@ pub const PROTECTED: &[Rule] = &[
     ("KERNEL_VAULT_*", "credentials of a kernel request"),
 ];
 
-/// Names that are accepted, since they may hold a password, and that `doctor` warns of.
+/// Names that are accepted, since they may contain a password, and that `doctor` warns of.
 pub const DOUBTFUL: &[Rule] = &[("*_PROXY", "the network traffic of every program goes through it")];
 
-/// Whether `name` takes over a process (see [`PROTECTED`]).
+/// Whether a variable with this name can take over a process (see [`PROTECTED`]).
 #[must_use]
 pub fn is_protected(name: &str) -> bool {
     PROTECTED.iter().any(|(pattern, _)| fits(pattern, name))
 }
 
-/// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]); such a name counts in lower case too.
+/// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]), also in lower case.
 #[must_use]
 pub fn warning_for(name: &str) -> Option<&'static str> {
     DOUBTFUL.iter().find(|(pattern, _)| fits(pattern, &name.to_uppercase())).map(|(_, why)| *why)
@@ -101,8 +100,8 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The name of a secret that may stand in an environment: not empty, no `=`, no control character, and not
-/// protected unless it was allowed by name.
+/// The name of a secret that can be a variable: not empty, no `=`, no control character, and not protected unless it was
+/// allowed by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretName(String);
 
@@ -110,8 +109,8 @@ impl SecretName {
     /// Checks `name`, which came from `origin` (a path in Vault, for the message).
     ///
     /// # Errors
-    /// [`Kind::BadName`] when execve can't take it, [`Kind::ProtectedName`] when it takes over a
-    /// process and `allowed` does not list it.
+    /// [`Kind::BadName`] if it can't be a variable, [`Kind::ProtectedName`] if it is protected and `allowed` does not
+    /// list it.
     pub fn new(name: &str, allowed: &[String], origin: &str) -> Result<Self> {
         if name.is_empty() || name.contains('=') || name.chars().any(char::is_control) {
             return Err(Error::new(
@@ -141,11 +140,11 @@ impl SecretName {
     }
 }
 
-/// The bytes of a secret; wiped when dropped, shown by nothing.
+/// The bytes of a secret; wiped when dropped, and never shown.
 pub struct SecretValue(SecretBox<Vec<u8>>);
 
 impl SecretValue {
-    /// Takes the bytes over; the buffer is not copied.
+    /// Takes ownership of the bytes, without copying the buffer.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(SecretBox::new(Box::new(bytes)))
@@ -157,19 +156,19 @@ impl SecretValue {
         self.0.expose_secret()
     }
 
-    /// The bytes as text, when they are UTF-8.
+    /// The bytes as text, if they are UTF-8.
     #[must_use]
     pub fn expose_text(&self) -> Option<&str> {
         std::str::from_utf8(self.expose()).ok()
     }
 
-    /// The same value without surrounding ASCII white space, as tokens in files have it.
+    /// The value without surrounding ASCII white space, which files of tokens may have.
     #[must_use]
     pub fn trimmed(&self) -> Self {
         Self::new(self.expose().trim_ascii().to_vec())
     }
 
-    /// The same value without one line end, which an editor or `echo` adds to a password.
+    /// The value without one final line end, which an editor or `echo` adds to a password.
     #[must_use]
     pub fn without_line_end(&self) -> Self {
         let bytes = self.expose();
@@ -177,7 +176,7 @@ impl SecretValue {
         Self::new(bytes.to_vec())
     }
 
-    /// A second copy, made where one can read that it is made.
+    /// An explicit copy.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         Self::new(self.expose().to_vec())
@@ -196,12 +195,12 @@ impl From<Zeroizing<String>> for SecretValue {
     }
 }
 
-/// What a launch puts in the environment: one value a name, the later one winning.
+/// The variables that a launch sets: one value per name; a later one replaces an earlier one.
 #[derive(Debug, Default)]
 pub struct SecretSet(BTreeMap<SecretName, SecretValue>);
 
 impl SecretSet {
-    /// Adds `value` under `name` in place of an earlier one.
+    /// Adds `value` under `name`, replacing an earlier one.
     pub fn insert(&mut self, name: SecretName, value: SecretValue) {
         self.0.insert(name, value);
     }

@@ -55,7 +55,7 @@ fn wrap_and_unwrap_without_a_name_list_the_kernels_and_take_all_unless_told_othe
     };
     let shown = typed("wrap", &["99", "delta, alpha", "2 gamma"]);
     assert!(shown.contains("1  alpha  (Python 3 (ipykernel))"), "{shown}");
-    assert!(shown.contains("no kernel of the list is called 99") && shown.contains("a number from 1 to 3"), "{shown}");
+    assert!(shown.contains("no kernel in the list is called 99") && shown.contains("a number from 1 to 3"), "{shown}");
     assert_eq!(wrapped(), [false, true, true]);
     typed("wrap", &[""]);
     assert_eq!(wrapped(), [true; 3]);
@@ -72,7 +72,7 @@ fn without_a_terminal_a_command_that_names_no_kernel_says_what_to_add() {
     run(&mut vault(&scratch, &["wrap"]))
         .is_error(64, &["no kernel to wrap is named", "use --all", "alpha, beta, gamma"]);
     run(&mut vault(&scratch, &["unwrap"]))
-        .is_error(64, &["no kernel to wrap is named", "there is no kernel to unwrap"]);
+        .is_error(64, &["no kernel to unwrap is named", "there is no kernel to unwrap"]);
     succeed(&mut vault(&scratch, &["wrap", "beta"]));
     run(&mut vault(&scratch, &["unwrap"])).is_error(64, &["use --all, or choose from: beta"]);
 }

@@ -525,7 +525,7 @@ fn wrapped_kernels_survive_pip_uninstall_and_use_an_upgrade_at_once() {
     each("0 False");
     assert_eq!(site.relay.seen().len(), requests, "a program that was uninstalled asks Vault for nothing");
     let notice = launch(&site, &in_place, 0).stderr;
-    for part in ["is not installed any more (the command is started without secrets)", "unwrap vaulted"] {
+    for part in ["is no longer installed (the command is started without secrets)", "unwrap vaulted"] {
         assert!(notice.contains(part), "{notice}");
     }
     // An option that this program does not know, as a later version may have it.

@@ -75,7 +75,7 @@ pub struct Fetched {
     pub form: Form,
     /// The path that was read.
     pub path: String,
-    /// Its version, where the engine counts them.
+    /// Its version, if the engine has versions.
     pub version: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The command lines of `login` and `logout`.
+//! The options of `login` and `logout`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::oidc::Browser;
 pub(crate) struct Flags {
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
-    /// The time for all requests to Vault, without the time that the user takes.
+    /// The time limit for requests to Vault, without the time that the user takes.
     pub(crate) timeout: Option<Duration>,
     /// How to log in.
     pub(crate) method: Option<String>,
@@ -22,7 +22,7 @@ pub(crate) struct Flags {
     pub(crate) username: Option<String>,
     /// How the browser is used.
     pub(crate) browser: Browser,
-    /// Whether a password is sent although the user was refused twice.
+    /// Whether to send a password although the user was refused twice.
     pub(crate) try_again: bool,
     /// Whether to print JSON.
     pub(crate) json: bool,

@@ -1,9 +1,9 @@
 //! `login` and `logout`: a user's own token, in the file where launches find it.
 //!
-//! A launch takes a token that a person left, as Vault's own client does: from the file that the settings name, else
-//! `~/.vault-token`. Here that file is made and ended. What is typed is not shown and is never an argument. A password
-//! goes through the same guard as a launch's login (see [`crate::launch::refusal`]), so that trying does not lock the
-//! user: after two refusals the next one is sent only when its user says so.
+//! A launch uses a token that a user has stored, like Vault's own client: from the file that the settings name, else from
+//! `~/.vault-token`. These commands write and remove that file. A credential is typed without echo, and is never an
+//! argument. Passwords are limited like a launch's login (see [`crate::launch::refusal`]), so that attempts do not lock the
+//! user out: after two refusals, the next password is sent only if the user confirms.
 
 mod flags;
 mod oidc;
@@ -45,15 +45,15 @@ use crate::vault::auth::mfa::SecondFactor;
 use crate::vault::auth::{self as vault_auth, Authenticated};
 use crate::vault::client::Client;
 
-/// How often a passcode may be typed for one password.
+/// How many passcodes may be typed for one password.
 const PASSCODES: u32 = 3;
-/// How long a login waits that is confirmed on a phone.
+/// How long to wait for a confirmation on a phone.
 const ON_A_PHONE: Duration = Duration::from_secs(90);
 
-/// The exit code of `login --status` when there is no login, or it has ended.
+/// The exit code of `login --status` if there is no login, or it has expired.
 pub(crate) const NOT_LOGGED_IN: u8 = 77;
 
-/// The settings, the server, and where the token's file is.
+/// The settings, the server, and the path of the token's file.
 struct Site<'e> {
     environment: &'e Environment,
     layer: Layer,
@@ -77,7 +77,7 @@ impl<'e> Site<'e> {
         Ok(Self { environment, layer, server, file })
     }
 
-    /// That launches look for the token in the file, and not with a helper of Vault's client.
+    /// Checks that launches read the token from the file, and not from a token helper.
     fn check_helper(&self, doing: &str, instead: &str) -> Result<()> {
         match LeftToken::find(&self.layer, self.environment)? {
             Some(helper @ LeftToken::Helper { .. }) => Err(Error::new(
@@ -91,23 +91,23 @@ impl<'e> Site<'e> {
         }
     }
 
-    /// The login of a launch.
+    /// The configured login.
     fn configured(&self) -> Result<Login> {
         auth::login(&self.layer, self.environment, &self.server.address)
     }
 
-    /// A plan that logs in so.
+    /// A plan with this login.
     fn plan(&self, login: Login) -> Plan {
         Plan::with(&self.layer, self.environment, self.server.clone(), login)
     }
 }
 
-/// Logs in, and leaves the token in its file.
+/// Logs in, and stores the token in its file.
 pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let environment = Environment::take();
     let site = Site::read(flags, &environment)?;
-    // What can't be kept is not asked for.
+    // If the token can't be stored, no credential is asked for.
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let asked = Prompter::new(false);
@@ -129,7 +129,7 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     Ok(told(&site, &standing, flags.json))
 }
 
-/// Signs in with a browser by settings that are not written yet, and leaves the token in its file.
+/// Signs in with a browser, with settings that are not written yet, and stores the token in its file.
 pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Result<()> {
     let site = Site::new(layer, environment)?;
     site.check_helper("log in", "vault login` (or `bao login")?;
@@ -140,7 +140,7 @@ pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Res
     reach(&site, &way, flags.browser, &site.plan(way.login()), asked).map(drop)
 }
 
-/// Sends a password only when that can't be the one refusal that locks its user.
+/// Refuses to send a password if one more refusal could lock the user out, unless the user confirms.
 fn may_try(plan: &Plan, flags: &Flags, asked: Prompter) -> Result<()> {
     let Some(stands) = refusal::lately(plan).filter(|_| !flags.try_again) else { return Ok(()) };
     if !asked.is_there() {
@@ -154,7 +154,7 @@ fn may_try(plan: &Plan, flags: &Flags, asked: Prompter) -> Result<()> {
     }
 }
 
-/// One login, with the second factor that Vault may ask for.
+/// One login, with the second factor that Vault may require.
 fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Prompter) -> Result<Standing> {
     let (error, second_factor) = match attempt(site, &Step::Begin(way, browser), plan)? {
         Reached::Login(standing) => return Ok(standing),
@@ -180,7 +180,7 @@ fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Promp
     }
 }
 
-/// A refused second factor, as what it is: the password was right, and typing it again does not help.
+/// The error for a refused second factor: the password was right, so typing it again does not help.
 fn second_factor_refused(error: Error) -> Error {
     if error.kind() != Kind::LoginRefused {
         return error;
@@ -188,24 +188,24 @@ fn second_factor_refused(error: Error) -> Error {
     Error::new(Kind::MfaRequired, error.what(), error.advice())
 }
 
-/// A part of a login.
+/// One step of a login.
 enum Step<'s> {
     Begin(&'s Way, Browser),
     Confirm(&'s SecondFactor, &'s [Option<SecretValue>]),
 }
 
-/// How far a part of a login came.
+/// The outcome of a step.
 enum Reached {
     Login(Standing),
-    /// The error where the user can't be asked.
+    /// The error if the user can't be asked.
     SecondFactor(Error, SecondFactor),
 }
 
-/// One part of a login: the token is taken, looked at and kept, or revoked where it can't be kept.
+/// Runs one step of a login; looks up and stores its token, or revokes it if it can't be stored.
 fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
     let runtime = runtime()?;
     let makes_token = !matches!(step, Step::Begin(Way::Token(..), _));
-    // A phone is answered when its owner finds it.
+    // Confirming on a phone may take a while.
     let waits = matches!(step, Step::Confirm(second_factor, _) if !second_factor.is_typed());
     let budget = if waits { plan.budget.max(ON_A_PHONE) } else { plan.budget };
     let caught = Caught::new(if makes_token { with_default_effect() } else { Vec::new() });
@@ -249,7 +249,7 @@ fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
     }
 }
 
-/// Writes the token to its file, once Vault has taken it.
+/// Writes the token to its file, once Vault has accepted it.
 async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
     let mut standing = standing::look(&plan.login, &plan.server, client, session).await?;
     if standing.about.as_ref().is_some_and(|about| about.uses.is_some()) {
@@ -266,7 +266,7 @@ async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authe
     Ok(standing)
 }
 
-/// What a login did, in words.
+/// The text of a login's outcome.
 fn told(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
     let unused = unused(site);
     if as_json {
@@ -282,7 +282,7 @@ fn told(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
     Outcome { text, code: 0 }
 }
 
-/// Why a launch does not take the token of the file, if so.
+/// Why a launch does not use the file's token, if so.
 fn unused(site: &Site<'_>) -> Option<String> {
     match site.configured() {
         Ok(Login::Token(token)) if Path::new(&token.origin) == site.file => None,
@@ -292,7 +292,7 @@ fn unused(site: &Site<'_>) -> Option<String> {
     }
 }
 
-/// Says who is logged in, and until when.
+/// Shows who is logged in, and until when.
 pub(crate) fn status(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let environment = Environment::take();
@@ -339,7 +339,7 @@ fn not_logged_in(site: &Site<'_>, state: State, error: &Error, as_json: bool) ->
     format!("{object:#}\n")
 }
 
-/// Revokes the token of the file, and removes the file.
+/// Revokes the file's token, and removes the file.
 pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let environment = Environment::take();

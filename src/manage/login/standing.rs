@@ -25,17 +25,17 @@ use crate::vault::client::Client;
 pub(crate) enum State {
     /// A token that a user, or a service for the user, has obtained.
     Token,
-    /// An agent between here and Vault adds the token.
+    /// An agent adds the token.
     Agent,
-    /// Each launch logs in by itself.
+    /// Each launch logs in.
     EachLaunch,
-    /// A wrapped credential for the next launch, which a look does not use up.
+    /// A wrapped credential for the next launch; this command does not use it up.
     Wrapped,
     /// There is no credential.
     None,
-    /// The token is not accepted (any more).
+    /// Vault does not accept the token, or no longer.
     Ended,
-    /// The login that each launch makes is refused.
+    /// Vault refuses the login of each launch.
     Refused,
 }
 
@@ -53,7 +53,7 @@ impl State {
     }
 }
 
-/// The facts of a login that works.
+/// The facts of a working login.
 #[derive(Debug)]
 pub(crate) struct Standing {
     state: State,
@@ -105,7 +105,7 @@ pub(super) async fn look(
     let standing = Standing::new(state, server, origin.map(str::to_owned));
     let (identity, about) = match auth::look_up(client).await {
         Ok(both) => both,
-        // A token without the default policy may still read secrets; then the login's answer counts.
+        // A token without the default policy may still read secrets; then the login's answer is used.
         Err(error) if error.kind() == Kind::PolicyDenied => {
             let user = session.identity.as_ref().and_then(Identity::user).map(str::to_owned);
             return Ok(Standing { user, about: session.about.take(), ..standing });
@@ -129,28 +129,28 @@ impl Standing {
         }
     }
 
-    /// Sets where the token is kept now: from here on it counts as obtained by the user.
+    /// Sets where the token is stored: from now on it counts as the user's.
     pub(super) fn is_kept_in(&mut self, file: &Path) {
         self.state = State::Token;
         self.origin = Some(file.display().to_string());
     }
 
-    /// The time left of a token that was given; `None` if it does not end, or each launch gets its own.
+    /// The time left of a given token; `None` if it does not expire, or each launch gets its own.
     fn left(&self) -> Option<Duration> {
         self.about.as_ref().filter(|_| self.state == State::Token)?.ttl
     }
 
-    /// When it ends.
+    /// When it expires.
     fn end(&self) -> Option<SystemTime> {
         self.left().map(|left| self.at + left)
     }
 
-    /// Whether it ends within a day.
+    /// Whether it expires within a day.
     pub(crate) fn ends_soon(&self) -> bool {
         self.left().is_some_and(|left| left < SOON)
     }
 
-    /// The warning about a token that ends within a day, with the command for a new one.
+    /// The warning about a token that expires within a day, with the command for a new one.
     pub(crate) fn warning(&self) -> Option<String> {
         let left = self.left().filter(|left| *left < SOON)?;
         let origin = self.origin.as_deref().unwrap_or("the configuration");
@@ -197,7 +197,7 @@ impl Standing {
         text
     }
 
-    /// For programs.
+    /// JSON.
     pub(crate) fn object(&self) -> Value {
         let about = self.about.as_ref();
         json!({
@@ -219,12 +219,12 @@ impl Standing {
     }
 }
 
-/// A time, as written for people and programs.
+/// A time, in the text and the JSON.
 fn instant(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-/// The warning about a launch's login that ends within a day or has ended; `None` also if Vault does not answer.
+/// The warning about a launch's login that expires within a day or has expired; `None` also if Vault does not answer.
 pub(crate) async fn expiry_warning(plan: &Plan, limit: Duration) -> Option<String> {
     if !matches!(plan.login, Login::Token(_)) {
         return None;

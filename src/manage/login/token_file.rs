@@ -18,7 +18,7 @@ use crate::sys::file::{self, Writers};
 /// The largest file that counts as a token's, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// Makes the folder if it does not exist, and checks that the file can be written there.
+/// Creates the folder if it does not exist, and checks that the file can be written there.
 pub(super) fn prepare(path: &Path) -> Result<()> {
     let folder = folder(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| failed(path, &cause))?;
@@ -48,7 +48,7 @@ pub(super) fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// The token in the file, if it holds one.
+/// The token in the file, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
     let content = match file::read(path, LARGEST, Writers::NotEveryone) {
         Ok(content) => SecretValue::new(content).trimmed(),

@@ -1,4 +1,4 @@
-//! How a user logs in: from flags and settings, and by questions for the rest.
+//! How a user logs in: from flags and settings, with questions for the rest.
 
 use std::io::IsTerminal;
 
@@ -15,12 +15,12 @@ use crate::error::{Error, Kind, Result};
 use crate::manage::secrets::value::bounded;
 use crate::secret::SecretValue;
 
-/// The methods for users; the other methods of a launch are for machines.
+/// The methods for users; the other methods are for machines.
 const METHODS: [&str; 4] = ["userpass", "ldap", "oidc", "token"];
 
-/// A way to log in, with everything that it needs.
+/// A login method with everything that it needs.
 pub(super) enum Way {
-    /// A token that the user has.
+    /// An existing token.
     Token(SecretValue, String),
     /// A browser.
     Browser { mount: String, role: Option<String> },
@@ -50,7 +50,7 @@ impl Way {
     }
 }
 
-/// Takes the way from flags and settings, and asks for the rest.
+/// Builds the login from flags and settings, and asks for the rest.
 pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prompter) -> Result<Way> {
     let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
     let name = match flags.method.as_deref().or(configured) {
@@ -59,7 +59,7 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
             let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
             asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
         }
-        // Piped input without a method is a token, as for Vault's client.
+        // Piped input without a method is a token, as in Vault's client.
         None => "token".to_owned(),
     };
     let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
@@ -114,7 +114,7 @@ fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prom
     let said = flags.username.as_deref().or_else(|| layer.text("auth.username"));
     match said {
         Some(name) => Ok(name.to_owned()),
-        // Without a user who confirms it, this machine's user name is not taken for Vault's.
+        // This machine's user name is only used for Vault if the user confirms it.
         None if asked.is_there() => {
             asked.text("Your user name in Vault", environment.text("USER").ok().flatten(), "--username")
         }
@@ -135,7 +135,7 @@ fn given(what: &str, asked: Prompter) -> Result<(SecretValue, String)> {
     Ok((SecretValue::new(piped.to_vec()).without_line_end(), PIPED.to_owned()))
 }
 
-/// The same way with another password.
+/// The same login with another password.
 pub(super) fn ask_for_password(way: Way, asked: Prompter) -> Result<Way> {
     match way {
         Way::Password { method, mount, username, .. } => {

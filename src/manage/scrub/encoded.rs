@@ -1,8 +1,8 @@
-//! The words to search for: a value as it is, and as base64 and hexadecimal digits.
+//! The words to search for: a value, plain and as base64 and hexadecimal digits.
 //!
-//! Base64 has three alignments, since the value may be a part of what was encoded. The characters at its ends then hold
-//! bits of the neighbours as well: they are not searched for, but replaced with the rest. A value in encoded JSON has
-//! that format's escapes.
+//! Base64 has three alignments, since the value may be part of the encoded text. The characters at its ends then also
+//! contain bits of the neighbouring text: they are not searched for, but replaced with the rest. In encoded JSON, a value
+//! has JSON's escapes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 use crate::json::ascii_json;
 use crate::secret::SecretValue;
 
-/// A word, and what it stands for; wiped on drop.
+/// A word to search for, and its meaning; wiped on drop.
 pub(super) type Encoded = (Zeroizing<Vec<u8>>, Pattern);
 
-/// What a word that is searched for stands for: the value of the name with this number, and its form.
+/// The meaning of a word: the number of the value's name, and the word's form.
 #[derive(Clone, Copy)]
 pub(super) struct Pattern {
     pub(super) name: usize,
@@ -25,12 +25,12 @@ pub(super) struct Pattern {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
     Plain,
-    /// Whether the characters before and behind it hold bits of the value too.
+    /// Whether the characters before and after it contain bits of the value too.
     Base64(bool, bool),
     Hex,
 }
 
-/// All words for the `value` of the name with this number.
+/// All words for a `value` and the number of its name.
 pub(super) fn words_of(value: &SecretValue, name: usize) -> Vec<Encoded> {
     let mut words = vec![(value.expose().to_vec().into(), Pattern { name, word: Word::Plain })];
     words.extend(base64(value.expose(), name));
@@ -41,7 +41,7 @@ pub(super) fn words_of(value: &SecretValue, name: usize) -> Vec<Encoded> {
     words
 }
 
-/// Whether this is a character of base64, in either alphabet.
+/// Whether this is a base64 character, in either alphabet.
 pub(super) const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
@@ -65,7 +65,7 @@ fn base64(value: &[u8], name: usize) -> Vec<Encoded> {
     words
 }
 
-/// The value with JSON's escapes, if it has any: with characters beyond ASCII as they are, and escaped.
+/// The value with JSON's escapes, if it needs any: with non-ASCII characters plain, and escaped.
 fn in_json(value: Option<&str>) -> Vec<Zeroizing<String>> {
     let Some(value) = value else { return Vec::new() };
     let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());

@@ -1,7 +1,7 @@
-//! The notebooks: found in folders, read and replaced as whole files.
+//! Finds notebooks in folders, and reads and replaces them as whole files.
 //!
-//! The new content is written to a file beside the notebook, which then takes its name, with the same permissions, so
-//! that a reader sees the old notebook or the new one. A notebook that was saved meanwhile is not overwritten.
+//! The new content is written to a file beside the notebook, which is then renamed over it, with the same permissions.
+//! So a reader sees either the old notebook or the new one. A notebook that was saved meanwhile is not overwritten.
 
 use std::fs::{Metadata, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -17,13 +17,13 @@ use crate::sys::file::{self, Writers};
 /// The largest notebook, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// A notebook as it was read.
+/// A notebook's content and state when it was read.
 pub(super) struct Notebook {
     pub(super) content: Vec<u8>,
     metadata: Metadata,
 }
 
-/// The notebooks that `named` lists or that are in its folders, and what could not be read.
+/// The notebooks in `named` and in its folders, and the errors.
 pub(super) fn list(named: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Error)>) {
     let (mut files, mut troubles) = (Vec::new(), Vec::new());
     for path in named {
@@ -34,7 +34,7 @@ pub(super) fn list(named: &[PathBuf]) -> (Vec<PathBuf>, Vec<(PathBuf, Error)>) {
     (files, troubles)
 }
 
-/// Every notebook in a folder and the folders in it, checkpoints too; no link is followed.
+/// All notebooks below a folder, including checkpoints; links are not followed.
 fn below(folder: &Path, files: &mut Vec<PathBuf>, troubles: &mut Vec<(PathBuf, Error)>) {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path) -> Result<Notebook> {
     Ok(Notebook { content, metadata })
 }
 
-/// Writes a notebook in place of the one that was read.
+/// Replaces the notebook that was read.
 pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> {
     let failed = |cause: &std::io::Error| {
         let what = format!("the notebook {} can't be written: {}", path.display(), why(cause.kind()));
@@ -74,13 +74,13 @@ pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> 
     };
     // A link stays a link.
     let real = std::fs::canonicalize(path).map_err(|cause| failed(&cause))?;
-    // A file that may not be written is not replaced either.
+    // A file that is not writable is not replaced either.
     access(&real, AccessFlags::W_OK).map_err(|cause| failed(&cause.into()))?;
     let folder = real.parent().unwrap_or(Path::new("/"));
     let mut file = Builder::new().prefix(".scrub-").tempfile_in(folder).map_err(|cause| failed(&cause))?;
     let mode = read.metadata.mode() & 0o7777;
     let written = file.write_all(content).and_then(|()| {
-        // A notebook of another owner, changed by root, keeps its owner.
+        // If root changes another user's notebook, it keeps its owner.
         if read.metadata.uid() != nix::unistd::geteuid().as_raw()
             || read.metadata.gid() != nix::unistd::getegid().as_raw()
         {
@@ -99,7 +99,7 @@ pub(super) fn write(path: &Path, read: &Notebook, content: &[u8]) -> Result<()> 
     file.persist(&real).map(drop).map_err(|refused| failed(&refused.error))
 }
 
-/// A notebook from standard input.
+/// Reads a notebook from standard input.
 pub(super) fn standard_input() -> Result<Vec<u8>> {
     let mut content = Vec::new();
     let read = std::io::stdin().take(LARGEST + 1).read_to_end(&mut content);

@@ -14,11 +14,11 @@ use super::view::{View, joined, percent_decoded, unescaped, without_entities};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// The shortest value that is searched for: a shorter one may occur in a text by chance.
+/// The shortest value that is searched for; shorter ones may occur by chance.
 pub(super) const SHORTEST: usize = 8;
-/// The length from which base64 text may be wrapped: no tool wraps it earlier.
+/// The shortest base64 text that may be wrapped: no tool wraps shorter ones.
 const WRAPPED: usize = 60;
-/// The largest size of all words, in bytes, for a table of transitions: it takes some 500 bytes for each.
+/// The largest total size of words, in bytes, for a transition table, which takes about 500 bytes per byte.
 const LARGEST_TABLE: usize = 150_000;
 /// The shortest line of wrapped text, except for the last.
 const LINE: usize = 40;
@@ -26,17 +26,17 @@ const LINE: usize = 40;
 /// The form of a value in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
-    /// As it is.
+    /// Plain.
     Plain,
     /// In base64, at any alignment.
     Base64,
-    /// In hexadecimal, with small letters or capitals.
+    /// In hexadecimal, in lower or upper case.
     Hex,
-    /// With the escapes of JSON, or of a language.
+    /// With the escapes of JSON or a programming language.
     Escaped,
     /// Percent-encoded.
     Url,
-    /// With the entities of HTML.
+    /// With HTML entities.
     Html,
 }
 
@@ -53,7 +53,7 @@ impl Form {
     }
 }
 
-/// A value in a text.
+/// A value found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) range: Range<usize>,
@@ -67,10 +67,10 @@ pub struct Finder {
     names: Vec<String>,
     patterns: Vec<Pattern>,
     automaton: AhoCorasick,
-    /// The same for base64 that is long enough to be wrapped.
+    /// The automaton for base64 that is long enough to be wrapped.
     wrapped: Option<(Vec<Pattern>, AhoCorasick)>,
     marks: Marks,
-    /// Whether a value has a space.
+    /// Whether a value contains a space.
     has_spaces: bool,
 }
 
@@ -81,13 +81,13 @@ impl std::fmt::Debug for Finder {
 }
 
 impl Finder {
-    /// For these values, each of at least [`SHORTEST`] bytes without white space around it; if two names have one
-    /// value, the first counts.
+    /// For these values, each of at least [`SHORTEST`] bytes and without surrounding white space. If two names have the
+    /// same value, the first is used.
     pub fn new(wanted: Vec<(String, SecretValue)>) -> Result<Self> {
         Self::of(wanted, false)
     }
 
-    /// The same for many notebooks: a third faster, at the cost of some ten megabytes and milliseconds.
+    /// The same for many notebooks: a third faster, but it takes about ten megabytes and milliseconds to build.
     pub(super) fn for_many(wanted: Vec<(String, SecretValue)>) -> Result<Self> {
         Self::of(wanted, true)
     }
@@ -140,7 +140,7 @@ impl Finder {
         merged(self.within(text.bytes(), &[]))
     }
 
-    /// The values in the text that is left after the encodings in `read` are decoded, outermost first.
+    /// The values in the text after decoding the encodings in `read`, outermost first.
     fn within(&self, bytes: &[u8], read: &[Form]) -> Vec<Found> {
         let mut found = matches(&self.automaton, &self.patterns, bytes, read.first().copied().unwrap_or(Form::Plain));
         for form in self.next(bytes, read) {
@@ -163,15 +163,15 @@ impl Finder {
         found
     }
 
-    /// The encodings to try inside those: the ones that programs nest, if the text or a value has characters that
-    /// they encode.
+    /// The encodings to try inside those: the ones that programs nest, if the text or a value has characters that they
+    /// encode.
     fn next(&self, bytes: &[u8], read: &[Form]) -> &'static [Form] {
         match read {
             [] if self.marks.html => &[Form::Escaped, Form::Url, Form::Html],
             [] => &[Form::Escaped, Form::Url],
             // JSON in JSON in JSON.
             [Form::Escaped] | [Form::Escaped, Form::Escaped] => &[Form::Escaped],
-            // A return address in an address; JSON in one.
+            // A URL in a URL's query; JSON in a URL.
             [Form::Url] if self.marks.json => &[Form::Url, Form::Escaped],
             [Form::Url] => &[Form::Url],
             // JSON in an attribute.
@@ -181,12 +181,12 @@ impl Finder {
     }
 }
 
-/// The characters of the values that an encoding changes.
+/// Which encodings change characters of the values.
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
-    /// HTML writes some of them as entities.
+    /// HTML encodes some characters as entities.
     html: bool,
-    /// JSON escapes some of them.
+    /// JSON escapes some characters.
     json: bool,
     /// One value has both kinds.
     json_in_html: bool,
@@ -194,7 +194,7 @@ struct Marks {
 
 impl Marks {
     fn add(&mut self, value: &[u8]) {
-        // Some templates encode these too.
+        // Some template engines encode these too.
         let html = value
             .iter()
             .any(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | b' ' | b'/' | b'=' | b'`' | b'+' | 128..));
@@ -209,7 +209,7 @@ fn mapped(view: &View, found: Vec<Found>) -> impl Iterator<Item = Found> + use<'
     found.into_iter().map(|one| Found { range: view.range(&one.range), ..one })
 }
 
-/// The automaton for these words, if there are any.
+/// The automaton for these words, if any.
 fn some(words: &[&Encoded], kind: Option<AhoCorasickKind>) -> Result<Option<(Vec<Pattern>, AhoCorasick)>> {
     if words.is_empty() {
         return Ok(None);
@@ -218,7 +218,7 @@ fn some(words: &[&Encoded], kind: Option<AhoCorasickKind>) -> Result<Option<(Vec
     Ok(Some((words.iter().map(|(_, pattern)| *pattern).collect(), automaton)))
 }
 
-/// Whether a line ends with a long word, as all lines of a wrapped text but the last do.
+/// Whether a line ends with a long word, like all lines of a wrapped text but the last.
 fn may_be_wrapped(text: &[u8]) -> bool {
     let mut begin = 0;
     memchr_iter(b'\n', text).any(|end| {
@@ -251,7 +251,7 @@ fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: For
     found.collect()
 }
 
-/// Sorts, and joins what overlaps.
+/// Sorts the matches, and joins overlapping ones.
 fn merged(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by_key(|one| (one.range.start, std::cmp::Reverse(one.range.end), one.form));
     let mut merged: Vec<Found> = Vec::with_capacity(found.len());
@@ -293,7 +293,7 @@ mod tests {
                     let said = found(value, &text);
                     assert_eq!(said.len(), 1, "{whole}: {text}");
                     assert_eq!(said[0].1, Form::Base64);
-                    // What is left tells nothing of the value.
+                    // The rest shows nothing of the value.
                     let left = text.replace(&said[0].0, "");
                     assert!(
                         left.trim_matches(['\'', '\n', '=']).len() <= (before.len() + after.len() + 2) * 4 / 3,

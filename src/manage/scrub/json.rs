@@ -1,7 +1,7 @@
-//! Reads JSON for the places of its texts, not for its meaning.
+//! Reads JSON for the positions of its strings, not for its meaning.
 //!
-//! A notebook must stay byte for byte, so a parser that drops white space, key order and escapes can't be used. Here
-//! each value comes with its place in the file. Invalid JSON is an error with its line, and nesting is limited.
+//! A notebook must not change otherwise, so a parser that drops white space, key order and escapes can't be used. Here
+//! each value comes with its position in the file. Invalid JSON is an error with its position, and nesting is limited.
 
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub struct Wrong {
 
 /// The kind of a value.
 pub(super) enum Value {
-    /// A text: the bytes between its quotes.
+    /// A string: the bytes between its quotes.
     Text(Range<usize>),
     /// A number, `true`, `false` or `null`.
     Other(Range<usize>),
@@ -37,7 +37,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the beginning of `bytes`, which are UTF-8; after its mark, if there is one.
+    /// At the beginning of `bytes`, which are UTF-8, after a byte order mark.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }, depth: 0 }
     }
@@ -78,7 +78,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The next key of an object, with its colon; `None` at the object's end. `first`: no comma comes before.
+    /// The next key of an object, with its colon; `None` at the object's end. `first`: no comma precedes it.
     pub(super) fn key(&mut self, first: bool) -> Result<Option<Range<usize>>, Wrong> {
         if self.ends(b'}', first)? {
             return Ok(None);
@@ -95,7 +95,7 @@ impl<'a> Cursor<'a> {
         Ok(Some(key))
     }
 
-    /// Whether a list has another value; `first`: no comma comes before.
+    /// Whether a list has another value; `first`: no comma precedes it.
     pub(super) fn item(&mut self, first: bool) -> Result<bool, Wrong> {
         self.ends(b']', first).map(|ends| !ends)
     }
@@ -119,7 +119,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The bytes between the quotes; escapes are looked at when the text is.
+    /// The bytes between the quotes; escapes are decoded later.
     fn text(&mut self) -> Result<Range<usize>, Wrong> {
         let begin = self.at + 1;
         let mut at = begin;
@@ -155,7 +155,7 @@ impl<'a> Cursor<'a> {
         Ok(begin..end)
     }
 
-    /// That nothing follows.
+    /// Checks that nothing follows.
     pub(super) fn end(&mut self) -> Result<(), Wrong> {
         self.space();
         if self.at == self.bytes.len() { Ok(()) } else { self.wrong("there is text after the notebook's end") }

@@ -1,12 +1,12 @@
-//! `scrub`: a user's own secrets, found by their values in saved notebooks and taken out of them.
+//! `scrub`: finds a user's own secrets in saved notebooks by their values, and removes them.
 //!
-//! The values come from Vault, as a launch reads them, and are looked for in every text of a notebook: sources,
-//! outputs, metadata. What is found is replaced by `[secret NAME]`; everything else stays byte for byte. A place is
-//! told by cell and output, never by what stands there.
+//! It reads the values from Vault like a launch, and searches every string of a notebook: sources, outputs, metadata. A
+//! match is replaced by `[secret NAME]`; everything else stays unchanged, byte for byte. The report names cell and output,
+//! and never shows their content.
 //!
-//! [`json`] finds the texts in a file; [`text`] decodes them and keeps the place of each byte; [`finder`] finds the values
-//! in them, with the words of [`encoded`] and the decoded texts of [`view`]; [`notebook`] puts it together. [`wanted`] gets
-//! the values, [`files`] reads and writes.
+//! [`json`] finds the strings in a file; [`text`] decodes them and keeps each byte's position; [`finder`] finds values in
+//! them, with the words of [`encoded`] and the decoded texts of [`view`]; [`notebook`] combines these. [`wanted`] gets the
+//! values, [`files`] reads and writes.
 
 mod encoded;
 mod files;
@@ -33,7 +33,7 @@ use super::Outcome;
 use super::secrets::Common;
 use crate::error::{Error, Kind, Result};
 
-/// The file that stands for standard input.
+/// The argument that means standard input.
 const STANDARD: &str = "-";
 
 /// The options.
@@ -41,11 +41,11 @@ const STANDARD: &str = "-";
 pub(crate) struct Flags {
     /// Notebooks, and folders of them.
     pub(crate) files: Vec<PathBuf>,
-    /// Whether nothing is written.
+    /// Whether to write nothing.
     pub(crate) check: bool,
-    /// Names that are not looked for.
+    /// Names that are not searched for.
     pub(crate) except: Vec<String>,
-    /// How many earlier values of each secret are looked for.
+    /// How many earlier values of each secret are searched for.
     pub(crate) versions: u32,
     /// The vault.toml to read first.
     pub(crate) config: Option<PathBuf>,
@@ -55,14 +55,14 @@ pub(crate) struct Flags {
     pub(crate) json: bool,
 }
 
-/// Looks for the user's secrets, and takes them out.
+/// Searches for the user's secrets, and removes them.
 pub(crate) fn run(flags: &Flags) -> Result<Outcome> {
     let is_standard = flags.files.iter().any(|file| file.as_os_str() == STANDARD);
     if is_standard && flags.files.len() > 1 {
         let what = "standard input can't be combined with files";
         return Err(Error::new(Kind::Usage, what, "pass either `-` or files"));
     }
-    // What is typed wrongly is said before Vault is asked.
+    // Wrong arguments are reported before Vault is contacted.
     let (files, troubles) = if is_standard { (Vec::new(), Vec::new()) } else { files::list(&flags.files) };
     let common = Common { config: flags.config.clone(), timeout: flags.timeout, ..Common::default() };
     let wanted = wanted::read(&common, &flags.except, flags.versions, files.len())?;
@@ -79,7 +79,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Outcome> {
     Ok(Outcome { text: if flags.json { report.json() } else { report.text() }, code: report.code() })
 }
 
-/// All files, on as many threads as the machine has; the outcomes in the files' order.
+/// Processes all files, on as many threads as the machine has CPUs; returns the outcomes in the files' order.
 fn in_threads(files: &[PathBuf], finder: &Finder, check: bool) -> Vec<One> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(files.len()));
@@ -101,7 +101,7 @@ fn in_threads(files: &[PathBuf], finder: &Finder, check: bool) -> Vec<One> {
     done.into_iter().map(|(_, one)| one).collect()
 }
 
-/// One file: read, looked through, and written where something was found.
+/// Processes one file: reads and searches it, and writes it if something was found.
 fn one(file: &std::path::Path, finder: &Finder, check: bool) -> One {
     let outcome = files::read(file).and_then(|read| {
         let scrubbed = scrub(&read.content, finder).map_err(|wrong| wrong.of(&file.display().to_string()))?;
@@ -116,7 +116,7 @@ fn one(file: &std::path::Path, finder: &Finder, check: bool) -> One {
     }
 }
 
-/// A notebook from standard input to standard output; the report is then on stderr.
+/// Processes a notebook from standard input to standard output; the report is then on stderr.
 fn standard(flags: &Flags, wanted: &Wanted) -> Result<Outcome> {
     let content = files::standard_input()?;
     let mut scrubbed = scrub(&content, &wanted.finder).map_err(|wrong| wrong.of("standard input"))?;

@@ -1,14 +1,14 @@
-//! A notebook's structure: which cell and which part each of its texts is of.
+//! A notebook's structure: which cell and part each string belongs to.
 //!
-//! Sources, streams and data of a MIME type may be lists of lines, and one stream may stand in several outputs: these
-//! are one text each. Every other text stands for itself, keys of objects too.
+//! Sources, streams and MIME data may be lists of lines, and one stream may be split over several outputs: each of these
+//! is one text. Every other string is a text of its own, including keys of objects.
 
 use super::finder::Finder;
 use super::json::{Value, Wrong};
 use super::reader::{Context, Pieces, Reader, is_mime};
 use super::scrubbed::{Part, Scrubbed};
 
-/// Looks through the notebook that `file` holds.
+/// Searches the notebook in `file`.
 pub fn scrub(file: &[u8], finder: &Finder) -> Result<Scrubbed, Wrong> {
     if let Err(cause) = std::str::from_utf8(file) {
         return Err(Wrong { at: cause.valid_up_to(), why: "it is not UTF-8" });
@@ -25,7 +25,7 @@ pub fn scrub(file: &[u8], finder: &Finder) -> Result<Scrubbed, Wrong> {
     Ok(reader.scrubbed())
 }
 
-/// What the objects of a list are.
+/// The kind of a list's objects.
 #[derive(Clone, Copy)]
 enum Item {
     Sheet,
@@ -103,7 +103,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// An output. The text of a stream waits for the cell's end, when all of its chunks are there.
+    /// An output. A stream's text is searched at the cell's end, when all of its chunks are known.
     fn output(&mut self, context: Context) -> Result<(), Wrong> {
         let mut name = None;
         let mut pieces = Pieces::new();

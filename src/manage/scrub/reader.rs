@@ -1,6 +1,6 @@
-//! The texts of a notebook, one after the other: each is looked through, and what is found in it is replaced.
+//! Reads the texts of a notebook one after the other, searches each, and replaces the matches.
 //!
-//! Images and other binary data are not looked into, and counted. Of the file only the found bytes change.
+//! Images and other binary data are not searched, but counted. Only the matched bytes of the file change.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::json::{Cursor, Value, Wrong};
 use super::scrubbed::{Part, Place, Scrubbed};
 use super::text::Text;
 
-/// What a text is of.
+/// What a text belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context {
     pub(super) cell: Option<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Reader<'a> {
     pub(super) cursor: Cursor<'a>,
     finder: &'a Finder,
     text: Text,
-    /// The streams of the cell that is read, by name.
+    /// The streams of the current cell, by name.
     pub(super) streams: Vec<(Vec<u8>, Pieces)>,
     pub(super) cells: usize,
     pub(super) has_cells: bool,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What was found, in the order of the notebook, and the file without it.
+    /// The matches in the notebook's order, and the file without them.
     pub(super) fn scrubbed(self) -> Scrubbed {
         let Self { file, edits, mut scrubbed, .. } = self;
         if !edits.is_empty() {
@@ -107,7 +107,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Data of a MIME type: lines, JSON, or what is not looked into.
+    /// Data of a MIME type: lines, JSON, or binary data.
     pub(super) fn mime(&mut self, key: Range<usize>, context: Context) -> Result<(), Wrong> {
         let is_binary = is_binary(&self.file[key.clone()]);
         self.one(key, context)?;
@@ -166,7 +166,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// One text in its pieces.
+    /// A text of several pieces.
     pub(super) fn whole(&mut self, pieces: &[(Range<usize>, Option<usize>)], context: Context) -> Result<(), Wrong> {
         self.text.clear();
         for (place, output) in pieces {
@@ -176,7 +176,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// One text in one piece.
+    /// A text of one piece.
     pub(super) fn one(&mut self, place: Range<usize>, context: Context) -> Result<(), Wrong> {
         self.text.clear();
         self.text.add(self.file, place, context.output)?;
@@ -184,7 +184,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A number, which may be a value as a whole; what takes its place is a text.
+    /// A number, which may be a whole value; its replacement is a string.
     fn number(&mut self, place: Range<usize>, context: Context) {
         if place.len() < SHORTEST {
             return;
@@ -203,7 +203,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Looks for values in the text that was read.
+    /// Searches the text that was read.
     fn look(&mut self, context: Context) {
         if self.text.is_empty() || self.finder.is_empty() {
             return;
@@ -229,7 +229,7 @@ pub(super) fn is_mime(key: &[u8]) -> bool {
     key.contains(&b'/') && !key.contains(&b' ')
 }
 
-/// Whether its data is not text.
+/// Whether the data of a MIME type is binary.
 fn is_binary(mime: &[u8]) -> bool {
     let is_text = mime.ends_with(b"+xml") || mime.ends_with(b"+json");
     let binary: [&[u8]; 6] =
@@ -237,7 +237,7 @@ fn is_binary(mime: &[u8]) -> bool {
     !is_text && binary.iter().any(|begin| mime.starts_with(begin))
 }
 
-/// What stands in a value's place, as JSON has it between quotes.
+/// A value's replacement, as it is between quotes in JSON.
 fn replacement(name: &str) -> String {
     let quoted = serde_json::Value::from(format!("[secret {name}]")).to_string();
     quoted[1..quoted.len() - 1].to_owned()

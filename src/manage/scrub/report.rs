@@ -1,4 +1,4 @@
-//! What was found, for people and for programs: by file, cell and output. Never a value.
+//! The report of matches, as text and JSON: by file, cell and output, never with a value.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::wanted::Wanted;
 use crate::error::{Error, one_line};
 use crate::manage::report::SCHEMA;
 
-/// The exit code of a check when a secret stands in a notebook.
+/// The exit code of a check if a notebook contains a secret.
 const FOUND: u8 = 88;
 
 /// The outcome of one file.
@@ -33,7 +33,7 @@ impl One {
         Self { file, places: Vec::new(), binary: 0, error: Some(error) }
     }
 
-    /// The places, each once, with how often.
+    /// The places, without duplicates, and how often each occurs.
     fn counted(&self) -> BTreeMap<Key<'_>, usize> {
         let mut counted = BTreeMap::new();
         for place in &self.places {
@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
         self.files.push(one);
     }
 
-    /// 0, or the code of the first file that failed, or, for a check, the code that says a secret was found.
+    /// The exit code: 0, or that of the first file that failed, or, for a check, the one for a found secret.
     pub(super) fn code(&self) -> u8 {
         if self.check && self.files.iter().any(|one| !one.places.is_empty()) {
             return FOUND;
@@ -98,7 +98,7 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// What was not looked for, or into.
+    /// What was not searched for, or not searched.
     fn notes(&self, text: &mut String) {
         let Wanted { finder, short, unknown } = self.wanted;
         if finder.is_empty() {

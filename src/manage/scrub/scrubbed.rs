@@ -1,10 +1,10 @@
-//! What was found in a notebook, and where; never a value.
+//! The matches in a notebook and their places, without values.
 
 use super::finder::Form;
 use super::json::Wrong;
 use crate::error::{Error, Kind};
 
-/// The part of a notebook or cell that a text is of.
+/// The part of a notebook or cell that a text belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// A cell's code or text.
@@ -28,7 +28,7 @@ impl Part {
     }
 }
 
-/// Where a secret stands; never the secret.
+/// The place of a secret, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The cell, counted from 1; `None`: the notebook's own metadata.
@@ -39,23 +39,23 @@ pub struct Place {
     pub output: Option<usize>,
     /// The secret's name.
     pub name: String,
-    /// How it stands there.
+    /// Its form there.
     pub form: Form,
 }
 
-/// A notebook that was looked through.
+/// A searched notebook.
 #[derive(Debug, Default)]
 pub struct Scrubbed {
-    /// The notebook without its secrets; `None` where there are none.
+    /// The notebook without its secrets; `None` if it had none.
     pub content: Option<Vec<u8>>,
-    /// Where secrets stand, or stood.
+    /// The places of secrets.
     pub places: Vec<Place>,
-    /// How many images and other binary data were not looked into.
+    /// How many images and other binary data were not searched.
     pub binary: usize,
 }
 
 impl Wrong {
-    /// The error for the file of that name.
+    /// The error for the file with that name.
     pub fn of(self, file: &str) -> Error {
         let what = format!("{file} can't be parsed as a notebook: at byte {}, {}", self.at, self.why);
         Error::new(Kind::BadNotebook, what, "open it in Jupyter and save it, or exclude it")

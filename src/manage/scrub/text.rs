@@ -1,7 +1,7 @@
-//! One text of a notebook, as its reader sees it, with the place in the file of each of its bytes.
+//! One text of a notebook, decoded, with each byte's position in the file.
 //!
-//! A text may stand in several pieces: a list of lines, or the chunks of one stream in several outputs. A value that
-//! is split over them is one value all the same. So the pieces are laid one after the other, unescaped.
+//! A text may consist of several pieces: a list of lines, or the chunks of one stream in several outputs. A value may be
+//! split over them, so the pieces are concatenated, unescaped.
 
 use std::ops::Range;
 
@@ -9,16 +9,16 @@ use memchr::memchr;
 
 use super::json::Wrong;
 
-/// Bytes that stand in the file one after the other: as they are, or as one escape.
+/// Consecutive bytes of the file: plain bytes, or one escape.
 #[derive(Debug, Clone, Copy)]
 struct Run {
-    /// Where they stand in the text.
+    /// Their position in the text.
     at: usize,
-    /// How many they are there.
+    /// Their number there.
     length: usize,
-    /// Where they stand in the file.
+    /// Their position in the file.
     raw: usize,
-    /// How many they are there.
+    /// Their number there.
     raw_length: usize,
 }
 
@@ -27,7 +27,7 @@ struct Run {
 pub(super) struct Text {
     bytes: Vec<u8>,
     runs: Vec<Run>,
-    /// Where each piece begins, and which output it is of.
+    /// Where each piece begins, and the output that it belongs to.
     pieces: Vec<(usize, Option<usize>)>,
 }
 
@@ -42,12 +42,12 @@ impl Text {
         self.bytes.is_empty()
     }
 
-    /// What it says.
+    /// The decoded bytes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The output that the byte at `at` is of.
+    /// The output that the byte at `at` belongs to.
     pub(super) fn output(&self, at: usize) -> Option<usize> {
         let after = self.pieces.partition_point(|(begin, _)| *begin <= at);
         self.pieces.get(after.checked_sub(1)?)?.1
@@ -76,7 +76,7 @@ impl Text {
         Ok(())
     }
 
-    /// Where in the file the bytes of `range` stand: each stretch by itself.
+    /// The positions in the file of the bytes of `range`, as consecutive ranges.
     pub(super) fn raw(&self, range: &Range<usize>) -> Vec<Range<usize>> {
         let mut stretches: Vec<Range<usize>> = Vec::new();
         let first = self.runs.partition_point(|run| run.at + run.length <= range.start);
@@ -97,7 +97,7 @@ impl Text {
     }
 }
 
-/// The character that an escape of JSON stands for, and how long the escape is.
+/// The character of a JSON escape, and the escape's length.
 fn escape(text: &[u8]) -> Option<(char, usize)> {
     let simple = match text.get(1)? {
         b'"' => '"',
@@ -122,7 +122,7 @@ fn escape(text: &[u8]) -> Option<(char, usize)> {
                 let joined = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
                 return Some((char::from_u32(joined)?, 12));
             }
-            // Half of a pair, which Python writes, stands for no character.
+            // A lone surrogate, which Python may write, is not a character.
             return Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6));
         }
         _ => return None,

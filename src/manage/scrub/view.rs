@@ -1,20 +1,20 @@
-//! A text as another program would read it: without the escapes of JSON or Python, percent-encoding, or HTML's, and
-//! with the lines of a wrapped base64 text joined.
+//! A text after decoding: without JSON's or Python's escapes, percent-encoding or HTML entities, or with the lines of
+//! wrapped base64 joined.
 //!
-//! A value may be encoded in many ways (upper or lower case, more characters or fewer), so each text that holds such
-//! an encoding is decoded, and the plain values are looked for in what comes out.
+//! A value can be encoded in many ways (in upper or lower case, with more or fewer characters encoded). So each text with
+//! such an encoding is decoded, and the result is searched for the plain values.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-/// The decoded text, with the place in the text of each of its bytes.
+/// The decoded text, with the position of each byte in the original text.
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub(super) bytes: Vec<u8>,
-    /// For each byte where it begins, and one more for the end.
+    /// Where each byte begins, and the end of the last one.
     places: Vec<u32>,
-    /// Whether bytes were left out, so that one does not end where the next one begins.
+    /// Whether bytes were left out, so that the end of one is not the beginning of the next.
     has_gaps: bool,
 }
 
@@ -23,7 +23,7 @@ impl View {
         Self::default()
     }
 
-    /// Adds what one encoded character stands for.
+    /// Adds the decoded bytes of one encoded character.
     fn push(&mut self, bytes: &[u8], place: usize) {
         self.bytes.extend_from_slice(bytes);
         self.places.extend(bytes.iter().map(|_| number(place)));
@@ -40,10 +40,10 @@ impl View {
         self
     }
 
-    /// Where in the text a range of it stands. What a byte comes from goes as a whole.
+    /// The range of the original text that a decoded range comes from; encoded characters are never split.
     pub(super) fn range(&self, range: &Range<usize>) -> Range<usize> {
         let begin = self.places[range.start] as usize;
-        // The bytes of one character share their place.
+        // The bytes of one character have the same position.
         let last = self.places[range.end - 1];
         if self.has_gaps {
             return begin..last as usize + 1;
@@ -53,7 +53,7 @@ impl View {
     }
 }
 
-/// What one encoded character stands for: one byte, or one character. Many stand in a text, so it is no `Vec`.
+/// The decoded bytes of one encoded character. A text has many, so this is not a `Vec`.
 #[derive(Debug, Clone, Copy)]
 struct Few {
     bytes: [u8; 4],
@@ -78,7 +78,7 @@ impl Few {
     }
 }
 
-/// Without backslashes: JSON's escapes, and those of Python and JavaScript. `None` where there are none.
+/// Without the backslash escapes of JSON, Python and JavaScript; `None` if there are none.
 pub(super) fn unescaped(text: &[u8]) -> Option<View> {
     decoded(text, [b'\\'; 2], &|rest| {
         let simple = |byte: u8| Some((Few::byte(byte), 2));
@@ -105,7 +105,7 @@ pub(super) fn unescaped(text: &[u8]) -> Option<View> {
     })
 }
 
-/// One character beyond ASCII whose bytes are written one by one, as Python shows `bytes`.
+/// One non-ASCII character whose bytes are escaped one by one, as in Python's repr of `bytes`.
 fn escaped_utf8(rest: &[u8]) -> Option<(Few, usize)> {
     let byte = |at: usize| {
         let escape = rest.get(at * 4..at * 4 + 4)?.strip_prefix(b"\\x")?;
@@ -124,7 +124,7 @@ fn escaped_utf8(rest: &[u8]) -> Option<(Few, usize)> {
     std::str::from_utf8(&bytes[..length]).is_ok().then_some((Few { bytes, length }, length * 4))
 }
 
-/// Without percent-encoding; a plus is a space where that matters.
+/// Without percent-encoding; a plus is a space if a value contains a space.
 pub(super) fn percent_decoded(text: &[u8], spaces: bool) -> Option<View> {
     let marks = if spaces { [b'%', b'+'] } else { [b'%'; 2] };
     decoded(text, marks, &|rest| match rest {
@@ -136,7 +136,7 @@ pub(super) fn percent_decoded(text: &[u8], spaces: bool) -> Option<View> {
     })
 }
 
-/// Without the entities of HTML that stand for one character of a value.
+/// Without HTML entities for characters that values contain.
 pub(super) fn without_entities(text: &[u8]) -> Option<View> {
     const NAMED: [(&[u8], u8); 6] =
         [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\''), (b"&nbsp;", b' ')];
@@ -156,7 +156,7 @@ pub(super) fn without_entities(text: &[u8]) -> Option<View> {
     })
 }
 
-/// Without line ends, and the spaces that begin a line: a long base64 text is wrapped.
+/// Without line ends and indentation, for wrapped base64.
 pub(super) fn joined(text: &[u8]) -> Option<View> {
     if !text.contains(&b'\n') {
         return None;
@@ -178,7 +178,7 @@ pub(super) fn joined(text: &[u8]) -> Option<View> {
 
 type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(Few, usize)>;
 
-/// What each of the `marks` begins, as what `decode` says that it stands for; `None` where that is nothing.
+/// Decodes what each of the `marks` begins with `decode`; `None` if nothing was decoded.
 fn decoded(text: &[u8], marks: [u8; 2], decode: Decode<'_>) -> Option<View> {
     let mut view = View::new();
     let mut changed = false;

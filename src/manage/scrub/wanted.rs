@@ -1,7 +1,7 @@
-//! The values to look for: what the configuration's KV sources and data sources hold.
+//! The values to search for: those of the configured KV sources and data sources.
 //!
-//! They are read as a launch reads them. What an engine makes anew for each launch is not: asking would make another
-//! one. All of it has to be readable, since a notebook that was looked through for half of the secrets is not clean.
+//! They are read like in a launch. Credentials that an engine creates for each launch are left out, as a request would
+//! create a new one. All sources must be readable: a notebook that was searched for half of the secrets is not clean.
 
 use std::collections::BTreeMap;
 
@@ -17,26 +17,26 @@ use crate::secret::SecretValue;
 use crate::vault::kv::list;
 use crate::vault::kv_store::Stored;
 
-/// From how many notebooks on a faster search is worth its making.
+/// The number of notebooks from which a faster search is worth building.
 const MANY: usize = 16;
 
-/// What is looked for, and what is not.
+/// What is searched for, and what is not.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) finder: Finder,
     /// Names whose values are too short.
     pub(super) short: Vec<String>,
-    /// Sources whose values are not known, by their paths.
+    /// The paths of sources whose values are unknown.
     pub(super) unknown: Vec<String>,
 }
 
-/// Takes values; a name that no launch could have is looked for as well.
+/// Collects values; a value with an invalid name is searched for as well.
 #[derive(Default)]
 struct Taking(BTreeMap<String, SecretValue>);
 
 impl Taker for Taking {
     fn take(&mut self, name: &str, _: &str, fetched: Result<Fetched>) -> Result<()> {
-        // A value that can't be a variable, such as null, stands in no notebook.
+        // A value that can't be a variable, such as null, is not searched for.
         if let Ok(Fetched { form: Form::Variable(value) | Form::File(value) | Form::Folder(_, value), .. }) = fetched {
             self.0.insert(name.to_owned(), value);
         }
@@ -44,12 +44,12 @@ impl Taker for Taking {
     }
 }
 
-/// Reads the values of all sources, less those of the names in `except`; with as many earlier `versions` of each,
-/// for so many notebooks.
+/// Reads the values of all sources except those in `except`, with that many earlier `versions` of each, to search that
+/// many notebooks.
 pub(super) fn read(common: &Common, except: &[String], versions: u32, notebooks: usize) -> Result<Wanted> {
     let (values, unknown) = with(common, async |session| {
         let mut unknown = Vec::new();
-        // A name of two sources has two values, and a launch gives one of them.
+        // If two sources have the same name, both values are searched for.
         let mut values: Vec<(String, SecretValue)> = Vec::new();
         let mut reader = session.reader();
         for source in &session.plan.sources {
@@ -85,7 +85,7 @@ pub(super) fn read(common: &Common, except: &[String], versions: u32, notebooks:
                 for (earlier, path) in earlier(session, &mut reader, source, &path, versions).await? {
                     let mut taking = Taking::default();
                     match reader.read(&earlier, &path, &mut Vec::new(), &mut taking).await {
-                        // It had other keys then, or was removed meanwhile.
+                        // It had other keys then, or has been removed.
                         Err(error) if is_absence(error.kind()) => {}
                         outcome => outcome?,
                     }
@@ -109,8 +109,7 @@ pub(super) fn read(common: &Common, except: &[String], versions: u32, notebooks:
     Ok(Wanted { finder, short, unknown })
 }
 
-/// The last earlier versions of each secret of a source that can still be read: each as a source of its own, with its
-/// path.
+/// The last readable earlier versions of each secret of a source: each as a separate source, with its path.
 async fn earlier(
     session: &Session<'_>,
     reader: &mut Reader<'_>,

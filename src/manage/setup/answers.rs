@@ -1,6 +1,6 @@
-//! What is known so far, and the vault.toml that says it.
+//! The answers so far, and the vault.toml made from them.
 //!
-//! Each try reads that text as a launch will, so what was tried is what is written.
+//! Each attempt reads that text like a launch, so the written file is what was tested.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,20 +9,20 @@ use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::secret::SecretValue;
 use crate::vault::mount::Mount;
 
-/// A credential that was typed, and where it is to be kept.
+/// A typed credential, and where to store it.
 #[derive(Debug)]
 pub(super) struct Typed {
     /// The setting under `[auth]` that names its file.
     pub(super) key: &'static str,
     /// The file's name, beside the vault.toml.
     pub(super) file: &'static str,
-    /// The variable that stands for it while there is no file.
+    /// The variable used in its place while there is no file.
     pub(super) variable: &'static str,
     /// The credential.
     pub(super) value: SecretValue,
 }
 
-/// A source, and its mount when that is known.
+/// A source, and its mount if that is known.
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) source: SourceSpec,
@@ -32,20 +32,20 @@ pub(super) struct Chosen {
 /// The answers.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// Whether no variable may change what the file says.
+    /// Whether the file is locked.
     pub(super) locked: bool,
     /// Settings under `[vault]`, in order.
     pub(super) vault: Vec<(&'static str, String)>,
     /// Settings under `[auth]`, in order.
     pub(super) auth: Vec<(&'static str, String)>,
-    /// Credentials that were typed.
+    /// Typed credentials.
     pub(super) typed: Vec<Typed>,
-    /// Where the secrets are.
+    /// The sources of secrets.
     pub(super) sources: Vec<Chosen>,
 }
 
 impl Answers {
-    /// Sets `key` of a table in place of an earlier value; an empty value takes it out.
+    /// Sets `key` of a table; an empty value removes it.
     pub(super) fn set(table: &mut Vec<(&'static str, String)>, key: &'static str, value: &str) {
         table.retain(|(known, _)| *known != key);
         if !value.is_empty() {
@@ -53,7 +53,7 @@ impl Answers {
         }
     }
 
-    /// The text; `kept`: with the files that typed credentials are kept in.
+    /// The file's text; `kept`: with the files that typed credentials are stored in.
     pub(super) fn text(&self, kept: bool) -> String {
         let mut text = String::from("# Written by `jupyter-vault setup`; `jupyter-vault doctor` checks it.\n");
         table(&mut text, "vault", self.vault.iter().map(|(key, value)| (*key, value.as_str())));
@@ -99,13 +99,13 @@ fn source(text: &mut String, Chosen { source, mount }: &Chosen) {
     }
 }
 
-/// A path as it is to stand in the file: what is relative is so to where we are, and not to the file.
+/// A path for the file: an answer is relative to the working folder, but a path in the file to the file's folder.
 pub(super) fn path(path: &Path) -> String {
     let absolute = if path.starts_with("~") { None } else { std::path::absolute(path).ok() };
     absolute.as_deref().unwrap_or(path).display().to_string()
 }
 
-/// An address without a scheme is https, and perhaps the http that comes second.
+/// Adds schemes to an address without one: https, then http.
 pub(super) fn with_scheme(said: &str) -> (String, Option<String>) {
     let said = said.trim();
     if said.is_empty() || said.contains("://") || said.contains(',') || said.starts_with('/') {

@@ -1,4 +1,4 @@
-//! Tries the answers so far, read as a launch will read them.
+//! Tests the answers so far, read as a launch reads them.
 
 use super::Setup;
 use super::answers::{Answers, with_scheme};
@@ -12,19 +12,19 @@ use crate::error::Result;
 use crate::manage::doctor::{ask_vault, sources};
 use crate::manage::report::Report;
 
-/// How far a try goes.
+/// How far a test goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// That Vault answers.
+    /// Whether Vault answers.
     Server,
     /// The login too.
     Login,
-    /// The sources too, from that one on.
+    /// The sources too, from this one on.
     Sources(usize),
 }
 
 impl Setup<'_> {
-    /// Tries what there is so far, as far as `depth`, and remembers the mounts.
+    /// Tests the answers so far, as far as `depth`, and remembers the mounts.
     pub(super) fn attempt(&mut self, depth: Depth) -> Result<()> {
         for typed in &self.answers.typed {
             self.parent.set_typed_credential(typed.variable, typed.value.duplicate());
@@ -61,7 +61,7 @@ impl Setup<'_> {
         report.into_error().map_or(Ok(()), Err)
     }
 
-    /// Says what works, without repeating earlier lines, even if a time in them has changed.
+    /// Prints what works, without repeating earlier lines, even if a time in them has changed.
     fn say_progress(&mut self, report: &Report) {
         for (section, lines) in report.progress() {
             let same = lines.replace(|character: char| character.is_ascii_digit(), "");
@@ -71,7 +71,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Where a setting was made.
+    /// Where a setting comes from.
     fn origin(&self, key: &str, text: Option<&str>) -> Origin {
         let flags = self.flags;
         let path = |path: &Option<std::path::PathBuf>| path.as_deref().map(super::answers::path);

@@ -1,4 +1,4 @@
-//! The end: the files written, the whole checked as `doctor` does, and kernels wrapped if that is wanted.
+//! The end of setup: writes the files, checks everything like `doctor`, and wraps kernels if wanted.
 
 #[cfg(feature = "wrap")]
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ use crate::shell::shell_word;
 use crate::sys::environ::name_and_value;
 
 impl Setup<'_> {
-    /// Writes the files, checks them, and goes on to the kernels.
+    /// Writes the files, checks them, and continues with the kernels.
     pub(super) fn end(self) -> Result<Outcome> {
         let mut text = String::new();
         for note in &self.notes {
@@ -45,7 +45,7 @@ impl Setup<'_> {
             return Ok(Outcome { text, code: checked.code });
         }
         let _ = writeln!(text, "{}", checked.text.lines().last().unwrap_or_default());
-        // A file of the usual places counts without being named.
+        // A file in one of the usual places need not be named.
         let is_usual = Locations::new(None, self.parent).usual.contains(&self.output);
         let config = Some(self.output.as_path()).filter(|_| !is_usual);
         let mut by_hand = "jupyter-vault wrap --all".to_owned();
@@ -56,7 +56,7 @@ impl Setup<'_> {
             let _ = writeln!(text, "next: {by_hand}");
             return Ok(Outcome { text, code: 0 });
         }
-        // What is asked next stands below what was done.
+        // Print what was done before the next question.
         let _ = std::io::stdout().write_all(text.as_bytes());
         self.wrap(config, &by_hand)
     }
@@ -72,7 +72,7 @@ impl Setup<'_> {
         let mut report = |error: &crate::error::Error| self.asked.say(&format!("  {error}\n"));
         let outcome = wrap_in(&Which::default(), config, self.parent, &mut done, &mut report);
         let text = String::from_utf8_lossy(&done).into_owned();
-        // The vault.toml is there and works, whatever becomes of the kernels.
+        // The vault.toml exists and works, even if wrapping fails.
         if let Err(error) = outcome {
             report(&error);
             return Ok(Outcome { text: format!("{text}next: {by_hand}\n"), code: 0 });
@@ -83,8 +83,8 @@ impl Setup<'_> {
         Ok(Outcome { text: format!("{text}{tried}{next}jupyter lab, and a new notebook\n"), code: 0 })
     }
 
-    /// Launches a wrapped kernel's own words once, with a command in the kernel's place that gives back names. `None`
-    /// where no kernel is wrapped, and where a launch would use the credential up.
+    /// Launches a wrapped kernelspec's command once, with a command in the kernel's place that prints names. `None` if no
+    /// kernel is wrapped, or if a launch would use up the credential.
     #[cfg(feature = "wrap")]
     fn try_out(&self) -> Option<String> {
         use crate::kernelspec::starter::launcher;

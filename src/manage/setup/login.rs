@@ -13,17 +13,17 @@ use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::manage::login::sign_in;
 
-/// How the questions go on.
+/// How to continue.
 enum Asking {
     GoesOn,
-    /// The rest need not be asked.
+    /// No further questions are needed.
     IsOver,
-    /// Another login is wanted.
+    /// The user wants another login.
     GivenUp,
 }
 
 impl Setup<'_> {
-    /// Asks for the login, and again for what is refused of it.
+    /// Asks for the login, and again for the parts that are refused.
     pub(super) fn login(&mut self, flags: &Flags) -> Result<()> {
         let mut method = self.ask_for_login(flags)?;
         // The sources' try logs in as well; a secret id may have few uses.
@@ -45,7 +45,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Asks for all that a login needs; `flags` are what was said before, and count once.
+    /// Asks for everything that a login needs; `flags` are earlier answers, and are used once.
     fn ask_for_login(&mut self, flags: &Flags) -> Result<&'static Method> {
         loop {
             let method = self.method(flags)?;
@@ -112,7 +112,7 @@ impl Setup<'_> {
         Ok(true)
     }
 
-    /// Asks one thing.
+    /// Asks one question.
     fn ask(&mut self, method: &Method, ask: &Ask, flags: &Flags) -> Result<Asking> {
         match *ask {
             Ask::LeftToken if self.takes_left_token(flags)? => return Ok(Asking::IsOver),
@@ -150,7 +150,7 @@ impl Setup<'_> {
         let user = before.or_else(|| self.parent.text("USER").ok().flatten().map(str::to_owned));
         let username = match &flags.username {
             Some(name) => name.clone(),
-            // Without a terminal it can not be confirmed, so this machine's user name is not taken for Vault's.
+            // Without a terminal the user can't confirm it, so this machine's user name is not used for Vault.
             None if self.asked.is_there() => self.asked.text("Your user name in Vault", user.as_deref(), "")?,
             None => self.asked.text("", None, "--username")?,
         };
@@ -158,7 +158,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// A file that the settings name; an empty answer is none.
+    /// Asks for a file that a setting names; an empty answer leaves it out.
     fn file(&mut self, key: &'static str, question: &str, usual: Option<&str>, flags: &Flags) -> Result<()> {
         let file = match flags.file(key) {
             Some(file) => path(file),
@@ -194,7 +194,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Signs in with a browser, unless a token of an earlier login is taken.
+    /// Signs in with a browser, unless the token of an earlier login is used.
     fn sign_in(&mut self, flags: &Flags) -> Result<Asking> {
         if !self.asked.is_there() || self.takes_left_token(flags)? {
             return Ok(Asking::GoesOn);
@@ -206,16 +206,16 @@ impl Setup<'_> {
         }
     }
 
-    /// Whether the token that `vault login` left is taken: it needs no setting, and is found where it is.
+    /// Whether to use the token that `vault login` stored, which needs no setting.
     fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
-        // If it does not work, the try says so.
+        // If it does not work, the test reports that.
         let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
         let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
         self.asked.agrees(&format!("Use the token that a login stored {where_it_is} {left}?"), true)
     }
 
-    /// The credential itself, to be kept in a file, or a file that holds it.
+    /// Asks for the credential, to store it in a file, or for a file that contains it.
     fn credential(&mut self, wanted: &Wanted, said: Option<&Path>) -> Result<Asking> {
         if said.is_none() && !self.asked.is_there() {
             return self.asked.text("", None, &flag(wanted.key)).map(|_| Asking::GoesOn);

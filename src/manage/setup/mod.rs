@@ -1,10 +1,10 @@
-//! `setup`: the first vault.toml, each answer tried on Vault as it is given.
+//! `setup`: writes a vault.toml, and tests each answer on Vault.
 //!
-//! An answer that fails is explained and asked again; without a terminal, it is the error. What is
-//! tried is the very text that will be written, read as a launch reads it. At the end the whole is checked, and
-//! `setup` offers to wrap kernels. The vault.toml holds no secret: it names the files that hold credentials, and a
-//! credential that was typed goes into a file of its own. The vault.toml is readable by all users (0644), because a
-//! kernelspec may be for all of them; the credentials' files are readable by their user alone (0600).
+//! If an answer fails, setup explains why and asks again; without a terminal, that is the error. It tests the text that
+//! it will write, read as a launch reads it. At the end it checks everything, and offers to wrap kernels. The vault.toml
+//! contains no secret: it names the files of credentials, and a typed credential is stored in a separate file. All users
+//! can read the vault.toml (0644), because a kernelspec may be for all of them; only its user can read a credential's file
+//! (0600).
 
 mod answers;
 mod attempt;
@@ -31,14 +31,14 @@ struct Setup<'a> {
     parent: &'a mut Environment,
     output: PathBuf,
     force: bool,
-    /// What is said beside the files that were written.
+    /// Notes to print after the list of written files.
     notes: Vec<&'static str>,
-    /// What a try has said already.
+    /// The lines that a test has already printed.
     said: BTreeSet<String>,
     answers: Answers,
 }
 
-/// What flags say of a new vault.toml.
+/// The flags' answers for a new vault.toml.
 #[derive(Debug, Default)]
 pub struct Flags {
     /// Vault's address: https://HOST:PORT, or unix:///SOCKET of an agent
@@ -107,7 +107,7 @@ impl Flags {
     }
 }
 
-/// Asks, tries, writes, checks.
+/// Asks, tests, writes, checks.
 pub fn run(flags: &Flags) -> Result<Outcome> {
     let _hardening = Hardening::apply()?;
     let mut parent = Environment::take();
@@ -142,7 +142,7 @@ fn output(flags: &Flags, parent: &Environment) -> Result<PathBuf> {
 }
 
 impl Setup<'_> {
-    /// Shows an error to the user at the terminal, and the question is asked again. Without a terminal, setup fails.
+    /// Shows an error on the terminal, so that the question can be asked again. Without a terminal, setup fails.
     fn unless_asked(&self, error: Error) -> Result<()> {
         if !self.asked.is_there() {
             return Err(error);

@@ -41,7 +41,7 @@ impl Setup<'_> {
         }
     }
 
-    /// What the variables of this shell say already.
+    /// The settings of this shell's variables.
     fn known(&self, key: &str) -> Option<String> {
         self.parent.layer_leniently(&mut |_| {}).text(key).map(str::to_owned)
     }

@@ -43,7 +43,7 @@ impl Setup<'_> {
                 self.unless_asked(error)?;
                 let is_kept = match (is_denied, is_empty) {
                     (true, _) => self.asked.agrees("Keep it anyway, for when it is allowed?", false)?,
-                    // A newcomer's own path is empty at first. Until there is something, kernels start without.
+                    // A new user's path is empty at first; kernels then start without secrets.
                     (_, true) => self.asked.agrees("Keep it, for secrets to be stored there later?", true)?,
                     _ => false,
                 };
@@ -56,7 +56,7 @@ impl Setup<'_> {
     }
 }
 
-/// A SPEC as exec takes it, or a folder, which ends with a slash.
+/// A SPEC as in `exec`, or a folder, which ends with a slash.
 fn source(spec: &str, origin: Origin) -> Result<SourceSpec> {
     let Some(folder) = spec.strip_suffix('/') else { return SourceSpec::from_spec(spec, &origin) };
     let path = Template::parse_folder(folder).map_err(|why| {

@@ -1,4 +1,4 @@
-//! The files: whole or not at all, never over another's without being told, credentials for us alone.
+//! Writes files atomically, replaces existing ones only with `force`, and makes credentials private.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
@@ -13,7 +13,7 @@ use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 
-/// Makes the folder that `path` will be in, for us alone; one that is there stays as it is.
+/// Creates the folder of `path`, private to this user; an existing one is not changed.
 pub(super) fn folder_of(path: &Path) -> Result<&Path> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|cause| {
@@ -23,13 +23,13 @@ pub(super) fn folder_of(path: &Path) -> Result<&Path> {
     Ok(folder)
 }
 
-/// The error for a file that is there already.
+/// The error for a file that already exists.
 pub(super) fn is_there(path: &Path) -> Error {
     let what = format!("{} already exists, and was not replaced", path.display());
     Error::new(Kind::ConfigFile, what, "replace it with --force, or choose another file with --output")
 }
 
-/// Writes `content` to `path` with `mode` (less the umask); in place of another only with `force`.
+/// Writes `content` to `path` with `mode` (minus the umask); replaces an existing file only with `force`.
 pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Result<()> {
     let failed = |cause: &std::io::Error| {
         let what = format!("{} can't be written: {}", path.display(), crate::error::why(cause.kind()));
@@ -40,7 +40,7 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Resu
         )
     };
     if !force {
-        // Without a name until it is whole: killed half-way, nothing is left.
+        // The file has no name until it is complete, so nothing remains if this process is killed.
         let folder = folder_of(path)?;
         return match write_unnamed(folder, content, mode, path) {
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Err(is_there(path)),
@@ -56,7 +56,7 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> Resu
     file.persist(path).map(drop).map_err(|refused| failed(&refused.error))
 }
 
-/// Writes a file that has no name, and then gives it one that is free.
+/// Writes a file without a name, and then links it to an unused name.
 fn write_unnamed(folder: &Path, content: &[u8], mode: u32, path: &Path) -> std::io::Result<()> {
     let mut file = tempfile::tempfile_in(folder)?;
     file.write_all(content)?;

@@ -1,11 +1,11 @@
-//! The user's browser: the one of `BROWSER`, else what the desktop opens addresses with.
+//! Opens the user's browser: that of `BROWSER`, else the desktop's default.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use crate::config::env::Environment;
 
-/// Opens `address`; `false` where there is no browser to open, as on a server.
+/// Opens `address`; `false` if there is no browser, as on a server.
 pub(super) fn open(environment: &Environment, address: &str) -> bool {
     let named = environment.text("BROWSER").ok().flatten().unwrap_or_default();
     let mut candidates: Vec<Vec<String>> = named
@@ -22,7 +22,7 @@ pub(super) fn open(environment: &Environment, address: &str) -> bool {
     candidates.iter().any(|words| starts(words, address))
 }
 
-/// Starts a browser, and leaves it; `%s` stands for the address, which else comes last.
+/// Starts a browser without waiting for it. `%s` is replaced by the address, which is otherwise the last argument.
 fn starts(words: &[String], address: &str) -> bool {
     let mut words = words.to_vec();
     match words.iter().position(|word| word.contains("%s")) {
@@ -32,6 +32,6 @@ fn starts(words: &[String], address: &str) -> bool {
     let (program, arguments) = (&words[0], &words[1..]);
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Ctrl-C at the terminal ends the wait, and not the browser.
+    // Ctrl-C on the terminal ends the wait, but not the browser.
     command.process_group(0).spawn().is_ok()
 }

@@ -1,16 +1,16 @@
-//! The answer of a provider, as it stands in the query of the address that the browser comes back to.
+//! The provider's answer, in the query of the address that the browser is redirected to.
 
 use percent_encoding::percent_decode_str;
 
-/// The most of a provider's own word that is shown.
+/// The longest error code of a provider that is shown.
 const LONGEST: usize = 60;
 
 /// What a provider answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Callback {
-    /// A code, which serves once.
+    /// A code, which works once.
     Code(String),
-    /// No, and its word for why.
+    /// A refusal, with the provider's error code.
     Denied(String),
 }
 
@@ -27,20 +27,20 @@ pub(super) fn state_of(address: &str) -> Option<String> {
     value(address.split_once('?')?.1, "state").filter(|state| !state.is_empty())
 }
 
-/// The answer in a query; `None` when it is not the one to this `state`.
+/// The answer in a query; `None` if it does not have this `state`.
 pub(super) fn of_query(query: &str, state: &str) -> Option<Callback> {
     if value(query, "state").as_deref() != Some(state) {
         return None;
     }
     if let Some(word) = value(query, "error") {
-        // One of the protocol's own words, such as access_denied; another text is not repeated.
+        // One of the protocol's error codes, such as access_denied; other texts are not shown.
         let is_word = word.len() <= LONGEST && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         return Some(Callback::Denied(if is_word { word } else { String::new() }));
     }
     value(query, "code").filter(|code| !code.is_empty()).map(Callback::Code)
 }
 
-/// The same of a whole address, as a browser shows it.
+/// The answer in a whole address, as a browser shows it.
 pub(super) fn of_address(address: &str, state: &str) -> Option<Callback> {
     let (_, query) = address.trim().split_once('?')?;
     of_query(query.split('#').next().unwrap_or(query), state)

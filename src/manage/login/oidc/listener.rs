@@ -1,8 +1,8 @@
-//! The loopback port that a browser comes back to: one answer, of this sign-in, and nothing else.
+//! The loopback port that a browser is redirected to: it accepts only the answer to this sign-in.
 //!
-//! It listens on both loopback addresses, since a browser may take either for `localhost`; a port that another process
-//! has on one of them is refused, because that process would get the answer. Requests with another Host, path, method
-//! or state get a page that says so, and the wait goes on: a page of another site must not end it.
+//! It listens on both loopback addresses, since a browser may use either for `localhost`. If another process has the
+//! port on one of them, the sign-in is refused, because that process would get the answer. Requests with another Host,
+//! path, method or state get a page that says so, and the wait continues: another site's page must not end it.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -24,9 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::callback::{Callback, of_query};
 use crate::error::{Error, Kind, Result};
 
-/// How long a connection may take for its request, and the last page for its way.
+/// The time limit for a connection's request, and for sending the last page.
 const MOMENT: Duration = Duration::from_secs(5);
-/// How many connections are open at most.
+/// The most connections that are open at once.
 const CONNECTIONS: usize = 16;
 
 /// Both loopback addresses.
@@ -36,20 +36,20 @@ pub(super) struct Listener {
     port: u16,
 }
 
-/// The answer, and the page that is waited for.
+/// The answer, and the connection that waits for a page.
 pub(super) struct Arrived {
     pub(super) callback: Callback,
     pub(super) answer: Option<Answer>,
 }
 
-/// Where the page goes, and what tells that it is there.
+/// The channel for the page, and the signal that it was sent.
 pub(super) struct Answer {
     page: oneshot::Sender<(StatusCode, String)>,
     gone: oneshot::Receiver<()>,
 }
 
 impl Listener {
-    /// Takes the port on both addresses; 0 is any that is free.
+    /// Binds the port on both addresses; 0 chooses a free one.
     pub(super) async fn bind(port: u16) -> Result<Self> {
         let taken = |cause: &std::io::Error| {
             let what = format!("the browser can't be redirected to port {port}: {}", crate::error::why(cause.kind()));
@@ -70,7 +70,7 @@ impl Listener {
         self.port
     }
 
-    /// Serves until the answer to `state` has come.
+    /// Serves until the answer with this `state` has arrived.
     pub(super) async fn wait_for(&self, state: &str) -> Arrived {
         let (arrived, mut arrivals) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk { state: state.to_owned(), port: self.port, arrived: Mutex::new(Some(arrived)) });
@@ -108,7 +108,7 @@ impl Listener {
 }
 
 impl Arrived {
-    /// Shows the end in the browser: signed in, or what went wrong.
+    /// Shows the result in the browser: signed in, or what went wrong.
     pub(super) async fn say(self, error: Option<&Error>) {
         let Some(Answer { page, gone }) = self.answer else { return };
         let end = match error {
@@ -123,7 +123,7 @@ impl Arrived {
     }
 }
 
-/// What the connections have in common.
+/// The state that the connections share.
 struct Desk {
     state: String,
     port: u16,
@@ -175,7 +175,7 @@ impl Desk {
     }
 }
 
-/// A page of plain text, which no browser takes for anything else and none keeps.
+/// A plain-text page, which browsers neither interpret as another type nor cache.
 fn page(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(format!("{text}\n"))));
     *response.status_mut() = status;

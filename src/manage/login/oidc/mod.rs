@@ -1,11 +1,11 @@
-//! Signing in with a browser: OpenID Connect, by way of Vault.
+//! Signing in with a browser: OpenID Connect, through Vault.
 //!
-//! Vault says where to sign in. The provider sends the browser back to this machine's loopback address, where one
-//! request is waited for, and its code is exchanged for a token. Three things keep others out: the `state` of the
-//! address must come back, the code is worth nothing without a nonce that never leaves this process, and the port is
-//! refused if another process has it, on IPv4 or IPv6.
+//! Vault returns the address to sign in at. The provider redirects the browser to this machine's loopback address, where
+//! this program waits for one request, whose code it exchanges for a token. Three things protect that: the answer must
+//! have the address's `state`, the code can't be used without a nonce that never leaves this process, and the sign-in is
+//! refused if another process has the port, on IPv4 or IPv6.
 //!
-//! Where the browser runs on another machine, it ends at an address that it can't reach. That address holds the same
+//! If the browser runs on another machine, it ends at an address that it can't reach. That address contains the same
 //! answer, so it can be pasted here.
 
 mod browser;
@@ -31,7 +31,7 @@ use crate::net::deadline::Deadline;
 use crate::vault::auth::{Authenticated, oidc};
 use crate::vault::client::Client;
 
-/// Where Vault's own client listens, and so what roles allow.
+/// The port of Vault's own client, which roles usually allow.
 pub(crate) const PORT: u16 = 8250;
 /// How long a user has to sign in.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -39,13 +39,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// How the browser is used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Browser {
-    /// Whether one is opened here.
+    /// Whether to open a browser.
     pub(crate) open: bool,
-    /// Where it is to come back to.
+    /// The port that it is redirected to.
     pub(crate) port: u16,
-    /// How long that may take.
+    /// The time limit for the sign-in.
     pub(crate) wait: Duration,
-    /// Whether the address to sign in at is told as JSON.
+    /// Whether to print the address to sign in at as JSON.
     pub(crate) json: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for Browser {
     }
 }
 
-/// Signs in, and has `client` use the token; `budget` is for each conversation with Vault.
+/// Signs in, and makes `client` use the token; `budget` is the time limit for each exchange with Vault.
 pub(super) async fn sign_in(
     client: &mut Client,
     environment: &Environment,
@@ -85,12 +85,12 @@ pub(super) async fn sign_in(
     let arrived = tokio::time::timeout(browser.wait, async {
         tokio::select! {
             arrived = listener.wait_for(&state) => arrived,
-            // The sender above keeps this open while nothing can be pasted.
+            // The sender above keeps this channel open if nothing can be pasted.
             pasted = pastes.recv() => Arrived { callback: pasted.unwrap_or(Callback::Denied(String::new())), answer: None },
         }
     });
     let arrived = arrived.await;
-    // What is typed from here on is no address: a second factor may be asked for.
+    // Later input is not an address: a second factor may be asked for.
     over.store(true, Ordering::Relaxed);
     let arrived = arrived.map_err(|_| {
         let what = format!("the sign-in was not completed within {} s", browser.wait.as_secs());
@@ -111,7 +111,7 @@ fn denied(why: &str) -> Error {
     Error::new(Kind::LoginRefused, what, "try again; if it persists, ask the provider's operator")
 }
 
-/// Says where to sign in: on stderr, or as JSON for another program.
+/// Prints the address to sign in at: on stderr, or as JSON for another program.
 fn tell(address: &str, opened: bool, browser: Browser) {
     if browser.json {
         let _ = std::io::stdout().write_all(format!("{}\n", json!({ "sign_in": address })).as_bytes());
@@ -124,7 +124,7 @@ fn tell(address: &str, opened: bool, browser: Browser) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// Lets an address be pasted until the sign-in is over.
+/// Reads pasted addresses until the sign-in is over.
 fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String, over: Arc<AtomicBool>) {
     let asked = Prompter::new(false);
     if !asked.is_there() {
@@ -144,7 +144,7 @@ fn read_pastes(pasted: mpsc::UnboundedSender<Callback>, state: String, over: Arc
     });
 }
 
-/// What the code is worth nothing without.
+/// The nonce that the code can only be used with.
 fn nonce() -> Result<String> {
     let mut bytes = [0; 24];
     SystemRandom::new()
