@@ -60,7 +60,9 @@ def dialogs(**_):
 
 
 def picture(path, **_):
-    page.screenshot(path=path)
+    """Takes a picture of the upper part, without JupyterLab's question about news."""
+    page.add_style_tag(content=".Toastify { display: none }")
+    page.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 325})
     return {}
 
 
