@@ -15,16 +15,17 @@ fn main() {
     }
 }
 
-/// Whether the linker supports linker scripts: the default linkers of GCC and LLVM do, and zig's. Another linker may not.
+/// Whether the linker supports linker scripts: the default linkers of GCC and LLVM do, and zig's. Another linker may
+/// not.
 fn knows_scripts() -> bool {
     let chosen = std::env::var("RUSTC_LINKER").unwrap_or_default();
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     (chosen.is_empty() || chosen.contains("zigcc")) && !["fuse-ld", "linker="].iter().any(|word| flags.contains(word))
 }
 
-/// Links the unwinder statically. Measured: its library is loaded and relocated for each launch, but never called, since a
-/// panic aborts. The standard library links it by name, so the name must lead to the static library, of which unused parts
-/// are left out. zig does so by default.
+/// Links the unwinder statically. Measured: its library is loaded and relocated for each launch, but never called,
+/// since a panic aborts. The standard library links it by name, so the name must lead to the static library, of which
+/// unused parts are left out. zig does so by default.
 fn link_unwinder() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;
@@ -51,9 +52,9 @@ fn order_functions() {
     }
 }
 
-/// Packs the relocations. Measured: the loader reads the whole list at each launch, a quarter of a megabyte; packed, it is
-/// a few kilobytes. That needs the loader of glibc 2.36 or later, so it is only done if the program is built for this
-/// machine, and the machine has it. Such a program declares the glibc that it needs.
+/// Packs the relocations. Measured: the loader reads the whole list at each launch, a quarter of a megabyte; packed, it
+/// is a few kilobytes. That needs the loader of glibc 2.36 or later, so it is only done if the program is built for
+/// this machine, and the machine has it. Such a program declares the glibc that it needs.
 fn pack_relocations() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;

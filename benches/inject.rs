@@ -1,10 +1,11 @@
 //! The cost of an injection into an idle ipykernel, compared with an empty execute by a bare client in the same run.
 //!
 //! `cargo bench --bench inject` prints a Markdown table of medians. The runs are interleaved, each with its own
-//! connections. The bare client only connects to shell, sends an empty silent `execute_request`, and waits for the reply.
-//! Inject's own part is everything except Vault: it reads the last record, connects to shell and stdin, finds out what
-//! the kernel is, has the code ask, answers, waits for the reply, and writes the next record. The whole program, with
-//! its start and one read from OpenBao, is compared with a Python that does the bare client's work with Jupyter's client.
+//! connections. The bare client only connects to shell, sends an empty silent `execute_request`, and waits for the
+//! reply. Inject's own part is everything except Vault: it reads the last record, connects to shell and stdin, finds
+//! out what the kernel is, has the code ask, answers, waits for the reply, and writes the next record. The whole
+//! program, with its start and one read from OpenBao, is compared with a Python that does the bare client's work with
+//! Jupyter's client.
 #![allow(clippy::cast_precision_loss, reason = "a figure is shown with two decimals")]
 
 #[path = "../tests/support/mod.rs"]

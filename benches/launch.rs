@@ -120,8 +120,8 @@ fn main() {
     println!("| requests, connections for one source | {}, {} | 1, 1 |", relay.seen().len(), relay.connections());
 }
 
-/// Writes the configurations `leased` and `plain` to `folder`: the same work for the server, with a lease (which needs a
-/// keeper) and without.
+/// Writes the configurations `leased` and `plain` to `folder`: the same work for the server, with a lease (which needs
+/// a keeper) and without.
 fn certificates_with_and_without_a_lease(server: &openbao::Server, folder: &Path) {
     server.must("POST", "sys/mounts/pki", &json!({"type": "pki"}));
     server.must("POST", "pki/root/generate/internal", &json!({"common_name": "x", "key_type": "ec", "key_bits": 256}));

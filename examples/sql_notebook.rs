@@ -1,5 +1,6 @@
-//! SQL cells in a real notebook. Vault creates a database user for the kernel and replaces it while the kernel runs, with
-//! JupySQL, a real PostgreSQL and OpenBao's database engine. At the end PostgreSQL has the roles that it had before.
+//! SQL cells in a real notebook. Vault creates a database user for the kernel and replaces it while the kernel runs,
+//! with JupySQL, a real PostgreSQL and OpenBao's database engine. At the end PostgreSQL has the roles that it had
+//! before.
 //!
 //! `cargo run --release --example sql_notebook [-- --picture FILE.png]`
 

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 /// The JSON text `json` with all other characters escaped.
 pub fn ascii_json(json: &str) -> String {
-    // An escaped character takes at most three times its bytes. A buffer that had to grow would leave a copy of the value.
+    // An escaped character takes at most three times its bytes. A buffer that had to grow would leave a copy of the
+    // value.
     let mut text = String::with_capacity(json.len() * 3);
     for character in json.chars() {
         if character.is_ascii() {

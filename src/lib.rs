@@ -1,7 +1,7 @@
 //! Secrets from HashiCorp Vault or OpenBao, in the environment of a Jupyter kernel.
 //!
-//! A kernelspec runs the program `jupyter-vault` before the kernel. It fetches the user's secrets, wipes its own copies,
-//! and executes the kernel in its place: same pid, no supervisor.
+//! A kernelspec runs the program `jupyter-vault` before the kernel. It fetches the user's secrets, wipes its own
+//! copies, and executes the kernel in its place: same pid, no supervisor.
 //!
 //! Another program can launch the same way:
 //!
@@ -17,8 +17,8 @@
 //! eprintln!("{error}");
 //! ```
 //!
-//! The public API is [`launch`], [`error`] and [`secret`]. `docs/architecture.md` describes the modules, and what happens
-//! in a launch.
+//! The public API is [`launch`], [`error`] and [`secret`]. `docs/architecture.md` describes the modules, and what
+//! happens in a launch.
 
 // Lints for the program; Cargo.toml has those that also apply to tests, benches and examples.
 #![deny(missing_docs, reason = "the public face is for other programs")]

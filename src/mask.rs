@@ -1,7 +1,7 @@
 //! Hides what looks like a credential in displayed text.
 //!
-//! Users paste tokens where a path, a name or an argument is expected, and an error would repeat it. A password looks like
-//! any other text and can't be recognised; a Vault token and a JWT can.
+//! Users paste tokens where a path, a name or an argument is expected, and an error would repeat it. A password looks
+//! like any other text and can't be recognised; a Vault token and a JWT can.
 
 use std::borrow::Cow;
 

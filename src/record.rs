@@ -31,8 +31,8 @@ use crate::sys::process::{numbering, own, start_time};
 const LOCK: Duration = Duration::from_secs(10);
 #[cfg(feature = "inject")]
 const PAUSE: Duration = Duration::from_millis(5);
-/// One in this many writes also sweeps stale records: no process of this program notices that a kernel has exited, and a
-/// launch must not wait for a sweep.
+/// One in this many writes also sweeps stale records: no process of this program notices that a kernel has exited, and
+/// a launch must not wait for a sweep.
 const SWEEPS: u32 = 32;
 
 /// The largest record accepted, in bytes.

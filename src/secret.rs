@@ -100,8 +100,8 @@ fn fits(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The name of a secret that can be a variable: not empty, no `=`, no control character, and not protected unless it was
-/// allowed by name.
+/// The name of a secret that can be a variable: not empty, no `=`, no control character, and not protected unless it
+/// was allowed by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretName(String);
 

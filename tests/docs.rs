@@ -1,5 +1,5 @@
-//! Checks the documents: each link has a target, each test that they name exists, each table that repeats a table of the
-//! program matches it, and each console block prints what it shows, on a real server.
+//! Checks the documents: each link has a target, each test that they name exists, each table that repeats a table of
+//! the program matches it, and each console block prints what it shows, on a real server.
 #![cfg(all(feature = "manage", feature = "inject", feature = "wrap"))]
 
 mod support;

@@ -189,8 +189,8 @@ fn usage(wrong: &clap::Error) -> Error {
     Error::new(Kind::Usage, first, advice(wrong))
 }
 
-/// What to call a surplus argument, or an unknown option that would hold a secret. The argument may be a secret, so it is
-/// not shown.
+/// What to call a surplus argument, or an unknown option that would hold a secret. The argument may be a secret, so it
+/// is not shown.
 fn credential_as_argument(wrong: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = wrong.get(ContextKind::InvalidArg) else { return None };
     match wrong.kind() {

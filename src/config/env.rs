@@ -1,9 +1,9 @@
 //! Settings and credentials from the environment.
 //!
-//! `JUPYTER_VAULT_*` is ours; `BAO_*` and `VAULT_*` are read by the clients of OpenBao and Vault. An unknown
-//! `JUPYTER_VAULT_*` is no error: a Kubernetes service called `jupyter-vault` puts `JUPYTER_VAULT_PORT` and more into
-//! every pod. Credentials are set apart by name before anything else is read, see [`is_credential`], and never reach
-//! the kernel.
+//! `JUPYTER_VAULT_*` variables belong to this program; `BAO_*` and `VAULT_*` are also read by the clients of OpenBao
+//! and Vault. An unknown `JUPYTER_VAULT_*` is not an error: a Kubernetes service called `jupyter-vault` adds
+//! `JUPYTER_VAULT_PORT` and others to every pod. Credentials are separated by name before anything else is read (see
+//! [`is_credential`]), and never reach the kernel.
 
 use std::cell::OnceCell;
 use std::ffi::{CString, OsStr};
@@ -40,7 +40,7 @@ const TELLTALE: &[&str] = &[
     "API_KEY",
 ];
 
-/// The variables that say where files are and who the user is, and the prefixes of Vault's, Jupyter's and our
+/// The variables with paths and the user's name, and the prefixes of Vault's, Jupyter's and this program's
 /// variables.
 const SETTINGS: &[&str] = &["HOME", "USER", "LOGNAME", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 const SETTING_PREFIXES: &[&str] = &["JUPYTER_", "VAULT_", "BAO_", "JPY_SESSION_NAME", "XDG_"];
@@ -119,7 +119,7 @@ impl Environment {
         Some((self.entries[found.0].as_bytes(), found.1))
     }
 
-    /// Every entry that is no credential, unchanged.
+    /// Every entry that is not a credential, unchanged.
     pub fn entries(&self) -> &[CString] {
         &self.entries
     }

@@ -1,8 +1,8 @@
-//! Reads vault.toml, with care for its author, and with a line number for every error.
+//! Reads vault.toml, checks its owner and mode, and reports every error with a line number.
 //!
 //! A user who can write this file chooses whose secrets are read and where the token goes. So it must be a regular
-//! file of root's or ours that other users can't write. Unknown keys are errors: if a misspelt `namespace` were
-//! ignored, another team's secrets would be read.
+//! file that root or this user owns and other users can't write. Unknown keys are errors: if a misspelt `namespace`
+//! were ignored, another team's secrets would be read.
 
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;

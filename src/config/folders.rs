@@ -19,8 +19,8 @@ pub fn runtime_dir(environment: &Environment) -> PathBuf {
         .join("jupyter-vault")
 }
 
-/// Where Jupyter itself keeps the files of connections and servers: the answer of `jupyter --runtime-dir`. Jupyter no
-/// longer follows `XDG_RUNTIME_DIR`; our own folder prefers it, since it is in memory.
+/// Jupyter's own folder for connection files and servers' files: the output of `jupyter --runtime-dir`. Jupyter no
+/// longer uses `XDG_RUNTIME_DIR`, but this program's folder prefers it, because it is in memory.
 #[cfg(feature = "kernel-protocol")]
 pub fn jupyter_runtime_dir(environment: &Environment) -> PathBuf {
     let runtime =

@@ -5,7 +5,7 @@
 
 use super::layer::Layer;
 
-/// What is kept with `inherit = false`: what a login sets, and what Jupyter and a gateway tell a kernel.
+/// The variables kept with `inherit = false`: those that a login sets, and those of Jupyter and gateways.
 pub const KEPT: [&str; 20] = [
     "PATH",
     "HOME",

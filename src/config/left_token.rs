@@ -1,7 +1,7 @@
 //! The token that `vault login` and `bao login` leave: kept by their token helper, or else in `~/.vault-token`.
 //!
-//! A helper is named by `token_helper` in the clients' own file, and is a program: `helper get` prints the token. It runs
-//! with this user's rights, so its file and it must belong to this user or root, as for vault.toml.
+//! A helper is named by `token_helper` in the clients' own file, and is a program: `helper get` prints the token. It
+//! runs with this user's rights, so its file and it must belong to this user or root, as for vault.toml.
 //! <https://developer.hashicorp.com/vault/docs/commands/token-helper>
 
 use std::ffi::OsStr;

@@ -14,7 +14,7 @@ pub const FILE_NAME: &str = "vault.toml";
 /// The files that a launch reads: one that was named, which must exist, and those that may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locations {
-    /// `--config FILE`, or the variable that stands for it.
+    /// `--config FILE`, or its variable.
     pub named: Option<PathBuf>,
     /// The user's file, then the system's.
     pub usual: Vec<PathBuf>,

@@ -22,7 +22,7 @@ pub fn merge(layers: Vec<Layer>) -> Result<Layer> {
     merge_open(locked, open)
 }
 
-/// Adds to `locked` what it leaves open.
+/// Adds to `locked` the settings that it leaves open.
 fn merge_open(mut locked: Layer, open: Layer) -> Result<Layer> {
     let has_login = locked.has_table("auth");
     let has_address = address(&locked).is_some();

@@ -65,12 +65,12 @@ pub enum Login {
         /// Where it comes from, for messages.
         origin: String,
     },
-    /// No login: an agent between us and Vault adds the token.
+    /// No login: an agent adds the token.
     Agent,
 }
 
 impl Login {
-    /// Whether the token will come from our own login, so that we revoke it.
+    /// Whether the token comes from a login, so that this program revokes it.
     pub const fn makes_token(&self) -> bool {
         !matches!(self, Self::Token(_) | Self::Agent)
     }

@@ -59,9 +59,9 @@ pub enum Ask {
     Credential(&'static Wanted),
     /// The same, if the role has one.
     CredentialIfAny(&'static Wanted, &'static str),
-    /// The token that `vault login` left; another one is asked for if there is none.
+    /// The token that `vault login` stored; if there is none, one is asked for.
     LeftToken,
-    /// The token that a sign-in with a browser leaves, if there is none yet.
+    /// The token of a sign-in with a browser, if there is none yet.
     SignIn,
 }
 

@@ -89,7 +89,7 @@ pub struct SourceSpec {
     pub name: Option<String>,
     /// The prefix of each name.
     pub prefix: Option<String>,
-    /// Whether a missing path is no error.
+    /// Whether a missing path is accepted.
     pub optional: bool,
     /// A URL with places for fields, such as `{username}` and `{password}`.
     pub url: Option<String>,
@@ -103,7 +103,7 @@ pub struct SourceSpec {
     pub file: Option<String>,
     /// The AWS profile with these credentials; clients get them from the keeper.
     pub aws_profile: Option<String>,
-    /// Whether names that the configuration does not choose are changed to what a shell accepts.
+    /// Whether names that the configuration does not set are converted to a shell's form.
     pub shell_names: bool,
     /// Whether values are stored in base64.
     pub is_base64: bool,

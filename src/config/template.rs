@@ -8,12 +8,12 @@
 
 use crate::error::{Error, Kind, Result};
 
-/// What a place stands for.
+/// A placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// `{entity_id}`: the identity behind the token.
     EntityId,
-    /// `{metadata.KEY}`: what the login says about its user.
+    /// `{metadata.KEY}`: the login's metadata of the user.
     Metadata(String),
     /// `{env.NAME}`: a variable of the launcher's environment.
     Env(String),

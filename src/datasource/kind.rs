@@ -49,7 +49,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// Whether all data sources with this variable share what it names.
+    /// Whether all data sources with this variable share its file or folder.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::Section | Self::SectionIn(_) | Self::Process)
     }
@@ -60,7 +60,7 @@ impl Form {
 #[derive(Debug)]
 pub struct Client {
     pub module: &'static str,
-    /// What `pip install` takes for it, with the drivers that it needs.
+    /// The package to install with pip, with the drivers that it needs.
     pub package: &'static str,
     pub hello: &'static str,
 }

@@ -1,4 +1,4 @@
-//! Data sources: what each kind of database or service needs, and what a kernel gets for it.
+//! Data sources: the fields of each kind of database or service, and the variables and files that a kernel gets for it.
 //!
 //! A user knows a database by its kind and a few fields; each client library expects its own variables and files.
 //! [`kinds`] is the one table between the two: a row has the fields, which of them are secret, the fields that a
@@ -8,7 +8,7 @@
 //! - [`kinds`]: the table
 //! - [`kind`]: the parts of one row
 //! - [`source`]: one data source, checked and filled in
-//! - [`field`]: what a field may contain
+//! - [`field`]: the valid values of a field
 //! - [`template`]: text with places for fields, each escaped as its format wants it
 
 pub mod field;

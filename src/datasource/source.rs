@@ -225,7 +225,7 @@ impl DataSource {
         filled.expose_text().map(str::to_owned)
     }
 
-    /// The prefix of its own variables: `WAREHOUSE` for `warehouse`.
+    /// The prefix of the variables named after it: `WAREHOUSE` for `warehouse`.
     pub fn stem(&self) -> String {
         self.name.to_ascii_uppercase().replace('-', "_")
     }

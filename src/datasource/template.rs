@@ -18,7 +18,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 enum Escape {
     Plain,
     Url,
-    /// Where a URL has its host: an address of IPv6 stands in brackets there.
+    /// As a URL's host: an IPv6 address gets brackets.
     UrlHost,
     Toml,
     Option,
@@ -135,7 +135,7 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
     Ok(found)
 }
 
-/// An address of IPv6 as it stands outside a URL; any other text as it is.
+/// An IPv6 address without brackets; any other text unchanged.
 fn without_brackets(value: &str) -> &str {
     value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value)
 }

@@ -60,7 +60,7 @@ pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
         "is_complete_request" => Answer::Reply("is_complete_reply", json!({"status": "complete"})),
         "history_request" => Answer::Reply("history_reply", json!({"status": "ok", "history": []})),
         "comm_info_request" => Answer::Reply("comm_info_reply", json!({"status": "ok", "comms": {}})),
-        // There is no kernel to talk to, and the client must know.
+        // There is no kernel to talk to, which the client must know.
         "comm_open" => match content["comm_id"].as_str() {
             Some(id) => Answer::Publish("comm_close", json!({"comm_id": id, "data": {}})),
             None => Answer::Nothing,

@@ -68,7 +68,7 @@ impl Shown<'_> {
         })
     }
 
-    /// As text: the error's two lines, and what the user can do.
+    /// As text: the error's two lines, and the user's options.
     pub fn text(&self) -> String {
         format!("{}\n\n{}\nIn a terminal: {}", self.error, self.outlook(), self.command)
     }

@@ -103,7 +103,7 @@ async fn vanished(file: &Watched<(AsyncFd<FileWatch>, PathBuf)>) {
     };
     loop {
         let read = watch.async_io(Interest::READABLE, FileWatch::take).await;
-        // A file that was replaced is watched anew.
+        // A replaced file is watched again.
         if read.is_err() || watch.get_ref().renew(path).is_err() {
             return;
         }

@@ -1,17 +1,18 @@
 //! The gap between the diagnostic kernel and the real one, in which no cell's output may be lost.
 //!
-//! When our sockets close, each of a client's connections reconnects by itself, 100 to 200 ms after the new kernel
-//! listens, in any order. A cell that waits in the client is sent as soon as the *shell* connection is back; if
-//! *iopub* comes later, the cell's output and its `idle` are lost, and the front end waits forever. Measured with
-//! jupyter_client 8.10 and ipykernel 7: this happened to 6 of 24 cells that were sent within 200 ms of the hand-over.
+//! When the diagnostic kernel's sockets close, each connection of a client reconnects separately, 100 to 200 ms after
+//! the new kernel listens, in any order. A cell that waits in the client is sent as soon as the *shell* connection is
+//! up; if *iopub* comes later, the cell's output and its `idle` are lost, and the front end waits forever. Measured
+//! with jupyter_client 8.10 and ipykernel 7: this happened to 6 of 24 cells that were sent within 200 ms of the
+//! hand-over.
 //!
-//! So shell connections are held back. Before the kernel is executed they are accepted again, but the handshake is
+//! So shell connections are held back. Before the kernel is executed, they are accepted again, but the handshake is
 //! not answered, so that nothing can be sent over them. A small process keeps them open until as many clients are
-//! connected to the kernel's iopub port as were to ours, and a moment longer; its end closes them. It holds no
-//! secret: it is executed anew, with an empty environment. It ends after some seconds in any case, and with the
-//! kernel. Jupyter interrupts the kernel's process group, so this process has its own. A child that starts a child
-//! leaves no zombie. Until the kernel is executed we still listen, so the process first waits for that: its standard
-//! input ends then, since execve closes the other end.
+//! connected to the kernel's iopub port as were to the diagnostic kernel's, and a moment longer; then it closes them
+//! by exiting. It has no secret, because it is executed again with an empty environment. It exits after some seconds
+//! in any case, and with the kernel. It has its own process group, because Jupyter interrupts the kernel's. It is a
+//! grandchild, so it leaves no zombie. The diagnostic kernel listens until the kernel is executed, so this process
+//! first waits for that: its standard input then ends, since execve closes the other end.
 
 use std::io::{PipeWriter, Read};
 use std::os::fd::OwnedFd;
@@ -40,7 +41,7 @@ const MARGIN: Duration = Duration::from_millis(300);
 const ALONE: &str = "alone";
 
 /// Starts the process that holds `connections` back until `listeners` are connected to `iopub`. The result must be
-/// kept until the kernel is executed. If this fails, the kernel starts all the same.
+/// kept until the kernel is executed. If this fails, the kernel starts anyway.
 pub fn start(connections: &[OwnedFd], iopub: &Endpoint, listeners: usize) -> Option<PipeWriter> {
     if connections.is_empty() {
         return None;
@@ -111,7 +112,7 @@ enum State {
 }
 
 impl Sockets {
-    /// `None` where the system shows no tables.
+    /// `None` if the system shows no tables.
     fn of(kind: &str, place: &str) -> Option<Self> {
         let mut found = Self::default();
         let tables: &[&str] = if kind == "ipc" { &["unix"] } else { &["tcp", "tcp6"] };

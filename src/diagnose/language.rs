@@ -1,4 +1,4 @@
-//! The language that the front end is told: that of the kernel that was asked for.
+//! Finds the language to report to the front end: that of the kernel that was requested.
 //!
 //! A front end writes `language_info` into the notebook that it saves, and chooses colours and file names by it, so
 //! the diagnostic kernel must give what the real one would. The language's name comes from the kernel.json beside the

@@ -15,7 +15,7 @@
 //! - [`cell`]: the output of a cell
 //! - [`hold`]: keeps a cell's output from being lost between the two kernels
 //! - [`kernel`]: the sockets, the attempts and their order
-//! - [`language`]: the language that the front end is told
+//! - [`language`]: the language to report to the front end
 
 pub mod answer;
 pub mod attempt;

@@ -74,7 +74,7 @@ impl<'a> Places<'a> {
     }
 
     /// Reads the token of the server of `--url` again: after a restart it may have another one, or the file may
-    /// have a new one. Gives whether the token has changed.
+    /// have a new one. Returns whether the token has changed.
     pub fn renew_token(&self) -> Result<bool> {
         let Some(server) = &self.server else { return Ok(false) };
         let own = self.found(server.address()).and_then(|found| found.token);
@@ -127,7 +127,7 @@ impl<'a> Places<'a> {
         self.selected(self.with_servers(alive(files).await, deadline).await)
     }
 
-    /// Lists the kernels that the command may name; an empty list is no error.
+    /// Lists the kernels that the command may name; the list may be empty.
     pub async fn list(&self, deadline: Deadline) -> Result<Vec<Target>> {
         let found = if let Some(server) = &self.server {
             self.of_server(server, deadline).await?

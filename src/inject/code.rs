@@ -46,7 +46,7 @@ pub(super) fn python_expression(change: &Change<'_>) -> String {
     format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
 }
 
-/// Runs in a namespace of its own, so that it reads no name of the user and leaves none behind. `asks` is the
+/// Runs in a separate namespace, so that it reads no name of the user and leaves none behind. `asks` is the
 /// code that asks for the values and reports an error.
 fn python_that(asks: &str, change: &Change<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));

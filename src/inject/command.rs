@@ -167,10 +167,10 @@ impl Fetching<'_> {
     }
 }
 
-/// What was fetched, and what is left of it at Vault.
+/// The fetched secrets, and their leases.
 type Fetched = (Given, Option<Leases>);
 
-/// One kernel: it is asked what it is while the secrets are fetched.
+/// One kernel: its kernel_info is requested while the secrets are fetched.
 async fn one(
     turn: Turn<'_>,
     name: &str,

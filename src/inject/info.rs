@@ -1,4 +1,4 @@
-//! What a kernel says of itself (`kernel_info_reply`), which it does once it is free.
+//! A kernel's `kernel_info_reply`, which it sends once it is idle.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::kernel::message::Arrived;
 /// The least time that an idle kernel has to answer.
 pub(super) const LEAST: Duration = Duration::from_secs(1);
 
-/// What a kernel says of itself.
+/// A kernel's description of itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct KernelInfo {
     /// Such as `ipython`.
@@ -33,7 +33,7 @@ pub struct KernelInfo {
     pub session: Option<String>,
 }
 
-/// What a kernel says of its language.
+/// A kernel's description of its language.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct LanguageInfo {
     /// Such as `python`.
@@ -51,7 +51,7 @@ impl KernelInfo {
     }
 }
 
-/// Asks the kernel what it is.
+/// Requests kernel_info.
 pub async fn request_info(link: &mut Link, channel: Channel) -> Result<String> {
     link.send(channel, "kernel_info_request", None, &json!({})).await
 }

@@ -53,11 +53,11 @@ pub struct Injection<'a> {
     pub row: &'a Row,
     /// The variables.
     pub wanted: &'a SecretSet,
-    /// What it has from us already.
+    /// The variables that it was given before.
     pub before: Option<&'a Record>,
     /// The variables that would win over what it is to get, where secrets win over what a kernel has.
     pub away: &'a [&'static str],
-    /// Whether the kernel has just said what it is; else its process shows that, and that it is idle.
+    /// Whether the kernel has just answered kernel_info; otherwise its process shows its kind, and that it is idle.
     pub was_asked: bool,
     /// How it is done.
     pub options: Options<'a>,

@@ -19,7 +19,7 @@ pub enum Delivery {
     /// sequences of texts, each ended by a NUL. The first has three texts for each variable: `=` (set), `?` (set
     /// unless it exists) or `-` (remove), the name, the value. The function takes the file's path.
     File(fn(&str, &Change<'_>) -> String),
-    /// There is no way, and why.
+    /// It is not possible, for this reason.
     Cannot(&'static str),
 }
 

@@ -10,7 +10,7 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 use crate::server::websocket::Websocket;
 
-/// The ways to a running kernel. Each link has a session of its own.
+/// The ways to a running kernel. Each link has its own session.
 #[derive(Debug)]
 pub enum Link {
     /// Its own sockets.
@@ -29,7 +29,7 @@ impl Link {
         }
     }
 
-    /// Sends a message of type `kind` and gives its id. `parent` is what it answers, as on stdin.
+    /// Sends a message of type `kind` and returns its id. `parent` is what it answers, as on stdin.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -90,7 +90,7 @@ impl Link {
         }
     }
 
-    /// Whether the heartbeat comes back within `limit`; `None` where it can't be tried.
+    /// Whether the heartbeat comes back within `limit`; `None` if it can't be tried.
     pub async fn beats(&mut self, limit: Duration) -> Option<bool> {
         match self {
             Self::Sockets(sockets) => Some(sockets.beats(limit).await),

@@ -10,22 +10,22 @@
 //!    begin;
 //! 2. code that begins later, because another client was quicker, does nothing; its reply shows that the kernel
 //!    is free again, and it is sent again while there is time;
-//! 3. we stay as long as code that has begun may still ask, even after a signal to stop.
+//! 3. this process stays as long as code that has begun may still ask, even after a signal to stop.
 //!
 //! - [`command`]: `inject`, from a job to the kernels that are meant
 //! - [`choose`]: which kernels those are
 //! - [`target`]: one of them, and the way to it
 //! - [`link`]: messages to and from it, whichever way it is reached
 //! - [`turn`]: one kernel, from a link to its record
-//! - `info`: what a kernel says of itself
+//! - `info`: a kernel's kernel_info reply
 //! - [`language`]: the table of kernels, and [`code`] for each language
 //! - `injection`: the code is sent until the kernel has the values
 //! - `attempt`: one request to execute code, and its outcome
 //! - `question`: values as the answer to a question
 //! - `one_shot`: values in a file
-//! - `subshell`: beside the cell that is running
+//! - `subshell`: while a cell is running
 //! - `wait`: while a kernel does not answer
-//! - `remembered`: what a kernel has whose process can't be seen
+//! - `remembered`: the variables of a kernel whose process can't be seen
 //! - `signal`: an end that leaves nothing half done
 //! - `watch`: the same for every kernel that appears, as long as it runs
 

@@ -1,8 +1,8 @@
 //! Values in a file, for kernels whose code can't ask.
 //!
-//! The file lies in our own folder, which only this user may enter, and the code removes it as soon as it is
-//! open. We remove it too, whatever happens; if we are killed before, the next launch or injection sees by its
-//! name that its process is gone, and removes it.
+//! The file is in this program's own folder, which only this user can enter, and the code removes the file as soon as
+//! it is open. This process removes it too, whatever happens. If it is killed first, the next launch or injection
+//! sees from the file's name that the process is gone, and removes it.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ use crate::sys::file::{self, Writers};
 /// The longest list of kept names that is read, in bytes.
 const LARGEST_KEPT: u64 = 4 * 1024 * 1024;
 
-/// The files that the code makes beside it; removed when dropped.
+/// The files that the code creates beside it; removed when dropped.
 struct Companions([PathBuf; 2]);
 
 impl Companions {

@@ -1,10 +1,10 @@
-//! Values as the answer to a question: the kernel's code asks on stdin, which no other client receives.
+//! Values as the answer to an input request: the kernel's code asks on stdin, which no other client receives.
 //!
-//! The code is a cell, or an expression that is evaluated beside an empty cell (`user_expressions`), where the
-//! kernel is known to do that. A cell asks by its language's own means: once, and it waits without limit; its
-//! second question is the class of an error. An expression sends the messages itself: it asks until it gets an
-//! answer, so it may be sent before stdin is connected, and gives up after ten seconds, so a client that is
-//! killed leaves no kernel waiting. Then it says how it went, so its reply need not be waited for.
+//! The code is a cell, or an expression that is evaluated with an empty cell (`user_expressions`), if the kernel is
+//! known to do that. A cell asks by its language's own function: once, without a time limit; a second request reports
+//! the class of an error. An expression sends the messages itself: it asks until it gets an answer, so it may be sent
+//! before stdin is connected, and gives up after ten seconds, so that no kernel waits for a killed client. Then it
+//! reports its outcome, so there is no need to wait for its reply.
 
 use std::time::{Duration, SystemTime};
 
@@ -33,7 +33,7 @@ const LONGEST_CLASS: usize = 200;
 pub(super) enum Code {
     /// The code of a cell.
     Cell(String),
-    /// An expression beside an empty cell.
+    /// An expression with an empty cell.
     Expression(String),
 }
 
@@ -65,7 +65,7 @@ enum Prompt {
     Unheard,
     /// It failed: the class of the error.
     Failed(String),
-    /// Nothing that our code says. Such a question gets no value, though it is signed.
+    /// A request that the code does not make. It gets no value, even if it is signed.
     Strange,
 }
 
@@ -98,7 +98,7 @@ impl Prompt {
     }
 }
 
-/// Sends the code once, and answers what it asks.
+/// Sends the code once, and answers its input requests.
 pub(super) async fn attempt(
     link: &mut Link,
     code: &Code,

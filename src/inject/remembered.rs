@@ -1,8 +1,9 @@
-//! What a kernel was given whose process can't be seen: behind a server elsewhere, or in another container.
+//! Remembers the variables of a kernel whose process can't be seen: behind a server on another machine, or in another
+//! container.
 //!
-//! A record names a process. Here the kernel's session stands for it: every message carries the session's id,
-//! and each process makes a new one, so a kernel that has restarted under its old id is not taken for the one
-//! before. Some kernels answer in the session of the client; of those nothing is kept.
+//! A record names a process. Here the kernel's session id identifies it: every message contains the session's id, and
+//! each process creates a new one, so a kernel that has restarted with the same id is recognised as a new one. Some
+//! kernels answer with the client's session id; nothing is remembered for them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -32,7 +33,7 @@ struct Remembered {
     variables: BTreeMap<String, Variable>,
 }
 
-/// The variables that we have set in the process that said `info`, as far as that is known.
+/// The variables that the process with this `info` was given, as far as known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
     let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;

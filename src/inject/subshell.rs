@@ -26,7 +26,7 @@ pub(super) fn are_supported(info: &KernelInfo) -> bool {
     info.supported_features.iter().any(|feature| feature == "kernel subshells")
 }
 
-/// Creates a subshell, and directs the link's requests to it; gives its id.
+/// Creates a subshell, and directs the link's requests to it; returns its id.
 pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Result<String> {
     let reply = ask(link, "create_subshell", &json!({}), progress).await?;
     let id = reply["subshell_id"].as_str().filter(|_| reply["status"] == "ok").map(str::to_owned);
@@ -38,7 +38,7 @@ pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Re
     Ok(id)
 }
 
-/// Deletes the subshell, also after a failure; gives the outcome of the work in it.
+/// Deletes the subshell, also after a failure; returns the outcome of the work in it.
 pub(super) async fn leave(
     link: &mut Link,
     id: &str,

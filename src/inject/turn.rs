@@ -33,7 +33,7 @@ pub struct Turn<'a> {
     plan: &'a Plan,
     options: Options<'a>,
     before: Option<Record>,
-    /// The notebook as the kernel's launcher was told it, where that matters.
+    /// The notebook's path as the kernel's launcher got it, if that matters.
     session: String,
     /// How many leases are held for what it is given; `None`: as many as before.
     leases: Option<usize>,
@@ -55,7 +55,7 @@ pub enum Known {
 pub struct Done {
     /// What was changed.
     pub changes: Changes,
-    /// The variables that are ours now.
+    /// The variables that it was given, including now.
     pub variables: Variables,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Turn<'a> {
         !is_withheld(&self.plan.notebooks, &self.session, name)
     }
 
-    /// Adds what is remembered of a process that has no record, by its session.
+    /// Adds what is remembered about a process without a record, by its session.
     #[must_use]
     pub fn recalling(mut self, known: &Known) -> Self {
         let Known::Said(info) = known else { return self };
@@ -98,7 +98,7 @@ impl<'a> Turn<'a> {
         self
     }
 
-    /// Adds the variables that are known to be ours, if there is no record.
+    /// Adds the variables that the kernel is known to have been given, if there is no record.
     #[must_use]
     pub fn remembering(mut self, variables: Variables) -> Self {
         self.before.get_or_insert_with(|| Record::unwritten(variables));
@@ -128,7 +128,7 @@ impl<'a> Turn<'a> {
         self.target.file.as_deref().and_then(read).or_else(|| self.before.clone())
     }
 
-    /// Connects, and waits until the kernel says what it is.
+    /// Connects, and waits until the kernel answers kernel_info.
     pub async fn ask(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
         self.ask_on(link, progress).await

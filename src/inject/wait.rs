@@ -1,9 +1,9 @@
-//! Waiting for a kernel: bounded, with a word of progress, and with an explanation when it does not answer.
+//! Waiting for a kernel: with a time limit, progress messages, and an explanation if it does not answer.
 //!
-//! After a moment without an answer we probe: kernel_info is requested on control, where many kernels answer
-//! while they are busy; iopub is subscribed to, where a kernel shows what it does for other clients and which
-//! key it signs with; and kernel_info is requested on a new shell connection, because a kernel may leave a
-//! request unread until one comes (ipykernel issue 1554). What arrives decides between busy and silent.
+//! After a moment without an answer, the kernel is probed. kernel_info is requested on control, where many kernels
+//! answer while they are busy. iopub is subscribed to, where a kernel shows its work for other clients and the key
+//! that it signs with. And kernel_info is requested on a new shell connection, because a kernel may leave a request
+//! unread until a new one comes (ipykernel issue 1554). The answers show whether it is busy or silent.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 
-/// How long an answer may take before we probe.
+/// How long an answer may take before the kernel is probed.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ impl<'a> Wait<'a> {
         self.code = Some(Code { id: String::new(), until: end, may_run: true });
     }
 
-    /// Sends a request to execute code; gives its id. Where the wait may end before the code's question comes,
+    /// Sends a request to execute code; returns its id. Where the wait may end before the code's question comes,
     /// iopub is subscribed to first: the kernel's status shows whether the code has begun.
     pub(super) async fn execute(&mut self, link: &mut Link, content: &Value) -> Result<String> {
         let is_short = self.code.as_ref().is_some_and(|code| code.until > self.end);
@@ -125,7 +125,7 @@ impl<'a> Wait<'a> {
                 let Some(parent) = &message.parent else { return };
                 if parent.session != link.session_id() {
                     self.for_others = true;
-                    // There is no more to learn, and it may be a flood.
+                    // There is nothing more to learn, and it may be a flood.
                     if self.code.as_ref().is_none_or(|code| code.may_run || code.until <= self.end) {
                         link.leave_iopub();
                     }

@@ -32,16 +32,16 @@ pub(super) struct Fresh {
     pub(super) plan: Plan,
 }
 
-/// The deadlines for giving a kernel what is fresh.
+/// The deadlines for giving a kernel new credentials.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
     /// When the kernel's present credentials end: it is warned before.
     pub(super) old_ends: Instant,
-    /// When what is fresh must itself be replaced.
+    /// When the new credentials must be replaced.
     pub(super) next: Instant,
 }
 
-/// The held token, and whether it is of our own login.
+/// The keeper's token, and whether it is that of a login.
 pub(super) type Token = (Option<Credential>, bool);
 
 /// Reads the sources that gave `sources` again; `None` if `stop` came first.

@@ -1,4 +1,4 @@
-//! Gives what was read again to the kernels: files are replaced at once, and variables set by `inject`.
+//! Gives the new values to the kernels: replaces files at once, and sets variables with `inject`.
 //!
 //! A client that reads a file at each connect has the new credential from then on, whatever the kernel does. A
 //! variable can be set only while the kernel is idle, so the keeper tries until the next replacement is due.
@@ -35,7 +35,7 @@ fn changed(given: &Given, known: &Digests) -> Vec<String> {
 }
 
 /// Gives each kernel of `owners` what is `fresh`, until `times` at most. Returns an error if the variables of a
-/// kernel could not be set; its files are replaced all the same.
+/// kernel could not be set; its files are replaced anyway.
 pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times: Times) -> Result<()> {
     let mut outcome = Ok(());
     let live = || owners.iter().filter(|owner| start_time(owner.pid) == Some(owner.start_time));

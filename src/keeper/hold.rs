@@ -1,13 +1,13 @@
-//! Renews what a keeper holds, and ends it. A token of our own login is renewed with its leases, since a lease that
-//! is not renewed ends before its token, and is revoked at the end, which ends all leases. With a token that was
-//! given, each lease is renewed and ended by itself.
+//! Renews a keeper's leases, and ends them. The token of a login is renewed with its leases, since an unrenewed lease
+//! ends before its token; at the end it is revoked, which ends all leases. With a given token, each lease is renewed
+//! and ended separately.
 //!
-//! An increment shortens as well as lengthens, so it is the smaller of the window and the TTL that Vault gave at
-//! first. The first renewal comes at once: a lease of hours then ends with the window (the launch has shortened the
-//! token already); `timing` says when the later ones come. If Vault gives less than the increment, max TTL is near:
-//! that is no failure, and the replacement is due at two-thirds of the time left. What can't be renewed at all is
-//! replaced at 0.9 of its time. A failed renewal is tried again, and is never a reason to read new credentials. Only
-//! after the leases have ended, through an outage or a revocation, are the sources read again.
+//! An increment can shorten as well as extend, so it is the smaller of the window and the TTL that Vault gave at
+//! first. The first renewal comes at once: a lease of hours then ends with the window (the launch has already
+//! shortened the token); `timing` schedules the later ones. If Vault gives less than the increment, max TTL is near:
+//! that is not a failure, and the replacement is due at two-thirds of the time left. Leases that can't be renewed are
+//! replaced at 0.9 of their lifetime. A failed renewal is retried, and is never a reason to read new credentials. The
+//! sources are read again only after the leases have ended, through an outage or a revocation.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long after a static role's password changes its successor is read.
 const AFTER: Duration = Duration::from_secs(1);
 
-/// The lifetime that a client is told for a credential that the keeper renews; AWS's clients ask again 15 minutes
-/// before.
+/// The lifetime that a client gets for a credential that the keeper renews; AWS clients ask again 15 minutes before
+/// its end.
 const PROMISE: Duration = Duration::from_secs(20 * 60);
-/// How long before the end AWS's clients ask again: the credential is replaced then.
+/// How long before the expiry AWS clients ask again; the credential is replaced then.
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 
-/// A lease, and what is known of its end.
+/// A lease, and what is known about its expiry.
 struct Held {
     lease: Lease,
     ends: Instant,
@@ -53,7 +53,7 @@ impl Held {
         }
     }
 
-    /// Whether there is no lease: what was read has no end.
+    /// Whether there is no lease, as the credential does not expire.
     const fn is_endless(&self) -> bool {
         self.lease.id.is_empty() && self.lease.seconds == 0
     }
@@ -73,17 +73,17 @@ pub(super) struct Hold {
     window: Duration,
     /// When the next renewal is due; `None` if nothing is left to renew.
     due: Option<Instant>,
-    /// When all of it ends by itself, as far as Vault has said.
+    /// When all of it expires without renewal, as far as Vault has said.
     ends: Instant,
     /// When it must be replaced, as far as its end is fixed.
     replaced_at: Option<Instant>,
     failures: u32,
     began: Instant,
-    /// The latest end that a client was told.
+    /// The latest expiry that a client got.
     told: Option<Instant>,
 }
 
-/// The end of a credential that a client is told.
+/// The expiry that a client gets for a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
     /// It has no end.
@@ -131,7 +131,7 @@ impl Hold {
         self.replaced_at
     }
 
-    /// When it ends by itself.
+    /// When it expires without renewal.
     pub(super) fn ends(&self) -> Instant {
         let fixed = self.held.iter().filter(|held| held.is_fixed).map(|held| held.ends).min();
         fixed.map_or(self.ends, |fixed| fixed.min(self.ends))
@@ -167,7 +167,7 @@ impl Hold {
         self.end_of(source).is_some_and(|(end, whole)| left(end) < ASKED_AGAIN.min(whole / 2))
     }
 
-    /// The latest end that a client was told.
+    /// The latest expiry that a client got.
     pub(super) const fn told(&self) -> Option<Instant> {
         self.told
     }
@@ -177,7 +177,7 @@ impl Hold {
         self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty())
     }
 
-    /// The token, and whether it is of our own login.
+    /// The token, and whether it is that of a login.
     pub(super) fn token(&self) -> (Option<Credential>, bool) {
         (self.client.token(), self.leases.is_ours)
     }
@@ -204,7 +204,7 @@ impl Hold {
                 self.replace_by(now.max(self.began + MOST));
                 None
             }
-            // What may not be renewed ends by itself, and is replaced before.
+            // Leases that can't be renewed expire, and are replaced before that.
             Err(Kind::PolicyDenied | Kind::BadRequest) => {
                 self.replace_by(now + self.ends.saturating_duration_since(now).mul_f64(0.9));
                 None
@@ -277,7 +277,7 @@ impl Hold {
         if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
     }
 
-    /// Ends everything, and retries until it has ended by itself.
+    /// Ends everything, and retries until it has expired.
     pub(super) async fn end(mut self) {
         let mut pause = Duration::from_millis(100);
         loop {

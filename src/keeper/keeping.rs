@@ -1,8 +1,8 @@
-//! What a keeper does from the hand-over to the kernels' end: it sleeps until a renewal, a replacement or a client's
-//! request is due, the kernels end, or the launcher gives up.
+//! The keeper's work from the hand-over to the kernels' exit: it sleeps until a renewal, a replacement or a client's
+//! request is due, the kernels exit, or the launcher gives up.
 //!
-//! A replacement has two steps, and runs beside everything else: reading the sources again, and giving the kernels what
-//! was read. The old leases are ended after the grace, once every kernel has the new credentials.
+//! A replacement has two steps, and runs concurrently with everything else: reading the sources again, and giving the
+//! kernels the new values. The old leases are ended after the grace, once every kernel has the new credentials.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -47,7 +47,7 @@ enum Step {
     Given(Digests, Result<()>),
 }
 
-/// Everything that is held, and what is known about the kernels.
+/// The leases, and what is known about the kernels.
 pub(super) struct Keeping<'a> {
     told: &'a HandOver,
     /// The paths of the sources that are read again.
@@ -60,7 +60,7 @@ pub(super) struct Keeping<'a> {
     answers: Answers,
     /// Whether the sources are being read.
     is_reading: bool,
-    /// Whether the kernels were told that a replacement failed.
+    /// Whether the kernels were warned that a replacement failed.
     is_said: bool,
     /// The pause before the next try to read.
     retried: Duration,
@@ -71,7 +71,7 @@ pub(super) struct Keeping<'a> {
 }
 
 impl<'a> Keeping<'a> {
-    /// Holds what the launcher has handed over, and writes down the ids of its leases.
+    /// Takes over the launcher's leases, and stores their ids.
     pub(super) fn new(told: &'a HandOver) -> Result<Self> {
         let leases = told.leases();
         let sources = leases.held.iter().map(|lease| lease.source.clone()).collect();
@@ -92,7 +92,7 @@ impl<'a> Keeping<'a> {
         Ok(keeping)
     }
 
-    /// Holds until the kernels end or none comes; returns what is left to end.
+    /// Holds the leases until the kernels exit or none starts; returns what is left to end.
     pub(super) async fn hold_until_end(mut self, owners: &[AsyncFd<OwnedFd>], pipe: OwnedFd) -> Vec<Ending> {
         let (ended_all, comes) = (ended(owners), kernel_starts(pipe));
         futures_util::pin_mut!(ended_all, comes);
@@ -258,7 +258,7 @@ impl<'a> Keeping<'a> {
                 if outcome.is_ok() {
                     self.known = Some(digests);
                     let at = Instant::now() + self.told.grace();
-                    // A client was told a lifetime, and the credential lives that long.
+                    // A client got an expiry, and the credential must stay valid until then.
                     let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
                     self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
                 }
@@ -267,7 +267,7 @@ impl<'a> Keeping<'a> {
         }
     }
 
-    /// Holds what is fresh in place of the old.
+    /// Holds the new leases instead of the old ones.
     fn swap(&mut self, fresh: &mut Fresh) -> Times {
         let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
         let times = Times { old_ends, next };

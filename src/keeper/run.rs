@@ -1,4 +1,5 @@
-//! The keeper's process: started by the launcher, which hands everything over through a pipe, and ended with the kernels.
+//! The keeper's process: started by the launcher, which hands everything over through a pipe, and ended with the
+//! kernels.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};

@@ -11,7 +11,7 @@ const LEAST: Duration = Duration::from_secs(1);
 /// The longest pause between two failed requests.
 pub(super) const MOST: Duration = Duration::from_secs(60);
 /// The last moment before the end, in which nothing is renewed. A TTL that is shorter than the increment by no more
-/// than this is no sign of max TTL, since Vault counts whole seconds.
+/// than this does not mean max TTL, since Vault counts whole seconds.
 pub(super) const LAST: Duration = Duration::from_secs(1);
 
 /// The lifetime of a lease whose TTL Vault does not say.

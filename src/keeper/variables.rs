@@ -1,4 +1,4 @@
-//! Sets variables of a running kernel anew through `inject`, and records those that could not be set.
+//! Updates variables of a running kernel with `inject`, and records those that could not be updated.
 
 use std::cell::Cell;
 use std::path::Path;

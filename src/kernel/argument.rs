@@ -1,7 +1,7 @@
-//! Connection files as kernels are passed them: somewhere in a command line.
+//! Finds the connection file in a kernel's command line.
 //!
-//! Each kernel has an option of its own (`-f FILE`, `--connection-file=FILE`, `--conn FILE`, a bare `FILE`). So a
-//! file is known by what is in it, and, when it can't be read as one, by how it is passed.
+//! Kernels have different options for it (`-f FILE`, `--connection-file=FILE`, `--conn FILE`, only `FILE`). So a file
+//! is recognised by its content or, if it can't be parsed, by the way it is passed.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -38,8 +38,8 @@ pub fn connection_file(command: &[OsString]) -> Result<Option<ConnectionFile>> {
     passed.map(read_to_listen).transpose()
 }
 
-/// The path of the connection file that a kernel's command line names. What is passed as one, or is
-/// called as one, is taken for one without a look.
+/// The path of the connection file in a kernel's command line. A file that is passed like one, or is named like one, is
+/// not read first.
 pub fn path(command: &[OsString]) -> Option<&Path> {
     let mut option: &OsStr = OsStr::new("");
     command.iter().skip(1).find_map(|argument| {
@@ -89,7 +89,7 @@ fn split(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
     Some((OsStr::from_bytes(&bytes[..equals]), OsStr::from_bytes(&bytes[equals + 1..])))
 }
 
-/// The words of a shell's command, and what stands in quotes there.
+/// The words of a shell command, and its quoted texts.
 fn words(argument: &OsStr) -> impl Iterator<Item = &Path> {
     let has_words = argument.as_bytes().contains(&b' ');
     let quoted = argument.as_bytes().split(|byte| matches!(byte, b'\'' | b'"')).filter(move |_| has_words);

@@ -1,9 +1,8 @@
 //! The client's side of a kernel's sockets: one connection for each channel that is used.
 //!
 //! Shell, control and stdin are DEALERs of one identity, because a kernel asks for input by the identity
-//! that the shell request came from. A connection that ends is the kernel's end or its restart, and no
-//! reason to wait. A further connection needs an identity of its own, since a ROUTER takes one that it
-//! still knows for an impostor.
+//! that the shell request came from. A closed connection means that the kernel has exited or restarted, so there is no
+//! reason to wait. A further connection needs its own identity, since a ROUTER rejects one that it still knows.
 //!
 //! Everything that comes is bounded: frames and messages in [`super::zmtp`], a handshake in time. Only
 //! iopub can flood, so it is read last, and only where it was opened.
@@ -33,7 +32,7 @@ use crate::error::{Error, Kind, Result};
 /// The longest that a connection to a port may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// In which order channels are read: what is for us alone before what is for everybody.
+/// The order in which channels are read: those for this client before the broadcast one.
 const ORDER: [Channel; 4] = [Channel::Shell, Channel::Control, Channel::Stdin, Channel::IoPub];
 
 struct Connection {
@@ -163,7 +162,7 @@ impl Sockets {
             match Request::parse(frames, self.session.signer()) {
                 Ok(request) => return Ok(Arrived::new(channel, request)),
                 Err(Refused::WrongSignature) => return Err(wrong_signature(&self.file)),
-                // A broadcast is for all clients, and may use parts of the protocol that we do not know.
+                // A broadcast is for all clients, and may use unknown parts of the protocol.
                 Err(Refused::Malformed) if channel == Channel::IoPub => {}
                 Err(Refused::Malformed) => {
                     let what = format!("the kernel of {} sent a malformed message", self.file.path().display());

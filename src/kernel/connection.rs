@@ -89,7 +89,7 @@ impl ConnectionFile {
         Self::parse(path, &text)
     }
 
-    /// Reads the file at `path`, if it is one of ours: it says where secrets go.
+    /// Reads the file at `path`, if this user or root owns it: it decides where secrets go.
     pub fn read_ours(path: &Path) -> Result<Self> {
         let text = content(path, |metadata| check_owner(metadata, path)).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
@@ -198,7 +198,7 @@ pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The text of the file at `path`, once `check` has nothing against it; what is wrong, as the end of a sentence.
+/// The text of the file at `path`, if `check` accepts it; otherwise the reason, as the end of a sentence.
 pub(super) fn content(
     path: &Path,
     check: impl Fn(&Metadata) -> Result<(), String>,

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::endpoint::Channel;
 use super::signature::Signer;
 
-/// What stands between the routing ids and the message.
+/// The delimiter between the routing ids and the message.
 pub const DELIMITER: &[u8] = b"<IDS|MSG>";
-/// The version of the protocol that we speak.
+/// The supported version of the protocol.
 pub const PROTOCOL: &str = "5.4";
 
 /// The fields of a header that a receiver needs.
@@ -38,7 +38,7 @@ pub struct Request {
     pub header: Header,
     /// The header as it came.
     pub raw_header: Vec<u8>,
-    /// The header of what it answers or belongs to, as it came; `{}` without one.
+    /// The parent's header, as received; `{}` without one.
     pub raw_parent: Vec<u8>,
     /// The content.
     pub content: Value,
@@ -46,12 +46,12 @@ pub struct Request {
     pub size: usize,
 }
 
-/// Why frames are no message.
+/// Why frames are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// Its shape or its JSON is wrong.
     Malformed,
-    /// The signature is not ours.
+    /// The signature is wrong.
     WrongSignature,
 }
 
@@ -75,7 +75,7 @@ impl Request {
     }
 }
 
-/// The sender: a session with an id of its own, which counts its messages.
+/// The sender: a session with its own id, which counts its messages.
 #[derive(Debug)]
 pub struct Session {
     id: String,
@@ -85,7 +85,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A new session with an id of its own.
+    /// A new session with its own id.
     pub fn new(signer: Signer) -> Self {
         Self { id: format!("{:032x}", fastrand::u128(..)), sent: 0, signer, subshell: None }
     }
@@ -141,9 +141,9 @@ pub struct Arrived {
     pub channel: Channel,
     /// Its header.
     pub header: Header,
-    /// Its header as it came: what a reply has for a parent.
+    /// Its header, as received: the parent header of a reply.
     pub raw_header: Vec<u8>,
-    /// The header of what it answers or belongs to.
+    /// The parent's header.
     pub parent: Option<Header>,
     /// Its content.
     pub content: Value,

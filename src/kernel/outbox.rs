@@ -10,7 +10,7 @@ use super::zmtp::traffic::Writer;
 /// The most bytes that wait for one peer. A notebook that is run as a whole asks a thousand things at once,
 /// and each has a few answers of some hundred bytes.
 const HIGH_WATER: usize = 16 * 1024 * 1024;
-/// What a message takes beside its frames.
+/// The memory of a message besides its frames.
 const OVERHEAD: usize = 64;
 
 pub(super) enum Outgoing {
@@ -63,7 +63,7 @@ impl Outbox {
 }
 
 impl Sender {
-    /// Sends what comes, until it is told to close or the peer is gone.
+    /// Sends messages until it is closed or the peer is gone.
     pub(super) async fn run(mut self, mut writer: Writer) {
         while let Some(next) = self.from.recv().await {
             let size = next.size();

@@ -50,7 +50,7 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// A signer with `key`; an empty one is no signature at all.
+    /// A signer with `key`; with an empty one, messages are not signed.
     pub fn new(scheme: Scheme, key: &[u8]) -> Self {
         Self((!key.is_empty()).then(|| hmac::Key::new(scheme.algorithm(), key)))
     }

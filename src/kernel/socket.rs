@@ -1,12 +1,12 @@
 //! One listening socket of a kernel, with its connected peers.
 //!
-//! A ROUTER's answer goes over the connection that the question came on; if that is gone, to the peer
-//! that came back under the same identity, which is how a DEALER goes on after a broken connection. A PUB
-//! sends to those whose subscription fits. A peer that does not read loses messages, never our time.
+//! A ROUTER sends its answer over the request's connection; if that is closed, to the peer that reconnected with the
+//! same identity, which is how a DEALER continues after a broken connection. A PUB sends to peers with a matching
+//! subscription. A peer that does not read loses messages, but does not block this process.
 //!
-//! [`Socket::finish`] ends all connections without losing a request: a peer that is sending one may end it,
-//! what was sent is flushed, our side is closed, and the peer's side is read to its end. A client that
-//! connects meanwhile stays in the listener's queue, ungreeted, and so can't have sent anything yet.
+//! [`Socket::finish`] ends all connections without losing a request: a peer may finish sending one, pending output is
+//! flushed, this side is closed, and the peer's side is read to its end. A client that connects meanwhile stays in the
+//! listener's queue without a greeting, and so can't have sent anything yet.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -82,7 +82,7 @@ impl Socket {
         }
     }
 
-    /// Sends a message to `to`; whether a peer is there to send it to.
+    /// Sends a message to `to`; returns whether there is such a peer.
     pub fn send(&self, to: &Origin, parts: Vec<Vec<u8>>) -> bool {
         let peers = self.shared.known.borrow();
         let same = |peer: &&Peer| !to.identity.is_empty() && peer.identity == to.identity;
@@ -132,14 +132,14 @@ impl Socket {
         held
     }
 
-    /// Whether peers are still sent what is left for them.
+    /// Whether pending messages are still sent to peers.
     pub fn is_open(&self) -> bool {
         !self.shared.closing.get()
     }
 
-    /// Takes no more connections, waits at most `rest` for messages that have begun to come, flushes, closes
-    /// our side of each, and waits at most `limit` until the peers have closed theirs. Whatever they had sent
-    /// has then become an [`Event`].
+    /// Stops accepting connections, waits at most `rest` for messages that are arriving, flushes, closes this side of
+    /// each connection, and waits at most `limit` until the peers have closed theirs. Everything that they sent has
+    /// then become an [`Event`].
     pub fn finish(&self, rest: Duration, limit: Duration) -> impl Future<Output = ()> + use<> {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
@@ -148,7 +148,7 @@ impl Socket {
         async move {
             // A client drops a message of which only a part has come when the connection closes.
             let _ = timeout(rest * LONG, shared.wait_until_idle(rest)).await;
-            // A peer that is about to join closes by itself then.
+            // A peer that is about to join is then closed anyway.
             shared.closing.set(true);
             shared.closed.notify_waiters();
             for peer in shared.known.borrow().values() {

@@ -7,7 +7,7 @@ use super::endpoint::{Channel, Endpoint};
 use super::zmtp::Violation;
 use crate::error::{Error, Kind};
 
-/// Nothing is there.
+/// The error if nothing listens there.
 pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint, cause: ErrorKind) -> Error {
     let why = match cause {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),

@@ -38,7 +38,7 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     sync(root)
 }
 
-/// On a system without an atomic exchange there is no copy for a moment, and the original counts.
+/// On a system without an atomic exchange, there is no copy for a moment, and Jupyter uses the original.
 #[cfg(not(target_os = "linux"))]
 fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     std::fs::remove_dir_all(other)?;

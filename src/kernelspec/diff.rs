@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The difference as `diff -u` shows it; nothing when there is none.
+/// The difference in the format of `diff -u`; empty if there is none.
 pub(super) fn unified(old: &Path, new: &Path, before: Option<&str>, after: Option<&str>) -> String {
     let (from, to) = (before.unwrap_or_default(), after.unwrap_or_default());
     // `patch` takes a name with spaces up to the tab.

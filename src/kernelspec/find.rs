@@ -14,7 +14,7 @@ use super::{KERNEL_JSON, standby};
 use crate::config::env::Environment;
 use crate::config::folders::{data_dir, kernelspec_folders};
 
-/// The kernel that Jupyter generates if there is none of this name.
+/// The kernel that Jupyter generates if none has this name.
 const NATIVE_NAME: &str = "python3";
 
 /// A kernelspec.
@@ -62,7 +62,7 @@ impl Search {
                 folders.push(folder);
             }
         }
-        // A kernelspec of an environment that is no longer on PATH is unwrapped all the same.
+        // A kernelspec of an environment that is no longer on PATH can still be unwrapped.
         let own = standby::own_folder().and_then(|folder| folder.parent().map(Path::to_owned));
         folders.extend(own.filter(|own| !folders.contains(own)));
         if facts.is_some_and(|facts| facts.ipython) {
@@ -152,8 +152,8 @@ fn kernels_in(folder: &Path) -> Vec<(String, PathBuf)> {
     folders_with(KERNEL_JSON, folder)
 }
 
-/// The folders in `folder` that hold `file`, by the kernel's name. Where two names differ in case alone, Jupyter takes the last that the
-/// system lists, and so do we.
+/// The folders in `folder` that contain `file`, by the kernel's name. If two names differ only in case, Jupyter uses
+/// the last one that the system lists, and so does this.
 fn folders_with(file: &str, folder: &Path) -> Vec<(String, PathBuf)> {
     let mut kernels: Vec<(String, PathBuf)> = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -72,7 +72,7 @@ pub struct WrapRecord {
     /// The suffix of the kernel's shown name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub suffix: String,
-    /// The texts of vault.toml that we wrote; any other text was edited since.
+    /// The texts of vault.toml that `wrap` wrote; any other text was edited later.
     pub ours: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl Locked {
         self.rename(name)
     }
 
-    /// Removes `name`, if it is there.
+    /// Removes `name`, if it exists.
     pub fn remove(&self, name: &str) -> Result<()> {
         match std::fs::remove_file(self.folder.join(name)) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => {
@@ -232,7 +232,7 @@ pub fn keep(path: &Path) -> Result<Option<Kept>> {
 }
 
 impl WrapRecord {
-    /// Reads the record in `folder`; `None` if there is none, so that nothing there is ours.
+    /// Reads the record in `folder`; `None` if there is none, as `wrap` has written nothing there.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(RECORD);
         let Some(kept) = keep(&path)? else { return Ok(None) };
@@ -246,7 +246,7 @@ impl WrapRecord {
         })
     }
 
-    /// Whether a vault.toml is as we wrote it, or as it was before.
+    /// Whether a vault.toml is unchanged since `wrap` wrote it, or the original.
     pub fn is_unchanged(&self, there: &Kept) -> bool {
         self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
     }

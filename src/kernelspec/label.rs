@@ -7,7 +7,7 @@ use super::edit::member;
 /// The key of the shown name.
 const KEY: &str = "display_name";
 
-/// The shown name, and its JSON as it stands in `text`.
+/// The display name, and its JSON in `text`.
 fn shown(text: &str) -> Option<(String, &str)> {
     let raw = member(text, KEY).ok()??.get();
     Some((serde_json::from_str(raw).ok()?, raw))

@@ -1,4 +1,4 @@
-//! Kernelspecs: found where Jupyter finds them, changed so that the launcher stands first, and changed back.
+//! Kernelspecs: finds them where Jupyter does, puts the launcher first, and restores them.
 //!
 //! A kernelspec has other owners: a package that upgrades it, an administrator, a user who edits it, programs that
 //! read it. So only the words of its `argv` change, the earlier text is kept beside it for `unwrap`, and each change
@@ -11,7 +11,7 @@
 //! - [`edit`]: kernel.json, with its text changed in one place
 //! - `words`: finds a launcher in an argv
 //! - `label`: the name in a launcher's list
-//! - `origin`: kernel.json without our change
+//! - `origin`: kernel.json without wrap's change
 //! - `starter`: whether the kernel's command runs on this machine
 //! - [`standby`]: starts a wrapped kernel after the program was uninstalled
 //! - [`settings`]: the vault.toml beside it
@@ -42,7 +42,7 @@ pub use self::which::{Place, Which};
 
 /// The file that says what a kernel is.
 pub const KERNEL_JSON: &str = "kernel.json";
-/// The file beside it that stands by for a program installed by pip.
+/// The stand-in beside it for a program installed by pip.
 pub const STAND_BY: &str = "jupyter-vault-launcher";
 /// The script that becomes it.
 pub const STAND_BY_SCRIPT: &str = "jupyter-vault-launcher.py";

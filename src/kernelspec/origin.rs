@@ -1,4 +1,4 @@
-//! kernel.json without our change, derived from the present file and the record of `wrap`.
+//! kernel.json without wrap's change, derived from the present file and the record of `wrap`.
 //!
 //! A package upgrades its kernelspec, a user edits a wrapped one, one kernel.json is linked from two folders. If the
 //! record and the file contradict each other, nothing is changed: a person must decide.
@@ -29,7 +29,7 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     let before = Spec::parse(&record.kernel_json.text).ok()?;
     let text = match spec.unwrapped(&before, &record.launcher) {
         Some(text) => without_suffix(&text, &record.kernel_json.text, &record.suffix),
-        // A package has replaced our kernel.json with its own.
+        // A package has replaced the wrapped kernel.json with its own.
         None if !spec.has_launcher() && spec.words.first() == before.words.first() => now.text.clone(),
         None => return None,
     };
@@ -69,7 +69,7 @@ pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Opt
     (bare && text != record.kernel_json.text && is_as_made(folder, before, record)).then(|| source.clone())
 }
 
-/// Whether a copy holds exactly what we put into it.
+/// Whether a copy contains exactly what `wrap` put into it.
 pub(super) fn is_as_made(folder: &Path, before: &Kept, record: &WrapRecord) -> bool {
     let ours = [KERNEL_JSON, FILE_NAME, RECORD, STAND_BY, STAND_BY_SCRIPT].map(Path::new);
     let known = |file: &Path| ours.contains(&file) || record.copied.iter().any(|copied| copied == file);

@@ -25,7 +25,7 @@ use crate::launch::look_up::{self, Looked};
 
 /// The permission bits of a new file.
 const MODE: u32 = 0o644;
-/// The settings that are paths, beside those that end in `_file`.
+/// The settings that are paths, besides those that end in `_file`.
 const PATHS: [&str; 4] = ["vault.ca_cert", "vault.ca_path", "vault.client_cert", "vault.client_key"];
 const HEAD: &str = "\
 # Settings of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.

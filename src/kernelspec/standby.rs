@@ -38,12 +38,12 @@ launcher = os.path.splitext(os.path.abspath(__file__))[0]
 os.execv(launcher, [launcher, *sys.argv[1:]])
 "#;
 
-/// Whether pip removes `program`: it is in an environment that has our package.
+/// Whether pip can remove `program`: it is in an environment that has this package.
 pub(super) fn is_pips(program: &Path) -> bool {
     program.parent().and_then(Path::parent).is_some_and(has_package)
 }
 
-/// Whether our package is installed in the Python environment `prefix`.
+/// Whether this package is installed in the Python environment `prefix`.
 pub(super) fn has_package(prefix: &Path) -> bool {
     let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
     let packages = ["site-packages", "dist-packages"];
@@ -124,7 +124,7 @@ pub fn program_is_gone(arguments: &[OsString]) -> Option<Error> {
     Some(Error::new(Kind::Config, format!("{} is no longer installed", program.display()), advice))
 }
 
-/// Executes `program` with our arguments; returns if that is not possible, and then this program serves as well.
+/// Executes `program` with this process's arguments; returns if that is not possible, so that this program continues.
 fn hand_over(program: &Path, arguments: &[OsString]) {
     let words = std::iter::once(program.as_os_str()).chain(arguments.iter().skip(1).map(OsString::as_os_str));
     let words: Vec<_> = words.filter_map(|word| CString::new(word.as_bytes()).ok()).collect();

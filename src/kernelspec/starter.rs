@@ -60,7 +60,7 @@ pub(super) enum Form<'p> {
     /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
     /// a Python environment's own folder): this Python runs a script that becomes the launcher.
     Module(&'p str),
-    /// The same, but this Python does not have our package.
+    /// The same, but this Python does not have this package.
     NoPackage(&'p str),
 }
 

@@ -71,7 +71,7 @@ fn nothing(name: &str, search: &Search) -> Error {
     Error::new(Kind::Usage, what, "if its kernel.json contains a launcher, remove it by hand")
 }
 
-/// Whether there was something of ours.
+/// Whether something of `wrap` was found.
 fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
     // A run may be at work, or may have been interrupted before it wrote its record.
     let begun = journal::has_unfinished(folder) && !dry_run;

@@ -33,7 +33,7 @@ pub struct Which {
     pub kernels: Vec<String>,
     /// Whether all kernels are meant; without this and without names the user is asked.
     pub all: bool,
-    /// Whether no question is asked, and a missing configuration is no error.
+    /// Whether to ask no questions, and to accept a missing configuration.
     pub yes: bool,
     /// The suffix of the shown name; `None` keeps an earlier one.
     pub suffix: Option<String>,

@@ -14,7 +14,7 @@ const CARRIERS: [&str; 13] = [
 const PREFIXES: [&str; 10] = ["env", "nice", "ionice", "nohup", "setsid", "sudo", "stdbuf", "time", "timeout", "exec"];
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 
-/// The position of the first word of the kernel's own command, behind the launcher that `wrap` recorded as `written`.
+/// The position of the first word of the kernel's own command, after the launcher that `wrap` recorded as `written`.
 /// Without a record `written` is empty, and a launcher is known by its name.
 pub(super) fn own_command(words: &[&str], written: &[String]) -> Option<usize> {
     let position = |part: &[String]| words.windows(part.len()).position(|window| window == part);

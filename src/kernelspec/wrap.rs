@@ -82,7 +82,7 @@ pub fn wrap_in(
     last(failures, report)
 }
 
-/// Whether a variable, a usual file or one beside a kernel.json gives Vault's address.
+/// Whether a variable, a usual file or one beside a kernel.json sets Vault's address.
 fn is_configured(all: &[Kernelspec], environment: &Environment) -> bool {
     let layer = environment.layer_leniently(&mut |_| {});
     layer.get("vault.address").is_some()
@@ -263,7 +263,7 @@ impl Wrapper<'_> {
             Some(record) => (record.copy_of, record.copied, record.vault_toml, record.ours),
             None => (None, Vec::new(), seen.vault_toml.clone(), Vec::new()),
         };
-        // An edited file belongs to the user; ours is added to it.
+        // An edited file belongs to the user; wrap's settings are added to it.
         if !edited && first.as_ref().map(|first| &first.text) != Some(&vault_toml.text) {
             ours.retain(|text| *text != vault_toml.text);
             ours.push(vault_toml.text.clone());

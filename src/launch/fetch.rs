@@ -1,7 +1,7 @@
 //! Logs in, reads every source, revokes the token.
 //!
 //! All of it runs on one thread, with one connection (a folder uses a few) and one deadline. SIGINT, SIGTERM and
-//! SIGHUP end a launch at once, but first revoke the token of our login, since nothing else would. All network
+//! SIGHUP end a launch at once, but first revoke the token of the login, since nothing else would. All network
 //! buffers are freed, and so wiped, when this returns.
 
 use std::future::{Future, pending};
@@ -54,7 +54,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     })
 }
 
-/// As [`fetch`], on a given runtime, and until `stop` at the latest: its output then is the error. The token of our
+/// As [`fetch`], on a given runtime, and until `stop` at the latest, whose output is then the error. The token of the
 /// login is revoked even then.
 pub async fn fetch_until<T>(
     plan: &Plan,
@@ -124,14 +124,14 @@ fn ttl(session: Option<&Authenticated>) -> Option<Duration> {
     session?.about.as_ref()?.ttl
 }
 
-/// Shortens the token of our own login to the window; returns its new TTL if Vault allowed that.
+/// Shortens the token of the login to the window; returns its new TTL if Vault allowed that.
 async fn shorten(client: &Client, plan: &Plan, session: Option<&Authenticated>) -> Option<Duration> {
     let session = session.filter(|session| session.revocable);
     let increment = session.map(|session| increment(ttl(Some(session)), plan.keeper_window))?;
     auth::renew(client, increment, REVOKE).await.ok()
 }
 
-/// Refuses a lease that would end with a token we can't renew.
+/// Refuses a lease that depends on a token which can't be renewed.
 fn can_hold(session: Option<&Authenticated>, has_leases: bool) -> Result<()> {
     let Some(about) = session.and_then(|session| session.about.as_ref()).filter(|_| has_leases) else {
         return Ok(());

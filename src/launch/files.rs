@@ -1,11 +1,11 @@
 //! Secrets that a program wants as a file: written last, readable by their user alone, removed by the keeper if one
 //! runs.
 //!
-//! The files of one kernel are in a folder of their own, inside our folder in Jupyter's runtime folder; both are
-//! 0700. Without leases no process of ours runs that could remove them when the kernel ends. So the folder's name
-//! says which process it belongs to (execve keeps the pid), when that process started, and in which boot and pid
-//! namespace its pid counts; each later launch removes the folders of processes that have ended. Containers, and
-//! machines with a shared home, may share the outer folder. A launch that fails removes its own folder.
+//! The files of one kernel are in a separate folder, inside this program's folder in Jupyter's runtime folder; both are
+//! 0700. Without leases, no process of this program remains that could remove them when the kernel exits. So the
+//!       folder's name contains the pid (which execve keeps), its start time, and its boot and pid namespace. Each
+//!       later launch removes the folders of processes that have exited. Containers, and machines with a shared home,
+//!       may share the outer folder. A launch that fails removes its own folder.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
@@ -178,7 +178,7 @@ fn prepare(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether the process that a file belongs to has ended. Only processes of our own boot and pid namespace can be
+/// Whether the process that a file belongs to has exited. Only processes of the same boot and pid namespace can be
 /// judged; the file of another machine, container or version of this program stays until it is old.
 fn is_left_over(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -20,7 +20,7 @@ pub enum Form {
     Profiles(Vec<Profile>),
 }
 
-/// An AWS profile, and what the keeper answers for it.
+/// An AWS profile, and the keeper's answer for it.
 #[derive(Debug)]
 pub struct Profile {
     /// Its name.

@@ -61,7 +61,7 @@ async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
     let mut session = refusal::login(&mut client, plan).await?;
     let looked = look_up(plan, parent, &client, &mut session).await;
     if session.revocable {
-        // The token would expire by itself; nothing depends on it.
+        // The token would expire anyway; nothing depends on it.
         let _ = auth::revoke(&client, REVOKE).await;
     }
     looked

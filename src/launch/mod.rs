@@ -82,7 +82,7 @@ pub struct Request {
     pub on_error: Option<OnError>,
     /// `--timeout`.
     pub timeout: Option<Duration>,
-    /// `--allow`, added to what the configuration allows.
+    /// `--allow`, added to the configuration's `allow`.
     pub allow: Vec<String>,
     /// The command and its arguments.
     pub command: Vec<OsString>,
@@ -121,7 +121,7 @@ impl std::fmt::Debug for Ready {
 }
 
 /// A launch that has begun: the process is hardened, the parent's environment is taken, and credentials are set
-/// apart. It can be attempted any number of times; each attempt reads the configuration anew.
+/// apart. It can be attempted any number of times; each attempt reads the configuration again.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     request: &'a Request,
@@ -328,7 +328,7 @@ impl Ready {
     }
 }
 
-/// Removes from `given` what the user switched off for this notebook.
+/// Removes from `given` the secrets that are withheld from this notebook.
 pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environment) {
     if !plan.notebooks.is_empty() {
         let session = parent.bytes("JPY_SESSION_NAME").and_then(|name| name.to_str()).unwrap_or_default();
@@ -336,7 +336,7 @@ pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environme
     }
 }
 
-/// Step 4: what a launch with this request and environment will do.
+/// Step 4: the plan of a launch with this request and environment.
 ///
 /// # Errors
 /// [`Kind::Config`] and its relatives.
@@ -367,7 +367,7 @@ pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer>
     Ok(allow.over(merged))
 }
 
-/// Only the flag and the variable decide what happens on an error: the file may be what is wrong.
+/// Only the flag and the variable decide what happens on an error, as the error may be in the file.
 fn on_error(request: &Request, parent: &Environment) -> Result<OnError> {
     if let Some(said) = request.on_error {
         return Ok(said);

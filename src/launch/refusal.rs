@@ -3,13 +3,13 @@
 //! Vault locks a user out after five refusals. A company's directory often does so after three, and then the user also
 //! loses access to mail and laptop. A restart, a `watch` or thirty cells in a loop would each send the wrong password
 //! once more. So the outcome of a login is stored in the runtime folder, readable only by its user: which login, when,
-//! how many refusals, and a keyed digest of the credential, never the credential. A changed credential is tried at once.
-//! An attempt by the user (a cell, `doctor`, a command) is allowed once a minute, and twice in the window.
+//! how many refusals, and a keyed digest of the credential, never the credential. A changed credential is tried at
+//! once. An attempt by the user (a cell, `doctor`, a command) is allowed once a minute, and twice in the window.
 //!
-//! Many launches may begin at once, before any refusal is known. So only one process at a time, which holds both locks of
-//! the login, sends a login that was not accepted recently; the others then read the outcome. A login that was accepted
-//! a moment ago is sent by two processes at a time, each with one of the locks: not by more, as the password may have
-//! changed meanwhile.
+//! Many launches may begin at once, before any refusal is known. So only one process at a time, which holds both locks
+//! of the login, sends a login that was not accepted recently; the others then read the outcome. A login that was
+//! accepted a moment ago is sent by two processes at a time, each with one of the locks: not by more, as the password
+//! may have changed meanwhile.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Records what the kernel is given, for `inject`, `watch` and `kernels`.
+//! Records the kernel's variables, for `inject`, `watch` and `kernels`.
 //!
 //! Only a command that names a connection file is a kernel that can be found again. If a record can't be written, the
 //! launch goes on without a message: an injection may then change variables that it could have left alone.
@@ -16,7 +16,7 @@ use crate::config::plan::Plan;
 use crate::kernel::argument;
 use crate::record::{Record, Variable};
 
-/// The variables of `given` that the command gets from us: an inherited variable may stay.
+/// The variables of `given` that the command gets: an inherited variable may take precedence.
 pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {
     let mut ours = origins(given);
     let inheritance = &plan.inheritance;

@@ -75,7 +75,7 @@ impl Taker for Taking<'_> {
     }
 }
 
-/// A path of another engine, and what is written to it.
+/// A path of another engine, and the data written to it.
 type Question = (String, Option<String>);
 
 /// A secret's mount, path and version, if one is named.
@@ -93,7 +93,7 @@ pub(crate) struct Reader<'a> {
     notices: Vec<Error>,
 }
 
-/// Stands for a lease where there is none: the keeper reads the source again once a day.
+/// The interval for a source without a lease, which the keeper reads again once a day.
 fn endless(source: &SourceSpec) -> Lease {
     let source = source.path.as_written().to_owned();
     Lease { id: String::new(), seconds: 0, renewable: false, rotates: false, source }
@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
         Error::new(error.kind(), error.what(), advice)
     }
 
-    /// Reports what was left out without being a failure.
+    /// Reports secrets that were left out without a failure.
     pub(crate) fn notices(self) -> Vec<Error> {
         self.notices
     }

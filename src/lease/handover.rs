@@ -1,7 +1,7 @@
 //! The launcher's message to the keeper: Vault's address, the token, the leases, their owners, how to read them
 //! again.
 //!
-//! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end is no message. One
+//! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end is not a message. One
 //! further byte says that there will be no kernel, so that everything ends now.
 
 use std::path::{Path, PathBuf};

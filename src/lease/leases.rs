@@ -1,4 +1,4 @@
-//! What a fetch holds at Vault, and what it takes to read the same again.
+//! The leases of a fetch, and the data needed to read the same sources again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use crate::vault::generic::Lease;
 
 /// What a fetch holds at Vault.
 pub(crate) struct Leases {
-    /// The token that the leases depend on; `None` where an agent adds it.
+    /// The token that the leases depend on; `None` if an agent adds it.
     pub(crate) token: Option<Credential>,
-    /// Whether the token is of our own login.
+    /// Whether the token is that of a login.
     pub(crate) is_ours: bool,
     /// The token's TTL, if its login said.
     pub(crate) ttl: Option<Duration>,
-    /// When everything has ended by itself, if nothing is renewed; `None` if unknown.
+    /// When everything expires if nothing is renewed; `None` if unknown.
     pub(crate) left: Option<Duration>,
     /// The leases.
     pub(crate) held: Vec<Lease>,

@@ -1,4 +1,4 @@
-//! What a killed keeper leaves: the ids of its leases, for a later process of the same user.
+//! The ids of a killed keeper's leases, for a later process of the same user.
 //!
 //! A token is never on disk, so what it holds ends with the window. A lease's id is not secret, and another token of
 //! the user can end the lease, since any token may renew it for one second. So each keeper keeps a file with the ids
@@ -19,7 +19,7 @@ use crate::sys::process::{numbering, own, runs};
 use crate::vault::client::Client;
 use crate::vault::lease;
 
-/// The folder of the files, inside our own.
+/// The folder of the files, inside this program's.
 const FOLDER: &str = "leases";
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;

@@ -1,11 +1,11 @@
-//! Leases: what a fetch holds at Vault, and its hand-over to the keeper.
+//! Leases: those of a fetch, and their hand-over to the keeper.
 //!
-//! A launch executes the kernel in its own place, so no process of ours stays that could renew a lease or end it.
-//! Where a source gives a lease, and only there, the launch first starts a small process: the [`crate::keeper`]. This
-//! module is the launcher's side of it.
+//! A launch executes the kernel in its own place, so no process remains that could renew or end a lease. Only if a
+//! source gives a lease, the launch first starts a small process: the [`crate::keeper`]. This module is the launcher's
+//! side of it.
 //!
-//! - `leases`: what is held at Vault, for which processes, and how it is read again
-//! - `left`: what a killed keeper leaves
+//! - `leases`: the leases, their processes, and how to read their sources again
+//! - `left`: the leases of a killed keeper
 //! - `handover`: the message to the keeper, over a pipe
 //! - `start`: starts the keeper
 //! - `running`: which keepers run

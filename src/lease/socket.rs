@@ -33,7 +33,7 @@ const WAIT: Duration = Duration::from_secs(20);
 const START: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The answer when there is no credential.
+/// The answer if there is no credential.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     /// What is wrong.

@@ -9,7 +9,7 @@ use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 
-/// A keeper that was started. Dropping it says that no kernel comes, so the keeper ends what it holds; execve drops
+/// A started keeper. Dropping it says that no kernel starts, so the keeper ends its leases; execve drops
 /// nothing.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -32,7 +32,7 @@ impl Keeper {
             Ok(message) => message,
         };
         let (reader, mut pipe) = std::io::pipe().map_err(|cause| refused(&crate::error::why(cause.kind())))?;
-        // A child that starts a child leaves no zombie. The program is executed anew, without variables.
+        // A grandchild leaves no zombie. The program is executed again, without variables.
         let mut command = Command::new("/proc/self/exe");
         command.env_clear().args([SUBCOMMAND, "first", &pids.join(",")]);
         command.stdin(reader).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,7 +1,7 @@
 //! `kernels`: lists the running kernels, and which of them have their secrets.
 //!
-//! A connection file says that a kernel was started. Its process shows that it is running, or its heartbeat, which even a
-//! busy kernel answers. Its variables are in the record that a launch or an inject stored for that process.
+//! A connection file says that a kernel was started. Its process shows that it is running, or its heartbeat, which even
+//! a busy kernel answers. Its variables are in the record that a launch or an inject stored for that process.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

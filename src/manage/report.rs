@@ -1,7 +1,7 @@
 //! Findings in order, and the two formats in which they are shown.
 //!
-//! The text and the JSON are made from the same findings, so that they can't disagree. Like an error, a finding consists
-//! of fixed words, paths and names, never of a value.
+//! The text and the JSON are made from the same findings, so that they can't disagree. Like an error, a finding
+//! consists of fixed words, paths and names, never of a value.
 
 use std::fmt::Write as _;
 

@@ -26,7 +26,7 @@ pub struct Tcp {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// What stands before `/v1` in the path: empty, or `/prefix`.
+    /// The part of the path before `/v1`: empty, or `/prefix`.
     pub prefix: String,
 }
 
@@ -58,7 +58,7 @@ impl Tcp {
 pub enum NoPlace {
     /// It is no `http://` or `https://` with a host.
     Url,
-    /// What stands after the host's colon is no port.
+    /// The text after the host's colon is not a port.
     Port,
 }
 
@@ -72,7 +72,7 @@ impl NoPlace {
     }
 }
 
-/// The port that a URI names; `None` when it names none. The text decides: `http` takes a port that is out of
+/// The port that a URI names; `None` if it names none. The text decides: `http` takes a port that is out of
 /// range for none, and the request would then go to the program that listens on the scheme's usual port.
 fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
@@ -98,7 +98,7 @@ pub fn has_bad_port(text: &str) -> bool {
         .is_some_and(|(_, port)| port.parse().is_ok_and(|port: u16| port == 0) || port.parse::<u16>().is_err())
 }
 
-/// The host of a URI, IPv6 without its brackets. `None` if what stands there is none.
+/// The host of a URI, IPv6 without its brackets; `None` if it is not a host.
 pub fn host(uri: &Uri) -> Option<&str> {
     let host = uri.host()?;
     match host.strip_prefix('[') {
@@ -117,8 +117,8 @@ fn encoded(host: &str) -> Cow<'_, str> {
     idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
-/// The launcher alone takes letters as they are typed, in lower case: the tables that make one letter of a letter and its
-/// accent are a twentieth of it.
+/// The launcher alone takes letters as they are typed, in lower case: the tables that make one letter of a letter and
+/// its accent are a twentieth of it.
 #[cfg(not(feature = "manage"))]
 fn encoded(host: &str) -> Cow<'_, str> {
     let label = |label: &str| {

@@ -33,7 +33,7 @@ impl Peer {
         }
     }
 
-    /// What to do if its certificate, or ours, is not accepted.
+    /// What to do if its certificate, or the client certificate, is not accepted.
     const fn settings(self) -> Settings {
         match self {
             Self::Vault => Settings {

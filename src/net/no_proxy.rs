@@ -15,7 +15,7 @@ enum Entry {
     All,
     Block(IpNet),
     Address(IpAddr, Option<String>),
-    /// The domain with a dot before it; whether it stands for itself too.
+    /// A domain with a leading dot, and whether it also matches the domain itself.
     Domain {
         below: String,
         itself: bool,

@@ -61,7 +61,7 @@ static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     WebPkiSupportedAlgorithms { all: [rings.all, &ours].concat().leak(), mapping: mapping.leak() }
 });
 
-/// Ring, and this curve for what a peer has signed.
+/// Ring, and this curve to verify signatures.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider { signature_verification_algorithms: *ALGORITHMS, ..with_ring::default_provider() }
 }

@@ -32,7 +32,7 @@ pub(super) fn find(address: &Address, wanted: &Proxy) -> Result<Option<Intercept
     Ok(Some(found))
 }
 
-/// Whether requests to `address` go through a proxy; a setting that is no proxy's address counts as one.
+/// Whether requests to `address` go through a proxy; an invalid proxy setting counts as one.
 pub fn is_used(address: &Address, wanted: &Proxy) -> bool {
     !matches!(find(address, wanted), Ok(None))
 }

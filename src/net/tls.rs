@@ -273,8 +273,8 @@ fn refused(is_servers: bool, kind: String) -> rustls::Error {
 }
 
 /// The trusted certificates: the roots, and each given certificate itself. A server that shows a given certificate,
-/// byte for byte, is trusted even if that certificate is a CA (`openssl req -x509`) or its issuer is not given; its name
-/// and dates are checked.
+/// byte for byte, is trusted even if that certificate is a CA (`openssl req -x509`) or its issuer is not given; its
+/// name and dates are checked.
 #[derive(Debug)]
 struct Trust {
     given: Vec<CertificateDer<'static>>,

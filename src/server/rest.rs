@@ -1,7 +1,7 @@
 //! A server's lists of kernels, and of the notebooks that they belong to.
 //!
-//! Each request sets `no_track_activity`. Otherwise a server that is queried every minute would never count as idle, and
-//! JupyterHub could not stop it for idleness.
+//! Each request sets `no_track_activity`. Otherwise a server that is queried every minute would never count as idle,
+//! and JupyterHub could not stop it for idleness.
 //!
 //! Source: <https://jupyter-server.readthedocs.io/en/stable/developers/rest-api.html>.
 

@@ -1,18 +1,18 @@
-//! The memory of the program's own code, given back while it sleeps.
+//! Releases the memory of the program's code while it sleeps.
 //!
 //! Pages of code come from the file and stay as long as there is memory, so a process that sleeps for hours is charged
-//! with megabytes of what it ran at its start. The kernel reads them from the file again when they are needed.
+//! with megabytes of code that it ran at its start. The kernel reads them from the file again when they are needed.
 
 use std::ffi::c_void;
 
 use nix::libc;
 
-/// Gives back the code of the program and its libraries; what is not there stays as it is.
+/// Releases the code pages of the program and its libraries.
 pub fn release_pages() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     for (from, to) in maps.lines().filter_map(code) {
-        // SAFETY: the range is a mapping of this process, as the system has just told, of code from a file, private and
-        // never written: what is dropped is read from the file again. It writes no memory that Rust knows of.
+        // SAFETY: the range is a mapping of this process, as the system has just reported, of code from a file, private
+        // and never written: dropped pages are read from the file again. It writes no memory that Rust knows of.
         unsafe { libc::madvise(from as *mut c_void, to - from, libc::MADV_DONTNEED) };
     }
 }

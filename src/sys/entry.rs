@@ -1,10 +1,10 @@
 //! Where the program begins.
 //!
-//! Before `main` the standard library finds out where the main thread's stack ends, for a message when it overflows.
-//! With the GNU C library that means to parse `/proc/self/maps`: a tenth of a launch's own instructions. So the program
-//! brings its own C `main` there, and does the rest of what the standard library does: a standard descriptor that came
-//! closed leads to `/dev/null`, and a write to a closed pipe is an error and no signal. A stack that overflows ends the
-//! process by SIGSEGV, as it does a C program.
+//! Before `main` the standard library finds the end of the main thread's stack, for a message on overflow. With the GNU
+//! C library it parses `/proc/self/maps` for that: a tenth of a launch's instructions. So on such systems the program
+//! has its own C `main` there, and does the rest of the standard library's start-up: a closed standard descriptor is
+//! opened on `/dev/null`, and a write to a closed pipe is an error instead of a signal. A stack overflow ends the
+//! process with SIGSEGV, as in a C program.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use nix::{fcntl, sys::signal, sys::stat};
@@ -18,7 +18,7 @@ macro_rules! begin_with {
         #[unsafe(no_mangle)]
         extern "C" fn main() -> i32 {
             $crate::entry::prepare();
-            // Flushes what the standard library buffers.
+            // Flushes the standard library's buffers.
             std::process::exit(i32::from($run()))
         }
 
@@ -29,7 +29,7 @@ macro_rules! begin_with {
     };
 }
 
-/// Does what the standard library does before `main`.
+/// The standard library's work before `main`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn prepare() {
     for _ in 0..super::inherited::closed() {

@@ -15,7 +15,7 @@ unsafe extern "C" {
 /// The process's environment, taken apart.
 #[derive(Default)]
 pub struct Taken {
-    /// Every entry that is no credential, byte for byte, in order.
+    /// Every entry that is not a credential, byte for byte, in order.
     pub entries: Vec<CString>,
     /// The credentials: name and value. Their places in the original block are wiped.
     pub credentials: Vec<(String, SecretValue)>,

@@ -1,6 +1,6 @@
 //! Two folders put in each other's place in one step, by renameat2(2).
 //!
-//! The C library has that call since 2.28. It is made without it, so that a wheel serves systems that are older.
+//! The C library has that call since 2.28. It is made directly, so that a wheel works on older systems.
 
 use std::ffi::CString;
 use std::io::{Error, ErrorKind, Result};

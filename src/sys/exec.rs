@@ -1,10 +1,9 @@
 //! Becoming the kernel: which file a command means, how much the system takes, and execve.
 //!
-//! The command is looked up before Vault is asked, a script's interpreter too, so that a typing error or an
-//! environment that was removed costs no single-use token, and can be healed.
-//! The rules are execvp's: a name with a slash is a path, any other is searched in `PATH`; a file that
-//! may be executed and has no known format is a shell script. Errors are told apart as a shell does:
-//! 127 when there is no such file, 126 when there is one and it can't be executed.
+//! The command, and a script's interpreter, are looked up before Vault is contacted, so that a typo or a removed
+//! environment does not use up a wrapped token. The rules are execvp's: a name with a slash is a path, any other is
+//! searched in `PATH`; a file that may be executed and has no known format is a shell script. The exit codes are a
+//! shell's: 127 if there is no such file, 126 if it can't be executed.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

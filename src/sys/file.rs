@@ -1,8 +1,8 @@
-//! A file read whole: without a wait, and within a bound.
+//! Reads whole files, without blocking and up to a limit.
 //!
-//! A path that we are given may lead anywhere: a FIFO blocks, `/dev/zero` has no end, and what another user
-//! may write must not decide where secrets go. So every file goes through here: opened without blocking, a
-//! plain file, of bounded size, and with the owner and mode that its content calls for.
+//! A given path may lead anywhere: a FIFO blocks, `/dev/zero` has no end, and a file that another user can write must
+//! not decide where secrets go. So every file is read here: opened without blocking, and only if it is a regular file
+//! of limited size, with the owner and mode that its content requires.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -19,7 +19,7 @@ pub enum Writers {
     Anyone,
     /// Some user, but not all of them.
     NotEveryone,
-    /// This user or root: what it says decides where secrets go.
+    /// This user or root, as the content decides where secrets go.
     UsOrRoot,
 }
 
@@ -80,7 +80,7 @@ fn content(file: File, expected: u64, largest: u64) -> Result<Vec<u8>, Unread> {
     if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
 }
 
-/// Opens what a user names on the command line: a plain file, or a pipe such as a shell's `<(command)`, which is waited
+/// Opens a file of the command line: a regular file, or a pipe such as a shell's `<(command)`, which is waited
 /// for. To be read with [`read_opened`].
 pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
     let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
@@ -93,7 +93,7 @@ pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
     Ok(file)
 }
 
-/// Reads what was opened, of at most `largest` bytes.
+/// Reads an opened file of at most `largest` bytes.
 pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, Unread> {
     let expected = file.metadata().map_or(0, |metadata| metadata.len());
     // A pipe's text comes piece by piece; room for it leaves no copies behind.

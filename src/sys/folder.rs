@@ -27,8 +27,8 @@ pub fn is_private(folder: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Makes a new folder. With this mode it is ours alone, and needs no check: a launch avoids every system call it can.
-/// A folder that another process makes at the same moment is checked.
+/// Creates a folder. With this mode it is private and needs no check: a launch avoids every system call it can. A
+/// folder that another process creates at the same moment is checked.
 pub fn make_private(folder: &Path) -> Result<()> {
     let make = |recursive| DirBuilder::new().recursive(recursive).mode(0o700).create(folder);
     match make(false) {

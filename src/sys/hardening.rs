@@ -1,4 +1,5 @@
-//! Keeps other processes from reading our memory while it holds secrets: no core file, no debugger of the same user.
+//! Keeps other processes from reading this one's memory while it holds secrets: no core file, no debugger of the same
+//! user.
 //!
 //! `PR_SET_DUMPABLE=0` forbids both core files and ptrace or `/proc/PID/mem` by the same uid, and is
 //! undone by execve itself. The soft core limit is lowered too, for core handlers that ignore the flag;

@@ -1,4 +1,4 @@
-//! State that the kernel must find as our parent left it, although Rust's runtime changes it before `main`.
+//! State that the kernel must inherit unchanged, although Rust's runtime changes it before `main`.
 //!
 //! Before `main`, the standard library ignores SIGPIPE and opens `/dev/null` on a standard descriptor that was
 //! closed. A kernel would inherit both. A constructor in `.init_array` runs earlier and records the state;

@@ -1,7 +1,7 @@
 //! The only raw calls to the operating system and the only `unsafe` of the crate.
 //!
-//! State that a launch must hand on unchanged ([`inherited`]), what it reads and wipes ([`environ`]), what it forbids
-//! while it holds secrets ([`hardening`]), and how it becomes the kernel ([`exec`]).
+//! For example: state that a launch passes on unchanged ([`inherited`]), the environment that it reads and wipes
+//! ([`environ`]), its protection while it holds secrets ([`hardening`]), and how it becomes the kernel ([`exec`]).
 #![allow(unsafe_code, reason = "the fenced-off part: each block says in a SAFETY note why it is sound")]
 
 pub mod alloc;

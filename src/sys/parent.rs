@@ -1,7 +1,7 @@
 //! Jupyter's process, as `JPY_PARENT_PID` names it.
 //!
-//! ipykernel ends with that process too. It need not be our parent: a short-lived script or remote shell may stand
-//! between the two.
+//! ipykernel also exits with that process. It need not be this process's parent: there may be a short-lived script or
+//! remote shell in between.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use super::pidfd;
 /// What is known of Jupyter's process.
 #[derive(Debug)]
 pub enum Parent {
-    /// Nothing: no variable names it, or the system does not let us watch it.
+    /// Unknown: no variable names it, or the system does not allow watching it.
     Unknown,
     /// It runs, and this is its descriptor.
     Runs(OwnedFd),
@@ -23,9 +23,9 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// The process whose pid is `named` (the value of `JPY_PARENT_PID`). 1 is a container's first process, which
-    /// never ends. A pid that no process has, and that is larger than ours, comes from outside of a sandbox (bwrap,
-    /// unshare) with pids of its own: a parent is older than its child.
+    /// The process whose pid is `named` (the value of `JPY_PARENT_PID`). 1 is a container's first process, which never
+    /// exits. A pid without a process that is larger than this process's comes from outside of a sandbox with its own
+    /// pids (bwrap, unshare): a parent is older than its child.
     pub fn of(named: Option<&OsStr>) -> Self {
         let named = named.and_then(|pid| pid.to_str()?.trim().parse().ok()).filter(|pid| *pid > 1);
         match named.map(|pid| pidfd::open(Pid::from_raw(pid))) {

@@ -1,4 +1,4 @@
-//! Other processes: told apart from later ones with the same pid, matched to kernels, and observed.
+//! Other processes: distinguishes them from later ones with the same pid, matches them to kernels, and observes them.
 
 use std::collections::BTreeSet;
 use std::fs::{File, read, read_dir, read_link};
@@ -50,7 +50,7 @@ pub(super) fn threads() -> Option<u32> {
     Some(stat.threads)
 }
 
-/// When process `pid` started, in clock ticks since the system's start; `None` when there is none.
+/// When process `pid` started, in clock ticks since the system's start; `None` if there is none.
 pub fn start_time(pid: u32) -> Option<u64> {
     Stat::of(&pid.to_string()).map(|stat| stat.start_time)
 }
@@ -72,7 +72,7 @@ pub fn say(pid: u32, line: &str) {
 }
 
 /// The boot and pid namespace in which pids are valid: a pid of another machine or container says nothing about our
-/// processes. `None` where the system does not tell.
+/// processes. `None` if the system does not tell.
 pub fn numbering() -> Option<&'static str> {
     static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
     let told = NUMBERING.get_or_init(|| {
@@ -85,7 +85,7 @@ pub fn numbering() -> Option<&'static str> {
     told.as_deref()
 }
 
-/// The command line of process `pid`; empty if we may not read it.
+/// The command line of process `pid`; empty if this user may not read it.
 pub fn command_line(pid: u32) -> Vec<Vec<u8>> {
     let line = read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);

@@ -1,9 +1,8 @@
 //! SIGINT, SIGTERM and SIGHUP during requests to Vault.
 //!
 //! A launch ends at once, but first revokes the token of its login. So these signals are caught while the network is
-//! used, but only if they had their default effect: one that was ignored (`nohup`) stays ignored, for us and for the
-//! kernel. Dropping [`Caught`] restores the default; execve would do the same, but too late for a signal that comes
-//! in between.
+//! used, but only if they had their default effect: an ignored one (`nohup`) stays ignored, also for the kernel.
+//! Dropping [`Caught`] restores the default; execve would do the same, but too late for a signal that comes in between.
 
 use std::io::{PipeReader, Read, pipe};
 use std::os::fd::{IntoRawFd, OwnedFd};

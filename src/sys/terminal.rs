@@ -32,7 +32,7 @@ pub fn ask(question: &str) -> io::Result<Option<String>> {
     Ok(line.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
 }
 
-/// As [`ask`]; `None` too once `stop` says that no answer is wanted any more. The next question is then another one's.
+/// As [`ask`]; also `None` once `stop` says that no answer is needed any more.
 pub fn ask_unless(question: &str, stop: &AtomicBool) -> io::Result<Option<String>> {
     io::stderr().write_all(question.as_bytes())?;
     let stdin = io::stdin();
@@ -49,7 +49,7 @@ pub fn ask_unless(question: &str, stop: &AtomicBool) -> io::Result<Option<String
     }
 }
 
-/// As [`ask`], without showing what is typed.
+/// As [`ask`], without echo.
 pub fn ask_unseen(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let held = Held::new()?;
     let quiet = Quiet::new()?;

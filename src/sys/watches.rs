@@ -26,7 +26,7 @@ impl FileWatch {
         Ok(watch)
     }
 
-    /// Watches what is at `path` now.
+    /// Watches the file that is at `path` now.
     pub fn renew(&self, path: &Path) -> nix::Result<()> {
         self.0.add_watch(path, CHANGES).map(drop)
     }

@@ -1,8 +1,7 @@
-//! Requests of vaultrs's types, sent by our own transport, with the token where it belongs.
+//! Requests with vaultrs's types, sent by this crate's transport, with the token only where it belongs.
 //!
-//! vaultrs's own client is not used: it forwards the token across hosts on a redirect, prints it in
-//! Debug output, and keeps bodies in memory. Its request types know Vault's paths; of them we use
-//! path, method, query and body.
+//! vaultrs's own client is not used: it forwards the token across hosts on a redirect, prints it in Debug output, and
+//! keeps bodies in memory. Its request types know Vault's paths; only their path, method, query and body are used.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -104,12 +103,12 @@ impl Client {
         Ok(())
     }
 
-    /// Keeps what a login asks for as a second factor.
+    /// Stores the second factor that a login requires.
     pub fn set_second_factor(&mut self, second_factor: Box<RawValue>) {
         self.second_factor = Some(second_factor);
     }
 
-    /// What the last login asked for as a second factor, if it did.
+    /// The second factor that the last login requires, if any.
     #[cfg(feature = "manage")]
     pub fn take_second_factor(&mut self) -> Option<Box<RawValue>> {
         self.second_factor.take()
@@ -216,7 +215,7 @@ impl Raw {
         Self { method: rustify::enums::RequestMethod::POST, path: encode(path), query: None, body: Some(body.into()) }
     }
 
-    /// A PATCH of JSON to `path` (encoded here): what the body does not name stays.
+    /// A PATCH of JSON to `path` (encoded here): members that the body does not name stay.
     pub fn patch(path: &str, body: Vec<u8>) -> Self {
         Self { method: rustify::enums::RequestMethod::PATCH, ..Self::post(path, body) }
     }

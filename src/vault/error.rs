@@ -2,7 +2,8 @@
 //!
 //! Vault says little on purpose. `permission denied` alone means that it does not know the token, `1 error occurred: *
 //! permission denied` that a policy forbids the request; a missing mount, a missing path and the wrong KV version are
-//! all a 404. Vault's texts are read here to tell these cases apart. They are never shown, as they can quote the request.
+//! all a 404. Vault's texts are read here to tell these cases apart. They are never shown, as they can quote the
+//! request.
 
 use http::StatusCode;
 use serde::Deserialize;

@@ -12,22 +12,22 @@ use super::error::Operation;
 use super::reply::Reply;
 use crate::error::Result;
 
-/// What Vault ends by itself, unless it is renewed, or what has an end of its own.
+/// A lease that Vault ends unless it is renewed, or a credential with its own expiry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Its id; empty where Vault has none: an identity token, a certificate, a static role's password.
+    /// Its id; empty if Vault has none: for an identity token, a certificate, a static role's password.
     pub id: String,
-    /// The time that it was given, in seconds.
+    /// Its duration, in seconds.
     pub seconds: u64,
-    /// Whether that can be made longer.
+    /// Whether it can be renewed.
     pub renewable: bool,
-    /// Whether Vault changes the value in place at the end, as a static role's password: it is read after that.
+    /// Whether Vault changes the value in place at its end, such as a static role's password: it is read after that.
     pub rotates: bool,
     /// The path of the source that gave it, as it is written in the configuration.
     pub source: String,
 }
 
-/// What the data of an answer without a lease tells of its end.
+/// The expiry in the data of an answer without a lease.
 #[derive(Deserialize)]
 struct End<'a> {
     /// The time that an identity token or a static role has left, in seconds.
@@ -65,7 +65,7 @@ impl Generic {
         Fields::parse(Answer::parse(&self.reply, &what)?.data(&what)?, &self.path)
     }
 
-    /// When it ends: the lease that it ends with, or an end of its own. `source` is the path that a source names.
+    /// The lease, or the credential's own expiry. `source` is the path in the configuration.
     pub fn lease(&self, source: &str) -> Result<Option<Lease>> {
         let answer = Answer::parse(&self.reply, &format!("reading {}", self.path))?;
         let source = source.to_owned();
@@ -89,7 +89,7 @@ pub async fn read(client: &Client, path: &str) -> Result<Generic> {
     Ok(Generic { reply, path: path.to_owned() })
 }
 
-/// Writes `body`, a JSON object, to `path`, which answers with what it makes.
+/// Writes `body`, a JSON object, to `path`, whose answer contains the result.
 pub async fn write(client: &Client, path: &str, body: Vec<u8>) -> Result<Generic> {
     let reply = client.call(&Raw::post(path, body), Operation::Write(path, path)).await?;
     Ok(Generic { reply, path: path.to_owned() })

@@ -1,7 +1,7 @@
 //! Secrets of the KV engine: one, or a folder of them.
 //!
-//! Version 1 answers with the fields themselves, version 2 with the fields beside their metadata, under
-//! another path. Which one it is was said or asked (see [`super::mount`]).
+//! Version 1 answers with the fields, version 2 with the fields and their metadata, at another path. The version is
+//! configured or looked up (see [`super::mount`]).
 
 use futures_util::future::join_all;
 use vaultrs::api::{kv1, kv2};
@@ -87,8 +87,8 @@ pub async fn read_version(
     })
 }
 
-/// Reads the secret at `path`, which begins with the mount's path. `said` tells that the version was
-/// configured, so that a missing path may as well be a wrong version.
+/// Reads the secret at `path`, which begins with the mount's path. `said`: the version was configured, so a missing
+/// path may also be a wrong version.
 pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
     read_one(client, mount, path, said, None).await
 }
@@ -258,7 +258,7 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     let what = format!("listing {path}");
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let listing: Listing = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
-    // A name goes into the next request's path: what would climb out of the folder is no name.
+    // A name becomes part of the next request's path, so it must not leave the folder.
     let is_name = |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
     let (folders, names): (Vec<_>, Vec<_>) = listing.keys.into_iter().partition(|name| name.ends_with('/'));
     let below = folders.iter().map(|name| name.trim_end_matches('/').to_owned()).filter(|name| is_name(name)).collect();

@@ -1,4 +1,4 @@
-//! Writing to the KV engine: secrets, their versions and what is said of them.
+//! Writes to the KV engine: secrets, their versions and their descriptions.
 //!
 //! Version 2 compares before it sets: a write names the version that it replaces (`cas`), and is refused
 //! when another writer was faster. So a change of one key is read, modify, write, again from the start
@@ -30,13 +30,13 @@ pub(crate) type Keys = Vec<(String, Box<RawValue>)>;
 
 /// One version of a secret, as read.
 pub(crate) struct Content {
-    /// Its keys; none when there is no secret, or its current version is deleted.
+    /// Its keys; none if there is no secret, or its current version is deleted.
     pub(crate) keys: Keys,
-    /// The version that a change replaces: 0 when there is no secret yet; `None` for KV version 1.
+    /// The version that a change replaces: 0 if there is no secret yet; `None` for KV version 1.
     pub(crate) version: Option<u64>,
 }
 
-/// What KV version 2 says of a secret beside its keys.
+/// The metadata of a secret of KV version 2.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Metadata {
     /// The newest version, deleted or not.
@@ -56,7 +56,7 @@ pub(crate) struct VersionState {
     /// When it was written, RFC 3339.
     #[serde(default)]
     pub(crate) created_time: String,
-    /// When it was deleted, or will be by itself; empty when neither.
+    /// When it was or will be deleted; empty if neither.
     #[serde(default)]
     pub(crate) deletion_time: String,
     /// Whether its content is gone for good.
@@ -222,7 +222,7 @@ impl<'a> Stored<'a> {
         self.client.call(&Raw::delete(&api), Operation::Delete(self.path, &api)).await.map(drop)
     }
 
-    /// Deletes that version alone, if it is still the current one; what was written since stays.
+    /// Deletes this version only, if it is still the current one; later versions stay.
     pub(crate) async fn delete_version(self, version: Option<u64>) -> Result<()> {
         let Some(version) = version else { return self.delete().await };
         let api = self.api("delete");
@@ -285,7 +285,7 @@ impl<'a> Stored<'a> {
 
 /// The outcome of [`Stored::update`].
 pub(crate) struct Updated<T> {
-    /// What the change gave; `None` when it had nothing to change.
+    /// What the change gave; `None` if it had nothing to change.
     pub(crate) done: Option<T>,
     /// The version now.
     pub(crate) version: Option<u64>,
@@ -296,7 +296,7 @@ pub(crate) fn json_value(value: &SecretValue) -> Option<Box<RawValue>> {
     value.expose_text().and_then(|text| to_raw_value(text).ok())
 }
 
-/// The merge patch that makes `keys` of `before`; `None` where such a patch means something else: it merges objects,
+/// The merge patch that makes `keys` of `before`; `None` if such a patch means something else: it merges objects,
 /// and removes what is null.
 fn patch(before: &Keys, keys: &Keys, cas: u64) -> Option<Vec<u8>> {
     let mut body = format!("{{\"options\":{{\"cas\":{cas}}},\"data\":{{").into_bytes();

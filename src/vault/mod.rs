@@ -3,7 +3,7 @@
 //! [`transport`] moves bytes within a deadline and knows nothing of Vault but which failures may heal;
 //! [`client`] sends vaultrs's request types over it; [`body`] takes answers apart without guessing;
 //! [`error`] turns a refusal into the one cause a person can act on; [`auth`], [`kv`], [`mount`] and
-//! [`generic`] are what a launch asks for.
+//! [`generic`] have the requests of a launch.
 
 pub mod auth;
 pub mod body;

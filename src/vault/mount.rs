@@ -39,7 +39,7 @@ impl Mounts {
     }
 }
 
-/// Asks Vault what is mounted at `path`.
+/// Looks up the mount of `path`.
 pub async fn ask(client: &Client, path: &str) -> Result<Mount> {
     let endpoint = Raw::get(&format!("sys/internal/ui/mounts/{path}"));
     let reply = client.call(&endpoint, Operation::Mount(path)).await?;

@@ -1,7 +1,8 @@
 //! The addresses of one Vault: a cluster without a load balancer has several.
 //!
-//! They are tried in the order of the configuration, and the first one that answers serves all requests of a launch.
-//! The choice is not stored: the next launch starts with the first address again. A single address has no extra cost.
+//! They are tried in the order of the configuration, and the first one that answers is used for all requests of a
+//! launch. The choice is not stored: the next launch starts with the first address again. A single address has no extra
+//! cost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

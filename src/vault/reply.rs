@@ -19,7 +19,7 @@ pub struct Reply {
 
 impl Reply {
     #[cfg(any(test, feature = "internals"))]
-    /// A reply from parts, for tests and fuzzing; `None` when the status is none.
+    /// A reply from parts, for tests and fuzzing; `None` if the status is invalid.
     pub fn new(status: u16, json: bool, body: Vec<u8>) -> Option<Self> {
         let status = StatusCode::from_u16(status).ok()?;
         Some(Self { status, json, body: Zeroizing::new(body), retry_after: None, location: None })

@@ -1,9 +1,9 @@
-//! Requests and replies as bytes: one deadline, retries of what may heal, one redirect at most.
+//! Requests and replies as bytes: one deadline, retries of transient failures, at most one redirect.
 //!
-//! Connections are kept and used again. A body is read into a wiping buffer of bounded size. A redirect
-//! is followed once, when it is a 307 or 308 to the same scheme and host, because the token goes with
-//! it. Only what may heal is tried again ([`crate::error::Kind::is_transient`]), with a jittered back-off, until the
-//! deadline; a request that is not a read is never sent twice once it may have arrived.
+//! Connections are reused. A body is read into a zeroizing buffer of limited size. One redirect is followed if it is a
+//! 307 or 308 to the same scheme and host, because the token is sent with it. Only transient failures are retried
+//! ([`crate::error::Kind::is_transient`]), with a jittered back-off, until the deadline; a request that is not a read
+//! is never sent twice once it may have arrived.
 
 use std::error::Error as _;
 use std::sync::Mutex;
@@ -35,9 +35,9 @@ pub const LARGEST_BODY: usize = 16 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// With several addresses, each gets this fraction of the time.
 const SHARES: u32 = 4;
-/// The first request to each of several addresses; a standby node serves as well as the active one.
+/// The first request to each of several addresses; a standby node is as good as the active one.
 const HEALTH: &str = "/v1/sys/health?standbyok=true&perfstandbyok=true";
-/// The longest pause that we choose ourselves.
+/// The longest pause between retries, unless Vault names one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What is sent. The body may hold a credential: it is freed, and so wiped, after the last attempt.

@@ -58,7 +58,7 @@ impl StandIn<'_> {
         }
     }
 
-    /// Receives what was sent together with the cell that is about to be answered.
+    /// Receives the requests that were sent together with the cell that is about to be answered.
     pub(super) async fn settle(&mut self) -> Result<Step> {
         let mut step = Step::Continue;
         if !self.running.is_empty() {

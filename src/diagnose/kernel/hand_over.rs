@@ -1,8 +1,9 @@
 //! From the diagnostic kernel to the real one: every request is answered, then every connection is closed.
 //!
-//! A request that we have read must be answered by us, and one that we have not read by the real kernel. So all
-//! connections are closed at a moment when nothing is in transit: our side first; then everything that the peers sent
-//! before they noticed is read; and if there was any, their clients may connect again for an answer.
+//! The process that has read a request must answer it: the diagnostic kernel, or the real kernel for requests that
+//! were not read. So all connections are closed at a moment when nothing is in transit. This side closes first; then
+//! everything that the peers sent before they noticed is read; and if there was anything, their clients may connect
+//! again for an answer.
 
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ impl StandIn<'_> {
         Ok(Step::Continue)
     }
 
-    /// Announces below the last failed cell that the secrets have come, unless a cell was told.
+    /// Shows below the last failed cell that the secrets are set, unless a cell's reply has said so.
     fn announce(&mut self) {
         if !self.last.is_empty() {
             let last = std::mem::take(&mut self.last);

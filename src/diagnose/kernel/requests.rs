@@ -32,7 +32,8 @@ impl StandIn<'_> {
             Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
                 match Request::parse(parts, self.session.signer()) {
                     Ok(request) => return Ok(self.receive(Waiting { channel, from, request })),
-                    // Once a client has shown the right key, a wrong signature is a stranger on the port, and must not end the kernel.
+                    // Once a client has shown the right key, a wrong signature is a stranger on the port, and must not
+                    // end the kernel.
                     Err(Refused::WrongSignature) if !self.trusted => {
                         return Err(Error::new(
                             Kind::WrongSignature,

@@ -1,4 +1,5 @@
-//! Kernels that answered get what they lack: one fetch serves all that are free, and is wiped afterwards.
+//! Gives the kernels that have answered the secrets that they lack: with one fetch for all idle kernels, wiped
+//! afterwards.
 
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl Watcher<'_, '_> {
         Options { override_existing, wait: TAKE, now: false, folder: &plan.runtime_dir, holding: self.holding }
     }
 
-    /// Gives a kernel what was fetched; whether it has it now.
+    /// Gives a kernel the fetched secrets; returns whether it has them now.
     async fn give(&mut self, name: &str, (link, info): Answer, (given, leases): (&Given, Option<usize>)) -> bool {
         let Some(kernel) = self.kernels.get(name) else { return false };
         let plan = self.vault.plan();
@@ -156,7 +157,7 @@ impl Watcher<'_, '_> {
         self.log.failed(Subject::Vault, error);
     }
 
-    /// The kernel has everything: from now on its heartbeat tells of its end, or its server's list does.
+    /// The kernel has everything: from now on its heartbeat shows its exit, or its server's list does.
     async fn is_up_to_date(&mut self, name: &str) {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         kernel.is_up_to_date();
@@ -168,7 +169,7 @@ impl Watcher<'_, '_> {
                 self.ends.push(async move { (name, pulse(target).await) }.boxed_local());
             }
             Way::File(_) => {}
-            // What we did counts as activity, and is no reason to check again.
+            // The injection counts as activity, but is not a reason to check again.
             Way::Server(server) => {
                 if let Ok(listed) = server.kernel(&kernel.target.id, Deadline::after(ASK)).await {
                     kernel.activity = listed.last_activity;

@@ -29,12 +29,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const NEW: Duration = Duration::from_secs(120);
 /// After this time without an answer it is asked once more, on a new connection (ipykernel issue 1554).
 const QUIET: Duration = Duration::from_secs(5);
-/// How long a busy kernel is waited for before the connection is made anew; waiting costs nothing.
+/// How long a busy kernel is waited for before reconnecting; waiting costs nothing.
 const BUSY: Duration = Duration::from_secs(3600);
 /// The same through a server, whose list says when the kernel is idle again.
 const BUSY_THROUGH_SERVER: Duration = Duration::from_secs(20);
 
-/// Why a kernel is asked what it is.
+/// Why a kernel's kernel_info is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// It lacks variables, or versions of them.
@@ -50,7 +50,7 @@ pub enum State {
     Due(Option<Instant>, Reason),
     /// It has been asked, and answers when it is free.
     Asked(AbortHandle, Reason),
-    /// It has everything, as far as we know.
+    /// It has everything, as far as known.
     UpToDate,
     /// It lacks a new version, and is asked once a front end is connected.
     Outdated,
@@ -63,13 +63,13 @@ pub struct Kernel {
     pub target: Target,
     /// Where it stands.
     pub state: State,
-    /// The variables that we have set in the process that runs now.
+    /// The variables that the present process was given.
     pub variables: BTreeMap<String, Variable>,
     /// The session that it answered with: another session is another process.
     pub session: Option<String>,
     /// Whether its heartbeat is connected.
     pub is_followed: bool,
-    /// Whether it has asked for what is new, and has no answer yet.
+    /// Whether it has requested an update, and has no answer yet.
     pub has_asked: bool,
     /// Its last activity in the server's list when it was up to date.
     pub activity: String,
@@ -142,7 +142,7 @@ impl Kernel {
         self.state = State::Due(until, self.reason());
     }
 
-    /// It did not answer, or did not take its variables. Gives whether it may just be starting: its file is
+    /// It did not answer, or did not take its variables. Returns whether it may just be starting: its file is
     /// half written, or its ports are closed.
     pub fn failed(&mut self, error: &Error) -> bool {
         if matches!(error.kind(), Kind::KernelCannot | Kind::KernelFailed) {
@@ -181,7 +181,7 @@ impl Kernel {
         }
     }
 
-    /// Looks whether its connection file was written anew: it may be another kernel's.
+    /// Checks whether its connection file was rewritten: it may be another kernel's.
     pub fn check_file(&mut self) {
         let Way::File(path) = &self.target.way else { return };
         let now = mark(path);
@@ -228,7 +228,7 @@ fn mark(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.ino()))
 }
 
-/// Waits until the kernel is free and says what it is.
+/// Waits until the kernel is idle and answers kernel_info.
 pub async fn until_free(target: Target) -> Result<Answer> {
     let through_server = matches!(target.way, Way::Server(_));
     let limits: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };
@@ -248,7 +248,7 @@ pub async fn until_free(target: Target) -> Result<Answer> {
     Err(Error::new(Kind::KernelBusy, "the kernel is busy, or does not answer", "it will be asked again"))
 }
 
-/// Connects to the kernel's heartbeat, which closes when the kernel ends; `None` when it has ended already.
+/// Connects to the kernel's heartbeat, which closes when the kernel ends; `None` if it has ended already.
 pub async fn pulse(target: Target) -> Option<Pulse> {
     let Way::File(path) = &target.way else { return None };
     let file = ConnectionFile::read_ours(path).ok()?;

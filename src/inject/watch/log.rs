@@ -71,7 +71,7 @@ impl<'a> Log<'a> {
         self.event("injected", Some(target), &changes.line(&target.name()), more);
     }
 
-    /// An event that is no error.
+    /// An event other than an error.
     pub fn note(&mut self, event: &str, target: Option<&Target>, text: &str) {
         self.event(event, target, text, json!({}));
     }

@@ -1,8 +1,8 @@
-//! What kernels ask of a sidecar: `%secrets refresh` in a notebook leaves a file in our folder, and nothing else.
+//! Kernels' requests to a sidecar: `%secrets refresh` in a notebook writes a file to this program's folder.
 //!
-//! A kernel has no credential of Vault and gets none. It sees here which sidecars of its user there are, and names
-//! itself; the sidecar takes the request, does what it would have done in its next round, and says in a file beside
-//! what became of it. A kernel may ask as often as it likes: Vault is asked once a second at most.
+//! A kernel has no Vault credential and gets none. It sees here which sidecars its user has, and writes its id. The
+//! sidecar takes the request, does the work of its next round, and writes the outcome to a file beside it. However
+//! often a kernel asks, Vault is contacted at most once a second.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -160,7 +160,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         !matches!(self.stop.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
-    /// The timer's round: lists the kernels, and looks at the versions in Vault.
+    /// The timer's round: lists the kernels, and checks the versions in Vault.
     async fn run_round(&mut self) -> Result<()> {
         self.round = Instant::now() + jittered(self.interval);
         self.last_round = Some(Instant::now());
@@ -256,7 +256,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Lists the kernels of the folder or of the server; gives whether that went well.
+    /// Lists the kernels of the folder or of the server; returns whether that went well.
     async fn list(&mut self) -> Result<bool> {
         let deadline = Deadline::after(LISTS);
         let listed = match self.places.named_server() {
@@ -293,7 +293,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
 
     async fn list_folder(&mut self) {
         if let Some(folder) = &self.folder {
-            // The folder may have been removed and made anew.
+            // The folder may have been removed and created again.
             let _ = folder.get_ref().renew(self.places.runtime());
         }
         let targets = self.places.files_that_fit(Deadline::after(LISTS)).await;
@@ -303,7 +303,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Brings the next round forward for the kernels that ask for what is new.
+    /// Brings the next round forward for kernels that request an update.
     fn take_requests(&mut self) {
         let Some(requests) = &self.requests else { return };
         let name_of = |kernel: &Kernel| kernel.target.file.as_deref().map(stem);
@@ -359,7 +359,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Reports an error; one that stood in the way from the beginning and will not pass ends the process.
+    /// Reports an error; a permanent one in the first round ends the process.
     fn end_or_report(&mut self, subject: Subject<'_>, error: &Error) -> Result<()> {
         let passing = matches!(error.kind().exit_code(), 69 | 75) || error.kind() == Kind::ServerDown;
         if !self.is_ready && !passing {

@@ -84,7 +84,7 @@ impl<'a> Vault<'a> {
         self.pace(looked)
     }
 
-    /// Fetches the secrets, and tells of the leases that hang on the session's token.
+    /// Fetches the secrets; also returns the leases that depend on the session's token.
     pub async fn fetch(&mut self, holding: &Cell<Option<Instant>>) -> Result<(Given, Vec<Lease>)> {
         let fetched = self
             .attempt(holding, async |plan, parent, _, open| {
@@ -94,14 +94,14 @@ impl<'a> Vault<'a> {
         self.pace(fetched)
     }
 
-    /// Starts the process that holds what was fetched for `owners`. It gets the session's token where we logged in for
-    /// it; the next request logs in anew.
+    /// Starts the keeper for the `owners` of the fetched leases. If the session's token comes from a login, the keeper
+    /// gets it, and the next request logs in again.
     pub async fn keep(&mut self, given: &Given, held: Vec<Lease>, owners: Vec<Owner>) -> Result<Option<Keeper>> {
         let Some(mut open) = self.open.take().filter(|_| !held.is_empty()) else { return Ok(None) };
         open.client.renew(Deadline::after(REVOKE));
         let leases = fetch::left_by(&self.plan, &open.client, &open.session, held).await;
         let keeper = if owners.is_empty() {
-            // Nothing here tells when a kernel of another machine ends: its leases end with the window.
+            // The exit of a kernel on another machine can't be noticed here: its leases end with the window.
             Ok(None)
         } else {
             keep::keep(&self.plan, self.request, self.parent, given, &leases, owners).map(Some)
@@ -113,7 +113,7 @@ impl<'a> Vault<'a> {
         keeper
     }
 
-    /// Revokes the token if we logged in for it.
+    /// Revokes the token if it comes from a login.
     pub async fn close(&mut self) {
         if let Some(mut open) = self.open.take().filter(|open| open.session.revocable) {
             open.client.renew(Deadline::after(REVOKE));

@@ -1,10 +1,10 @@
-//! CURVE: the listening side proves its identity by its long-term key, and messages are encrypted with keys that
-//! serve one connection. This is the kernel's side of the handshake; the client's is [`super::curve_client`].
+//! CURVE: the listening side proves its identity with its long-term key, and messages are encrypted with keys for one
+//! connection. This is the kernel's side of the handshake; the client's is [`super::curve_client`].
 //!
-//! HELLO shows that the client knows our public key; WELCOME gives our short-term key; INITIATE brings
-//! the client's long-term key with a voucher for its short-term one; READY ends it. Any client that
-//! knows our public key may connect, as with libzmq without an authenticator: what a client may do is
-//! the message signature's matter. Specification: <https://rfc.zeromq.org/spec/26/>.
+//! HELLO shows that the client knows the kernel's public key; WELCOME contains the kernel's short-term key; INITIATE
+//! contains the client's long-term key with a voucher for its short-term one; READY ends the handshake. Any client that
+//! knows the kernel's public key may connect, as with libzmq without an authenticator: the message signature decides
+//! what a client may do. Specification: <https://rfc.zeromq.org/spec/26/>.
 
 use std::rc::Rc;
 
@@ -45,7 +45,7 @@ pub(super) fn key(bytes: &[u8]) -> Result<PublicKey, Violation> {
     PublicKey::from_slice(bytes).map_err(|_| Violation("a key has a wrong length"))
 }
 
-/// The state after HELLO: our short-term key and the client's, and the cookie that must come back.
+/// The state after HELLO: the kernel's short-term key and the client's, and the cookie that must come back.
 pub struct Welcomed {
     short: SecretKey,
     client_short: PublicKey,
@@ -75,7 +75,7 @@ pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), 
 }
 
 impl Welcomed {
-    /// Takes INITIATE: the connection's keys, and what the client says of itself.
+    /// Processes INITIATE: returns the connection's keys, and the client's metadata.
     pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(Keys, Properties), Violation> {
         let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("another command than INITIATE")) };
         let (cookie, rest) = rest.split_at_checked(COOKIE).ok_or(Violation("an INITIATE cut short"))?;
@@ -87,7 +87,7 @@ impl Welcomed {
         let plain = cipher.decrypt(&nonce(b"CurveZMQINITIATE", number)?, sealed).map_err(|_| UNOPENED)?;
         let (vouch, properties) = plain.split_at_checked(VOUCH).ok_or(Violation("an INITIATE cut short"))?;
         let client_long = key(&vouch[..32])?;
-        // The voucher's box is between the client's long-term key and our short-term one.
+        // The voucher's box is between the client's long-term key and the kernel's short-term one.
         let voucher = SalsaBox::new(&client_long, &self.short);
         let vouched = voucher.decrypt(&nonce(b"VOUCH---", &vouch[32..48])?, &vouch[48..]).map_err(|_| UNOPENED)?;
         let expected = [self.client_short.as_bytes().as_slice(), secret.public_key().as_bytes()].concat();

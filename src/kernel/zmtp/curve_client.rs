@@ -1,6 +1,6 @@
 //! CURVE, the client's side: shows that it knows the kernel's public key, and trusts a peer that can answer.
 //!
-//! The kernel does not ask who we are, so our long-term key is a new one for each client.
+//! The kernel does not check the client's identity, so the client's long-term key is new each time.
 //! Specification: <https://rfc.zeromq.org/spec/26/>.
 
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use super::curve::{COOKIE, HELLO_LENGTH, Keys, Side, UNOPENED, key, nonce, rando
 /// The length of WELCOME's box: a short-term key and a cookie, sealed.
 const WELCOME_BOX: usize = 32 + COOKIE + 16;
 
-/// A key pair of ours, as long as a client or a connection lives.
+/// The client's key pair, for the lifetime of a client or a connection.
 pub struct Pair {
     secret: SecretKey,
     public: PublicKey,
@@ -30,7 +30,7 @@ impl Pair {
     }
 }
 
-/// The state after HELLO: our short-term key, and the box that it makes with the kernel's long-term one.
+/// The state after HELLO: the client's short-term key, and the box that it forms with the kernel's long-term one.
 pub struct Greeted {
     short: Pair,
     cipher: SalsaBox,
@@ -54,7 +54,7 @@ pub fn hello(kernel: &PublicKey) -> Result<(Greeted, Vec<u8>), Violation> {
 pub struct Initiated(Keys);
 
 impl Greeted {
-    /// Takes WELCOME: the body of INITIATE, and what to remember. `ours` is our long-term key.
+    /// Processes WELCOME: returns the body of INITIATE, and the next state. `ours` is the client's long-term key.
     pub fn initiate(
         self,
         kernel: &PublicKey,
@@ -90,7 +90,7 @@ impl Greeted {
 }
 
 impl Initiated {
-    /// Takes READY: the connection's keys, and what the kernel says of itself.
+    /// Processes READY: returns the connection's keys, and the kernel's metadata.
     pub fn ready(mut self, ready: &[u8]) -> Result<(Keys, Properties), Violation> {
         let (b"READY", rest) = split(ready)? else { return Err(Violation("another command than READY")) };
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a READY cut short"))?;

@@ -4,10 +4,10 @@ use super::Violation;
 
 /// The length of a greeting, in bytes.
 pub const LENGTH: usize = 64;
-/// How long the part is that tells our protocol from any other.
+/// The length of the part that identifies the protocol.
 pub const SIGNATURE: usize = 10;
 
-/// The security mechanisms that we speak.
+/// The supported security mechanisms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mechanism {
     /// No encryption; the connection file's key signs.
@@ -38,7 +38,7 @@ pub fn compose(mechanism: Mechanism, as_server: bool) -> [u8; LENGTH] {
     greeting
 }
 
-/// Checks the other side's greeting against the mechanism that we use.
+/// Checks the other side's greeting against this side's mechanism.
 pub fn check(greeting: &[u8; LENGTH], mechanism: Mechanism) -> Result<(), Violation> {
     if greeting[0] != 0xff || greeting[9] & 1 != 1 {
         return Err(Violation("the signature is not ZMTP's"));

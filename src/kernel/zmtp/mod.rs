@@ -15,7 +15,7 @@ pub mod greeting;
 pub mod peer;
 pub mod traffic;
 
-/// What a peer did that the protocol does not allow: said in a few words of our own.
+/// A peer's violation of the protocol, as a short fixed text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 

@@ -20,7 +20,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub enum Security {
     /// No encryption (NULL).
     Null,
-    /// By CURVE, with this key for ours.
+    /// CURVE, with this as the local key.
     Curve(SecretKey),
 }
 
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Trust {
     }
 }
 
-/// Runs the whole handshake of the side that listens: what a socket does in two steps.
+/// Runs the whole handshake of the listening side, which a socket does in two steps.
 #[cfg(any(test, feature = "internals"))]
 pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     Greeted::by(stream, security).await?.handshake(security, ours).await
@@ -89,7 +89,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(HANDSHAKE, work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
-/// Runs the handshake with a peer; gives both sides and what the peer said of itself.
+/// Runs the handshake with a peer; returns both sides and what the peer said of itself.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     in_time(shake_hands(stream, trust, ours)).await
 }
@@ -121,7 +121,7 @@ async fn shake_hands(stream: Boxed, trust: &Trust, properties: &Properties) -> R
             exchange(&mut reader, &mut writer, properties).await?
         }
         Trust::Curve { kernel, ours } => {
-            // The kernel writes its greeting while we compute.
+            // The kernel writes its greeting during this computation.
             let (greeted, body) = curve_client::hello(kernel)?;
             greeting::check(&reader.greeting().await?, mechanism)?;
             writer.frame(false, true, &body).await?;
@@ -136,7 +136,7 @@ async fn shake_hands(stream: Boxed, trust: &Trust, properties: &Properties) -> R
     Ok((reader, writer, theirs))
 }
 
-/// Sends our greeting; the peer's is to be read.
+/// Sends this side's greeting; the peer's is still to be read.
 async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
     let (reader, mut writer) = sides(stream);
     writer.greeting(&greeting::compose(mechanism, as_server)).await?;

@@ -1,7 +1,7 @@
 //! Reports which files were found, which settings apply, the origin of each, and what it overrides.
 //!
-//! An error in a file is reported, and the rest of the file still counts. A value that may contain a password (a proxy's
-//! URL, an address) or be half a credential (a role id) is reported as set, but not shown.
+//! An error in a file is reported, and the rest of the file still counts. A value that may contain a password (a
+//! proxy's URL, an address) or be half a credential (a role id) is reported as set, but not shown.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Checks the login: its method, the origin of its credential, and its token's policies. Never shows the token.
 //!
-//! A wrapped credential can be used only once, so it is looked up and left for its kernel. A token with a limited number
-//! of uses is looked up, which takes one use, and not used further.
+//! A wrapped credential can be used only once, so it is looked up and left for its kernel. A token with a limited
+//! number of uses is looked up, which takes one use, and not used further.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,9 @@
 //! `doctor`: checks each step of a launch in order, from the configuration to the last name.
 //!
 //! A launch stops at its first failure. `doctor` reports all of them, since different people may have to fix them, and
-//! asking each takes days. It leaves no trace: it revokes the token of its login, looks up a wrapped token without using
-//! it, creates no lease (it looks up the token's capabilities instead), and drops values as soon as it knows their length.
+//! asking each takes days. It leaves no trace: it revokes the token of its login, looks up a wrapped token without
+//! using it, creates no lease (it looks up the token's capabilities instead), and drops values as soon as it knows
+//! their length.
 
 mod certificate;
 mod configuration;

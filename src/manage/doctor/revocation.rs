@@ -1,8 +1,8 @@
 //! Checks whether a database role would leave its users behind when their leases end.
 //!
-//! PostgreSQL does not drop a role that owns an object, and a notebook's `CREATE TABLE` makes its user an owner. Then the
-//! lease can't be revoked, and the user remains. The role's revocation statements show whether that can happen. Most
-//! users may not read the role; then nothing is reported.
+//! PostgreSQL does not drop a role that owns an object, and a notebook's `CREATE TABLE` makes its user an owner. Then
+//! the lease can't be revoked, and the user remains. The role's revocation statements show whether that can happen.
+//! Most users may not read the role; then nothing is reported.
 
 use serde::Deserialize;
 

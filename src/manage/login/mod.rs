@@ -1,9 +1,9 @@
 //! `login` and `logout`: a user's own token, in the file where launches find it.
 //!
-//! A launch uses a token that a user has stored, like Vault's own client: from the file that the settings name, else from
-//! `~/.vault-token`. These commands write and remove that file. A credential is typed without echo, and is never an
-//! argument. Passwords are limited like a launch's login (see [`crate::launch::refusal`]), so that attempts do not lock the
-//! user out: after two refusals, the next password is sent only if the user confirms.
+//! A launch uses a token that a user has stored, like Vault's own client: from the file that the settings name, else
+//! from `~/.vault-token`. These commands write and remove that file. A credential is typed without echo, and is never
+//! an argument. Passwords are limited like a launch's login (see [`crate::launch::refusal`]), so that attempts do not
+//! lock the user out: after two refusals, the next password is sent only if the user confirms.
 
 mod flags;
 mod oidc;
@@ -170,8 +170,8 @@ fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Promp
         match attempt(site, &Step::Confirm(&second_factor, &passcodes), plan) {
             Ok(Reached::Login(standing)) => return Ok(standing),
             Ok(Reached::SecondFactor(error, _)) => return Err(error),
-            // A passcode is mistyped easily, and the password need not be typed again. What was refused on a phone is not
-            // sent there once more.
+            // A passcode is mistyped easily, and the password need not be typed again. What was refused on a phone is
+            // not sent there once more.
             Err(error) if error.kind() == Kind::LoginRefused && second_factor.has_passcode() && !tries.is_empty() => {
                 asked.say(&format!("  {error}\n"));
             }

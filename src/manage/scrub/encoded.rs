@@ -1,8 +1,8 @@
 //! The words to search for: a value, plain and as base64 and hexadecimal digits.
 //!
 //! Base64 has three alignments, since the value may be part of the encoded text. The characters at its ends then also
-//! contain bits of the neighbouring text: they are not searched for, but replaced with the rest. In encoded JSON, a value
-//! has JSON's escapes.
+//! contain bits of the neighbouring text: they are not searched for, but replaced with the rest. In encoded JSON, a
+//! value has JSON's escapes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

@@ -1,12 +1,12 @@
 //! `scrub`: finds a user's own secrets in saved notebooks by their values, and removes them.
 //!
 //! It reads the values from Vault like a launch, and searches every string of a notebook: sources, outputs, metadata. A
-//! match is replaced by `[secret NAME]`; everything else stays unchanged, byte for byte. The report names cell and output,
-//! and never shows their content.
+//! match is replaced by `[secret NAME]`; everything else stays unchanged, byte for byte. The report names cell and
+//! output, and never shows their content.
 //!
-//! [`json`] finds the strings in a file; [`text`] decodes them and keeps each byte's position; [`finder`] finds values in
-//! them, with the words of [`encoded`] and the decoded texts of [`view`]; [`notebook`] combines these. [`wanted`] gets the
-//! values, [`files`] reads and writes.
+//! [`json`] finds the strings in a file; [`text`] decodes them and keeps each byte's position; [`finder`] finds values
+//! in them, with the words of [`encoded`] and the decoded texts of [`view`]; [`notebook`] combines these. [`wanted`]
+//! gets the values, [`files`] reads and writes.
 
 mod encoded;
 mod files;

@@ -1,7 +1,7 @@
 //! One text of a notebook, decoded, with each byte's position in the file.
 //!
-//! A text may consist of several pieces: a list of lines, or the chunks of one stream in several outputs. A value may be
-//! split over them, so the pieces are concatenated, unescaped.
+//! A text may consist of several pieces: a list of lines, or the chunks of one stream in several outputs. A value may
+//! be split over them, so the pieces are concatenated, unescaped.
 
 use std::ops::Range;
 

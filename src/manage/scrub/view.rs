@@ -1,8 +1,8 @@
 //! A text after decoding: without JSON's or Python's escapes, percent-encoding or HTML entities, or with the lines of
 //! wrapped base64 joined.
 //!
-//! A value can be encoded in many ways (in upper or lower case, with more or fewer characters encoded). So each text with
-//! such an encoding is decoded, and the result is searched for the plain values.
+//! A value can be encoded in many ways (in upper or lower case, with more or fewer characters encoded). So each text
+//! with such an encoding is decoded, and the result is searched for the plain values.
 
 use std::ops::Range;
 

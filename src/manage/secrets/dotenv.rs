@@ -54,8 +54,8 @@ fn first(text: &str) -> Result<(Option<Entry>, usize), &'static str> {
     Ok((Some((name.to_owned(), SecretValue::new(value.into_bytes()))), end))
 }
 
-/// The text after `=`, up to a comment or the end of the line. As in a shell, a comment needs a space before it, since a
-/// password may begin with `#`.
+/// The text after `=`, up to a comment or the end of the line. As in a shell, a comment needs a space before it, since
+/// a password may begin with `#`.
 fn unquoted(line: &str) -> String {
     let comment = line
         .char_indices()

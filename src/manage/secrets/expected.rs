@@ -1,8 +1,8 @@
 //! Replaces a value only if it is still the one that the user saw.
 //!
 //! A page shows a version, its user types for a minute, and meanwhile another client may change the value. So a change
-//! can name the version that it replaces. A KV secret that holds many names gets a new version with every change, so the
-//! value is compared with that version's. In a folder, each secret is one name, and the version number is compared.
+//! can name the version that it replaces. A KV secret that holds many names gets a new version with every change, so
+//! the value is compared with that version's. In a folder, each secret is one name, and the version number is compared.
 //! Version 0 means that there was no value.
 
 use super::field::{field_of, json_of, put};

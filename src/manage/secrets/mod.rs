@@ -1,8 +1,8 @@
 //! A user's own secrets: set, listed, renamed, removed, restored and imported.
 //!
-//! They are stored where a launch reads them: in the KV sources of the configuration. A *place* is such a source that can
-//! hold any name: one KV secret whose keys are the variables, or a folder with one secret per variable. Values come from
-//! a hidden prompt, standard input or a file, never from argv, and no command shows one. A change never overwrites
+//! They are stored where a launch reads them: in the KV sources of the configuration. A *place* is such a source that
+//! can hold any name: one KV secret whose keys are the variables, or a folder with one secret per variable. Values come
+//! from a hidden prompt, standard input or a file, never from argv, and no command shows one. A change never overwrites
 //! another client's change (see [`crate::vault::kv_store`]).
 
 pub(super) mod change;

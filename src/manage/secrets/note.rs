@@ -1,8 +1,8 @@
 //! What is stored about a secret besides its value: its description, its kind, and who set it.
 //!
-//! It is stored in the custom metadata of KV version 2, which Vault's web UI shows too: as separate entries for a secret
-//! of a folder, and as one JSON entry for a key of a secret that holds many. Vault accepts 64 entries of 512 bytes per
-//! secret.
+//! It is stored in the custom metadata of KV version 2, which Vault's web UI shows too: as separate entries for a
+//! secret of a folder, and as one JSON entry for a key of a secret that holds many. Vault accepts 64 entries of 512
+//! bytes per secret.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Secrets that one notebook's kernels do not get: `[notebook."PATH"] without` in the user's own vault.toml.
 //!
-//! The rest of the file stays unchanged, including comments and order. Vault is not contacted: a rule only takes secrets
-//! away, and may name one that does not exist yet.
+//! The rest of the file stays unchanged, including comments and order. Vault is not contacted: a rule only takes
+//! secrets away, and may name one that does not exist yet.
 
 use std::fs::{File, Permissions};
 use std::io::Write;

@@ -83,8 +83,8 @@ impl Setup<'_> {
         Ok(Outcome { text: format!("{text}{tried}{next}jupyter lab, and a new notebook\n"), code: 0 })
     }
 
-    /// Launches a wrapped kernelspec's command once, with a command in the kernel's place that prints names. `None` if no
-    /// kernel is wrapped, or if a launch would use up the credential.
+    /// Launches a wrapped kernelspec's command once, with a command in the kernel's place that prints names. `None` if
+    /// no kernel is wrapped, or if a launch would use up the credential.
     #[cfg(feature = "wrap")]
     fn try_out(&self) -> Option<String> {
         use crate::kernelspec::starter::launcher;

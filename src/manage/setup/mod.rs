@@ -1,10 +1,10 @@
 //! `setup`: writes a vault.toml, and tests each answer on Vault.
 //!
 //! If an answer fails, setup explains why and asks again; without a terminal, that is the error. It tests the text that
-//! it will write, read as a launch reads it. At the end it checks everything, and offers to wrap kernels. The vault.toml
-//! contains no secret: it names the files of credentials, and a typed credential is stored in a separate file. All users
-//! can read the vault.toml (0644), because a kernelspec may be for all of them; only its user can read a credential's file
-//! (0600).
+//! it will write, read as a launch reads it. At the end it checks everything, and offers to wrap kernels. The
+//! vault.toml contains no secret: it names the files of credentials, and a typed credential is stored in a separate
+//! file. All users can read the vault.toml (0644), because a kernelspec may be for all of them; only its user can read
+//! a credential's file (0600).
 
 mod answers;
 mod attempt;

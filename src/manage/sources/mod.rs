@@ -1,8 +1,9 @@
 //! Data sources: added, listed, tested, removed and restored.
 //!
 //! They are stored where a launch reads them: in a folder that a `data_sources` source of the configuration names, each
-//! as one KV secret. An error (an unknown kind, an invalid field, a host that does not answer) is reported before anything
-//! is stored. Secret fields come from a hidden prompt, standard input or a file, never from argv, and no command shows one.
+//! as one KV secret. An error (an unknown kind, an invalid field, a host that does not answer) is reported before
+//! anything is stored. Secret fields come from a hidden prompt, standard input or a file, never from argv, and no
+//! command shows one.
 
 mod add;
 mod list;

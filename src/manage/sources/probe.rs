@@ -62,8 +62,8 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
         session.extend();
         let answer = ask(session, source, &python);
         if let Some(lease) = lease {
-            // A login of our own ends it with its token. For one that was given it is revoked, or shortened to a second
-            // where the policies do not allow that.
+            // Revoking the token of a login ends the lease. With a given token, the lease is revoked, or shortened to a
+            // second if the policies do not allow that.
             session.extend();
             let _ = crate::vault::lease::end(session.client, &lease.id).await;
         }

@@ -105,7 +105,7 @@ pub struct Authenticated {
     pub identity: Option<Identity>,
     /// What the login says about the token; `None` in the same cases.
     pub about: Option<About>,
-    /// Whether we logged in for the token, and so revoke it.
+    /// Whether the token comes from a login, so that it is revoked.
     pub revocable: bool,
 }
 
@@ -210,7 +210,7 @@ pub async fn renew(client: &Client, increment: Duration, limit: Duration) -> Res
     Ok(Duration::from_secs(auth.lease_duration))
 }
 
-/// The credential as text, in a buffer of its own for a request type that wants one.
+/// The credential as text, in a separate buffer for a request type that needs one.
 fn text(credential: &Credential) -> Result<String> {
     credential.text().map(str::to_owned)
 }

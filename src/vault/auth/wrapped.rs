@@ -1,4 +1,4 @@
-//! A response-wrapped token: serves once, and tells when another client was first.
+//! A response-wrapped token: it can be used once, and shows if another client has used it.
 //! <https://openbao.org/docs/concepts/response-wrapping/>
 
 use serde::Deserialize;

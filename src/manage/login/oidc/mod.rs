@@ -1,9 +1,9 @@
 //! Signing in with a browser: OpenID Connect, through Vault.
 //!
-//! Vault returns the address to sign in at. The provider redirects the browser to this machine's loopback address, where
-//! this program waits for one request, whose code it exchanges for a token. Three things protect that: the answer must
-//! have the address's `state`, the code can't be used without a nonce that never leaves this process, and the sign-in is
-//! refused if another process has the port, on IPv4 or IPv6.
+//! Vault returns the address to sign in at. The provider redirects the browser to this machine's loopback address,
+//! where this program waits for one request, whose code it exchanges for a token. Three things protect that: the answer
+//! must have the address's `state`, the code can't be used without a nonce that never leaves this process, and the
+//! sign-in is refused if another process has the port, on IPv4 or IPv6.
 //!
 //! If the browser runs on another machine, it ends at an address that it can't reach. That address contains the same
 //! answer, so it can be pasted here.

@@ -1,4 +1,4 @@
-//! Logins by the identity that a cloud gives a machine: what the machine's metadata service says is sent to Vault.
+//! Logins with a machine's cloud identity: sends Vault the answer of the cloud's metadata service.
 //!
 //! These services are asked over the program's own transport, at the addresses that the clouds' SDKs use: a few bytes,
 //! bounded in time, without a proxy where they belong to the machine. Their answers are credentials, so none is shown.
@@ -58,7 +58,7 @@ impl<'a> Question<'a> {
         Self { whom, method: Method::GET, url, headers, body: Vec::new(), proxy: Proxy::default() }
     }
 
-    /// The answer, which must be a success; `advice` is what to do when there is none.
+    /// The answer, which must be a success; `advice` is for the error.
     async fn ask(self, deadline: Deadline, limit: Duration, advice: &str) -> Result<Zeroizing<Vec<u8>>> {
         let Self { whom, method, url, headers, body, proxy } = self;
         let wrong =
