@@ -288,7 +288,7 @@ fn a_boto3_client_signs_with_fresh_keys_through_rotations_and_never_with_plain_o
     assert_eq!(told["keys"].as_array().unwrap().len(), 3, "{told}");
     let names = json!(["AWS_CONFIG_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"]);
     assert_eq!(told["plain"], names);
-    // Clients ask often, as so little time is left; the engine is asked once for each key.
+    // Clients ask often, as so little time is left; each key is requested from the engine once.
     // Once more if a client was slower than a key's lifetime.
     assert!((3..=4).contains(&keys.reads()), "{}", keys.reads());
 }

@@ -90,7 +90,7 @@ fn without_a_configuration_all_kernels_are_wrapped_only_with_yes() {
     succeed(&mut vault(&scratch, &["wrap", "--all", "--yes"]));
     assert!(is_wrapped(&folder));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
-    // These name the kernels or the place of Vault, so nothing is asked.
+    // These name the kernels or Vault's address, so no command asks a question.
     succeed(vault(&scratch, &["wrap", "--all"]).env("VAULT_ADDR", "http://127.0.0.1:9"));
     succeed(&mut vault(&scratch, &["unwrap", "--all"]));
     scratch.file("config/vault.toml", "[vault]\naddress = \"http://127.0.0.1:9\"\n");

@@ -368,7 +368,7 @@ fn a_kernel_that_only_answers_kernel_info_is_given_up_at_the_time_limit() {
     let mut kernel = running();
     let code = "kernel = get_ipython().kernel\nasync def nothing(*given): pass\nkernel.shell_handlers['execute_request'] = nothing\nsend = kernel.session.send\ndef little(socket, kind, *given, **more):\n    kind_of = kind if isinstance(kind, str) else kind['header']['msg_type']\n    if kind_of == 'kernel_info_reply': return send(socket, kind, *given, **more)\nkernel.session.send = little";
     changes(&mut kernel, code);
-    // Only its own connection file leads to its process; with the other one, the kernel is asked what it is.
+    // Only its own connection file leads to its process; with the other file, the kernel must answer what it is.
     let other = changed(&kernel, |_| ());
     for file in [kernel.file.clone(), other] {
         let mut outcome = inject_into(&kernel, &file, &["--wait", "1"]);

@@ -32,7 +32,7 @@ fn a_role_lives_as_long_as_its_kernel_however_that_exits() {
     eventually("one role is left, and one keeper", || site.postgres.roles().len() == 1 && keepers().len() == 1);
     second.end(Signal::SIGKILL);
     site.ends("both");
-    // A kernel that exits by itself, before the keeper has begun.
+    // A kernel that exits before the keeper has begun.
     let outcome = finish(site.command(&["/usr/bin/env", "-0"]).spawn().unwrap());
     assert!(outcome.environment()["DATABASE_URL"].starts_with("postgresql://v-"));
     site.ends("by itself");

@@ -430,7 +430,7 @@ fn wrong_answers_are_explained_and_asked_again() {
     terminal.expect("did you mean \"userpass\"");
     terminal.answer("How to log in", "userpass");
     terminal.answer("Where it is mounted", "setup-again");
-    // Only the refused answer is asked for again: the name is an empty line.
+    // Only the refused answer is asked for again; an empty line keeps the name.
     for (name, password, outcome) in [("ada", &wrong, "refused the login"), ("", &right, "accepted")] {
         terminal.answer(if name.is_empty() { "Your user name in Vault [ada]" } else { "Your user name" }, name);
         hides(&mut terminal, "The file with the password");

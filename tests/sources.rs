@@ -336,7 +336,7 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY--
 /// One data source.
 type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// Each kind with what it is told, its secrets, and each variable that it gives, a file's in place of its name.
+/// Each kind with its arguments, its secrets, and each variable that it sets (for a file: the file's name).
 const KINDS: &[Case] = &[
     (
         "sales postgres host=db database=d user=u port=1 sslmode=require driver=psycopg",

@@ -48,8 +48,8 @@ const SETTING_PREFIXES: &[&str] = &["JUPYTER_", "VAULT_", "BAO_", "JPY_SESSION_N
 /// The prefixes of the variables of [`KEYS`].
 const KEY_PREFIXES: &[&str] = &["JUPYTER_VAULT_", "BAO_", "VAULT_"];
 
-/// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and a name that
-/// begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and has `TOKEN`, `SECRET`, `PASSWORD` or the like in it.
+/// Whether a variable of this name holds a Vault credential, or points to one: `KERNEL_VAULT_*`, and any name that
+/// begins with `VAULT_`, `BAO_` or `JUPYTER_VAULT_` and contains a word such as `TOKEN`, `SECRET` or `PASSWORD`.
 pub fn is_credential(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     if name == SECRETS_VARIABLE {

@@ -1,4 +1,4 @@
-//! What a kernel inherits from the launcher's environment, and which variable wins if a secret has the same name.
+//! Which variables of the launcher's environment a kernel inherits, and whether they or the secrets take precedence.
 //!
 //! Most kernels want everything. A service that starts kernels for others may have variables that they should not
 //! get: `inherit = false` keeps what a process and Jupyter need, `drop` removes single variables.
@@ -47,7 +47,7 @@ pub struct Inheritance {
     /// Whether only [`KEPT`] is inherited.
     least: bool,
     dropped: Vec<String>,
-    /// Which variable wins if a secret has the same name.
+    /// Whether a secret replaces an inherited variable of the same name.
     pub winner: Winner,
 }
 

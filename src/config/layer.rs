@@ -74,7 +74,7 @@ impl Layer {
         &self.notebooks
     }
 
-    /// Merges this layer over `lower`: a setting of this layer wins, any other comes from there.
+    /// Merges this layer over `lower`: this layer's settings take precedence, all others come from `lower`.
     pub fn over(mut self, lower: Self) -> Self {
         for (key, setting) in lower.settings {
             self.settings.entry(key).or_insert(setting);

@@ -33,7 +33,7 @@ impl Locations {
         }
     }
 
-    /// Reads the files, the one that wins first.
+    /// Reads the files, in order of precedence.
     pub fn read(&self) -> Result<Vec<Layer>> {
         let mut layers = Vec::new();
         if let Some(path) = &self.named {

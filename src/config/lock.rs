@@ -1,4 +1,4 @@
-//! Which setting wins if several places make it, and which ones no variable may change.
+//! Which setting takes precedence if several places make it, and which settings no variable may change.
 //!
 //! The order is flags, variables, then files, the nearest first. But where a gateway starts kernels, a client chooses
 //! variables: one that names another address would send the login of a service's vault.toml there. So a vault.toml

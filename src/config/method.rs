@@ -59,7 +59,7 @@ pub enum Ask {
     Credential(&'static Wanted),
     /// The same, if the role has one.
     CredentialIfAny(&'static Wanted, &'static str),
-    /// The token that `vault login` stored; if there is none, one is asked for.
+    /// The token that `vault login` stored; if there is none, the user is asked for one.
     LeftToken,
     /// The token of a sign-in with a browser, if there is none yet.
     SignIn,

@@ -1,9 +1,9 @@
 //! Text with places for fields: `host={host}<:{port}>`, each value escaped as its format wants it.
 //!
-//! `{field}` is the value itself, `{field|url}` percent-encoded, `{field|toml}` a string of TOML, `{field|option}`
-//! one of MySQL's option files, `{field|pem}` the body of a PEM block, `{field|bare}` an address of IPv6 without the
-//! brackets that it has in a URL. The text in `<…>` is left out if one of its fields has no value. A password that
-//! contains `@`, `"` or a line of its own stays one value.
+//! `{field}` is the value itself, `{field|url}` percent-encoded, `{field|toml}` a TOML string, `{field|option}` a
+//! value in a MySQL option file, `{field|pem}` the body of a PEM block, `{field|bare}` an IPv6 address without the
+//! brackets that it has in a URL. The text in `<…>` is left out if one of its fields has no value. A password stays
+//! one value even if it contains `@`, `"` or a line break.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;

@@ -188,7 +188,7 @@ impl<'a> StandIn<'a> {
         }
     }
 
-    /// Keeps the first cause: that an earlier attempt has used up a wrapping token explains nothing by itself.
+    /// Keeps the first cause: that an earlier attempt has used up a wrapping token explains nothing.
     fn learn(&mut self, error: Error) {
         if error.kind() != Kind::WrappedTokenUsed {
             self.error = error;

@@ -1,10 +1,10 @@
-//! After a failed launch: a kernel that says why, and becomes the real one as soon as it can.
+//! After a failed launch: a kernel that reports the error, and becomes the real kernel as soon as it can.
 //!
-//! A kernel that exits at its start tells a user nothing: the front end shows "Kernel died", and Jupyter starts it
-//! four more times. So if the command names a connection file, a failed launch stays and answers as a kernel, on the
-//! same ports, in the same process. Each cell shows the error and tries the launch again; so does a timer. When the
-//! launch succeeds, all sockets are closed and the real kernel is executed: same pid, same ports, and the front end
-//! reconnects by itself and goes on.
+//! A kernel that exits at its start shows a user no cause: the front end says "Kernel died", and Jupyter starts it
+//! four more times. So if the command names a connection file, the process of a failed launch keeps running and
+//! answers as a kernel, on the same ports. Each cell shows the error and tries the launch again; so does a timer.
+//! When the launch succeeds, all sockets are closed and the real kernel is executed, with the same pid and ports, and
+//! the front end reconnects without help.
 //!
 //! It must not become a problem itself. It ends with its parent, with its connection file, on SIGTERM, on a shutdown
 //! request, and if no client connects ([`guards`]). One attempt at Vault runs at a time, at growing intervals

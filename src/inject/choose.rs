@@ -67,7 +67,7 @@ impl<'a> Places<'a> {
             let (base, token) = found.map_or((named, None), |found| (found.base, found.token));
             places.server = Some(Rc::new(places.server(base, token)?));
         } else if let Some(file) = &selection.token_file {
-            // A file that can't be read is an error, even if no server is asked in the end.
+            // An unreadable file is an error, even if no server needs the token in the end.
             Credential::read(file)?;
         }
         Ok(places)

@@ -1,4 +1,4 @@
-//! `jupyter-vault inject`: plans and fetches as for a launch, while the kernel is asked what it is.
+//! `jupyter-vault inject`: plans and fetches as a launch does, while the kernel answers what it is.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -79,7 +79,7 @@ pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
     outcome
 }
 
-/// A line for each kernel that could be meant.
+/// A line for each kernel that the selection may mean.
 fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
     let places = Places::new(selection, parent)?;
     let system = fetch::runtime()?;
@@ -131,7 +131,7 @@ struct Fetching<'a> {
 impl Fetching<'_> {
     /// Fetches, and is abandoned at `stop`: then it stays pending, and the signal ends the process.
     async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Fetched> {
-        // The revocation has a limit of its own.
+        // The revocation has a separate limit.
         self.holding.set(self.plan.login.makes_token().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
         self.holding.set(None);

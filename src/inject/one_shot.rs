@@ -1,8 +1,8 @@
-//! Values in a file, for kernels whose code can't ask.
+//! Values in a file, for kernels whose code can't read from stdin.
 //!
 //! The file is in this program's own folder, which only this user can enter, and the code removes the file as soon as
-//! it is open. This process removes it too, whatever happens. If it is killed first, the next launch or injection
-//! sees from the file's name that the process is gone, and removes it.
+//! it has opened it. This process removes it too, also after an error. If this process is killed first, the next
+//! launch or injection sees from the file's name that the process no longer exists, and removes the file.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

@@ -1,7 +1,7 @@
-//! Gives the new values to the kernels: replaces files at once, and sets variables with `inject`.
+//! Passes the new values to the kernels: replaces files at once, and sets variables with `inject`.
 //!
-//! A client that reads a file at each connect has the new credential from then on, whatever the kernel does. A
-//! variable can be set only while the kernel is idle, so the keeper tries until the next replacement is due.
+//! A client that reads a file at each connect has the new credential at once, even while the kernel is busy. A
+//! variable can be set only while the kernel is idle, so the keeper retries until the next replacement.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! The keeper's work from the hand-over to the kernels' exit: it sleeps until a renewal, a replacement or a client's
-//! request is due, the kernels exit, or the launcher gives up.
+//! request, until the kernels exit, or until the launcher gives up.
 //!
 //! A replacement has two steps, and runs concurrently with everything else: reading the sources again, and giving the
 //! kernels the new values. The old leases are ended after the grace, once every kernel has the new credentials.

@@ -2,7 +2,7 @@
 //! the kernel exits.
 //!
 //! It has the token, its own session, no variables, and only a pipe as descriptor. It sleeps until the kernel exits
-//! or a lease is due.
+//! or a lease needs a renewal.
 //!
 //! A keeper can be killed, and a machine can fail. So the token of a login is shortened at once: it lives for a
 //! window (`[keeper] window`), and the keeper renews it at a third of that. Without a keeper, Vault ends the token
@@ -12,7 +12,7 @@
 //! - `run`: the process, from its start to the kernel's end
 //! - `keeping`: its work in between: waits, renews, replaces
 //! - `hold`: the requests to Vault that renew and end leases
-//! - `timing`: when the next of them is due
+//! - `timing`: the time of the next request
 //! - `fresh`: reads the same sources again, with a new login if its credential is still there
 //! - `give`: gives the new values to the kernels
 //! - `say`: warns on the kernel's standard error of what could not be replaced

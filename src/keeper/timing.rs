@@ -1,4 +1,4 @@
-//! When the next request of a keeper is due.
+//! The time of a keeper's next request.
 //!
 //! A renewal that succeeded is repeated at about a third of the TTL that Vault gave, with jitter, so that many
 //! kernels do not renew at the same moment. After a failure the pauses grow, but are shorter when little time is

@@ -1,8 +1,8 @@
 //! Messages of the kernel protocol, as multipart frames: routing ids, a delimiter, a signature, four
 //! JSON objects, buffers.
 //!
-//! A reply carries its request's header as `parent_header`, byte for byte as it came, so that whatever
-//! a front end puts there comes back.
+//! A reply carries its request's header as `parent_header`, byte for byte, so a front end gets back everything that
+//! it put there.
 
 use std::time::SystemTime;
 

@@ -1,6 +1,6 @@
-//! The kernels of a command that names none: on a terminal the user is asked, with all of them as the default.
+//! Chooses the kernels of a command that names none: on a terminal it asks the user, with all kernels as the default.
 //!
-//! Without a terminal there is no default: a script must say `--all`, since a command line without it may well have
+//! Without a terminal there is no default: a script must pass `--all`, since a command line without names may have
 //! been cut short.
 
 use std::fmt::Write;

@@ -122,7 +122,7 @@ impl<'a> Spec<'a> {
     }
 
     /// The position of the first word of the kernel's own command, if a launcher precedes it. `written` is what
-    /// `wrap` put there, by its record: that decides, whatever the program's name.
+    /// `wrap` inserted, according to its record; the record decides, not the program's name.
     pub fn own_command(&self, written: &[String]) -> Option<usize> {
         let words: Vec<_> = self.words.iter().map(String::as_str).collect();
         words::own_command(&words, written)

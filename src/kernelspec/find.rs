@@ -24,7 +24,7 @@ pub struct Kernelspec {
     pub name: String,
     /// The folder with its kernel.json.
     pub folder: PathBuf,
-    /// The generated kernel.json, for the one that has no file.
+    /// The generated kernel.json, for a kernelspec without a file.
     pub native: Option<Native>,
 }
 

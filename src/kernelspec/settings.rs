@@ -147,8 +147,8 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Locks the settings, unless the text says whether they are: a gateway's client chooses variables, and none of them
-/// may send this file's login elsewhere.
+/// Adds `locked = true`, unless the text sets it already: a gateway's client chooses variables, and no variable may
+/// send this file's login to another server.
 fn lock_text(text: &mut String) {
     let Ok(layer) = file::parse(text, Path::new(FILE_NAME)) else { return };
     if layer.get("vault.locked").is_some() || !(layer.has_table("vault") || layer.has_table("auth")) {

@@ -1,16 +1,17 @@
 //! The launcher's stand-by: starts a wrapped kernel after pip has removed the program that wrapped it.
 //!
-//! pip runs no code of a package before it removes it, and Jupyter can't start a kernel whose first word is gone. So
-//! if the program was installed by pip, `wrap` puts a second name of it (a hard link, else a copy) beside
-//! kernel.json, where pip does not look, and argv names that one. At a launch it looks for the program:
+//! pip runs no code of a package before it removes the package, and Jupyter can't start a kernel whose first word no
+//! longer exists. So if pip installed the program, `wrap` creates a second name for it (a hard link, else a copy)
+//! beside kernel.json, where pip does not look, and argv contains that name. At a launch the stand-by looks for the
+//! program:
 //!
-//! - the same program: the stand-by is the launcher itself, at the cost of two looks at files;
-//! - another one, after an upgrade: it is executed instead;
-//! - none: the kernel starts without secrets, with a notice in Jupyter's log. A program that was uninstalled no
-//!   longer reads any secret. Its other commands still work, so that `unwrap` is at hand.
+//! - the same program: the stand-by is the launcher itself, at the cost of two file lookups;
+//! - another program, after an upgrade: the stand-by executes it instead;
+//! - none: the kernel starts without secrets, with a notice in Jupyter's log. A program that was uninstalled must not
+//!   read secrets any more. Its other commands still work, so the user can still run `unwrap`.
 //!
-//! For a front end that starts its own Python with the words after the first, a script next to it becomes the
-//! stand-by.
+//! Some front ends start their own Python with the words after the first. For those, the stand-by is a script beside
+//! it.
 
 use std::ffi::{CString, OsString};
 use std::fs::Metadata;

@@ -31,7 +31,7 @@ impl Place {
 pub struct Which {
     /// The kernels' names.
     pub kernels: Vec<String>,
-    /// Whether all kernels are meant; without this and without names the user is asked.
+    /// Whether to take all kernels. Without this and without names, the user is asked.
     pub all: bool,
     /// Whether to ask no questions, and to accept a missing configuration.
     pub yes: bool,

@@ -42,8 +42,8 @@ pub(super) fn launcher_in(words: &[&str]) -> Option<usize> {
     })
 }
 
-/// The program that runs the kernel elsewhere: the command itself, behind `env` and the like, in a shell's line, or a
-/// Python module.
+/// The program that runs the kernel elsewhere: the command itself (after `env` and similar programs), a command in a
+/// shell's line, or a Python module.
 pub(super) fn carrier(words: &[String]) -> Option<String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let command = command_of(&words);

@@ -75,7 +75,7 @@ pub async fn fetch_until<T>(
             // A `database` source always makes a lease, so its token is checked first.
             if plan.sources.iter().any(|source| source.kind == SourceKind::Database) {
                 can_hold(session.as_ref(), true)?;
-                // From here on leases end with the window, whatever happens to this launch.
+                // From here on leases end with the window, even if this launch fails.
                 shortened = shorten(&client, plan, session.as_ref()).await;
             }
             source::read_all(plan, parent, &client, session.as_mut(), &mut held, report).await

@@ -1,9 +1,9 @@
 //! One launch, from a plan to the kernel: the seven steps of docs/architecture.md.
 //!
 //! The order matters. The process is hardened before it reads anything secret; credentials leave the environment
-//! block as they are read; the command is found before Vault is asked, so that a typing error costs no single-use
-//! token; the network is closed and its buffers wiped before the environment is built; and nothing runs between the
-//! last check and execve.
+//! block as they are read; the command is located before any request to Vault, so that a typing error costs no
+//! single-use token; the network is closed and its buffers wiped before the environment is built; and nothing runs
+//! between the last check and execve.
 //!
 //! Another program launches in the same way with [`run`].
 

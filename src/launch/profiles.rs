@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 
-/// The variables that an AWS client prefers to a profile's program, and the one that selects another profile.
+/// The variables that an AWS client prefers to a profile's program, and the variable that selects another profile.
 pub(crate) const WIN: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",

@@ -109,7 +109,7 @@ pub(crate) fn standing(plan: &Plan) -> Option<Error> {
     (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
 }
 
-/// The error for a user who was refused as often as is safe, with whatever credential.
+/// The error for a user whose credentials were refused as often as is safe.
 #[cfg(feature = "manage")]
 pub(crate) fn lately(plan: &Plan) -> Option<Error> {
     let kept = Kept::of(plan)?;

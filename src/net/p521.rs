@@ -1,8 +1,8 @@
 //! Signatures by P-521 keys, which ring does not verify.
 //!
-//! Government profiles and some company CAs ask for this curve, and Vault's client takes it. The other provider of
-//! rustls has it and costs tens of milliseconds at each start; so ring stays, and the `p521` crate does the arithmetic,
-//! for a peer whose key is such a one and for no other. It sees public data alone.
+//! Government profiles and some company CAs require this curve, and Vault's own client supports it. rustls's other
+//! provider, aws-lc-rs, supports it too, but costs tens of milliseconds at each start. So ring stays, and the `p521`
+//! crate verifies the signatures of peers with such a key. It only sees public data.
 
 use std::sync::LazyLock;
 

@@ -192,7 +192,7 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
     Error::new(kind, format!("no TLS connection to {} at {authority}: {what}", peer.name()), advice)
 }
 
-/// `VAULT_SKIP_VERIFY`: encrypts, and knows nothing of who is at the other end.
+/// `VAULT_SKIP_VERIFY`: encrypts, but does not verify the server's identity.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 

@@ -153,7 +153,7 @@ fn interpreter(file: &Path) -> Option<PathBuf> {
     words.next().map(|word| PathBuf::from(OsStr::from_bytes(word)))
 }
 
-/// A shell takes a file without a known format for a script, unless its beginning holds a NUL.
+/// A shell runs a file of unknown format as a script, unless its beginning contains a NUL.
 fn looks_like_text(file: &Path) -> bool {
     beginning(file, HEAD).is_some_and(|start| !start.contains(&0))
 }

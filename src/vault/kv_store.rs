@@ -193,7 +193,7 @@ impl<'a> Stored<'a> {
         let reply = match self.client.call(&Raw::patch(&api, patch), Operation::Patch(self.path, &api)).await {
             Ok(reply) => reply,
             Err(conflict) if conflict.kind() == Kind::Conflict => return Err(conflict),
-            // What is asked for is the right to write.
+            // The error that matters is the missing right to write.
             Err(_) => return Err(denied),
         };
         written_version(&reply, &format!("writing {}", self.path)).map(Some)

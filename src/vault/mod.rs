@@ -1,9 +1,8 @@
-//! Talking to Vault or OpenBao: one connection, one deadline, answers that are checked.
+//! Requests to Vault or OpenBao: one connection, one deadline, checked responses.
 //!
-//! [`transport`] moves bytes within a deadline and knows nothing of Vault but which failures may heal;
-//! [`client`] sends vaultrs's request types over it; [`body`] takes answers apart without guessing;
-//! [`error`] turns a refusal into the one cause a person can act on; [`auth`], [`kv`], [`mount`] and
-//! [`generic`] have the requests of a launch.
+//! [`transport`] moves bytes within a deadline; all that it knows about Vault is which failures are transient.
+//! [`client`] sends vaultrs's request types over it; [`body`] parses responses strictly; [`error`] turns a refusal
+//! into one cause that a user can act on; [`auth`], [`kv`], [`mount`] and [`generic`] have the requests of a launch.
 
 pub mod auth;
 pub mod body;

@@ -9,7 +9,7 @@ use crate::kernel::message::Request;
 use crate::kernel::socket::Origin;
 
 /// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
-/// each connection by itself).
+/// separately for each connection).
 pub(super) const LATE: Duration = Duration::from_secs(2);
 /// The same, once nothing that they send matters.
 pub(super) const ENDING: Duration = Duration::from_millis(500);

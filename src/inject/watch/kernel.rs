@@ -1,9 +1,9 @@
-//! One watched kernel: what it has, what it lacks, and how its end is noticed.
+//! One watched kernel: what it has, what it lacks, and how its end is detected.
 //!
-//! The end of a local kernel shows by its heartbeat: a connection stays open, nothing is sent on it, and it
-//! closes when the process ends, also at a restart. A kernel behind a server is known by the server's list
-//! alone, because a connection would keep it from being culled and a message would count as activity. When
-//! the list shows new activity and a front end is connected, the kernel is asked which session it is.
+//! The end of a local kernel is detected by its heartbeat: a connection stays open without traffic, and closes when
+//! the process ends, also at a restart. A kernel behind a server is followed only in the server's list, because a
+//! connection would keep the server from culling it and a message would count as activity. When the list shows new
+//! activity and a front end is connected, the kernel is asked for its session.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::server::rest::Listed;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How long a kernel counts as new: it may still be starting.
 const NEW: Duration = Duration::from_secs(120);
-/// After this time without an answer it is asked once more, on a new connection (ipykernel issue 1554).
+/// The time without a reply after which the request is repeated, on a new connection (ipykernel issue 1554).
 const QUIET: Duration = Duration::from_secs(5);
 /// How long a busy kernel is waited for before reconnecting; waiting costs nothing.
 const BUSY: Duration = Duration::from_secs(3600);
@@ -43,16 +43,16 @@ pub enum Reason {
     Check,
 }
 
-/// Where a kernel stands.
+/// The state of a watched kernel.
 #[derive(Debug)]
 pub enum State {
-    /// It is asked at that time; `None`: when its server says that it is not busy, or in the next round.
+    /// It is asked at this time, or, for `None`, when its server reports that it is not busy, or in the next round.
     Due(Option<Instant>, Reason),
-    /// It has been asked, and answers when it is free.
+    /// It has been asked, and replies when it is free.
     Asked(AbortHandle, Reason),
     /// It has everything, as far as known.
     UpToDate,
-    /// It lacks a new version, and is asked once a front end is connected.
+    /// It lacks a new version, and is asked when a front end connects.
     Outdated,
 }
 
@@ -61,11 +61,11 @@ pub enum State {
 pub struct Kernel {
     /// Which kernel.
     pub target: Target,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// The variables that the present process was given.
+    /// The variables that the present process got.
     pub variables: BTreeMap<String, Variable>,
-    /// The session that it answered with: another session is another process.
+    /// The session in its reply: another session means another process.
     pub session: Option<String>,
     /// Whether its heartbeat is connected.
     pub is_followed: bool,
@@ -104,7 +104,7 @@ impl Kernel {
         }
     }
 
-    /// Why it is asked; a kernel that is not asked lacks nothing to check.
+    /// Why it is asked. For a kernel that is not asked the reason is `Lacks`, as there is nothing to check.
     pub const fn reason(&self) -> Reason {
         match self.state {
             State::Due(_, reason) | State::Asked(_, reason) => reason,
@@ -112,12 +112,12 @@ impl Kernel {
         }
     }
 
-    /// Whether it may be another process than before, and can't tell.
+    /// Whether it may be another process than before, without a session that would show it.
     pub fn may_have_restarted(&self) -> bool {
         self.reason() == Reason::Check && self.session.is_none()
     }
 
-    /// When it is due to be asked, if a time is set.
+    /// When it must be asked, if a time is set.
     pub const fn due(&self) -> Option<Instant> {
         if let State::Due(due, _) = self.state { due } else { None }
     }
@@ -168,7 +168,8 @@ impl Kernel {
     pub fn secrets_changed(&mut self) {
         match (&mut self.state, &self.target.way) {
             (State::UpToDate, Way::File(_)) => self.ask(Reason::Lacks),
-            // The server keeps output for a front end that is away; a connection of ours would take it.
+            // While no front end is connected, the server keeps output for it; a connection of ours would consume
+            // that output.
             (State::UpToDate, Way::Server(_)) => self.state = State::Outdated,
             (State::Due(_, reason) | State::Asked(_, reason), Way::Server(_)) => *reason = Reason::Lacks,
             _ => {}

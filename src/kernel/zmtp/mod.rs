@@ -1,9 +1,9 @@
 //! ZMTP 3.1 over a stream: the greeting, a security handshake, then frames.
 //!
-//! Both sides send 64 bytes of greeting and must name the same mechanism. NULL exchanges one READY
-//! command each way; CURVE runs HELLO, WELCOME, INITIATE, READY and encrypts whatever follows. A command
-//! or message is a frame: flags, length, body. The parsers here take bytes and give values, without I/O,
-//! so that each is a fuzz target; [`peer`] and [`traffic`] join them to a stream.
+//! Both sides send a greeting of 64 bytes and must name the same mechanism. NULL exchanges one READY command each
+//! way; CURVE exchanges HELLO, WELCOME, INITIATE and READY, and encrypts everything after that. A command or message
+//! is a frame: flags, length, body. The parsers here turn bytes into values without I/O, and each is a fuzz target;
+//! [`peer`] and [`traffic`] connect them to a stream.
 //!
 //! Source: <https://rfc.zeromq.org/spec/37/>, <https://rfc.zeromq.org/spec/26/>.
 

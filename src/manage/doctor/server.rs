@@ -208,7 +208,7 @@ struct Seal {
 }
 
 async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> State {
-    // A namespace has no state of its own, and a check does not retry.
+    // Health is the server's, not a namespace's; and a check does not retry.
     let plain = Server { namespace: None, max_retries: Some(0), ..server.clone() };
     let start = Instant::now();
     let asked = match Client::new(&plain, deadline) {

@@ -1,7 +1,7 @@
 //! A notebook's structure: which cell and part each string belongs to.
 //!
-//! Sources, streams and MIME data may be lists of lines, and one stream may be split over several outputs: each of
-//! these is one text. Every other string is a text of its own, including keys of objects.
+//! Sources, streams and MIME data may be lists of lines, and one stream may be split over several outputs; each of
+//! these is searched as one text. Every other string, including keys of objects, is searched separately.
 
 use super::finder::Finder;
 use super::json::{Value, Wrong};

@@ -1,4 +1,4 @@
-//! Replaces a value only if it is still the one that the user saw.
+//! Replaces a value only if it is still the value that the user saw.
 //!
 //! A page shows a version, its user types for a minute, and meanwhile another client may change the value. So a change
 //! can name the version that it replaces. A KV secret that holds many names gets a new version with every change, so

@@ -106,7 +106,7 @@ fn form(source: &SourceSpec) -> Option<Form> {
     }
 }
 
-/// The place that a command works on: the one that `--to` names, or else the user's own, or else the only one.
+/// The place that a command works on: the place in `--to`, or else the user's own, or else the only one.
 pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Place> {
     if let Some(said) = &common.to {
         return named(places, said.trim_matches('/'));

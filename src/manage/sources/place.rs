@@ -73,7 +73,7 @@ pub(super) async fn places(session: &Session<'_>) -> Result<Vec<Place>> {
     Ok(places)
 }
 
-/// The folder that a command works on: the one that `--to` names, or else the user's own, or else the only one.
+/// The folder that a command works on: the folder in `--to`, or else the user's own, or else the only one.
 pub(super) fn choose(places: Vec<Place>, common: &Common) -> Result<Place> {
     let listed = places.iter().map(|place| place.path.clone()).collect::<Vec<_>>().join(", ");
     let wanted = |place: &Place| match &common.to {
