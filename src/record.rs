@@ -1,8 +1,8 @@
-//! What a kernel was given: names, paths in Vault and versions, never a value.
+//! The variables that a kernel has got: names, paths in Vault and versions, never a value.
 //!
-//! A kernel does not know which of its variables it was given, and a launch is over before an inject begins. So both
-//! store a record in Jupyter's runtime folder. It is valid for the process that it names: another process with the same
-//! connection file is the kernel after a restart, without those variables.
+//! A kernel does not know which of its variables are secrets of ours, and a launch is over before an inject begins.
+//! So both store a record in Jupyter's runtime folder. A record belongs to one process: another process with the same
+//! connection file is the kernel after a restart, which does not have those variables.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "inject")]

@@ -1,12 +1,13 @@
 //! The code that changes a kernel's environment, for each language.
 //!
-//! Whatever the language, the code
-//! - does nothing after [`Change::until`]: what a busy kernel has queued can't be taken back;
-//! - leaves no name behind, prints nothing, and does not count as a cell where the kernel allows that;
-//! - catches every error itself, because every client sees a traceback, and it may show a value. Code that asks
-//!   reports an error by asking again; code that reads a file, by not writing the file `FILE.done`.
+//! In each language, the code
+//! - does nothing after [`Change::until`]: code that a busy kernel has queued can't be withdrawn;
+//! - leaves no name behind, prints nothing, and does not count as a cell if the kernel allows that;
+//! - catches every error itself, because a traceback is visible to every client and may show a value. Code that reads
+//!   the values from stdin reports an error with another input request; code that reads a file, by not writing
+//!   `FILE.done`.
 //!
-//! The code is in `code/`, one file a language, with words in capitals for what differs between requests.
+//! The code is in `code/`, one file per language, with words in capitals in place of each request's data.
 
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,8 +1,8 @@
 //! The table of languages: how each kernel is recognized, and how values get into it.
 //!
-//! Every client of a kernel can read the code, so it holds names and never a value. Where the code can ask, the
-//! values are the answer, on a channel that no other client receives. Where it can't, they are in a file that
-//! only this user may read, and the code removes the file as soon as it is open.
+//! Every client of a kernel can read the code, so it contains names and never a value. If the code can request input,
+//! the values are the reply, on a channel that no other client receives. If it can't, they are in a file that only
+//! this user may read, and the code removes the file as soon as it has opened it.
 
 use std::fmt::Write;
 

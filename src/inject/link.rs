@@ -1,4 +1,4 @@
-//! A link to a running kernel, whichever way it is reached: sends and receives messages.
+//! A link to a running kernel, direct or through a server: sends and receives messages.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A signal ends the work as soon as nothing is left half done.
+//! A signal ends the work as soon as nothing is half done.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Beside a running cell: a subshell, which is a thread of the kernel with its own queue.
+//! Changes a kernel while a cell runs: with a subshell, which is a thread of the kernel with its own queue.
 //!
-//! Where a kernel has subshells (ipykernel 7), one is created over control, gets the code, and is deleted. All
-//! threads share one stdin, where a cell that waits for its user could take our answer for theirs, so the
-//! values go in a file.
+//! If a kernel has subshells (ipykernel 7), one is created over control, gets the code, and is deleted. All threads
+//! share one stdin, so a cell that waits for its user's input could receive our reply instead. So the values are in a
+//! file.
 //!
 //! Source: "Kernel subshells", Jupyter enhancement proposal 91.
 

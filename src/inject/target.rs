@@ -1,4 +1,4 @@
-//! A kernel that was chosen, and the way to it.
+//! A selected kernel, and how to reach it.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

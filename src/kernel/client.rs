@@ -1,11 +1,12 @@
 //! The client's side of a kernel's sockets: one connection for each channel that is used.
 //!
-//! Shell, control and stdin are DEALERs of one identity, because a kernel asks for input by the identity
-//! that the shell request came from. A closed connection means that the kernel has exited or restarted, so there is no
-//! reason to wait. A further connection needs its own identity, since a ROUTER rejects one that it still knows.
+//! Shell, control and stdin are DEALERs with the same identity, because a kernel sends an input request to the
+//! identity of the shell request. A closed connection means that the kernel has exited or restarted, so there is no
+//! reason to wait. A further connection needs another identity, since a ROUTER rejects an identity that is still
+//! connected.
 //!
-//! Everything that comes is bounded: frames and messages in [`super::zmtp`], a handshake in time. Only
-//! iopub can flood, so it is read last, and only where it was opened.
+//! Everything that arrives is bounded: frames and messages in [`super::zmtp`], a handshake in time. Only iopub can
+//! flood, so it is read last, and only if it was opened.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

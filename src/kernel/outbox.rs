@@ -1,4 +1,5 @@
-//! What waits to be sent to one peer: bounded by its size, because one that does not read must cost it no more.
+//! The messages that wait to be sent to one peer. Their size is bounded, so a peer that does not read costs limited
+//! memory.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What is found in a kernel's place: nothing, silence, another program, another kernel.
+//! What can be wrong at a kernel's port: nothing listens, no reply, another program, another kernel.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! What a dry run shows: differences as `diff -u` prints them, for `patch`.
+//! The output of a dry run: differences in the format of `diff -u`, for `patch`.
 
 use std::path::Path;
 

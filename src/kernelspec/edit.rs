@@ -1,8 +1,8 @@
 //! kernel.json, with its text changed in one place: the words of its argv.
 //!
-//! The file belongs to a package or a user, with its order, indentation and unknown keys. So it is not serialised
-//! anew: the JSON library tells where the first word of argv is in the text, and only that word is replaced, with the
-//! same separators as the words beside it.
+//! The file belongs to a package or a user, and its order, indentation and unknown keys must survive. So it is not
+//! serialised again: the JSON library gives the position of argv's first word in the text, and only that word is
+//! replaced, with the separators of its neighbours.
 
 use std::ops::Range;
 

@@ -1,9 +1,9 @@
 //! Finds the kernelspecs that Jupyter finds, in the same places.
 //!
-//! Jupyter searches its folders in order; in each, a folder with a kernel.json is a kernelspec, its name in lower
-//! case is the kernel's, and the first of a name wins. If none is called `python3`, Jupyter generates one for
-//! ipykernel. Its configuration (`jupyter_config`) may forbid that, and may restrict the kernels to a list. See
-//! jupyter_client's `KernelSpecManager.find_kernel_specs`.
+//! Jupyter searches its folders in order. In each, a folder with a kernel.json is a kernelspec; its name in lower
+//! case is the kernel's name; and the first kernelspec of a name takes precedence. If none is called `python3`,
+//! Jupyter generates one for ipykernel. Jupyter's configuration (`jupyter_config`) may forbid that, and may restrict
+//! the kernels to a list. See jupyter_client's `KernelSpecManager.find_kernel_specs`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
 //! The Python that runs Jupyter, and its answers.
 //!
 //! Where Jupyter looks for kernelspecs depends on its Python: on `sys.prefix`, on whether that is a virtual
-//! environment and whose, on the user's site folder, and on jupyter_core's version. Only that Python knows, so we ask
-//! it. It is that of `--prefix`; or of the environment that this program is installed in, if Jupyter is there too (so
-//! `jupyter vault` means the `jupyter` that was called); or of the `jupyter` on PATH, by its first lines; or of the
-//! active environment; or any on PATH.
+//! environment and of which Python, on the user's site folder, and on jupyter_core's version. So that Python is
+//! asked. It is the first of these that exists: the Python of `--prefix`; that of the environment in which this
+//! program is installed, if Jupyter is installed there too (so `jupyter vault` means the `jupyter` that was called);
+//! that of the `jupyter` on PATH, according to its first lines; that of the active environment; any Python on PATH.
 
 use std::ffi::OsStr;
 use std::io::Read;

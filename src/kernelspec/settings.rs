@@ -1,10 +1,10 @@
 //! The vault.toml beside a wrapped kernel.json.
 //!
-//! A server or gateway may start kernels with almost no environment, so a file holds what a launch needs. With
-//! `--config` that is a copy of the given file, with absolute paths, since it is in another folder. An existing
-//! vault.toml stays. Otherwise the file holds what the environment says and no usual configuration file does; the
-//! usual files are not copied, so that they go on counting. In each case the KV mounts are added, so that no launch
-//! has to ask for them.
+//! A server or gateway may start kernels with almost no environment, so this file contains what a launch needs. With
+//! `--config` it is a copy of the given file, with absolute paths, since it is in another folder. An existing
+//! vault.toml is kept. Otherwise the file contains those settings of the environment that no usual configuration file
+//! has; the usual files are not copied, so later changes to them still apply. In each case the KV mounts are added,
+//! so that no launch has to look them up.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! How a kernel is started: whether its command runs on this machine, and whether each front end keeps its words.
+//! How a kernel is started: whether its command runs on this machine, and whether every front end passes its words on
+//! unchanged.
 
 use std::path::Path;
 

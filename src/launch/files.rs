@@ -1,11 +1,11 @@
-//! Secrets that a program wants as a file: written last, readable by their user alone, removed by the keeper if one
-//! runs.
+//! Secrets that a program needs as a file: written last, readable only by their user, and removed by the keeper if
+//! one runs.
 //!
-//! The files of one kernel are in a separate folder, inside this program's folder in Jupyter's runtime folder; both are
-//! 0700. Without leases, no process of this program remains that could remove them when the kernel exits. So the
-//!       folder's name contains the pid (which execve keeps), its start time, and its boot and pid namespace. Each
-//!       later launch removes the folders of processes that have exited. Containers, and machines with a shared home,
-//!       may share the outer folder. A launch that fails removes its own folder.
+//! The files of one kernel are in a separate folder, inside this program's folder in Jupyter's runtime folder; both
+//! are 0700. Without leases, no process of this program remains that could remove them when the kernel exits. So the
+//! folder's name contains the pid (which execve keeps), its start time, and its boot and pid namespace. Each later
+//! launch removes the folders of processes that have exited. Containers, and machines with a shared home, may share
+//! the outer folder. A launch that fails removes its own folder.
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The moment by which everything that concerns Vault is over.
+//! The deadline of everything that a command does with Vault.
 
 use std::future::Future;
 use std::time::Duration;

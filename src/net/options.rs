@@ -1,4 +1,4 @@
-//! What a connection may need: certificates, and a proxy in between.
+//! The options of a connection: certificates, and a proxy.
 
 use std::path::PathBuf;
 

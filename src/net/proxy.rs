@@ -1,4 +1,4 @@
-//! The proxy for a server, if one is set and the address is not excepted.
+//! The proxy for a server, if one is set and `NO_PROXY` does not except the address.
 
 use std::net::IpAddr;
 

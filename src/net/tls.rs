@@ -1,5 +1,5 @@
-//! TLS by rustls and ring. A CA that was given replaces the system's roots: then only it is trusted,
-//! and a launch does not parse a hundred and forty certificates to use one.
+//! TLS with rustls and ring. A configured CA replaces the system's roots: only that CA is trusted, and a launch does
+//! not parse a hundred and forty certificates to use one.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! A connection to one kernel through its server: a websocket that carries all channels.
 //!
-//! hyper does the upgrade, so that a refusal is read like any other answer; tungstenite does the frames. Servers speak
-//! the subprotocol of [`super::frames`]; older servers and gateways speak JSON. The answer to the upgrade says which.
+//! hyper performs the upgrade, so a refusal is read like any other response; tungstenite handles the frames. Servers
+//! use the subprotocol of [`super::frames`]; older servers and gateways use JSON. The response to the upgrade says
+//! which.
 //!
 //! While the connection is open, the server counts it and does not cull the kernel, unless it also culls connected
 //! kernels. So the connection is closed as soon as it is no longer needed.

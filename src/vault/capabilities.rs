@@ -1,6 +1,6 @@
-//! What the token may do with paths: Vault's own answer, without trying.
+//! A token's capabilities on paths, from Vault itself and without trying.
 //!
-//! Vault's `default` policy lets every token ask (`sys/capabilities-self`).
+//! The `default` policy allows every token to ask (`sys/capabilities-self`).
 
 use std::collections::BTreeMap;
 

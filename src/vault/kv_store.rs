@@ -1,8 +1,8 @@
 //! Writes to the KV engine: secrets, their versions and their descriptions.
 //!
-//! Version 2 compares before it sets: a write names the version that it replaces (`cas`), and is refused
-//! when another writer was faster. So a change of one key is read, modify, write, again from the start
-//! until nothing came between. Version 1 has no such check, no versions and no metadata.
+//! Version 2 has check-and-set: a write names the version that it replaces (`cas`), and is refused if another client
+//! has written meanwhile. So a change of one key reads, modifies and writes, and starts again after a conflict.
+//! Version 1 has no such check, no versions and no metadata.
 //!
 //! API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>.
 

@@ -1,7 +1,7 @@
-//! One lease, by its id: made to last, or ended.
+//! One lease, by its id: renewed or ended.
 //!
-//! The `default` policy lets a token renew any lease, and not revoke one. A renewal also shortens, so where revoking is
-//! forbidden, a renewal for one second ends a lease.
+//! The `default` policy lets a token renew any lease, but not revoke one. A renewal can also shorten the TTL, so
+//! where revoking is forbidden, a renewal for one second ends a lease.
 
 use std::time::Duration;
 

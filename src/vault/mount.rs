@@ -1,9 +1,9 @@
-//! What is mounted where: the mount's own path and its KV version.
+//! A mount's path and KV version, looked up in Vault.
 //!
-//! Operation of `sys/internal/ui/mounts`, which any token may read that may read something below the
-//! mount (`sys/mounts` is for administrators). Operation once a mount, and only when the configuration does
-//! not say. The version is never guessed from the shape of an answer: a version 1 secret may have a
-//! field called `data`.
+//! The request is `sys/internal/ui/mounts`, which is allowed to any token that may read something below the mount
+//! (`sys/mounts` is for administrators). It is sent once per mount, and only if the configuration does not set the
+//! version. The version is never guessed from the shape of a response: a version 1 secret may have a field called
+//! `data`.
 
 use super::body::{Answer, MountInfo, malformed};
 use super::client::{Client, Raw};

@@ -1,4 +1,4 @@
-//! What Vault answers, before anything is made of it.
+//! Vault's reply before it is parsed.
 
 use std::time::Duration;
 

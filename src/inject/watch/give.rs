@@ -1,4 +1,4 @@
-//! Gives the kernels that have answered the secrets that they lack: with one fetch for all idle kernels, wiped
+//! Gives the secrets to the kernels that have answered and lack some: one fetch for all idle kernels, wiped
 //! afterwards.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What a sidecar says: one line an event, for people or as JSON; names and numbers, never a value.
+//! The log of a sidecar: one line per event, as text or as JSON; names and numbers, never a value.
 //!
-//! An error that comes again and again is logged once, until its subject has recovered.
+//! A repeated error is logged once, until its subject has recovered.
 
 use std::collections::HashMap;
 use std::time::SystemTime;

@@ -1,8 +1,8 @@
 //! The ready file, for the probes of a sidecar.
 //!
-//! The first round that goes well creates it, each later round touches it, and it is removed at the end. So a
-//! file that exists means ready, and a recent one means alive. Rounds that fail touch it too: to kill a sidecar
-//! during an outage of Vault would only replace it by one that knows less.
+//! The first round that succeeds creates it, each later round touches it, and it is removed at the end. So an
+//! existing file means ready, and a recent one means alive. Rounds that fail touch it too: killing a sidecar during
+//! an outage of Vault would only replace it by one without its records.
 
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! A session with Vault that outlasts its token, for as long as kernels run.
 //!
-//! The token of a login is kept between rounds, so that a round costs one request a source. No connection is
-//! kept: its buffers would hold the last answer until the next round. When Vault no longer accepts the token,
-//! the configuration is read again and a new login follows. A refused login is repeated slowly, because Vault
-//! locks users out.
+//! The token of a login is kept between rounds, so that a round costs one request per source. No connection is kept:
+//! its buffers would hold the last response until the next round. When Vault no longer accepts the token, the
+//! configuration is read again and a new login follows. A refused login is repeated slowly, because Vault locks users
+//! out.
 
 use std::cell::Cell;
 use std::time::Duration;

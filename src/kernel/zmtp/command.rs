@@ -1,4 +1,4 @@
-//! Commands of the protocol: a name, then what belongs to it; READY's properties.
+//! Commands of the protocol: a name and its data; READY's properties.
 
 use super::Violation;
 

@@ -1,4 +1,4 @@
-//! The handshake with a peer, whichever side connects; [`super::traffic`] is what comes after.
+//! The handshake with a peer, whichever side connects; the messages after it are in [`super::traffic`].
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Messages over a connection: frames put together, encrypted where that was agreed on, and bounded.
+//! Messages over a connection: assembled from frames, decrypted if that was agreed on, and bounded.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Result};

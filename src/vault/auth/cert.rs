@@ -1,8 +1,8 @@
 //! The client certificate of the TLS connection.
 //! <https://openbao.org/api-docs/auth/cert/#login-with-tls-certificate-method>
 //!
-//! vaultrs 0.8 has a type for this and calls the field `cert_name`; Vault reads `name`, and without it
-//! tries every role. So the request is written here.
+//! vaultrs 0.8 has a type for this but calls the field `cert_name`. Vault reads `name`, and without it tries every
+//! role. So the request is defined here.
 
 use super::super::client::{Client, Raw};
 use super::{Authenticated, exchange};

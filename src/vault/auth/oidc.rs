@@ -1,8 +1,8 @@
-//! OpenID Connect: the provider's address to sign in at, and a token for the code that it gives.
+//! OpenID Connect: the provider's address to sign in at, and a token in exchange for the provider's code.
 //! <https://openbao.org/api-docs/auth/jwt/#oidc-authorization-url-request>
 //!
-//! The client nonce stays here until the end: a code that another process has caught on its way gets no token
-//! without it.
+//! The client nonce never leaves this process before the end, so another process that intercepts the code gets no
+//! token for it.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;

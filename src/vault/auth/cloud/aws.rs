@@ -1,6 +1,7 @@
-//! AWS: a signed GetCallerIdentity request to STS. It is not sent from here: Vault sends it, and so learns whose it is.
+//! AWS: a signed GetCallerIdentity request to STS. It is not sent from here: Vault sends it, and STS tells Vault who
+//! signed it.
 //!
-//! The signature is version 4, by ring's HMAC: the crates that make one bring an HTTP library of their own each.
+//! The signature is version 4, with ring's HMAC: each crate that makes such signatures brings another HTTP library.
 //! <https://developer.hashicorp.com/vault/api-docs/auth/aws#login>,
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 

@@ -1,4 +1,4 @@
-//! Keys of AWS, from where the environment says that they are.
+//! AWS keys, from the places that the environment names.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 
 use http::Method;

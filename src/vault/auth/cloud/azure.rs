@@ -1,4 +1,4 @@
-//! Azure: a token of the managed identity, and which machine this is.
+//! Azure: a token of the managed identity, and the machine's own identity.
 //! <https://developer.hashicorp.com/vault/api-docs/auth/azure#login>
 
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Google Cloud: a token of the machine's service account, which its metadata service signs for one role of Vault.
+//! Google Cloud: a token of the machine's service account, signed by the metadata service for one Vault role.
 //! <https://developer.hashicorp.com/vault/docs/auth/gcp#gce-login>
 
 use serde_json::{Value, json};
