@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind};
 use crate::kernel::message::Arrived;
 
-/// How long a kernel that has received the values may take to confirm that.
+/// The time that a kernel has to confirm that it has received the values.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
-/// The outcome of code that was sent.
+/// The outcome of the code.
 pub(super) enum Taken {
     /// It ran: the kernel has the variables, except for those that it kept as they were.
     All { kept: Vec<String> },
@@ -28,12 +28,12 @@ pub(super) fn request(code: &str, expressions: &Value) -> Value {
     })
 }
 
-/// Whether the request was dropped from the queue, as after another client's error.
+/// Whether the kernel dropped the request from its queue, for example after another client's error.
 pub(super) fn not_begun(reply: &Arrived) -> bool {
     matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
 }
 
-/// The error for code that failed. Its text may quote anything, so only its class is shown.
+/// The error for failed code. Its text may quote anything, so only its class is shown.
 pub(super) fn failed(class: &str) -> Error {
     let class: String = class.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     Error::new(

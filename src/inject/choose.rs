@@ -278,7 +278,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Those whose ports are open, in their order. A folder may hold thousands of files of kernels that have ended.
+/// The kernels whose ports are open, in their order. A folder may contain thousands of files of ended kernels.
 async fn alive(files: Vec<Target>) -> Vec<Target> {
     let asked = futures_util::stream::iter(files).map(|target| async {
         let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);

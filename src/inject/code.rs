@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::json::ascii_json;
 
-/// What the code is to do.
+/// The task of the code.
 #[derive(Debug, Clone)]
 pub struct Change<'a> {
     /// The names whose values will be sent.
@@ -36,19 +36,19 @@ impl Change<'_> {
     }
 }
 
-/// In a cell, `getpass` asks the client.
+/// In a cell, `getpass` requests input from the client.
 pub(super) fn python(change: &Change<'_>) -> String {
     format!("__import__{}", python_that(include_str!("code/python_getpass.py"), change))
 }
 
-/// Beside a cell, `getpass` asks the terminal, so the code sends the messages itself. IPython evaluates it in a
-/// namespace where no name of the user hides Python's own.
+/// Outside a cell, `getpass` reads from the terminal, so the code sends the messages itself. IPython evaluates it in
+/// a namespace where the user's names do not shadow Python's.
 pub(super) fn python_expression(change: &Change<'_>) -> String {
     format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
 }
 
-/// Runs in a separate namespace, so that it reads no name of the user and leaves none behind. `asks` is the
-/// code that asks for the values and reports an error.
+/// Runs in a separate namespace, so that it sees none of the user's names and leaves none behind. `asks` is the code
+/// that requests the values and reports an error.
 fn python_that(asks: &str, change: &Change<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});

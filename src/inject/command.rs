@@ -32,7 +32,7 @@ use crate::sys::signals::{Caught, end_by, with_default_effect};
 /// The time to list the kernels of servers.
 const LISTS: Duration = Duration::from_secs(20);
 
-/// What to inject, and into which kernels.
+/// The variables to inject, and the kernels that get them.
 #[derive(Debug)]
 pub struct Job {
     /// Selects kernels.
@@ -49,7 +49,7 @@ pub struct Job {
     pub list_languages: bool,
 }
 
-/// Where lines go on the way.
+/// Where progress lines go.
 pub struct Voice<'a> {
     /// A result: one line a kernel.
     pub say: &'a mut dyn FnMut(&str),
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Voice<'_> {
     }
 }
 
-/// Runs the job; of several errors, gives the last, the others are reported.
+/// Runs the job; of several errors, it returns the last and reports the others.
 pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
     if job.list_languages {
         (voice.say)(language::list().trim_end());
@@ -222,8 +222,8 @@ async fn one(
     Ok(())
 }
 
-/// Several kernels: all are asked at once, and each has its turn when it answers, so that a busy kernel does
-/// not delay the others.
+/// Several kernels: kernel_info is requested from all at once, and each is changed when it replies, so a busy kernel
+/// does not delay the others.
 async fn each(
     targets: &[Target],
     options: Options<'_>,

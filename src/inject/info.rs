@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 
-/// The least time that an idle kernel has to answer.
+/// The shortest time limit for the reply of an idle kernel.
 pub(super) const LEAST: Duration = Duration::from_secs(1);
 
 /// A kernel's description of itself.
@@ -56,8 +56,8 @@ pub async fn request_info(link: &mut Link, channel: Channel) -> Result<String> {
     link.send(channel, "kernel_info_request", None, &json!({})).await
 }
 
-/// Waits until the kernel is free and says what it is, for `wait` at most. On control it answers though a cell
-/// be running.
+/// Waits at most `wait` until the kernel is free and sends its kernel_info. On control it replies even while a cell
+/// is running.
 pub(super) async fn kernel_info(
     link: &mut Link,
     channel: Channel,
@@ -87,7 +87,7 @@ pub(super) fn cannot(kernel: &str, why: &str) -> Error {
     )
 }
 
-/// The error for a kind of kernel that is not in the table.
+/// The error for a kind of kernel that is not supported.
 pub(super) fn unknown(info: &KernelInfo) -> Error {
     let (kernel, language) = (&info.implementation, &info.language_info.name);
     let kernel = if kernel.is_empty() { "nameless" } else { kernel };

@@ -19,19 +19,19 @@ use crate::kernel::endpoint::Channel;
 use crate::record::Record;
 use crate::secret::{SecretName, SecretSet};
 
-/// How long after it was sent the code may begin.
+/// The time after sending within which the code may begin.
 const BEGIN: Duration = Duration::from_secs(5);
-/// The same where the kernel was not asked first whether it is free: a process of this machine, with its clock.
+/// The same if the kernel was not asked first whether it is free: a process of this machine, with the same clock.
 const BEGIN_AT_ONCE: Duration = Duration::from_secs(1);
-/// How long after that the code's question may still be on its way: ipykernel flushes its output first, and
+/// The time after that in which the code's input request may still arrive: ipykernel flushes its output first, and
 /// gives up after ten seconds.
 const GRACE: Duration = Duration::from_secs(15);
-/// The same where the kernel was not asked first.
+/// The same if the kernel was not asked first.
 const GRACE_AT_ONCE: Duration = Duration::from_secs(5);
 /// The same after a signal to stop.
 const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 
-/// How an injection is done.
+/// The options of an injection.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// Whether a secret wins over a variable that the kernel already has.
@@ -46,7 +46,7 @@ pub struct Options<'a> {
     pub holding: &'a Cell<Option<Instant>>,
 }
 
-/// What a kernel is to get.
+/// The variables to set in a kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Injection<'a> {
     /// Its kind.
@@ -63,7 +63,7 @@ pub struct Injection<'a> {
     pub options: Options<'a>,
 }
 
-/// What was changed: names, never values.
+/// The changes: names, never values.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Set.
@@ -153,7 +153,7 @@ pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dy
     }
 }
 
-/// The next whole second: some languages have no finer clock.
+/// The next whole second, as some languages have no finer clock.
 fn whole_second(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs() + u64::from(since.subsec_nanos() > 0))

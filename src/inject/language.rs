@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::code::{Change, bash, deno, octave, python, python_expression, python_file, r, tslab};
 use super::info::KernelInfo;
 
-/// How values get into a kernel.
+/// How a kernel gets the values.
 #[derive(Clone, Copy)]
 pub enum Delivery {
     /// The code asks once; the prompt is a JSON list of the names that it keeps. The answer is a JSON object of
@@ -54,7 +54,7 @@ impl std::fmt::Debug for Row {
 
 const ANY: fn(&str) -> bool = |_| true;
 
-/// All rows; the first that fits counts.
+/// All rows; the first match counts.
 pub const ROWS: &[Row] = &[
     Row {
         name: "jupyter-vault",
@@ -187,7 +187,7 @@ pub fn of(info: &KernelInfo) -> Option<&'static Row> {
     })
 }
 
-/// The row of a kernel whose process was started by `command`, where the command names one kind of kernel.
+/// The row of a kernel whose process was started by `command`, if the command identifies one kind of kernel.
 pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
     let [program, arguments @ ..] = command else { return None };
     let name = program.rsplit(|byte| *byte == b'/').next()?;
@@ -200,7 +200,7 @@ pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.modules.iter().any(|known| known.as_bytes() == module))
 }
 
-/// The table as text, a line each.
+/// The table as text, one line per kernel.
 pub fn list() -> String {
     let mut text = String::new();
     for row in ROWS {

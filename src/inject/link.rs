@@ -10,7 +10,7 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 use crate::server::websocket::Websocket;
 
-/// The ways to a running kernel. Each link has its own session.
+/// How a running kernel is reached. Each link has its own session.
 #[derive(Debug)]
 pub enum Link {
     /// Its own sockets.

@@ -20,16 +20,16 @@ use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 use crate::secret::SecretSet;
 
-/// How long after it was sent an expression's question is answered: some seconds less than it waits.
+/// The time after sending within which an expression's input request is answered: some seconds less than it waits.
 const ANSWERED: Duration = Duration::from_secs(7);
-/// What an expression says when all is set.
+/// The output of an expression when everything is set.
 const DONE: &str = "done";
-/// The class of the error of an expression whose question got no answer.
+/// The class of the error of an expression whose input request was not answered.
 const UNHEARD: &str = "TimeoutError";
 /// The longest class of an error, in bytes.
 const LONGEST_CLASS: usize = 200;
 
-/// What is sent.
+/// The form in which the code is sent.
 pub(super) enum Code {
     /// The code of a cell.
     Cell(String),
@@ -55,7 +55,7 @@ impl Code {
     }
 }
 
-/// What the code says by a question.
+/// The meaning of an input request of the code.
 enum Prompt {
     /// It asks for the values, except for the names that it keeps: a JSON list.
     Names(Vec<String>),
@@ -152,7 +152,7 @@ pub(super) async fn attempt(
     }
 }
 
-/// What the reply means of code that did not ask.
+/// The meaning of the reply to code that has not requested input.
 fn without_question(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result<Taken> {
     if not_begun(reply) {
         return Ok(Taken::Late);
@@ -168,7 +168,7 @@ fn without_question(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result
     }
 }
 
-/// The values, without those that are kept, as the text of a JSON object.
+/// The values, without those that the kernel keeps, as the text of a JSON object.
 fn answer(wanted: &SecretSet, kept: &[String]) -> String {
     let given = wanted.iter().filter(|(name, _)| !kept.iter().any(|kept| kept == name.as_str()));
     let given = given.map(|(name, value)| {

@@ -20,7 +20,7 @@ use crate::record::{LARGEST, Variable};
 use crate::sys::file::{self, Writers};
 use crate::sys::folder::write_private;
 
-/// How long one is kept after it was written.
+/// How long an entry is kept after it was written.
 const AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The variables of one kernel process: names and versions.
@@ -33,7 +33,7 @@ struct Remembered {
     variables: BTreeMap<String, Variable>,
 }
 
-/// The variables that the process with this `info` was given, as far as known.
+/// The variables that the process with this `info` has got, if known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
     let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;
@@ -42,7 +42,7 @@ pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Opti
         .then_some(known.variables)
 }
 
-/// Keeps which variables that process has.
+/// Stores which variables that process has.
 pub(super) fn keep(
     runtime: &Path,
     target: &Target,
@@ -78,7 +78,7 @@ fn folder(runtime: &Path) -> PathBuf {
     runtime.join("elsewhere")
 }
 
-/// The kernel's id for people, and a digest of place and id.
+/// A file name: the kernel's id for people, and a digest of place and id.
 fn path(runtime: &Path, place: &str, kernel: &str) -> PathBuf {
     let mut name = kernel.replace('/', "_") + "-";
     for byte in digest(&SHA256, format!("{place}\n{kernel}").as_bytes()).as_ref().iter().take(8) {

@@ -11,10 +11,10 @@ use crate::error::Result;
 use crate::launch::fetch;
 use crate::sys::signals::Caught;
 
-/// How often it is checked, after a signal, whether the work may end.
+/// After a signal: the interval for checking whether the work may end.
 pub(super) const MOMENT: Duration = Duration::from_millis(20);
 
-/// How work and the signal that ends it speak to each other.
+/// The state that the work and the signal handler share.
 #[derive(Debug)]
 pub struct Stopping<'a> {
     /// Until when the work must not be dropped: a token waits for its revocation, or a kernel may ask.
@@ -23,7 +23,7 @@ pub struct Stopping<'a> {
     pub stopped: oneshot::Receiver<()>,
 }
 
-/// Does `work` until it is done, or until one of the `caught` signals comes and nothing is left half done.
+/// Runs `work` until it is done, or until one of the `caught` signals comes while nothing is half done.
 pub(super) async fn until_signal(
     caught: &Caught,
     work: impl AsyncFnOnce(Stopping<'_>) -> Result<()>,

@@ -32,7 +32,7 @@ impl std::fmt::Display for Way {
     }
 }
 
-/// A kernel that was chosen.
+/// A selected kernel.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Its id, or its connection file's stem.
@@ -111,7 +111,7 @@ fn without_ending(path: &str) -> &str {
     name.strip_suffix(".ipynb").unwrap_or(name)
 }
 
-/// A UUID, as servers make them.
+/// Whether a text is a UUID, as servers create them.
 pub(super) fn is_whole_id(text: &str) -> bool {
     text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }

@@ -26,7 +26,7 @@ use crate::secret::SecretSet;
 use crate::sys::exec::Space;
 use crate::sys::process::{command_line, start_time, waits_for_events, with_argument};
 
-/// A kernel, and what it is to get.
+/// A kernel, and the variables to set in it.
 #[derive(Debug)]
 pub struct Turn<'a> {
     target: &'a Target,
@@ -40,7 +40,7 @@ pub struct Turn<'a> {
     process: OnceCell<Option<u32>>,
 }
 
-/// What is known of a kernel.
+/// What is known about the kernel.
 #[derive(Debug)]
 pub enum Known {
     /// It has answered, so it is free.
@@ -255,7 +255,7 @@ fn runs_concurrently(info: &KernelInfo) -> bool {
     subshell::are_supported(info) && language::of(info).is_some_and(|row| row.beside.is_some())
 }
 
-/// The secrets, with the files written that some of them are.
+/// The secrets, after writing the files of those that are files.
 fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
     let has_files = given.values().any(|fetched| !matches!(fetched.form, Form::Variable(_)));
     match process {

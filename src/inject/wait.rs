@@ -15,14 +15,14 @@ use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Arrived;
 
-/// How long an answer may take before the kernel is probed.
+/// The time without a reply after which the kernel is probed.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(5);
-/// How long the probe at the end may take, and how long a heartbeat.
+/// The time limits of the probe at the end, and of a heartbeat.
 const LAST_PROBE: Duration = Duration::from_secs(1);
 
-/// One wait.
+/// One wait for a kernel.
 pub(super) struct Wait<'a> {
     progress: &'a mut dyn FnMut(&str),
     began: Instant,
@@ -37,7 +37,7 @@ pub(super) struct Wait<'a> {
     code: Option<Code>,
 }
 
-/// Code that was sent.
+/// Code that has been sent.
 struct Code {
     id: String,
     /// Until when its question may be on its way.

@@ -20,7 +20,7 @@ use crate::launch::given::Given;
 use crate::launch::{self, Request, fetch};
 use crate::lease::{Again, Leases};
 
-/// What was read again.
+/// The result of reading the sources again.
 pub(super) struct Fresh {
     /// What the kernels get.
     pub(super) given: Given,
@@ -80,7 +80,7 @@ pub(super) async fn read(
     Err(failed.unwrap_or_else(|| Error::new(Kind::Config, "no login is left", "restart the kernel")))
 }
 
-/// The ways to read, best first, and whether each uses the held token.
+/// The possible ways to read, best first, and whether each uses the held token.
 fn plans(again: &Again, environment: &Environment, (token, is_ours): Token) -> Result<Vec<(Plan, bool)>> {
     let request = Request {
         config: again.config.clone(),

@@ -17,7 +17,7 @@ use crate::launch::given::{Form, Given, duplicate};
 use crate::lease::{Digests, Owner};
 use crate::sys::process::start_time;
 
-/// The values of the variables.
+/// The digests of the variables' values.
 pub(super) fn digests(given: &Given) -> Digests {
     Digests::of(given.iter().filter_map(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => Some((name.as_str(), value)),
@@ -34,8 +34,8 @@ fn changed(given: &Given, known: &Digests) -> Vec<String> {
     changed.map(|(name, _)| name.as_str().to_owned()).collect()
 }
 
-/// Gives each kernel of `owners` what is `fresh`, until `times` at most. Returns an error if the variables of a
-/// kernel could not be set; its files are replaced anyway.
+/// Passes the values in `fresh` to each kernel of `owners`, until `times` at most. Returns an error if a kernel's
+/// variables could not be set; its files are replaced anyway.
 pub(super) async fn give(fresh: &Fresh, known: &Digests, owners: &[Owner], times: Times) -> Result<()> {
     let mut outcome = Ok(());
     let live = || owners.iter().filter(|owner| start_time(owner.pid) == Some(owner.start_time));
@@ -72,7 +72,7 @@ fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Resul
     )))
 }
 
-/// Writes into the record of each kernel that its credentials end, and when.
+/// Records for each kernel that its credentials end, and when.
 #[cfg(feature = "inject")]
 pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
     for file in owners.iter().filter_map(|owner| owner.file.as_ref()) {
@@ -80,6 +80,6 @@ pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error
     }
 }
 
-/// A build without records writes nothing.
+/// Without records in the build, nothing is written.
 #[cfg(not(feature = "inject"))]
 pub(super) const fn tell(_: &Path, _: &[Owner], _: Instant, _: &Error) {}

@@ -26,13 +26,13 @@ use crate::vault::lease::{self, may_succeed_later};
 
 /// The longest time for one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long after a static role's password changes its successor is read.
+/// The time between the rotation of a static role's password and the read of the new one.
 const AFTER: Duration = Duration::from_secs(1);
 
 /// The lifetime that a client gets for a credential that the keeper renews; AWS clients ask again 15 minutes before
 /// its end.
 const PROMISE: Duration = Duration::from_secs(20 * 60);
-/// How long before the expiry AWS clients ask again; the credential is replaced then.
+/// The time before the expiry at which AWS clients ask again; the credential is replaced then.
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// A lease, and what is known about its expiry.

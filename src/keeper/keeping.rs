@@ -33,10 +33,10 @@ use crate::vault::client::Client;
 /// The shortest pause before a failed read is tried again.
 const LEAST: Duration = Duration::from_secs(2);
 
-/// One step of a replacement, under way.
+/// One step of a replacement, in progress.
 type Work<'a> = Pin<Box<dyn Future<Output = Step> + 'a>>;
 
-/// The ending of leases, under way.
+/// The ending of leases, in progress.
 pub(super) type Ending = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The outcome of a step of a replacement.
@@ -298,7 +298,7 @@ async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
     select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
 }
 
-/// Waits until one of `old` is to be ended; returns its index.
+/// Waits until one of `old` must be ended; returns its index.
 async fn retired(old: &[(Hold, Option<Instant>)]) -> usize {
     let first = old.iter().enumerate().filter_map(|(number, (_, at))| Some((at.as_ref()?, number))).min();
     match first {
@@ -315,8 +315,8 @@ async fn ended(owners: &[AsyncFd<OwnedFd>]) {
     join_all(owners.iter().map(AsyncFd::readable)).await;
 }
 
-/// Waits until the launcher says whether a kernel comes. The end of the pipe means that the kernel was executed, or
-/// that the launcher has died, which its descriptor shows.
+/// Waits until the launcher reports whether a kernel starts. The end of the pipe means that the kernel was executed,
+/// or that the launcher has died, which the launcher's descriptor shows.
 async fn kernel_starts(pipe: OwnedFd) -> bool {
     let Ok(mut pipe) = Receiver::from_owned_fd(pipe) else { return true };
     pipe.read_u8().await.is_err()

@@ -98,7 +98,7 @@ pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize)
     (outcome, number)
 }
 
-/// What clients can ask for.
+/// The profiles that clients can ask for.
 pub(super) struct Answers {
     known: Vec<Answer>,
     /// Why the last read failed, if it did.
@@ -150,7 +150,7 @@ fn refusal(error: String, advice: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(&refusal).unwrap_or_default())
 }
 
-/// The time of day at that moment.
+/// The time of day at a moment.
 fn at(instant: Instant) -> String {
     let now = Instant::now();
     let (left, gone) = (instant.saturating_duration_since(now), now.saturating_duration_since(instant));

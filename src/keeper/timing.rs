@@ -14,23 +14,23 @@ pub(super) const MOST: Duration = Duration::from_secs(60);
 /// than this does not mean max TTL, since Vault counts whole seconds.
 pub(super) const LAST: Duration = Duration::from_secs(1);
 
-/// The lifetime of a lease whose TTL Vault does not say.
+/// The assumed lifetime of a lease if Vault gives no TTL.
 pub(super) const UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// The longest wait at once: Vault's default max TTL of a token.
 const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
-/// The lifetime of a lease of that many seconds; 0 means that Vault has not said.
+/// The lifetime for a TTL in seconds; 0 means that Vault gave none.
 pub(super) fn life(seconds: u64) -> Duration {
     if seconds == 0 { UNKNOWN } else { Duration::from_secs(seconds).min(LONGEST) }
 }
 
-/// The pause before the next renewal, after one that gave `given`; `None` if the end is too near for another.
+/// The pause before the next renewal, after a renewal that gave `given`; `None` if the end is too near for another.
 pub(super) fn after_success(given: Duration) -> Option<Duration> {
     (given > LAST).then(|| given.mul_f64(0.3 + 0.1 * fastrand::f64()))
 }
 
-/// The pause before the next try, after that many failures in a row and with `left` until the end; `None` if the end
-/// is too near for another.
+/// The pause before the next attempt, after so many failures in a row and with `left` until the end; `None` if the
+/// end is too near for another.
 pub(super) fn after_failure(failures: u32, left: Duration) -> Option<Duration> {
     let pause = (LEAST * 2_u32.saturating_pow(failures.min(8))).min(MOST);
     let pause = pause.mul_f64(0.5 + fastrand::f64()).min(left / 2);

@@ -19,7 +19,7 @@ use crate::lease::Owner;
 use crate::record::{Expiring, Record, stem};
 use crate::sys::process::start_time;
 
-/// The shortest and longest wait of one try for a busy kernel.
+/// The shortest and longest wait for a busy kernel, in one attempt.
 const LEAST: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(60);
 /// The pause after any other failure.

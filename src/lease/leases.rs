@@ -11,7 +11,7 @@ use crate::config::credential::Credential;
 use crate::secret::SecretValue;
 use crate::vault::generic::Lease;
 
-/// What a fetch holds at Vault.
+/// The leases and the token of a fetch.
 pub(crate) struct Leases {
     /// The token that the leases depend on; `None` if an agent adds it.
     pub(crate) token: Option<Credential>,
@@ -48,7 +48,7 @@ pub(crate) struct Owner {
     pub(crate) file: Option<PathBuf>,
 }
 
-/// What a client can ask for: an AWS profile, and its keys.
+/// An AWS profile and its keys, for which a client can ask.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Answer {
     /// Its name.
@@ -59,8 +59,8 @@ pub(crate) struct Answer {
     pub(crate) keys: Vec<(String, String)>,
 }
 
-/// What it takes to read the same sources again when their leases can't be renewed any more. It holds no credential:
-/// another login is possible if its credential is in a file.
+/// The data needed to read the same sources again when their leases can't be renewed any more. It contains no
+/// credential: another login is possible if its credential is in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Again {
     /// `--config`.

@@ -23,7 +23,7 @@ use crate::vault::lease;
 const FOLDER: &str = "leases";
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 1 << 20;
-/// How long a file stays that can't be judged: longer than any window.
+/// How long a file is kept if its process can't be identified: longer than any window.
 const OLD: Duration = Duration::from_secs(32 * 24 * 3600);
 /// The longest time for ending one lease.
 const PATIENCE: Duration = Duration::from_secs(5);

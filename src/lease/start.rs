@@ -9,8 +9,7 @@ use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
 
-/// A started keeper. Dropping it says that no kernel starts, so the keeper ends its leases; execve drops
-/// nothing.
+/// A started keeper. Dropping it reports that no kernel starts, so the keeper ends its leases; execve drops nothing.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pipe: PipeWriter,

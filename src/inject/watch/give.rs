@@ -20,9 +20,9 @@ use crate::lease::Keeper;
 use crate::net::deadline::Deadline;
 use crate::vault::generic::Lease;
 
-/// How long a kernel that was just free may be busy when it is to take its variables.
+/// How long a kernel that has just been free may be busy when its variables are set.
 const TAKE: Duration = Duration::from_secs(10);
-/// The time to ask a server for one kernel.
+/// The time limit for a request to a server about one kernel.
 const ASK: Duration = Duration::from_secs(20);
 
 impl Watcher<'_, '_> {

@@ -29,7 +29,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const NEW: Duration = Duration::from_secs(120);
 /// The time without a reply after which the request is repeated, on a new connection (ipykernel issue 1554).
 const QUIET: Duration = Duration::from_secs(5);
-/// How long a busy kernel is waited for before reconnecting; waiting costs nothing.
+/// The time limit for a busy kernel's reply before reconnecting; waiting costs nothing.
 const BUSY: Duration = Duration::from_secs(3600);
 /// The same through a server, whose list says when the kernel is idle again.
 const BUSY_THROUGH_SERVER: Duration = Duration::from_secs(20);
@@ -79,7 +79,7 @@ pub struct Kernel {
     pause: Duration,
 }
 
-/// What a free kernel answered.
+/// The reply of a free kernel.
 pub type Answer = (Link, KernelInfo);
 
 impl Kernel {

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, one_line};
 use crate::inject::injection::Changes;
 use crate::inject::target::Target;
 
-/// How lines look.
+/// The format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Text.
@@ -20,7 +20,7 @@ pub enum Format {
     Json,
 }
 
-/// What an error is about.
+/// The subject of an error.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     /// Vault.
@@ -44,7 +44,7 @@ impl Subject<'_> {
     }
 }
 
-/// Writes lines.
+/// Writes the log.
 pub struct Log<'a> {
     format: Format,
     line: &'a mut dyn FnMut(&str),

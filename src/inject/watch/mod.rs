@@ -36,7 +36,7 @@ use crate::sys::hardening::Hardening;
 use crate::sys::limits::take_all_descriptors;
 use crate::sys::signals::{Caught, with_default_effect};
 
-/// What to watch.
+/// The kernels to watch, and the variables that they get.
 #[derive(Debug)]
 pub struct Job {
     /// Which kernels; all of them when none is named.

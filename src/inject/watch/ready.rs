@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 
-/// The file, if one was asked for; removed when dropped.
+/// The file, if one was configured; removed when dropped.
 #[derive(Debug)]
 pub struct ReadyFile(Option<PathBuf>);
 

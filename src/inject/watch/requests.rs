@@ -17,10 +17,10 @@ use crate::sys::process::{numbering, own};
 use crate::sys::readable::readable;
 use crate::sys::watches::FolderWatch;
 
-/// How the name of a request ends.
+/// The end of a request's file name.
 const REQUEST: &str = "request";
 
-/// The folder that kernels ask in.
+/// The folder for kernels' requests.
 #[derive(Debug)]
 pub struct Requests {
     runtime: PathBuf,

@@ -31,16 +31,16 @@ use crate::sys::alloc::release_memory;
 use crate::sys::readable::readable;
 use crate::sys::watches::FolderWatch;
 
-/// How long answers are collected, so that kernels which appear together share one fetch.
+/// How long replies are collected, so that kernels that appear together share one fetch.
 const GATHER: Duration = Duration::from_millis(50);
 /// The first pause after secrets could not be fetched, and the longest.
 pub(super) const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// The least time between two rounds that kernels ask for.
+/// The shortest time between two rounds that kernels request.
 const ASKED: Duration = Duration::from_secs(1);
-/// The time for a server's lists.
+/// The time limit for a server's lists.
 const LISTS: Duration = Duration::from_secs(20);
 
-/// What happened.
+/// An event.
 enum Event {
     Folder,
     Requests,
@@ -49,10 +49,10 @@ enum Event {
     Due,
 }
 
-/// Gives the kernel's name and its answer; nothing when it is not asked any more.
+/// Returns the kernel's name and its reply; nothing once the request is abandoned.
 type Asking = LocalBoxFuture<'static, Option<(String, Result<Answer>)>>;
 
-/// Gives the kernel's name, and its heartbeat; no heartbeat when it has ended.
+/// Returns the kernel's name and its heartbeat; no heartbeat if it has ended.
 type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
 
 /// The resources of a sidecar.
@@ -380,7 +380,7 @@ async fn asked(requests: Option<&Requests>) {
     requests.changed().await;
 }
 
-/// Watches the runtime folder, and makes it if need be.
+/// Watches the runtime folder, and creates it if necessary.
 fn folder(places: &Places<'_>) -> Result<AsyncFd<FolderWatch>> {
     use std::os::unix::fs::DirBuilderExt;
     let path = places.runtime();

@@ -172,7 +172,7 @@ async fn identity(plan: &Plan, open: &Open) -> Result<Identity> {
     }
 }
 
-/// The pause, up to a tenth longer or shorter, so that a thousand sidecars do not ask at once.
+/// The pause with a jitter of a tenth, so that a thousand sidecars do not send their requests at once.
 pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
