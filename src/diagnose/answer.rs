@@ -10,7 +10,7 @@ use super::language;
 use crate::error::Error;
 use crate::kernel::message::{PROTOCOL, Request};
 
-/// The consequence of a request.
+/// The effect of a request.
 #[derive(Debug, PartialEq)]
 pub enum Answer {
     /// A reply of that type, at once.
@@ -40,8 +40,8 @@ pub struct Cell {
     pub stop_on_error: bool,
 }
 
-/// Answers a request of any channel: as in ipykernel, control accepts those of shell too. `error` is why there is no
-/// real kernel.
+/// Answers a request of any channel: as in ipykernel, control also accepts the requests of shell. `error` says why
+/// there is no real kernel.
 pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
     let content = &request.content;
     match request.header.msg_type.as_str() {
@@ -122,8 +122,8 @@ pub fn failed(count: u64, failure: &Value) -> Value {
     reply
 }
 
-/// The reply to a cell that was aborted because an earlier one failed: without a number, as ipykernel's, so that the
-/// cell shows none.
+/// The reply to a cell that was aborted because an earlier cell failed: without a number, as in ipykernel, so that
+/// the cell shows none.
 pub fn aborted() -> Value {
     json!({"status": "aborted"})
 }

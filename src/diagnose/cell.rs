@@ -10,14 +10,14 @@ use crate::shell::shell_word;
 
 /// The name of the error that a cell raises.
 pub const UNAVAILABLE: &str = "SecretsUnavailable";
-/// The same, if the kernel's command is missing.
+/// The name if the kernel's command is missing.
 pub const NO_KERNEL: &str = "KernelUnavailable";
-/// The same, if the secrets have come but the cell has not run.
+/// The name if the secrets were fetched but the cell has not run.
 pub const READY: &str = "SecretsReady";
-/// The message for that.
+/// The message for that case.
 pub const RUN_AGAIN: &str = "the secrets are there; run it again";
 
-/// What is shown of a failed launch.
+/// The error of a failed launch, as a cell shows it.
 #[derive(Debug)]
 pub struct Shown<'a> {
     /// The error.
@@ -28,7 +28,7 @@ pub struct Shown<'a> {
     pub command: String,
 }
 
-/// Whether the secrets are missing; otherwise the kernel's own command is.
+/// Whether the secrets are missing, and not the kernel's command.
 pub const fn lacks_secrets(error: &Error) -> bool {
     !matches!(error.kind(), Kind::CommandNotFound | Kind::CommandNotExecutable)
 }
@@ -91,12 +91,12 @@ impl Shown<'_> {
     }
 }
 
-/// The content of the reply to a cell that came when the launch had just succeeded.
+/// The content of the reply to a cell that arrived when the launch had just succeeded.
 pub fn run_again() -> Value {
     json!({"ename": READY, "evalue": RUN_AGAIN, "traceback": [format!("{READY}: {RUN_AGAIN}")]})
 }
 
-/// The output above that: a MIME bundle.
+/// The output above that error: a MIME bundle.
 pub fn ready() -> Value {
     let html = format!(
         "<div style=\"border-left: 4px solid var(--jp-success-color1, #388e3c); padding: 0.3em 0.9em\">{RUN_AGAIN}</div>"

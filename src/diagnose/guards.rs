@@ -36,7 +36,7 @@ fn watch(parent: Parent) -> Watched<AsyncFd<OwnedFd>> {
     }
 }
 
-/// Something that is watched until it is gone.
+/// Something that may be watched, and the state after its end.
 enum Watched<T> {
     By(T),
     Not,

@@ -26,14 +26,14 @@ use nix::unistd::Pid;
 
 use crate::kernel::endpoint::Endpoint;
 
-/// The longest time for which connections are held back: libzmq gives up a handshake after 30 s.
+/// The longest time for which connections are held back: libzmq abandons a handshake after 30 s.
 const LIMIT: Duration = Duration::from_secs(25);
 /// How often the port is checked.
 const STEP: Duration = Duration::from_millis(25);
 /// How long clients may take to reconnect once the port listens (libzmq: 100 to 200 ms on an idle machine). A client
-/// that has left meanwhile does not.
+/// that has left meanwhile does not reconnect.
 const BACK: Duration = Duration::from_secs(5);
-/// How long the kernel may take to start on a system that does not show what listens.
+/// How long the kernel may take to start on a system that does not show listening sockets.
 const BLIND: Duration = Duration::from_secs(3);
 /// How long a connected client may take for the handshake and its subscription.
 const MARGIN: Duration = Duration::from_millis(300);
@@ -99,7 +99,7 @@ fn command() -> Command {
     command
 }
 
-/// The state of one address in the system's tables. A test connection would show less, and disturb.
+/// The state of one address in the system's tables. A test connection would show less, and would disturb the kernel.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sockets {
     listens: bool,

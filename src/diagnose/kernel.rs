@@ -42,7 +42,7 @@ use crate::sys::alloc::release_memory;
 
 /// How long a client may take to connect, unless the variable below says otherwise.
 const UNUSED: Duration = Duration::from_secs(300);
-/// The variable for it, from the environment only.
+/// The environment variable for it; there is no setting in a file.
 pub const UNUSED_VARIABLE: &str = "JUPYTER_VAULT_UNUSED_TIMEOUT";
 /// How long after a large request its memory is returned to the system: it has been sent on and freed by then.
 const RELEASE_AFTER: Duration = Duration::from_millis(500);
@@ -66,7 +66,7 @@ enum Step {
     Attempted(Attempted),
 }
 
-/// The kernel.
+/// The diagnostic kernel.
 pub struct StandIn<'a> {
     launch: &'a Launch<'a>,
     sockets: Vec<Socket>,

@@ -41,7 +41,7 @@ const TABLE: &[Row] = &[
     ("sql", &["xsql", "xsqlite", "sqlite3"], "text/x-sql", ".sql", "sql", "sql"),
 ];
 
-/// The name of the language of the kernel that was asked for.
+/// The name of the requested kernel's language.
 pub fn of(request: &Request, file: &ConnectionFile, environment: &Environment) -> String {
     let beside = request.config.as_deref().and_then(Path::parent).and_then(declared);
     let named = || {

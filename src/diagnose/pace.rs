@@ -43,8 +43,8 @@ impl Pace {
     }
 }
 
-/// Whether an attempt that no user asked for may help without harm: a repeated refused login locks the user out
-/// (Vault: "User lockout"), and a wrapping token that is gone stays gone.
+/// Whether an attempt without a user's request can help and do no harm: a repeated refused login locks the user out
+/// (Vault: "User lockout"), and a used wrapping token stays used.
 pub const fn may_retry(kind: Kind) -> bool {
     !matches!(kind, Kind::LoginRefused | Kind::MfaRequired | Kind::WrappedTokenUsed)
 }

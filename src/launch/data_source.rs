@@ -33,7 +33,7 @@ pub(crate) fn parse(secret: &kv::Secret, path: &str) -> Result<(DataSource, Opti
     })
 }
 
-/// Fills the fields of `source` with the credential that the engine at `credentials` made.
+/// Fills the fields of `source` with the credential that the engine at `credentials` created.
 pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: &str) -> Result<()> {
     for (from, to) in source.kind.dynamic {
         if made.names().any(|name| name == *from) {
@@ -55,7 +55,7 @@ pub(crate) fn complete(source: &mut DataSource, made: &Fields<'_>, credentials: 
     }
 }
 
-/// What the data sources of one folder give. Shared files are written once all of them are known.
+/// The variables and files of one folder's data sources. Shared files are written once all data sources are known.
 pub(crate) struct Gathering {
     path: String,
     sections: Vec<(String, Option<&'static str>, SecretValue)>,

@@ -16,8 +16,8 @@ use crate::secret::{SecretName, SecretSet, SecretValue};
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::Space;
 
-/// Builds the entries for execve from the `parent` entries that stay and the `secrets`; a setting decides which of
-/// two entries with one name wins. The arguments already use `taken` bytes of `space`.
+/// Builds the entries for execve from the `parent` entries that are kept and the `secrets`; a setting decides which
+/// of two entries with one name takes precedence. The arguments already use `taken` bytes of `space`.
 pub fn build(
     parent: &[CString],
     secrets: SecretSet,

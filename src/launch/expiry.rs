@@ -20,16 +20,16 @@ use crate::sys::file::{self, Writers};
 use crate::sys::folder::write_private;
 use crate::vault::auth::About;
 
-/// A launch warns of an end that is nearer than this.
+/// A launch warns if the token ends within this time.
 pub(crate) const SOON: Duration = Duration::from_secs(24 * 3600);
-/// An end that is nearer than this is written down.
+/// The time of the end is recorded if it is nearer than this.
 const FAR: Duration = Duration::from_secs(40 * 24 * 3600);
-/// The written time is renewed if it differs by more than this; Vault rounds times.
+/// The recorded time is updated if it differs by more than this; Vault rounds times.
 const SAME: u64 = 60;
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64;
 
-/// Writes down when the plan's token ends. A failure to write is ignored: no launch fails for it.
+/// Records when the plan's token ends. A failure to write is ignored: no launch fails for it.
 pub(crate) fn learn(plan: &Plan, about: &About) {
     if let Login::Token(token) = &plan.login {
         learn_of(&plan.runtime_dir, &token.value, about);

@@ -54,8 +54,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     })
 }
 
-/// As [`fetch`], on a given runtime, and until `stop` at the latest, whose output is then the error. The token of the
-/// login is revoked even then.
+/// As [`fetch`], on a given runtime, and at most until `stop`, whose output is then the error. The token of the login
+/// is revoked in that case too.
 pub async fn fetch_until<T>(
     plan: &Plan,
     parent: &Environment,
@@ -119,7 +119,7 @@ pub async fn fetch_until<T>(
     outcome.map(|given| given.map(|given| (given, leases)))
 }
 
-/// The TTL that the login gave its token.
+/// The TTL of the login's token.
 fn ttl(session: Option<&Authenticated>) -> Option<Duration> {
     session?.about.as_ref()?.ttl
 }
@@ -167,7 +167,7 @@ pub async fn read(
     Ok((given, held))
 }
 
-/// What a session that a keeper takes over holds at Vault: the leases `held`, and its token, which ends with the
+/// The part of a session that a keeper takes over: the leases `held`, and the session's token, which ends with the
 /// window.
 pub async fn left_by(plan: &Plan, client: &Client, session: &Authenticated, held: Vec<Lease>) -> Leases {
     let ttl = ttl(Some(session));

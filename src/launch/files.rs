@@ -26,7 +26,7 @@ use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
 use crate::sys::process::{numbering, start_time};
 
-/// The mark on a system that does not tell processes apart for certain: such a file is judged by its age.
+/// The mark on a system that can't identify a process for certain: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
 /// The extension of a socket's name.
 const SOCKET: &str = "socket";
@@ -46,9 +46,9 @@ impl Written {
     }
 }
 
-/// Writes the secrets that are to be files of the process `owner` into its own folder in `folder`, and passes the
-/// others through. A file that the process already has is replaced atomically under its name, so that a client that
-/// reads it at each connect sees the old content or the new.
+/// Writes the secrets that must be files of the process `owner` into its own folder in `folder`, and passes the
+/// others through. A file that the process already has is replaced atomically under its name, so a client that reads
+/// it at each connect sees either the old content or the new.
 pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Written)> {
     let mut secrets = SecretSet::default();
     let mut made: Option<TempDir> = None;
@@ -110,7 +110,7 @@ fn of_mark(folder: &Path, mark: &str) -> impl Iterator<Item = PathBuf> + use<> {
     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(&begin)).map(|entry| entry.path())
 }
 
-/// A file's name, derived from its variable's: a file of an earlier write has the same one.
+/// A file's name, derived from its variable's name, so that a later write replaces the same file.
 fn file_name(name: &str) -> String {
     utf8_percent_encode(name, OTHERS).to_string()
 }
@@ -122,7 +122,7 @@ fn make_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the folder of one process; its name says which process.
+/// Creates the folder of one process, with a name that identifies the process.
 fn make(folder: &Path, owner: u32) -> Result<TempDir> {
     prepare(folder)?;
     let mark = process_mark(owner).unwrap_or_else(|| UNKNOWN.to_owned());
@@ -166,7 +166,7 @@ pub fn one_shot(content: &SecretValue, folder: &Path) -> Result<TempPath> {
     Ok(file.into_temp_path())
 }
 
-/// Makes the outer folder, and removes what processes that have ended left in it.
+/// Creates the outer folder, and removes the files of processes that have ended.
 fn prepare(folder: &Path) -> Result<()> {
     private(folder)?;
     for entry in std::fs::read_dir(folder).map_err(|cause| unusable(folder, &cause))?.filter_map(Result::ok) {

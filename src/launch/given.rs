@@ -38,7 +38,7 @@ impl Profile {
     }
 }
 
-/// What the keeper answers for the AWS profiles of `given`.
+/// The keeper's answers for the AWS profiles of `given`.
 pub fn answers(given: &Given) -> Vec<Answer> {
     let profiles = given.values().filter_map(|fetched| match &fetched.form {
         Form::Profiles(profiles) => Some(profiles),
@@ -79,7 +79,7 @@ pub struct Fetched {
     pub version: Option<u64>,
 }
 
-/// The fetched secrets; of two sources with one name, the last wins.
+/// The fetched secrets; if two sources have one name, the last takes precedence.
 pub type Given = BTreeMap<SecretName, Fetched>;
 
 /// A second copy of all secrets, for another kernel.
@@ -95,15 +95,15 @@ pub fn duplicate(given: &Given) -> Given {
     given.iter().map(|(name, fetched)| (name.clone(), copied(fetched))).collect()
 }
 
-/// The secret that each value comes from.
+/// The secret that each value belongs to.
 #[cfg(feature = "inject")]
 pub fn origins(given: &Given) -> BTreeMap<String, Variable> {
     let origin = |path: &String, version| Variable { path: path.clone(), version };
     given.iter().map(|(name, from)| (name.as_str().to_owned(), origin(&from.path, from.version))).collect()
 }
 
-/// Whether the kernel of `record` has exactly what it `may` have of `given`, in the same versions. A secret without a
-/// version may have changed.
+/// Whether the kernel of `record` has exactly those secrets of `given` that it `may` have, in the same versions. A
+/// secret without a version may have changed.
 #[cfg(feature = "inject")]
 pub fn is_up_to_date(record: &Record, given: &Given, may: impl Fn(&str) -> bool) -> bool {
     let wanted = || given.iter().filter(|(name, _)| may(name.as_str()));

@@ -7,7 +7,7 @@ use crate::config::plan::Plan;
 use crate::error::Result;
 use crate::lease::{Again, Digests, Keeper, Leases, Owner};
 
-/// Starts the keeper that holds the `leases` of what was `given` to `owners`.
+/// Starts the keeper that holds the `leases` of the secrets `given` to `owners`.
 pub(crate) fn keep(
     plan: &Plan,
     request: &Request,

@@ -16,7 +16,7 @@ use crate::vault::auth::{self, Authenticated, Identity};
 use crate::vault::client::Client;
 use crate::vault::mount::Mount;
 
-/// The mounts that were found, and the first failure.
+/// The mounts found so far, and the first failure.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The mounts that the plan did not know.
@@ -67,7 +67,7 @@ async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
     looked
 }
 
-/// Whether a launch would have to ask for the source's mount.
+/// Whether a launch would have to look up the source's mount.
 fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
     let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder | SourceKind::DataSources);
     is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()

@@ -71,7 +71,7 @@ pub enum OnError {
     StartWithout,
 }
 
-/// What the command line (or another program) asks for.
+/// The request of the command line, or of another program.
 #[derive(Debug, Default)]
 pub struct Request {
     /// `--config`.
@@ -107,7 +107,7 @@ pub fn run(request: &Request, report: &mut dyn FnMut(&Error)) -> Error {
     }
 }
 
-/// A launch with nothing left to do but execve. Its environment holds the secrets.
+/// A launch that is ready for execve. Its environment holds the secrets.
 pub(crate) struct Ready {
     command: Command,
     assembled: Assembled,
@@ -120,8 +120,8 @@ impl std::fmt::Debug for Ready {
     }
 }
 
-/// A launch that has begun: the process is hardened, the parent's environment is taken, and credentials are set
-/// apart. It can be attempted any number of times; each attempt reads the configuration again.
+/// A launch that has begun: the process is hardened, the parent's environment is taken, and the credentials are
+/// separated from it. It can be attempted any number of times; each attempt reads the configuration again.
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     request: &'a Request,
@@ -304,7 +304,7 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// What a kernel is given, and what must live until execve.
+/// The kernel's variables, and the files and sockets that must live until execve.
 #[derive(Default)]
 struct Assembled {
     environment: Vec<CString>,
@@ -344,7 +344,7 @@ pub(crate) fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
     Plan::new(&settings(request, parent)?, parent)
 }
 
-/// Flags win over variables, variables over files.
+/// Flags take precedence over variables, variables over files.
 pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer> {
     let mut flags = Layer::default();
     if let Some(timeout) = request.timeout {

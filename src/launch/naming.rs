@@ -22,7 +22,7 @@ pub(crate) trait Taker {
     fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()>;
 }
 
-/// Passes each variable that `source` makes of `fields` to `taker`.
+/// Passes each variable that `source` creates from `fields` to `taker`.
 pub(super) fn take_fields(
     source: &SourceSpec,
     fields: &Fields<'_>,
@@ -130,7 +130,7 @@ pub(super) fn give(
     taker.take(&format!("{}{name}", source.prefix.as_deref().unwrap_or_default()), path, fetched)
 }
 
-/// Writes a list of texts, such as a chain of certificates, one after the other, as a file has it.
+/// Concatenates a list of texts, such as a certificate chain, as a file contains it.
 fn joined(value: SecretValue) -> SecretValue {
     if !value.expose().starts_with(b"[") {
         return value;

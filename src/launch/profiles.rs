@@ -24,7 +24,7 @@ pub(crate) const WIN: [&str; 7] = [
     "AWS_ROLE_ARN",
     "AWS_DEFAULT_PROFILE",
 ];
-/// The file of plain keys by profile, which are preferred too.
+/// The file of plain keys by profile, which clients also prefer.
 const SHARED: &str = "AWS_SHARED_CREDENTIALS_FILE";
 /// The names of the three keys in answers of Vault's AWS engine; the newer name of the session token comes first.
 const FIELDS: [(&str, &[&str]); 3] = [
@@ -164,7 +164,7 @@ pub(super) fn configuration(profiles: &[Profile], socket: Option<&Path>) -> Resu
     Ok(SecretValue::new(profiles.iter().map(section).collect::<Vec<_>>().join("\n").into_bytes()))
 }
 
-/// Quotes a path so that shells and the clients' own parsers read it alike.
+/// Quotes a path so that shells and the clients' own parsers read it in the same way.
 fn quoted(path: &Path) -> Option<String> {
     let text = path.to_str()?;
     let is_plain = |letter: char| !letter.is_control() && !matches!(letter, '"' | '\'' | '\\' | '$' | '`');

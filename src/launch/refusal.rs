@@ -33,17 +33,17 @@ use crate::sys::folder::{private, write_private};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 
-/// How long after it was accepted a login needs only one of the locks.
+/// The time after an accepted login during which the login needs only one of the locks.
 const FRESH: Duration = Duration::from_secs(60);
 /// The shortest time between two attempts by the user.
 const APART: Duration = Duration::from_secs(60);
-/// How many attempts by the user the window allows.
+/// How many attempts by the user are allowed in the window.
 const TRIES: usize = 2;
 /// The pause between two attempts to take a lock.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The extensions of the two locks of a login.
 const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
-/// Ends the first line of an error that reports the outcome of an earlier login.
+/// The end of the first line of an error that reports the outcome of an earlier login.
 pub(crate) const STANDS: &str = ": it is not sent again yet";
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -341,7 +341,7 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The time of day in UTC, as in 14:05.
+/// The time of day in UTC, such as 14:05.
 fn clock(seconds: u64) -> String {
     let whole = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
     whole.get(11..16).map_or(whole.clone(), |time| format!("{time} UTC"))

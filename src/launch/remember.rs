@@ -16,7 +16,7 @@ use crate::config::plan::Plan;
 use crate::kernel::argument;
 use crate::record::{Record, Variable};
 
-/// The variables of `given` that the command gets: an inherited variable may take precedence.
+/// The variables of `given` that the command gets, as an inherited variable may take precedence.
 pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap<String, Variable> {
     let mut ours = origins(given);
     let inheritance = &plan.inheritance;
@@ -26,7 +26,7 @@ pub(super) fn ours(plan: &Plan, given: &Given, parent: &Environment) -> BTreeMap
 }
 
 /// Records that the command of `request`, which this process is about to become, has `variables` and this number of
-/// leases, and when the token that it was given ends.
+/// leases, and when its given token ends.
 pub(super) fn remember(
     request: &Request,
     plan: &Plan,

@@ -52,7 +52,7 @@ pub(super) async fn read_all(
     Ok(taking.given)
 }
 
-/// What the configuration says about the mount that `path` is in.
+/// The configuration of the mount that contains `path`.
 pub(super) fn known<'a>(plan: &'a Plan, path: &str) -> Option<&'a KnownMount> {
     plan.mounts.iter().find(|mount| mount.holds(path))
 }
@@ -78,10 +78,10 @@ impl Taker for Taking<'_> {
 /// A path of another engine, and the data written to it.
 type Question = (String, Option<String>);
 
-/// A secret's mount, path and version, if one is named.
+/// A secret's mount, path and, if given, version.
 type Which = (Mount, String, Option<u64>);
 
-/// Reads sources, and knows the token's user and the mounts so far.
+/// Reads sources; knows the token's user and the mounts found so far.
 pub(crate) struct Reader<'a> {
     plan: &'a Plan,
     parent: &'a Environment,
@@ -99,7 +99,7 @@ fn endless(source: &SourceSpec) -> Lease {
     Lease { id: String::new(), seconds: 0, renewable: false, rotates: false, source }
 }
 
-/// Reports the parts of a folder that become no variables.
+/// Reports the parts of a folder that do not become variables.
 fn left_out(path: &str, folder: &kv::Folder) -> impl Iterator<Item = Error> + use<> {
     let gone = (!folder.gone.is_empty()).then(|| {
         let what =

@@ -26,7 +26,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
-/// What a path segment must not hold as it is.
+/// The characters that are percent-encoded in a path segment.
 const RESERVED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -196,7 +196,7 @@ impl Client {
     }
 }
 
-/// Any other path of Vault's API: what vaultrs has no type for.
+/// Any other path of Vault's API, for which vaultrs has no type.
 pub struct Raw {
     method: rustify::enums::RequestMethod,
     path: String,

@@ -14,7 +14,7 @@ use crate::config::credential::LOG_IN;
 use crate::error::{Error, Kind};
 use crate::net::address::Address;
 
-/// What the refused request asked for.
+/// The operation of the refused request.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
     /// To read a path: as the user writes it, and as a policy names it.
@@ -43,7 +43,7 @@ pub enum Operation<'a> {
     Capabilities(&'a str),
 }
 
-/// Where the refused request was sent, and with which token.
+/// The server that the refused request was sent to, and the token used.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     /// Vault's address.

@@ -87,8 +87,8 @@ pub async fn read_version(
     })
 }
 
-/// Reads the secret at `path`, which begins with the mount's path. `said`: the version was configured, so a missing
-/// path may also be a wrong version.
+/// Reads the secret at `path`, which begins with the mount's path. `said`: whether the version was configured, so
+/// that a missing path may also mean a wrong version.
 pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
     read_one(client, mount, path, said, None).await
 }
@@ -187,7 +187,7 @@ async fn read_listed(client: &Client, mount: &Mount, path: &str, said: bool, rec
     Ok(Folder { secrets: secrets.into_iter().map(|(_, secret)| secret).collect(), gone, below })
 }
 
-/// What a folder holds: secrets, and folders below, without their slash.
+/// The content of a folder: secrets, and folders without their trailing slash.
 struct Listed {
     names: Vec<String>,
     below: Vec<String>,
@@ -265,8 +265,8 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     Ok(Listed { names: names.into_iter().filter(|name| is_name(name)).collect(), below })
 }
 
-/// The number of a KV version 2 secret's current version (or `wanted`), and whether that version still exists. It
-/// reads the metadata, for which Vault's policies need a path of their own.
+/// The number of a KV version 2 secret's current version (or `wanted`), and whether that version still exists. It is
+/// read from the metadata, which need a separate path in Vault's policies.
 pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     let endpoint = kv2::requests::ReadSecretMetadataRequest { mount: encode(&mount.path), path: encode(below) };

@@ -22,7 +22,7 @@ use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// How often a change begins again when other writers are faster.
+/// How often a change starts again when other clients write first.
 const ATTEMPTS: u32 = 20;
 
 /// The keys of one secret with their values as JSON, in the order of the answer.
@@ -296,8 +296,8 @@ pub(crate) fn json_value(value: &SecretValue) -> Option<Box<RawValue>> {
     value.expose_text().and_then(|text| to_raw_value(text).ok())
 }
 
-/// The merge patch that makes `keys` of `before`; `None` if such a patch means something else: it merges objects,
-/// and removes what is null.
+/// The merge patch that turns `before` into `keys`; `None` if such a patch would mean something else, since it merges
+/// objects and removes nulls.
 fn patch(before: &Keys, keys: &Keys, cas: u64) -> Option<Vec<u8>> {
     let mut body = format!("{{\"options\":{{\"cas\":{cas}}},\"data\":{{").into_bytes();
     let mut first = true;

@@ -11,13 +11,13 @@ use super::client::{Client, Raw};
 use super::error::Operation;
 use crate::error::{Error, Kind, Result};
 
-/// What the renewal of a lease answers: the time that is left, in seconds.
+/// The response to a lease's renewal: the time that is left, in seconds.
 #[derive(Deserialize)]
 struct Renewed {
     lease_duration: u64,
 }
 
-/// Asks that the lease live for `increment` from now; gives what it has.
+/// Requests that the lease live for `increment` from now; returns the time that it has.
 pub async fn renew(client: &Client, id: &str, increment: Duration) -> Result<Duration> {
     let body = serde_json::json!({"lease_id": id, "increment": increment.as_secs().max(1)}).to_string();
     let reply = client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Operation::Revoke).await?;
@@ -29,7 +29,7 @@ pub async fn renew(client: &Client, id: &str, increment: Duration) -> Result<Dur
     Ok(Duration::from_secs(renewed.lease_duration))
 }
 
-/// Ends the lease: it is revoked where that is allowed, else it lives for a second.
+/// Ends the lease: revokes it or, if that is forbidden, lets it live for one more second.
 pub async fn end(client: &Client, id: &str) -> Result<()> {
     let body = serde_json::json!({"lease_id": id, "sync": true}).to_string();
     match client.call(&Raw::post("sys/leases/revoke", body.into_bytes()), Operation::Revoke).await {
@@ -39,7 +39,7 @@ pub async fn end(client: &Client, id: &str) -> Result<()> {
     }
 }
 
-/// Whether a request that failed so is worth another one.
+/// Whether a request that failed like this is worth repeating.
 pub const fn may_succeed_later(kind: Kind) -> bool {
     kind.is_transient() || matches!(kind, Kind::TimedOut | Kind::ServerError | Kind::Unreachable | Kind::Dns)
 }

@@ -20,7 +20,7 @@ pub struct Mount {
     pub version: KvVersion,
 }
 
-/// The mounts that were asked about in this launch.
+/// The mounts that were looked up in this launch.
 #[derive(Debug, Default)]
 pub struct Mounts(Vec<Mount>);
 

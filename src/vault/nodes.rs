@@ -12,7 +12,7 @@ use crate::net::Peer;
 use crate::net::address::Address;
 use crate::net::connect::Connector;
 
-/// No address is chosen yet.
+/// The state before an address is chosen.
 const NONE: usize = usize::MAX;
 
 /// One address, and how to connect to it.

@@ -6,7 +6,7 @@ use super::reply::Reply;
 use crate::error::{Error, Kind, Result};
 use crate::net::address::{Address, Tcp};
 
-/// Where the request goes on, when the reply is a redirect that may be followed.
+/// The address to continue at, if the reply is a redirect that may be followed.
 pub(super) fn follow(reply: &Reply, here: &Address) -> Result<Option<(Address, String)>> {
     if !reply.status.is_redirection() {
         return Ok(None);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use zeroize::Zeroizing;
 
-/// What came back.
+/// An HTTP response.
 pub struct Reply {
     /// The status.
     pub status: StatusCode,

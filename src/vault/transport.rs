@@ -29,7 +29,7 @@ use crate::net::connect::{broken, silent};
 use crate::net::deadline::Deadline;
 use crate::net::{Peer, tls};
 
-/// The largest body taken, in bytes: several times what an environment takes.
+/// The largest accepted body, in bytes: several times the size of an environment.
 pub const LARGEST_BODY: usize = 16 << 20;
 /// The first pause before a retry; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -40,7 +40,7 @@ const HEALTH: &str = "/v1/sys/health?standbyok=true&perfstandbyok=true";
 /// The longest pause between retries, unless Vault names one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What is sent. The body may hold a credential: it is freed, and so wiped, after the last attempt.
+/// The request. Its body may contain a credential: it is freed, and so wiped, after the last attempt.
 pub struct Call {
     /// GET, LIST, POST …
     pub method: Method,
@@ -367,7 +367,7 @@ impl Transport {
     }
 }
 
-/// An attempt without a reply, and whether the request can't have arrived.
+/// A failed attempt without a reply, and whether the request can't have arrived.
 #[derive(Debug)]
 struct Failure {
     error: Error,

@@ -22,16 +22,17 @@ use crate::launch::Ready;
 
 /// How long a peer may take to send the rest of a message.
 const REST: Duration = Duration::from_secs(2);
-/// How long peers may take to close their side; what they send until then is read. On an idle machine they close at
-/// once.
+/// How long peers may take to close their side; until then everything that they send is read. On an idle machine they
+/// close at once.
 const CLOSING: Duration = Duration::from_secs(5);
 /// How long a peer may take to reconnect for an answer.
 const BACK: Duration = Duration::from_secs(2);
-/// How long the silence must be that ends it: random, because of clients that ask at a fixed interval.
+/// How long there must be silence before it counts as the end: random, because some clients ask at a fixed interval.
 const QUIET: std::ops::Range<u64> = 3..20;
 /// The channels on which clients ask and wait for an answer.
 const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
-/// How often, and how long, clients may connect again: one that asks without a pause must not delay the hand-over.
+/// How often, and how long, clients may connect again: a client that asks without a pause must not delay the
+/// hand-over.
 const ROUNDS: usize = 20;
 const ALL_ROUNDS: Duration = Duration::from_secs(10);
 /// How long a client may take to reconnect to a port that listens (libzmq: 100 to 200 ms on an idle machine). Only a

@@ -11,13 +11,13 @@ use crate::kernel::socket::Origin;
 /// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
 /// separately for each connection).
 pub(super) const LATE: Duration = Duration::from_secs(2);
-/// The same, once nothing that they send matters.
+/// The same, when the clients' messages no longer matter.
 pub(super) const ENDING: Duration = Duration::from_millis(500);
 
-/// The most bytes of requests that wait: behind a cell, and while connections close.
+/// The largest size of waiting requests: those behind a cell, and those that arrive while connections close.
 pub(super) const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 
-/// A request that waits.
+/// A waiting request.
 pub(super) struct Waiting {
     pub(super) channel: Channel,
     pub(super) from: Origin,

@@ -9,7 +9,7 @@ use super::{Authenticated, exchange, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 
-/// vaultrs's type for this method insists on a role; a mount may have a default one.
+/// vaultrs's type for this method requires a role; a mount may have a default role.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

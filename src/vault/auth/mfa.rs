@@ -53,7 +53,7 @@ impl Factor {
     }
 }
 
-/// The second factors that Vault still wants after a correct password.
+/// The second factors that Vault requires after a correct password.
 pub(crate) struct SecondFactor {
     request: String,
     /// One factor for each constraint of Vault's.

@@ -30,7 +30,7 @@ use crate::config::login::Login;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
-/// The token's user, as far as the login says.
+/// The token's user, as the login's response describes it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The identity's id, if there is one.
@@ -55,7 +55,7 @@ impl Identity {
     }
 }
 
-/// What Vault says of a token, less the token.
+/// Vault's description of a token, without the token.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct About {
     /// Its policies, including those of its entity.
@@ -98,7 +98,7 @@ impl About {
     }
 }
 
-/// What a login gave.
+/// The result of a login.
 #[derive(Debug)]
 pub struct Authenticated {
     /// The token's user; `None` if unknown (a token from the configuration, an agent).
@@ -115,7 +115,7 @@ impl Authenticated {
     }
 }
 
-/// Gets a token by `login`, and has `client` use it.
+/// Gets a token by `login`, and makes `client` use it.
 pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> {
     match login {
         Login::Token(token) => client.use_token(token).map(|()| Authenticated::given()),
@@ -134,7 +134,7 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> 
     }
 }
 
-/// Sends a login request of any method, and takes its answer's token into use.
+/// Sends a login request of any method, and uses the token in its response.
 async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Authenticated> {
     exchange_for(client, endpoint, mount, None).await
 }

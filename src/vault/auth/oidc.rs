@@ -14,7 +14,7 @@ use super::super::error::Operation;
 use super::{Authenticated, take_into_use};
 use crate::error::{Error, Kind, Result};
 
-/// Asks Vault where to sign in; the provider sends the browser to `redirect` after.
+/// Asks Vault for the sign-in address; afterwards the provider sends the browser to `redirect`.
 pub(crate) async fn address(
     client: &Client,
     mount: &str,
@@ -48,7 +48,7 @@ pub(crate) async fn address(
     Ok(data.auth_url)
 }
 
-/// Gets a token for the code of the provider, and has `client` use it.
+/// Exchanges the provider's code for a token, and makes `client` use it.
 pub(crate) async fn login(
     client: &mut Client,
     mount: &str,

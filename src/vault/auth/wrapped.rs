@@ -15,7 +15,7 @@ use crate::secret::SecretValue;
 
 const WHAT: &str = "unwrapping the token";
 
-/// What is wrapped when no login's answer is: a token or a secret id as plain data.
+/// The wrapped data, if it is not a login's response: a token or a secret id.
 #[derive(Deserialize)]
 struct Data {
     #[serde(default)]

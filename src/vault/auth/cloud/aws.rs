@@ -21,7 +21,7 @@ use crate::net::deadline::Deadline;
 
 const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 const TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
-/// What the STS for all regions is signed for.
+/// The region for which requests to the global STS endpoint are signed.
 const USUAL_REGION: &str = "us-east-1";
 
 pub(super) async fn login(aws: &Aws, role: Option<&str>, deadline: Deadline) -> Result<Value> {
@@ -43,7 +43,7 @@ pub(super) async fn login(aws: &Aws, role: Option<&str>, deadline: Deadline) -> 
     Ok(login)
 }
 
-/// The request's headers, the signature among them. `now` is written as AWS does: `20261128T172642Z`.
+/// The request's headers, including the signature. `now` is in AWS's format: `20261128T172642Z`.
 fn signed_headers(
     keys: &AwsKeys,
     url: &str,

@@ -19,7 +19,7 @@ const MACHINE: &str = "AWS's metadata service";
 const ROLE: &str = "give the pod, task or machine an AWS role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What a container's service and a machine's answer.
+/// The response of a container's and of a machine's service.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Answer {
@@ -37,7 +37,7 @@ impl Answer {
     }
 }
 
-/// The keys that `source` gives.
+/// The keys from `source`.
 pub(super) async fn keys(source: &AwsSource, deadline: Deadline) -> Result<AwsKeys> {
     match source {
         AwsSource::Keys(keys) => Ok(keys.copy()),
@@ -54,7 +54,7 @@ pub(super) async fn keys(source: &AwsSource, deadline: Deadline) -> Result<AwsKe
     }
 }
 
-/// Version 2 of the service: a token first, which no request that was tricked out of another program has.
+/// Version 2 of the service: it requires a token first, which a request forged through another program does not have.
 async fn machine(url: &str, deadline: Deadline) -> Result<AwsKeys> {
     let tokens = format!("{url}/latest/api/token");
     let lifetime = vec![("x-aws-ec2-metadata-token-ttl-seconds", "60")];

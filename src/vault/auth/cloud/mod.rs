@@ -42,7 +42,7 @@ pub(super) async fn login(
     exchange(client, &Raw::post(&format!("auth/{mount}/login"), body.to_string().into_bytes()), mount).await
 }
 
-/// One question to a service of a cloud.
+/// One request to a service of a cloud.
 struct Question<'a> {
     /// The service's name, for messages.
     whom: &'static str,
@@ -110,7 +110,7 @@ fn line<'a>(answer: &'a [u8], whom: &str, advice: &str) -> Result<&'a str> {
     text.filter(is_line).ok_or_else(malformed)
 }
 
-/// A part of a query or a form.
+/// Percent-encodes a part of a query or a form.
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
