@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(find(none).unwrap(), None, "{none:?}");
         }
         let wrong = |words: &[&str]| find(words).unwrap_err().to_string();
-        assert!(wrong(&["-f", &malformed]).contains("not the JSON"));
+        assert!(wrong(&["-f", &malformed]).contains("not valid JSON"));
         assert!(wrong(&["-f", &same]).contains("its shell_port and hb_port are the same"), "{}", wrong(&["-f", &same]));
     }
 }

@@ -225,7 +225,7 @@ mod tests {
         for (text, why) in [
             ("", "not JSON"),
             ("{\"argv\": [\"k\"", "not JSON"),
-            ("[]", "no kernelspec"),
+            ("[]", "not a kernelspec"),
             ("\u{feff}{\"argv\": [\"k\"]}", "byte order mark"),
             ("{\"argv\": [\"k\"]} // comment", "not JSON"),
             ("{\"argv\": [\"k\",]}", "not JSON"),
@@ -233,7 +233,7 @@ mod tests {
             ("{\"argv\": \"k\"}", "not a list"),
             ("{\"argv\": []}", "names no program"),
             ("{\"argv\": [\"\"]}", "names no program"),
-            ("{\"argv\": [\"k\", 1]}", "no text"),
+            ("{\"argv\": [\"k\", 1]}", "not text"),
         ] {
             let said = Spec::parse(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

@@ -80,7 +80,7 @@ mod tests {
         };
         let made = "create  ROLE \"{{name}}\" with login";
         assert!(why(made, &[]).unwrap().contains("no revocation_statements"));
-        assert!(why(made, &["REVOKE ALL"]).unwrap().contains("drop no role"));
+        assert!(why(made, &["REVOKE ALL"]).unwrap().contains("do not drop the role"));
         assert!(why(made, &["DROP ROLE \"{{name}}\""]).unwrap().contains("owns a table"));
         assert!(why(made, &["DROP OWNED BY x;", "DROP\nROLE x"]).unwrap().contains("session"));
         let shipped = include_str!("../../../examples/databases/postgres-revocation.sql");

@@ -210,10 +210,10 @@ mod tests {
     fn what_is_no_notebook_is_told_with_its_place() {
         for (file, why) in [
             ("", "ends too early"),
-            ("[]", "no JSON object"),
+            ("[]", "not a JSON object"),
             ("{}", "no cells"),
             ("{\"cells\": [{}]", "ends too early"),
-            ("{\"cells\": [{}]} x", "follows"),
+            ("{\"cells\": [{}]} x", "text after the notebook"),
             ("{\"cells\": [{\"source\": \"\\x\"}]}", "malformed escape"),
             ("{\"cells\": [{\"source\": \"a\nb\"}]}", "control character"),
             ("{\"cells\": [{\"source\": tru}]}", "a value is expected"),
