@@ -58,7 +58,7 @@ class Program:
         )
 
     async def login_status(self):
-        """`login --status`, as an object, even if nobody is logged in."""
+        """`login --status`, as an object, even without a login."""
         return json.loads(await self._run(["login", "--status", *self._settings(), "--json"], b"", any_code=True))
 
     async def login(self, method, username, try_again, password):
