@@ -8,9 +8,9 @@ use crate::secret::SecretValue;
 pub struct Field {
     /// Its name, for users and in the stored secret.
     pub name: &'static str,
-    /// What it means, for a question and for the documentation.
+    /// Its meaning, for a question and for the documentation.
     pub about: &'static str,
-    /// What it may contain.
+    /// The values it may have.
     pub shape: Shape,
     /// Whether its value is secret: never shown, and never taken from a command line.
     pub is_secret: bool,
@@ -23,18 +23,18 @@ pub struct Field {
 pub enum Need {
     Required,
     Optional,
-    /// If missing, it has this value.
+    /// Optional, with this default.
     Usual(&'static str),
 }
 
-/// What a field may contain.
+/// The values that a field may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// One line.
     Line,
     /// A host's name or address, without a scheme or port.
     Host,
-    /// The same, or the folder of a socket of this machine.
+    /// A host, or the folder of a unix socket on this machine.
     HostOrFolder,
     /// A number from 1 to 65535.
     Port,
@@ -54,22 +54,22 @@ impl Field {
         Self { name, about, shape, is_secret: false, need: Need::Required }
     }
 
-    /// The same, as a secret.
+    /// A required field whose value is secret.
     pub const fn secret(name: &'static str, about: &'static str, shape: Shape) -> Self {
         Self { name, about, shape, is_secret: true, need: Need::Required }
     }
 
-    /// The same, but optional.
+    /// Makes the field optional.
     pub const fn optional(self) -> Self {
         Self { need: Need::Optional, ..self }
     }
 
-    /// The same, with `value` as its default.
+    /// Makes `value` the field's default.
     pub const fn usually(self, value: &'static str) -> Self {
         Self { need: Need::Usual(value), ..self }
     }
 
-    /// What `value` should be instead, in words that reveal nothing of it.
+    /// What the field must be instead of `value`, in words that reveal nothing of it; `None` if `value` is valid.
     pub fn wrong(&self, value: &str) -> Option<String> {
         let (is_right, wanted) = match self.shape {
             Shape::Json => (is_object(value), "a JSON object, as in a key file".to_owned()),
@@ -90,7 +90,7 @@ impl Field {
         (!is_right).then_some(wanted)
     }
 
-    /// The value as it is kept: an address of IPv6 in brackets, as a URL has it.
+    /// The value as it is stored: an IPv6 address gets brackets, as in a URL.
     pub fn kept(&self, value: SecretValue) -> SecretValue {
         let is_host = matches!(self.shape, Shape::Host | Shape::HostOrFolder);
         match value.expose_text().filter(|text| is_host && !text.starts_with('[') && is_v6(text)) {

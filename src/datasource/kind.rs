@@ -14,7 +14,7 @@ pub struct Kind {
     /// The fields that a credential engine's answer fills, by the names in that answer; empty if no engine makes
     /// credentials of this kind.
     pub dynamic: &'static [(&'static str, &'static str)],
-    /// The address of the service: `HOST:PORT`.
+    /// The template of the service's address, `HOST:PORT`.
     pub reach: &'static str,
     /// The variables that a kernel gets.
     pub gives: &'static [Given],
@@ -32,19 +32,18 @@ pub struct Given {
     pub template: &'static str,
 }
 
-/// The form in which a kernel gets it.
+/// The form in which a kernel gets a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Variable,
-    /// It names a file of this data source.
+    /// The variable names a file of this data source.
     File,
-    /// It names a file that all data sources with this variable share.
+    /// The variable names a file that all data sources with this variable share.
     Section,
-    /// The same, but it names the folder of the file, which has this name.
+    /// The variable names the folder of such a shared file; the file has this name.
     SectionIn(&'static str),
-    /// It names an AWS configuration that all data sources with this variable share, with a profile whose keys a
-    /// client asks for: used instead of sections if an engine makes the keys. Each line gives AWS's name for one of
-    /// them.
+    /// The variable names a shared AWS configuration file, with a profile whose keys a client asks the keeper for.
+    /// Used instead of sections if an engine makes the keys. Each line gives AWS's name for one of the keys.
     Process,
 }
 

@@ -24,7 +24,7 @@ const fn port(usual: &'static str) -> Field {
 }
 
 const SERVICE: &str = "[{name}]\nhost={host|bare}\nport={port}\ndbname={database}\nuser={user}\npassword={password}\n<sslmode={sslmode}\n><sslrootcert={sslrootcert}\n>";
-/// By SQLAlchemy, with the package that its driver comes in.
+/// A client that connects with SQLAlchemy; `package` contains the driver.
 const fn by_url(package: &'static str) -> Client {
     Client {
         module: "sqlalchemy",
@@ -43,7 +43,7 @@ const BY_SERVICE_2: Client = Client {
     hello: "psycopg2.connect(service=name, connect_timeout=seconds).cursor().execute('select 1')",
 };
 
-/// The kinds.
+/// All kinds, in the order of the documentation.
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "postgres",

@@ -43,7 +43,7 @@ pub struct Gift {
 }
 
 impl DataSource {
-    /// An empty one of `kind`.
+    /// A data source of `kind` without fields.
     pub fn new(name: &str, kind: &str) -> Result<Self> {
         let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.len() <= 64
@@ -93,7 +93,7 @@ impl DataSource {
         Ok(source)
     }
 
-    /// The keys of the secret that it is stored as.
+    /// The keys and values of the secret in which it is stored.
     pub fn keys(&self) -> Vec<(String, SecretValue)> {
         let text = |value: &str| SecretValue::new(value.as_bytes().to_vec());
         let mut keys = vec![(KIND.to_owned(), text(self.kind.name))];
@@ -130,7 +130,8 @@ impl DataSource {
         self.credentials.is_some() && self.kind.dynamic.iter().any(|(_, to)| *to == field)
     }
 
-    /// The required fields that are missing; of a choice, the first group that was begun, or the first.
+    /// The required fields that are missing. Of alternative groups, the first one with a field set counts, or else the
+    /// first one.
     pub fn missing(&self) -> Vec<&'static Field> {
         let has = |name: &str| self.fields.contains_key(name) || self.is_dynamic(name);
         let mut missing: Vec<_> =
@@ -174,7 +175,7 @@ impl DataSource {
         Err(Error::new(Cause::FieldMissing, what, format!("give {}", about.join(", "))))
     }
 
-    /// Whether a client asks the keeper for what an engine makes.
+    /// Whether clients ask the keeper for the credential that an engine makes.
     pub fn has_process(&self) -> bool {
         let is_made = self.is_made || self.credentials.is_some();
         is_made && self.kind.gives.iter().any(|given| given.form == Form::Process)
@@ -219,7 +220,7 @@ impl DataSource {
         gifts
     }
 
-    /// `HOST:PORT` where it listens.
+    /// The service's address, `HOST:PORT`.
     pub fn reach(&self) -> Option<String> {
         let filled = Template::parse(self.kind.reach).ok()?.fill(&|name| self.value(name))?;
         filled.expose_text().map(str::to_owned)

@@ -32,7 +32,7 @@ enum Part<'t> {
     Place(&'t str, Escape),
 }
 
-/// A parsed template: its groups, each with whether it is optional.
+/// A parsed template: its groups, and for each whether it is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template<'t>(Vec<(bool, Vec<Part<'t>>)>);
 
@@ -99,7 +99,7 @@ impl<'t> Template<'t> {
         Some(SecretValue::from(filled))
     }
 
-    /// A capacity for all of it, so that no part of a value is left in a buffer that grew.
+    /// The length of the filled text. A buffer of this capacity never grows, so no part of a value is left in a freed one.
     fn size<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> usize {
         let parts = self.0.iter().flat_map(|(_, parts)| parts);
         let size = |part: &Part<'_>| match part {

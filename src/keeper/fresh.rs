@@ -1,8 +1,8 @@
 //! Reads the sources again, before their leases reach their max TTL.
 //!
-//! A lease dies with its token, so a new login comes first, if the login's credential is still in its file. A
-//! credential from a variable is gone, and a wrapped one is used up: then the held token reads once more, while it
-//! lives. A token that was given reads as it is; after its end, the token that has replaced it in its file.
+//! A lease ends with its token, so a new login comes first, if the login's credential is still in its file. A
+//! credential from a variable is gone, and a wrapped one is used up: then the held token is used once more, while it
+//! is valid. A given token is used as it is; after its expiry, the token that has replaced it in its file.
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -26,22 +26,22 @@ pub(super) struct Fresh {
     pub(super) given: Given,
     /// Its leases; `None` if nothing has a lease any more.
     pub(super) leases: Option<Leases>,
-    /// Whether the leases depend on the token that was held before.
+    /// Whether the leases depend on the token that the keeper already held.
     pub(super) has_old_token: bool,
-    /// The plan that it was read by.
+    /// The plan that was used.
     pub(super) plan: Plan,
 }
 
 /// The deadlines for giving a kernel new credentials.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
-    /// When the kernel's present credentials end: it is warned before.
+    /// When the kernel's present credentials end; it is warned before.
     pub(super) old_ends: Instant,
     /// When the new credentials must be replaced.
     pub(super) next: Instant,
 }
 
-/// The keeper's token, and whether it is that of a login.
+/// The keeper's token, and whether it comes from a login.
 pub(super) type Token = (Option<Credential>, bool);
 
 /// Reads the sources that gave `sources` again; `None` if `stop` came first.
@@ -72,7 +72,7 @@ pub(super) async fn read(
                 launch::withhold(&mut given, &plan, &environment);
                 return Ok(Some(Fresh { given, leases, has_old_token, plan }));
             }
-            // The next way may work.
+            // The next plan may work.
             Ok(Err(error)) if is_refusal(error.kind()) => failed = failed.or(Some(error)),
             Ok(Err(error)) => return Err(error),
         }
@@ -80,7 +80,7 @@ pub(super) async fn read(
     Err(failed.unwrap_or_else(|| Error::new(Kind::Config, "no login is left", "restart the kernel")))
 }
 
-/// The possible ways to read, best first, and whether each uses the held token.
+/// The plans to try in order, and for each whether it uses the held token.
 fn plans(again: &Again, environment: &Environment, (token, is_ours): Token) -> Result<Vec<(Plan, bool)>> {
     let request = Request {
         config: again.config.clone(),

@@ -1,6 +1,6 @@
 //! Passes the new values to the kernels: replaces files at once, and sets variables with `inject`.
 //!
-//! A client that reads a file at each connect has the new credential at once, even while the kernel is busy. A
+//! A client that reads a file at each connect gets the new credential at once, even while the kernel is busy. A
 //! variable can be set only while the kernel is idle, so the keeper retries until the next replacement.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn digests(given: &Given) -> Digests {
     }))
 }
 
-/// The variables whose values differ from those that `known` describes.
+/// The variables whose values do not match the digests `known`.
 fn changed(given: &Given, known: &Digests) -> Vec<String> {
     let changed = given.iter().filter(|(name, fetched)| match &fetched.form {
         Form::Variable(value) => !known.has(name.as_str(), value),
@@ -72,7 +72,7 @@ fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Resul
     )))
 }
 
-/// Records for each kernel that its credentials end, and when.
+/// Records that the kernel's credentials end, and when.
 #[cfg(feature = "inject")]
 pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
     for file in owners.iter().filter_map(|owner| owner.file.as_ref()) {
@@ -80,6 +80,6 @@ pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error
     }
 }
 
-/// Without records in the build, nothing is written.
+/// A build without `inject` has no records.
 #[cfg(not(feature = "inject"))]
 pub(super) const fn tell(_: &Path, _: &[Owner], _: Instant, _: &Error) {}

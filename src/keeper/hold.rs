@@ -44,7 +44,7 @@ struct Held {
 }
 
 impl Held {
-    /// A lease that was just given.
+    /// A lease that Vault has just given.
     fn new(lease: Lease) -> Self {
         Self {
             ends: Instant::now() + timing::life(lease.seconds),
@@ -53,12 +53,12 @@ impl Held {
         }
     }
 
-    /// Whether there is no lease, as the credential does not expire.
+    /// Whether the credential never expires, so that there is no lease.
     const fn is_endless(&self) -> bool {
         self.lease.id.is_empty() && self.lease.seconds == 0
     }
 
-    /// When its successor is read, if it can't be renewed.
+    /// When its replacement is read, if it can't be renewed.
     fn replaced_at(&self) -> Instant {
         let left = self.ends.saturating_duration_since(Instant::now());
         if self.lease.rotates { self.ends + AFTER } else { Instant::now() + left.mul_f64(0.9) }
@@ -73,9 +73,9 @@ pub(super) struct Hold {
     window: Duration,
     /// When the next renewal is due; `None` if nothing is left to renew.
     due: Option<Instant>,
-    /// When all of it expires without renewal, as far as Vault has said.
+    /// When everything expires without renewal, according to Vault.
     ends: Instant,
-    /// When it must be replaced, as far as its end is fixed.
+    /// When it must be replaced; `None` while its end is not fixed.
     replaced_at: Option<Instant>,
     failures: u32,
     began: Instant,
@@ -86,10 +86,10 @@ pub(super) struct Hold {
 /// The expiry that a client gets for a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
-    /// It has no end.
+    /// It never expires.
     Endless,
     Until(Instant),
-    /// It has ended at that time.
+    /// It expired at that time.
     Ended(Instant),
 }
 
@@ -137,14 +137,14 @@ impl Hold {
         fixed.map_or(self.ends, |fixed| fixed.min(self.ends))
     }
 
-    /// The first end of what `source` gave, and its whole lifetime; `None` while it is renewed.
+    /// The earliest expiry of the leases of `source`, and that lease's lifetime; `None` while they can be renewed.
     fn end_of(&self, source: &str) -> Option<(Instant, Duration)> {
         let of = |held: &&Held| held.lease.source == source && held.is_fixed && !held.is_endless();
         self.held.iter().filter(of).map(|held| (held.ends, Duration::from_secs(held.lease.seconds))).min()
     }
 
-    /// The end that a client of `source` may be told. For a credential that is renewed it is a near one, so that the
-    /// client asks again before the replacement.
+    /// The expiry to report to a client of `source`. For a credential that can be renewed it is soon, so that the client
+    /// asks again before the replacement.
     pub(super) fn tell(&mut self, source: &str) -> Expiry {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);
@@ -161,7 +161,7 @@ impl Hold {
         Expiry::Until(until)
     }
 
-    /// Whether a client of `source` should get a successor: clients ask when little time is left.
+    /// Whether a client of `source` should get a replacement: clients ask when little time is left.
     pub(super) fn is_late(&self, source: &str) -> bool {
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         self.end_of(source).is_some_and(|(end, whole)| left(end) < ASKED_AGAIN.min(whole / 2))
@@ -177,12 +177,12 @@ impl Hold {
         self.held.iter().map(|held| &held.lease.id).filter(|id| !id.is_empty())
     }
 
-    /// The token, and whether it is that of a login.
+    /// The token, and whether it comes from a login.
     pub(super) fn token(&self) -> (Option<Credential>, bool) {
         (self.client.token(), self.leases.is_ours)
     }
 
-    /// Hands the token over to the successor: these leases are ended one by one.
+    /// Leaves the token to the next `Hold`; these leases are then ended one by one.
     pub(super) const fn leave_token(&mut self) {
         self.leases.is_ours = false;
     }
@@ -199,7 +199,7 @@ impl Hold {
                 self.ends = now + given;
                 timing::after_success(given).map(|pause| now + pause)
             }
-            // What has ended stays so; if its successor is lost too, that is replaced once a minute at most.
+            // The leases have ended. If the replacement ends early too, it is replaced once a minute at most.
             Err(Kind::BadToken) => {
                 self.replace_by(now.max(self.began + MOST));
                 None
@@ -222,7 +222,7 @@ impl Hold {
         };
     }
 
-    /// Notes that what has `left` until its end can't be renewed beyond that.
+    /// Notes that no renewal extends the lifetime beyond `left` from now.
     fn ends_in(&mut self, left: Duration) {
         self.replace_by(Instant::now() + left.mul_f64(2.0 / 3.0));
     }
@@ -246,7 +246,7 @@ impl Hold {
     async fn renew_all(&mut self) -> Result<Duration, Kind> {
         let mut shortest = if self.leases.is_ours { self.renew_token().await? } else { self.window };
         if self.leases.is_ours {
-            // Even if leases fail: while the token lives, they are worth another try.
+            // Set even if renewing leases fails: they may succeed later, while the token lives.
             self.ends = Instant::now() + shortest;
         }
         let mut is_held = self.leases.is_ours;
@@ -277,7 +277,7 @@ impl Hold {
         if is_held { Ok(shortest) } else { Err(Kind::BadRequest) }
     }
 
-    /// Ends everything, and retries until it has expired.
+    /// Ends everything; retries until it has expired.
     pub(super) async fn end(mut self) {
         let mut pause = Duration::from_millis(100);
         loop {
@@ -298,12 +298,12 @@ impl Hold {
         }
     }
 
-    /// Revokes each lease where that is allowed; elsewhere shortens it to one second.
+    /// Revokes each lease or, if that is forbidden, shortens it to one second.
     async fn end_leases(&self) -> Result<(), Kind> {
         let mut ended = Ok(());
         for id in self.ids() {
             let one = lease::end(&self.client, id).await.map_err(|error| error.kind());
-            // What can't be ended now is tried again, after the others.
+            // A lease that can't be ended now is tried again after the others.
             if one.is_err_and(may_succeed_later) {
                 ended = one;
             }

@@ -41,13 +41,13 @@ pub(super) type Ending = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The outcome of a step of a replacement.
 enum Step {
-    /// The sources were read, or that failed; `None` if the kernels ended meanwhile.
+    /// The result of reading the sources; `None` if the kernels ended meanwhile.
     Read(Result<Option<Box<Fresh>>>),
-    /// The kernels were given the new credentials, or some of them were not.
+    /// The digests of the new values, and an error if some kernels could not be given them.
     Given(Digests, Result<()>),
 }
 
-/// The leases, and what is known about the kernels.
+/// The state of the keeper: its leases, and the kernels.
 pub(super) struct Keeping<'a> {
     told: &'a HandOver,
     /// The paths of the sources that are read again.
@@ -56,7 +56,7 @@ pub(super) struct Keeping<'a> {
     /// Replaced leases, and when each is ended; `None` while a kernel may still use it.
     old: Vec<(Hold, Option<Instant>)>,
     known: Option<Digests>,
-    /// What clients can ask for.
+    /// The profiles that clients can ask for.
     answers: Answers,
     /// Whether the sources are being read.
     is_reading: bool,
@@ -158,7 +158,7 @@ impl<'a> Keeping<'a> {
         ending
     }
 
-    /// A client that asks shortly before the end gets the successor.
+    /// Answers a client; one that asks shortly before the expiry waits for the replacement.
     fn is_asked(&mut self, asked: &ProfileRequest) {
         if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
             self.replaced_at = Some(Instant::now());
@@ -181,7 +181,7 @@ impl<'a> Keeping<'a> {
         let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
         let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
         let Ok(server) = self.told.server() else { return };
-        // Without the file, all of it still ends with the window.
+        // Without the file, the leases still end with the window.
         if !ids.is_empty()
             && let Some(left) = Left::new(&server, self.told.owners(), self.told.window(), ids)
         {
@@ -189,7 +189,7 @@ impl<'a> Keeping<'a> {
         }
     }
 
-    /// Ends what killed keepers of this user have left.
+    /// Ends the leases that killed keepers of this user have left.
     fn end_left(&self) -> impl Future<Output = ()> + use<> {
         let (runtime, (token, _)) = (self.told.runtime_dir().to_owned(), self.current.token());
         let server = self.told.server().ok();
@@ -203,7 +203,7 @@ impl<'a> Keeping<'a> {
         async move {
             let Some((server, mut client)) = both else { return };
             for one in found.iter().filter(|one| !one.is_used() && one.is_at(&server)) {
-                // What can't be ended now is left to the next keeper.
+                // If a lease can't be ended now, the next keeper tries.
                 let _ = one.end(&mut client, &runtime).await;
             }
         }
@@ -258,7 +258,7 @@ impl<'a> Keeping<'a> {
                 if outcome.is_ok() {
                     self.known = Some(digests);
                     let at = Instant::now() + self.told.grace();
-                    // A client got an expiry, and the credential must stay valid until then.
+                    // The credential must stay valid until the expiry that clients got.
                     let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
                     self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
                 }
@@ -271,7 +271,7 @@ impl<'a> Keeping<'a> {
     fn swap(&mut self, fresh: &mut Fresh) -> Times {
         let (old_ends, next) = (self.current.ends(), Instant::now() + MOST * 60);
         let times = Times { old_ends, next };
-        // If nothing of it ends, or it can't be held, no end says when to read again: not at once.
+        // Without an end of the new leases, there is no time for the next read. It must not be at once.
         self.replaced_at = Some(Instant::now() + MOST);
         let Some(mut leases) = fresh.leases.take() else { return times };
         if fresh.has_old_token {
@@ -290,7 +290,7 @@ impl<'a> Keeping<'a> {
     }
 }
 
-/// Waits until one of `old` is due for renewal; returns its index.
+/// Waits until an entry of `old` is due for renewal; returns its index.
 async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
     if old.is_empty() {
         return pending().await;
@@ -298,7 +298,7 @@ async fn due(old: &[(Hold, Option<Instant>)]) -> usize {
     select_all(old.iter().map(|(hold, _)| Box::pin(hold.due()))).await.1
 }
 
-/// Waits until one of `old` must be ended; returns its index.
+/// Waits until an entry of `old` must be ended; returns its index.
 async fn retired(old: &[(Hold, Option<Instant>)]) -> usize {
     let first = old.iter().enumerate().filter_map(|(number, (_, at))| Some((at.as_ref()?, number))).min();
     match first {

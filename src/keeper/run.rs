@@ -1,5 +1,4 @@
-//! The keeper's process: started by the launcher, which hands everything over through a pipe, and ended with the
-//! kernels.
+//! The keeper's process: the launcher starts it and sends it everything through a pipe, and it ends with the kernels.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,7 +30,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let _hardening = Hardening::apply()?;
     // Signals to the kernel's group or its terminal must not reach the keeper.
     setsid().map_err(|cause| unable(cause.desc()))?;
-    // The standard library's own reader would also read what follows the message.
+    // A buffered reader would also read the bytes after the message.
     let pipe =
         std::io::stdin().as_fd().try_clone_to_owned().map_err(|cause| unable(&crate::error::why(cause.kind())))?;
     let mut pipe = File::from(pipe);
@@ -44,7 +43,7 @@ async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
     let state = Keeping::new(told)?;
     let owners: Vec<_> = told.owners().iter().filter_map(watched).collect();
     let ending = state.hold_until_end(&owners, pipe).await;
-    // No kernel came. A kernel that runs keeps what it had before.
+    // No kernel was started, so its files are removed. A kernel that already ran keeps its earlier files.
     for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
         files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
     }

@@ -1,4 +1,4 @@
-//! Warns in the kernel's own log about what could not be replaced.
+//! Warns in the kernel's own log if a credential could not be replaced.
 //!
 //! The keeper has no descriptor of the kernel's: with one open, a reader of the kernel's output would never see its
 //! end. So the kernel's standard error is opened for the moment of one line.
@@ -12,7 +12,7 @@ use crate::error::{Error, one_line};
 use crate::lease::Owner;
 use crate::sys::process::{self, start_time};
 
-/// Writes to the standard error of an owner, which is a kernel's log, that its credentials end, and when.
+/// Writes to the standard error of `owner`, which is a kernel's log, when its credentials end.
 pub(super) fn say(owner: &Owner, names: &[String], end: Instant, error: &Error) {
     let names = if names.is_empty() { "a credential".to_owned() } else { names.join(", ") };
     let end = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now()));

@@ -1,7 +1,7 @@
-//! AWS profiles: a client asks for a credential over a socket, and gets the held one, with the time of its end.
+//! AWS profiles: a client asks for a credential over a socket, and gets the held one with its expiry.
 //!
-//! Each kernel of the keeper has a socket in its user's runtime folder. The loop that holds the leases answers; a
-//! client that connects and asks nothing is disconnected after a while, and delays no other client.
+//! Each kernel of the keeper has a socket in its user's runtime folder. The keeper's main loop answers. A client that
+//! connects but sends no request is disconnected after a while, and delays no other client.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::launch::files;
 use crate::lease::{Answer, HandOver, Refusal, is_ours, listen, read};
 use crate::sys::folder::private;
 
-/// The most clients that are read from at once; the others wait.
+/// The most clients that are served at once; the others wait.
 const MOST: usize = 16;
 /// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Listens for each kernel, if there is anything to ask for. If that fails, clients report it.
+    /// Listens for each kernel, if there is a profile. If that fails, the clients report it.
     pub(super) fn new(told: &HandOver) -> Self {
         let folder = told.runtime_dir();
         let is_usable = !told.answers().is_empty() && private(folder).is_ok();
@@ -89,7 +89,7 @@ async fn asked(mut stream: UnixStream) -> Option<ProfileRequest> {
     Some(ProfileRequest { stream, profile })
 }
 
-/// Waits for the first of them: its outcome and index. With none, waits forever.
+/// Waits for the first future that is ready; returns its output and index. Without futures, waits forever.
 pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize) {
     if of.is_empty() {
         return pending().await;
@@ -120,7 +120,7 @@ impl Answers {
         self.known.iter().find(|answer| answer.profile == profile).map(|answer| answer.source.as_str())
     }
 
-    /// What a client that asks for `profile` gets: the output of a `credential_process`, as AWS defines it.
+    /// The answer to a client that asks for `profile`: the output of a `credential_process`, as AWS defines it.
     pub(super) fn text(&self, hold: &mut Hold, profile: &str) -> Zeroizing<Vec<u8>> {
         let Some(answer) = self.known.iter().find(|answer| answer.profile == profile) else {
             let advice = "use the profile of a source (`aws_profile`); after a change, restart the kernel";
@@ -150,7 +150,7 @@ fn refusal(error: String, advice: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(&refusal).unwrap_or_default())
 }
 
-/// The time of day at a moment.
+/// The time at `instant`, as RFC 3339.
 fn at(instant: Instant) -> String {
     let now = Instant::now();
     let (left, gone) = (instant.saturating_duration_since(now), now.saturating_duration_since(instant));

@@ -22,7 +22,7 @@ use crate::sys::process::start_time;
 /// The shortest and longest wait for a busy kernel, in one attempt.
 const LEAST: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(60);
-/// The pause after any other failure.
+/// The pause after a failure other than a busy kernel.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Sets the variables of one kernel, and records those that could not be set.
@@ -73,6 +73,6 @@ pub(super) fn tell(runtime: &Path, file: &Path, names: &[String], end: Instant, 
     let Some(record) = Record::read(runtime, &kernel) else { return };
     let at = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now())).to_string();
     let expiring = Some(Expiring { names: names.to_vec(), at, why: error.what().to_owned() });
-    // A record that can't be written gives no warning.
+    // If the record can't be written, this warning is lost.
     let _ = Record { expiring, ..record }.write(runtime, &kernel);
 }

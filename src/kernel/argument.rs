@@ -22,7 +22,7 @@ pub fn connection_file(command: &[OsString]) -> Result<Option<ConnectionFile>> {
         option = argument;
         let path = Path::new(value);
         if !path.is_file() {
-            // A shell that is to start the kernel has its whole command as one argument.
+            // With a shell (`sh -c`), the kernel's whole command is one argument.
             if let Some(path) = words(argument).find(|path| path.is_file() && holds_one(path)) {
                 return read_to_listen(path).map(Some);
             }
@@ -38,8 +38,8 @@ pub fn connection_file(command: &[OsString]) -> Result<Option<ConnectionFile>> {
     passed.map(read_to_listen).transpose()
 }
 
-/// The path of the connection file in a kernel's command line. A file that is passed like one, or is named like one, is
-/// not read first.
+/// The path of the connection file in a kernel's command line. A file is not read if the option before it, or its name,
+/// already shows what it is.
 pub fn path(command: &[OsString]) -> Option<&Path> {
     let mut option: &OsStr = OsStr::new("");
     command.iter().skip(1).find_map(|argument| {
@@ -51,7 +51,7 @@ pub fn path(command: &[OsString]) -> Option<&Path> {
     })
 }
 
-/// Reads the file at `path` for a kernel that is to listen there, on five ports.
+/// Reads the file at `path` for a kernel that will listen on its five ports.
 fn read_to_listen(path: &Path) -> Result<ConnectionFile> {
     let file = ConnectionFile::read(path)?;
     for (at, channel) in Channel::ALL.into_iter().enumerate() {
@@ -64,7 +64,7 @@ fn read_to_listen(path: &Path) -> Result<ConnectionFile> {
     Ok(file)
 }
 
-/// The options that kernels take a connection file by.
+/// The options with which kernels take a connection file.
 const OPTIONS: &[&str] = &[
     "-f",
     "--f",
@@ -76,13 +76,13 @@ const OPTIONS: &[&str] = &[
     "--IPKernelApp.connection_file",
 ];
 
-/// Whether the file at `path` is a connection file by how it is passed.
+/// Whether the option or the file's name shows that `path` is a connection file.
 fn passed_as_one(option: &OsStr, path: &Path) -> bool {
     let file = path.file_name().unwrap_or_default().as_bytes();
     OPTIONS.iter().any(|known| option == *known) || file.starts_with(b"kernel-")
 }
 
-/// `--option=value`, taken apart.
+/// Splits `--option=value`.
 fn split(argument: &OsStr) -> Option<(&OsStr, &OsStr)> {
     let bytes = argument.as_bytes();
     let equals = bytes.iter().position(|byte| *byte == b'=').filter(|_| bytes.starts_with(b"-"))?;

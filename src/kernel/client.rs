@@ -30,7 +30,7 @@ use super::zmtp::peer::{Trust, connect};
 use super::zmtp::traffic::{Reader, Received, Stream, Writer};
 use crate::error::{Error, Kind, Result};
 
-/// The longest that a connection to a port may take to come about.
+/// The time limit for connecting to a port.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The order in which channels are read: those for this client before the broadcast one.
@@ -48,7 +48,7 @@ pub struct Sockets {
     session: Session,
     identity: Vec<u8>,
     open: [Option<Connection>; 5],
-    /// Connections to shell under identities of their own, on which something was asked again.
+    /// Further connections to shell, each with its own identity, on which a request was repeated.
     again: Vec<Connection>,
     flooded: bool,
 }
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Sockets {
     }
 }
 
-/// A connection to a kernel's heartbeat on which nothing is sent, so that neither side is woken by it.
+/// A connection to a kernel's heartbeat on which nothing is sent, so neither side wakes up for it.
 pub struct Pulse(Connection);
 
 impl std::fmt::Debug for Pulse {
@@ -103,8 +103,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Opens control, iopub and a second connection to shell, and asks on control and on that one what
-    /// the kernel is. Whatever shell had left unread is read when a connection comes.
+    /// Opens control, iopub and a second connection to shell, and requests kernel_info on control and on the new shell
+    /// connection. A new connection makes the kernel read requests that it had left unread.
     pub async fn probe(&mut self) -> Result<()> {
         self.open(&[Channel::Control, Channel::IoPub]).await?;
         self.send(Channel::Control, "kernel_info_request", None, &json!({})).await?;
@@ -186,7 +186,7 @@ impl Sockets {
         let ((channel, received), ..) = select_all(reading).await;
         match received {
             Ok(received) => Ok((channel, received)),
-            // It may be flooded beyond all limits; whether the kernel lives, the others tell.
+            // The flood may exceed every limit; the other channels show whether the kernel lives.
             Err(cause) if channel == Channel::IoPub => {
                 self.flooded |= cause.kind() == ErrorKind::InvalidData;
                 self.open[channel as usize] = None;
@@ -197,17 +197,17 @@ impl Sockets {
         }
     }
 
-    /// Listens to iopub no more.
+    /// Closes iopub.
     pub fn leave_iopub(&mut self) {
         self.open[Channel::IoPub as usize] = None;
     }
 
-    /// Whether iopub was closed because the kernel sent more there than any client takes.
+    /// Whether iopub was closed because the kernel exceeded the limits there.
     pub const fn is_flooded(&self) -> bool {
         self.flooded
     }
 
-    /// Whether the heartbeat comes back within `limit`: the process lives, whatever it is busy with.
+    /// Whether the heartbeat comes back within `limit`. If so the process lives, even if it is busy.
     pub async fn beats(&mut self, limit: Duration) -> bool {
         let beat = async {
             self.open(&[Channel::Heartbeat]).await.ok()?;
@@ -228,7 +228,7 @@ impl Sockets {
         beats
     }
 
-    /// The connection to the heartbeat alone, if it is open; the others are closed.
+    /// Keeps only the connection to the heartbeat, if it is open, and closes the others.
     pub fn into_pulse(mut self) -> Option<Pulse> {
         self.open[Channel::Heartbeat as usize].take().map(Pulse)
     }
@@ -260,8 +260,8 @@ impl Sockets {
             return Err(violation(&self.file, channel, &Violation("its socket is of another type").into()));
         }
         if channel == Channel::IoPub {
-            // ZMTP 3.0's way of subscribing, which later versions take too: to everything, and to a topic that
-            // no other client has. A kernel welcomes a subscription that is new to it, and so shows its key.
+            // Subscribes as in ZMTP 3.0, which later versions accept too: to everything, and to a topic that no other
+            // client has. A kernel sends a signed welcome for each new topic, which shows whether its key is ours.
             let own = [&[1], self.identity.as_slice()].concat();
             writer.message(&[vec![1]]).await.map_err(|_| died(&self.file))?;
             writer.message(&[own]).await.map_err(|_| died(&self.file))?;
@@ -270,7 +270,7 @@ impl Sockets {
     }
 }
 
-/// Connects to where a channel listens.
+/// Connects to `endpoint`.
 pub async fn stream(endpoint: &Endpoint) -> std::io::Result<Box<dyn Stream>> {
     match endpoint {
         Endpoint::Tcp(host, port) => {

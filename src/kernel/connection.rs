@@ -1,4 +1,4 @@
-//! Connection files: where a kernel listens, what signs its messages, what encrypts them.
+//! Connection files: the addresses where a kernel listens, and the keys that sign and encrypt its messages.
 //!
 //! Jupyter writes the file before it starts the kernel, and passes its path: see [`super::argument`].
 //!
@@ -16,15 +16,15 @@ use super::signature::Scheme;
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Writers};
 
-/// The largest file taken, in bytes.
+/// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
 /// A CURVE key pair: 32 bytes each.
 #[derive(Clone)]
 pub struct CurveKeys {
-    /// What a client knows the kernel by.
+    /// The public key, by which a client knows the kernel.
     pub public: [u8; 32],
-    /// What proves it.
+    /// The secret key, by which the kernel proves that it owns the public one.
     pub secret: Zeroizing<[u8; 32]>,
 }
 
@@ -89,13 +89,13 @@ impl ConnectionFile {
         Self::parse(path, &text)
     }
 
-    /// Reads the file at `path`, if this user or root owns it: it decides where secrets go.
+    /// Reads the file at `path`, if this user or root owns it: the file decides where secrets go.
     pub fn read_ours(path: &Path) -> Result<Self> {
         let text = content(path, |metadata| check_owner(metadata, path)).map_err(|why| malformed(path, &why))?;
         Self::parse(path, &text)
     }
 
-    /// Takes `text` for the content of the file at `path`.
+    /// Parses `text`, the content of the file at `path`.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
         let wrong = |why: &str| malformed(path, why);
         let mut raw: Raw = serde_json::from_slice(text).map_err(|cause| {
@@ -147,41 +147,41 @@ impl ConnectionFile {
         &self.path
     }
 
-    /// Where `channel` listens.
+    /// The endpoint of `channel`.
     pub fn endpoint(&self, channel: Channel) -> Endpoint {
         let port = self.ports[channel as usize];
         if self.ipc { Endpoint::Ipc(format!("{}-{port}", self.ip).into()) } else { Endpoint::tcp(&self.ip, port) }
     }
 
-    /// What messages are signed with; empty: they are not.
+    /// The key that signs messages; empty if they are not signed.
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// How they are signed.
+    /// The signature scheme.
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// The keys of the encryption, if there is one.
+    /// The keys of the encryption, if connections are encrypted.
     pub const fn curve(&self) -> Option<&CurveKeys> {
         self.curve.as_ref()
     }
 
-    /// The name of the kernelspec, if the file tells it.
+    /// The name of the kernelspec, if the file has it.
     pub fn kernel_name(&self) -> Option<&str> {
         self.kernel_name.as_deref()
     }
 
-    /// The notebook that the kernel was started for, as `JPY_SESSION_NAME` has it; none in what older clients write.
+    /// The notebook that the kernel was started for, as in `JPY_SESSION_NAME`; older clients do not write it.
     #[cfg(feature = "inject")]
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
     }
 }
 
-/// Whether the owner of a file in the runtime folder is trusted: the user or root, and for root the
-/// folder's owner. Another user's file would lead secrets to that user.
+/// Checks that the owner of a file in the runtime folder is trusted: the user or root, and for root the folder's owner.
+/// Another user's file would lead secrets to that user.
 pub fn check_owner(metadata: &Metadata, path: &Path) -> Result<(), String> {
     let us = nix::unistd::geteuid().as_raw();
     let folders_owner = || {
@@ -210,7 +210,7 @@ pub(super) fn content(
 }
 
 fn curve_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    // The crate takes padded text too, and longer keys.
+    // The crate also accepts padded text and longer keys.
     let decoded = Zeroizing::new((text.len() == 40).then(|| z85::decode(text).ok()).flatten()?);
     Some(Zeroizing::new(decoded.as_slice().try_into().ok()?))
 }
@@ -255,7 +255,7 @@ pub(super) mod tests {
             ("\"kernel_name\"", "\"curve_publickey\": \"canary\", \"kernel_name\""),
             ("\"kernel_name\"", "\"curve_publickey\": \"canary\", \"curve_secretkey\": \"canary\", \"kernel_name\""),
             ("\"k\"", "canary"),
-            // Jupyter reads none with a byte order mark either.
+            // Jupyter rejects a byte order mark too.
             ("{", "\u{feff}{"),
         ] {
             let error = parse(&GOOD.replacen(from, to, 1)).unwrap_err();

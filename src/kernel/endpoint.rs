@@ -1,4 +1,4 @@
-//! Where the channels of a kernel listen.
+//! The channels of a kernel, and the endpoints where they listen.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 pub enum Channel {
     /// Requests in order.
     Shell,
-    /// Requests that do not wait: shutdown, interrupt.
+    /// Requests that do not wait for shell: shutdown, interrupt.
     Control,
-    /// What a kernel asks its user.
+    /// The kernel's input requests.
     Stdin,
-    /// What every client sees.
+    /// Output and status, for every client.
     IoPub,
-    /// Bytes that come back.
+    /// Bytes that the kernel sends back unchanged.
     Heartbeat,
 }
 
@@ -21,7 +21,7 @@ impl Channel {
     /// All five channels.
     pub const ALL: [Self; 5] = [Self::Shell, Self::Control, Self::Stdin, Self::IoPub, Self::Heartbeat];
 
-    /// The name of its port in a connection file.
+    /// The key of its port in a connection file.
     pub const fn key(self) -> &'static str {
         match self {
             Self::Shell => "shell_port",
@@ -43,7 +43,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of a port, by the `ip` of a connection file: IPv6 with or without brackets.
+    /// The endpoint of a port at the `ip` of a connection file; an IPv6 address may have brackets.
     pub fn tcp(ip: &str, port: u16) -> Self {
         let inner = ip.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         Self::Tcp(inner.unwrap_or(ip).to_owned(), port)
@@ -58,7 +58,7 @@ impl Endpoint {
     }
 }
 
-/// Where a listener at `host` is reached from this machine: one that listens on every address also listens here.
+/// The host at which a listener on `host` is reached from this machine: loopback if it listens on every address.
 pub fn reached_at(host: &str) -> &str {
     match host {
         "" | "*" | "0.0.0.0" => "127.0.0.1",

@@ -1,4 +1,4 @@
-//! Where a kernel's socket listens: a TCP port or a socket file.
+//! The listener of a kernel's socket: a TCP port or a socket file.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep};
 use super::endpoint::Endpoint;
 use super::zmtp::traffic::Stream;
 
-/// How long a port that is taken is tried.
+/// How long binding a port is retried while another process uses it.
 const TAKEN: Duration = Duration::from_secs(1);
 
-/// A bound endpoint. A socket file is removed with it.
+/// A bound endpoint. Dropping it removes its socket file.
 pub(super) enum Listener {
     Tcp(TcpListener),
     Ipc(UnixListener, PathBuf),
@@ -29,7 +29,8 @@ pub(super) enum Connection {
 }
 
 impl Listener {
-    /// Any client's connection may have got one of the ports since Jupyter chose them: most are over soon.
+    /// Binds `endpoint`. Since Jupyter chose the port, the system may have given it to an outgoing connection; most of these
+    /// end soon, so a port in use is tried again.
     pub(super) async fn bind(endpoint: &Endpoint) -> Result<Self> {
         let end = Instant::now() + TAKEN;
         loop {
@@ -55,7 +56,7 @@ impl Listener {
             Endpoint::Ipc(path) => {
                 remove_stale_socket(path).await?;
                 let listener = UnixListener::bind(path)?;
-                // As long as its folder is open to others, the socket is not.
+                // Others may be able to enter the folder, but not to use the socket.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
                 Ok(Self::Ipc(listener, path.clone()))
             }
@@ -98,7 +99,7 @@ impl Connection {
     }
 }
 
-/// The addresses of a host, as libzmq has them: `*` is all of IPv4, and a name is IPv4 before IPv6.
+/// The addresses of a host, as libzmq resolves them: `*` is every IPv4 address, and a name's IPv4 addresses come first.
 async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     let host = if host == "*" { "0.0.0.0" } else { host };
     let mut addresses: Vec<_> = lookup_host((host, port)).await?.collect();
@@ -106,7 +107,7 @@ async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// A socket file outlives its process: one that no process listens on is removed, as libzmq does.
+/// Removes a socket file that no process listens on, as libzmq does: the file outlives its process.
 async fn remove_stale_socket(path: &Path) -> Result<()> {
     match UnixStream::connect(path).await {
         Ok(_) => Err(ErrorKind::AddrInUse.into()),

@@ -29,20 +29,20 @@ pub struct Header {
     pub session: String,
 }
 
-/// A request that came, its signature verified.
+/// A received request whose signature was verified.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The frames before the delimiter, which a reply must begin with.
     pub routing: Vec<Vec<u8>>,
     /// The header.
     pub header: Header,
-    /// The header as it came.
+    /// The header, as received.
     pub raw_header: Vec<u8>,
     /// The parent's header, as received; `{}` without one.
     pub raw_parent: Vec<u8>,
     /// The content.
     pub content: Value,
-    /// How many bytes it came in.
+    /// The size of its frames, in bytes.
     pub size: usize,
 }
 
@@ -56,7 +56,7 @@ pub enum Refused {
 }
 
 impl Request {
-    /// Takes frames apart and verifies them. Buffers are left where they are: nothing here needs one.
+    /// Parses frames and verifies their signature. Buffers are not read: nothing here needs them.
     pub fn parse(mut frames: Vec<Vec<u8>>, signer: &Signer) -> Result<Self, Refused> {
         let size = frames.iter().map(Vec::len).sum();
         let delimiter = frames.iter().position(|frame| frame == DELIMITER).ok_or(Refused::Malformed)?;
@@ -75,7 +75,7 @@ impl Request {
     }
 }
 
-/// The sender: a session with its own id, which counts its messages.
+/// A sender of messages: a session with its own id and a counter.
 #[derive(Debug)]
 pub struct Session {
     id: String,
@@ -95,12 +95,12 @@ impl Session {
         &self.id
     }
 
-    /// Verifies and signs.
+    /// The session's signer.
     pub const fn signer(&self) -> &Signer {
         &self.signer
     }
 
-    /// From now on messages are for that subshell of the kernel, or for its main shell.
+    /// Directs later messages to that subshell of the kernel, or to its main shell.
     pub fn set_subshell(&mut self, subshell: Option<String>) {
         self.subshell = subshell;
     }
@@ -110,8 +110,7 @@ impl Session {
         format!("{}_{}_{}", self.id, std::process::id(), self.sent + 1)
     }
 
-    /// The frames of a message of type `kind`, from the delimiter on. `parent` is a header as it came,
-    /// or empty.
+    /// The frames of a message of type `kind`, from the delimiter on. `parent` is a header as received, or empty.
     pub fn frames(&mut self, kind: &str, parent: &[u8], content: &Value) -> Vec<Vec<u8>> {
         let id = self.next_id();
         self.sent += 1;
@@ -134,10 +133,10 @@ impl Session {
     }
 }
 
-/// A message that came from a kernel, its signature verified.
+/// A message from a kernel, with its signature verified.
 #[derive(Debug, Clone)]
 pub struct Arrived {
-    /// Where it came.
+    /// The channel on which it arrived.
     pub channel: Channel,
     /// Its header.
     pub header: Header,
@@ -150,13 +149,13 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    /// A message that came on `channel`.
+    /// A message that arrived on `channel`.
     pub fn new(channel: Channel, message: Request) -> Self {
         let Request { header, raw_header, raw_parent, content, .. } = message;
         Self { channel, header, raw_header, parent: serde_json::from_slice(&raw_parent).ok(), content }
     }
 
-    /// Whether it is a message of type `kind` that answers or belongs to the one called `id`.
+    /// Whether it is of type `kind` and has the message `id` as its parent.
     pub fn is(&self, kind: &str, id: &str) -> bool {
         self.header.msg_type == kind && self.parent.as_ref().is_some_and(|parent| parent.msg_id == id)
     }

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::zmtp::traffic::Writer;
 
-/// The most bytes that wait for one peer. A notebook that is run as a whole asks a thousand things at once,
-/// and each has a few answers of some hundred bytes.
+/// The most bytes that wait for one peer. A notebook with all its cells run at once may send a thousand requests, each
+/// with a few replies of some hundred bytes.
 const HIGH_WATER: usize = 16 * 1024 * 1024;
 /// The memory of a message besides its frames.
 const OVERHEAD: usize = 64;
@@ -31,14 +31,14 @@ impl Outgoing {
     }
 }
 
-/// The side where messages are left.
+/// The side that queues messages.
 #[derive(Clone)]
 pub(super) struct Outbox {
     to: mpsc::UnboundedSender<Outgoing>,
     waiting: Rc<Cell<usize>>,
 }
 
-/// The side where they are taken.
+/// The side that sends the queued messages.
 pub(super) struct Sender {
     from: mpsc::UnboundedReceiver<Outgoing>,
     waiting: Rc<Cell<usize>>,
@@ -51,7 +51,7 @@ impl Outbox {
         (Self { to, waiting: Rc::clone(&waiting) }, Sender { from, waiting })
     }
 
-    /// Whether it will be sent: one message always is, more of them while there is room.
+    /// Queues a message; returns whether it will be sent. One message always fits, further ones while there is room.
     pub(super) fn leave(&self, what: Outgoing) -> bool {
         let waiting = self.waiting.get();
         let more = waiting + what.size();

@@ -16,10 +16,10 @@ use super::zmtp::command::{self, Properties};
 use super::zmtp::peer::{Greeted, Security};
 use super::zmtp::traffic::{Progress, Reader, Received, Stream};
 
-/// The most topics of one peer, and the longest one.
+/// The most topics of one peer, and the length of the longest, in bytes.
 const MOST_TOPICS: usize = 1000;
 const LONGEST_TOPIC: usize = 1024;
-/// After this many looks in a row at which nothing arrived, no message is on its way.
+/// After this many checks in a row without a new byte, no message is on its way.
 const CALM: u32 = 5;
 const LOOK: Duration = Duration::from_millis(1);
 /// A peer that sends this many messages without a pause is not waited for.
@@ -57,7 +57,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// When the connection's handshake was over.
+    /// The time at which the handshake ended.
     pub const fn joined(&self) -> Instant {
         self.joined
     }

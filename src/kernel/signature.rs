@@ -8,7 +8,7 @@ use ring::hmac;
 /// A signature scheme of connection files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// `hmac-sha256`, what Jupyter writes.
+    /// `hmac-sha256`, the one that Jupyter uses.
     Sha256,
     /// `hmac-sha384`.
     Sha384,
@@ -66,7 +66,8 @@ impl Signer {
     pub fn verify(&self, signature: &[u8], parts: &[&[u8]]) -> bool {
         let Some(key) = &self.0 else { return true };
         let Some(given) = from_hex(signature) else { return false };
-        // Two tags are compared by tags of them: a message may be large, and need not be copied for that.
+        // ring's `verify` takes the message as one slice. So that a large message is not copied, its tag is computed part
+        // by part, and the two tags are compared by their own HMACs, in constant time.
         hmac::verify(key, &given, hmac::sign(key, tag(key, parts).as_ref()).as_ref()).is_ok()
     }
 }

@@ -30,9 +30,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The most connections of one socket.
 const MOST_PEERS: usize = 1024;
-/// The descriptors that clients leave to others: to Vault, to files.
+/// Descriptors that are kept free for connections to Vault and for files.
 const RESERVED: usize = 64;
-/// How many times the time allowed for a pause a message may take that comes with pauses.
+/// A message that arrives in pieces may take this many times the allowed pause between two pieces.
 const LONG: u32 = 5;
 
 /// A listening socket; must be used inside a `LocalSet`.
@@ -42,7 +42,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Binds `endpoint`; what happens there goes to `events`.
+    /// Binds `endpoint`; the socket's events are sent to `events`.
     pub async fn bind(
         channel: Channel,
         endpoint: &Endpoint,
@@ -72,7 +72,7 @@ impl Socket {
                         shared.open.set(shared.open.get() + 1);
                         spawn_local(Rc::clone(&shared).serve(connection.into_stream()));
                     }
-                    // Out of descriptors: others must close theirs first.
+                    // The process is out of descriptors until other connections close.
                     Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             }

@@ -1,4 +1,4 @@
-//! What can be wrong at a kernel's port: nothing listens, no reply, another program, another kernel.
+//! The errors of a connection to a kernel: nothing listens, no reply, another program, another kernel.
 
 use std::io::ErrorKind;
 
@@ -7,7 +7,7 @@ use super::endpoint::{Channel, Endpoint};
 use super::zmtp::Violation;
 use crate::error::{Error, Kind};
 
-/// The error if nothing listens there.
+/// The error if nothing listens at `endpoint`.
 pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint, cause: ErrorKind) -> Error {
     let why = match cause {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => "nothing listens there".to_owned(),
@@ -18,7 +18,7 @@ pub(super) fn gone(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint,
     Error::new(Kind::KernelGone, what, "the kernel has exited and left its connection file: choose a running kernel")
 }
 
-/// A process takes the connection and says nothing.
+/// The error if a process accepts the connection but sends nothing.
 pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoint) -> Error {
     let what =
         format!("the kernel of {} does not speak ZMTP at its {} {endpoint}", file.path().display(), channel.key());
@@ -29,7 +29,7 @@ pub(super) fn silent(file: &ConnectionFile, channel: Channel, endpoint: &Endpoin
     )
 }
 
-/// The peer speaks another protocol.
+/// The error if the peer speaks another protocol.
 pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io::Error) -> Error {
     let why = match cause.get_ref().and_then(|cause| cause.downcast_ref::<Violation>()) {
         Some(violation) => violation.0.to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn violation(file: &ConnectionFile, channel: Channel, cause: &std::io
     )
 }
 
-/// The peer has another key.
+/// The error if the peer has another key.
 pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::WrongSignature,
@@ -52,7 +52,7 @@ pub(super) fn wrong_signature(file: &ConnectionFile) -> Error {
     )
 }
 
-/// A connection has ended.
+/// The error if the kernel closes the connection.
 pub(super) fn died(file: &ConnectionFile) -> Error {
     Error::new(
         Kind::KernelDied,

@@ -1,4 +1,4 @@
-//! Chooses the kernels of a command that names none: on a terminal it asks the user, with all kernels as the default.
+//! Chooses kernels when the command line names none: on a terminal it asks the user, with all kernels as the default.
 //!
 //! Without a terminal there is no default: a script must pass `--all`, since a command line without names may have
 //! been cut short.
@@ -13,13 +13,13 @@ use crate::ask::Prompter;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result, one_line};
 
-/// The part of a kernel.json by which a user knows it.
+/// The display name in a kernel.json, by which a user knows the kernel.
 #[derive(Debug, Deserialize)]
 struct Shown {
     display_name: String,
 }
 
-/// The names in `known` (kernels' names and folders) that `which` selects; `verb` is what will be done to them.
+/// The names in `known` (kernels' names and folders) that `which` selects; `verb` is the action, for the question.
 pub(super) fn names<'a>(
     which: &Which,
     known: impl Iterator<Item = (&'a str, &'a Path)>,

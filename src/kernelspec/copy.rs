@@ -38,7 +38,7 @@ pub(super) fn make(from: &Path, to: &Path, fill: impl FnOnce(&Locked) -> Result<
     sync(root)
 }
 
-/// On a system without an atomic exchange, there is no copy for a moment, and Jupyter uses the original.
+/// Replaces `to` without an atomic exchange: for a moment there is no copy, and Jupyter uses the original.
 #[cfg(not(target_os = "linux"))]
 fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     std::fs::remove_dir_all(other)?;
@@ -64,13 +64,13 @@ pub(super) fn clean_up(root: &Path) -> Result<bool> {
     if left.is_empty() {
         return Ok(false);
     }
-    // No process is making or removing a copy at this moment.
+    // With the lock, no other process is making or removing a copy.
     let _others_wait = lock(root)?;
     left.iter().try_for_each(|left| discard(&left.path()))?;
     Ok(true)
 }
 
-/// The files below `folder`, as a copy has them, in order.
+/// The files below `folder` that a copy would contain, in order.
 pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut waiting = vec![(folder.to_owned(), DEPTH)];
@@ -106,7 +106,7 @@ fn sync(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|cause| refused(folder, "synced", &cause))
 }
 
-/// Links are followed: from the copy, a relative link would lead elsewhere.
+/// Copies a folder, following links: a relative link would lead elsewhere from the copy.
 fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
     create_dir(to).map_err(|cause| refused(to, "made", &cause))?;
     for entry in std::fs::read_dir(from).map_err(|cause| refused(from, "read", &cause))?.flatten() {
@@ -125,7 +125,7 @@ fn copy_folder(from: &Path, to: &Path, depth: usize) -> Result<()> {
 fn copy_file(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::copy(source, target)?;
     let file = File::open(target)?;
-    // Only its user may write the copy, and must be able to remove it.
+    // Only its user may write the copy, and the user must be able to remove it.
     let mode = file.metadata()?.permissions().mode();
     file.set_permissions(Permissions::from_mode((mode | 0o200) & 0o7775))?;
     file.sync_all()

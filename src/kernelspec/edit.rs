@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::words;
 
-/// What `wrap` must know of a kernel.json.
+/// The parts of a kernel.json that `wrap` uses.
 #[derive(Debug)]
 pub struct Spec<'a> {
     text: &'a str,
@@ -23,11 +23,11 @@ pub struct Spec<'a> {
     pub words: Vec<String>,
     /// Whether the kernelspec sets its kernel's `PATH`.
     pub sets_path: bool,
-    /// What starts the kernel, if the kernelspec names it.
+    /// The program that starts the kernel, if the kernelspec names one.
     pub starter: Option<Starter>,
 }
 
-/// What a kernelspec names to start its kernel.
+/// A program other than Jupyter that a kernelspec names to start its kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Starter {
     /// A kernel provisioner of Jupyter, by its entry point.
@@ -114,8 +114,8 @@ impl<'a> Spec<'a> {
         })
     }
 
-    /// Whether it contains a launcher: as a word, as `jupyter vault`, as a Python module, in a shell's line, or as
-    /// this very program under another name.
+    /// Whether it contains a launcher: as a word, as `jupyter vault`, as a Python module, in a shell's line, or as this
+    /// program under another name.
     pub fn has_launcher(&self) -> bool {
         let words: Vec<_> = self.words.iter().flat_map(|word| word.split_whitespace()).collect();
         words::launcher_in(&words).is_some()

@@ -33,9 +33,9 @@ pub struct Kernelspec {
 pub struct Search {
     /// The folders that hold kernelspecs, in order.
     pub folders: Vec<PathBuf>,
-    /// The user's own among them.
+    /// The user's own folder among them.
     pub user: Option<PathBuf>,
-    /// The environment's.
+    /// The environment's folder among them.
     pub prefix: Option<PathBuf>,
     /// The Python that runs Jupyter, if one was found.
     pub python: Option<Python>,
@@ -62,7 +62,7 @@ impl Search {
                 folders.push(folder);
             }
         }
-        // A kernelspec of an environment that is no longer on PATH can still be unwrapped.
+        // So a kernelspec of an environment that is no longer on PATH can still be unwrapped.
         let own = standby::own_folder().and_then(|folder| folder.parent().map(Path::to_owned));
         folders.extend(own.filter(|own| !folders.contains(own)));
         if facts.is_some_and(|facts| facts.ipython) {
@@ -102,7 +102,7 @@ impl Search {
         all.filter(|(candidate, _)| *candidate == name).map(|(_, folder)| folder).collect()
     }
 
-    /// The folders with a record of `wrap`, by name; for one name the first.
+    /// The folders with a record of `wrap`, by name; of several with one name, the first.
     pub fn wrapped(&self) -> Vec<(String, PathBuf)> {
         let mut found: Vec<(String, PathBuf)> = Vec::new();
         for (name, folder) in self.folders.iter().flat_map(|folder| folders_with(RECORD, folder)) {
@@ -119,7 +119,7 @@ impl Search {
         all.filter(|(_, folder)| !folder.join(KERNEL_JSON).exists()).collect()
     }
 
-    /// The other folders beside a kernelspec's whose names differ only in case. Jupyter lists one of them, and may
+    /// The folders beside a kernelspec's whose names differ from its own only in case. Jupyter lists one of them, and may
     /// start another.
     pub fn doubles(found: &Kernelspec) -> Vec<PathBuf> {
         let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();

@@ -1,14 +1,14 @@
 //! Keeps the earlier files beside the kernelspec, and writes so that a crash does no harm.
 //!
 //! The record is written first and removed last; in between, kernel.json alone decides whether a kernelspec is
-//! wrapped. So after a crash at any moment, the next `wrap` or `unwrap` sees from the record and kernel.json how far
-//! the other one got, and goes on from there:
+//! wrapped. So after a crash at any moment, the record and kernel.json show the next `wrap` or `unwrap` how far the
+//! interrupted run got:
 //!
 //! | record | kernel.json | what happened | `wrap` | `unwrap` |
 //! |---|---|---|---|---|
-//! | none | original | nothing, or a whole `unwrap` | wraps | has nothing to do |
-//! | there | original | `wrap` began, or `unwrap` did not finish | wraps | finishes |
-//! | there | wrapped | a whole `wrap` | updates | restores |
+//! | none | original | nothing, or a complete `unwrap` | wraps | has nothing to do |
+//! | exists | original | `wrap` began, or `unwrap` did not finish | wraps | finishes |
+//! | exists | wrapped | a complete `wrap` | updates | restores |
 //!
 //! Each file is written under another name, synced and renamed, and then its folder is synced; the unfinished file
 //! has a known name, so that the next run removes it.
@@ -34,7 +34,7 @@ const LARGEST: u64 = 4 << 20;
 pub const RECORD: &str = "jupyter-vault.json";
 /// The files that `wrap` writes.
 const FILES: [&str; 5] = [RECORD, FILE_NAME, KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT];
-/// How often a folder that another process has locked is tried, and the pause between tries.
+/// How many times a lock that another process holds is tried, and the pause between two tries.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,10 +49,10 @@ pub struct Kept {
     pub link: Option<PathBuf>,
 }
 
-/// What `unwrap` needs.
+/// The record of `wrap`: all that `unwrap` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrapRecord {
-    /// For a person who opens the file.
+    /// A note for people who open the file.
     pub note: String,
     /// The folder that was copied, if this one is a copy.
     pub copy_of: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub struct WrapRecord {
     pub ours: Vec<String>,
 }
 
-/// A folder that no other process wraps or unwraps meanwhile.
+/// A locked folder: no other process wraps or unwraps it.
 #[derive(Debug)]
 pub struct Locked {
     folder: PathBuf,
@@ -106,7 +106,7 @@ impl Locked {
         let failed = |cause: std::io::Error| refused(&self.folder.join(name), "written", &cause);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         file.write_all(content.as_bytes()).map_err(failed)?;
-        // A group that the bits are not meant for gets no more rights than others.
+        // If the group could not be kept, the new group gets no more rights than all other users.
         let mode = if self.give(name, &file) { mode } else { mode & (!0o070 | (mode & 0o007) << 3) };
         file.set_permissions(Permissions::from_mode(mode & 0o7777)).map_err(failed)?;
         file.sync_all().map_err(failed)?;
@@ -121,7 +121,7 @@ impl Locked {
     /// Makes `name` a hard link to `program`, or a copy where the system allows no link.
     pub(super) fn link_or_copy(&self, name: &str, program: &Path) -> Result<()> {
         let path = self.folder.join(unfinished(name));
-        // A link to a link would lead to where pip looks.
+        // A hard link to a symbolic link would still depend on the file that pip removes.
         let whole = program.canonicalize().unwrap_or_else(|_| program.to_owned());
         std::fs::hard_link(&whole, &path)
             .or_else(|_| copy(&whole, &path))
@@ -159,8 +159,8 @@ impl Locked {
         self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
     }
 
-    /// Root changes the kernelspecs of others, and a member those of a group; their owners stay the same. Returns
-    /// whether the file has the group that its permission bits are meant for.
+    /// Keeps the owner and the group when root or a member of the group writes the file. Returns whether the file has the
+    /// group that its permission bits are meant for.
     fn give(&self, name: &str, file: &File) -> bool {
         let there = |name: &str| std::fs::symlink_metadata(self.folder.join(name));
         let Ok(owner) = there(name).or_else(|_| there(KERNEL_JSON)) else { return true };
@@ -170,7 +170,7 @@ impl Locked {
     }
 }
 
-/// A copy of `program` with its modification time, so that it is recognised as the same.
+/// Copies `program` with its modification time, by which the copy is later recognised as the same program.
 fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::copy(program, to)?;
     let file = OpenOptions::new().write(true).open(to)?;
@@ -179,12 +179,12 @@ fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Waits, for a bounded time, until no other process works in `folder`: any user who may read it may lock it.
+/// Locks `folder`, waiting a bounded time, because any user who may read the folder may lock it.
 pub(super) fn lock(folder: &Path) -> Result<Flock<File>> {
     for _ in 0..ATTEMPTS {
         let file = File::open(folder).map_err(|cause| refused(folder, "opened", &cause))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            // Another folder may have replaced it.
+            // Another process may have replaced the folder.
             Ok(locked) if is_at(&locked, folder) => return Ok(locked),
             Ok(_) => continue,
             Err((_, nix::errno::Errno::EWOULDBLOCK)) => {}
@@ -246,7 +246,7 @@ impl WrapRecord {
         })
     }
 
-    /// Whether a vault.toml is unchanged since `wrap` wrote it, or the original.
+    /// Whether a vault.toml is the one that `wrap` wrote, or the original.
     pub fn is_unchanged(&self, there: &Kept) -> bool {
         self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
     }

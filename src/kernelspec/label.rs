@@ -1,10 +1,10 @@
-//! The name in a launcher's list, with a suffix that marks a wrapped kernel, and without it again.
+//! Adds the suffix that marks a wrapped kernel to its display name, and removes it.
 
 use serde_json::Value;
 
 use super::edit::member;
 
-/// The key of the shown name.
+/// The key of the display name.
 const KEY: &str = "display_name";
 
 /// The display name, and its JSON in `text`.
@@ -19,7 +19,7 @@ fn replaced(text: &str, raw: &str, with: &str) -> String {
     format!("{}{with}{}", &text[..start], &text[start + raw.len()..])
 }
 
-/// `text` with `suffix` behind the shown name, once.
+/// `text` with `suffix` after the display name, once.
 pub fn with_suffix(text: &str, suffix: &str) -> String {
     match shown(text).filter(|(name, _)| !suffix.is_empty() && !name.ends_with(suffix)) {
         Some((name, raw)) => replaced(text, raw, &Value::from(format!("{name}{suffix}")).to_string()),
@@ -27,7 +27,7 @@ pub fn with_suffix(text: &str, suffix: &str) -> String {
     }
 }
 
-/// `text` with the shown name of `before` again, unless the user has edited it.
+/// `text` with the display name of `before`, unless the user has edited the name.
 pub fn without_suffix(text: &str, before: &str, suffix: &str) -> String {
     match (shown(text), shown(before)) {
         (Some((name, raw)), Some((first, as_it_was))) if name == format!("{first}{suffix}") => {

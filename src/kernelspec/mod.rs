@@ -10,7 +10,7 @@
 //! - `choose`: which of them a command means
 //! - [`edit`]: kernel.json, with its text changed in one place
 //! - `words`: finds a launcher in an argv
-//! - `label`: the name in a launcher's list
+//! - `label`: the display name and its suffix
 //! - `origin`: kernel.json without wrap's change
 //! - `starter`: whether the kernel's command runs on this machine
 //! - [`standby`]: starts a wrapped kernel after the program was uninstalled
@@ -40,7 +40,7 @@ mod wrapped;
 
 pub use self::which::{Place, Which};
 
-/// The file that says what a kernel is.
+/// The file that describes a kernel.
 pub const KERNEL_JSON: &str = "kernel.json";
 /// The stand-in beside it for a program installed by pip.
 pub const STAND_BY: &str = "jupyter-vault-launcher";

@@ -1,4 +1,4 @@
-//! kernel.json without wrap's change, derived from the present file and the record of `wrap`.
+//! Derives the original kernel.json from the present file and the record of `wrap`.
 //!
 //! A package upgrades its kernelspec, a user edits a wrapped one, one kernel.json is linked from two folders. If the
 //! record and the file contradict each other, nothing is changed: a person must decide.
@@ -19,8 +19,8 @@ pub(super) fn parse<'a>(text: &'a str, path: &Path) -> Result<Spec<'a>> {
     })
 }
 
-/// kernel.json without our change: the present file, minus the launcher. `None` if the launcher in the record is not
-/// in argv: then only a person knows what was edited.
+/// The present kernel.json without the launcher. `None` if the launcher in the record is not in argv: only the user
+/// knows what was edited.
 pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>) -> Option<Kept> {
     let Some(record) = record else { return Some(now.clone()) };
     if now.text == record.kernel_json.text {
@@ -40,7 +40,8 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     }
 }
 
-/// kernel.json before the change, if it is a link to another kernel's that is already wrapped: this one gets its own.
+/// The original kernel.json of another kernel that is already wrapped, if this one is a link to it: the link is replaced
+/// by a file.
 pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
     if now.link.is_none() {
         return Ok(None);
@@ -61,7 +62,7 @@ pub(super) fn lost(folder: &Path) -> Error {
     Error::new(Kind::Config, what, advice)
 }
 
-/// The origin of a copy, if that has changed since and the copy has not.
+/// The folder that was copied, if it has changed since then and the copy has not.
 pub(super) fn upgraded(folder: &Path, before: &Kept, record: &WrapRecord) -> Option<PathBuf> {
     let source = record.copy_of.as_ref()?;
     let text = keep(&source.join(KERNEL_JSON)).ok()??.text;

@@ -1,4 +1,4 @@
-//! In place, or a copy that Jupyter finds first.
+//! Decides whether a kernelspec is wrapped in place or as a copy that Jupyter finds first.
 //!
 //! A user who may write a kernelspec's folder wants it changed for all its users. Any other user can still have a
 //! kernelspec of the same name in a folder that Jupyter searches earlier, usually the user's own.
@@ -13,12 +13,12 @@ use super::find::{Kernelspec, Search};
 use super::which::Place;
 use crate::error::{Error, Kind, Result};
 
-/// Where a wrapped kernelspec goes.
+/// Where a wrapped kernelspec is written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Where it is.
+    /// In the kernelspec's own folder.
     InPlace,
-    /// Into this folder, which does not exist yet.
+    /// To this folder, which does not exist yet.
     Copy(PathBuf),
 }
 
@@ -85,7 +85,7 @@ fn vacant(root: &Path, found: &Kernelspec, place: &Place) -> Result<Destination>
     Ok(Destination::Copy(folder))
 }
 
-/// A user who can write the kernelspec chooses what runs with the secrets.
+/// Checks who may write in `folder`: a user who can write the kernelspec chooses the program that gets the secrets.
 fn trusted(folder: &Path) -> Result<()> {
     for path in [folder.to_owned(), folder.join(KERNEL_JSON)] {
         let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.permissions().mode());
@@ -106,7 +106,7 @@ pub fn may_write(folder: &Path) -> bool {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// The same for a folder that may have to be made first.
+/// As [`may_write`], for a folder that may have to be created first.
 fn may_create(folder: &Path) -> bool {
     let there = folder.ancestors().find(|ancestor| ancestor.exists());
     there.is_some_and(may_write)

@@ -1,4 +1,4 @@
-//! The Python that runs Jupyter, and its answers.
+//! Finds the Python that runs Jupyter, and asks it where Jupyter looks for kernelspecs.
 //!
 //! Where Jupyter looks for kernelspecs depends on its Python: on `sys.prefix`, on whether that is a virtual
 //! environment and of which Python, on the user's site folder, and on jupyter_core's version. So that Python is
@@ -26,7 +26,7 @@ const NATIVE: &str = include_str!("native.py");
 const STARTER: &str = include_str!("starter.py");
 /// How much of a script is read to find its interpreter.
 const HEAD: u64 = 4096;
-/// How often an answer is checked for, and the pause between: half a minute in all.
+/// How many times an answer is checked for, and the pause between two checks: half a minute in all.
 const ATTEMPTS: u32 = 3000;
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -41,7 +41,7 @@ pub struct Facts {
     pub names: Vec<String>,
     /// Jupyter's folders of kernelspecs in order, if jupyter_core is installed.
     pub folders: Option<Vec<PathBuf>>,
-    /// Jupyter's data folder of the user, likewise.
+    /// Jupyter's data folder of the user, if jupyter_core is installed.
     pub data: Option<PathBuf>,
     /// Whether IPython is installed.
     pub ipython: bool,
@@ -72,7 +72,7 @@ pub struct Python {
 }
 
 impl Python {
-    /// Finds it; `None` if none answers.
+    /// Finds Jupyter's Python; `None` if none answers.
     pub fn find(prefix: Option<&Path>, environment: &Environment) -> Option<Self> {
         let candidates: Vec<PathBuf> = match prefix {
             Some(prefix) => in_environment(prefix).into_iter().collect(),
@@ -132,14 +132,14 @@ fn interpreter(script: &Path, path: Option<&OsStr>) -> Option<PathBuf> {
         };
         return Some(PathBuf::from(named)).filter(|named| is_python(named));
     }
-    // A path may contain spaces, if the system allows it; what follows one may be options.
+    // The text after a space may be options, or a part of the path.
     [first, program.to_str()?].iter().map(PathBuf::from).find(|named| named.is_file() && is_python(named))
 }
 
 fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Environment) -> Option<T> {
     let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
     let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
-    // Python looks for modules in the folder it is started in, so not in one that others may have filled.
+    // Python imports modules from its working folder, so it is started in one that other users can't write.
     let mut asked = Command::new(program);
     asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
     let asked = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

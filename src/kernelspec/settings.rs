@@ -31,7 +31,7 @@ const HEAD: &str = "\
 # Settings of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.
 ";
 
-/// Makes the files, and asks Vault only once for those with the same settings.
+/// Composes the files, and asks Vault only once for files with the same settings.
 #[derive(Debug)]
 pub struct Settings<'a> {
     config: Option<&'a Path>,
@@ -45,13 +45,13 @@ impl<'a> Settings<'a> {
         Self { config, environment, asked: Vec::new() }
     }
 
-    /// Whether the file's text is given, so that an existing file does not count.
+    /// Whether `--config` gives the text, so that an existing file is ignored.
     pub const fn is_given(&self) -> bool {
         self.config.is_some()
     }
 
-    /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report`
-    /// receives why the mounts could not be looked up.
+    /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report` receives the
+    /// error if the mounts could not be looked up.
     pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
         let path = folder.join(FILE_NAME);
         let there = keep(&path)?;
@@ -82,7 +82,7 @@ impl<'a> Settings<'a> {
     fn ask(&self, layer: &Layer, before: Option<&Layer>, report: &mut dyn FnMut(&Error)) -> Vec<KnownMount> {
         let looked = match Plan::new(layer, self.environment) {
             Ok(mut plan) => {
-                // The user waits, and each launch can look up what could not be looked up now.
+                // The user is waiting, and without the mounts each launch looks them up.
                 plan.server.max_retries = Some(0);
                 look_up::mounts(&plan, self.environment)
             }
@@ -101,7 +101,7 @@ impl<'a> Settings<'a> {
         mounts
     }
 
-    /// The settings from variables that no file has. Credentials are not settings, but a proxy's URL may hold one.
+    /// The settings that only variables set. Credentials are not settings, but a proxy's URL may contain one.
     fn of_the_environment(&self) -> Result<String> {
         let said = self.environment.layer()?;
         let files = lock::merge(Locations::new(None, self.environment).read()?)?;

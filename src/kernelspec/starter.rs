@@ -1,5 +1,5 @@
-//! How a kernel is started: whether its command runs on this machine, and whether every front end passes its words on
-//! unchanged.
+//! How a kernel is started: whether its command runs on this machine, and whether every front end keeps the words of
+//! its argv.
 
 use std::path::Path;
 
@@ -56,16 +56,16 @@ pub fn launcher(environment: &Environment) -> Option<(String, Vec<String>)> {
 
 /// How an editor that starts its own Python treats a kernelspec.
 pub(super) enum Form<'p> {
-    /// Its words as they are.
+    /// The words of the launcher, unchanged.
     Plain,
     /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
     /// a Python environment's own folder): this Python runs a script that becomes the launcher.
     Module(&'p str),
-    /// The same, but this Python does not have this package.
+    /// As [`Form::Module`], but this package is not installed in that Python.
     NoPackage(&'p str),
 }
 
-/// The form that the kernelspec in `folder` needs; its kernel's program is `program`.
+/// The form for the kernelspec in `folder`, whose kernel's program is `program`.
 pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
     let prefix = Path::new(program).parent().and_then(Path::parent).filter(|_| program.starts_with('/'));
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -76,7 +76,7 @@ pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
     if has_package(prefix) { Form::Module(program) } else { Form::NoPackage(program) }
 }
 
-/// The warning of `wrap` and `doctor` about the last form.
+/// The warning of `wrap` and `doctor` about [`Form::NoPackage`].
 pub(super) fn dropped_word(kernel: &str, python: &str) -> Error {
     let what = format!("{kernel}: VS Code replaces the launcher by {python}, so the kernel can't start");
     let advice = format!("install the package there (`{python} -m pip install jupyter-vault`) and wrap again");
@@ -90,7 +90,7 @@ pub(super) fn elsewhere(kernel: &str, carrier: &str) -> Error {
     Error::new(Kind::Config, what, advice)
 }
 
-/// What a user should know about how a kernel is started, for `doctor`.
+/// The warnings of `doctor` about how a kernel is started.
 pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&WrapRecord>) -> Vec<Error> {
     let mut remarks = Vec::new();
     if let (Some(Starter::Provisioner(name)), None) = (&spec.starter, record)

@@ -71,9 +71,9 @@ fn nothing(name: &str, search: &Search) -> Error {
     Error::new(Kind::Usage, what, "if its kernel.json contains a launcher, remove it by hand")
 }
 
-/// Whether something of `wrap` was found.
+/// Unwraps the kernelspec in `folder`; returns whether it was wrapped.
 fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Result<bool> {
-    // A run may be at work, or may have been interrupted before it wrote its record.
+    // Another run may be in progress, or may have been interrupted before it wrote its record.
     let begun = journal::has_unfinished(folder) && !dry_run;
     if !begun && !folder.join(RECORD).exists() {
         return Ok(false);
@@ -88,7 +88,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
         };
         return restore(name, folder, &locked, &record, out).map(|()| true);
     };
-    // A file that is no kernelspec any more has no edits worth keeping.
+    // If the file is not a valid kernelspec any more, it has no edits worth keeping.
     let before = match parse(&now.text, &path) {
         Ok(spec) => original(&now, &spec, Some(&record)).ok_or_else(|| lost(folder))?,
         Err(_) => record.kernel_json.clone(),

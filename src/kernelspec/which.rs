@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 /// Where kernelspecs are written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// In place, or else to the user's folder.
+    /// In place, or to the user's folder if that is not possible.
     #[default]
     AsFound,
     /// To the user's folder.
     User,
     /// To the environment (venv, conda) that Jupyter runs in.
     SysPrefix,
-    /// To the environment in this folder, which is also searched first.
+    /// To the environment in this folder, which is then also searched first.
     Prefix(PathBuf),
 }
 
@@ -35,7 +35,7 @@ pub struct Which {
     pub all: bool,
     /// Whether to ask no questions, and to accept a missing configuration.
     pub yes: bool,
-    /// The suffix of the shown name; `None` keeps an earlier one.
+    /// The suffix of the display name; `None` keeps an earlier one.
     pub suffix: Option<String>,
     pub place: Place,
     /// Whether changes are only shown.

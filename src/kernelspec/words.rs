@@ -19,8 +19,7 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 pub(super) fn own_command(words: &[&str], written: &[String]) -> Option<usize> {
     let position = |part: &[String]| words.windows(part.len()).position(|window| window == part);
     let whole = (!written.is_empty()).then(|| position(written)).flatten().map(|at| at + written.len());
-    // Its options may have been edited since: the words up to `exec` distinguish it from a command of the kernel's
-    // own.
+    // The launcher's options may have been edited since, so only the words up to `exec` are compared.
     let call = written.iter().position(|word| word == "exec").map(|exec| &written[..=exec]);
     let called = call.and_then(|call| Some(position(call)? + call.len()));
     let end = |from: usize| Some(from + words[from..].iter().position(|word| *word == "--")? + 1);

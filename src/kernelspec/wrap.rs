@@ -24,10 +24,10 @@ use crate::sys::hardening::Hardening;
 const NOTE: &str = "Written by jupyter-vault wrap. jupyter-vault unwrap restores what was here, and removes this file.";
 /// This program's name.
 const PROGRAM: &str = "jupyter-vault";
-/// How often the change of a kernelspec is computed again if others change it meanwhile.
+/// How many times the change of a kernelspec is computed again because another process changed it meanwhile.
 const ATTEMPTS: u32 = 10;
 
-/// Wraps the kernels that `which` names; reports to `out`, and what was skipped to `report`.
+/// Wraps the kernels that `which` names; reports results to `out`, and skipped kernels to `report`.
 pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
     wrap_in(which, config, &Environment::take(), out, report)
@@ -154,8 +154,7 @@ impl Wrapper<'_> {
         Err(busy(&found.folder))
     }
 
-    /// Whether it was completed. Only this run waited for Vault's answer, and another one may have changed the
-    /// kernelspec meanwhile.
+    /// Tries to wrap `found`; returns false if another process changed the kernelspec while this one waited for Vault.
     fn attempt(&mut self, found: &Kernelspec) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {
@@ -211,7 +210,7 @@ impl Wrapper<'_> {
         }
     }
 
-    /// A new copy of a kernelspec that has changed since; its vault.toml stays.
+    /// Copies a kernelspec again after its original has changed; the copy's vault.toml stays.
     fn renew(&mut self, found: &Kernelspec, source: &Path, now: &Kept) -> Result<()> {
         let path = source.join(KERNEL_JSON);
         let Some(before) = keep(&path)? else { return Ok(()) };
@@ -293,7 +292,7 @@ impl Wrapper<'_> {
         if word.contains(['/', '{']) {
             return word.clone();
         }
-        // For these words Jupyter starts its own Python, whatever is on PATH.
+        // Jupyter starts its own Python for these words, not one from PATH.
         if let Some(python) = self.search.python.as_ref().filter(|python| python.facts.names.contains(word)) {
             return python.facts.executable.to_string_lossy().into_owned();
         }
@@ -356,7 +355,7 @@ impl Wrapper<'_> {
     }
 }
 
-/// This program, by its path on PATH if it was found there: such a path outlives an upgrade.
+/// The path of this program: the one on PATH if it is there, because that path stays valid after an upgrade.
 fn launcher(environment: &Environment) -> Result<String> {
     let failed = |_| Error::new(Kind::Os, "this program's own path is not known", "is /proc mounted?");
     let own = std::env::current_exe().map_err(failed)?;

@@ -1,4 +1,4 @@
-//! A wrapped kernelspec's files: before, after, and how they are written.
+//! A wrapped kernelspec's files: their content before and after, and how they are written.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use super::{KERNEL_JSON, standby};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
 
-/// What happens to a kernelspec.
+/// The change of one kernelspec.
 pub(super) struct Wrapped {
     pub(super) kernel_json: Kept,
     pub(super) vault_toml: Kept,
     pub(super) record: WrapRecord,
 }
 
-/// A kernelspec's files at the moment when its change was computed.
+/// A kernelspec's files when its change was computed.
 pub(super) struct Seen {
     pub(super) kernel_json: Kept,
     pub(super) vault_toml: Option<Kept>,
@@ -37,7 +37,8 @@ impl Wrapped {
         standby::put(locked, program, with_script)
     }
 
-    /// The record holds the content of the files: a user who may not read one of them may not read the record.
+    /// The permission bits of the record. It contains the files, so a user who may not read one of them may not read the
+    /// record.
     pub(super) fn record_mode(&self) -> u32 {
         let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
         (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600

@@ -31,7 +31,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// `host:port`, with brackets around an IPv6 address; the port always stands.
+    /// `host:port`, always with the port, and with brackets around an IPv6 address.
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -40,7 +40,7 @@ impl Tcp {
         }
     }
 
-    /// The place that a URI names: an address that was set, a redirect, a proxy.
+    /// The host and port of a URI: of a configured address, a redirect or a proxy.
     pub fn from_uri(uri: &Uri) -> Result<Self, NoPlace> {
         let (https, usual) = match uri.scheme_str() {
             Some("https") => (true, 443),
@@ -53,10 +53,10 @@ impl Tcp {
     }
 }
 
-/// Why a URI names no place.
+/// Why a URI is not usable as an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPlace {
-    /// It is no `http://` or `https://` with a host.
+    /// It is not `http://` or `https://` with a host.
     Url,
     /// The text after the host's colon is not a port.
     Port,
@@ -72,8 +72,8 @@ impl NoPlace {
     }
 }
 
-/// The port that a URI names; `None` if it names none. The text decides: `http` takes a port that is out of
-/// range for none, and the request would then go to the program that listens on the scheme's usual port.
+/// The port in a URI, if there is one. It is read from the text: the `http` crate ignores a port that is out of range,
+/// and the request would then go to the scheme's default port.
 fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
@@ -87,7 +87,7 @@ fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
     }
 }
 
-/// Whether the text of a URL that does not parse fails by its port: `http` refuses some of these itself.
+/// Whether a URL that does not parse has an invalid port: the `http` crate refuses some of these itself.
 pub fn has_bad_port(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -107,7 +107,7 @@ pub fn host(uri: &Uri) -> Option<&str> {
     }
 }
 
-/// A host's name in ASCII, as name servers and certificates have it (IDNA); one that has no such form stays.
+/// A host's name in ASCII, as in name servers and certificates (IDNA); unchanged if it has no such form.
 pub fn ascii(host: &str) -> Cow<'_, str> {
     if host.is_ascii() { Cow::Borrowed(host) } else { encoded(host) }
 }
@@ -117,8 +117,8 @@ fn encoded(host: &str) -> Cow<'_, str> {
     idna::domain_to_ascii(host).map_or(Cow::Borrowed(host), Cow::Owned)
 }
 
-/// The launcher alone takes letters as they are typed, in lower case: the tables that make one letter of a letter and
-/// its accent are a twentieth of it.
+/// The launcher-only build only converts to lower case, without Unicode normalization: its tables would be a twentieth
+/// of the program.
 #[cfg(not(feature = "manage"))]
 fn encoded(host: &str) -> Cow<'_, str> {
     let label = |label: &str| {
@@ -139,7 +139,7 @@ fn with_ascii_host(text: &str) -> Cow<'_, str> {
 }
 
 impl Address {
-    /// Parses `text`, which was set at `origin`.
+    /// Parses `text`, a setting from `origin`.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         let wrong =
             |what: &str, advice: &str| Error::new(Kind::Config, format!("the address in {origin} {what}"), advice);

@@ -55,7 +55,7 @@ impl Connector {
         self.proxy.as_ref().filter(|_| self.tls.is_none()).and_then(Intercept::basic_auth)
     }
 
-    /// Makes a connection to `target`, which is the server's own address or where it redirects to.
+    /// Connects to `target`: the server's own address, or the target of its redirect.
     pub async fn connect(&self, target: &Address, deadline: Deadline) -> Result<Connection> {
         match target {
             Address::Unix(path) => unix(path, self.peer).await,
@@ -109,7 +109,7 @@ impl Connector {
 #[cfg(feature = "manage")]
 #[derive(Debug)]
 pub struct Handshake {
-    /// The protocol's version, as rustls writes it: `TLSv1_3`.
+    /// The protocol's version, in the form of rustls: `TLSv1_3`.
     pub protocol: String,
     /// Its own certificate, as DER.
     pub certificate: Vec<u8>,
@@ -131,7 +131,7 @@ impl Connector {
         Ok(Some(Handshake { protocol, certificate: certificate.unwrap_or_default() }))
     }
 
-    /// Host and port of the proxy on the way, if there is one.
+    /// Host and port of the proxy, if one is used.
     pub fn proxy_authority(&self) -> Option<String> {
         let (host, port) = endpoint(self.proxy.as_ref()?).ok()?;
         Some(format!("{host}:{port}"))
@@ -149,7 +149,7 @@ async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
                 format!("{shown} is not a socket"),
                 format!("correct the path in the address: it must be the socket of the {owner}"),
             ),
-            // The system does not wait for room in the backlog.
+            // A full backlog of a unix socket: the system does not wait.
             ErrorKind::WouldBlock => Error::new(
                 Kind::Refused,
                 format!("the socket {shown} accepts no more connections at the moment"),
@@ -189,7 +189,7 @@ async fn dial(host: &str, port: u16, whom: &str, deadline: Deadline) -> Result<C
     Err(last.unwrap_or_else(|| no_such_host(host)))
 }
 
-/// The addresses of a host, which may be one itself.
+/// The addresses of a host; the host may be an IP address itself.
 pub async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);

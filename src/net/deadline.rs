@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// A moment; every wait takes one.
+/// The time at which all waiting ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Instant);
 
@@ -25,12 +25,12 @@ impl Deadline {
         Self(self.0.min(Instant::now() + wait))
     }
 
-    /// What is left.
+    /// The time that is left.
     pub fn remaining(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Runs `work` until the deadline at most.
+    /// Runs `work`, until the deadline at most.
     pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
         timeout_at(self.0, work).await.map_err(|_| Passed)
     }

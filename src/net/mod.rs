@@ -1,7 +1,7 @@
 //! Connections to any server: a deadline, a stream, TLS.
 //!
-//! Vault and Jupyter servers are reached in the same way, and fail in the same way; [`Peer`] says which one an error
-//! is about.
+//! Connections to Vault and to Jupyter servers are made in the same way, and fail in the same way; [`Peer`] names the
+//! server in an error.
 
 pub mod address;
 pub mod connect;
@@ -15,7 +15,7 @@ mod public_key;
 mod stream;
 pub mod tls;
 
-/// The server, for messages.
+/// The kind of server, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// Vault, or an agent before it.

@@ -57,7 +57,7 @@ fn parse(entry: &str) -> Option<Entry> {
     }
     let (host, port) = match split_port(entry) {
         Some(("", _)) => return None,
-        // A colon with nothing after it is any port.
+        // A colon without a port matches any port.
         Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
         None => (entry, None),
     };
@@ -75,7 +75,7 @@ fn parse(entry: &str) -> Option<Entry> {
 /// Host and port of `host:port` or `[address]:port`. An IPv6 address without brackets has no port.
 fn split_port(entry: &str) -> Option<(&str, &str)> {
     let (host, port) = entry.rsplit_once(':')?;
-    // Go knows brackets with a port alone: an address in brackets without one is a domain that no host has.
+    // As in Go, brackets need a port: an address in brackets without one is a domain, which matches no host.
     match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(host) => Some((host, port)),
         None => (!host.contains([':', '['])).then_some((host, port)),
@@ -86,7 +86,7 @@ fn split_port(entry: &str) -> Option<(&str, &str)> {
 mod tests {
     use super::NoProxy;
 
-    /// What Go's httpproxy says: `NO_PROXY`, host, port, whether the proxy is left out.
+    /// The results of Go's httpproxy: `NO_PROXY`, host, port, whether the proxy is bypassed.
     const CASES: &[(&str, &str, u16, bool)] = &[
         ("", "vault.example.org", 8200, false),
         ("*", "vault.example.org", 8200, true),

@@ -17,14 +17,14 @@ pub struct Tls {
     pub client_key: Option<PathBuf>,
     /// The name to check the server's certificate against, in place of the address's host.
     pub server_name: Option<String>,
-    /// Accept any certificate.
+    /// Whether to accept any certificate.
     pub skip_verify: bool,
 }
 
-/// Which proxy to use. A proxy's URL may hold a password, so none is shown.
+/// The configured proxies. A proxy's URL may contain a password, so `Debug` shows only whether one is set.
 #[derive(Default, Clone)]
 pub struct Proxy {
-    /// One that was set for Vault.
+    /// The proxy for Vault only.
     pub for_vault: Option<String>,
     /// `HTTP_PROXY`.
     pub http: Option<String>,

@@ -43,13 +43,13 @@ impl SignatureVerificationAlgorithm for P521 {
     }
 }
 
-/// Those of ring and these, for as long as the process lives.
+/// The algorithms of ring and of this module.
 static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     let rings = with_ring::default_provider().signature_verification_algorithms;
     let ours: [Algorithm; 3] = [&SHA256, &SHA384, &SHA512];
     let mut mapping: Vec<(SignatureScheme, &[Algorithm])> = rings.mapping.to_vec();
     for (scheme, algorithms) in &mut mapping {
-        // TLS 1.2 says the digest alone, and leaves the curve to the key.
+        // A TLS 1.2 scheme names only the digest; the key has the curve.
         let more: Algorithm = match scheme {
             SignatureScheme::ECDSA_NISTP256_SHA256 => &SHA256,
             SignatureScheme::ECDSA_NISTP384_SHA384 => &SHA384,
@@ -61,7 +61,7 @@ static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
     WebPkiSupportedAlgorithms { all: [rings.all, &ours].concat().leak(), mapping: mapping.leak() }
 });
 
-/// Ring, and this curve to verify signatures.
+/// The provider: ring, which also verifies signatures on this curve.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider { signature_verification_algorithms: *ALGORITHMS, ..with_ring::default_provider() }
 }

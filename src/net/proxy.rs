@@ -14,7 +14,7 @@ use super::options::Proxy;
 use super::stream::Connection;
 use crate::error::{Error, Kind, Result};
 
-/// The proxy for `address`. One that was set for Vault is used for every address, as Vault's client does.
+/// The proxy for `address`. The proxy that is set for Vault is used for every address, as by Vault's client.
 pub(super) fn find(address: &Address, wanted: &Proxy) -> Result<Option<Intercept>> {
     let Address::Tcp(tcp) = address else { return Ok(None) };
     let general = if tcp.https { &wanted.https } else { &wanted.http };
@@ -37,7 +37,7 @@ pub fn is_used(address: &Address, wanted: &Proxy) -> bool {
     !matches!(find(address, wanted), Ok(None))
 }
 
-/// Whether `target` needs no proxy: this machine itself, or what `NO_PROXY` says.
+/// Whether `target` needs no proxy: it is this machine, or `NO_PROXY` lists it.
 fn is_excepted(target: &Tcp, wanted: &Proxy) -> bool {
     let is_loopback = target.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     is_loopback
@@ -62,7 +62,7 @@ pub(super) fn endpoint(proxy: &Intercept) -> Result<(String, u16)> {
     Ok((place.host, place.port))
 }
 
-/// Asks the proxy behind `stream` for a way to `target`.
+/// Asks the proxy at the other end of `stream` for a tunnel to `target` (CONNECT).
 pub(super) async fn tunnel(stream: Connection, target: &Tcp, proxy: &Intercept) -> Result<Connection> {
     let refused = || {
         Error::new(

@@ -47,7 +47,7 @@ const CURVES: &[ObjectIdentifier] = &[
 pub(super) struct NotTaken {
     /// Whether it is the server's own, and not an issuer's.
     pub is_servers: bool,
-    /// As in `RSA with 1024 bits`.
+    /// Its kind, such as `RSA with 1024 bits`.
     pub kind: String,
 }
 
@@ -66,12 +66,12 @@ pub(super) fn not_taken(certificate: &CertificateDer<'_>) -> Option<String> {
     of_info(parsed.subject_public_key_info().as_ref())
 }
 
-/// The same for a SubjectPublicKeyInfo.
+/// As [`not_taken`], for a SubjectPublicKeyInfo.
 fn of_info(info: &[u8]) -> Option<String> {
     SliceReader::new(info).ok()?.sequence(of_content).ok()?
 }
 
-/// The same for its content.
+/// As [`not_taken`], for the content of a SubjectPublicKeyInfo.
 pub(super) fn of_bare_info(content: &[u8]) -> Option<String> {
     of_content(&mut SliceReader::new(content).ok()?).ok()?
 }

@@ -1,11 +1,11 @@
-//! A stream to a server, whether by TCP, a unix socket, TLS or through a proxy.
+//! A stream to a server: TCP, a unix socket, TLS, or through a proxy.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream to a server, of whatever kind.
+/// A stream of any kind to a server.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 

@@ -20,7 +20,7 @@ use super::public_key::{NotTaken, TAKEN, not_taken, of_bare_info};
 use crate::error::{Error, Kind, Result};
 use crate::sys::file::{self, Unread, Writers};
 
-/// The largest PEM file taken, in bytes: the system's own store has a quarter of a MiB.
+/// The largest PEM file that is read, in bytes; a system's store has a quarter of a MiB.
 const LARGEST: u64 = 4 << 20;
 
 /// Builds a TLS configuration.
@@ -70,7 +70,7 @@ fn provider() -> CryptoProvider {
 /// Certificates, and where they came from.
 type Given = (Vec<CertificateDer<'static>>, String);
 
-/// The certificates that are trusted in place of the system's, if any are named.
+/// The configured certificates, which are trusted in place of the system's.
 fn given(tls: &Tls) -> Result<Option<Given>> {
     if let Some(text) = &tls.ca_cert_bytes {
         let found = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok).collect();
@@ -134,7 +134,7 @@ fn unusable(what: &str, why: &str) -> Error {
     Error::new(Kind::Config, format!("{what} {why}"), advice)
 }
 
-/// The failure of a handshake, or of the first read after it, as the cause a person can act on.
+/// The error for a handshake that failed, or for the first read after it, with a cause that a user can act on.
 pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
     use rustls::{AlertDescription as Alert, Error as Tls};
     let settings = peer.settings();
@@ -177,7 +177,7 @@ pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
         Tls::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate | Alert::UnknownCA) => {
             (Kind::Tls, "it rejected the client certificate, or requires one", settings.client)
         }
-        // The server does not say which of these it is.
+        // The server's alert does not say which of these is wrong.
         _ => {
             return Error::new(
                 Kind::Tls,
@@ -233,7 +233,7 @@ impl ServerCertVerifier for AcceptAny {
     }
 }
 
-/// Whether a signature of the chain could not be checked, or led nowhere.
+/// Whether a signature of the chain could not be checked, or is not that of a trusted issuer.
 fn is_of_signatures(why: &CertificateError) -> bool {
     use CertificateError as Why;
     matches!(why, Why::BadSignature | Why::Other(_))
@@ -245,7 +245,7 @@ fn is_of_signatures(why: &CertificateError) -> bool {
         )
 }
 
-/// Whether only who has issued it is wrong with a certificate. Its dates come before that: they are right then.
+/// Whether the only fault of a certificate is its issuer. Dates are checked before the issuer, so they are right.
 fn lacks_an_issuer(why: &CertificateError) -> bool {
     match why {
         CertificateError::UnknownIssuer => true,
@@ -255,7 +255,7 @@ fn lacks_an_issuer(why: &CertificateError) -> bool {
     }
 }
 
-/// The key that is why, if it is one.
+/// The key that caused the failure, if it is one that is not accepted.
 fn key_not_taken(why: &CertificateError) -> Option<&NotTaken> {
     match why {
         CertificateError::Other(OtherError(other)) => other.downcast_ref(),
@@ -263,7 +263,7 @@ fn key_not_taken(why: &CertificateError) -> Option<&NotTaken> {
     }
 }
 
-/// A failed check of a signature, with the key's kind where that is why.
+/// Adds the key's kind to a failed check of a signature, if the key is the cause.
 fn with_its_key<T>(outcome: Result<T, rustls::Error>, certificate: &CertificateDer<'_>) -> Result<T, rustls::Error> {
     outcome.map_err(|cause| not_taken(certificate).map_or(cause, |kind| refused(true, kind)))
 }
@@ -283,7 +283,7 @@ struct Trust {
 }
 
 impl Trust {
-    /// The key for which no signature of the chain can be checked, if there is one.
+    /// The key in the chain that is not accepted, so that no signature by it can be checked.
     fn weak_link(
         &self,
         end_entity: &CertificateDer<'_>,

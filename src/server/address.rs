@@ -1,4 +1,4 @@
-//! The URL of a Jupyter server, as Jupyter prints it, a hub links to it, or the server's own file has it.
+//! The URL of a Jupyter server, as Jupyter prints it, as a hub links to it, or as in the server's own file.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use crate::error::{Error, Kind, Result};
 use crate::net::address::{Address, NoPlace, Tcp, has_bad_port};
 
-/// A server's address, and the prefix of its URL paths.
+/// The address of a server, and the prefix of its URL paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The address that it listens at.
+    /// The address where it listens.
     pub address: Address,
     /// The prefix of a server on a socket, whose address can't contain one.
     below: String,

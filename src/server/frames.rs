@@ -16,7 +16,7 @@ use crate::kernel::endpoint::Channel;
 /// The subprotocol's name.
 pub const V1: &str = "v1.kernel.websocket.jupyter.org";
 
-/// The most parts accepted: five, and buffers.
+/// The most parts accepted: five parts, and buffers.
 const PARTS: usize = 1024;
 
 /// A message, with its parts as received.

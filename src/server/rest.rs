@@ -98,7 +98,7 @@ impl JupyterServer {
         Ok(Self { base, connector, token })
     }
 
-    /// Uses this token from now on; returns whether it differs from the previous one.
+    /// Sets the token for later requests; returns whether it differs from the previous one.
     pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
         let before = self.token.replace(Token::of(token)?);
         Ok(before.header != self.token.borrow().header)
@@ -306,7 +306,7 @@ impl JupyterServer {
     }
 }
 
-/// Gives an error of the connection to a Jupyter server its own kind.
+/// Sets the kind of an error of the connection to a Jupyter server.
 pub(super) fn down(error: Error) -> Error {
     let class = error.kind().exit_code();
     if class == Kind::Refused.exit_code() { error.with_kind(Kind::ServerDown) } else { error }

@@ -1,8 +1,8 @@
-//! Copies of a secret that no code names: buffers grown by a library, freed and never overwritten.
+//! Wipes freed memory, so that no copy of a secret is left in buffers that a library grew and freed.
 //!
-//! A value passes through TLS, HTTP and JSON code that allocates as it likes. With [`WIPING`] as the
-//! global allocator every block is overwritten when it is freed, in any library. A program that
-//! uses this crate as a library should install it too:
+//! A value passes through TLS, HTTP and JSON code with its own buffers. With [`WIPING`] as the global allocator, every
+//! block is overwritten when it is freed, in any library. A program that uses this crate as a library should install
+//! it too:
 //!
 //! ```
 //! #[global_allocator]
@@ -19,10 +19,10 @@ pub type Wiping = ZeroAlloc<System>;
 /// The value for a `#[global_allocator]` static.
 pub const WIPING: Wiping = ZeroAlloc(System);
 
-/// Gives memory that is free back to the system: for who was busy for a moment and sleeps for long.
+/// Returns free memory to the system, for a process that was busy for a moment and will sleep for long.
 pub fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it concerns blocks that are free alone, and takes the allocator's own locks.
+    // SAFETY: malloc_trim releases only free blocks, and takes the allocator's own locks.
     unsafe {
         nix::libc::malloc_trim(0);
     }

@@ -1,7 +1,7 @@
 //! Releases the memory of the program's code while it sleeps.
 //!
-//! Pages of code come from the file and stay as long as there is memory, so a process that sleeps for hours is charged
-//! with megabytes of code that it ran at its start. The kernel reads them from the file again when they are needed.
+//! Pages of code are read from the file and stay while there is free memory, so megabytes of start-up code count for a
+//! process that sleeps for hours. Released pages are read from the file again when they are needed.
 
 use std::ffi::c_void;
 
@@ -11,8 +11,8 @@ use nix::libc;
 pub fn release_pages() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     for (from, to) in maps.lines().filter_map(code) {
-        // SAFETY: the range is a mapping of this process, as the system has just reported, of code from a file, private
-        // and never written: dropped pages are read from the file again. It writes no memory that Rust knows of.
+        // SAFETY: the system has just reported the range as a mapping of this process: private code from a file, never
+        // written, whose dropped pages are read from the file again. No memory that Rust uses is written.
         unsafe { libc::madvise(from as *mut c_void, to - from, libc::MADV_DONTNEED) };
     }
 }

@@ -1,15 +1,15 @@
-//! Where the program begins.
+//! The program's entry point.
 //!
-//! Before `main` the standard library finds the end of the main thread's stack, for a message on overflow. With the GNU
+//! Before `main`, the standard library finds the end of the main thread's stack, for a message on overflow. With the GNU
 //! C library it parses `/proc/self/maps` for that: a tenth of a launch's instructions. So on such systems the program
-//! has its own C `main` there, and does the rest of the standard library's start-up: a closed standard descriptor is
-//! opened on `/dev/null`, and a write to a closed pipe is an error instead of a signal. A stack overflow ends the
-//! process with SIGSEGV, as in a C program.
+//! has its own C `main`, which does the rest of the standard library's start-up: it opens closed standard descriptors on
+//! `/dev/null`, and makes a write to a closed pipe an error instead of a signal. A stack overflow ends the process with
+//! SIGSEGV, as in a C program.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use nix::{fcntl, sys::signal, sys::stat};
 
-/// Defines the program's beginning: `$run` gives the code to exit with.
+/// Defines the program's `main`; `$run` returns the exit code.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! begin_with {
@@ -33,7 +33,7 @@ macro_rules! begin_with {
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn prepare() {
     for _ in 0..super::inherited::closed() {
-        // The lowest number that is free: one of 0 to 2. It stays open for the process's life.
+        // The new descriptor gets the lowest free number, which is one of 0 to 2, and stays open.
         let null = fcntl::open("/dev/null", fcntl::OFlag::O_RDWR, stat::Mode::empty());
         match null {
             Ok(null) => drop(std::os::fd::IntoRawFd::into_raw_fd(null)),

@@ -1,8 +1,8 @@
-//! The environment as bytes, straight from the block that execve laid down.
+//! The environment as bytes, from the block that execve made.
 //!
-//! `std::env::vars_os` skips entries without `=` and keeps credentials where `/proc/PID/environ` shows
-//! them. [`take`] copies every entry as it is, hands the credentials over apart, and overwrites them in
-//! the original block, so that from then on they are nowhere but in a [`SecretValue`].
+//! `std::env::vars_os` skips entries without `=`, and leaves credentials where `/proc/PID/environ` shows them. [`take`]
+//! copies every entry unchanged, returns the credentials separately, and overwrites them in the original block, so that
+//! afterwards only a [`SecretValue`] holds them.
 
 use std::ffi::{CStr, CString, c_char};
 
@@ -12,24 +12,24 @@ unsafe extern "C" {
     static mut environ: *mut *mut c_char;
 }
 
-/// The process's environment, taken apart.
+/// The process's environment, with the credentials separated.
 #[derive(Default)]
 pub struct Taken {
     /// Every entry that is not a credential, byte for byte, in order.
     pub entries: Vec<CString>,
-    /// The credentials: name and value. Their places in the original block are wiped.
+    /// The credentials: name and value. Their entries in the original block are wiped.
     pub credentials: Vec<(String, SecretValue)>,
 }
 
 /// Copies the environment; entries whose name `is_credential` are kept apart and wiped in place.
 ///
-/// The wiping is left out in a process that has more than one thread: another one might be reading.
+/// In a process with several threads nothing is wiped: another thread could be reading.
 pub fn take(is_credential: impl Fn(&[u8]) -> bool) -> Taken {
     let alone = single_threaded();
     let mut taken = Taken::default();
-    // SAFETY: `environ` is null or points to a null-terminated array of C strings that live as long as
-    // the process. It is only written by setenv and its kin, which Rust callers must not race with
-    // either; in the launcher there is one thread.
+    // SAFETY: `environ` is null or points to a null-terminated array of C strings that live as long as the process.
+    // Only setenv and similar functions write it, and a Rust caller must not call them concurrently either; the
+    // launcher has one thread.
     unsafe {
         let mut slot = environ;
         while !slot.is_null() && !(*slot).is_null() {
@@ -62,7 +62,7 @@ pub fn name_and_value(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 /// `start` must be valid for writes of `length` bytes, with no other thread reading them.
 unsafe fn wipe(start: *mut c_char, length: usize) {
     for offset in 0..length {
-        // SAFETY: within the string, by the caller's promise.
+        // SAFETY: the caller guarantees that the string has `length` bytes.
         unsafe { start.add(offset).write_volatile(0) };
     }
 }

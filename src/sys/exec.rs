@@ -1,4 +1,4 @@
-//! Becoming the kernel: which file a command means, how much the system takes, and execve.
+//! Becoming the kernel: finds the command's file, computes execve's limits, and calls execve.
 //!
 //! The command, and a script's interpreter, are looked up before Vault is contacted, so that a typo or a removed
 //! environment does not use up a wrapped token. The rules are execvp's: a name with a slash is a path, any other is
@@ -50,7 +50,7 @@ impl Command {
         &self.file
     }
 
-    /// Bytes that the arguments and the file's name take of the space that execve has.
+    /// The bytes of execve's space that the arguments and the file's name use.
     pub fn size(&self) -> usize {
         let strings: usize = self.arguments.iter().map(|argument| argument.as_bytes_with_nul().len()).sum();
         strings + (self.arguments.len() + 1) * size_of::<usize>() + self.file.as_os_str().len() + 1
@@ -142,10 +142,10 @@ fn no_interpreter(file: &Path, interpreter: &Path, cause: Errno) -> Error {
     )
 }
 
-/// As far as the system looks for the name of an interpreter, in bytes.
+/// The bytes at a script's beginning in which the system looks for the interpreter's name.
 const HEAD: u64 = 256;
 
-/// What the first line of a script names; execve(2), "Interpreter scripts".
+/// The interpreter in the first line of a script; execve(2), "Interpreter scripts".
 fn interpreter(file: &Path) -> Option<PathBuf> {
     let line = beginning(file, HEAD)?;
     let line = line.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
@@ -153,12 +153,12 @@ fn interpreter(file: &Path) -> Option<PathBuf> {
     words.next().map(|word| PathBuf::from(OsStr::from_bytes(word)))
 }
 
-/// A shell runs a file of unknown format as a script, unless its beginning contains a NUL.
+/// Whether a shell would run a file of unknown format as a script: it would if the beginning contains no NUL.
 fn looks_like_text(file: &Path) -> bool {
     beginning(file, HEAD).is_some_and(|start| !start.contains(&0))
 }
 
-/// How many bytes execve takes: of one string with its NUL, and of everything together.
+/// The limits of execve, in bytes: for one string, and for all strings together.
 #[derive(Debug, Clone, Copy)]
 pub struct Space {
     /// The longest `NAME=value`, in bytes, without its NUL.
@@ -168,8 +168,8 @@ pub struct Space {
 }
 
 impl Space {
-    /// What this system takes now: 32 pages for a string, a quarter of the stack limit for all (at
-    /// least 128 KiB, at most 6 MiB); execve(2), "Limits on size of arguments and environment".
+    /// The present limits of this system: 32 pages for a string, a quarter of the stack limit for all (at least 128 KiB,
+    /// at most 6 MiB); execve(2), "Limits on size of arguments and environment".
     pub fn of_this_system() -> Self {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
         let stack = getrlimit(Resource::RLIMIT_STACK).map_or(0, |(soft, _)| soft);

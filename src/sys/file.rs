@@ -1,8 +1,8 @@
 //! Reads whole files, without blocking and up to a limit.
 //!
-//! A given path may lead anywhere: a FIFO blocks, `/dev/zero` has no end, and a file that another user can write must
-//! not decide where secrets go. So every file is read here: opened without blocking, and only if it is a regular file
-//! of limited size, with the owner and mode that its content requires.
+//! A configured path may name anything: a FIFO blocks, `/dev/zero` has no end, and a file that another user can write
+//! must not decide where secrets go. So every file is read here: opened without blocking, and only if it is a regular
+//! file of limited size, with the owner and mode that its content requires.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -12,25 +12,25 @@ use std::path::Path;
 
 use nix::libc;
 
-/// Who may have written a file.
+/// The users that may have written a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writers {
     /// Anyone: nothing depends on it.
     Anyone,
-    /// Some user, but not all of them.
+    /// Anyone, but the file must not be writable for all users.
     NotEveryone,
-    /// This user or root, as the content decides where secrets go.
+    /// Only this user or root, because the content decides where secrets go.
     UsOrRoot,
 }
 
-/// Why a file is not taken; shown as the end of a sentence.
+/// Why a file is refused; shown as the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unread {
     Missing,
     NotPlain,
-    /// The most that is taken, in bytes.
+    /// With the largest size that is accepted, in bytes.
     TooLarge(u64),
-    /// The owner's user id.
+    /// With the owner's user id.
     OtherOwner(u32),
     EveryoneWrites,
     Refused(ErrorKind),
@@ -80,8 +80,8 @@ fn content(file: File, expected: u64, largest: u64) -> Result<Vec<u8>, Unread> {
     if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
 }
 
-/// Opens a file of the command line: a regular file, or a pipe such as a shell's `<(command)`, which is waited
-/// for. To be read with [`read_opened`].
+/// Opens a file that the command line names, for [`read_opened`]: a regular file, or a pipe such as a shell's
+/// `<(command)`, which is waited for.
 pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
     let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
     let flags = if is_pipe { 0 } else { libc::O_NONBLOCK };
@@ -96,7 +96,7 @@ pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
 /// Reads an opened file of at most `largest` bytes.
 pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, Unread> {
     let expected = file.metadata().map_or(0, |metadata| metadata.len());
-    // A pipe's text comes piece by piece; room for it leaves no copies behind.
+    // A pipe's text arrives in pieces; a buffer that never grows leaves no copies of them.
     content(file, expected.max(8 * 1024), largest)
 }
 
@@ -128,19 +128,19 @@ fn check(metadata: &Metadata, largest: u64, writers: Writers) -> Result<(), Unre
     Ok(())
 }
 
-/// That the file at `path` is a program that this user or root alone may have written.
+/// Checks that the file at `path` is a program that only this user or root may have written.
 pub fn check_program(path: &Path) -> Result<(), Unread> {
     let metadata = std::fs::metadata(path).map_err(|cause| Unread::of(&cause))?;
     check(&metadata, u64::MAX, Writers::UsOrRoot)?;
     if path.parent().is_some_and(is_open_to_all) { Err(Unread::EveryoneWrites) } else { Ok(()) }
 }
 
-/// Whether everyone may replace the files in `folder`: it is open to all writers, and has no sticky bit.
+/// Whether all users may replace the files in `folder`: it is writable for all, and has no sticky bit.
 pub fn is_open_to_all(folder: &Path) -> bool {
     std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1002 == 0o002)
 }
 
-/// Whether the group of the file at `path`, which is more than its user, may write it.
+/// Whether the group of the file at `path` may write it.
 pub fn group_writes(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o020 != 0)
 }

@@ -1,4 +1,4 @@
-//! A folder that only this user may enter, for records and for secrets' files.
+//! Folders that only this user may enter, for records and for files with secrets.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Write};
@@ -9,12 +9,12 @@ use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 
-/// Makes the folder if it does not exist; it must be this user's alone.
+/// Creates the folder if it does not exist; only this user may be able to enter it.
 pub fn private(folder: &Path) -> Result<()> {
     if is_private(folder)? { Ok(()) } else { make_private(folder) }
 }
 
-/// Whether the folder exists; if so, it must be this user's alone.
+/// Whether the folder exists; an error if other users can enter it.
 pub fn is_private(folder: &Path) -> Result<bool> {
     let metadata = match std::fs::symlink_metadata(folder) {
         Err(absent) if absent.kind() == ErrorKind::NotFound => return Ok(false),

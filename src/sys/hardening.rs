@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::error::{Error, Kind, Result};
 
-/// The limits of before. [`Hardening::undo`] restores them.
+/// The earlier limits, which [`Hardening::undo`] restores.
 #[derive(Debug, Clone, Copy)]
 #[must_use = "the kernel must get its core limit back"]
 pub struct Hardening {

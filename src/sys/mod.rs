@@ -1,7 +1,7 @@
-//! The only raw calls to the operating system and the only `unsafe` of the crate.
+//! The only raw system calls and the only `unsafe` code of the crate.
 //!
-//! For example: state that a launch passes on unchanged ([`inherited`]), the environment that it reads and wipes
-//! ([`environ`]), its protection while it holds secrets ([`hardening`]), and how it becomes the kernel ([`exec`]).
+//! For example: [`inherited`] keeps the state that a kernel must inherit, [`environ`] reads and wipes the environment,
+//! [`hardening`] protects the process while it holds secrets, and [`exec`] becomes the kernel.
 #![allow(unsafe_code, reason = "the fenced-off part: each block says in a SAFETY note why it is sound")]
 
 pub mod alloc;

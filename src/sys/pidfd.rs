@@ -1,4 +1,4 @@
-//! A process by descriptor: readable once the process has ended, and never mistaken for a later process with its pid.
+//! A descriptor of a process: readable once the process has ended, and never that of a later process with its pid.
 
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -6,11 +6,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 
-/// Opens a descriptor for `pid`; close-on-exec.
+/// Opens a descriptor for `pid`, with close-on-exec.
 pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes a number and flags, touches no memory of ours, and gives a descriptor or -1.
+    // SAFETY: pidfd_open takes a number and flags, writes no memory, and returns a descriptor or -1.
     let descriptor = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
     let descriptor = RawFd::try_from(descriptor).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the call above made this descriptor just now; nothing else owns it.
+    // SAFETY: the call above has just made this descriptor; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -1,4 +1,4 @@
-//! Other processes: distinguishes them from later ones with the same pid, matches them to kernels, and observes them.
+//! Other processes: identifies them by pid and start time, matches them to kernels, and observes them.
 
 use std::collections::BTreeSet;
 use std::fs::{File, read, read_dir, read_link};
@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The parts of `/proc/PID/stat` that are used.
+/// The fields of `/proc/PID/stat` that are used.
 struct Stat {
     pid: u32,
     threads: u32,
@@ -17,7 +17,7 @@ struct Stat {
 
 impl Stat {
     fn of(process: &str) -> Option<Self> {
-        // One read: the file is shorter than this, and every system call of a launch is counted.
+        // The file is shorter than this, so one read is enough: a launch makes few system calls.
         let mut stat = [0; 1024];
         let length = File::open(format!("/proc/{process}/stat")).and_then(|mut file| file.read(&mut stat)).ok()?;
         let stat = String::from_utf8_lossy(&stat[..length]);
@@ -71,8 +71,8 @@ pub fn say(pid: u32, line: &str) {
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
-/// The boot and pid namespace in which pids are valid: a pid of another machine or container says nothing about our
-/// processes. `None` if the system does not tell.
+/// The boot and pid namespace in which this process's pids are valid: a pid of another machine or container means
+/// another process. `None` if the system does not show it.
 pub fn numbering() -> Option<&'static str> {
     static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
     let told = NUMBERING.get_or_init(|| {
@@ -106,16 +106,16 @@ pub fn of_this_user() -> impl Iterator<Item = u32> {
     pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_own)
 }
 
-/// Whether the main thread of process `pid` waits for one of many descriptors, as an idle event loop does. `false`
-/// also if the system does not tell.
+/// Whether the main thread of process `pid` waits in epoll, as an idle event loop does. `false` also if the system does
+/// not show it.
 pub fn waits_for_events(pid: u32) -> bool {
     // `ep_poll`, `do_epoll_wait`: the name of the kernel's function.
     let place = std::fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
     place.contains("ep_poll") || place.contains("epoll")
 }
 
-/// The process whose command line names the file `path` and which listens on a TCP `port`, or, if only one names it,
-/// that one. `None` if there is none that we may inspect.
+/// The process whose command line names the file `path`; of several, the one that listens on the TCP port `port`, or
+/// else the last. `None` if there is none that this user may inspect.
 pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
     let file = path.file_name()?.as_encoded_bytes();
     let named: Vec<u32> = read_dir("/proc")
@@ -133,7 +133,7 @@ pub fn with_argument(path: &Path, port: Option<u16>) -> Option<u32> {
     }
 }
 
-/// Whether an argument of the process ends with the file's name. This process does not count.
+/// Whether an argument of the process ends with the file's name; `false` for this process itself.
 fn names(pid: u32, file: &[u8]) -> bool {
     let ends = |argument: &[u8]| {
         argument.strip_suffix(file).is_some_and(|before| matches!(before.last(), None | Some(b'/' | b'=')))

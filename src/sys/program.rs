@@ -1,7 +1,7 @@
 //! Runs another program for its output, within limits of time and size.
 //!
-//! A helper may hang, wait for input, or never end. So it gets no input, its output is read while it runs, and at the
-//! time-out it is killed with everything that it started.
+//! A program may hang, wait for input, or never end. So it gets no input, its output is read while it runs, and at the
+//! time-out it is killed with all processes that it started.
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
-/// How often its end is checked for, once its output has ended.
+/// The pause between two checks whether it has exited, after the end of its output.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Why there is no output; shown as the end of a sentence.
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub enum Unanswered {
     /// It could not be started.
     NotStarted(ErrorKind),
-    /// It did not end in this time.
+    /// It did not exit in this time.
     Late(Duration),
     /// Its output was longer than this, in bytes.
     TooLong(usize),
@@ -45,7 +45,7 @@ impl std::fmt::Display for Unanswered {
 pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
     let end = Instant::now() + limit;
     let started = match start(command) {
-        // A script without a `#!` line, which a shell would run.
+        // A script without a `#!` line: a shell runs it.
         Err(cause) if cause.raw_os_error() == Some(nix::libc::ENOEXEC) => start(&mut by_shell(command)),
         started => started,
     };
@@ -93,7 +93,7 @@ fn start(command: &mut Command) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn()
 }
 
-/// The same with `sh`, in the environment that was given.
+/// The same command as a script for `sh`, in the same environment.
 fn by_shell(command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
     let given = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
@@ -101,7 +101,7 @@ fn by_shell(command: &Command) -> Command {
     shell
 }
 
-/// Kills the child and everything that it started.
+/// Kills the child and all processes that it started.
 fn end_all(child: &Child) {
     if let Ok(group) = i32::try_from(child.id()) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);

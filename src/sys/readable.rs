@@ -1,4 +1,4 @@
-//! Descriptors that are awaited without a thread: signals, processes, files (in `watches`).
+//! Waits for descriptors of signals, processes and files (`watches`) without a thread.
 
 use std::io;
 

@@ -37,21 +37,21 @@ pub fn with_default_effect() -> Vec<Signal> {
 #[derive(Debug)]
 pub struct Caught(Vec<Signal>);
 
-/// Where the handler writes.
+/// The descriptor that the handler writes to.
 static INTO: AtomicI32 = AtomicI32::new(-1);
 
-/// The other end. Both stay for the process's life: the handler may run at any time.
+/// The other end. Both stay open as long as the process lives, because the handler may run at any time.
 static ARRIVALS: OnceLock<Option<PipeReader>> = OnceLock::new();
 
 extern "C" fn note(number: libc::c_int) {
     let before = Errno::last_raw();
     let byte = u8::try_from(number).unwrap_or_default();
-    // SAFETY: write may be called in a handler; it reads one byte that lives, and the descriptor is never closed.
+    // SAFETY: a handler may call write; the byte is alive, and the descriptor is never closed.
     unsafe { libc::write(INTO.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
     Errno::set_raw(before);
 }
 
-/// Makes the pipe. It must block neither the handler when full nor its reader when empty.
+/// Makes the pipe, non-blocking: neither the handler (full pipe) nor the reader (empty pipe) may wait.
 fn arrivals() -> Option<PipeReader> {
     let (reader, writer) = pipe().ok()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
@@ -61,15 +61,15 @@ fn arrivals() -> Option<PipeReader> {
 }
 
 impl Caught {
-    /// Catches `signals`. If the system gives no pipe, they keep their default effect.
+    /// Catches `signals`. If the pipe can't be made, they keep their default effect.
     pub fn new(signals: Vec<Signal>) -> Self {
         let Some(reader) = (!signals.is_empty()).then(|| ARRIVALS.get_or_init(arrivals).as_ref()).flatten() else {
             return Self(Vec::new());
         };
-        // Signals that came too late for an earlier one.
+        // Drops signals that arrived after an earlier `Caught` had stopped reading.
         while (&*reader).read(&mut [0; 16]).is_ok_and(|count| count > 0) {}
         let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
-        // SAFETY: the handler does nothing but what a handler may do.
+        // SAFETY: the handler calls only functions that a handler may call.
         let catch = |signal: &Signal| unsafe { sigaction(*signal, &action) }.is_ok();
         Self(signals.into_iter().filter(catch).collect())
     }
@@ -90,7 +90,7 @@ impl Drop for Caught {
     }
 }
 
-/// Ends this process by `ending`, whose effect is the default again, so that the parent sees the cause.
+/// Ends this process with the signal `ending`, which has its default effect again, so that the parent sees the cause.
 pub fn end_by(ending: Signal) -> ! {
     let _ = raise(ending);
     // If the parent's mask blocks it, exits with the code that a shell shows for the signal.
@@ -100,7 +100,7 @@ pub fn end_by(ending: Signal) -> ! {
 /// Signals that are held in a descriptor instead of taking effect; the mask is restored on drop. Only those of
 /// [`ENDING`] that have their default effect are held.
 ///
-/// A mask is inherited by execve, a handler is not: so the holder must drop it before executing.
+/// execve keeps the mask (but no handlers), so this must be dropped before executing a program.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub struct Held {
@@ -110,7 +110,7 @@ pub struct Held {
 
 #[cfg(target_os = "linux")]
 impl Held {
-    /// Holds the signals for this thread, and those that it starts.
+    /// Holds the signals in this thread and in threads that it starts.
     pub fn new() -> nix::Result<Self> {
         use nix::sys::signal::{SigSet, SigmaskHow};
         use nix::sys::signalfd::{SfdFlags, SignalFd};

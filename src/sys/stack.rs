@@ -1,7 +1,7 @@
 //! Wipes what finished calls have left on the stack.
 //!
-//! The allocator wipes freed memory, but nothing wipes a stack frame. A digest keeps the last block of its input in
-//! one, so a password that was compared would stay there until another call overwrites it.
+//! The allocator wipes freed memory, but nothing wipes a stack frame. A digest keeps the last block of its input in its
+//! frame, so a password that was digested would stay there until another call overwrites it.
 
 use std::hint::black_box;
 

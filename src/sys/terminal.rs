@@ -1,8 +1,8 @@
 //! Questions on a terminal, with or without echo.
 //!
-//! While a secret is typed, echo is off. It is restored however that ends: after a line, at the end of input, on an
-//! error, and on a signal, which is therefore awaited together with the input and takes effect afterwards. The keys
-//! that would stop or abort the process at once are disabled meanwhile.
+//! While a secret is typed, echo is off. It is restored in every case: after a line, at the end of input, on an error,
+//! and on a signal, which is awaited together with the input and takes effect afterwards. The keys that would stop or
+//! abort the process at once are disabled meanwhile.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -20,7 +20,7 @@ use super::signals::{Held, end_by};
 /// The longest line, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Whether there is a user to ask.
+/// Whether there is a terminal, and so a user to ask.
 pub fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
@@ -32,7 +32,7 @@ pub fn ask(question: &str) -> io::Result<Option<String>> {
     Ok(line.map(|line| String::from_utf8_lossy(&line).trim().to_owned()))
 }
 
-/// As [`ask`]; also `None` once `stop` says that no answer is needed any more.
+/// As [`ask`]; also `None` once `stop` is set, when no answer is needed any more.
 pub fn ask_unless(question: &str, stop: &AtomicBool) -> io::Result<Option<String>> {
     io::stderr().write_all(question.as_bytes())?;
     let stdin = io::stdin();
@@ -88,8 +88,8 @@ impl Drop for Quiet {
     }
 }
 
-/// Reads one line, without its end. It is read byte by byte, not through the standard library, whose buffer would
-/// keep it. Ends early if a signal is pending.
+/// Reads one line, without its line end, byte by byte: the standard library's buffer would keep a copy. Stops early if
+/// a signal is pending.
 fn read_line(held: Option<&Held>) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let stdin = io::stdin();
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));

@@ -1,4 +1,4 @@
-//! Files and folders that may change or vanish, as descriptors, with inotify(7).
+//! Descriptors that show changes of a file or folder, and its removal, with inotify(7).
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -51,7 +51,7 @@ const ENTRIES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MOVE_SELF)
     .union(AddWatchFlags::IN_ONLYDIR);
 
-/// A watch on what appears in a folder, changes and disappears.
+/// A watch on the entries of a folder: new, changed and removed ones.
 #[derive(Debug)]
 pub struct FolderWatch(Inotify);
 
@@ -63,12 +63,12 @@ impl FolderWatch {
         Ok(watch)
     }
 
-    /// Watches whatever folder is at `path` now.
+    /// Watches the folder that is at `path` now.
     pub fn renew(&self, path: &Path) -> nix::Result<()> {
         self.0.add_watch(path, ENTRIES).map(drop)
     }
 
-    /// Takes the pending events: whether one concerns a file with that `prefix`, or the folder itself, or whether
+    /// Takes the pending events; returns whether one is about a file with that `prefix` or the folder itself, or whether
     /// events were lost.
     pub fn take(&self, prefix: &str) -> io::Result<bool> {
         let events = self.0.read_events().map_err(io::Error::from)?;

@@ -8,7 +8,7 @@ pub fn split(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     rest.split_at_checked(usize::from(*length)).ok_or(Violation("a command's name is cut short"))
 }
 
-/// The body of the PONG for what follows a PING's name: two bytes of time to live, then what must come back.
+/// The body of the PONG for the data of a PING: two bytes of time to live, then the context to send back.
 pub fn pong(ping: &[u8]) -> Vec<u8> {
     compose(b"PONG", ping.get(2..).unwrap_or_default())
 }
@@ -23,12 +23,12 @@ pub fn compose(name: &[u8], rest: &[u8]) -> Vec<u8> {
     body
 }
 
-/// What a peer says of itself when it is ready.
+/// A peer's description of itself in READY.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Properties {
     /// `Socket-Type`, such as `DEALER`.
     pub socket_type: Vec<u8>,
-    /// `Identity`: what a ROUTER knows it by; often empty.
+    /// `Identity`, by which a ROUTER knows it; often empty.
     pub identity: Vec<u8>,
 }
 

@@ -24,7 +24,7 @@ const VOUCH: usize = 32 + 16 + 80;
 pub(super) const UNOPENED: Violation = Violation("a box of the handshake can't be opened");
 const NO_RANDOMNESS: Violation = Violation("the system provides no random bytes");
 
-/// Random bytes of the system.
+/// Random bytes from the system.
 pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Violation> {
     let mut bytes = Zeroizing::new([0; N]);
     SystemRandom::new().fill(bytes.as_mut()).map_err(|_| NO_RANDOMNESS)?;
@@ -52,7 +52,7 @@ pub struct Welcomed {
     cookie: Zeroizing<[u8; COOKIE]>,
 }
 
-/// Answers HELLO: the body of WELCOME, and what to remember.
+/// Answers HELLO: returns the next state, and the body of WELCOME.
 pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), Violation> {
     let (b"HELLO", rest) = split(hello)? else { return Err(Violation("another command than HELLO")) };
     if hello.len() != HELLO_LENGTH || rest[..2] != [1, 0] {
@@ -99,7 +99,7 @@ impl Welcomed {
     }
 }
 
-/// The side that seals: both use the same key, each with its own nonces.
+/// The side that encrypts: both use the same key, each with its own nonces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Kernel,
@@ -122,7 +122,7 @@ impl Side {
     }
 }
 
-/// The keys of one connection. Each message has a number, which never comes twice.
+/// The keys of one connection. Each message has a number that is never used again.
 #[derive(Clone)]
 pub struct Keys {
     pub(super) cipher: Rc<SalsaBox>,

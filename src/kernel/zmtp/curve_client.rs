@@ -23,20 +23,20 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// A new one.
+    /// A new key pair.
     pub fn new() -> Result<Self, Violation> {
         let secret = SecretKey::from_bytes(*random::<32>()?);
         Ok(Self { public: secret.public_key(), secret })
     }
 }
 
-/// The state after HELLO: the client's short-term key, and the box that it forms with the kernel's long-term one.
+/// The state after HELLO: the client's short-term key, and its shared key with the kernel's long-term one.
 pub struct Greeted {
     short: Pair,
     cipher: SalsaBox,
 }
 
-/// The body of HELLO to the owner of `kernel`, and what to remember.
+/// The next state, and the body of HELLO for the owner of the key `kernel`.
 pub fn hello(kernel: &PublicKey) -> Result<(Greeted, Vec<u8>), Violation> {
     let short = Pair::new()?;
     let number = 1_u64.to_be_bytes();

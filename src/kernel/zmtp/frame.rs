@@ -2,7 +2,7 @@
 
 use super::Violation;
 
-/// The largest frame taken, in bytes: more than any notebook cell, less than a machine's memory.
+/// The largest frame accepted, in bytes: more than any notebook cell, less than a machine's memory.
 pub const LARGEST: usize = 32 * 1024 * 1024;
 
 const MORE: u8 = 1;
@@ -20,7 +20,7 @@ pub struct Frame {
     pub body: Vec<u8>,
 }
 
-/// What the beginning of a buffer holds.
+/// The result of decoding the beginning of a buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// A whole frame, and how many bytes it took.

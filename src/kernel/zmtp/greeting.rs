@@ -12,7 +12,7 @@ pub const SIGNATURE: usize = 10;
 pub enum Mechanism {
     /// No encryption; the connection file's key signs.
     Null,
-    /// Encrypted, the kernel proved by its key.
+    /// Encrypted; the kernel proves its identity with its key.
     Curve,
 }
 
@@ -25,7 +25,7 @@ impl Mechanism {
     }
 }
 
-/// Our greeting.
+/// The bytes of this side's greeting.
 pub fn compose(mechanism: Mechanism, as_server: bool) -> [u8; LENGTH] {
     let mut greeting = [0; LENGTH];
     greeting[0] = 0xff;

@@ -13,7 +13,7 @@ use super::curve_client::{self, Pair};
 use super::greeting::{self, Mechanism};
 use super::traffic::{Boxed, Reader, Writer, sides};
 
-/// The most time that a peer has for its handshake.
+/// The time limit for a peer's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How the listening side secures connections.
@@ -55,7 +55,7 @@ pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Re
     Greeted::by(stream, security).await?.handshake(security, ours).await
 }
 
-/// A connection whose peer has said that it speaks ZMTP. Before that it can't have sent anything else.
+/// A connection whose peer has sent a ZMTP greeting. Before that, it can't have sent a message.
 pub struct Greeted {
     reader: Reader,
     writer: Writer,
@@ -89,7 +89,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(HANDSHAKE, work).await.map_err(|_| Error::from(ErrorKind::TimedOut))?
 }
 
-/// Runs the handshake with a peer; returns both sides and what the peer said of itself.
+/// Runs the handshake with a peer; returns both sides and the peer's properties.
 pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
     in_time(shake_hands(stream, trust, ours)).await
 }
@@ -143,7 +143,7 @@ async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(
     Ok((reader, writer))
 }
 
-/// The handshake of NULL, which is the same for both sides.
+/// Exchanges READY, which is the whole handshake of NULL, on both sides.
 async fn exchange(reader: &mut Reader, writer: &mut Writer, ours: &Properties) -> Result<Properties> {
     let ready = command::compose(b"READY", &ours.compose());
     writer.frame(false, true, &ready).await?;
@@ -163,7 +163,7 @@ mod tests {
         Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
     }
 
-    /// The security of a kernel and of its client, which fit each other.
+    /// Each security of a kernel with the matching trust of its client.
     fn pairs() -> [(Security, Trust); 2] {
         let kernel = SecretKey::from_bytes(*curve::random::<32>().unwrap());
         let trust = Trust::Curve { kernel: kernel.public_key(), ours: Pair::new().unwrap() };

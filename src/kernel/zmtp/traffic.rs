@@ -1,4 +1,4 @@
-//! Messages over a connection: assembled from frames, decrypted if that was agreed on, and bounded.
+//! Messages over a connection: assembled from frames, decrypted if the mechanism is CURVE, and bounded.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Result};
@@ -25,7 +25,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 pub(super) type Boxed = Box<dyn Stream>;
 
-/// What comes from a peer.
+/// What a peer sends.
 #[derive(Debug)]
 pub enum Received {
     /// A whole message.
@@ -45,7 +45,7 @@ pub struct Reader {
     progress: Rc<Progress>,
 }
 
-/// How far a reader has come, visible to code that does not read itself.
+/// A reader's progress, for tasks other than the one that reads.
 #[derive(Debug, Default)]
 pub struct Progress {
     midway: Cell<bool>,
@@ -88,7 +88,7 @@ impl Reader {
     /// The peer's greeting.
     pub(super) async fn greeting(&mut self) -> Result<[u8; greeting::LENGTH]> {
         let mut greeting = [0; greeting::LENGTH];
-        // A peer of another protocol may never send all of it.
+        // A peer of another protocol may never send a whole greeting, so its first bytes are checked alone.
         self.stream.read_exact(&mut greeting[..greeting::SIGNATURE]).await?;
         if greeting[0] != 0xff {
             return Err(Violation("the signature is not ZMTP's").into());
@@ -168,7 +168,7 @@ impl Writer {
         self.keys = Some(keys);
     }
 
-    /// Our side's 64 bytes before all frames.
+    /// Sends this side's greeting.
     pub(super) async fn greeting(&mut self, greeting: &[u8; greeting::LENGTH]) -> Result<()> {
         self.stream.write_all(greeting).await
     }
