@@ -475,6 +475,80 @@ fn the_list_says_where_the_policy_allows_writing_and_which_line_would() {
     assert!(list["places"].as_array().unwrap().iter().all(|place| place["writable"] == true), "{list}");
 }
 
+#[test]
+fn a_source_that_can_not_be_read_does_not_hide_the_others() {
+    let server = Server::shared();
+    server.put("forbidden", &json!({"HIDDEN": "canary"}));
+    server.mount_kv("forbidden-mount", 2);
+    let user = User::new(
+        "partly",
+        "kv = \"secret/forbidden\"\n[[source]]\nkv = \"secret/users/{metadata.username}\"\noptional = true\n[[source]]\nkv_folder = \"forbidden-mount/team\"\n",
+    );
+    user.ok_with(&["set", "MINE", "--to", "secret/users/partly"], b"canary");
+    let table = user.ran_with(&["list"], b"");
+    let text = String::from_utf8(table.stdout.clone()).unwrap();
+    assert_eq!((table.code(), table.stderr.as_str()), (Some(77), ""), "{text}");
+    assert!(text.contains("secret/users/partly\n  MINE "), "{text}");
+    let denied = "secret/forbidden\n  can't be read: the policies of the token from the login at auth/userpass forbid";
+    assert!(
+        text.contains(denied) && text.contains("path \"secret/data/forbidden\" { capabilities = [\"read\"] }"),
+        "{text}"
+    );
+    assert!(text.contains("forbidden-mount/team\n  can't be read: "), "{text}");
+    assert!(text.ends_with("\nsecrets: 1\n"), "{text}");
+
+    let json = user.ran_with(&["list", "--json"], b"");
+    assert_eq!((json.code(), json.stderr.as_str()), (Some(77), ""));
+    let list: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(list["secrets"].as_array().unwrap().len(), 1, "{list}");
+    let place = |path: &str| {
+        let places = list["places"].as_array().unwrap();
+        places.iter().find(|place| place["source"] == path).unwrap_or_else(|| panic!("no {path} in {list}")).clone()
+    };
+    let own = place("secret/users/partly");
+    assert!(own["default"] == true && own["writable"] == true && own.get("error").is_none(), "{list}");
+    for path in ["secret/forbidden", "forbidden-mount/team"] {
+        let place = place(path);
+        assert!(place["default"] == false && place["writable"] == false, "{list}");
+        assert!(place["error"]["what"].is_string() && place["error"]["advice"].is_string(), "{list}");
+    }
+    // Only that source, and only sources that can't be read: an error.
+    user.ok(&["list", "--to", "secret/users/partly"]);
+    let only = user.ran_with(&["list", "--to", "secret/forbidden"], b"");
+    only.is_error(77, &["forbid reading secret/forbidden", "capabilities"]);
+    assert_eq!(only.stdout, b"");
+    user.ran_with(&["list", "--to", "forbidden-mount/team", "--json"], b"").is_error(77, &["forbidden-mount"]);
+}
+
+#[test]
+fn an_output_that_can_not_be_written_is_an_error() {
+    let user = User::with_keys("full-disk");
+    user.set("ONE", "canary");
+    let printing: [&[&str]; 8] = [
+        &["secrets", "list"],
+        &["secrets", "list", "--json"],
+        &["secrets", "versions", "ONE"],
+        &["doctor"],
+        &["kernels"],
+        &["login", "--status"],
+        &["wrap", "--help"],
+        &["completions", "bash"],
+    ];
+    for arguments in printing {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = user.scratch.launcher();
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn();
+        finish(child.unwrap()).is_error(71, &["the output can't be written", "redirect stdout"]);
+        // A reader that does not want the rest is no failure.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = user.scratch.launcher();
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn();
+        let outcome = finish(child.unwrap());
+        assert!(outcome.code() != Some(71) && outcome.stderr.is_empty(), "{arguments:?}: {}", outcome.stderr);
+    }
+}
+
 /// Sources on a separate mount, read with a root token.
 struct Mounted {
     server: &'static Server,

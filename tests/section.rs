@@ -374,6 +374,24 @@ fn data_sources_are_listed_with_the_kernels_that_have_them() {
 }
 
 #[test]
+fn a_source_that_can_not_be_read_is_listed_with_its_error_beside_the_others() {
+    let vault = Server::shared();
+    vault.put("section/readable", &json!({"SHOWN": "canary"}));
+    vault.put("section/denied", &json!({"HIDDEN": "canary"}));
+    vault.policy("half", "path \"secret/data/section/readable\" { capabilities = [\"read\"] }");
+    let token = vault.must("POST", "auth/token/create", &json!({"policies": ["half"]}))["auth"]["client_token"].clone();
+    let both = config(&vault.address(), "section/denied") + "[[source]]\nkv = \"secret/section/readable\"\n";
+    let site = Site::with(&both, &[]);
+    site.scratch.file("config/token", format!("{}\n", token.as_str().unwrap()));
+    assert_eq!(site.names(), ["SHOWN"]);
+    let list = site.list().ok();
+    let error = &list["places"][0]["error"];
+    assert!(error["what"].as_str().unwrap().contains("secret/section/denied"), "{list}");
+    assert!(error["advice"].as_str().unwrap().contains("capabilities"), "{list}");
+    assert!(list["places"][1].get("error").is_none(), "{list}");
+}
+
+#[test]
 fn without_the_wheel_ui_says_what_to_install() {
     let scratch = Scratch::new();
     let page = |arguments: &[&str], path: &str| run(scratch.launcher().arg("ui").args(arguments).env("PATH", path));

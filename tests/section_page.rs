@@ -643,9 +643,19 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     let line =
         site.ask("copied", json!({"name": "Copy the policy line to ask for"}))["text"].as_str().unwrap().to_owned();
     assert_eq!(line, "path \"secret/data/page\" { capabilities = [\"read\"] }");
+    // One of two sources is denied.
+    let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
+    site.scratch.file("config/vault.toml", format!("{settings}[[source]]\nkv = \"secret/other\"\n"));
+    site.vault.put("other", &json!({"ELSEWHERE": VALUE}));
+    site.click("Refresh");
+    site.says("ELSEWHERE");
+    site.says("forbid reading secret/page");
+    site.is_accessible("a source that can't be read");
+    let copied = site.ask("copied", json!({"name": "Copy the policy line to ask for"}));
+    assert_eq!(copied["text"], json!(line), "{copied}");
+    site.scratch.file("config/vault.toml", &settings);
 
     // No configuration.
-    let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
     site.scratch.file("config/vault.toml", "");
     site.click("Refresh");
     site.says("No Vault is set up for this server.");

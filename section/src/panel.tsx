@@ -14,7 +14,7 @@ import { Button, Failed, Failure } from './parts';
 import { Place, Secret } from './requests';
 import { Row } from './row';
 import { Sources } from './sources';
-import { ReadOnly, Refusal, Waiting } from './states';
+import { ReadOnly, Refusal, Unreadable, Waiting } from './states';
 import { baseName, explain } from './words';
 
 const FILTER_FROM = 8;
@@ -260,6 +260,7 @@ export function Section(props: SectionProps): JSX.Element {
       {!listing && !refused && <Waiting />}
       {listing &&
         listing.secrets.length === 0 &&
+        !listing.places.some(place => place.error) &&
         adding === null &&
         !refused && (
           <div className="jp-VaultSection-part">
@@ -330,7 +331,7 @@ export function Section(props: SectionProps): JSX.Element {
         {(listing?.places ?? []).map(place => {
           const here = secrets.filter(({ place: at }) => at === place.source);
           return (
-            (here.length > 0 || needsPolicy(place)) && (
+            (here.length > 0 || place.error || needsPolicy(place)) && (
               <section key={place.source} aria-label={place.source}>
                 <h3 title={place.source}>
                   {place.default ? trans.__('Mine') : place.source}
@@ -341,7 +342,10 @@ export function Section(props: SectionProps): JSX.Element {
                     {trans.__('This Vault keeps no versions.')}
                   </div>
                 )}
-                {needsPolicy(place) && <ReadOnly {...{ place, host }} />}
+                {place.error && <Unreadable {...{ error: place.error, host }} />}
+                {!place.error && needsPolicy(place) && (
+                  <ReadOnly {...{ place, host }} />
+                )}
                 <ul>
                   {here.map(secret => (
                     <Row

@@ -30,8 +30,10 @@ export interface Place {
   versions: boolean;
   /** Whether the policy allows writing there. */
   writable: boolean;
-  /** The policy line that would allow it. */
-  policy: string;
+  /** The policy line that would allow it; null if the place's mount is not known. */
+  policy: string | null;
+  /** Why its secrets can't be listed. */
+  error?: { what: string; advice: string };
 }
 
 /** The secrets that are withheld from one notebook's kernels. */

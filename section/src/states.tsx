@@ -7,7 +7,7 @@ import { Copy } from './copy';
 import { Host } from './host';
 import { LoginForm, canLogIn } from './login';
 import { Model } from './model';
-import { Button } from './parts';
+import { Button, Failed } from './parts';
 import { Place, Refused } from './requests';
 import { explain, policyLine, standing } from './words';
 
@@ -46,9 +46,31 @@ export function ReadOnly({ place, host }: ReadOnlyProps): JSX.Element {
       <pre className="jp-VaultSection-code">{place.policy}</pre>
       <Copy
         label={trans.__('Copy the policy line to ask for')}
-        text={place.policy}
+        text={place.policy ?? ''}
         host={host}
       />
+    </div>
+  );
+}
+
+interface UnreadableProps {
+  error: { what: string; advice: string };
+  host: Host;
+}
+
+/** Says why a place's secrets can't be listed, with the policy line that would allow it if there is one. */
+export function Unreadable({ error, host }: UnreadableProps): JSX.Element {
+  const line = policyLine(error.advice);
+  return (
+    <div className="jp-VaultSection-part">
+      <Failed failure={[error.what, error.advice]} />
+      {line && (
+        <Copy
+          label={host.trans.__('Copy the policy line to ask for')}
+          text={line}
+          host={host}
+        />
+      )}
     </div>
   );
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::output::Output;
 use super::report;
 use super::settings::{Settings, duration};
 use crate::error::Result;
@@ -75,15 +76,17 @@ impl From<Kernels> for Selection {
 /// Gives the kernels the secrets that they lack.
 pub(super) fn inject(arguments: Inject) -> Result<u8> {
     let Inject { kernels, settings, wait, now, list, list_languages } = arguments;
+    let mut output = Output::default();
     let mut say = |done: &str| {
-        let _ = std::io::stdout().write_all(format!("{done}\n").as_bytes());
+        let _ = output.write_all(format!("{done}\n").as_bytes());
     };
     let mut progress = |text: &str| {
         let _ = std::io::stderr().write_all(format!("jupyter-vault: {text}\n").as_bytes());
     };
     let job = Job { selection: kernels.into(), request: settings.into(), wait, now, list, list_languages };
     let mut voice = Voice { say: &mut say, report: &mut report, progress: &mut progress };
-    command::run(&job, &mut voice).map(|()| 0)
+    command::run(&job, &mut voice)?;
+    output.end().map(|()| 0)
 }
 
 #[derive(Debug, Args)]

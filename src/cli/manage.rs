@@ -1,12 +1,12 @@
 //! `setup`, `doctor`, `kernels`, `login`, `logout`, `scrub`, `secrets`, `sources` and `ui`. Their
 //! result is text, which goes to stdout.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::login::{Login, Logout};
+use super::output::print;
 use super::scrub::Scrub;
 use super::secrets::Secrets;
 use super::settings::Settings;
@@ -50,8 +50,7 @@ pub(super) fn run(command: Manage) -> Result<u8> {
         Manage::Sources(sources) => super::sources::run(sources),
         Manage::Ui(page) => Err(super::ui::run(page)),
     }?;
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(code)
+    print(&text).map(|()| code)
 }
 
 #[derive(Debug, Args)]

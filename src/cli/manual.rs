@@ -1,6 +1,6 @@
 //! Shell completions and the man pages, made from the command line's own definitions.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use clap::Command;
@@ -11,22 +11,25 @@ use crate::error::{Error, Kind, Result};
 
 const NAME: &str = "jupyter-vault";
 
-/// Writes the completion script for `shell`.
-pub(super) fn completions(whole: &Command, shell: Shell, out: &mut dyn Write) -> Result<()> {
+/// The completion script for `shell`.
+pub(super) fn completions(whole: &Command, shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut visible(whole), NAME, &mut script);
     // For bash, clap_complete 4.6 writes the name's hyphen in two ways, so that no subcommand is found.
-    let script = String::from_utf8_lossy(&script).replace("jupyter__subcmd__vault", "jupyter__vault");
-    out.write_all(script.as_bytes()).map_err(|cause| refused(&cause))
+    String::from_utf8_lossy(&script).replace("jupyter__subcmd__vault", "jupyter__vault")
 }
 
-/// Writes the program's man page to `out`; with a folder, writes its page and each subcommand's to files there.
-pub(super) fn man(whole: &Command, folder: Option<&Path>, out: &mut dyn Write) -> Result<()> {
+/// The program's man page.
+pub(super) fn man(whole: &Command) -> Result<String> {
     let mut whole = visible(whole);
     whole.build();
-    let Some(folder) = folder else {
-        return page(whole).and_then(|(_, text)| out.write_all(text.as_bytes())).map_err(|cause| refused(&cause));
-    };
+    page(whole).map(|(_, text)| text).map_err(|cause| refused(&cause))
+}
+
+/// Writes the program's man page, and each subcommand's, to files in `folder`.
+pub(super) fn man_pages(whole: &Command, folder: &Path) -> Result<()> {
+    let mut whole = visible(whole);
+    whole.build();
     std::fs::create_dir_all(folder).map_err(|cause| refused(&cause))?;
     let each = whole.get_subcommands().cloned().chain([whole.clone()]);
     let mut each = each.map(|command| page(command).and_then(|(name, text)| std::fs::write(folder.join(name), text)));

@@ -14,6 +14,7 @@ mod login;
 mod manage;
 #[cfg(feature = "wrap")]
 mod manual;
+mod output;
 #[cfg(feature = "manage")]
 mod scrub;
 #[cfg(feature = "manage")]
@@ -130,8 +131,7 @@ pub fn run() -> Result<u8> {
     match Cli::try_parse_from(arguments) {
         Ok(Cli { command }) => dispatch(command),
         Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            let _ = shown.print();
-            Ok(0)
+            output::print(&shown.to_string()).map(|()| 0)
         }
         Err(wrong) => Err(usage(&wrong)),
     }
@@ -151,18 +151,17 @@ fn dispatch(command: Command) -> Result<u8> {
         #[cfg(feature = "wrap")]
         Command::Unwrap(unwrap) => wrap::unwrap(unwrap),
         #[cfg(feature = "wrap")]
-        Command::Completions { shell } => {
-            manual::completions(&Cli::command(), shell, &mut std::io::stdout()).map(|()| 0)
-        }
+        Command::Completions { shell } => output::print(&manual::completions(&Cli::command(), shell)).map(|()| 0),
         #[cfg(feature = "wrap")]
-        Command::Man { folder } => manual::man(&Cli::command(), folder.as_deref(), &mut std::io::stdout()).map(|()| 0),
+        Command::Man { folder: None } => output::print(&manual::man(&Cli::command())?).map(|()| 0),
+        #[cfg(feature = "wrap")]
+        Command::Man { folder: Some(folder) } => manual::man_pages(&Cli::command(), &folder).map(|()| 0),
         #[cfg(feature = "manage")]
         Command::Manage(command) => manage::run(command),
         #[cfg(feature = "manage")]
         Command::Names => {
             let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned() + "\n");
-            let _ = std::io::stdout().write_all(names.collect::<String>().as_bytes());
-            Ok(0)
+            output::print(&names.collect::<String>()).map(|()| 0)
         }
         #[cfg(all(feature = "diagnose", target_os = "linux"))]
         Command::Hold { arguments } => {

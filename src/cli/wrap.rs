@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::Output;
 use super::report;
 use crate::error::Result;
 use crate::kernelspec::{self, Which};
@@ -79,10 +80,14 @@ impl From<Place> for kernelspec::Place {
 
 pub(super) fn wrap(Wrap { kernels, all, config, suffix, yes, place, dry_run }: Wrap) -> Result<u8> {
     let which = Which { kernels, all, yes, suffix, place: place.into(), dry_run };
-    kernelspec::wrap::run(&which, config.as_deref(), &mut std::io::stdout(), &mut report).map(|()| 0)
+    let mut output = Output::default();
+    kernelspec::wrap::run(&which, config.as_deref(), &mut output, &mut report)?;
+    output.end().map(|()| 0)
 }
 
 pub(super) fn unwrap(Unwrap { kernels, all, place, dry_run }: Unwrap) -> Result<u8> {
     let which = Which { kernels, all, place: place.into(), dry_run, ..Which::default() };
-    kernelspec::unwrap::run(&which, &mut std::io::stdout(), &mut report).map(|()| 0)
+    let mut output = Output::default();
+    kernelspec::unwrap::run(&which, &mut output, &mut report)?;
+    output.end().map(|()| 0)
 }

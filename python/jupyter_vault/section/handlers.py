@@ -56,7 +56,7 @@ class ListHandler(SectionHandler):
 
     async def listed(self):
         """The list, with the folder that notebook paths are relative to."""
-        said = await self.program.secrets("list")
+        said = await self.program.listed()
         said["root"] = os.path.abspath(getattr(self.kernel_manager, "root_dir", "") or "/")
         return said
 

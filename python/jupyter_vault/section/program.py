@@ -42,6 +42,11 @@ class Program:
         entries = (entry.partition("=") for entry in said.decode("utf-8", "replace").split("\0") if entry)
         return {name: value for name, _, value in entries}
 
+    async def listed(self):
+        """`secrets list --json`, as an object."""
+        # A place that can't be read is listed with its error, which sets the exit code.
+        return json.loads(await self._run(["secrets", "list", *self._settings(), "--json"], b"", any_code=True))
+
     async def secrets(self, action, *arguments, to=None, value=b""):
         """`secrets ACTION --json`, as an object; `value` is its standard input."""
         options = ["--json", "--yes"]
@@ -143,9 +148,17 @@ class Program:
             # It timed out, or the client disconnected.
             if process.returncode is None:
                 await _end(process)
-        if process.returncode and not (any_code and out):
+        if process.returncode and not (any_code and _is_json(out)):
             raise _refusal(process.returncode, err.decode("utf-8", "replace"))
         return out
+
+
+def _is_json(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 async def _end(process):

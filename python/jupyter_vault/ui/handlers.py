@@ -62,7 +62,7 @@ class ListHandler(AnswerHandler):
 
     async def listed(self):
         """The list; notebook paths are absolute here."""
-        said, running = await asyncio.gather(self.page.program.secrets("list"), self.page.kernels.running())
+        said, running = await asyncio.gather(self.page.program.listed(), self.page.kernels.running())
         return {**said, "root": "", "running": running}
 
 

@@ -1,4 +1,6 @@
 //! Lists all secrets of the configuration by name, with what is known about each, and never a value.
+//!
+//! A place that can't be read, such as a team's that the policy forbids, does not hide the others.
 
 use std::fmt::Write as _;
 
@@ -8,98 +10,88 @@ use serde_json::{Value, json};
 use super::common::Common;
 use super::note::Note;
 use super::place::{Form, Place, choose};
-use super::session::{Session, names_in, with};
+use super::session::{Session, names_in, with_usable};
+use super::table::{Holder, Listing, Row, Unreadable};
 use crate::config::notebook::NotebookRule;
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
 use crate::error::{Result, one_line};
-use crate::manage::report::SCHEMA;
 use crate::manage::{Outcome, kernels};
 use crate::record::stem;
 use crate::vault::capabilities::capabilities;
 use crate::vault::kv_store::{Metadata, Stored};
 
-/// The widest that the column of names gets, so that one long name does not widen it for all.
-const WIDEST: usize = 40;
-
 /// How many secrets of a folder are looked up at once.
 const AT_ONCE: usize = 8;
 
-/// One name in one source.
-struct Row {
-    name: String,
-    /// Its key in Vault.
-    key: String,
-    /// The source's path.
-    place: String,
-    /// The path of the secret that holds it: the source's path, or one below.
-    source: String,
-    note: Note,
-    version: Option<u64>,
-    /// When that version was written, RFC 3339.
-    time: Option<String>,
-}
-
-/// A running kernel, and its version of each name.
-struct Holder {
-    kernel: String,
-    name: String,
-    path: String,
-    version: Option<u64>,
-}
-
 pub(super) fn run(common: &Common) -> Result<Outcome> {
-    let (rows, places, fixed, holders, notebooks, notes) = with(common, async |session| {
+    let listing = with_usable(common, async |session| {
         if common.to.is_some() {
+            if let Some(at) = session.unusable.iter().position(|place| place.may_be_meant(common)) {
+                return Err(session.unusable.swap_remove(at).error);
+            }
+            session.unusable.clear();
             let only = choose(&session.places, common)?.path.clone();
             session.places.retain(|place| place.path == only);
         }
-        let session = &*session;
-        // A page waits for this, so independent requests are sent at once.
-        let described = async { if common.json { described(session, common).await } else { Vec::new() } };
-        let (rows, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
-        let (rows, running) = (rows?, kernels.running);
-        let fixed: Vec<_> = session.plan.sources.iter().filter(|_| common.to.is_none()).filter_map(fixed).collect();
-        let notes = notes(session, common, rows.is_empty());
-        let rule = |rule: &NotebookRule| json!({ "notebook": rule.path, "without": rule.without });
-        let notebooks: Vec<_> = session.plan.notebooks.iter().map(rule).collect();
-        Ok((rows, places, fixed, holders(&running), notebooks, notes))
+        listing(session, common).await
     })?;
-    let text = if common.json {
-        json_text(&rows, &fixed, &holders, json!({ "places": places, "notebooks": notebooks }))
-    } else {
-        text(&rows, &fixed, &holders) + &notes
-    };
-    Ok(Outcome { text, code: 0 })
+    let code = listing.code();
+    let text = if common.json { listing.json() } else { listing.text() };
+    Ok(Outcome { text, code })
+}
+
+/// All that is known. A place that can't be read is listed with its error; if none can be read, that is an error.
+async fn listing(session: &Session<'_>, common: &Common) -> Result<Listing> {
+    // A page waits for this, so independent requests are sent at once.
+    let described = async { if common.json { described(session, common).await } else { Vec::new() } };
+    let (read, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
+    let (rows, mut unreadable) = read;
+    if !unreadable.is_empty() && unreadable.len() == session.places.len() + session.unusable.len() {
+        return Err(unreadable.swap_remove(0).1);
+    }
+    let fixed = session.plan.sources.iter().filter(|_| common.to.is_none()).filter_map(fixed).collect();
+    let can_add = rows.is_empty() && unreadable.is_empty() && choose(&session.places, common).is_ok();
+    let holders = holders(&kernels.running);
+    let rule = |rule: &NotebookRule| json!({ "notebook": rule.path, "without": rule.without });
+    let notebooks = session.plan.notebooks.iter().map(rule).collect();
+    Ok(Listing { rows, fixed, holders, unreadable, places, notebooks, notes: notes(session, can_add) })
 }
 
 /// The notes below the names: what a place can't store, and how to begin.
-fn notes(session: &Session<'_>, common: &Common, is_empty: bool) -> String {
+fn notes(session: &Session<'_>, can_add: bool) -> String {
     let mut notes = String::new();
     for place in session.places.iter().filter(|place| place.mount.version == KvVersion::V1) {
         let path = one_line(&place.path);
         let _ = writeln!(notes, "note: {path} is KV version 1: no versions, no times, no descriptions, no restore");
     }
-    if is_empty && choose(&session.places, common).is_ok() {
+    if can_add {
         notes.push_str("add one with `jupyter-vault secrets set NAME`\n");
     }
     notes
 }
 
-/// The secrets of all places, in their order.
-async fn rows(session: &Session<'_>) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+/// The secrets of all places, in their order, and the places that can't be read.
+async fn rows(session: &Session<'_>) -> (Vec<Row>, Vec<Unreadable>) {
+    let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
     for place in &session.places {
-        rows.extend(match place.form {
-            Form::Keys => of_keys(session, place).await?,
-            Form::Folder { .. } => of_folder(session, place).await?,
-        });
+        let read = match place.form {
+            Form::Keys => of_keys(session, place).await,
+            Form::Folder { .. } => of_folder(session, place).await,
+        };
+        match read {
+            Ok(read) => rows.extend(read),
+            Err(error) => unreadable.push((place.path.clone(), error)),
+        }
     }
-    Ok(rows)
+    unreadable.extend(session.unusable.iter().map(|place| (place.path.clone(), place.error.clone())));
+    (rows, unreadable)
 }
 
 /// The places as JSON: which of them is the user's own, and whether the policy allows writing there.
 async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
-    let own = choose(&session.places, common).ok().map(|place| place.path.clone());
+    let unusable = session.unusable.iter().find(|place| place.is_own);
+    let chosen = choose(&session.places, common).ok().filter(|place| place.is_own || unusable.is_none());
+    let own = chosen.map(|place| &place.path).or_else(|| unusable.map(|place| &place.path));
     let paths: Vec<_> = session.places.iter().map(|place| policy_path(session, place)).collect();
     // A token that may not look this up may still be able to write.
     let may = if paths.is_empty() { None } else { capabilities(session.client, &paths).await.ok() };
@@ -113,13 +105,17 @@ async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
         let path = Value::from(path);
         json!({
             "source": place.path,
-            "default": Some(&place.path) == own.as_ref(),
+            "default": Some(&place.path) == own,
             "versions": place.mount.version == KvVersion::V2,
             "writable": is_writable,
             "policy": format!("path {path} {{ capabilities = [\"create\", \"read\", \"update\", \"delete\"] }}"),
         })
     };
-    session.places.iter().enumerate().map(describe).collect()
+    let unusable = session.unusable.iter().map(|place| {
+        let is_own = Some(&place.path) == own;
+        json!({ "source": place.path, "default": is_own, "versions": true, "writable": false, "policy": null })
+    });
+    session.places.iter().enumerate().map(describe).chain(unusable).collect()
 }
 
 /// The path that a policy names for the values of `place`; in a folder, that of any name.
@@ -214,89 +210,4 @@ fn holders(running: &[kernels::Running]) -> Vec<Holder> {
         }
     }
     holders
-}
-
-impl Row {
-    fn holders<'h>(&'h self, all: &'h [Holder]) -> impl Iterator<Item = &'h Holder> {
-        all.iter().filter(|holder| holder.name == self.name && holder.path == self.source)
-    }
-}
-
-fn text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder]) -> String {
-    let mut text = String::new();
-    let width = |of: &dyn Fn(&Row) -> usize, least| rows.iter().map(of).max().unwrap_or(0).max(least);
-    let names = width(&|row| one_line(&row.name).chars().count(), "NAME".len()).min(WIDEST);
-    let kinds = width(&|row| row.note.kind.name().len(), "KIND".len());
-    let mut source = None;
-    for row in rows {
-        if source != Some(&row.place) {
-            source = Some(&row.place);
-            let _ = writeln!(text, "{}", one_line(&row.place));
-        }
-        let version = row.version.map_or_else(|| "-".to_owned(), |version| format!("v{version}"));
-        let day = row.time.as_deref().map_or("-", |time| time.get(..16).unwrap_or(time)).replace('T', " ");
-        let (name, kind) = (one_line(&row.name), row.note.kind.name());
-        let _ = write!(text, "  {name:names$}  {kind:kinds$}  {version:>4}  {day:16}");
-        if row.key != row.name {
-            let _ = write!(text, "  key {}", one_line(&row.key));
-        }
-        if let Some(by) = &row.note.by {
-            let _ = write!(text, "  by {}", one_line(by));
-        }
-        if !row.note.description.is_empty() {
-            let _ = write!(text, "  {}", one_line(&row.note.description));
-        }
-        let held = held(row, holders);
-        let _ = writeln!(text, "{}{held}", if held.is_empty() { "" } else { "  " });
-    }
-    for (path, what) in fixed {
-        let _ = writeln!(text, "{}\n  ({what})", one_line(path));
-    }
-    let _ = writeln!(text, "secrets: {}", rows.len());
-    text
-}
-
-/// Which kernels have which version, as text.
-fn held(row: &Row, holders: &[Holder]) -> String {
-    let mut versions: Vec<(Option<u64>, usize)> = Vec::new();
-    for holder in row.holders(holders) {
-        match versions.iter_mut().find(|(version, _)| *version == holder.version) {
-            Some((_, count)) => *count += 1,
-            None => versions.push((holder.version, 1)),
-        }
-    }
-    let words: Vec<_> = versions
-        .iter()
-        .map(|(version, count)| {
-            let kernels = format!("{count} kernel{}", if *count == 1 { "" } else { "s" });
-            version.map_or_else(|| format!("in {kernels}"), |version| format!("v{version} in {kernels}"))
-        })
-        .collect();
-    if words.is_empty() { String::new() } else { format!("({})", words.join(", ")) }
-}
-
-/// The list as JSON, added to `object`.
-fn json_text(rows: &[Row], fixed: &[(String, &str)], holders: &[Holder], mut object: Value) -> String {
-    let row = |row: &Row| -> Value {
-        let kernels: Vec<_> =
-            row.holders(holders).map(|holder| json!({ "kernel": holder.kernel, "version": holder.version })).collect();
-        json!({
-            "name": row.name,
-            "key": row.key,
-            "place": row.place,
-            "source": row.source,
-            "kind": row.note.kind.name(),
-            "description": row.note.description,
-            "version": row.version,
-            "time": row.time,
-            "by": row.note.by,
-            "kernels": kernels,
-        })
-    };
-    let secrets: Vec<_> = rows.iter().map(row).collect();
-    let fixed: Vec<_> = fixed.iter().map(|(path, what)| json!({ "source": path, "what": what })).collect();
-    object["schema"] = json!(SCHEMA);
-    object["secrets"] = json!(secrets);
-    object["fixed"] = json!(fixed);
-    format!("{object:#}\n")
 }

@@ -19,6 +19,7 @@ mod notebook;
 pub(crate) mod parse;
 mod place;
 pub(super) mod session;
+mod table;
 pub(super) mod value;
 mod yaml;
 

@@ -38,7 +38,7 @@ pub(super) struct Place {
     /// Whether a launch decodes each value from base64.
     pub(super) is_base64: bool,
     /// Whether its path is this user's own.
-    is_own: bool,
+    pub(super) is_own: bool,
 }
 
 impl Place {
@@ -77,20 +77,50 @@ impl Place {
     }
 }
 
-/// The places of a plan, in its order.
-pub(super) async fn places(plan: &Plan, reader: &mut Reader<'_>) -> Result<Vec<Place>> {
-    let mut places = Vec::new();
+/// A place that can't be used or read, and why.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    /// Its path, filled in as far as that succeeded.
+    pub(super) path: String,
+    /// Whether its path is this user's own.
+    pub(super) is_own: bool,
+    pub(super) error: Error,
+}
+
+impl Unusable {
+    /// Whether the command may be meant for this place: `--to` names it, or names none.
+    pub(super) fn may_be_meant(&self, common: &Common) -> bool {
+        let said = common.to.as_deref().map(|said| said.trim_matches('/'));
+        said.is_none_or(|said| self.path == said || self.path.ends_with(&format!("/{said}")))
+    }
+}
+
+/// The places of a plan, in its order, and those whose path or mount could not be determined.
+pub(super) async fn places(plan: &Plan, reader: &mut Reader<'_>) -> (Vec<Place>, Vec<Unusable>) {
+    let (mut places, mut unusable) = (Vec::new(), Vec::new());
     for source in &plan.sources {
         let Some(form) = form(source) else { continue };
-        let path = reader.path(source)?;
-        let mount = reader.mount(source, &path).await?;
         let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
         let written = source.path.as_written().to_owned();
+        let path = match reader.path(source) {
+            Ok(path) => path,
+            Err(error) => {
+                unusable.push(Unusable { path: written, is_own, error });
+                continue;
+            }
+        };
+        let mount = match reader.mount(source, &path).await {
+            Ok(mount) => mount,
+            Err(error) => {
+                unusable.push(Unusable { path, is_own, error });
+                continue;
+            }
+        };
         let prefix = source.prefix.clone().unwrap_or_default();
         let (recursive, shell_names, is_base64) = (source.folder.recursive, source.shell_names, source.is_base64);
         places.push(Place { path, written, mount, form, recursive, prefix, shell_names, is_base64, is_own });
     }
-    Ok(places)
+    (places, unusable)
 }
 
 fn form(source: &SourceSpec) -> Option<Form> {

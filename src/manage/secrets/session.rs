@@ -1,7 +1,7 @@
 //! A login for one command. Its token is revoked when the command ends, even if a signal ends it.
 
 use super::common::Common;
-use super::place::{Form, Place, places};
+use super::place::{Form, Place, Unusable, places};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -25,6 +25,8 @@ pub(in crate::manage) struct Session<'a> {
     /// The login's user name, stored as the author of a change.
     pub(super) user: Option<String>,
     pub(super) places: Vec<Place>,
+    /// The places whose path or mount could not be determined.
+    pub(super) unusable: Vec<Unusable>,
     identity: Identity,
 }
 
@@ -73,8 +75,16 @@ pub(super) async fn names_in(client: &Client, place: &Place) -> Result<Vec<Strin
     }
 }
 
-/// Reads the configuration, logs in, and runs `work`.
+/// Reads the configuration, logs in, and runs `work`; fails if a place can't be used that the command may be meant for.
 pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
+    with_usable(common, async |session| match session.unusable.iter().position(|place| place.may_be_meant(common)) {
+        Some(at) => Err(session.unusable.swap_remove(at).error),
+        None => work(session).await,
+    })
+}
+
+/// Like [`with`], but the places that can't be used are left to `work`.
+pub(super) fn with_usable<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
     let _ = Hardening::apply()?;
     let environment = Environment::take();
     let request = Request {
@@ -104,10 +114,11 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
                     },
                 };
                 let user = identity.user().map(str::to_owned);
-                let places = places(&plan, &mut Reader::new(&plan, &environment, &client, identity.clone())).await?;
-                let mut session =
-                    Session { client: &mut client, plan: &plan, environment: &environment, user, places, identity };
-                work(&mut session).await
+                let mut reader = Reader::new(&plan, &environment, &client, identity.clone());
+                let (places, unusable) = places(&plan, &mut reader).await;
+                let (plan, environment) = (&plan, &environment);
+                let client = &mut client;
+                work(&mut Session { client, plan, environment, user, places, unusable, identity }).await
             };
             let stopping = ending(&caught);
             futures_util::pin_mut!(working, stopping);
