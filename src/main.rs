@@ -9,7 +9,7 @@ use jupyter_vault::error::{Error, Kind};
 #[global_allocator]
 static ALLOCATOR: Wiping = WIPING;
 
-jupyter_vault::begin_with!(run);
+jupyter_vault::begin_with!(jupyter_vault::entry::prepare, run);
 
 fn run() -> u8 {
     // A panic's message may hold anything; its location holds only our own source.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::builder::PossibleValue;
 use clap::{Args, FromArgMatches, ValueEnum};
 
-use super::report;
+use super::report::report;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::launch::{Launch, OnError, Request};

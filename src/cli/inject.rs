@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::output::Output;
-use super::report;
+use super::report::report;
 use super::settings::{Settings, duration};
 use crate::error::Result;
 use crate::inject::choose::Selection;

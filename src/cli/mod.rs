@@ -15,6 +15,7 @@ mod manage;
 #[cfg(feature = "wrap")]
 mod manual;
 mod output;
+mod report;
 #[cfg(feature = "manage")]
 mod scrub;
 #[cfg(feature = "manage")]
@@ -28,7 +29,6 @@ mod ui;
 mod wrap;
 
 use std::ffi::OsString;
-use std::io::Write;
 #[cfg(feature = "wrap")]
 use std::path::PathBuf;
 
@@ -36,6 +36,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+pub use self::report::report;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result};
 
@@ -227,11 +228,6 @@ fn advice(wrong: &clap::Error) -> String {
         Some(command) => format!("did you mean `jupyter-vault {command}`? See jupyter-vault --help"),
         None => usual.to_owned(),
     }
-}
-
-/// Prints an error on stderr in one write, so that the lines of simultaneous launches do not mix.
-pub fn report(error: &Error) {
-    let _ = std::io::stderr().write_all(format!("jupyter-vault: {error}\n").as_bytes());
 }
 
 /// The whole command-line definition, for the tests of the manual.

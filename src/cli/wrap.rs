@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::Output;
-use super::report;
+use super::report::report;
 use crate::error::Result;
 use crate::kernelspec::{self, Which};
 

@@ -1,7 +1,7 @@
 //! Starts the keeper of a fetch's leases, and tells it how to read the same sources again.
 
-use super::Request;
 use super::given::{Form, Given, answers};
+use super::request::Request;
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::error::Result;

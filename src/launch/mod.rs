@@ -23,15 +23,15 @@ pub(crate) mod profiles;
 pub(crate) mod refusal;
 #[cfg(feature = "inject")]
 mod remember;
+mod request;
 pub(crate) mod source;
 #[cfg(feature = "inject")]
 pub(crate) mod versions;
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::future::Future;
-use std::path::PathBuf;
-use std::time::Duration;
 
+pub use self::request::{OnError, Request};
 use crate::config::env::Environment;
 use crate::config::inheritance::Inheritance;
 use crate::config::keys::ON_ERROR_VARIABLE;
@@ -57,36 +57,6 @@ use crate::sys::inherited;
 use crate::sys::parent::Parent;
 #[cfg(target_os = "linux")]
 use crate::sys::process;
-
-/// What a launch does when it can't get the secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// Stand in for the kernel: say why, try again, and become the kernel in the end. This is the default when the
-    /// command names a connection file; without one, or in a build without the diagnostic kernel, it is
-    /// [`OnError::Exit`].
-    Diagnose,
-    /// Return the error.
-    Exit,
-    /// Report the error and start the command without secrets.
-    StartWithout,
-}
-
-/// The request of the command line, or of another program.
-#[derive(Debug, Default)]
-pub struct Request {
-    /// `--config`.
-    pub config: Option<PathBuf>,
-    /// `--secrets`, in order.
-    pub secrets: Vec<String>,
-    /// `--on-error`.
-    pub on_error: Option<OnError>,
-    /// `--timeout`.
-    pub timeout: Option<Duration>,
-    /// `--allow`, added to the configuration's `allow`.
-    pub allow: Vec<String>,
-    /// The command and its arguments.
-    pub command: Vec<OsString>,
-}
 
 /// Becomes the command with the user's secrets in its environment; returns only if that fails.
 ///

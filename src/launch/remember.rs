@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
 
-use super::Request;
 use super::given::{Given, origins};
+use super::request::Request;
 use crate::config::env::Environment;
 use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;

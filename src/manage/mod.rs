@@ -12,6 +12,7 @@ pub(crate) mod scrub;
 pub mod secrets;
 pub mod setup;
 pub mod sources;
+mod time;
 pub(crate) mod ui;
 
 /// The result of a command.

@@ -9,15 +9,15 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use nix::{fcntl, sys::signal, sys::stat};
 
-/// Defines the program's `main`; `$run` returns the exit code.
+/// Defines the program's `main`; `$prepare` is [`prepare`], and `$run` returns the exit code.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! begin_with {
-    ($run:path) => {
+    ($prepare:path, $run:path) => {
         #[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
         #[unsafe(no_mangle)]
         extern "C" fn main() -> i32 {
-            $crate::entry::prepare();
+            $prepare();
             // Flushes the standard library's buffers.
             std::process::exit(i32::from($run()))
         }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::super::report::{Report, Status};
-use super::shown;
+use super::super::time::shown;
 use crate::config::auth::login;
 use crate::config::credential::path_setting;
 use crate::config::env::Environment;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::super::login::standing::SOON;
 use super::super::report::{Finding, Report, Status};
-use super::shown;
+use super::super::time::shown;
 use crate::config::credential::{Credential, LOG_IN};
 use crate::config::login::Login;
 use crate::config::plan::Plan;

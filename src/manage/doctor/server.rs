@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 
 use super::super::report::{Report, Status};
-use super::{certificate, shown};
+use super::super::time::shown;
+use super::certificate;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};

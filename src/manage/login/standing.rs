@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::super::doctor::shown;
 use super::super::report::SCHEMA;
+use super::super::time::shown;
 use crate::config::credential::LOG_IN;
 use crate::config::login::Login;
 use crate::config::plan::Plan;

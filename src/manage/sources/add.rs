@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::place::{Place, choose, places};
-use super::{New, reach};
+use super::reach;
 use crate::ask::Prompter;
 use crate::config::template::Template;
 use crate::datasource::DataSource;
@@ -18,6 +18,22 @@ use crate::manage::secrets::{Common, Input};
 use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 use crate::vault::kv_store::json_value;
+
+/// A new data source, as the command line describes it.
+#[derive(Debug)]
+pub(crate) struct New {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// `FIELD=VALUE` each.
+    pub(crate) fields: Vec<String>,
+    /// `FIELD=FILE` each.
+    pub(crate) files: Vec<String>,
+    pub(crate) credentials: Option<String>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) is_default: bool,
+    pub(crate) replace: bool,
+    pub(crate) unchecked: bool,
+}
 
 /// Turns an error about a stored data source into one about the command line.
 fn of_usage(error: &Error) -> Error {

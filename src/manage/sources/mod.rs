@@ -18,23 +18,8 @@ use super::Outcome;
 use super::secrets::Common;
 use crate::error::Result;
 
+pub(crate) use self::add::New;
 pub(crate) use self::python::Which;
-
-/// A new data source, as the command line describes it.
-#[derive(Debug)]
-pub(crate) struct New {
-    pub(crate) name: String,
-    pub(crate) kind: String,
-    /// `FIELD=VALUE` each.
-    pub(crate) fields: Vec<String>,
-    /// `FIELD=FILE` each.
-    pub(crate) files: Vec<String>,
-    pub(crate) credentials: Option<String>,
-    pub(crate) prefix: Option<String>,
-    pub(crate) is_default: bool,
-    pub(crate) replace: bool,
-    pub(crate) unchecked: bool,
-}
 
 /// One command.
 #[derive(Debug)]

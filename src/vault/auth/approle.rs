@@ -4,7 +4,9 @@
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
 
 use super::super::client::{Client, encode};
-use super::{Authenticated, exchange, text, wrapped};
+use super::authenticated::Authenticated;
+use super::exchange::{exchange, text};
+use super::wrapped;
 use crate::config::credential::Credential;
 use crate::error::Result;
 

@@ -5,7 +5,8 @@
 //! role. So the request is defined here.
 
 use super::super::client::{Client, Raw};
-use super::{Authenticated, exchange};
+use super::authenticated::Authenticated;
+use super::exchange::exchange;
 use crate::error::Result;
 
 pub(super) async fn login(client: &mut Client, mount: &str, role: Option<&str>) -> Result<Authenticated> {

@@ -5,7 +5,8 @@ use serde::Serialize;
 use vaultrs::api::auth::kubernetes::requests::LoginWithKubernetesRequest;
 
 use super::super::client::{Client, Raw, encode};
-use super::{Authenticated, exchange, text};
+use super::authenticated::Authenticated;
+use super::exchange::{exchange, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 

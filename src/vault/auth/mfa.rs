@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Operation;
-use super::{Authenticated, take_into_use};
+use super::authenticated::Authenticated;
+use super::exchange::take_into_use;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 

@@ -5,9 +5,11 @@
 //! configuration is never revoked; a token from a login is, unless a lease depends on it.
 
 mod approle;
+mod authenticated;
 mod cert;
 #[cfg(feature = "cloud")]
 mod cloud;
+mod exchange;
 mod jwt;
 #[cfg(feature = "manage")]
 pub(crate) mod mfa;
@@ -16,104 +18,16 @@ pub(crate) mod oidc;
 mod password;
 mod wrapped;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rustify::endpoint::Endpoint;
 use vaultrs::api::token::requests::{LookupTokenSelfRequest, RevokeTokenSelfRequest};
 
+pub use self::authenticated::{About, Authenticated, Identity};
 use super::body::{Answer, Auth, OwnToken, malformed};
 use super::client::{Client, Raw};
 use super::error::Operation;
-use crate::config::credential::Credential;
 use crate::config::login::Login;
-use crate::error::{Error, Kind, Result};
-use crate::secret::SecretValue;
-
-/// The token's user, as the login's response describes it.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The identity's id, if there is one.
-    pub entity_id: Option<String>,
-    /// What the login method knows of the user.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl Identity {
-    fn new(entity_id: Option<String>, metadata: Option<BTreeMap<String, Option<String>>>) -> Self {
-        let known = metadata.unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?)));
-        Self { entity_id: entity_id.filter(|id| !id.is_empty()), metadata: known.collect() }
-    }
-}
-
-#[cfg(feature = "manage")]
-impl Identity {
-    /// The user's name, where the method tells it.
-    pub(crate) fn user(&self) -> Option<&str> {
-        let names = ["username", "name", "service_account_name"];
-        names.iter().find_map(|key| self.metadata.get(*key)).map(String::as_str)
-    }
-}
-
-/// Vault's description of a token, without the token.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct About {
-    /// Its policies, including those of its entity.
-    pub policies: Vec<String>,
-    /// The remaining lifetime; `None` if it never expires.
-    pub ttl: Option<Duration>,
-    /// Whether it can be renewed.
-    pub renewable: bool,
-    /// Whether it has a period, and lives as long as it is renewed.
-    pub periodic: bool,
-    /// The number of requests left; `None` if unlimited.
-    pub uses: Option<u64>,
-    /// The name that it is shown by, behind that of its method.
-    pub display_name: Option<String>,
-    /// The path of the login that made it, as in `auth/userpass/login/ada`.
-    pub path: Option<String>,
-}
-
-impl About {
-    /// The user's name out of the shown one, which begins with the method's mount.
-    #[cfg(feature = "manage")]
-    pub(crate) fn user(&self) -> Option<String> {
-        let name = self.display_name.as_deref().filter(|name| !name.is_empty())?;
-        let mount = self.path.as_deref().and_then(|path| path.strip_prefix("auth/")).unwrap_or_default();
-        let ends = mount.match_indices('/').map(|(at, _)| format!("{}-", mount[..at].replace('/', "-")));
-        let longest = ends.filter_map(|end| name.strip_prefix(&end)).min_by_key(|rest| rest.len());
-        Some(longest.filter(|rest| !rest.is_empty()).unwrap_or(name).to_owned())
-    }
-
-    fn new(policies: Option<Vec<String>>, ttl: u64, renewable: bool, uses: i64) -> Self {
-        Self {
-            policies: policies.unwrap_or_default(),
-            ttl: (ttl > 0).then(|| Duration::from_secs(ttl)),
-            renewable,
-            periodic: false,
-            uses: u64::try_from(uses).ok().filter(|uses| *uses > 0),
-            display_name: None,
-            path: None,
-        }
-    }
-}
-
-/// The result of a login.
-#[derive(Debug)]
-pub struct Authenticated {
-    /// The token's user; `None` if unknown (a token from the configuration, an agent).
-    pub identity: Option<Identity>,
-    /// What the login says about the token; `None` in the same cases.
-    pub about: Option<About>,
-    /// Whether the token comes from a login, so that it is revoked.
-    pub revocable: bool,
-}
-
-impl Authenticated {
-    const fn given() -> Self {
-        Self { identity: None, about: None, revocable: false }
-    }
-}
+use crate::error::{Kind, Result};
 
 /// Gets a token by `login`, and makes `client` use it.
 pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> {
@@ -132,44 +46,6 @@ pub async fn login(client: &mut Client, login: &Login) -> Result<Authenticated> 
         Login::Cloud { mount, role, identity, .. } => cloud::login(client, mount, role.as_deref(), identity).await,
         Login::Cert { mount, role } => cert::login(client, mount, role.as_deref()).await,
     }
-}
-
-/// Sends a login request of any method, and uses the token in its response.
-async fn exchange<E: Endpoint>(client: &mut Client, endpoint: &E, mount: &str) -> Result<Authenticated> {
-    exchange_for(client, endpoint, mount, None).await
-}
-
-/// Sends a login request whose path names `user`.
-async fn exchange_for<E: Endpoint>(
-    client: &mut Client,
-    endpoint: &E,
-    mount: &str,
-    user: Option<&str>,
-) -> Result<Authenticated> {
-    let reply = client.call(endpoint, Operation::Login(mount, user)).await?;
-    let what = format!("logging in at auth/{mount}");
-    let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
-    take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
-}
-
-fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
-    let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
-    if let Some(second_factor) = auth.mfa_requirement {
-        client.set_second_factor(second_factor);
-        return Err(Error::new(
-            Kind::MfaRequired,
-            format!("Vault requires a second factor, {what}"),
-            "run `jupyter-vault login` on a terminal, which asks for it; kernels then use the token that it stores",
-        ));
-    }
-    if auth.client_token.is_empty() {
-        return Err(malformed(what));
-    }
-    let batch = auth.token_type.as_deref() == Some("batch");
-    let identity = Identity::new(auth.entity_id, auth.metadata);
-    let about = About::new(auth.policies, auth.lease_duration, auth.renewable, auth.num_uses);
-    client.use_token(&Credential { value: SecretValue::from(auth.client_token), origin: origin.to_owned() })?;
-    Ok(Authenticated { identity: Some(identity), about: Some(about), revocable: !batch })
 }
 
 /// Asks Vault for the user of a token from the configuration.
@@ -208,9 +84,4 @@ pub async fn renew(client: &Client, increment: Duration, limit: Duration) -> Res
     let auth = Answer::parse(&reply, what)?.auth.ok_or_else(|| malformed(what))?;
     let auth: Auth = serde_json::from_str(auth.get()).map_err(|_| malformed(what))?;
     Ok(Duration::from_secs(auth.lease_duration))
-}
-
-/// The credential as text, in a separate buffer for a request type that needs one.
-fn text(credential: &Credential) -> Result<String> {
-    credential.text().map(str::to_owned)
 }

@@ -11,7 +11,8 @@ use serde_json::json;
 use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Operation;
-use super::{Authenticated, take_into_use};
+use super::authenticated::Authenticated;
+use super::exchange::take_into_use;
 use crate::error::{Error, Kind, Result};
 
 /// Asks Vault for the sign-in address; afterwards the provider sends the browser to `redirect`.

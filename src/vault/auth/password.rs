@@ -4,7 +4,8 @@
 use vaultrs::api::auth::userpass::requests::LoginRequest;
 
 use super::super::client::{Client, encode};
-use super::{Authenticated, exchange_for, text};
+use super::authenticated::Authenticated;
+use super::exchange::{exchange_for, text};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};
 

@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{NEAR, Question, encoded, line, parsed};
+use super::question::{NEAR, Question, encoded, line, parsed};
 use crate::config::cloud::{AwsKeys, AwsSource};
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result};

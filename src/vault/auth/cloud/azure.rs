@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{NEAR, Question, encoded, parsed};
+use super::question::{NEAR, Question, encoded, parsed};
 use crate::config::cloud::Azure;
 use crate::error::Result;
 use crate::net::deadline::Deadline;

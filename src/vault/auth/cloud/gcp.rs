@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{NEAR, Question, encoded, line};
+use super::question::{NEAR, Question, encoded, line};
 use crate::config::cloud::Gcp;
 use crate::error::Result;
 use crate::net::deadline::Deadline;
