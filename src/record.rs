@@ -1,8 +1,8 @@
-//! The variables that a kernel has got: names, paths in Vault and versions, never a value.
+//! Records of the variables that a kernel was given: names, paths in Vault and versions, never a value.
 //!
-//! A kernel does not know which of its variables are secrets of ours, and a launch is over before an inject begins.
-//! So both store a record in Jupyter's runtime folder. A record belongs to one process: another process with the same
-//! connection file is the kernel after a restart, which does not have those variables.
+//! A kernel does not know which of its variables came from this program, and a launch has ended before an inject
+//! begins. So both store a record in Jupyter's runtime folder. A record belongs to one process: another process with
+//! the same connection file is the kernel after a restart, which does not have those variables.
 
 use std::collections::BTreeMap;
 #[cfg(feature = "inject")]
@@ -60,7 +60,7 @@ pub struct Variable {
 /// One change of a kernel's variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// By what.
+    /// Whether a launch or an injection made it.
     pub how: How,
     /// When, as RFC 3339.
     pub at: String,

@@ -86,7 +86,7 @@ pub fn is_protected(name: &str) -> bool {
     PROTECTED.iter().any(|(pattern, _)| fits(pattern, name))
 }
 
-/// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]), also in lower case.
+/// Why `doctor` warns of `name`, if it does (see [`DOUBTFUL`]); the case of `name` does not matter.
 #[must_use]
 pub fn warning_for(name: &str) -> Option<&'static str> {
     DOUBTFUL.iter().find(|(pattern, _)| fits(pattern, &name.to_uppercase())).map(|(_, why)| *why)

@@ -99,7 +99,8 @@ impl<'t> Template<'t> {
         Some(SecretValue::from(filled))
     }
 
-    /// The length of the filled text. A buffer of this capacity never grows, so no part of a value is left in a freed one.
+    /// The length of the filled text. A buffer of this capacity never grows, so no part of a value is left in a freed
+    /// one.
     fn size<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> usize {
         let parts = self.0.iter().flat_map(|(_, parts)| parts);
         let size = |part: &Part<'_>| match part {

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::error::{Error, Kind};
 use crate::kernel::message::Arrived;
 
-/// The time that a kernel has to confirm that it has received the values.
+/// The time limit for a kernel to confirm that it has received the values.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// The outcome of the code.
 pub(super) enum Taken {
     /// It ran: the kernel has the variables, except for those that it kept as they were.
     All { kept: Vec<String> },
-    /// It began too late to do anything, or was dropped from the queue.
+    /// It began too late and did nothing, or was dropped from the queue.
     Late,
     /// The kernel does not evaluate expressions.
     Unread,

@@ -31,7 +31,7 @@ const SHOWN: usize = 12;
 /// How many ports are tried at once.
 const AT_ONCE: usize = 64;
 
-/// The kernels that a command names.
+/// The command line's selection of kernels.
 #[derive(Debug, Default, Clone)]
 pub struct Selection {
     /// A kernel's id or its beginning, a notebook's path or name, or a connection file.
@@ -222,7 +222,7 @@ impl<'a> Places<'a> {
         Error::new(Kind::NoSuchKernel, what, advice)
     }
 
-    /// Adds the notebooks' names to `files`, and the kernels that only a server of this user knows.
+    /// Adds the notebooks' names to `files`, and kernels that only a server of this user lists.
     async fn with_servers(&self, files: Vec<Target>, deadline: Deadline) -> Vec<Target> {
         let mut targets = files;
         for found in discover::servers(&self.runtime) {

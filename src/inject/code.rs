@@ -16,12 +16,12 @@ use serde_json::json;
 
 use crate::json::ascii_json;
 
-/// The task of the code.
+/// The changes that the code makes.
 #[derive(Debug, Clone)]
 pub struct Change<'a> {
     /// The names whose values will be sent.
     pub set: Vec<&'a str>,
-    /// Those of them that stay as they are where the kernel has them.
+    /// Those of them that are not changed if the kernel already has them.
     pub keep: Vec<&'a str>,
     /// The names to remove.
     pub unset: Vec<&'a str>,
@@ -131,7 +131,7 @@ mod tests {
     fn no_name_or_path_ends_the_literal_that_it_stands_in() {
         let odd = "a'b\"c\\d\ne\u{2028}{}$(FILE)UNTIL";
         let change = Change { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
-        // Python's code need not name what it is given; R's has no such letters outside of escapes.
+        // Python's code need not contain every name; R's code has no such letters outside of escapes.
         for (code, times) in
             [(python(&change), 2), (python_expression(&change), 2), (r(&change), 0), (deno(&change), 3)]
         {

@@ -1,4 +1,4 @@
-//! `jupyter-vault inject`: plans and fetches as a launch does, while the kernel answers what it is.
+//! `jupyter-vault inject`: plans and fetches as a launch does, while it waits for the kernel's kernel_info.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -35,27 +35,27 @@ const LISTS: Duration = Duration::from_secs(20);
 /// The variables to inject, and the kernels that get them.
 #[derive(Debug)]
 pub struct Job {
-    /// Selects kernels.
+    /// The selected kernels.
     pub selection: Selection,
-    /// Which secrets.
+    /// The secrets to fetch.
     pub request: Request,
     /// How long a kernel may be busy.
     pub wait: Duration,
-    /// Whether a busy kernel is not waited for, where it has subshells.
+    /// Whether to use a subshell of a busy kernel instead of waiting for it.
     pub now: bool,
-    /// Whether the kernels are listed, and nothing is done.
+    /// Whether to list the kernels only.
     pub list: bool,
-    /// Whether the kernels' languages are listed, and nothing is done.
+    /// Whether to list the languages only.
     pub list_languages: bool,
 }
 
 /// Where progress lines go.
 pub struct Voice<'a> {
-    /// A result: one line a kernel.
+    /// Receives the results: one line per kernel.
     pub say: &'a mut dyn FnMut(&str),
-    /// An error that does not end the command.
+    /// Receives errors that do not end the command.
     pub report: &'a mut dyn FnMut(&Error),
-    /// Progress while a kernel is waited for.
+    /// Receives progress messages while the command waits for a kernel.
     pub progress: &'a mut dyn FnMut(&str),
 }
 
@@ -79,7 +79,7 @@ pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
     outcome
 }
 
-/// A line for each kernel that the selection may mean.
+/// Prints a line for each kernel that the selection matches.
 fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
     let places = Places::new(selection, parent)?;
     let system = fetch::runtime()?;
@@ -120,7 +120,7 @@ fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()>
     outcome.unwrap_or_else(|signal| end_by(signal))
 }
 
-/// How the secrets are fetched.
+/// The parts of a fetch.
 struct Fetching<'a> {
     plan: &'a Plan,
     request: &'a Request,
@@ -129,9 +129,9 @@ struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Fetches, and is abandoned at `stop`: then it stays pending, and the signal ends the process.
+    /// Fetches the secrets. After `stop` it abandons the fetch and stays pending, until the signal ends the process.
     async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Fetched> {
-        // The revocation has a separate limit.
+        // The limit for the revocation is added.
         self.holding.set(self.plan.login.makes_token().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
         self.holding.set(None);
@@ -141,8 +141,8 @@ impl Fetching<'_> {
         }
     }
 
-    /// Starts the process that holds the leases, if there are any, until the last of these kernels ends. Where none of
-    /// them runs on this machine, what is leased lives as long as its token.
+    /// Starts the keeper for the leases, if there are any, until the last of these kernels exits. If none of them runs
+    /// on this machine, the leases live as long as their token.
     #[cfg(target_os = "linux")]
     fn keep<'t>(
         &self,
@@ -159,7 +159,7 @@ impl Fetching<'_> {
         keep::keep(self.plan, self.request, self.parent, given, &leases, owners).map(Some)
     }
 
-    /// Elsewhere nothing holds them.
+    /// On other systems there is no keeper.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on each system")]
     fn keep<'t>(&self, _: &Given, _: Option<Leases>, _: impl Iterator<Item = &'t Turn<'t>>) -> Result<Option<Keeper>> {
@@ -170,7 +170,7 @@ impl Fetching<'_> {
 /// The fetched secrets, and their leases.
 type Fetched = (Given, Option<Leases>);
 
-/// One kernel: its kernel_info is requested while the secrets are fetched.
+/// Injects into one kernel: requests its kernel_info while the secrets are fetched.
 async fn one(
     turn: Turn<'_>,
     name: &str,
@@ -197,7 +197,7 @@ async fn one(
                 }
             }
         };
-        // A kernel that has everything need not be free.
+        // Nothing changes, so the kernel need not be idle.
         if turn.is_up_to_date(&given.0) {
             say(&unchanged(name));
             return Ok(());
@@ -222,8 +222,8 @@ async fn one(
     Ok(())
 }
 
-/// Several kernels: kernel_info is requested from all at once, and each is changed when it replies, so a busy kernel
-/// does not delay the others.
+/// Injects into several kernels: requests kernel_info from all at once, and changes each when it replies, so a busy
+/// kernel does not delay the others.
 async fn each(
     targets: &[Target],
     options: Options<'_>,

@@ -18,7 +18,7 @@ pub(super) const LEAST: Duration = Duration::from_secs(1);
 /// A kernel's description of itself.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct KernelInfo {
-    /// Such as `ipython`.
+    /// The implementation, such as `ipython`.
     #[serde(default)]
     pub implementation: String,
     /// Its language.
@@ -27,8 +27,8 @@ pub struct KernelInfo {
     /// Its optional features, such as `kernel subshells`.
     #[serde(default)]
     pub supported_features: Vec<String>,
-    /// Its own session, if it has one: another session is another process. Some kernels answer in the session
-    /// of the client.
+    /// The id of its own session; a restarted kernel has another one. `None` for kernels that answer in the client's
+    /// session.
     #[serde(skip)]
     pub session: Option<String>,
 }
@@ -36,7 +36,7 @@ pub struct KernelInfo {
 /// A kernel's description of its language.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct LanguageInfo {
-    /// Such as `python`.
+    /// The language's name, such as `python`.
     #[serde(default)]
     pub name: String,
 }
@@ -56,8 +56,8 @@ pub async fn request_info(link: &mut Link, channel: Channel) -> Result<String> {
     link.send(channel, "kernel_info_request", None, &json!({})).await
 }
 
-/// Waits at most `wait` until the kernel is free and sends its kernel_info. On control it replies even while a cell
-/// is running.
+/// Waits at most `wait` for the kernel's kernel_info, which it sends once it is idle; on control, also while a cell is
+/// running.
 pub(super) async fn kernel_info(
     link: &mut Link,
     channel: Channel,

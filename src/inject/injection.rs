@@ -1,4 +1,4 @@
-//! One injection: the code is sent, again if need be, until the kernel has the values.
+//! One injection: sends the code, again if necessary, until the kernel has the values.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -21,12 +21,12 @@ use crate::secret::{SecretName, SecretSet};
 
 /// The time after sending within which the code may begin.
 const BEGIN: Duration = Duration::from_secs(5);
-/// The same if the kernel was not asked first whether it is free: a process of this machine, with the same clock.
+/// The same if kernel_info was not requested first: the kernel is a process of this machine, with the same clock.
 const BEGIN_AT_ONCE: Duration = Duration::from_secs(1);
 /// The time after that in which the code's input request may still arrive: ipykernel flushes its output first, and
 /// gives up after ten seconds.
 const GRACE: Duration = Duration::from_secs(15);
-/// The same if the kernel was not asked first.
+/// The same if kernel_info was not requested first.
 const GRACE_AT_ONCE: Duration = Duration::from_secs(5);
 /// The same after a signal to stop.
 const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
@@ -34,32 +34,32 @@ const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 /// The options of an injection.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Whether a secret wins over a variable that the kernel already has.
+    /// Whether a secret replaces a variable that the kernel already has.
     pub override_existing: bool,
     /// How long to wait for a busy kernel.
     pub wait: Duration,
-    /// Whether a busy kernel is not waited for, where it has subshells.
+    /// Whether to use a subshell of a busy kernel instead of waiting for it.
     pub now: bool,
     /// Our own folder in Jupyter's runtime folder.
     pub folder: &'a Path,
-    /// Until when the kernel may ask: an injection that is dropped before leaves a kernel that waits.
+    /// Until when the kernel may request input: if the injection is dropped before, the kernel waits for an answer.
     pub holding: &'a Cell<Option<Instant>>,
 }
 
 /// The variables to set in a kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Injection<'a> {
-    /// Its kind.
+    /// The kernel's row of the table of languages.
     pub row: &'a Row,
     /// The variables.
     pub wanted: &'a SecretSet,
     /// The variables that it was given before.
     pub before: Option<&'a Record>,
-    /// The variables that would win over what it is to get, where secrets win over what a kernel has.
+    /// Variables to remove because a client would prefer them to the wanted ones; only if secrets replace variables.
     pub away: &'a [&'static str],
-    /// Whether the kernel has just answered kernel_info; otherwise its process shows its kind, and that it is idle.
+    /// Whether the kernel has just answered kernel_info; otherwise its process has shown its kind, and that it is idle.
     pub was_asked: bool,
-    /// How it is done.
+    /// The options.
     pub options: Options<'a>,
 }
 
@@ -72,7 +72,7 @@ pub struct Changes {
     pub kept: Vec<String>,
     /// Removed.
     pub unset: Vec<String>,
-    /// Not possible: the kernel's language has no variable of such a name.
+    /// Not possible, because the kernel's language can't have a variable with this name.
     pub impossible: Vec<String>,
 }
 

@@ -25,24 +25,24 @@ pub enum Delivery {
 
 /// One kernel's row.
 pub struct Row {
-    /// What it is called in messages.
+    /// The kernel's name in messages.
     pub name: &'static str,
-    /// What it says of itself: `implementation` in `kernel_info_reply`.
+    /// The values of `implementation` in its `kernel_info_reply`.
     implementations: &'static [&'static str],
-    /// Or its language as it names it, in lower case, for rows that cover several kernels.
+    /// Or the names of its language, in lower case, for rows that cover several kernels.
     languages: &'static [&'static str],
-    /// Or the Python module in its process's command line.
+    /// Or the Python modules in its process's command line.
     modules: &'static [&'static str],
-    /// How values get in.
+    /// How the kernel gets the values.
     pub delivery: Delivery,
-    /// The code of [`Delivery::Stdin`] as an expression beside an empty cell, where the kernel evaluates those. No
-    /// cell runs, so no hook that a user has registered for cells sees it, and it costs less.
+    /// The code of [`Delivery::Stdin`] as an expression with an empty cell, if the kernel evaluates expressions. No
+    /// cell runs, so the user's hooks for cells are not called, and it costs less.
     pub expression: Option<fn(&Change<'_>) -> String>,
-    /// Code as for [`Delivery::File`], for a subshell, beside a running cell.
+    /// Code as for [`Delivery::File`], for a subshell while a cell is running.
     pub beside: Option<fn(&str, &Change<'_>) -> String>,
     /// Whether the language can set a variable of this name.
     pub takes: fn(&str) -> bool,
-    /// What a user should know.
+    /// A note for users.
     note: &'static str,
 }
 
@@ -200,7 +200,7 @@ pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.modules.iter().any(|known| known.as_bytes() == module))
 }
 
-/// The table as text, one line per kernel.
+/// The table as text, one line for each kernel.
 pub fn list() -> String {
     let mut text = String::new();
     for row in ROWS {

@@ -20,16 +20,17 @@ pub enum Link {
 }
 
 impl Link {
-    /// Connects to `channel`, where that is not done yet.
+    /// Connects to `channel`, unless it is connected already.
     pub async fn open(&mut self, channel: Channel) -> Result<()> {
         match self {
             Self::Sockets(sockets) => sockets.open(&[channel]).await,
-            // All are open from the beginning.
+            // A websocket carries all channels.
             Self::Server(_) => Ok(()),
         }
     }
 
-    /// Sends a message of type `kind` and returns its id. `parent` is what it answers, as on stdin.
+    /// Sends a message of type `kind` and returns its id. `parent` is the header of the message that it answers, if
+    /// any.
     pub async fn send(
         &mut self,
         channel: Channel,
@@ -43,7 +44,7 @@ impl Link {
         }
     }
 
-    /// The next message of any channel. Nothing is lost when this is dropped half-way.
+    /// Waits for the next message on any channel. Dropping the future loses no message.
     pub async fn next(&mut self) -> Result<Arrived> {
         match self {
             Self::Sockets(sockets) => sockets.next().await,
@@ -51,7 +52,7 @@ impl Link {
         }
     }
 
-    /// The session that messages are sent in.
+    /// The session id of the messages sent.
     pub fn session_id(&self) -> &str {
         match self {
             Self::Sockets(sockets) => sockets.session_id(),
@@ -59,8 +60,8 @@ impl Link {
         }
     }
 
-    /// For a kernel that does not answer: opens the channels that may show why, and requests kernel_info on
-    /// control and on a new shell connection.
+    /// Probes a kernel that does not answer: opens the channels that may show why, and requests kernel_info on control
+    /// and on a new shell connection.
     pub async fn probe(&mut self) -> Result<()> {
         match self {
             Self::Sockets(sockets) => sockets.probe().await,
@@ -98,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Directs the messages that follow to that subshell, or to the main shell.
+    /// Directs later messages to that subshell, or to the main shell.
     pub fn set_subshell(&mut self, subshell: Option<String>) {
         match self {
             Self::Sockets(sockets) => sockets.session().set_subshell(subshell),
@@ -106,7 +107,7 @@ impl Link {
         }
     }
 
-    /// Closes it, a websocket with its closing handshake.
+    /// Closes the link, a websocket with its closing handshake.
     pub async fn close(self) {
         match self {
             Self::Sockets(sockets) => drop(sockets),

@@ -20,15 +20,15 @@
 //! - [`turn`]: one kernel, from a link to its record
 //! - `info`: a kernel's kernel_info reply
 //! - [`language`]: the table of kernels, and [`code`] for each language
-//! - `injection`: the code is sent until the kernel has the values
+//! - `injection`: sends the code until the kernel has the values
 //! - `attempt`: one request to execute code, and its outcome
 //! - `question`: values as the reply to an input request
 //! - `one_shot`: values in a file
-//! - `subshell`: while a cell is running
-//! - `wait`: while a kernel does not answer
+//! - `subshell`: changes a kernel while a cell is running
+//! - `wait`: waits for a kernel, and explains why it does not answer
 //! - `remembered`: the variables of a kernel whose process can't be seen
 //! - `signal`: ends the work when nothing is half done
-//! - `watch`: the same for every kernel that appears, as long as it runs
+//! - `watch`: keeps the variables of all kernels up to date
 
 mod attempt;
 pub mod choose;

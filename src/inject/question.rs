@@ -1,4 +1,4 @@
-//! Values as the answer to an input request: the kernel's code asks on stdin, which no other client receives.
+//! Values as the answer to an input request, which the kernel's code sends on stdin; no other client receives them.
 //!
 //! The code is a cell, or an expression that is evaluated with an empty cell (`user_expressions`), if the kernel is
 //! known to do that. A cell asks by its language's own function: once, without a time limit; a second request reports
@@ -24,7 +24,7 @@ use crate::secret::SecretSet;
 const ANSWERED: Duration = Duration::from_secs(7);
 /// The output of an expression when everything is set.
 const DONE: &str = "done";
-/// The class of the error of an expression whose input request was not answered.
+/// The class of the error of an expression whose input request got no answer.
 const UNHEARD: &str = "TimeoutError";
 /// The longest class of an error, in bytes.
 const LONGEST_CLASS: usize = 200;
@@ -61,7 +61,7 @@ enum Prompt {
     Names(Vec<String>),
     /// All is set.
     Done,
-    /// Its questions went unanswered until it gave up.
+    /// Its requests got no answer until it gave up.
     Unheard,
     /// It failed: the class of the error.
     Failed(String),
@@ -106,7 +106,7 @@ pub(super) async fn attempt(
     wanted: &SecretSet,
     patience: &mut Wait<'_>,
 ) -> Result<Taken> {
-    // A cell asks once, so stdin must be connected before.
+    // A cell requests input only once, so stdin must be connected before.
     let asks_once = matches!(code, Code::Cell(_));
     if asks_once {
         link.open(Channel::Stdin).await?;
@@ -123,7 +123,7 @@ pub(super) async fn attempt(
                 (_, None) => return without_question(code, &message, change),
                 (Some(class), _) => return Err(failed(class)),
                 (None, Some(kept)) if asks_once => return Ok(Taken::All { kept }),
-                // What the code said before that is still on its way, by another connection.
+                // The reply may overtake an input request of the code, which comes over another connection.
                 (None, still) => kept = still,
             }
             continue;
@@ -132,7 +132,7 @@ pub(super) async fn attempt(
             (Prompt::Done, Some(kept)) => return Ok(Taken::All { kept }),
             (Prompt::Unheard, None) => return Ok(Taken::Late),
             (Prompt::Names(names), None) => {
-                // After a stop in between it is too late: the next question may be another client's.
+                // If this process was suspended it may be too late: the next request may be meant for another client.
                 if asks_once || sent.elapsed() < ANSWERED {
                     let answer = json!({"value": answer(wanted, &names)});
                     link.send(Channel::Stdin, "input_reply", Some(&message), &answer).await?;

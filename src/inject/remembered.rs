@@ -1,9 +1,9 @@
 //! Remembers the variables of a kernel whose process can't be seen: behind a server on another machine, or in another
 //! container.
 //!
-//! A record names a process. Here the kernel's session id identifies it: every message contains the session's id, and
-//! each process creates a new one, so a kernel that has restarted with the same id is recognised as a new one. Some
-//! kernels answer with the client's session id; nothing is remembered for them.
+//! A record names a process. Here the session id identifies it: every message contains it, and each process creates a
+//! new one, so a kernel that has restarted with the same id is recognised as a new process. Some kernels answer with
+//! the client's session id; nothing is remembered for them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -33,7 +33,7 @@ struct Remembered {
     variables: BTreeMap<String, Variable>,
 }
 
-/// The variables that the process with this `info` has got, if known.
+/// The variables of the process with this `info`, if known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
     let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;

@@ -1,4 +1,4 @@
-//! A signal ends the work as soon as nothing is half done.
+//! Ends the work after a signal, as soon as it can be interrupted without harm.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -19,11 +19,11 @@ pub(super) const MOMENT: Duration = Duration::from_millis(20);
 pub struct Stopping<'a> {
     /// Until when the work must not be dropped: a token waits for its revocation, or a kernel may ask.
     pub holding: &'a Cell<Option<Instant>>,
-    /// Ready once the signal has come.
+    /// Ready once a signal has arrived.
     pub stopped: oneshot::Receiver<()>,
 }
 
-/// Runs `work` until it is done, or until one of the `caught` signals comes while nothing is half done.
+/// Runs `work` to its end, or until one of the `caught` signals has arrived and the work may be interrupted.
 pub(super) async fn until_signal(
     caught: &Caught,
     work: impl AsyncFnOnce(Stopping<'_>) -> Result<()>,

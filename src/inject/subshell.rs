@@ -38,7 +38,7 @@ pub(super) async fn enter(link: &mut Link, progress: &mut dyn FnMut(&str)) -> Re
     Ok(id)
 }
 
-/// Deletes the subshell, also after a failure; returns the outcome of the work in it.
+/// Deletes the subshell, also after a failure; returns the result of the work in it.
 pub(super) async fn leave(
     link: &mut Link,
     id: &str,

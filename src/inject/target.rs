@@ -37,11 +37,11 @@ impl std::fmt::Display for Way {
 pub struct Target {
     /// Its id, or its connection file's stem.
     pub id: String,
-    /// The notebook that it belongs to, where a server says so.
+    /// The notebook that it belongs to, if a server lists it.
     pub notebook: Option<String>,
-    /// The way to it.
+    /// How it is reached.
     pub way: Way,
-    /// Its connection file, if it is on this machine; also where the way is its server.
+    /// Its connection file, if it is on this machine; also if it is reached through its server.
     pub file: Option<PathBuf>,
 }
 
@@ -87,8 +87,8 @@ pub(super) fn add(targets: &mut Vec<Target>, kernel: Target) {
     }
 }
 
-/// The targets that `said` names: by id, else by the notebook's path, else by its name, else by the beginning of
-/// an id.
+/// The targets that `wanted` names: by id, else by the notebook's path, else by its name, else by the beginning of an
+/// id.
 pub(super) fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
     let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(said);
     let rules: [&dyn Fn(&Target) -> bool; 5] = [

@@ -1,4 +1,4 @@
-//! One kernel's turn: from the link to the record of what it has.
+//! The injection of one kernel: connects, sets the variables, and records them.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -33,36 +33,36 @@ pub struct Turn<'a> {
     plan: &'a Plan,
     options: Options<'a>,
     before: Option<Record>,
-    /// The notebook's path as the kernel's launcher got it, if that matters.
+    /// The notebook's path as the kernel's launcher got it, if a rule or a path depends on it.
     session: String,
-    /// How many leases are held for what it is given; `None`: as many as before.
+    /// How many leases the keeper holds for its variables; `None`: as many as before.
     leases: Option<usize>,
     process: OnceCell<Option<u32>>,
 }
 
-/// What is known about the kernel.
+/// How the kernel's kind is known.
 #[derive(Debug)]
 pub enum Known {
-    /// It has answered, so it is free.
+    /// From its kernel_info, so it is idle.
     Said(KernelInfo),
-    /// Its process was started by a command that only one kind of kernel has, and waits for an event. A cell
-    /// may wait as well.
+    /// From its process: only one kind of kernel has this command line, and the process waits for an event. A running
+    /// cell may wait for one too.
     ByCommand(&'static Row),
 }
 
 /// The result of a turn.
 #[derive(Debug)]
 pub struct Done {
-    /// What was changed.
+    /// The changes.
     pub changes: Changes,
-    /// The variables that it was given, including now.
+    /// All variables that it was given, now and before.
     pub variables: Variables,
 }
 
 type Variables = BTreeMap<String, Variable>;
 
 impl<'a> Turn<'a> {
-    /// The turn of `target`; reads its record.
+    /// Prepares the injection of `target`; reads its record.
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
         let session = if plan.notebooks.is_empty() { None } else { session_of(target) };
@@ -82,7 +82,7 @@ impl<'a> Turn<'a> {
         !is_withheld(&self.plan.notebooks, &self.session, name)
     }
 
-    /// Adds what is remembered about a process without a record, by its session.
+    /// Adds the variables that are remembered for a process without a record, by its session.
     #[must_use]
     pub fn recalling(mut self, known: &Known) -> Self {
         let Known::Said(info) = known else { return self };
@@ -91,7 +91,7 @@ impl<'a> Turn<'a> {
         self
     }
 
-    /// Says how many leases are held for what it is given.
+    /// Sets how many leases the keeper holds for its variables.
     #[must_use]
     pub const fn holding(mut self, leases: Option<usize>) -> Self {
         self.leases = leases;
@@ -111,8 +111,8 @@ impl<'a> Turn<'a> {
         self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given, |name| self.may_have(name)))
     }
 
-    /// Splits what was set before: what these sources give or may have given, and what came of other sources.
-    /// These were not read now, so their variables stay.
+    /// Splits the earlier variables: those that these sources give or may have given, and those of other sources. The
+    /// latter were not read now, so their variables stay.
     fn split_record(&self, mut record: Record, given: &Variables) -> (Record, Variables) {
         let may_be = |name: &str, path: &str| self.plan.sources.iter().any(|source| source.may_give(name, path));
         let (theirs, others) = std::mem::take(&mut record.variables)
@@ -134,11 +134,11 @@ impl<'a> Turn<'a> {
         self.ask_on(link, progress).await
     }
 
-    /// Connects, and looks at the kernel's process: what it is by its command line, and whether it is idle. Asks
-    /// the kernel where the process does not show both.
+    /// Connects, and inspects the kernel's process: its command line shows its kind, its state whether it is idle.
+    /// Requests kernel_info if the process does not show both.
     pub async fn look(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
-        // After the connection: if a later process is found here, the connection has ended with the earlier one.
+        // Inspected after connecting: if the kernel has restarted in between, the connection is closed.
         let process = self.process()?.filter(|pid| waits_for_events(*pid));
         let row = process.and_then(|pid| language::by_command(&command_line(pid)));
         match row.filter(|_| !self.options.now && matches!(self.target.way, Way::File(_))) {
@@ -175,7 +175,7 @@ impl<'a> Turn<'a> {
         Ok(*self.process.get_or_init(|| process))
     }
 
-    /// The process that gets the secrets: the kernel's, if it runs on this machine.
+    /// The owner of the leases: the kernel's process, if it runs on this machine.
     #[cfg(target_os = "linux")]
     pub(crate) fn owner(&self) -> Result<Option<Owner>> {
         let Some(pid) = self.process()? else { return Ok(None) };
@@ -243,7 +243,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// The notebook of a kernel: its server tells the launcher in the connection file, others in its list.
+/// The notebook of a kernel, from its connection file or from its server's list.
 fn session_of(target: &Target) -> Option<String> {
     let file = target.file.as_ref().and_then(|path| ConnectionFile::read(path).ok());
     let told = file.and_then(|file| file.session().map(str::to_owned));
@@ -255,7 +255,7 @@ fn runs_concurrently(info: &KernelInfo) -> bool {
     subshell::are_supported(info) && language::of(info).is_some_and(|row| row.beside.is_some())
 }
 
-/// The secrets, after writing the files of those that are files.
+/// Writes the secrets that are files; returns the variables to set.
 fn files_of(given: Given, plan: &Plan, process: Option<u32>) -> Result<(SecretSet, Written)> {
     let has_files = given.values().any(|fetched| !matches!(fetched.form, Form::Variable(_)));
     match process {

@@ -1,4 +1,4 @@
-//! Waiting for a kernel: with a time limit, progress messages, and an explanation if it does not answer.
+//! Waits for a kernel, with a time limit and progress messages, and explains why it does not answer.
 //!
 //! After a moment without an answer, the kernel is probed. kernel_info is requested on control, where many kernels
 //! answer while they are busy. iopub is subscribed to, where a kernel shows its work for other clients and the key
@@ -33,16 +33,16 @@ pub(super) struct Wait<'a> {
     on_control: bool,
     /// The kernel works for another client.
     for_others: bool,
-    /// Code that may still ask after `end`, if it has begun.
+    /// Code that may still request input after `end`, if it has begun.
     code: Option<Code>,
 }
 
 /// Code that has been sent.
 struct Code {
     id: String,
-    /// Until when its question may be on its way.
+    /// Until when its input request may arrive.
     until: Instant,
-    /// Whether the kernel was seen to begin it; before it is sent, that is assumed.
+    /// Whether the kernel may have begun it; assumed until it is sent.
     may_run: bool,
 }
 
@@ -59,13 +59,13 @@ impl<'a> Wait<'a> {
         self.end = self.end.max(end);
     }
 
-    /// Code that has begun in time may ask until `end`, even after the wait: otherwise the kernel would wait for
-    /// an answer that never comes. Code that has not begun is not waited for.
+    /// Lets code that has begun in time request input until `end`, even after the wait: otherwise the kernel would wait
+    /// for an answer that never comes. Code that has not begun is not waited for.
     pub(super) fn let_ask_until(&mut self, end: Instant) {
         self.code = Some(Code { id: String::new(), until: end, may_run: true });
     }
 
-    /// Sends a request to execute code; returns its id. Where the wait may end before the code's question comes,
+    /// Sends a request to execute code; returns its id. If the wait may end before the code's input request comes,
     /// iopub is subscribed to first: the kernel's status shows whether the code has begun.
     pub(super) async fn execute(&mut self, link: &mut Link, content: &Value) -> Result<String> {
         let is_short = self.code.as_ref().is_some_and(|code| code.until > self.end);
@@ -80,7 +80,7 @@ impl<'a> Wait<'a> {
         Ok(id)
     }
 
-    /// When the wait is over.
+    /// When the wait ends.
     fn over(&self, link: &Link) -> Instant {
         match &self.code {
             Some(code) if code.may_run || link.is_flooded() => self.end.max(code.until),
@@ -88,14 +88,14 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The next message that is `wanted`; `None` at the end. Others are skipped.
+    /// The next message that is `wanted`, skipping others; `None` at the end of the wait.
     pub(super) async fn next(
         &mut self,
         link: &mut Link,
         wanted: &mut dyn FnMut(&Arrived) -> bool,
     ) -> Result<Option<Arrived>> {
         loop {
-            // The clock comes first: in a flood there is always a next message.
+            // The time is checked first, because a flood never runs out of messages.
             let now = Instant::now();
             let end = self.over(link);
             if now >= end {
@@ -125,7 +125,7 @@ impl<'a> Wait<'a> {
                 let Some(parent) = &message.parent else { return };
                 if parent.session != link.session_id() {
                     self.for_others = true;
-                    // There is nothing more to learn, and it may be a flood.
+                    // iopub has nothing more to show, and it may be flooded.
                     if self.code.as_ref().is_none_or(|code| code.may_run || code.until <= self.end) {
                         link.leave_iopub();
                     }
@@ -144,7 +144,7 @@ impl<'a> Wait<'a> {
         (self.progress)(&format!("the kernel {what}; waiting up to {left} s more"));
     }
 
-    /// Why there was no answer.
+    /// The error that explains why there was no answer.
     pub(super) async fn verdict(&mut self, link: &mut Link) -> Error {
         let waited = self.began.elapsed().as_secs();
         self.end = Instant::now() + LAST_PROBE;

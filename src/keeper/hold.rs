@@ -143,8 +143,8 @@ impl Hold {
         self.held.iter().filter(of).map(|held| (held.ends, Duration::from_secs(held.lease.seconds))).min()
     }
 
-    /// The expiry to report to a client of `source`. For a credential that can be renewed it is soon, so that the client
-    /// asks again before the replacement.
+    /// The expiry to report to a client of `source`. For a credential that can be renewed it is soon, so that the
+    /// client asks again before the replacement.
     pub(super) fn tell(&mut self, source: &str) -> Expiry {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);

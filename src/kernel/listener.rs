@@ -29,8 +29,8 @@ pub(super) enum Connection {
 }
 
 impl Listener {
-    /// Binds `endpoint`. Since Jupyter chose the port, the system may have given it to an outgoing connection; most of these
-    /// end soon, so a port in use is tried again.
+    /// Binds `endpoint`. Since Jupyter chose the port, the system may have given it to an outgoing connection; most of
+    /// these end soon, so a port in use is tried again.
     pub(super) async fn bind(endpoint: &Endpoint) -> Result<Self> {
         let end = Instant::now() + TAKEN;
         loop {

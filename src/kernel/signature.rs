@@ -66,8 +66,8 @@ impl Signer {
     pub fn verify(&self, signature: &[u8], parts: &[&[u8]]) -> bool {
         let Some(key) = &self.0 else { return true };
         let Some(given) = from_hex(signature) else { return false };
-        // ring's `verify` takes the message as one slice. So that a large message is not copied, its tag is computed part
-        // by part, and the two tags are compared by their own HMACs, in constant time.
+        // ring's `verify` takes the message as one slice. So that a large message is not copied, its tag is computed
+        // part by part, and the two tags are compared by their own HMACs, in constant time.
         hmac::verify(key, &given, hmac::sign(key, tag(key, parts).as_ref()).as_ref()).is_ok()
     }
 }

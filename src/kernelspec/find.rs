@@ -119,8 +119,8 @@ impl Search {
         all.filter(|(_, folder)| !folder.join(KERNEL_JSON).exists()).collect()
     }
 
-    /// The folders beside a kernelspec's whose names differ from its own only in case. Jupyter lists one of them, and may
-    /// start another.
+    /// The folders beside a kernelspec's whose names differ from its own only in case. Jupyter lists one of them, and
+    /// may start another.
     pub fn doubles(found: &Kernelspec) -> Vec<PathBuf> {
         let beside = found.folder.parent().map(std::fs::read_dir).into_iter().flatten().flatten().flatten();
         let same = |path: &PathBuf| {

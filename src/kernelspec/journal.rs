@@ -159,8 +159,8 @@ impl Locked {
         self.file.sync_all().map_err(|cause| refused(&self.folder, "synced", &cause))
     }
 
-    /// Keeps the owner and the group when root or a member of the group writes the file. Returns whether the file has the
-    /// group that its permission bits are meant for.
+    /// Keeps the owner and the group when root or a member of the group writes the file. Returns whether the file has
+    /// the group that its permission bits are meant for.
     fn give(&self, name: &str, file: &File) -> bool {
         let there = |name: &str| std::fs::symlink_metadata(self.folder.join(name));
         let Ok(owner) = there(name).or_else(|_| there(KERNEL_JSON)) else { return true };

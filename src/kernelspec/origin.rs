@@ -40,8 +40,8 @@ pub(super) fn original(now: &Kept, spec: &Spec<'_>, record: Option<&WrapRecord>)
     }
 }
 
-/// The original kernel.json of another kernel that is already wrapped, if this one is a link to it: the link is replaced
-/// by a file.
+/// The original kernel.json of another kernel that is already wrapped, if this one is a link to it: the link is
+/// replaced by a file.
 pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<Kept>> {
     if now.link.is_none() {
         return Ok(None);

@@ -50,8 +50,8 @@ impl<'a> Settings<'a> {
         self.config.is_some()
     }
 
-    /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report` receives the
-    /// error if the mounts could not be looked up.
+    /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report` receives
+    /// the error if the mounts could not be looked up.
     pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
         let path = folder.join(FILE_NAME);
         let there = keep(&path)?;

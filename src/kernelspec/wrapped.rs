@@ -37,8 +37,8 @@ impl Wrapped {
         standby::put(locked, program, with_script)
     }
 
-    /// The permission bits of the record. It contains the files, so a user who may not read one of them may not read the
-    /// record.
+    /// The permission bits of the record. It contains the files, so a user who may not read one of them may not read
+    /// the record.
     pub(super) fn record_mode(&self) -> u32 {
         let before = self.record.vault_toml.as_ref().map_or(0o777, |before| before.mode);
         (self.kernel_json.mode & self.vault_toml.mode & before) & 0o644 | 0o600

@@ -1,10 +1,10 @@
 //! The program's entry point.
 //!
-//! Before `main`, the standard library finds the end of the main thread's stack, for a message on overflow. With the GNU
-//! C library it parses `/proc/self/maps` for that: a tenth of a launch's instructions. So on such systems the program
-//! has its own C `main`, which does the rest of the standard library's start-up: it opens closed standard descriptors on
-//! `/dev/null`, and makes a write to a closed pipe an error instead of a signal. A stack overflow ends the process with
-//! SIGSEGV, as in a C program.
+//! Before `main`, the standard library finds the end of the main thread's stack, for a message on overflow. With the
+//! GNU C library it parses `/proc/self/maps` for that: a tenth of a launch's instructions. So on such systems the
+//! program has its own C `main`, which does the rest of the standard library's start-up: it opens closed standard
+//! descriptors on `/dev/null`, and makes a write to a closed pipe an error instead of a signal. A stack overflow ends
+//! the process with SIGSEGV, as in a C program.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 use nix::{fcntl, sys::signal, sys::stat};

@@ -1,6 +1,7 @@
 //! Exchanges two folders in one step, with renameat2(2).
 //!
-//! The C library has this function since 2.28. The system call is made directly, so that a wheel works on older systems.
+//! The C library has this function since 2.28. The system call is made directly, so that a wheel works on older
+//! systems.
 
 use std::ffi::CString;
 use std::io::{Error, ErrorKind, Result};

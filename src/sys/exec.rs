@@ -168,8 +168,8 @@ pub struct Space {
 }
 
 impl Space {
-    /// The present limits of this system: 32 pages for a string, a quarter of the stack limit for all (at least 128 KiB,
-    /// at most 6 MiB); execve(2), "Limits on size of arguments and environment".
+    /// The present limits of this system: 32 pages for a string, a quarter of the stack limit for all (at least 128
+    /// KiB, at most 6 MiB); execve(2), "Limits on size of arguments and environment".
     pub fn of_this_system() -> Self {
         let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| usize::try_from(size).ok());
         let stack = getrlimit(Resource::RLIMIT_STACK).map_or(0, |(soft, _)| soft);

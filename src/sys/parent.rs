@@ -23,9 +23,9 @@ pub enum Parent {
 }
 
 impl Parent {
-    /// The process whose pid is `named` (the value of `JPY_PARENT_PID`). Pid 1 is a container's first process, which never
-    /// exits. If no process has the pid, and the pid is larger than this process's, it is from outside a sandbox with its
-    /// own pids (bwrap, unshare), because a parent is older than its child.
+    /// The process whose pid is `named` (the value of `JPY_PARENT_PID`). Pid 1 is a container's first process, which
+    /// never exits. If no process has the pid, and the pid is larger than this process's, it is from outside a sandbox
+    /// with its own pids (bwrap, unshare), because a parent is older than its child.
     pub fn of(named: Option<&OsStr>) -> Self {
         let named = named.and_then(|pid| pid.to_str()?.trim().parse().ok()).filter(|pid| *pid > 1);
         match named.map(|pid| pidfd::open(Pid::from_raw(pid))) {

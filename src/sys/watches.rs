@@ -68,8 +68,8 @@ impl FolderWatch {
         self.0.add_watch(path, ENTRIES).map(drop)
     }
 
-    /// Takes the pending events; returns whether one is about a file with that `prefix` or the folder itself, or whether
-    /// events were lost.
+    /// Takes the pending events; returns whether one is about a file with that `prefix` or the folder itself, or
+    /// whether events were lost.
     pub fn take(&self, prefix: &str) -> io::Result<bool> {
         let events = self.0.read_events().map_err(io::Error::from)?;
         let concerns = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(prefix.as_bytes());

@@ -1,5 +1,4 @@
-//! Gives the secrets to the kernels that have answered and lack some: one fetch for all idle kernels, wiped
-//! afterwards.
+//! Gives secrets to the kernels that have answered and lack some: one fetch for all idle kernels, wiped afterwards.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::lease::Keeper;
 use crate::net::deadline::Deadline;
 use crate::vault::generic::Lease;
 
-/// How long a kernel that has just been free may be busy when its variables are set.
+/// How long to wait if a kernel that was just idle is busy again when its variables are set.
 const TAKE: Duration = Duration::from_secs(10);
 /// The time limit for a request to a server about one kernel.
 const ASK: Duration = Duration::from_secs(20);
@@ -76,7 +75,7 @@ impl Watcher<'_, '_> {
         }
     }
 
-    /// Starts the process that holds the leases, if there are any, until the last of these kernels ends.
+    /// Starts the keeper for the leases, if there are any, until the last of these kernels exits.
     async fn keep(&mut self, takers: &[(String, Answer)], given: &Given, held: Vec<Lease>) -> Result<Option<Keeper>> {
         if held.is_empty() {
             return Ok(None);
@@ -98,7 +97,7 @@ impl Watcher<'_, '_> {
     async fn give(&mut self, name: &str, (link, info): Answer, (given, leases): (&Given, Option<usize>)) -> bool {
         let Some(kernel) = self.kernels.get(name) else { return false };
         let plan = self.vault.plan();
-        // A kernel that can't be told from its next process gets what it lacks, and keeps what it has.
+        // If the kernel may have restarted unnoticed, it gets the variables that it lacks and keeps those that it has.
         let doubtful = kernel.may_have_restarted();
         let options = self.options();
         let options = Options { override_existing: options.override_existing && !doubtful, ..options };
@@ -112,7 +111,7 @@ impl Watcher<'_, '_> {
             return false;
         }
         match turn.give((link, known), given::duplicate(given), &mut |_| {}).await {
-            // It is the same process: it lacks nothing.
+            // It is the same process, since it lacks nothing.
             Ok(done) if doubtful && done.changes.set.is_empty() => {
                 self.is_up_to_date(name).await;
                 false
@@ -122,7 +121,7 @@ impl Watcher<'_, '_> {
                 let partly = doubtful && plan.inheritance.winner == Winner::Secret && !done.changes.kept.is_empty();
                 if let Some(kernel) = self.kernels.get_mut(name) {
                     let mut before = std::mem::replace(&mut kernel.variables, done.variables);
-                    // The variables that it kept may be ours: it was not told which are.
+                    // The variables that it kept may have been set by an earlier injection.
                     before.retain(|name, _| doubtful && done.changes.kept.contains(name));
                     kernel.variables.extend(before);
                 }
@@ -140,7 +139,7 @@ impl Watcher<'_, '_> {
         }
     }
 
-    /// The secrets could not be fetched: the kernels that were to take them are asked again later.
+    /// Postpones these kernels after a failed fetch: each is asked again later.
     async fn postpone(&mut self, takers: Vec<(String, Answer)>, error: &Error) {
         let later = Instant::now() + jittered(self.backoff);
         self.backoff = (self.backoff * 2).min(BACKOFF.1.max(self.interval));
@@ -157,7 +156,7 @@ impl Watcher<'_, '_> {
         self.log.failed(Subject::Vault, error);
     }
 
-    /// The kernel has everything: from now on its heartbeat shows its exit, or its server's list does.
+    /// Marks the kernel as up to date: from now on its heartbeat or its server's list shows its exit.
     async fn is_up_to_date(&mut self, name: &str) {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         kernel.is_up_to_date();
@@ -184,7 +183,7 @@ impl Watcher<'_, '_> {
         }
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         let starting = kernel.failed(error);
-        // The file of a kernel that has ended may be left.
+        // A kernel that has exited may leave its file.
         let usual = starting
             || matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::KernelBusy | Kind::NoSuchKernel);
         if !usual {

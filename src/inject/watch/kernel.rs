@@ -39,16 +39,16 @@ const BUSY_THROUGH_SERVER: Duration = Duration::from_secs(20);
 pub enum Reason {
     /// It lacks variables, or versions of them.
     Lacks,
-    /// It may be another process than before.
+    /// It may have restarted.
     Check,
 }
 
 /// The state of a watched kernel.
 #[derive(Debug)]
 pub enum State {
-    /// It is asked at this time, or, for `None`, when its server reports that it is not busy, or in the next round.
+    /// It will be asked at this time; for `None`, when its server reports that it is not busy, or in the next round.
     Due(Option<Instant>, Reason),
-    /// It has been asked, and replies when it is free.
+    /// It has been asked, and replies when it is idle.
     Asked(AbortHandle, Reason),
     /// It has everything, as far as known.
     UpToDate,
@@ -73,17 +73,17 @@ pub struct Kernel {
     pub has_asked: bool,
     /// Its last activity in the server's list when it was up to date.
     pub activity: String,
-    /// Tells its connection file from a later one.
+    /// The modification time and inode of its connection file, which distinguish it from a later one.
     mark: Option<(SystemTime, u64)>,
     since: Instant,
     pause: Duration,
 }
 
-/// The reply of a free kernel.
+/// The reply of an idle kernel.
 pub type Answer = (Link, KernelInfo);
 
 impl Kernel {
-    /// A kernel that has just been seen.
+    /// A kernel that has just appeared.
     pub fn new(target: Target) -> Self {
         let now = Instant::now();
         let age = match &target.way {
@@ -104,7 +104,7 @@ impl Kernel {
         }
     }
 
-    /// Why it is asked. For a kernel that is not asked the reason is `Lacks`, as there is nothing to check.
+    /// Why it is asked; `Lacks` for a kernel that is not asked.
     pub const fn reason(&self) -> Reason {
         match self.state {
             State::Due(_, reason) | State::Asked(_, reason) => reason,
@@ -122,7 +122,7 @@ impl Kernel {
         if let State::Due(due, _) = self.state { due } else { None }
     }
 
-    /// Its process has ended, and with it all that it had.
+    /// Resets the state after the process has ended.
     pub fn restarted(&mut self) {
         self.variables.clear();
         self.session = None;
@@ -131,22 +131,22 @@ impl Kernel {
         self.ask(Reason::Lacks);
     }
 
-    /// Asks it as soon as possible.
+    /// Makes it due as soon as possible.
     pub fn ask(&mut self, reason: Reason) {
         self.abort();
         self.state = State::Due(Some(Instant::now()), reason);
     }
 
-    /// Asks it at a later time; the reason stays.
+    /// Postpones asking it; the reason stays.
     pub fn postpone(&mut self, until: Option<Instant>) {
         self.state = State::Due(until, self.reason());
     }
 
-    /// It did not answer, or did not take its variables. Returns whether it may just be starting: its file is
-    /// half written, or its ports are closed.
+    /// Updates the state after an error of the kernel. Returns whether the kernel may just be starting: its file is
+    /// incomplete, or its ports are closed.
     pub fn failed(&mut self, error: &Error) -> bool {
         if matches!(error.kind(), Kind::KernelCannot | Kind::KernelFailed) {
-            // It fails again until it is another process, or until the secrets change.
+            // It would fail again until it restarts or the secrets change.
             self.state = State::UpToDate;
             return false;
         }
@@ -158,13 +158,13 @@ impl Kernel {
         soon
     }
 
-    /// It has everything.
+    /// Marks it as up to date.
     pub fn is_up_to_date(&mut self) {
         self.state = State::UpToDate;
         self.pause = PAUSES.0;
     }
 
-    /// The secrets have changed in Vault.
+    /// Updates the state after a change of the secrets in Vault.
     pub fn secrets_changed(&mut self) {
         match (&mut self.state, &self.target.way) {
             (State::UpToDate, Way::File(_)) => self.ask(Reason::Lacks),
@@ -190,7 +190,7 @@ impl Kernel {
             return;
         }
         self.mark = now;
-        // A file that the kernel itself completes names the same process; the process's record shows that.
+        // A kernel may complete its own file; then the record still names the same process.
         if matches!(self.state, State::Due(..)) {
             self.since = Instant::now();
             self.pause = PAUSES.0;
@@ -198,7 +198,7 @@ impl Kernel {
         }
     }
 
-    /// Takes in what its server says of it.
+    /// Updates the state from its server's list.
     pub fn check_listed(&mut self, listed: &Listed) {
         let state = listed.execution_state.as_deref().unwrap_or_default();
         let deserted = listed.connections.is_some_and(|count| count <= 0);

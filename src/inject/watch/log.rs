@@ -87,7 +87,7 @@ impl<'a> Log<'a> {
         self.event("failed", target, &format!("{whose}{error}"), more);
     }
 
-    /// All is well again: the next error of the subject is logged.
+    /// Notes that the subject has recovered: its next error is logged.
     pub fn recovered(&mut self, subject: Subject<'_>) {
         self.failing.remove(&subject.name());
     }

@@ -1,16 +1,16 @@
 //! `jupyter-vault watch`: a sidecar that gives secrets to every kernel that appears, again after a restart,
 //! and again when they change in Vault.
 //!
-//! It sleeps until something happens: a file appears in the runtime folder (inotify), a kernel's heartbeat
-//! closes, a busy kernel answers. A timer remains for what sends no event: the versions in Vault, and a
-//! server's list of kernels. The secrets are fetched when a kernel is free to take them, and wiped once all
-//! free kernels have them, so that between rounds none is in memory.
+//! It sleeps until an event: a file appears in the runtime folder (inotify), a kernel's heartbeat closes, a busy kernel
+//! answers. The versions in Vault and a server's list of kernels send no events, so a timer checks them. The secrets
+//! are fetched when a kernel is idle, and wiped once all idle kernels have them, so that none is in memory between
+//! rounds.
 //!
 //! - [`kernel`]: one kernel
 //! - [`vault`]: the session with Vault
 //! - [`round`]: which kernels are asked, and when; `give`: their variables
-//! - [`requests`]: what kernels ask of it
-//! - [`log`], [`ready`]: what others see of it
+//! - [`requests`]: requests from kernels
+//! - [`log`], [`ready`]: its log, and its ready file for probes
 
 mod give;
 pub mod kernel;
@@ -39,19 +39,19 @@ use crate::sys::signals::{Caught, with_default_effect};
 /// The kernels to watch, and the variables that they get.
 #[derive(Debug)]
 pub struct Job {
-    /// Which kernels; all of them when none is named.
+    /// The kernels to watch; all of them if none is named.
     pub selection: Selection,
-    /// Which secrets.
+    /// The secrets to give.
     pub request: Request,
     /// How often Vault and a server are asked.
     pub interval: Duration,
     /// The ready file.
     pub ready_file: Option<PathBuf>,
-    /// What a line of the log looks like.
+    /// The format of the log.
     pub format: Format,
 }
 
-/// Watches until a signal comes; `line` gets the log, line by line.
+/// Watches until a signal arrives; `line` receives the lines of the log.
 pub fn run(job: Job, line: &mut dyn FnMut(&str)) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();

@@ -21,7 +21,7 @@ impl ReadyFile {
         Self(path)
     }
 
-    /// A round is over.
+    /// Creates or touches the file at the end of a round.
     pub fn touch(&self) -> Result<()> {
         let Some(path) = &self.0 else { return Ok(()) };
         std::fs::write(path, format!("{}\n", std::process::id())).map_err(|cause| {

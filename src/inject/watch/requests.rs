@@ -30,8 +30,8 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Makes the folder, and a file in it which says that this process answers; `None` if it can't. Must be called in a
-    /// runtime.
+    /// Creates the folder, and a file in it that shows that this process answers; `None` if that fails. Must be called
+    /// in a runtime.
     pub fn new(runtime: &Path) -> Option<Self> {
         let folder = runtime.join("refresh");
         private(runtime).ok()?;
@@ -49,7 +49,7 @@ impl Requests {
         while let Ok(false) = self.watch.async_io(Interest::READABLE, |watch| watch.take("")).await {}
     }
 
-    /// Takes the requests of the kernels that `is_ours` says to be watched here; gives their names.
+    /// Takes the requests of the kernels for which `is_ours` holds; returns their names.
     pub fn take(&self, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
         let requests = entries.map(|entry| entry.path());
@@ -65,7 +65,7 @@ impl Requests {
         let _ = write_private(&self.runtime, &self.folder.join(format!("{name}.json")), said.to_string().as_bytes());
     }
 
-    /// Forgets a kernel that is gone.
+    /// Removes the files of a kernel that is gone.
     pub fn forget(&self, name: &str) {
         let _ = std::fs::remove_file(self.folder.join(format!("{name}.json")));
     }

@@ -1,4 +1,4 @@
-//! The rounds of a sidecar: which kernels there are, which of them are asked, and which get variables.
+//! The rounds of a sidecar: lists the kernels, asks those that are due, and gives them variables.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -57,15 +57,15 @@ type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
 
 /// The resources of a sidecar.
 pub struct Resources<'a, 'b> {
-    /// Where kernels are looked for.
+    /// Where kernels are searched for.
     pub places: &'a Places<'a>,
     /// The session with Vault.
     pub vault: &'a mut Vault<'b>,
-    /// What is said.
+    /// The log.
     pub log: &'a mut Log<'b>,
-    /// The file that says that it is ready.
+    /// The ready file.
     pub ready: &'a ReadyFile,
-    /// How often Vault and a server are asked.
+    /// The interval of requests to Vault and to a server.
     pub interval: Duration,
 }
 
@@ -86,7 +86,7 @@ pub struct Watcher<'a, 'b> {
     seen: Option<Seen>,
     pub(super) round: Instant,
     last_round: Option<Instant>,
-    /// Whether a round has gone well.
+    /// Whether a round has succeeded.
     is_ready: bool,
     /// The pause after a fetch that failed.
     pub(super) backoff: Duration,
@@ -103,7 +103,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
     pub fn new(resources: Resources<'a, 'b>, Stopping { holding, stopped: stop }: Stopping<'a>) -> Result<Self> {
         let Resources { places, vault, log, ready, interval } = resources;
         let folder = if places.named_server().is_some() { None } else { Some(folder(places)?) };
-        // Where it can't be made, no kernel asks.
+        // Without the folder, kernels can't send requests.
         let requests = folder.as_ref().and_then(|_| Requests::new(&vault.plan().runtime_dir));
         Ok(Self {
             places,
@@ -126,7 +126,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         })
     }
 
-    /// Watches until it is stopped.
+    /// Runs until it is stopped.
     pub async fn run(mut self) -> Result<()> {
         loop {
             if Instant::now() >= self.round {
@@ -155,7 +155,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Whether nothing new may begin.
+    /// Whether it was stopped, so that no new work may begin.
     pub(super) fn is_stopped(&mut self) -> bool {
         !matches!(self.stop.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
@@ -203,7 +203,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             let plural = if count == 1 { "" } else { "s" };
             self.log.note("ready", None, &format!("ready, watching {count} kernel{plural}"));
         } else if self.is_ready {
-            // Neither an outage of Vault nor a file that can't be written means that the sidecar is dead.
+            // Touched also during an outage of Vault; an error of the file itself does not end the sidecar either.
             match self.ready.touch() {
                 Ok(()) => self.log.recovered(Subject::ReadyFile),
                 Err(error) => self.log.failed(Subject::ReadyFile, &error),
@@ -212,7 +212,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         Ok(())
     }
 
-    /// Asks every due kernel whether it is free, unless Vault is unavailable.
+    /// Requests kernel_info from every kernel that is due, unless Vault is unavailable.
     fn ask_due_kernels(&mut self) {
         if self.is_vault_unavailable() {
             return;
@@ -256,7 +256,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         }
     }
 
-    /// Lists the kernels of the folder or of the server; returns whether that went well.
+    /// Lists the kernels of the folder or of the server; returns whether that succeeded.
     async fn list(&mut self) -> Result<bool> {
         let deadline = Deadline::after(LISTS);
         let listed = match self.places.named_server() {

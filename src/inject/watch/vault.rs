@@ -63,17 +63,17 @@ impl<'a> Vault<'a> {
         })
     }
 
-    /// What is configured.
+    /// The plan of the configuration.
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// When it may be asked again after a failure; `None`: at any time.
+    /// The earliest time for the next request after a failure; `None`: at any time.
     pub const fn not_before(&self) -> Option<Instant> {
         self.not_before
     }
 
-    /// Looks which versions the sources have. `holding` is set while a login is under way.
+    /// Looks up the versions of the sources. `holding` is set while a login is in progress.
     pub async fn look(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
         let looked = self
             .attempt(holding, async |plan, parent, digester, open| {
@@ -148,7 +148,7 @@ impl<'a> Vault<'a> {
         outcome
     }
 
-    /// Sets when Vault may be asked next.
+    /// Sets the earliest time for the next request.
     fn pace<T>(&mut self, outcome: Result<T>) -> Result<T> {
         match &outcome {
             Ok(_) => (self.pause, self.not_before) = (FIRST_PAUSE, None),
