@@ -133,7 +133,7 @@ async fn give(file: &Path, plan: &Plan, value: usize) {
         holding: &holding,
     };
     let turn = Turn::of(&target, plan, options);
-    let known = turn.look(&mut |_| {}).await.unwrap();
+    let known = turn.inspect(&mut |_| {}).await.unwrap();
     let done = turn.give(known, given, &mut |_| {}).await.unwrap();
     assert_eq!(done.changes.set, ["BENCH"]);
 }

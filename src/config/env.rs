@@ -20,7 +20,7 @@ use crate::secret::SecretValue;
 use crate::sys::environ::{Taken, name_and_value};
 
 /// Parts of a name that mark a variable of Vault's as a credential.
-const TELLTALE: &[&str] = &[
+const CREDENTIAL_WORDS: &[&str] = &[
     "TOKEN",
     "SECRET",
     "PASSWORD",
@@ -61,7 +61,7 @@ pub fn is_credential(name: &[u8]) -> bool {
     ["VAULT_", "BAO_", "JUPYTER_VAULT_", "OPENBAO_"]
         .iter()
         .filter_map(|prefix| name.strip_prefix(prefix))
-        .any(|rest| TELLTALE.iter().any(|part| rest.to_ascii_uppercase().contains(part)))
+        .any(|rest| CREDENTIAL_WORDS.iter().any(|part| rest.to_ascii_uppercase().contains(part)))
 }
 
 /// The parent's environment, with credentials set apart. Debug output shows the number of entries.

@@ -84,12 +84,12 @@ impl LeftToken {
                 let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
                 command.arg("get").env_clear().envs(variables);
                 // Helpers keep a token for each address, and the clients take the address from a variable alone.
-                let is_said = ["BAO_ADDR", "VAULT_ADDR"].iter().any(|name| environment.bytes(name).is_some());
-                if let Some(address) = layer.text("vault.address").filter(|_| !is_said) {
+                let has_address = ["BAO_ADDR", "VAULT_ADDR"].iter().any(|name| environment.bytes(name).is_some());
+                if let Some(address) = layer.text("vault.address").filter(|_| !has_address) {
                     command.env("VAULT_ADDR", address.split(',').next().unwrap_or(address));
                 }
-                let said = program::answer(&mut command, LIMIT, LONGEST).map_err(|why| refused(&why.to_string()))?;
-                let value = SecretValue::new(said.to_vec()).trimmed();
+                let output = program::answer(&mut command, LIMIT, LONGEST).map_err(|why| refused(&why.to_string()))?;
+                let value = SecretValue::new(output.to_vec()).trimmed();
                 if value.expose().is_empty() {
                     return Err(refused("returned no token"));
                 }

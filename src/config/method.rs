@@ -307,12 +307,12 @@ fn kubernetes(method: &'static Method, settings: &Settings<'_>) -> Result<Login>
 }
 
 fn approle(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
-    let said = settings.layer.text("auth.role_id").map(|id| Credential {
+    let configured = settings.layer.text("auth.role_id").map(|id| Credential {
         value: SecretValue::new(id.trim().as_bytes().to_vec()),
         origin: settings.layer.origin("auth.role_id"),
     });
     let ids = ["JUPYTER_VAULT_ROLE_ID", "BAO_ROLE_ID", "VAULT_ROLE_ID"];
-    let role_id = match said {
+    let role_id = match configured {
         Some(role_id) => Some(role_id),
         None => settings.credential("auth.role_id_file", &ids)?,
     };

@@ -162,8 +162,8 @@ mod tests {
             let field = Field::secret("f", "", *shape);
             right.iter().for_each(|value| assert_eq!(field.wrong(value), None, "{shape:?} {value:?}"));
             for value in *wrong {
-                let said = field.wrong(value).unwrap_or_else(|| panic!("{shape:?} {value:?}"));
-                assert!(value.len() < 6 || !said.contains(value), "{said}");
+                let error = field.wrong(value).unwrap_or_else(|| panic!("{shape:?} {value:?}"));
+                assert!(value.len() < 6 || !error.contains(value), "{error}");
             }
         }
     }

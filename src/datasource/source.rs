@@ -86,7 +86,7 @@ impl DataSource {
         let mut source = Self::new(name, &kind)?;
         source.credentials = take(CREDENTIALS);
         source.prefix = take(PREFIX).unwrap_or_default();
-        source.is_default = take(DEFAULT).is_some_and(|said| said == "true");
+        source.is_default = take(DEFAULT).is_some_and(|text| text == "true");
         for (key, value) in keys {
             source.set(&key, value)?;
         }

@@ -98,9 +98,9 @@ impl<'a> Places<'a> {
 
     /// The kernels that the command names, at least one.
     pub async fn choose(&self, deadline: Deadline) -> Result<Vec<Target>> {
-        let said = self.selection.kernel.as_deref();
+        let wanted = self.selection.kernel.as_deref();
         if let Some(server) = &self.server {
-            let targets = match said {
+            let targets = match wanted {
                 // A gateway may answer this and refuse the list.
                 Some(id) if is_whole_id(id) => {
                     let kernel = server.kernel(id, deadline).await?;
@@ -110,17 +110,17 @@ impl<'a> Places<'a> {
             };
             return self.selected(targets);
         }
-        if let Some(path) = said.filter(|said| Path::new(said).extension().is_some_and(|kind| kind == "json")) {
+        if let Some(path) = wanted.filter(|wanted| Path::new(wanted).extension().is_some_and(|kind| kind == "json")) {
             let path = [PathBuf::from(path), self.runtime.join(path)].into_iter().find(|path| path.is_file());
-            let none = || self.none(&format!("there is no file {}", said.unwrap_or_default()));
+            let none = || self.none(&format!("there is no file {}", wanted.unwrap_or_default()));
             return path.map(|path| vec![Target::of_file(&path)]).ok_or_else(none);
         }
         let files: Vec<Target> =
             discover::connection_files(&self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
-        if let Some(said) = said {
-            let mut found = matching(said, &files);
+        if let Some(wanted) = wanted {
+            let mut found = matching(wanted, &files);
             if found.is_empty() {
-                found = matching(said, &self.with_servers(files, deadline).await);
+                found = matching(wanted, &self.with_servers(files, deadline).await);
             }
             return self.selected(found);
         }
@@ -137,7 +137,7 @@ impl<'a> Places<'a> {
             self.with_servers(alive(files).await, deadline).await
         };
         Ok(match &self.selection.kernel {
-            Some(said) => matching(said, &found),
+            Some(wanted) => matching(wanted, &found),
             None => found,
         })
     }
@@ -145,13 +145,13 @@ impl<'a> Places<'a> {
     /// For `watch`: the connection files of the kernels that the command names, also of those that have ended.
     pub async fn files_that_fit(&self, deadline: Deadline) -> Vec<Target> {
         let all = || discover::connection_files(&self.runtime).iter().map(|(_, path)| Target::of_file(path)).collect();
-        let Some(said) = &self.selection.kernel else { return all() };
-        if Path::new(said).extension().is_some_and(|kind| kind == "json") {
-            let path = [PathBuf::from(said), self.runtime.join(said)].into_iter().find(|path| path.is_file());
+        let Some(wanted) = &self.selection.kernel else { return all() };
+        if Path::new(wanted).extension().is_some_and(|kind| kind == "json") {
+            let path = [PathBuf::from(wanted), self.runtime.join(wanted)].into_iter().find(|path| path.is_file());
             return path.iter().map(|path| Target::of_file(path)).collect();
         }
-        let found = matching(said, &all());
-        if found.is_empty() { matching(said, &self.with_servers(all(), deadline).await) } else { found }
+        let found = matching(wanted, &all());
+        if found.is_empty() { matching(wanted, &self.with_servers(all(), deadline).await) } else { found }
             .into_iter()
             .filter(|target| matches!(target.way, Way::File(_)))
             .collect()
@@ -161,7 +161,7 @@ impl<'a> Places<'a> {
     pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
         let Some(server) = &self.server else { return Ok(Vec::new()) };
         let target = |kernel: &Listed, notebook| self.through(server, kernel.id.clone(), notebook);
-        if let Some(id) = self.selection.kernel.as_deref().filter(|said| is_whole_id(said)) {
+        if let Some(id) = self.selection.kernel.as_deref().filter(|wanted| is_whole_id(wanted)) {
             return match server.kernel(id, deadline).await {
                 Ok(kernel) => Ok(vec![(target(&kernel, None), kernel)]),
                 Err(error) if error.kind() == Kind::NoSuchKernel => Ok(Vec::new()),
@@ -172,7 +172,7 @@ impl<'a> Places<'a> {
         let (kernels, sessions) = (kernels?, sessions?);
         let targets: Vec<Target> =
             kernels.iter().map(|kernel| target(kernel, notebook_of(&sessions, &kernel.id))).collect();
-        let meant = self.selection.kernel.as_ref().map(|said| matching(said, &targets));
+        let meant = self.selection.kernel.as_ref().map(|wanted| matching(wanted, &targets));
         let is_meant = |id: &str| meant.as_ref().is_none_or(|meant| meant.iter().any(|target| target.id == id));
         Ok(targets.into_iter().zip(kernels).filter(|(target, _)| is_meant(&target.id)).collect())
     }
@@ -191,19 +191,20 @@ impl<'a> Places<'a> {
             };
         }
         let found = match &self.selection.kernel {
-            Some(said) => matching(said, &targets),
+            Some(wanted) => matching(wanted, &targets),
             None => targets,
         };
         match (found.len(), &self.selection.kernel) {
             (1, _) => Ok(found),
-            (0, Some(said)) => Err(self.none(&format!("there is no kernel or notebook called {said} {place}"))),
+            (0, Some(wanted)) => Err(self.none(&format!("there is no kernel or notebook called {wanted} {place}"))),
             (0, None) => Err(self.none(&format!("no kernel is running {place}"))),
-            (count, said) => {
+            (count, wanted) => {
                 let mut shown: Vec<_> = found.iter().take(SHOWN).map(Target::shown).collect();
                 if count > SHOWN {
                     shown.push(format!("and {} more", count - SHOWN));
                 }
-                let meant = said.as_ref().map_or_else(|| "are running".to_owned(), |said| format!("match {said}"));
+                let meant =
+                    wanted.as_ref().map_or_else(|| "are running".to_owned(), |wanted| format!("match {wanted}"));
                 Err(Error::new(
                     Kind::NoSuchKernel,
                     format!("{count} kernels {meant}: {}", shown.join(", ")),
@@ -280,11 +281,11 @@ impl<'a> Places<'a> {
 
 /// The kernels whose ports are open, in their order. A folder may contain thousands of files of ended kernels.
 async fn alive(files: Vec<Target>) -> Vec<Target> {
-    let asked = futures_util::stream::iter(files).map(|target| async {
+    let checks = futures_util::stream::iter(files).map(|target| async {
         let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);
         lives.then_some(target)
     });
-    asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
+    checks.buffered(AT_ONCE).filter_map(std::future::ready).collect().await
 }
 
 fn notebook_of(sessions: &[NotebookSession], id: &str) -> Option<String> {

@@ -178,18 +178,18 @@ async fn one(
     stop: oneshot::Receiver<()>,
     Voice { say, report, progress }: &mut Voice<'_>,
 ) -> Result<()> {
-    let ((given, leases), asked) = {
+    let ((given, leases), answered) = {
         let (unneeded, needed) = oneshot::channel::<()>();
         let stopped = async {
             tokio::select! { _ = stop => (), Err(_) = needed => () }
         };
-        let (asking, fetched) = (turn.look(*progress), fetching.until(stopped, *report));
+        let (asking, fetched) = (turn.inspect(*progress), fetching.until(stopped, *report));
         tokio::pin!(asking, fetched);
-        let (given, asked) = tokio::select! {
+        let (given, answered) = tokio::select! {
             biased;
             given = &mut fetched => (given?, None),
-            asked = &mut asking => match asked {
-                Ok(asked) => (fetched.await?, Some(asked)),
+            answered = &mut asking => match answered {
+                Ok(answered) => (fetched.await?, Some(answered)),
                 Err(error) => {
                     drop(unneeded);
                     while fetching.holding.get().is_some() && timeout(MOMENT, &mut fetched).await.is_err() {}
@@ -202,19 +202,19 @@ async fn one(
             say(&unchanged(name));
             return Ok(());
         }
-        let asked = if let Some(asked) = asked { asked } else { asking.await? };
-        (given, asked)
+        let answered = if let Some(answered) = answered { answered } else { asking.await? };
+        (given, answered)
     };
     let held = leases.as_ref().map(|leases| leases.held.len());
     let keeper = fetching.keep(&given, leases, std::iter::once(&turn))?;
     let turn = turn.holding(held.filter(|_| keeper.is_some()));
-    let turn = turn.recalling(&asked.1);
+    let turn = turn.recalling(&answered.1);
     if turn.is_up_to_date(&given) {
-        asked.0.close().await;
+        answered.0.close().await;
         say(&unchanged(name));
         return Ok(());
     }
-    let done = turn.give(asked, given, *progress).await?;
+    let done = turn.give(answered, given, *progress).await?;
     if let Some(keeper) = keeper {
         keeper.leave();
     }
@@ -244,23 +244,23 @@ async fn each(
             continue;
         }
         asking.push(async move {
-            let asked = turn.ask(&mut |_| {}).await;
-            (target, turn, asked)
+            let answered = turn.ask(&mut |_| {}).await;
+            (target, turn, answered)
         });
     }
     let mut failed = None;
-    while let Some((target, turn, asked)) = asking.next().await {
-        let turn = match &asked {
+    while let Some((target, turn, answered)) = asking.next().await {
+        let turn = match &answered {
             Ok((_, info)) => turn.recalling(info),
             Err(_) => turn,
         };
-        let done = match asked {
+        let done = match answered {
             Ok((link, _)) if turn.is_up_to_date(&given) => {
                 link.close().await;
                 say(&unchanged(&target.name()));
                 continue;
             }
-            Ok(asked) => turn.give(asked, given::duplicate(&given), *progress).await,
+            Ok(answered) => turn.give(answered, given::duplicate(&given), *progress).await,
             Err(error) => Err(error),
         };
         match done {

@@ -42,12 +42,12 @@ pub struct LanguageInfo {
 }
 
 impl KernelInfo {
-    /// Reads a reply; `asked_in` is the session of the request.
-    pub fn of(reply: Arrived, asked_in: &str) -> Result<Self> {
+    /// Reads a reply; `client` is the session id of the request.
+    pub fn of(reply: Arrived, client: &str) -> Result<Self> {
         let info = Self::deserialize(reply.content).map_err(|_| {
             Error::new(Kind::NotAKernel, "the kernel's kernel_info reply is malformed", "restart it from Jupyter")
         })?;
-        Ok(Self { session: Some(reply.header.session).filter(|own| own != asked_in), ..info })
+        Ok(Self { session: Some(reply.header.session).filter(|own| own != client), ..info })
     }
 }
 

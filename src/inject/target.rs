@@ -89,14 +89,14 @@ pub(super) fn add(targets: &mut Vec<Target>, kernel: Target) {
 
 /// The targets that `wanted` names: by id, else by the notebook's path, else by its name, else by the beginning of an
 /// id.
-pub(super) fn matching(said: &str, targets: &[Target]) -> Vec<Target> {
-    let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(said);
+pub(super) fn matching(wanted: &str, targets: &[Target]) -> Vec<Target> {
+    let is_notebook = |target: &Target, name: fn(&str) -> &str| target.notebook.as_deref().map(name) == Some(wanted);
     let rules: [&dyn Fn(&Target) -> bool; 5] = [
-        &|target| target.id == said,
-        &|target| target.notebook.as_deref() == Some(said.trim_start_matches('/')),
+        &|target| target.id == wanted,
+        &|target| target.notebook.as_deref() == Some(wanted.trim_start_matches('/')),
         &|target| is_notebook(target, file_name),
         &|target| is_notebook(target, without_ending),
-        &|target| target.id.starts_with(said),
+        &|target| target.id.starts_with(wanted),
     ];
     let found = rules.iter().map(|rule| targets.iter().filter(|target| rule(target)).cloned().collect::<Vec<_>>());
     found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn an_id_goes_before_a_notebook_and_a_notebook_before_the_beginning_of_an_id() {
         let targets = [target("12ab", Some("a/one.ipynb")), target("12cd", Some("b/one.ipynb")), target("12", None)];
-        let ids = |said: &str| matching(said, &targets).into_iter().map(|target| target.id).collect::<Vec<_>>();
+        let ids = |wanted: &str| matching(wanted, &targets).into_iter().map(|target| target.id).collect::<Vec<_>>();
         assert_eq!(ids("12a"), ["12ab"]);
         assert_eq!(ids("12"), ["12"], "the whole of an id is no beginning");
         assert_eq!(ids("1"), ["12ab", "12cd", "12"]);

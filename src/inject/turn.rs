@@ -44,7 +44,7 @@ pub struct Turn<'a> {
 #[derive(Debug)]
 pub enum Known {
     /// From its kernel_info, so it is idle.
-    Said(KernelInfo),
+    ByReply(KernelInfo),
     /// From its process: only one kind of kernel has this command line, and the process waits for an event. A running
     /// cell may wait for one too.
     ByCommand(&'static Row),
@@ -85,7 +85,7 @@ impl<'a> Turn<'a> {
     /// Adds the variables that are remembered for a process without a record, by its session.
     #[must_use]
     pub fn recalling(mut self, known: &Known) -> Self {
-        let Known::Said(info) = known else { return self };
+        let Known::ByReply(info) = known else { return self };
         let known = || remembered::recall(&self.plan.runtime_dir, self.target, info).map(Record::unwritten);
         self.before = self.before.take().or_else(known);
         self
@@ -136,7 +136,7 @@ impl<'a> Turn<'a> {
 
     /// Connects, and inspects the kernel's process: its command line shows its kind, its state whether it is idle.
     /// Requests kernel_info if the process does not show both.
-    pub async fn look(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
+    pub async fn inspect(&self, progress: &mut dyn FnMut(&str)) -> Result<(Link, Known)> {
         let link = self.target.link(Deadline::after(self.options.wait)).await?;
         // Inspected after connecting: if the kernel has restarted in between, the connection is closed.
         let process = self.process()?.filter(|pid| waits_for_events(*pid));
@@ -152,12 +152,12 @@ impl<'a> Turn<'a> {
         if self.options.now {
             let info = kernel_info(&mut link, Channel::Control, wait, progress).await?;
             if runs_concurrently(&info) {
-                return Ok((link, Known::Said(info)));
+                return Ok((link, Known::ByReply(info)));
             }
             progress("this kernel has no subshells: waiting for it");
         }
         let info = kernel_info(&mut link, Channel::Shell, wait, progress).await?;
-        Ok((link, Known::Said(info)))
+        Ok((link, Known::ByReply(info)))
     }
 
     /// The kernel's process, if it runs on this machine.
@@ -194,7 +194,7 @@ impl<'a> Turn<'a> {
         let process = self.process()?;
         let (target, plan, options) = (self.target, self.plan, self.options);
         let (row, now, was_asked) = match &known {
-            Known::Said(info) => {
+            Known::ByReply(info) => {
                 let row = language::of(info).ok_or_else(|| unknown(info))?;
                 if let Delivery::Cannot(why) = row.delivery {
                     return Err(cannot(&info.implementation, why));
@@ -234,7 +234,7 @@ impl<'a> Turn<'a> {
         match record {
             Some((name, record)) => record.write(&plan.runtime_dir, &name)?,
             None => {
-                if let Known::Said(info) = &known {
+                if let Known::ByReply(info) = &known {
                     remembered::keep(&plan.runtime_dir, target, info, &variables)?;
                 }
             }
@@ -246,8 +246,8 @@ impl<'a> Turn<'a> {
 /// The notebook of a kernel, from its connection file or from its server's list.
 fn session_of(target: &Target) -> Option<String> {
     let file = target.file.as_ref().and_then(|path| ConnectionFile::read(path).ok());
-    let told = file.and_then(|file| file.session().map(str::to_owned));
-    told.filter(|session| !session.is_empty()).or_else(|| target.notebook.clone())
+    let session = file.and_then(|file| file.session().map(str::to_owned));
+    session.filter(|session| !session.is_empty()).or_else(|| target.notebook.clone())
 }
 
 /// Whether the kernel can be changed while a cell is running.

@@ -28,7 +28,7 @@ pub(super) struct Wait<'a> {
     began: Instant,
     end: Instant,
     probe: Option<Instant>,
-    tell: Instant,
+    report: Instant,
     /// The kernel answered on control.
     on_control: bool,
     /// The kernel works for another client.
@@ -50,8 +50,8 @@ impl<'a> Wait<'a> {
     /// A wait until `end`; `progress` gets a line now and then.
     pub(super) fn until(end: Instant, progress: &'a mut dyn FnMut(&str)) -> Self {
         let now = Instant::now();
-        let (probe, tell) = (Some(now + QUIET), now + PROGRESS);
-        Self { progress, began: now, end, probe, tell, on_control: false, for_others: false, code: None }
+        let (probe, report) = (Some(now + QUIET), now + PROGRESS);
+        Self { progress, began: now, end, probe, report, on_control: false, for_others: false, code: None }
     }
 
     /// Extends the wait to `end` at least.
@@ -105,10 +105,10 @@ impl<'a> Wait<'a> {
                 self.probe = None;
                 link.probe().await?;
             }
-            if self.tell <= now {
-                self.tell();
+            if self.report <= now {
+                self.report();
             }
-            let event = self.probe.unwrap_or(self.tell).min(self.tell).min(end);
+            let event = self.probe.unwrap_or(self.report).min(self.report).min(end);
             let Ok(message) = timeout_at(event, link.next()).await else { continue };
             let message = message?;
             self.learn(link, &message);
@@ -137,8 +137,8 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn tell(&mut self) {
-        self.tell += PROGRESS;
+    fn report(&mut self) {
+        self.report += PROGRESS;
         let left = self.end.saturating_duration_since(Instant::now()).as_secs();
         let what = if self.on_control || self.for_others { "is busy" } else { "does not answer yet" };
         (self.progress)(&format!("the kernel {what}; waiting up to {left} s more"));
@@ -154,7 +154,7 @@ impl<'a> Wait<'a> {
         {
             return error;
         }
-        self.tell = self.end + LAST_PROBE;
+        self.report = self.end + LAST_PROBE;
         if let Err(error) = self.next(link, &mut |message| message.channel == Channel::Control).await {
             return error;
         }

@@ -74,12 +74,12 @@ fn set(_: &Fresh, _: &Owner, _: &[String], _: Times) -> std::future::Ready<Resul
 
 /// Records that the kernel's credentials end, and when.
 #[cfg(feature = "inject")]
-pub(super) fn tell(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
+pub(super) fn record_end(runtime: &Path, owners: &[Owner], end: Instant, error: &Error) {
     for file in owners.iter().filter_map(|owner| owner.file.as_ref()) {
-        variables::tell(runtime, file, &[], end, error);
+        variables::record_end(runtime, file, &[], end, error);
     }
 }
 
 /// A build without `inject` has no records.
 #[cfg(not(feature = "inject"))]
-pub(super) const fn tell(_: &Path, _: &[Owner], _: Instant, _: &Error) {}
+pub(super) const fn record_end(_: &Path, _: &[Owner], _: Instant, _: &Error) {}

@@ -33,7 +33,7 @@ const AFTER: Duration = Duration::from_secs(1);
 /// its end.
 const PROMISE: Duration = Duration::from_secs(20 * 60);
 /// The time before the expiry at which AWS clients ask again; the credential is replaced then.
-const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
+const RENEWED_BEFORE: Duration = Duration::from_secs(15 * 60);
 
 /// A lease, and what is known about its expiry.
 struct Held {
@@ -80,7 +80,7 @@ pub(super) struct Hold {
     failures: u32,
     began: Instant,
     /// The latest expiry that a client got.
-    told: Option<Instant>,
+    promised: Option<Instant>,
 }
 
 /// The expiry that a client gets for a credential.
@@ -114,7 +114,7 @@ impl Hold {
             replaced_at,
             failures: 0,
             began: now,
-            told: None,
+            promised: None,
         })
     }
 
@@ -145,7 +145,7 @@ impl Hold {
 
     /// The expiry to report to a client of `source`. For a credential that can be renewed it is soon, so that the
     /// client asks again before the replacement.
-    pub(super) fn tell(&mut self, source: &str) -> Expiry {
+    pub(super) fn promise(&mut self, source: &str) -> Expiry {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);
         if of.all(Held::is_endless) {
@@ -157,19 +157,19 @@ impl Hold {
             None if self.replaced_at.is_some() => (now + PROMISE).min(self.ends()),
             None => now + PROMISE,
         };
-        self.told = self.told.max(Some(until));
+        self.promised = self.promised.max(Some(until));
         Expiry::Until(until)
     }
 
     /// Whether a client of `source` should get a replacement: clients ask when little time is left.
     pub(super) fn is_late(&self, source: &str) -> bool {
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
-        self.end_of(source).is_some_and(|(end, whole)| left(end) < ASKED_AGAIN.min(whole / 2))
+        self.end_of(source).is_some_and(|(end, whole)| left(end) < RENEWED_BEFORE.min(whole / 2))
     }
 
     /// The latest expiry that a client got.
-    pub(super) const fn told(&self) -> Option<Instant> {
-        self.told
+    pub(super) const fn promised(&self) -> Option<Instant> {
+        self.promised
     }
 
     /// The ids of the leases.

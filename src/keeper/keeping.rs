@@ -49,7 +49,7 @@ enum Step {
 
 /// The state of the keeper: its leases, and the kernels.
 pub(super) struct Keeping<'a> {
-    told: &'a HandOver,
+    hand_over: &'a HandOver,
     /// The paths of the sources that are read again.
     sources: BTreeSet<String>,
     current: Hold,
@@ -61,7 +61,7 @@ pub(super) struct Keeping<'a> {
     /// Whether the sources are being read.
     is_reading: bool,
     /// Whether the kernels were warned that a replacement failed.
-    is_said: bool,
+    is_warned: bool,
     /// The pause before the next try to read.
     retried: Duration,
     /// The earliest time for the next replacement.
@@ -72,18 +72,18 @@ pub(super) struct Keeping<'a> {
 
 impl<'a> Keeping<'a> {
     /// Takes over the launcher's leases, and stores their ids.
-    pub(super) fn new(told: &'a HandOver) -> Result<Self> {
-        let leases = told.leases();
+    pub(super) fn new(hand_over: &'a HandOver) -> Result<Self> {
+        let leases = hand_over.leases();
         let sources = leases.held.iter().map(|lease| lease.source.clone()).collect();
         let keeping = Self {
-            told,
+            hand_over,
             sources,
-            current: Hold::new(&told.server()?, leases, told.window())?,
+            current: Hold::new(&hand_over.server()?, leases, hand_over.window())?,
             old: Vec::new(),
-            known: told.again().map(|again| again.held.clone()),
-            answers: Answers::new(told.answers().to_vec()),
+            known: hand_over.again().map(|again| again.held.clone()),
+            answers: Answers::new(hand_over.answers().to_vec()),
             is_reading: false,
-            is_said: false,
+            is_warned: false,
             retried: LEAST,
             least: Instant::now(),
             replaced_at: None,
@@ -119,7 +119,7 @@ impl<'a> Keeping<'a> {
                         break;
                     }
                     // From here on the socket is the kernel's; a failed injection leaves an earlier socket alone.
-                    service = Some(Service::new(self.told));
+                    service = Some(Service::new(self.hand_over));
                     None
                 }
                 step = async { match work.as_mut() { Some(work) => work.await, None => pending().await } } => Some(step),
@@ -131,9 +131,9 @@ impl<'a> Keeping<'a> {
                     None
                 }
                 ((), number) = first(&mut ending) => { drop(ending.swap_remove(number)); None }
-                asked = next(service.as_mut()) => {
-                    self.is_asked(&asked);
-                    waiting.push(asked);
+                request = next(service.as_mut()) => {
+                    self.note_request(&request);
+                    waiting.push(request);
                     None
                 }
                 () = self.replacement(), if work.is_none() => {
@@ -150,7 +150,8 @@ impl<'a> Keeping<'a> {
         if let Some(work) = work
             && let Step::Read(Ok(Some(fresh))) = work.await
         {
-            let hold = fresh.leases.and_then(|leases| Hold::new(&fresh.plan.server, leases, self.told.window()).ok());
+            let hold =
+                fresh.leases.and_then(|leases| Hold::new(&fresh.plan.server, leases, self.hand_over.window()).ok());
             self.old.extend(hold.map(|hold| (hold, None)));
         }
         let held = std::iter::once(self.current).chain(self.old.into_iter().map(|(hold, _)| hold));
@@ -159,8 +160,8 @@ impl<'a> Keeping<'a> {
     }
 
     /// Answers a client; one that asks shortly before the expiry waits for the replacement.
-    fn is_asked(&mut self, asked: &ProfileRequest) {
-        if self.answers.source(&asked.profile).is_some_and(|source| self.current.is_late(source)) {
+    fn note_request(&mut self, request: &ProfileRequest) {
+        if self.answers.source(&request.profile).is_some_and(|source| self.current.is_late(source)) {
             self.replaced_at = Some(Instant::now());
         }
     }
@@ -172,7 +173,7 @@ impl<'a> Keeping<'a> {
 
     /// When the replacement is due; `None` while nothing must be replaced, or nothing can be.
     fn replacement_at(&self) -> Option<Instant> {
-        let at = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.told.again().is_some());
+        let at = self.replaced_at.or(self.current.replaced_at()).filter(|_| self.hand_over.again().is_some());
         at.map(|at| at.max(self.least))
     }
 
@@ -180,19 +181,19 @@ impl<'a> Keeping<'a> {
     fn store_lease_ids(&self) {
         let holds = std::iter::once(&self.current).chain(self.old.iter().map(|(hold, _)| hold));
         let ids: Vec<_> = holds.flat_map(Hold::ids).cloned().collect();
-        let Ok(server) = self.told.server() else { return };
+        let Ok(server) = self.hand_over.server() else { return };
         // Without the file, the leases still end with the window.
         if !ids.is_empty()
-            && let Some(left) = Left::new(&server, self.told.owners(), self.told.window(), ids)
+            && let Some(left) = Left::new(&server, self.hand_over.owners(), self.hand_over.window(), ids)
         {
-            let _ = left.write(self.told.runtime_dir());
+            let _ = left.write(self.hand_over.runtime_dir());
         }
     }
 
     /// Ends the leases that killed keepers of this user have left.
     fn end_left(&self) -> impl Future<Output = ()> + use<> {
-        let (runtime, (token, _)) = (self.told.runtime_dir().to_owned(), self.current.token());
-        let server = self.told.server().ok();
+        let (runtime, (token, _)) = (self.hand_over.runtime_dir().to_owned(), self.current.token());
+        let server = self.hand_over.server().ok();
         let of = |server: Server| {
             let mut client = Client::new(&server, Deadline::after(MOST)).ok()?;
             token.map_or(Ok(()), |token| client.use_token(&token)).ok()?;
@@ -219,7 +220,7 @@ impl<'a> Keeping<'a> {
 
     /// Begins to read the sources again.
     fn begin<'w>(&self, owners: &'w [AsyncFd<OwnedFd>]) -> Option<Work<'w>> {
-        let (again, sources) = (self.told.again()?.clone(), self.sources.clone());
+        let (again, sources) = (self.hand_over.again()?.clone(), self.sources.clone());
         let token = self.current.token();
         Some(Box::pin(async move {
             let read = read(&again, &sources, token, ended(owners)).await;
@@ -233,9 +234,9 @@ impl<'a> Keeping<'a> {
         match step {
             Step::Read(Ok(None)) => None,
             Step::Read(Err(error)) => {
-                give::tell(self.told.runtime_dir(), self.told.owners(), self.current.ends(), &error);
-                if !std::mem::replace(&mut self.is_said, true) {
-                    self.told.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
+                give::record_end(self.hand_over.runtime_dir(), self.hand_over.owners(), self.current.ends(), &error);
+                if !std::mem::replace(&mut self.is_warned, true) {
+                    self.hand_over.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
                 }
                 // The pauses grow, but are shorter when little time is left.
                 self.retried = (self.retried * 2).min(MOST);
@@ -245,10 +246,10 @@ impl<'a> Keeping<'a> {
                 None
             }
             Step::Read(Ok(Some(mut fresh))) => {
-                (self.retried, self.replaced_at, self.is_said) = (LEAST, None, false);
+                (self.retried, self.replaced_at, self.is_warned) = (LEAST, None, false);
                 let times = self.swap(&mut fresh);
                 self.answers = Answers::new(answers(&fresh.given));
-                let (known, owners) = (self.known.clone()?, self.told.owners().to_vec());
+                let (known, owners) = (self.known.clone()?, self.hand_over.owners().to_vec());
                 Some(Box::pin(async move {
                     let given = give::give(&fresh, &known, &owners, times).await;
                     Step::Given(give::digests(&fresh.given), given)
@@ -257,9 +258,9 @@ impl<'a> Keeping<'a> {
             Step::Given(digests, outcome) => {
                 if outcome.is_ok() {
                     self.known = Some(digests);
-                    let at = Instant::now() + self.told.grace();
+                    let at = Instant::now() + self.hand_over.grace();
                     // The credential must stay valid until the expiry that clients got.
-                    let until = |hold: &Hold| hold.told().map_or(at, |told| told.max(at));
+                    let until = |hold: &Hold| hold.promised().map_or(at, |promised| promised.max(at));
                     self.old.iter_mut().for_each(|(hold, ended_at)| *ended_at = Some(ended_at.unwrap_or(until(hold))));
                 }
                 None
@@ -277,7 +278,7 @@ impl<'a> Keeping<'a> {
         if fresh.has_old_token {
             leases.is_ours = self.current.token().1;
         }
-        let Ok(hold) = Hold::new(&fresh.plan.server, leases, self.told.window()) else { return times };
+        let Ok(hold) = Hold::new(&fresh.plan.server, leases, self.hand_over.window()) else { return times };
         self.replaced_at = None;
         self.least = Instant::now() + LEAST;
         let mut old = std::mem::replace(&mut self.current, hold);

@@ -34,22 +34,22 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     let pipe =
         std::io::stdin().as_fd().try_clone_to_owned().map_err(|cause| unable(&crate::error::why(cause.kind())))?;
     let mut pipe = File::from(pipe);
-    let told = HandOver::read(&mut pipe)?;
+    let hand_over = HandOver::read(&mut pipe)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|cause| unable(&crate::error::why(cause.kind())))?.block_on(keep(&told, pipe.into()))
+    runtime.map_err(|cause| unable(&crate::error::why(cause.kind())))?.block_on(keep(&hand_over, pipe.into()))
 }
 
-async fn keep(told: &HandOver, pipe: OwnedFd) -> Result<()> {
-    let state = Keeping::new(told)?;
-    let owners: Vec<_> = told.owners().iter().filter_map(watched).collect();
+async fn keep(hand_over: &HandOver, pipe: OwnedFd) -> Result<()> {
+    let state = Keeping::new(hand_over)?;
+    let owners: Vec<_> = hand_over.owners().iter().filter_map(watched).collect();
     let ending = state.hold_until_end(&owners, pipe).await;
     // No kernel was started, so its files are removed. A kernel that already ran keeps its earlier files.
-    for owner in told.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
-        files::remove(told.runtime_dir(), (owner.pid, owner.start_time));
+    for owner in hand_over.owners().iter().filter(|owner| !process::runs(owner.pid, owner.start_time)) {
+        files::remove(hand_over.runtime_dir(), (owner.pid, owner.start_time));
     }
     join_all(ending).await;
-    if let Some(left) = Left::new(&told.server()?, told.owners(), told.window(), Vec::new()) {
-        left.remove(told.runtime_dir());
+    if let Some(left) = Left::new(&hand_over.server()?, hand_over.owners(), hand_over.window(), Vec::new()) {
+        left.remove(hand_over.runtime_dir());
     }
     Ok(())
 }

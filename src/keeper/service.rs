@@ -42,10 +42,10 @@ pub(super) struct Service {
 
 impl Service {
     /// Listens for each kernel, if there is a profile. If that fails, the clients report it.
-    pub(super) fn new(told: &HandOver) -> Self {
-        let folder = told.runtime_dir();
-        let is_usable = !told.answers().is_empty() && private(folder).is_ok();
-        let owners = told.owners().iter().filter(|_| is_usable);
+    pub(super) fn new(hand_over: &HandOver) -> Self {
+        let folder = hand_over.runtime_dir();
+        let is_usable = !hand_over.answers().is_empty() && private(folder).is_ok();
+        let owners = hand_over.owners().iter().filter(|_| is_usable);
         let paths = owners.filter_map(|owner| files::socket(folder, (owner.pid, owner.start_time)));
         Self { listeners: paths.filter_map(|path| listen(&path).ok()).collect(), asking: Vec::new() }
     }
@@ -57,13 +57,13 @@ impl Service {
             tokio::select! {
                 stream = accepted(&self.listeners), if is_open => {
                     if is_ours(&stream) {
-                        self.asking.push(Box::pin(asked(stream)));
+                        self.asking.push(Box::pin(read_request(stream)));
                     }
                 }
-                (asked, number) = first(&mut self.asking) => {
+                (request, number) = first(&mut self.asking) => {
                     drop(self.asking.swap_remove(number));
-                    if let Some(asked) = asked {
-                        return asked;
+                    if let Some(request) = request {
+                        return request;
                     }
                 }
             }
@@ -84,7 +84,7 @@ async fn accepted(listeners: &[UnixListener]) -> UnixStream {
     }
 }
 
-async fn asked(mut stream: UnixStream) -> Option<ProfileRequest> {
+async fn read_request(mut stream: UnixStream) -> Option<ProfileRequest> {
     let profile = read(&mut stream).await?;
     Some(ProfileRequest { stream, profile })
 }
@@ -126,7 +126,7 @@ impl Answers {
             let advice = "use the profile of a source (`aws_profile`); after a change, restart the kernel";
             return refusal(format!("there is no AWS profile {profile} for this kernel"), advice);
         };
-        let until = match hold.tell(&answer.source) {
+        let until = match hold.promise(&answer.source) {
             Expiry::Endless => None,
             Expiry::Until(until) => Some(at(until)),
             Expiry::Ended(end) => {

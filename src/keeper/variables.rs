@@ -34,19 +34,19 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
             "deliver the credential as a file, or restart the command",
         ));
     };
-    let mut is_told = false;
+    let mut is_recorded = false;
     loop {
         let left = times.old_ends.saturating_duration_since(Instant::now());
         // The first try leaves time for a warning.
-        let wait = if is_told { WAIT } else { left / 2 };
+        let wait = if is_recorded { WAIT } else { left / 2 };
         let wait = wait.min(WAIT).min(times.next.saturating_duration_since(Instant::now())).max(LEAST);
         let Err(error) = once(fresh, file, wait).await else { return Ok(()) };
         if start_time(owner.pid) != Some(owner.start_time) {
             return Ok(());
         }
-        if !is_told {
-            is_told = true;
-            tell(&fresh.plan.runtime_dir, file, names, times.old_ends, &error);
+        if !is_recorded {
+            is_recorded = true;
+            record_end(&fresh.plan.runtime_dir, file, names, times.old_ends, &error);
             say(owner, names, times.old_ends, &error);
         }
         // A busy kernel was already waited for.
@@ -63,12 +63,12 @@ async fn once(fresh: &Fresh, file: &Path, wait: Duration) -> Result<turn::Done> 
     let override_existing = plan.inheritance.winner == Winner::Secret;
     let options = Options { override_existing, wait, now: false, folder: &plan.runtime_dir, holding: &holding };
     let turn = Turn::of(&target, plan, options);
-    let asked = turn.look(&mut |_| {}).await?;
-    turn.recalling(&asked.1).give(asked, duplicate(&fresh.given), &mut |_| {}).await
+    let ready = turn.inspect(&mut |_| {}).await?;
+    turn.recalling(&ready.1).give(ready, duplicate(&fresh.given), &mut |_| {}).await
 }
 
 /// Records that `names` end.
-pub(super) fn tell(runtime: &Path, file: &Path, names: &[String], end: Instant, error: &Error) {
+pub(super) fn record_end(runtime: &Path, file: &Path, names: &[String], end: Instant, error: &Error) {
     let kernel = stem(file);
     let Some(record) = Record::read(runtime, &kernel) else { return };
     let at = format_rfc3339_seconds(SystemTime::now() + end.saturating_duration_since(Instant::now())).to_string();

@@ -21,7 +21,7 @@ const MOST_TOPICS: usize = 1000;
 const LONGEST_TOPIC: usize = 1024;
 /// After this many checks in a row without a new byte, no message is on its way.
 const CALM: u32 = 5;
-const LOOK: Duration = Duration::from_millis(1);
+const CHECK: Duration = Duration::from_millis(1);
 /// A peer that sends this many messages without a pause is not waited for.
 const FLOOD: u64 = 100;
 
@@ -157,7 +157,7 @@ impl Peers {
             } else {
                 (calm, since) = (0, Instant::now());
             }
-            sleep(LOOK).await;
+            sleep(CHECK).await;
         }
     }
 

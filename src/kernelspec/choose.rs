@@ -30,8 +30,8 @@ pub(super) fn names<'a>(
     if which.all || !which.kernels.is_empty() {
         return Ok(if which.all { names() } else { which.kernels.clone() });
     }
-    let asked = Prompter::new(which.yes);
-    if known.is_empty() || !asked.is_there() {
+    let prompter = Prompter::new(which.yes);
+    if known.is_empty() || !prompter.is_there() {
         let what = format!("no kernel to {verb} is named");
         let advice = match known.len() {
             0 if verb == "wrap" => "Jupyter finds no kernel at all: is the right environment active?".to_owned(),
@@ -44,12 +44,12 @@ pub(super) fn names<'a>(
     for (place, (name, folder)) in known.iter().enumerate() {
         let _ = writeln!(list, "  {:>2}  {}", place + 1, one_line(&described(name, folder)));
     }
-    asked.say(&list);
+    prompter.say(&list);
     loop {
-        let answer = asked.text("Which ones, by number or name (empty: all)", Some(""), "")?;
+        let answer = prompter.text("Which ones, by number or name (empty: all)", Some(""), "")?;
         match chosen(&answer, &names()) {
             Ok(chosen) => return Ok(chosen),
-            Err(error) => asked.say(&format!("  {error}\n")),
+            Err(error) => prompter.say(&format!("  {error}\n")),
         }
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Spec<'a> {
             return Err("it begins with a byte order mark, which Jupyter does not read: save it as UTF-8 without one"
                 .to_owned());
         }
-        let argv = member(text, "argv").map_err(|cause| said(&cause))?;
+        let argv = member(text, "argv").map_err(|cause| parse_error(&cause))?;
         let argv = argv.ok_or_else(|| "it has no argv".to_owned())?;
         let raw: Vec<&'a RawValue> =
             serde_json::from_str(argv.get()).map_err(|_| "its argv is not a list".to_owned())?;
@@ -150,7 +150,7 @@ impl<'a> Spec<'a> {
     }
 }
 
-fn said(cause: &serde_json::Error) -> String {
+fn parse_error(cause: &serde_json::Error) -> String {
     let what = match cause.classify() {
         serde_json::error::Category::Data => "it is not a kernelspec",
         _ => "it is not JSON",
@@ -235,8 +235,8 @@ mod tests {
             ("{\"argv\": [\"\"]}", "names no program"),
             ("{\"argv\": [\"k\", 1]}", "not text"),
         ] {
-            let said = Spec::parse(text).unwrap_err();
-            assert!(said.contains(why), "{text}: {said}");
+            let error = Spec::parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 }

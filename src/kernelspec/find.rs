@@ -56,8 +56,8 @@ impl Search {
         if place.prefix().is_some() {
             folders.extend(prefix.clone());
         }
-        let said = facts.and_then(|facts| facts.folders.clone());
-        for folder in said.unwrap_or_else(usual) {
+        let reported = facts.and_then(|facts| facts.folders.clone());
+        for folder in reported.unwrap_or_else(usual) {
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
@@ -172,9 +172,9 @@ fn folders_with(file: &str, folder: &Path) -> Vec<(String, PathBuf)> {
 fn ipython_dir(environment: &Environment) -> Option<PathBuf> {
     let home = environment.home();
     match environment.path("IPYTHONDIR") {
-        Some(said) => match (said.strip_prefix("~"), home) {
+        Some(path) => match (path.strip_prefix("~"), home) {
             (Ok(below), Some(home)) => Some(home.join(below)),
-            _ => Some(said),
+            _ => Some(path),
         },
         None => home.map(|home| home.join(".ipython")),
     }

@@ -53,7 +53,7 @@ pub(super) fn shared(path: &Path, now: &Kept, spec: &Spec<'_>) -> Result<Option<
 }
 
 /// The error for a record whose launcher is no longer in argv.
-pub(super) fn lost(folder: &Path) -> Error {
+pub(super) fn missing_launcher(folder: &Path) -> Error {
     let what = format!(
         "the launcher that wrap added to {} is no longer in its argv; nothing was changed",
         folder.join(KERNEL_JSON).display()

@@ -27,7 +27,7 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
     if found.native.is_none() {
         trusted(&found.folder)?;
     }
-    let root = asked(place, search)?;
+    let root = chosen_folder(place, search)?;
     match root {
         Some(root) if found.native.is_none() && found.folder.parent() == Some(root) => Ok(Destination::InPlace),
         Some(root) if !may_create(root) => {
@@ -63,7 +63,7 @@ const fn others(place: &Place) -> &'static str {
 }
 
 /// The folder that the command line asks for.
-fn asked<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
+fn chosen_folder<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
     let folder = match place {
         Place::AsFound => return Ok(None),
         Place::User => &search.user,

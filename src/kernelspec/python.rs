@@ -140,10 +140,10 @@ fn ask<T: DeserializeOwned>(program: &Path, question: &str, environment: &Enviro
     let variables = environment.entries().iter().filter_map(|entry| name_and_value(entry.as_bytes()));
     let variables = variables.map(|(name, value)| (OsStr::from_bytes(name), OsStr::from_bytes(value)));
     // Python imports modules from its working folder, so it is started in one that other users can't write.
-    let mut asked = Command::new(program);
-    asked.args(["-c", question]).env_clear().envs(variables).current_dir("/");
-    let asked = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = asked.spawn().ok()?;
+    let mut command = Command::new(program);
+    command.args(["-c", question]).env_clear().envs(variables).current_dir("/");
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
     // The answer is far smaller than a pipe's buffer, so Python does not wait for a reader.
     for _ in 0..ATTEMPTS {
         if let Some(status) = child.try_wait().ok()? {

@@ -36,13 +36,13 @@ const HEAD: &str = "\
 pub struct Settings<'a> {
     config: Option<&'a Path>,
     environment: &'a Environment,
-    asked: Vec<(String, Vec<KnownMount>)>,
+    looked_up: Vec<(String, Vec<KnownMount>)>,
 }
 
 impl<'a> Settings<'a> {
     /// Settings from `config`, or else from the existing files and the environment.
     pub const fn new(config: Option<&'a Path>, environment: &'a Environment) -> Self {
-        Self { config, environment, asked: Vec::new() }
+        Self { config, environment, looked_up: Vec::new() }
     }
 
     /// Whether `--config` gives the text, so that an existing file is ignored.
@@ -68,10 +68,10 @@ impl<'a> Settings<'a> {
         layers.extend(Locations::new(named, self.environment).read()?);
         let layer = lock::merge(layers)?;
         let before = there.filter(|_| ours).and_then(|there| file::parse(&there.text, &path).ok());
-        let known = self.asked.iter().find(|(same, _)| *same == text).map(|(_, mounts)| mounts.clone());
+        let known = self.looked_up.iter().find(|(same, _)| *same == text).map(|(_, mounts)| mounts.clone());
         let mounts = known.unwrap_or_else(|| {
             let mounts = self.ask(&layer, before.as_ref(), report);
-            self.asked.push((text.clone(), mounts.clone()));
+            self.looked_up.push((text.clone(), mounts.clone()));
             mounts
         });
         lock_text(&mut text);
@@ -103,18 +103,18 @@ impl<'a> Settings<'a> {
 
     /// The settings that only variables set. Credentials are not settings, but a proxy's URL may contain one.
     fn of_the_environment(&self) -> Result<String> {
-        let said = self.environment.layer()?;
+        let variables = self.environment.layer()?;
         let files = lock::merge(Locations::new(None, self.environment).read()?)?;
         let mut text = HEAD.to_owned();
         for table in ["vault", "auth", "environment"] {
             let mut begun = false;
             for key in KEYS.iter().filter(|key| key.in_file) {
                 let Some(name) = key.name.strip_prefix(table).and_then(|rest| rest.strip_prefix('.')) else { continue };
-                let Some(setting) = said.get(key.name).filter(|_| files.get(key.name).is_none()) else { continue };
+                let Some(setting) = variables.get(key.name).filter(|_| files.get(key.name).is_none()) else { continue };
                 let value = match &setting.value {
                     Value::Text(text) if key.name == "vault.proxy" && text.contains('@') => continue,
                     Value::Text(_) if is_path(key.name) => {
-                        let path = credential::path_setting(&said, self.environment, key.name);
+                        let path = credential::path_setting(&variables, self.environment, key.name);
                         let path = path.and_then(|path| std::path::absolute(path).ok()).unwrap_or_default();
                         let Some(path) = path.to_str() else { continue };
                         toml_text(path)
@@ -134,7 +134,7 @@ impl<'a> Settings<'a> {
                 let _ = writeln!(text, "{name} = {value}");
             }
         }
-        let sources = said.sources().filter(|_| files.sources().is_none()).unwrap_or_default();
+        let sources = variables.sources().filter(|_| files.sources().is_none()).unwrap_or_default();
         for source in sources {
             let _ = write!(text, "\n[[source]]\nkv = {}\n", toml_text(source.path.as_written()));
             for (key, value) in [("field", &source.field), ("name", &source.name)] {
@@ -197,10 +197,10 @@ fn absolute(text: &str, path: &Path) -> Result<String> {
     let mut relative = Vec::new();
     for (table, entries) in document.get_ref() {
         for (key, value) in entries.get_ref().as_table().into_iter().flat_map(|entries| entries.iter()) {
-            let DeValue::String(said) = value.get_ref() else { continue };
+            let DeValue::String(setting) = value.get_ref() else { continue };
             let name = format!("{}.{}", table.get_ref(), key.get_ref());
-            if is_path(&name) && !said.is_empty() && !said.starts_with("~/") && !said.starts_with('/') {
-                relative.push((value.span(), folder.join(said.as_ref())));
+            if is_path(&name) && !setting.is_empty() && !setting.starts_with("~/") && !setting.starts_with('/') {
+                relative.push((value.span(), folder.join(setting.as_ref())));
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::diff;
 use super::find::Search;
 use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
-use super::origin::{is_as_made, lost, original, parse};
+use super::origin::{is_as_made, missing_launcher, original, parse};
 use super::wrap::{last, say};
 use super::{KERNEL_JSON, Which, choose, copy, journal, standby};
 use crate::config::env::Environment;
@@ -90,7 +90,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     };
     // If the file is not a valid kernelspec any more, it has no edits worth keeping.
     let before = match parse(&now.text, &path) {
-        Ok(spec) => original(&now, &spec, Some(&record)).ok_or_else(|| lost(folder))?,
+        Ok(spec) => original(&now, &spec, Some(&record)).ok_or_else(|| missing_launcher(folder))?,
         Err(_) => record.kernel_json.clone(),
     };
     let settings = keep(&folder.join(FILE_NAME))?;

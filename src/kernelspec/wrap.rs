@@ -8,7 +8,7 @@ use super::edit::Spec;
 use super::find::{Kernelspec, Search};
 use super::journal::{Kept, Locked, RECORD, WrapRecord, busy, keep};
 use super::label::with_suffix;
-use super::origin::{lost, original, parse, shared, upgraded};
+use super::origin::{missing_launcher, original, parse, shared, upgraded};
 use super::place::{Destination, target};
 use super::settings::Settings;
 use super::starter::{self, Form};
@@ -185,7 +185,7 @@ impl Wrapper<'_> {
         let target = target(found, self.search, &self.which.place)?;
         let before = match shared {
             Some(shared) => shared,
-            None => original(&now, &spec, record.as_ref()).ok_or_else(|| lost(&found.folder))?,
+            None => original(&now, &spec, record.as_ref()).ok_or_else(|| missing_launcher(&found.folder))?,
         };
         let program = self.program(&parse(&before.text, &path)?);
         if let (Destination::InPlace, Form::NoPackage(python)) = (&target, starter::form(&program, &found.folder)) {

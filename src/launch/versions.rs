@@ -48,7 +48,7 @@ impl Digester {
 }
 
 /// Polls every source of `plan`.
-pub async fn look(
+pub async fn look_up_versions(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
@@ -62,7 +62,7 @@ pub async fn look(
             continue;
         }
         let path = reader.path(source)?;
-        match look_at(&mut reader, client, source, &path, digester).await {
+        match version_of(&mut reader, client, source, &path, digester).await {
             Ok(marks) => seen.extend(marks),
             Err(error) if is_absence(error.kind()) && (source.optional || source.kind == SourceKind::DataSources) => {
                 seen.push((path, Mark::Absent));
@@ -73,7 +73,7 @@ pub async fn look(
     Ok(Seen(seen))
 }
 
-async fn look_at(
+async fn version_of(
     reader: &mut Reader<'_>,
     client: &Client,
     source: &SourceSpec,

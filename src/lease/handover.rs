@@ -181,7 +181,7 @@ impl HandOver {
 /// Whether these bytes are the JSON of a message.
 #[cfg(feature = "internals")]
 pub fn is_message(message: &[u8]) -> bool {
-    parse(message).is_ok_and(|told| told.server().is_ok())
+    parse(message).is_ok_and(|hand_over| hand_over.server().is_ok())
 }
 
 fn millis(time: Duration) -> u64 {

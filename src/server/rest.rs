@@ -151,8 +151,8 @@ impl JupyterServer {
     }
 
     async fn get(&self, path: &str, deadline: Deadline) -> Result<Response<Incoming>> {
-        let asked = self.request(&format!("{path}?no_track_activity=1"), &[], deadline.at_most(PATIENCE)).await;
-        asked.map_err(down)
+        let reply = self.request(&format!("{path}?no_track_activity=1"), &[], deadline.at_most(PATIENCE)).await;
+        reply.map_err(down)
     }
 
     /// Sends a GET for `path` with `headers` on a new connection, which may be upgraded.

@@ -97,11 +97,11 @@ impl Websocket {
             _ => return Err(server.refusal(&reply)),
         }
         let accepted = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes()));
-        let said = |name| reply.headers().get(name).map(HeaderValue::as_bytes);
-        if said(SEC_WEBSOCKET_ACCEPT) != Some(accepted.as_bytes()) {
+        let header = |name| reply.headers().get(name).map(HeaderValue::as_bytes);
+        if header(SEC_WEBSOCKET_ACCEPT) != Some(accepted.as_bytes()) {
             return Err(server.not_jupyter("does not open a websocket"));
         }
-        let v1 = said(SEC_WEBSOCKET_PROTOCOL) == Some(V1.as_bytes());
+        let v1 = header(SEC_WEBSOCKET_PROTOCOL) == Some(V1.as_bytes());
         let upgraded = hyper::upgrade::on(reply).await.map_err(|_| server.cut())?;
         let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
         let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;

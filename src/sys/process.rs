@@ -75,14 +75,14 @@ pub fn say(pid: u32, line: &str) {
 /// another process. `None` if the system does not show it.
 pub fn numbering() -> Option<&'static str> {
     static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
-    let told = NUMBERING.get_or_init(|| {
+    let numbering = NUMBERING.get_or_init(|| {
         let boot = read("/proc/sys/kernel/random/boot_id").ok()?;
         let boot: String = String::from_utf8(boot).ok()?.chars().filter(char::is_ascii_hexdigit).collect();
         let namespace = read_link("/proc/self/ns/pid").ok()?.into_os_string().into_string().ok()?;
         let namespace: String = namespace.chars().filter(char::is_ascii_digit).collect();
         (!boot.is_empty() && !namespace.is_empty()).then(|| format!("{boot}.{namespace}"))
     });
-    told.as_deref()
+    numbering.as_deref()
 }
 
 /// The command line of process `pid`; empty if this user may not read it.

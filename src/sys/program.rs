@@ -50,29 +50,29 @@ pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zer
         started => started,
     };
     let mut child = started.map_err(|cause| Unanswered::NotStarted(cause.kind()))?;
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     let pipe = child.stdout.take();
     std::thread::spawn(move || {
-        let mut said = Zeroizing::new(Vec::with_capacity(most + 1));
+        let mut output = Zeroizing::new(Vec::with_capacity(most + 1));
         if let Some(pipe) = pipe {
-            let _ = pipe.take(most as u64 + 1).read_to_end(&mut said);
+            let _ = pipe.take(most as u64 + 1).read_to_end(&mut output);
         }
-        let _ = tell.send(said);
+        let _ = sender.send(output);
     });
-    let said = told.recv_timeout(limit).ok().filter(|said| {
-        said.len() <= most || {
+    let output = receiver.recv_timeout(limit).ok().filter(|output| {
+        output.len() <= most || {
             end_all(&child);
             false
         }
     });
-    let said = match said {
-        Some(said) => Ok(said),
+    let output = match output {
+        Some(output) => Ok(output),
         None if Instant::now() < end => Err(Unanswered::TooLong(most)),
         None => Err(Unanswered::Late(limit)),
     };
     let ended = loop {
         match child.try_wait() {
-            Ok(None) if said.is_ok() && Instant::now() < end => std::thread::sleep(PAUSE),
+            Ok(None) if output.is_ok() && Instant::now() < end => std::thread::sleep(PAUSE),
             Ok(Some(status)) => break Some(status),
             _ => {
                 end_all(&child);
@@ -81,9 +81,9 @@ pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zer
             }
         }
     };
-    let said = said?;
+    let output = output?;
     match ended {
-        Some(status) if status.success() => Ok(said),
+        Some(status) if status.success() => Ok(output),
         Some(status) => Err(Unanswered::Failed(status.code())),
         None => Err(Unanswered::Late(limit)),
     }

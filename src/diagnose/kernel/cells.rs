@@ -75,11 +75,11 @@ impl StandIn<'_> {
     }
 
     pub(super) fn abort_waiting(&mut self) {
-        for asked in std::mem::take(&mut self.waiting) {
-            if asked.request.header.msg_type == "execute_request" {
-                self.abort(&asked);
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.request.header.msg_type == "execute_request" {
+                self.abort(&waiting);
             } else {
-                self.waiting.push_back(asked);
+                self.waiting.push_back(waiting);
             }
         }
     }

@@ -30,7 +30,7 @@ const BACK: Duration = Duration::from_secs(2);
 /// How long there must be silence before it counts as the end: random, because some clients ask at a fixed interval.
 const QUIET: std::ops::Range<u64> = 3..20;
 /// The channels on which clients ask and wait for an answer.
-const ASKED: [Channel; 2] = [Channel::Shell, Channel::Control];
+const REQUEST_CHANNELS: [Channel; 2] = [Channel::Shell, Channel::Control];
 /// How often, and how long, clients may connect again: a client that asks without a pause must not delay the
 /// hand-over.
 const ROUNDS: usize = 20;
@@ -54,7 +54,7 @@ impl StandIn<'_> {
             let mut ended = Vec::new();
             let mut step = self.say_run_again(&mut ended);
             // The maximum of all rounds: in a later one, some clients may not be back.
-            for (askers, channel) in askers.iter_mut().zip(ASKED) {
+            for (askers, channel) in askers.iter_mut().zip(REQUEST_CHANNELS) {
                 *askers = (*askers).max(self.socket(channel).peers());
             }
             let late = self.drain(&mut step, &mut ended).await?;
@@ -69,7 +69,7 @@ impl StandIn<'_> {
                 break;
             }
             // These were in transit while we closed: their clients may connect again for an answer.
-            for socket in asked(&self.sockets) {
+            for socket in request_sockets(&self.sockets) {
                 socket.open();
             }
             self.wait_for(&late, askers).await?;
@@ -79,7 +79,7 @@ impl StandIn<'_> {
         let iopub = self.socket(Channel::IoPub);
         let listeners = iopub.peers();
         iopub.finish(Duration::ZERO, ENDING).await;
-        let [shell, control] = ASKED.map(|channel| self.socket(channel));
+        let [shell, control] = REQUEST_CHANNELS.map(|channel| self.socket(channel));
         let (mut held, more) =
             tokio::join!(shell.hold_back(askers[0], BACK_AT_ONCE), control.hold_back(askers[1], BACK_AT_ONCE));
         held.extend(more);
@@ -89,7 +89,7 @@ impl StandIn<'_> {
     /// Waits until new clients can receive their answers.
     async fn listen(&mut self) -> Result<Step> {
         let end = Instant::now() + LATE;
-        while let Some(until) = self.waiting.iter().filter_map(|asked| self.waits_until(&asked.from)).max()
+        while let Some(until) = self.waiting.iter().filter_map(|request| self.waits_until(&request.from)).max()
             && Instant::now() < end
         {
             let Ok(Some(event)) = timeout_at(until.min(end), self.events.recv()).await else { break };
@@ -134,7 +134,8 @@ impl StandIn<'_> {
     /// to [`LARGEST_WAITING`] bytes of them.
     async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
         let (mut late, mut size) = (Vec::new(), 0);
-        let closing = futures_util::future::join_all(asked(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
+        let closing =
+            futures_util::future::join_all(request_sockets(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
         let closing = unconstrained(closing);
         futures_util::pin_mut!(closing);
         let mut closed = false;
@@ -179,7 +180,7 @@ impl StandIn<'_> {
         let quiet = Duration::from_millis(fastrand::u64(QUIET));
         loop {
             let are_back = late.iter().all(|waiting| self.socket(waiting.channel).reaches(&waiting.from))
-                && ASKED.iter().zip(askers).all(|(channel, count)| self.socket(*channel).peers() >= count);
+                && REQUEST_CHANNELS.iter().zip(askers).all(|(channel, count)| self.socket(*channel).peers() >= count);
             let end = if are_back { end.min(Instant::now() + quiet) } else { end };
             let Ok(Some(event)) = timeout_at(end, self.events.recv()).await else { return Ok(()) };
             self.take(event)?;
@@ -192,7 +193,7 @@ impl StandIn<'_> {
 }
 
 /// Every socket but iopub, which receives no requests.
-fn asked(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
+fn request_sockets(sockets: &[Socket]) -> impl Iterator<Item = &Socket> {
     let iopub = Channel::IoPub as usize;
     sockets.iter().enumerate().filter(move |(place, _)| *place != iopub).map(|(_, socket)| socket)
 }

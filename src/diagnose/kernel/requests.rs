@@ -49,22 +49,22 @@ impl StandIn<'_> {
         Ok(Step::Continue)
     }
 
-    fn receive(&mut self, asked: Waiting) -> Step {
+    fn receive(&mut self, received: Waiting) -> Step {
         self.trusted = true;
-        if asked.request.size > LARGE {
+        if received.request.size > LARGE {
             self.release_at = Some(Instant::now() + RELEASE_AFTER);
         }
         // An interruption of a cell is handled at once, on any channel that an old client may use.
-        let is_for_now = matches!(asked.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
-        let waits = asked.channel == Channel::Shell && !is_for_now && self.must_wait(&asked.from);
-        if waits && self.has_room(asked.request.size) {
-            self.waiting.push_back(asked);
+        let is_for_now = matches!(received.request.header.msg_type.as_str(), "interrupt_request" | "shutdown_request");
+        let waits = received.channel == Channel::Shell && !is_for_now && self.must_wait(&received.from);
+        if waits && self.has_room(received.request.size) {
+            self.waiting.push_back(received);
             Step::Continue
-        } else if waits && asked.request.header.msg_type == "execute_request" {
-            self.abort(&asked);
+        } else if waits && received.request.header.msg_type == "execute_request" {
+            self.abort(&received);
             Step::Continue
         } else {
-            self.handle(asked)
+            self.handle(received)
         }
     }
 
@@ -96,8 +96,8 @@ impl StandIn<'_> {
     }
 
     /// Answers a request, or begins a cell.
-    pub(super) fn handle(&mut self, asked: Waiting) -> Step {
-        let Waiting { channel, from, mut request } = asked;
+    pub(super) fn handle(&mut self, received: Waiting) -> Step {
+        let Waiting { channel, from, mut request } = received;
         let parent = request.raw_header.clone();
         self.status("busy", &parent);
         let step = match answer(&request, &self.language, &self.error) {
@@ -140,8 +140,8 @@ impl StandIn<'_> {
     }
 
     /// Tells a cell's client that the cell is not run.
-    pub(super) fn abort(&mut self, asked: &Waiting) {
-        let Waiting { channel, from, request } = asked;
+    pub(super) fn abort(&mut self, received: &Waiting) {
+        let Waiting { channel, from, request } = received;
         self.status("busy", &request.raw_header);
         let reply = answer::aborted();
         self.reply(*channel, from, request, "execute_reply", &reply);

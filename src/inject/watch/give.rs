@@ -101,7 +101,7 @@ impl Watcher<'_, '_> {
         let doubtful = kernel.may_have_restarted();
         let options = self.options();
         let options = Options { override_existing: options.override_existing && !doubtful, ..options };
-        let known = Known::Said(info);
+        let known = Known::ByReply(info);
         let turn = Turn::of(&kernel.target, plan, options).holding(leases).recalling(&known);
         let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
         if turn.is_up_to_date(given) {

@@ -70,7 +70,7 @@ pub struct Kernel {
     /// Whether its heartbeat is connected.
     pub is_followed: bool,
     /// Whether it has requested an update, and has no answer yet.
-    pub has_asked: bool,
+    pub wants_update: bool,
     /// Its last activity in the server's list when it was up to date.
     pub activity: String,
     /// The modification time and inode of its connection file, which distinguish it from a later one.
@@ -97,7 +97,7 @@ impl Kernel {
             variables: BTreeMap::new(),
             session: None,
             is_followed: false,
-            has_asked: false,
+            wants_update: false,
             activity: String::new(),
             since: now.checked_sub(age).unwrap_or(now),
             pause: PAUSES.0,

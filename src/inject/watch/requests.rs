@@ -38,9 +38,9 @@ impl Requests {
         private(&folder).ok()?;
         let (pid, start_time) = own()?;
         let presence = folder.join(format!("watch-{pid}.json"));
-        let said = json!({"pid": pid, "start_time": start_time, "numbering": numbering().unwrap_or_default()});
+        let content = json!({"pid": pid, "start_time": start_time, "numbering": numbering().unwrap_or_default()});
         let watch = readable(FolderWatch::new(&folder).ok()?).ok()?;
-        write_private(runtime, &presence, said.to_string().as_bytes()).ok()?;
+        write_private(runtime, &presence, content.to_string().as_bytes()).ok()?;
         Some(Self { runtime: runtime.to_owned(), folder, presence, watch })
     }
 
@@ -61,8 +61,8 @@ impl Requests {
 
     /// Writes the outcome of the request of the kernel `name`.
     pub fn answer(&self, name: &str, text: &str) {
-        let said = json!({"at": format_rfc3339_seconds(SystemTime::now()).to_string(), "text": text});
-        let _ = write_private(&self.runtime, &self.folder.join(format!("{name}.json")), said.to_string().as_bytes());
+        let content = json!({"at": format_rfc3339_seconds(SystemTime::now()).to_string(), "text": text});
+        let _ = write_private(&self.runtime, &self.folder.join(format!("{name}.json")), content.to_string().as_bytes());
     }
 
     /// Removes the files of a kernel that is gone.

@@ -36,7 +36,7 @@ const GATHER: Duration = Duration::from_millis(50);
 /// The first pause after secrets could not be fetched, and the longest.
 pub(super) const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The shortest time between two rounds that kernels request.
-const ASKED: Duration = Duration::from_secs(1);
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 /// The time limit for a server's lists.
 const LISTS: Duration = Duration::from_secs(20);
 
@@ -166,7 +166,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         self.last_round = Some(Instant::now());
         let mut well = self.list().await?;
         if self.vault.not_before().is_none_or(|moment| moment <= Instant::now()) {
-            match self.vault.look(self.holding).await {
+            match self.vault.look_up_versions(self.holding).await {
                 Ok(seen) => {
                     self.log.recovered(Subject::Vault);
                     if self.seen.as_ref().is_some_and(|before| *before != seen) {
@@ -174,7 +174,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
                         self.kernels.values_mut().for_each(Kernel::secrets_changed);
                     }
                     self.seen = Some(seen);
-                    for kernel in self.kernels.values_mut().filter(|kernel| kernel.has_asked) {
+                    for kernel in self.kernels.values_mut().filter(|kernel| kernel.wants_update) {
                         kernel.ask(Reason::Lacks);
                     }
                 }
@@ -250,7 +250,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
                     }
                 }
                 () = changed(folder) => return Event::Folder,
-                () = asked(requests) => return Event::Requests,
+                () = folder_changed(requests) => return Event::Requests,
                 () = sleep_until(until) => return Event::Due,
             }
         }
@@ -309,26 +309,26 @@ impl<'a, 'b> Watcher<'a, 'b> {
         let name_of = |kernel: &Kernel| kernel.target.file.as_deref().map(stem);
         let taken = requests.take(|name| self.kernels.values().any(|kernel| name_of(kernel).as_deref() == Some(name)));
         for kernel in self.kernels.values_mut() {
-            kernel.has_asked |= name_of(kernel).is_some_and(|name| taken.contains(&name));
+            kernel.wants_update |= name_of(kernel).is_some_and(|name| taken.contains(&name));
         }
         if !taken.is_empty() {
-            let soon = self.last_round.map_or_else(Instant::now, |last| last + ASKED);
+            let soon = self.last_round.map_or_else(Instant::now, |last| last + LEAST_INTERVAL);
             self.round = self.round.min(soon);
         }
     }
 
     /// Answers a kernel's request with its outcome.
     pub(super) fn answer(&mut self, name: &str, text: &str) {
-        let Some(kernel) = self.kernels.get_mut(name).filter(|kernel| kernel.has_asked) else { return };
-        kernel.has_asked = false;
+        let Some(kernel) = self.kernels.get_mut(name).filter(|kernel| kernel.wants_update) else { return };
+        kernel.wants_update = false;
         if let (Some(requests), Some(file)) = (&self.requests, &kernel.target.file) {
             requests.answer(&stem(file), text);
         }
     }
 
     fn answer_all(&mut self, text: &str) {
-        let asked = self.kernels.iter().filter(|(_, kernel)| kernel.has_asked);
-        for name in asked.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+        let waiting = self.kernels.iter().filter(|(_, kernel)| kernel.wants_update);
+        for name in waiting.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.answer(&name, text);
         }
     }
@@ -375,7 +375,7 @@ async fn changed(folder: Option<&AsyncFd<FolderWatch>>) {
     while let Ok(false) = folder.async_io(Interest::READABLE, |watch| watch.take("kernel-")).await {}
 }
 
-async fn asked(requests: Option<&Requests>) {
+async fn folder_changed(requests: Option<&Requests>) {
     let Some(requests) = requests else { return pending().await };
     requests.changed().await;
 }

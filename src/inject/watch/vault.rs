@@ -16,7 +16,7 @@ use crate::error::{Kind, Result};
 use crate::launch::fetch::{self, REVOKE};
 use crate::launch::given::Given;
 use crate::launch::refusal;
-use crate::launch::versions::{Digester, Seen, look};
+use crate::launch::versions::{Digester, Seen, look_up_versions};
 use crate::launch::{self, Request, keep};
 use crate::lease::{Keeper, Owner};
 use crate::net::deadline::Deadline;
@@ -74,11 +74,11 @@ impl<'a> Vault<'a> {
     }
 
     /// Looks up the versions of the sources. `holding` is set while a login is in progress.
-    pub async fn look(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
+    pub async fn look_up_versions(&mut self, holding: &Cell<Option<Instant>>) -> Result<Seen> {
         let looked = self
             .attempt(holding, async |plan, parent, digester, open| {
                 let identity = identity(plan, open).await?;
-                look(plan, parent, &open.client, identity, digester).await
+                look_up_versions(plan, parent, &open.client, identity, digester).await
             })
             .await;
         self.pace(looked)
