@@ -290,7 +290,7 @@ impl Site {
         self.fill("Value", value);
         self.fill("Description", "for the embeddings");
         self.click("Add");
-        self.says(&format!("{name} is stored"));
+        self.says(&format!("Stored {name}"));
     }
 }
 
@@ -304,9 +304,9 @@ fn a_secret_is_added_in_jupyterlab_and_reaches_a_running_and_a_new_kernel() {
     site.says("for the embeddings");
     assert_eq!(site.ask("traces", json!({"text": VALUE}))["found"], json!([]), "the value is nowhere");
 
-    site.says("1 running kernel lacks the latest");
+    site.says("1 running kernel does not have the latest secrets");
     site.click("Apply");
-    site.says("Report.ipynb has them");
+    site.says("Report.ipynb has the latest secrets");
     assert_eq!(site.cell(), "21 letters");
 
     // A new value: the row shows the kernel's version.
@@ -317,7 +317,7 @@ fn a_secret_is_added_in_jupyterlab_and_reaches_a_running_and_a_new_kernel() {
     site.ask("keys", json!({"presses": ["Tab", "Tab", "Enter"]}));
     site.says("Report.ipynb has v1, Vault has v2.");
     site.click("Apply now");
-    site.says("Report.ipynb has them");
+    site.says("Report.ipynb has the latest secrets");
     assert_eq!(site.cell(), "8 letters");
     let traces = site.ask("traces", json!({"text": "canary"}));
     assert_eq!(traces["found"], json!([]), "nor the other one");
@@ -337,7 +337,7 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
     let shown = site.says("add: SECOND");
     assert!(shown.contains("replace: FIRST"), "{shown}");
     site.click("Write 2 secrets");
-    site.says("2 secrets are stored");
+    site.says("Stored 2 secrets");
 
     // Both rows exist.
     site.ask("focus", json!({"secret": "SECOND"}));
@@ -347,10 +347,10 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
     site.ask("keys", json!({"presses": ["Enter"]}));
     site.says("Versions");
     site.ask("keys", json!({"presses": ["Escape", "Delete"]}));
-    site.says("SECOND is deleted.");
+    site.says("Deleted SECOND.");
     site.ask("gone", json!({"text": "SECOND"}));
     site.ask("click", json!({"name": "Undo", "anywhere": true}));
-    site.says("SECOND is there again.");
+    site.says("Restored SECOND.");
 
     for theme in ["JupyterLab Dark", "JupyterLab Light"] {
         assert_eq!(site.ask("axe", json!({ "theme": theme }))["violations"], json!([]), "{theme}");
@@ -370,11 +370,11 @@ fn the_section_is_used_by_keyboard_undoes_imports_and_says_when_vault_is_away() 
     let port = site.vault.port();
     site.vault.must("PUT", "sys/seal", &Value::Null);
     site.click("Refresh");
-    let sealed = site.says("Running kernels keep what they have");
+    let sealed = site.says("Running kernels keep their secrets");
     assert!(sealed.contains("sealed"), "{sealed}");
     site.vault.unseal();
-    site.click("Try now");
-    site.ask("gone", json!({"text": "Running kernels keep what they have."}));
+    site.click("Try again");
+    site.ask("gone", json!({"text": "Running kernels keep their secrets."}));
     assert_eq!(site.vault.port(), port);
     assert_eq!(site.ask("traces", json!({"text": "canary"}))["found"], json!([]));
 }
@@ -393,11 +393,11 @@ fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     assert_eq!(site.ask("value_of", json!({"label": "Name"}))["value"], "NEEDED_KEY");
     site.fill("Value", VALUE);
     site.click("Add");
-    site.says("NEEDED_KEY is stored");
+    site.says("Stored NEEDED_KEY");
     assert!(site.runs(key).contains("KeyError"));
-    site.below("Vault has NEEDED_KEY, and this kernel was not given it.");
+    site.below("Vault has NEEDED_KEY, but this kernel does not.");
     site.click_anywhere("Apply to this kernel");
-    site.told("Report.ipynb has them.");
+    site.told("Report.ipynb has the latest secrets.");
     assert_eq!(site.runs(key), "21 letters");
     // A dictionary's key is not a variable.
     assert!(site.runs("{}['ANOTHER_KEY']").contains("KeyError"));
@@ -408,15 +408,15 @@ fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     site.says("Report.ipynb gets all of these secrets.");
     site.click("Change…");
     site.ask("switch", json!({"name": "NEEDED_KEY"}));
-    site.says("Report.ipynb goes without NEEDED_KEY.");
+    site.says("Report.ipynb does not get NEEDED_KEY.");
     site.is_accessible("the switches");
     let own = site.scratch.path("home/Report.ipynb");
     let rule = format!("[notebook.{own:?}]\nwithout = [\"NEEDED_KEY\"]\n");
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
     assert!(settings.ends_with(&rule), "{settings}");
     site.says("Its kernel still has NEEDED_KEY.");
-    site.click("Take away");
-    site.says("Report.ipynb has them");
+    site.click("Remove now");
+    site.says("Report.ipynb has the latest secrets");
     assert!(site.runs(key).contains("KeyError"));
     site.below("NEEDED_KEY is off for this notebook.");
     site.open("Later");
@@ -424,8 +424,8 @@ fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     site.open("Report");
     assert!(site.runs(key).contains("KeyError"));
     site.below("NEEDED_KEY is off for this notebook.");
-    site.click_anywhere("Give it");
-    site.told("Report.ipynb has them.");
+    site.click_anywhere("Turn it on");
+    site.told("Report.ipynb has the latest secrets.");
     assert_eq!(site.runs(key), "21 letters");
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
     assert!(!settings.contains("notebook"), "{settings}");
@@ -472,14 +472,14 @@ fn a_kernel_that_takes_secrets_at_its_start_is_restarted_and_a_data_source_is_re
     assert_eq!(site.cell(), "0 letters");
     site.add("FIRST_KEY", VALUE);
     site.click("Apply");
-    site.says("Lookup.ipynb: this kernel takes secrets at its start only.");
+    site.says("Lookup.ipynb: this kernel can only get secrets when it starts.");
     site.is_accessible("a kernel to restart");
     site.click("Restart kernel");
     site.ask("answer", json!({"agrees": false}));
     assert_eq!(site.cell(), "0 letters", "it was not restarted");
     site.click("Restart kernel");
     site.ask("answer", json!({"agrees": true}));
-    site.says("The kernel of Lookup.ipynb has restarted.");
+    site.says("Restarted the kernel of Lookup.ipynb.");
     assert_eq!(site.cell(), "21 letters", "a cell that is run at once");
 
     let fields =
@@ -490,11 +490,11 @@ fn a_kernel_that_takes_secrets_at_its_start_is_restarted_and_a_data_source_is_re
     site.says("clickhouse · db.example.org");
     site.is_accessible("data sources");
     site.ask("open_source", json!({"name": "events"}));
-    let copied = site.ask("copied", json!({"name": "Copy how to use it"}))["text"].as_str().unwrap().to_owned();
+    let copied = site.ask("copied", json!({"name": "Copy the code"}))["text"].as_str().unwrap().to_owned();
     assert!(copied.contains("os.environ[\"EVENTS_"), "{copied}");
     site.click("Remove");
     site.ask("answer", json!({"agrees": true}));
-    site.says("events is removed.");
+    site.says("Removed events.");
     assert_eq!(site.vault.api("GET", "secret/data/sources/events", None).0, 404);
     assert_eq!(site.ask("traces", json!({"text": "canary"}))["found"], json!([]));
 }
@@ -564,7 +564,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     assert_eq!(stored(&site)["SHARED"], "canary of theirs");
     site.type_another("SHARED", "canary of mine");
     site.submit();
-    site.says("SHARED is stored");
+    site.says("Stored SHARED");
     assert_eq!(stored(&site)["SHARED"], "canary of mine");
     assert_eq!(site.ask("traces", json!({"text": "canary"}))["found"], json!([]));
 
@@ -591,15 +591,15 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     };
     let reader = token(&site);
     site.click("Refresh");
-    site.says("You may read these, not change them.");
+    site.says("You can read these secrets but not change them.");
     site.is_accessible("read only");
-    assert!(!site.has_button("Add a secret") && !site.has_button("Import a .env"));
+    assert!(!site.has_button("Add a secret") && !site.has_button("Import a .env file"));
     site.ask("focus", json!({"secret": "SHARED"}));
     site.ask("keys", json!({"presses": ["Delete", "Enter"]}));
     site.says("Versions");
     assert!(!site.has_button("Replace") && !site.has_button("Delete"));
     let line =
-        site.ask("copied", json!({"name": "Copy the policy line to ask for"}))["text"].as_str().unwrap().to_owned();
+        site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
     site.vault.policy("reader", &format!("{line}\n{read}").replacen(read.lines().next().unwrap(), "", 1));
     site.click("Refresh");
     site.ask("shows", json!({"name": "Add a secret"}));
@@ -621,11 +621,11 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     assert_eq!(site.ask("value_of", json!({"label": "Password"}))["value"], "");
     site.fill("Password", VALUE);
     site.ask("keys", json!({"presses": ["Enter"]}));
-    site.says("ada is logged in.");
+    site.says("Logged in as ada.");
     // It expires within a day.
     let line = site.says("ada · 127.0.0.1:");
     assert!(line.contains("until "), "{line}");
-    site.says("This login ends");
+    site.says("This login is valid");
     site.is_accessible("a login that ends soon");
     site.click("Log in again");
     assert_eq!(site.ask("value_of", json!({"label": "User"}))["value"], "ada");
@@ -641,7 +641,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.click("Refresh");
     site.says("forbid reading secret/page");
     let line =
-        site.ask("copied", json!({"name": "Copy the policy line to ask for"}))["text"].as_str().unwrap().to_owned();
+        site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
     assert_eq!(line, "path \"secret/data/page\" { capabilities = [\"read\"] }");
     // One of two sources is denied.
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
@@ -663,7 +663,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     assert_eq!(site.ask("copied", json!({"name": "Copy the command"}))["text"], "jupyter-vault setup");
     site.scratch.file("config/vault.toml", settings);
     site.scratch.file("config/token", "root\n");
-    site.click("Try now");
+    site.click("Try again");
     site.ask("gone", json!({"text": "No Vault is set up for this server."}));
 
     let took: Vec<_> = (0..5).map(|_| site.ask("until_filled", json!({}))["ms"].as_f64().unwrap().round()).collect();
@@ -671,7 +671,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
 
     site.ask("log_out", json!({}));
     site.click("Refresh");
-    site.says("Your session at the Jupyter server is over.");
+    site.says("Your session on the Jupyter server has ended.");
     site.is_accessible("the session is over");
     assert!(site.has_button("Reload"));
 }
@@ -706,7 +706,7 @@ fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
     }
     is_accessible(&mut person, "the form");
     click(&mut person, "Add");
-    says(&mut person, "OPENAI_API_KEY is stored");
+    says(&mut person, "Stored OPENAI_API_KEY");
     says(&mut person, "<img src=x onerror=alert(1)>");
     let stored = |vault: &Server| vault.must("GET", "secret/data/own", &Value::Null)["data"]["data"].clone();
     assert_eq!(stored(&vault), json!({"OPENAI_API_KEY": VALUE}));
@@ -715,16 +715,16 @@ fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
         assert_eq!(person.ask("traces", json!({ "text": secret }))["found"], json!([]));
     }
 
-    says(&mut person, "1 running kernel lacks the latest.");
+    says(&mut person, "1 running kernel does not have the latest secrets.");
     click(&mut person, "Apply");
-    says(&mut person, "Report.ipynb has them.");
+    says(&mut person, "Report.ipynb has the latest secrets.");
     let cell = front_end.cell("import os; print(len(os.environ['OPENAI_API_KEY']))");
     assert_eq!(cell.printed(), "21");
 
     person.ask("select", json!({"label": "Switches for the notebook", "option": "Report.ipynb"}));
     click(&mut person, "Change…");
     person.ask("switch", json!({"name": "OPENAI_API_KEY"}));
-    says(&mut person, "Report.ipynb goes without OPENAI_API_KEY.");
+    says(&mut person, "Report.ipynb does not get OPENAI_API_KEY.");
     is_accessible(&mut person, "the switches");
     let settings = std::fs::read_to_string(scratch.path("config/vault.toml")).unwrap();
     assert!(settings.ends_with(&format!("[notebook.{notebook:?}]\nwithout = [\"OPENAI_API_KEY\"]\n")), "{settings}");
@@ -732,10 +732,10 @@ fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
     person.ask("focus", json!({"secret": "OPENAI_API_KEY"}));
     person.ask("keys", json!({"presses": ["Delete"]}));
     click(&mut person, "Undo");
-    says(&mut person, "OPENAI_API_KEY is there again.");
+    says(&mut person, "Restored OPENAI_API_KEY.");
     person.ask("focus", json!({"secret": "OPENAI_API_KEY"}));
     person.ask("keys", json!({"presses": ["Delete"]}));
-    says(&mut person, "OPENAI_API_KEY is deleted.");
+    says(&mut person, "Deleted OPENAI_API_KEY.");
     // The notice disappears after ten seconds, which may not be enough for axe on a slow machine.
     is_accessible(&mut person, "a notice");
     vault.put("own", &json!({"OPENAI_API_KEY": VALUE}));
@@ -750,7 +750,7 @@ fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
     says(&mut person, "OPENAI_API_KEY");
     let other = person.ask("open_own", json!({"url": page.address, "stranger": true}));
     assert_eq!(other["cookies"], json!([]));
-    says(&mut person, "This address was used before");
+    says(&mut person, "This address was already used");
     is_accessible(&mut person, "a used address");
     person.ask("tab", json!({"number": 1}));
     page.interrupt();

@@ -1,7 +1,7 @@
 """The Python part of jupyter-vault: a kernel provisioner, the launcher as a module, and `%secrets` for notebooks.
 
 `python -m jupyter_vault exec -- …` is the launcher itself, for front ends that start a kernelspec with a Python
-of their own. Nothing of Jupyter is imported before it is used: that module stands before a kernel.
+of their own. Jupyter's packages are imported only when they are used, because the launcher runs before each kernel.
 """
 
 

@@ -1,10 +1,10 @@
 """The IPython extension `jupyter_vault`: `%secrets`, `%secrets refresh`, and a hint for a missing variable.
 
-Before each cell, sessions that a database has ended are given back; see `sessions`.
+Before each cell, database sessions that the server has closed are replaced; see `sessions`.
 
 The launcher, `inject` and `watch` leave a record of a kernel's variables in the runtime folder: names, paths and
-versions. That record is all that is read here. A refresh is asked of the user's own `jupyter-vault watch` by a file in
-that folder: a kernel has no credential of Vault, and needs none.
+versions. Only that record is read here. A refresh is requested from the user's own `jupyter-vault watch` by a file in
+that folder, so a kernel needs no credential for Vault.
 """
 
 import difflib
@@ -27,7 +27,7 @@ SHOWN = 5
 NEVER = ("LD_", "DYLD_", "PYTHON", "IPYTHON", "JUPYTER", "JPY_", "VAULT_", "BAO_", "XDG_")
 """Prefixes of names that are never secrets."""
 
-USAGE = "%secrets shows what this kernel has from Vault; %secrets refresh asks for what is new there"
+USAGE = "%secrets shows the secrets that this kernel has from Vault; %secrets refresh requests new values"
 
 
 def folders():
@@ -60,7 +60,7 @@ def numbering():
 
 
 def is_running(process):
-    """Whether the process that a file names runs; a process that can't be seen from here is assumed to."""
+    """Whether the process that a file names runs; a process that can't be seen from here counts as running."""
     if process.get("numbering") not in ("", None, numbering()):
         return True
     return started(process.get("pid")) == process.get("start_time")
@@ -124,7 +124,7 @@ def clock(at):
 
 
 def since(name, found):
-    """When a variable was last set, and by what."""
+    """When a variable was last set, and by which command."""
     for change in reversed(found.get("changes", [])):
         if name in change.get("set", []):
             return f"{clock(change['at'])} by {change['how']}"
@@ -145,7 +145,7 @@ class Secrets:
     """The magic and the hint for one shell."""
 
     def __init__(self):
-        self.asked = None
+        self.requested = None
 
     def magic(self, line):
         """Show the variables that this kernel has from Vault; with `refresh`, request an update."""
@@ -167,7 +167,7 @@ class Secrets:
                 return
             yield "This kernel has no secrets from Vault."
             yield f"  Give it some now, in a terminal: jupyter-vault inject {kernel_id(kernel)}"
-            yield "  Give each new kernel its own: jupyter-vault wrap"
+            yield "  Give secrets to every new kernel: jupyter-vault wrap"
             yield from self.outcome(kernel.stem)
             return
         variables = found.get("variables", {})
@@ -189,14 +189,14 @@ class Secrets:
 
     def outcome(self, stem):
         """The outcome of this kernel's last refresh."""
-        if self.asked is None:
+        if self.requested is None:
             return
         for folder in folders():
             answer = loaded(folder / "refresh" / f"{stem}.json")
-            if answer.get("at", "") >= self.asked:
+            if answer.get("at", "") >= self.requested:
                 yield f"refresh {clock(answer['at'])}: {answer.get('text', '')}"
                 return
-        yield f"refresh {clock(self.asked)}: no answer yet"
+        yield f"refresh {clock(self.requested)}: no answer yet"
 
     def refresh(self):
         """Sends a request to the user's own `watch`; returns a message."""
@@ -210,8 +210,8 @@ class Secrets:
                 return "Requested. New values are set once this cell has finished; %secrets then shows them."
         return (
             "No `jupyter-vault watch` of this user serves this kernel, so nothing was requested. In a terminal:\n"
-            f"  jupyter-vault inject {kernel_id(kernel)}     gives it what is new, once\n"
-            "  jupyter-vault watch           goes on doing so, and answers %secrets refresh"
+            f"  jupyter-vault inject {kernel_id(kernel)}     updates this kernel once\n"
+            "  jupyter-vault watch           keeps kernels up to date, and answers %secrets refresh"
         )
 
     def ask(self, folder, stem):
@@ -225,14 +225,14 @@ class Secrets:
         end = time.monotonic() + TAKES
         while time.monotonic() < end:
             if not request.exists():
-                self.asked = moment
+                self.requested = moment
                 return True
             time.sleep(0.02)
         request.unlink(missing_ok=True)
         return False
 
     def after_cell(self, result):
-        """Says what to do about a variable that a cell did not find."""
+        """Shows a hint for a variable that a cell did not find."""
         name = missing(getattr(result, "error_in_exec", None))
         if name is not None:
             print(hint(name), file=sys.stderr)
@@ -258,21 +258,21 @@ def missing(error):
 
 
 def hint(name):
-    """What to do about a missing variable."""
+    """A hint for a missing variable."""
     path, found = record()
     if not path:
-        return f"{name}: this kernel has no secrets from Vault. %secrets says how it gets some."
+        return f"{name}: this kernel has no secrets from Vault. %secrets shows how to add them."
     gone = [change for change in found.get("changes", []) if name in change.get("unset", [])]
     if gone:
-        return f"{name} was unset {clock(gone[-1]['at'])}, because Vault has it no more."
+        return f"{name} was unset {clock(gone[-1]['at'])}, because Vault no longer has it."
     if name in found.get("variables", {}):
-        return f"{name} was given to this kernel {since(name, found)}, and is not there any more."
+        return f"{name} was given to this kernel {since(name, found)}, but is no longer set."
     known = sorted(found.get("variables", {}))
     near = difflib.get_close_matches(name.upper(), [known.upper() for known in known], 1)
     if near:
-        return f"{name} is not among this kernel's secrets. Is {next(k for k in known if k.upper() == near[0])} meant?"
+        return f"{name} is not among this kernel's secrets. Did you mean {next(k for k in known if k.upper() == near[0])}?"
     return (
-        f"{name} is not among this kernel's secrets. If Vault has it by now: %secrets refresh. "
+        f"{name} is not among this kernel's secrets. If Vault has it now: %secrets refresh. "
         f"If not, in a terminal: jupyter-vault secrets set {shlex.quote(name)}"
     )
 
@@ -289,7 +289,7 @@ def load(shell):
 
 
 def unload(shell):
-    """Removes all of it again."""
+    """Removes the magic, the hint and the check of sessions."""
     secrets = getattr(shell, "_jupyter_vault", None)
     if secrets is None:
         return

@@ -1,10 +1,10 @@
 """A Jupyter kernel provisioner that puts jupyter-vault's launcher before every kernel.
 
-With JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner in the environment of whatever starts kernels
+With JUPYTER_DEFAULT_PROVISIONER_NAME=vault-provisioner in the environment of the program that starts kernels
 (a server, nbclient, papermill, jupyter console), each kernelspec gets secrets, and no file is edited.
 
-A kernelspec that names a provisioner of its own is not reached by the default. Where that one is a
-LocalProvisioner too, its kernelspec can name this one, which does the other's work as well:
+The default does not apply to a kernelspec that names its own provisioner. If that one is a LocalProvisioner too, the
+kernelspec can name this one instead, which delegates to it:
 
     "metadata": {"kernel_provisioner": {"provisioner_name": "vault-provisioner",
                                         "config": {"delegate": "its-own-provisioner"}}}
@@ -72,7 +72,7 @@ class _Launching:
         if _has_launcher(command, launcher, self.kernel_spec.resource_dir):
             return kwargs
         if not launcher:
-            raise FileNotFoundError(f"{self.launcher or NAME} is no program: set VaultProvisioner.launcher to its path")
+            raise FileNotFoundError(f"{self.launcher or NAME} is not a program: set VaultProvisioner.launcher to its path")
         _check_program(command[0], kwargs)
         kwargs["cmd"] = [launcher, "exec", *self._settings(), "--", *command]
         return kwargs

@@ -1,9 +1,9 @@
 """Keeps secrets out of saved notebooks: a hook of jupyter_server's contents manager.
 
-It is off until `VaultScrub.on_save` says what becomes of a notebook that holds one of the user's secrets: `refuse` saves
-nothing and says where they stand, `replace` saves the notebook without them, `warn` saves it and writes where they
-stand into the server's log. The program looks for them (`jupyter-vault scrub`); no value is in this process, but
-those that the notebook itself brings.
+It is off unless `VaultScrub.on_save` sets what happens to a notebook that contains one of the user's secrets: `refuse`
+does not save it and reports where the secrets are, `replace` saves it without them, `warn` saves it and writes to the
+server's log where they are. `jupyter-vault scrub` searches the notebook, so this process only has the values that are
+in the notebook itself.
 """
 
 import json
@@ -48,14 +48,14 @@ class VaultScrub(LoggingConfigurable):
         replaces = self.on_save == "replace"
         try:
             text = json.dumps(model["content"]).encode()
-            code, content, said = self._run(text, replaces)
+            code, content, errors = self._run(text, replaces)
             if code not in (0, FOUND):
-                raise Failed(_said(said))
-            report = json.loads(said)
+                raise Failed(_error_of(errors))
+            report = json.loads(errors)
         except (Failed, OSError, ValueError, subprocess.TimeoutExpired) as cause:
             # The text of another error may quote the notebook.
             why = str(cause) if isinstance(cause, Failed) else type(cause).__name__
-            self._not_looked_through(path, why)
+            self._not_searched(path, why)
             return
         found = [place for notebook in report["notebooks"] for place in notebook["found"]]
         if not found:
@@ -83,7 +83,7 @@ class VaultScrub(LoggingConfigurable):
             return done.returncode, done.stdout, done.stderr
         return done.returncode, b"", done.stdout if done.returncode in (0, FOUND) else done.stderr
 
-    def _not_looked_through(self, path, why):
+    def _not_searched(self, path, why):
         if self.on_error == "refuse":
             raise HTTPError(
                 503, f"Not saved: {path} could not be searched ({why})", reason=f"Not saved: {_line(why)}"
@@ -95,7 +95,7 @@ class Failed(Exception):
     """The program's error for a notebook that it could not search."""
 
 
-def _said(text):
+def _error_of(text):
     lines = text.decode("utf-8", "replace").strip().splitlines()
     begins = [at for at, line in enumerate(lines) if line.startswith("jupyter-vault: ")]
     return " ".join(line.strip() for line in lines[begins[-1] :]) if begins else "the program failed"

@@ -1,9 +1,9 @@
 """Replaces JupySQL's database sessions that the server has closed.
 
-JupySQL keeps one session of each connection for hours. A user that Vault made for the kernel is replaced before its time
-is up, and with the old user PostgreSQL ends its sessions, so the next cell would fail, although the service file has the
-new user by then. So before a cell runs, a session that the server has closed is given back, and JupySQL gets a new one
-with the isolation level of the old; SQLAlchemy by itself forgets that level, and so the autocommit, when it reconnects.
+JupySQL keeps one session for each connection, for hours. A database user that Vault made for the kernel is replaced
+before it expires. Vault then removes the old user and PostgreSQL closes its sessions, so the next cell would fail, although
+the service file already names the new user. So before a cell runs, a session that the server has closed is dropped, and
+JupySQL opens a new one with the same isolation level. SQLAlchemy alone would lose that level, and with it autocommit.
 """
 
 import select

@@ -32,14 +32,14 @@ export async function apply(
     const name = baseName(kernel.path);
     try {
       await model.requests.order('apply', { kernel: kernel.id });
-      said.push(trans.__('%1 has them.', name));
+      said.push(trans.__('%1 has the latest secrets.', name));
     } catch (cause) {
       const refused = asRefused(cause);
       failed.push(kernel);
       if (refused.by === 'program' && refused.code === AT_ITS_START) {
         restartable.push(kernel);
         said.push(
-          trans.__('%1: this kernel takes secrets at its start only.', name)
+          trans.__('%1: this kernel can only get secrets when it starts.', name)
         );
       } else {
         said.push(`${name}: ${explain(refused, trans).join('. ')}`);
@@ -58,7 +58,7 @@ export async function restart(
 ): Promise<boolean> {
   const agreed = await model.host.confirm({
     title: trans.__('Restart the kernel of %1?', baseName(kernel.path)),
-    body: trans.__('Its variables are lost; the notebook stays as it is.'),
+    body: trans.__('Its variables will be lost. The notebook does not change.'),
     accept: trans.__('Restart')
   });
   if (!agreed) {

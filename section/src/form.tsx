@@ -62,7 +62,7 @@ export function Form(props: FormProps): JSX.Element {
   const store = async (expected = replaced ? shown : (taken?.version ?? 0)) => {
     const text = value.current?.value ?? '';
     if (!name || !text) {
-      setWrong([trans.__('A secret has a name and a value.'), '']);
+      setWrong([trans.__('Enter a name and a value.'), '']);
       return;
     }
     setBusy(true);
@@ -102,15 +102,15 @@ export function Form(props: FormProps): JSX.Element {
       trans={trans}
       label={
         replaced
-          ? trans.__('Another value for %1', replaced.name)
-          : trans.__('A new secret')
+          ? trans.__('New value for %1', replaced.name)
+          : trans.__('New secret')
       }
       accept={replaced ? trans.__('Replace') : trans.__('Add')}
       disabled={busy}
       failure={wrong}
       submit={() => store()}
       cancel={() => end()}
-      beside={busy && <span>{trans.__('Vault is asked …')}</span>}
+      beside={busy && <span>{trans.__('Waiting for Vault …')}</span>}
     >
       {!replaced && (
         <label>
@@ -129,11 +129,11 @@ export function Form(props: FormProps): JSX.Element {
       <div id="jp-VaultSection-of-name" className="jp-VaultSection-note">
         {odd &&
           trans.__(
-            'A shell takes only names of letters, digits and _, which begin with no digit.'
+            'For a shell, a name may only contain letters, digits and _, and must not begin with a digit.'
           )}
         {taken &&
           (taken.version === null
-            ? trans.__('This replaces the value that is there.')
+            ? trans.__('This replaces the existing value.')
             : trans.__('This replaces v%1.', taken.version))}
       </div>
       <label>
@@ -157,7 +157,7 @@ export function Form(props: FormProps): JSX.Element {
       </label>
       {!replaced && model.writable.length > 1 && (
         <label>
-          {trans.__('Where')}
+          {trans.__('Store in')}
           <select value={to} onChange={event => setTo(event.target.value)}>
             {model.writable.map(({ source, default: own }) => (
               <option key={source} value={source}>

@@ -48,8 +48,8 @@ export function Importing(props: ImportingProps): JSX.Element {
   const words = {
     add: trans.__('add'),
     replace: trans.__('replace'),
-    same: trans.__('same as now'),
-    empty: trans.__('left out, it has no value')
+    same: trans.__('unchanged'),
+    empty: trans.__('skipped, it has no value')
   };
 
   const write = async () => {
@@ -73,7 +73,7 @@ export function Importing(props: ImportingProps): JSX.Element {
       submit={write}
       cancel={() => done()}
     >
-      <ul aria-label={trans.__('What %1 changes', wanted.file)}>
+      <ul aria-label={trans.__('Changes by %1', wanted.file)}>
         {wanted.changes.map(({ name, change }) => (
           <li key={name}>{`${words[change]}: ${name}`}</li>
         ))}

@@ -91,7 +91,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     /** Gives a kernel the secrets that it lacks, and shows the outcome in a notification. */
     const give = async (running: Running) => {
       const pending = Notification.emit(
-        trans.__('The kernel is asked …'),
+        trans.__('Waiting for the kernel …'),
         'in-progress',
         { autoClose: false }
       );

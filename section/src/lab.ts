@@ -34,7 +34,7 @@ export class Lab implements Host {
     this.runningChanged = manager.sessions.runningChanged;
     this.gone = [trans.__('The Jupyter server does not answer.'), ''];
     this.over = [
-      trans.__('Your session at the Jupyter server is over.'),
+      trans.__('Your session on the Jupyter server has ended.'),
       trans.__('Reload this page and log in again.')
     ];
   }

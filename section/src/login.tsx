@@ -1,6 +1,6 @@
 // Shows who is logged in to Vault and until when, with a form to log in.
 //
-// A password is in its field until it is sent, once; the field is cleared before the answer arrives.
+// A password is only in its field. It is sent once, and the field is cleared before the answer arrives.
 
 import { TranslationBundle } from '@jupyterlab/translation';
 import React, { useRef, useState } from 'react';
@@ -23,12 +23,19 @@ interface LoginProps {
   said: (sentence: string) => void;
 }
 
-/** Whether a login in the panel helps; otherwise a file or an agent has the credential. */
+/** Whether a login in the panel helps; it does not if the credential comes from a file or an agent. */
 export function canLogIn(login: LoginStatus | null): boolean {
   return login !== null && BY_TOKEN.includes(login.state);
 }
 
-/** A line with who, where and until when, and what to do if that is soon. */
+/** The message after a login; the name is empty if Vault does not know the user. */
+export function loggedIn(who: string, trans: TranslationBundle): string {
+  return who
+    ? trans.__('Logged in as %1.', who)
+    : trans.__('Logged in with a token.');
+}
+
+/** A line with the user, the address and the expiry, and a button to log in again if it expires soon. */
 export function LoginLine(props: LoginProps): JSX.Element | null {
   const { model, trans, language, said } = props;
   const [open, setOpen] = useState(false);
@@ -52,7 +59,7 @@ export function LoginLine(props: LoginProps): JSX.Element | null {
       {login.ends_soon && canLogIn(login) && !open && (
         <div className="jp-VaultSection-wrong">
           {trans.__(
-            'This login ends %1. Kernels that start later have no secrets.',
+            'This login is valid %1. Kernels that start later get no secrets.',
             until
           )}
           <div className="jp-VaultSection-buttons">
@@ -70,7 +77,7 @@ export function LoginLine(props: LoginProps): JSX.Element | null {
           done={who => {
             setOpen(false);
             if (who !== undefined) {
-              said(trans.__('%1 is logged in.', who));
+              said(loggedIn(who, trans));
             }
           }}
         />
@@ -124,8 +131,8 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
     if (!password || (!isToken && !username)) {
       setWrong([
         isToken
-          ? trans.__('A token is needed.')
-          : trans.__('A name and a password are needed.'),
+          ? trans.__('Enter a token.')
+          : trans.__('Enter a name and a password.'),
         ''
       ]);
       return;
@@ -135,7 +142,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
     try {
       const content = { method, username, password, try_again: anyway };
       const answer = (await model.order('login', content)) as LoginStatus;
-      done(answer.user ?? trans.__('a token'));
+      done(answer.user ?? '');
     } catch (cause) {
       setWrong(explain(asRefused(cause), trans));
       secret.current?.focus();
@@ -148,7 +155,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
   return (
     <Dialog
       trans={trans}
-      label={trans.__('Login at Vault')}
+      label={trans.__('Log in to Vault')}
       accept={isElsewhere ? undefined : trans.__('Log in')}
       disabled={busy}
       failure={wrong}
@@ -179,7 +186,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
       {isElsewhere && (
         <>
           {trans.__(
-            'Run this in a terminal of this server. It says where to sign in; then press Refresh.'
+            'Run this command in a terminal on this server. It shows where to sign in. Then press Refresh.'
           )}
           <pre className="jp-VaultSection-code">{SIGN_IN}</pre>
         </>
@@ -209,7 +216,9 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
             checked={anyway}
             onChange={event => setAnyway(event.target.checked)}
           />
-          {trans.__('Send it though one more refusal may lock the user')}
+          {trans.__(
+            'Try anyway, although one more refusal may lock the account'
+          )}
         </label>
       )}
     </Dialog>

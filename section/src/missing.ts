@@ -88,10 +88,10 @@ export async function offer(
     callback = () => ways.add(name);
   } else if (secret && model.isOff(name, kernel.path)) {
     message = trans.__('%1 is off for this notebook.', name);
-    label = trans.__('Give it');
+    label = trans.__('Turn it on');
     callback = () => void ways.switchOn(name, kernel);
   } else if (secret && given(secret, kernel) === undefined) {
-    message = trans.__('Vault has %1, and this kernel was not given it.', name);
+    message = trans.__('Vault has %1, but this kernel does not.', name);
     label = trans.__('Apply to this kernel');
     callback = () => void ways.apply(kernel);
   } else {

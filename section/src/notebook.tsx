@@ -36,9 +36,13 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
       await model.order('switch', { path: current.path, name, on });
       said(
         on
-          ? trans.__('%1 gets %2 from its next start on.', notebook, name)
+          ? trans.__(
+              '%1 will get %2 when its kernel next starts.',
+              notebook,
+              name
+            )
           : trans.__(
-              '%1 goes without %2 from its next start on.',
+              '%1 will not get %2 when its kernel next starts.',
               notebook,
               name
             )
@@ -57,7 +61,7 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
       <div className="jp-VaultSection-part jp-VaultSection-note">
         {off.length === 0
           ? trans.__('%1 gets all of these secrets.', notebook)
-          : trans.__('%1 goes without %2.', notebook, off.join(', '))}{' '}
+          : trans.__('%1 does not get %2.', notebook, off.join(', '))}{' '}
         <Button
           label={open ? trans.__('Close') : trans.__('Change…')}
           aria-expanded={open}
@@ -71,7 +75,7 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
             surplus.map(({ name }) => name).join(', ')
           )}{' '}
           <Button
-            label={trans.__('Take away')}
+            label={trans.__('Remove now')}
             onClick={() => void apply([current])}
           />
         </div>

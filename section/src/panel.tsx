@@ -45,10 +45,10 @@ export function Section(props: SectionProps): JSX.Element {
   const writable = model.writable.length > 0;
 
   const stored = (name: string) =>
-    setSaid(trans.__('%1 is stored. New kernels have it.', name));
+    setSaid(trans.__('Stored %1. New kernels will get it.', name));
 
   const give = async (kernels: Running[]) => {
-    setSaid(trans.__('The kernel is asked …'));
+    setSaid(trans.__('Waiting for the kernel …'));
     const applied = await apply(model, kernels, trans);
     setSaid(applied.said);
     setRestartable(applied.restartable);
@@ -58,9 +58,7 @@ export function Section(props: SectionProps): JSX.Element {
     try {
       if (await restart(model, kernel, trans)) {
         setRestartable(restartable.filter(({ id }) => id !== kernel.id));
-        setSaid(
-          trans.__('The kernel of %1 has restarted.', baseName(kernel.path))
-        );
+        setSaid(trans.__('Restarted the kernel of %1.', baseName(kernel.path)));
       }
     } catch (cause) {
       setWrong(explain(asRefused(cause), trans));
@@ -73,7 +71,9 @@ export function Section(props: SectionProps): JSX.Element {
     if (!place?.versions) {
       const agreed = await host.confirm({
         title: trans.__('Delete %1?', secret.name),
-        body: trans.__('This Vault keeps no versions: it can’t be restored.'),
+        body: trans.__(
+          'This Vault keeps no versions, so the secret can’t be restored.'
+        ),
         accept: trans.__('Delete')
       });
       if (!agreed) {
@@ -81,11 +81,11 @@ export function Section(props: SectionProps): JSX.Element {
       }
     }
     await model.order('remove', named);
-    setSaid(trans.__('%1 is deleted.', secret.name));
+    setSaid(trans.__('Deleted %1.', secret.name));
     list.current?.querySelector<HTMLElement>('.jp-VaultSection-name')?.focus();
     if (place?.versions) {
       host.notify({
-        message: trans.__('%1 is deleted.', secret.name),
+        message: trans.__('Deleted %1.', secret.name),
         autoClose: UNDO_FOR,
         action: { label: trans.__('Undo'), callback: () => void restore(named) }
       });
@@ -99,14 +99,14 @@ export function Section(props: SectionProps): JSX.Element {
         // Another client stored it first; do not replace its value.
         setSaid(
           trans.__(
-            '%1 was added elsewhere meanwhile, and stays as it is.',
+            '%1 was added elsewhere in the meantime, so it was not restored.',
             named.name
           )
         );
         return;
       }
       await model.order('restore', named);
-      setSaid(trans.__('%1 is there again.', named.name));
+      setSaid(trans.__('Restored %1.', named.name));
     } catch (cause) {
       const message = explain(asRefused(cause), trans).join('. ');
       host.notify({ message, isError: true });
@@ -184,7 +184,7 @@ export function Section(props: SectionProps): JSX.Element {
         <h2>{trans.__('Secrets')}</h2>
         {iconButton(trans.__('Refresh'), 'refresh', () => void model.refresh())}
         {writable &&
-          iconButton(trans.__('Import a .env'), 'upload', () =>
+          iconButton(trans.__('Import a .env file'), 'upload', () =>
             file.current?.click()
           )}
         {writable &&
@@ -206,7 +206,7 @@ export function Section(props: SectionProps): JSX.Element {
         <div
           className="jp-VaultSection-progress"
           role="progressbar"
-          aria-label={trans.__('Vault is asked')}
+          aria-label={trans.__('Waiting for Vault')}
         />
       )}
       <div
@@ -239,11 +239,7 @@ export function Section(props: SectionProps): JSX.Element {
             setWanted(null);
             if (written !== undefined) {
               setSaid(
-                trans._n(
-                  '%1 secret is stored.',
-                  '%1 secrets are stored.',
-                  written
-                )
+                trans._n('Stored %1 secret.', 'Stored %1 secrets.', written)
               );
             }
           }}
@@ -266,7 +262,7 @@ export function Section(props: SectionProps): JSX.Element {
           <div className="jp-VaultSection-part">
             {writable
               ? trans.__(
-                  'No secrets yet. What you add here is an environment variable in each of your kernels: os.environ["NAME"].'
+                  'No secrets yet. A secret that you add here becomes an environment variable in each of your kernels: os.environ["NAME"].'
                 )
               : trans.__('No secrets yet.')}
             {writable && (
@@ -277,7 +273,7 @@ export function Section(props: SectionProps): JSX.Element {
                   onClick={() => setAdding('')}
                 />
                 <Button
-                  label={trans.__('Import a .env')}
+                  label={trans.__('Import a .env file')}
                   onClick={() => file.current?.click()}
                 />
               </div>
@@ -287,8 +283,8 @@ export function Section(props: SectionProps): JSX.Element {
       {lacking.length > 0 && (
         <div className="jp-VaultSection-part jp-VaultSection-note">
           {trans._n(
-            '%1 running kernel lacks the latest.',
-            '%1 running kernels lack the latest.',
+            '%1 running kernel does not have the latest secrets.',
+            '%1 running kernels do not have the latest secrets.',
             lacking.length
           )}{' '}
           <Button
@@ -303,7 +299,7 @@ export function Section(props: SectionProps): JSX.Element {
           className="jp-VaultSection-part jp-VaultSection-note"
         >
           {trans.__(
-            '%1: this kernel takes secrets at its start only.',
+            '%1: this kernel can only get secrets when it starts.',
             baseName(kernel.path)
           )}{' '}
           {host.restart ? (

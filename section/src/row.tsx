@@ -63,7 +63,7 @@ export function Row(props: RowProps): JSX.Element {
     attempt(async () => {
       const description = text.current?.value ?? '';
       await model.order('describe', { ...named, description });
-      orders.said(trans.__('%1 is described.', secret.name));
+      orders.said(trans.__('Saved the description of %1.', secret.name));
       close();
     });
   const look = () =>
@@ -75,9 +75,7 @@ export function Row(props: RowProps): JSX.Element {
   const restore = (version: number) =>
     attempt(async () => {
       await model.order('restore', { ...named, version });
-      orders.said(
-        trans.__('%1 has the value of v%2 again.', secret.name, version)
-      );
+      orders.said(trans.__('Restored v%1 of %2.', version, secret.name));
       close();
     });
 
@@ -98,7 +96,7 @@ export function Row(props: RowProps): JSX.Element {
   const about = [
     secret.version === null ? '' : `v${secret.version}`,
     age(secret.time, language),
-    off ? trans.__('off here') : ''
+    off ? trans.__('off in this notebook') : ''
   ]
     .filter(part => part)
     .join(' · ');
@@ -138,7 +136,7 @@ export function Row(props: RowProps): JSX.Element {
         <div
           className="jp-VaultSection-buttons"
           role="group"
-          aria-label={trans.__('What to do with %1', secret.name)}
+          aria-label={trans.__('Actions for %1', secret.name)}
         >
           {writable && (
             <Button

@@ -96,12 +96,12 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
     attempt(async () => {
       const agreed = await model.host.confirm({
         title: trans.__('Remove the data source %1?', source.name),
-        body: trans.__('Kernels that run keep what they have.'),
+        body: trans.__('Running kernels keep their credentials.'),
         accept: trans.__('Remove')
       });
       if (agreed) {
         await model.order('source_remove', named);
-        said(trans.__('%1 is removed.', source.name));
+        said(trans.__('Removed %1.', source.name));
       }
     });
   const use = (source.variables ?? [])
@@ -145,7 +145,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
         <div
           className="jp-VaultSection-buttons"
           role="group"
-          aria-label={trans.__('What to do with %1', source.name)}
+          aria-label={trans.__('Actions for %1', source.name)}
         >
           {!source.error && (
             <>
@@ -155,7 +155,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
                 onClick={() => void test()}
               />
               <Button
-                label={trans.__('Copy how to use it')}
+                label={trans.__('Copy the code')}
                 onClick={() => {
                   model.host.copy(use);
                   setTold(trans.__('Copied.'));

@@ -5,7 +5,7 @@ import React, { useEffect, useState } from 'react';
 
 import { Copy } from './copy';
 import { Host } from './host';
-import { LoginForm, canLogIn } from './login';
+import { LoginForm, canLogIn, loggedIn } from './login';
 import { Model } from './model';
 import { Button, Failed } from './parts';
 import { Place, Refused } from './requests';
@@ -37,15 +37,15 @@ interface ReadOnlyProps {
   host: Host;
 }
 
-/** Says that the user may not change a place, with the policy line that would allow it. */
+/** A note that the user may not change a place, with the policy line that would allow it. */
 export function ReadOnly({ place, host }: ReadOnlyProps): JSX.Element {
   const { trans } = host;
   return (
     <div className="jp-VaultSection-part jp-VaultSection-note">
-      {trans.__('You may read these, not change them.')}
+      {trans.__('You can read these secrets but not change them.')}
       <pre className="jp-VaultSection-code">{place.policy}</pre>
       <Copy
-        label={trans.__('Copy the policy line to ask for')}
+        label={trans.__('Copy the missing policy line')}
         text={place.policy ?? ''}
         host={host}
       />
@@ -97,7 +97,7 @@ export function Refusal(props: RefusalProps): JSX.Element {
     <div className="jp-VaultSection-part" role="alert">
       <div className="jp-VaultSection-wrong">
         {state === 'away' && since && refused.by === 'program' && (
-          <div>{trans.__('Vault does not answer since %1.', since)}</div>
+          <div>{trans.__('Vault has not answered since %1.', since)}</div>
         )}
         <div>{what}</div>
         <div>{advice}</div>
@@ -105,7 +105,7 @@ export function Refusal(props: RefusalProps): JSX.Element {
           <pre className="jp-VaultSection-code">{SETUP}</pre>
         )}
         {state === 'away' && (
-          <div>{trans.__('Running kernels keep what they have.')}</div>
+          <div>{trans.__('Running kernels keep their secrets.')}</div>
         )}
       </div>
       <div className="jp-VaultSection-buttons">
@@ -118,7 +118,7 @@ export function Refusal(props: RefusalProps): JSX.Element {
           )
         ) : (
           <Button
-            label={trans.__('Try now')}
+            label={trans.__('Try again')}
             onClick={() => void model.refresh()}
           />
         )}
@@ -134,7 +134,7 @@ export function Refusal(props: RefusalProps): JSX.Element {
         )}
         {state === 'other' && line && (
           <Copy
-            label={trans.__('Copy the policy line to ask for')}
+            label={trans.__('Copy the missing policy line')}
             text={line}
             host={model.host}
           />
@@ -154,7 +154,7 @@ export function Refusal(props: RefusalProps): JSX.Element {
           done={who => {
             setOpen(false);
             if (who !== undefined) {
-              said(trans.__('%1 is logged in.', who));
+              said(loggedIn(who, trans));
             }
           }}
         />

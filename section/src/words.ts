@@ -32,7 +32,7 @@ export function explain(
 ): [string, string] {
   if (refused.by === 'server' && !isOver(refused.code)) {
     return [
-      trans.__('The server refused this (%1).', refused.code),
+      trans.__('The server refused the request (%1).', refused.code),
       refused.message
     ];
   }

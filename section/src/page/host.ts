@@ -17,7 +17,7 @@ function filled(text: string, words: unknown[]): string {
 }
 
 const AGAIN =
-  'Run `jupyter vault ui` again, and open the address that it says.';
+  'Run `jupyter vault ui` again, and open the address that it prints.';
 
 /** A question, and where its answer goes. */
 export interface Asked extends Question {
@@ -27,9 +27,12 @@ export interface Asked extends Question {
 export class PageHost implements Host {
   readonly trans = trans;
   readonly language = navigator.language || 'en';
-  readonly gone: [string, string] = ['The page’s program has ended.', AGAIN];
+  readonly gone: [string, string] = [
+    'The program behind this page has ended.',
+    AGAIN
+  ];
   readonly over: [string, string] = [
-    'This address was used before, or its session is over.',
+    'This address was already used, or its session has ended.',
     AGAIN
   ];
   /** Emitted when a notice or question appears or disappears. */
