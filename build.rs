@@ -15,23 +15,22 @@ fn main() {
     }
 }
 
-/// Whether the linker supports linker scripts: the default linkers of GCC and LLVM do, and zig's. Another linker may
-/// not.
+/// Whether the linker is known to support linker scripts: the default one, or zig's.
 fn knows_scripts() -> bool {
     let chosen = std::env::var("RUSTC_LINKER").unwrap_or_default();
     let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     (chosen.is_empty() || chosen.contains("zigcc")) && !["fuse-ld", "linker="].iter().any(|word| flags.contains(word))
 }
 
-/// Links the unwinder statically. Measured: its library is loaded and relocated for each launch, but never called,
-/// since a panic aborts. The standard library links it by name, so the name must lead to the static library, of which
-/// unused parts are left out. zig does so by default.
+/// Links the unwinder statically. As a shared library it is loaded and relocated in each launch, but never called,
+/// since a panic aborts. The standard library links it by name, so this makes a linker script with that name, which
+/// refers to the static library. zig links it statically by default.
 fn link_unwinder() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;
     }
-    let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
-    let Ok(library) = asked.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())) else { return };
+    let output = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    let Ok(library) = output.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())) else { return };
     let Some(folder) = std::env::var_os("OUT_DIR").filter(|_| library.is_absolute() && library.exists()) else {
         return;
     };
@@ -42,8 +41,8 @@ fn link_unwinder() {
     }
 }
 
-/// Measured: the kernel maps a program's file in pieces of 64 kB or more, so functions that lie apart cost memory and
-/// time. Those that a launch calls are put side by side.
+/// Places the functions that a launch calls side by side. The system maps a program's file in pieces of 64 kB or more,
+/// so functions that are far apart cost memory and time.
 fn order_functions() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("link/launch.ld");
     println!("cargo::rerun-if-changed={}", script.display());
@@ -52,9 +51,9 @@ fn order_functions() {
     }
 }
 
-/// Packs the relocations. Measured: the loader reads the whole list at each launch, a quarter of a megabyte; packed, it
-/// is a few kilobytes. That needs the loader of glibc 2.36 or later, so it is only done if the program is built for
-/// this machine, and the machine has it. Such a program declares the glibc that it needs.
+/// Packs the relocations. The loader reads the whole list in each launch: a quarter of a megabyte, or a few kilobytes
+/// if packed. Packed relocations need glibc 2.36 or later, so they are used only if the program is built for this
+/// machine and the machine has that version. The program then declares that it needs it.
 fn pack_relocations() {
     if std::env::var("HOST") != std::env::var("TARGET") || std::env::var_os("RUSTC_LINKER").is_some() {
         return;

@@ -1,13 +1,13 @@
-"""Writes launch.ld beside this file: the code that launches call, in the order of its use.
+"""Writes launch.ld beside this file: a list of the code that a launch executes.
 
-Run it from the repository's root after a change of a launch's functions, or of the compiler:
+Run it from the repository's root after changes to a launch's functions, or a new compiler version:
 
     target/python/bin/python link/order.py
 
 It needs valgrind, openssl and LLVM's linker, and the tests' environment (`target/python`) for OpenBao. It builds the
-program without launch.ld, has callgrind write down each instruction that a launch executes (by a token, by TLS, by a
-login), and looks up in the linker's map which sections these came from. Hashes in the names become `*`, so that the file
-outlives them; a name that matches nothing costs nothing.
+program without launch.ld, records with callgrind the instructions that launches execute (with a token, with TLS, with a
+login), and finds their sections in the linker's map. Hashes in the names become `*`, because they change with each
+version of the compiler. A pattern that matches nothing does no harm.
 """
 
 import bisect
@@ -32,9 +32,9 @@ Section = collections.namedtuple("Section", "address size pattern")
 
 
 def pattern(file, section):
-    """The line of a linker script that stands for a section."""
+    """The pattern that matches a section in a linker script."""
     if section == ".text":
-        # Assembler has no section for each function: the whole file, less the hash before its name.
+        # An assembler file has one section for all its functions. Its name begins with a hash, which is left out.
         member = re.search(r"([^/()]*)\)?$", file)[1]
         return f"*{re.sub('^[0-9a-f]{16}-', '', member)}(.text)"
     section = re.sub(r"Cs[0-9A-Za-z]*_", "Cs*_", section)
@@ -72,11 +72,13 @@ def executed(program, folder, environment, config):
 
 
 def called(code, addresses):
-    """The sections that hold the addresses."""
+    """The sections that contain the addresses.
+
+    An address in no section is the linker's own code, such as the table of calls into libraries.
+    """
     starts = [section.address for section in code]
-    found = {code[bisect.bisect(starts, address) - 1] for address in addresses if address >= starts[0]}
-    # What lies behind the last section is the linker's own: the table of calls into libraries.
-    return [section for section in found if section.size]
+    nearest = ((address, code[bisect.bisect(starts, address) - 1]) for address in addresses)
+    return {section for address, section in nearest if 0 <= address - section.address < section.size}
 
 
 def free_port():
@@ -148,7 +150,7 @@ def main():
                     used[section.pattern] += section.size
                 new = sorted(name for name in used if name not in seen)
                 seen.update(new)
-                # Of generic functions the hash alone differs, so a name may stand for many that were not called.
+                # Instances of a generic function differ only in the hash, so a pattern may match many that are not called.
                 exact = [name for name in new if whole[name] <= 1.5 * used[name]]
                 wide += [name for name in new if whole[name] > 1.5 * used[name]]
                 text += f"    /* {kind} */\n" + "".join(f"    {name}\n" for name in exact)
@@ -157,8 +159,8 @@ def main():
             server.terminate()
             server.wait()
     wide.sort(key=lambda name: (whole[name], name))
-    text += "    /* names that stand for more than what is called */\n" + "".join(f"    {name}\n" for name in wide)
-    about = "/* Written by link/order.py: the code that a launch calls, side by side. build.rs says why. */\n"
+    text += "    /* patterns that also match code that is not called */\n" + "".join(f"    {name}\n" for name in wide)
+    about = "/* Written by link/order.py: the code that a launch executes, placed side by side. See build.rs. */\n"
     script.write_text(f"{about}SECTIONS\n{{\n  .text.launch :\n  {{\n{text}  }}\n}}\nINSERT BEFORE .text;\n")
 
 

@@ -27,12 +27,12 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 
 def get_requires_for_build_editable(config_settings=None):
-    """The same for an editable install."""
+    """The requirements, also for an editable install."""
     return get_requires_for_build_wheel(config_settings)
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    """The same for an editable install."""
+    """Builds the section, then an editable wheel."""
     section.build()
     return maturin.build_editable(wheel_directory, config_settings, metadata_directory)
 

@@ -1,4 +1,4 @@
-"""Builds the Secrets section for JupyterLab and as a separate page, to where the wheel takes both from.
+"""Builds the Secrets section for JupyterLab and as a separate page, in the folders that the wheel includes.
 
 Needs npm (with Node.js 20 or later) and the program jupyter-builder, which comes with JupyterLab.
 """

@@ -13,7 +13,8 @@ pub(super) fn from_request(layer: &Layer) -> bool {
     layer.flag("auth.from_request").unwrap_or(false)
 }
 
-/// With a gateway's own credential every user would get the same secrets, so only the request's credentials count.
+/// The login with the request's credentials. A gateway's own credential is not used, because every user would then get
+/// the same secrets.
 fn request_login(settings: &Settings<'_>) -> Result<Login> {
     let Settings { layer, environment } = *settings;
     let given = |name: &str| find(layer, environment, None, &[name]);
@@ -34,8 +35,8 @@ fn request_login(settings: &Settings<'_>) -> Result<Login> {
     ))
 }
 
-/// The part of a plan that says how to get a token; reads the credential's file. `address` is Vault's: a socket
-/// belongs to an agent, which needs no token.
+/// The login of a plan; reads the credential's file. `address` is Vault's: a socket belongs to an agent, which needs no
+/// token.
 pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Result<Login> {
     let settings = Settings { layer, environment };
     if from_request(layer) {

@@ -1,5 +1,4 @@
-//! The identity that a machine of AWS, Google Cloud or Azure has from its environment, found as their own SDKs find
-//! it.
+//! Finds the identity that AWS, Google Cloud or Azure gives a machine, in the same places as their SDKs.
 //!
 //! Variables and files are read here. A metadata service is only asked at the login (`vault/auth/cloud`); the SDKs'
 //! own variables can set its address.
@@ -52,8 +51,8 @@ pub struct AwsKeys {
     pub session: Option<SecretValue>,
 }
 
-/// Where keys of AWS come from, in the order of AWS's SDKs. Their shared files are not read: those belong to users,
-/// and machines have one of these.
+/// The sources of AWS keys, in the order of AWS's SDKs. The shared files of the SDKs are not read: they belong to
+/// users, while a machine has one of these sources.
 #[derive(Debug)]
 pub enum AwsSource {
     /// Variables.
@@ -94,7 +93,7 @@ pub struct Azure {
     pub client_id: Option<String>,
 }
 
-/// Hosts that may be asked for a container's credentials in plain HTTP: they are on the machine.
+/// Hosts that may be asked for a container's credentials in plain HTTP, because they are on the machine.
 const CONTAINER_HOSTS: [&str; 6] =
     ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "127.0.0.1", "[::1]", "localhost"];
 
@@ -180,7 +179,7 @@ fn secret_of(text: &str) -> SecretValue {
     SecretValue::new(text.as_bytes().to_vec())
 }
 
-/// Whether this may follow a host: nothing, or a port.
+/// Whether `rest` may follow a host: it is empty, or a port.
 fn is_port(rest: &str) -> bool {
     rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }

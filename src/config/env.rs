@@ -72,7 +72,7 @@ pub struct Environment {
     credentials: Vec<(String, SecretValue)>,
     /// Typed credentials, by the variable that each stands for.
     typed: Vec<&'static str>,
-    /// Read from the system once at most: its user database may be a directory server.
+    /// The home folder, read from the system at most once: its user database may be a directory server.
     home: OnceCell<Option<PathBuf>>,
 }
 
@@ -124,7 +124,7 @@ impl Environment {
         &self.entries
     }
 
-    /// Whether there is a variable of that name, even an empty one.
+    /// Whether a variable with that name is set, even to an empty value.
     pub fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
@@ -237,7 +237,7 @@ impl Environment {
         layer
     }
 
-    /// The names of the variables that exist and could be in [`KEYS`]: these are few, and dozens are looked up.
+    /// The names of the set variables that could be in [`KEYS`]. They are few, while dozens are looked up.
     fn ours(&self) -> Vec<&str> {
         let entries = self.entries.iter().filter_map(|entry| name_and_value(entry.as_bytes()));
         let names = entries.filter_map(|(name, _)| std::str::from_utf8(name).ok());

@@ -63,7 +63,7 @@ impl Inheritance {
         Self { least: layer.flag("environment.inherit") == Some(false), dropped, winner }
     }
 
-    /// The same, without the variables of these `names`.
+    /// A copy that also drops the variables in `names`.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let mut this = self.clone();

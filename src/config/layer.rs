@@ -24,7 +24,7 @@ impl fmt::Debug for Setting {
     }
 }
 
-/// The settings of one place, or of several merged.
+/// The settings of one place, or of several merged places.
 #[derive(Debug, Default)]
 pub struct Layer {
     settings: BTreeMap<&'static str, Setting>,
@@ -91,7 +91,7 @@ impl Layer {
         self.locked = true;
     }
 
-    /// Whether it is locked.
+    /// Whether the layer is locked.
     pub const fn is_locked(&self) -> bool {
         self.locked
     }

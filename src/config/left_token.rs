@@ -1,7 +1,7 @@
 //! The token that `vault login` and `bao login` leave: kept by their token helper, or else in `~/.vault-token`.
 //!
-//! A helper is named by `token_helper` in the clients' own file, and is a program: `helper get` prints the token. It
-//! runs with this user's rights, so its file and it must belong to this user or root, as for vault.toml.
+//! `token_helper` in the clients' own file names the helper, a program: `helper get` prints the token. It runs with
+//! this user's rights, so the program and that file must belong to this user or root, as vault.toml must.
 //! <https://developer.hashicorp.com/vault/docs/commands/token-helper>
 
 use std::ffi::OsStr;
@@ -52,7 +52,7 @@ impl fmt::Display for LeftToken {
 }
 
 impl LeftToken {
-    /// Where the token is kept, if anywhere. Where variables are not trusted, they do not choose a program to run.
+    /// Where the token is kept, if anywhere. A variable chooses the program to run only if variables are trusted.
     pub fn find(layer: &Layer, environment: &Environment) -> Result<Option<Self>> {
         if let Some(path) = path_setting(layer, environment, "auth.token_file") {
             return Ok(Some(path).filter(|path| path.exists()).map(Self::File));
@@ -141,7 +141,7 @@ fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
     Ok(Some(LeftToken::Helper { program, file: file.to_owned() }))
 }
 
-/// A text that is neither HCL nor JSON.
+/// The error for a text that is neither HCL nor JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotRead;
 

@@ -11,10 +11,10 @@ use crate::error::Result;
 /// The name of the file in each folder.
 pub const FILE_NAME: &str = "vault.toml";
 
-/// The files that a launch reads: one that was named, which must exist, and those that may.
+/// The files that a launch reads: the named file, which must exist, and the usual files, which may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locations {
-    /// `--config FILE`, or its variable.
+    /// The file of `--config`, or of its variable.
     pub named: Option<PathBuf>,
     /// The user's file, then the system's.
     pub usual: Vec<PathBuf>,

@@ -1,10 +1,10 @@
 //! Which setting takes precedence if several places make it, and which settings no variable may change.
 //!
-//! The order is flags, variables, then files, the nearest first. But where a gateway starts kernels, a client chooses
-//! variables: one that names another address would send the login of a service's vault.toml there. So a vault.toml
+//! The order is flags, variables, then files, the nearest first. But if a gateway starts kernels, its clients choose
+//! variables, and a variable with another address would send the login of a service's vault.toml there. So a vault.toml
 //! can be locked (`[vault] locked = true`; automatically if it belongs to root and not to this user, or takes its
-//! credential from the request): its settings for Vault, the login and the sources are then final. And the login of a
-//! file that is not locked is never sent to an address that a variable names in place of the file's own.
+//! credential from the request): its settings for Vault, the login and the sources are then final. The login of a file
+//! that is not locked is never sent to an address that a variable sets in place of the file's own.
 
 use super::layer::Layer;
 use super::origin::Origin;
@@ -85,7 +85,7 @@ pub(super) fn credentials(layer: &Layer) -> impl Iterator<Item = &'static str> {
         "auth.secret_id_file",
         "auth.password_file",
     ];
-    // These methods find their credential by themselves.
+    // These methods need no setting for their credential.
     let finds_its_own = matches!(layer.text("auth.method"), Some("kubernetes" | "cert" | "aws" | "gcp" | "azure"));
     let own = finds_its_own.then_some("auth.method");
     own.into_iter().chain(CREDENTIALS.into_iter().filter(|key| layer.get(key).is_some()))

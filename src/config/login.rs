@@ -7,11 +7,11 @@ use super::credential::Credential;
 /// How to get a token.
 #[derive(Debug)]
 pub enum Login {
-    /// A token that was given.
+    /// A given token.
     Token(Credential),
     /// A token that was wrapped for this launch.
     Wrapped(Credential),
-    /// A service account's or any other JWT.
+    /// A JWT, such as that of a service account.
     Jwt {
         /// `jwt` or `kubernetes`.
         method: &'static str,
@@ -35,7 +35,7 @@ pub enum Login {
     },
     /// A user's name and password.
     Password {
-        /// `userpass` or `ldap`, which have the same requests.
+        /// `userpass` or `ldap`, whose requests are the same.
         method: &'static str,
         /// Under `auth/`.
         mount: String,
@@ -62,7 +62,7 @@ pub enum Login {
         role: Option<String>,
         /// The identity.
         identity: Cloud,
-        /// Where it comes from, for messages.
+        /// The origin of the identity, for messages.
         origin: String,
     },
     /// No login: an agent adds the token.

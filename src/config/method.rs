@@ -1,8 +1,8 @@
 //! The login methods: one descriptor each.
 //!
-//! A plan takes its login from here, `setup` its questions, `doctor` the method's name, and docs/configuration.md its
-//! table. To add a method: a row of [`METHODS`], its function below, a variant of [`Login`] if none fits, and a file
-//! in `vault/auth` that sends it; the compiler names every place that matches on the variants.
+//! These are the source of a plan's login, of `setup`'s questions, of the name in `doctor`, and of the table in
+//! docs/configuration.md. To add a method: a row of [`METHODS`], its function below, a variant of [`Login`] if none
+//! fits, and a file in `vault/auth` that sends it; the compiler names every place that matches on the variants.
 
 use std::path::Path;
 
@@ -55,17 +55,17 @@ pub enum Ask {
     Text { key: &'static str, question: &'static str, usual: Option<&'static str> },
     /// The path of a file that already exists, under `[auth]` or `[vault]`.
     File { key: &'static str, question: &'static str, usual: Option<&'static str> },
-    /// A credential, in a file or typed.
+    /// A credential, from a file or typed.
     Credential(&'static Wanted),
-    /// The same, if the role has one.
+    /// As [`Ask::Credential`], if the role has one.
     CredentialIfAny(&'static Wanted, &'static str),
     /// The token that `vault login` stored; if there is none, the user is asked for one.
     LeftToken,
-    /// The token of a sign-in with a browser, if there is none yet.
+    /// A sign-in with a browser, if there is no token yet.
     SignIn,
 }
 
-/// A credential: the setting that names its file, its question, and where it is kept if it is typed.
+/// A credential to ask for: the setting that names its file, its question, and where a typed one is stored.
 #[derive(Debug)]
 pub struct Wanted {
     pub key: &'static str,
@@ -218,13 +218,13 @@ pub fn named(name: &str) -> Result<&'static Method, String> {
 }
 
 impl Method {
-    /// The login that the settings say.
+    /// The login according to the settings.
     pub(super) fn login(&'static self, settings: &Settings<'_>) -> Result<Login> {
         (self.login)(self, settings)
     }
 }
 
-/// What a method reads its login from.
+/// The input from which a method makes its login.
 pub(super) struct Settings<'a> {
     pub layer: &'a Layer,
     pub environment: &'a Environment,
@@ -235,7 +235,7 @@ impl Settings<'_> {
         find(self.layer, self.environment, Some(file), variables)
     }
 
-    /// The token of a file or variable, or the one that `vault login` and `bao login` left.
+    /// The token from a file or variable, or the one that `vault login` or `bao login` left.
     pub fn token(&self) -> Result<Option<Credential>> {
         match self.credential("auth.token_file", TOKENS)? {
             Some(token) => Ok(Some(token)),
@@ -332,7 +332,7 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     if password.is_none()
         && let Some(left) = settings.left_token()?
     {
-        // The password is known to its user alone, and a login with it has left a token.
+        // Only the user knows the password, and a login with it has left a token.
         return Ok(Login::Token(left));
     }
     let advice = format!("log in with {LOG_IN}, or set `password_file` under [auth]");

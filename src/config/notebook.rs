@@ -1,20 +1,20 @@
 //! `[notebook."PATH"]`: secrets that the kernels of one notebook do not get.
 //!
-//! A kernel's notebook is known from `JPY_SESSION_NAME`, which a Jupyter server sets to what its client says. So such
-//! a rule can withhold a secret but never grant one, and it does not stop code that wants the secret: it is for
-//! notebooks that do not need a secret, not a protection against them.
+//! A kernel's notebook is known from `JPY_SESSION_NAME`, which a Jupyter server sets to a value from its client. So
+//! such a rule can withhold a secret but never grant one, and it does not stop code that wants the secret. It is for
+//! notebooks that do not need a secret, and is no protection against them.
 
 /// A rule for one notebook's kernels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotebookRule {
-    /// The notebook's path, or the end of one from a `/` on.
+    /// The notebook's path, or the end of a path, after a `/`.
     pub path: String,
-    /// The variables that they do not get.
+    /// The variables that the notebook's kernels do not get.
     pub without: Vec<String>,
 }
 
 impl NotebookRule {
-    /// Whether the rule applies to the notebook that a session names. Either of the two may be the end of the other.
+    /// Whether the rule applies to the notebook of `session`. Either path may be the end of the other.
     pub fn fits(&self, session: &str) -> bool {
         let is_end = |whole: &str, end: &str| {
             !end.starts_with('/') && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with('/'))

@@ -1,4 +1,4 @@
-//! The origin of a setting, as messages name it.
+//! The origin of a setting, for messages.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

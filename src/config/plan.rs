@@ -20,7 +20,7 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_secs(10);
 const KEEPER_WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How long a replaced credential lives on, by default.
 const KEEPER_GRACE: Duration = Duration::from_secs(120);
-/// How long Vault locks a user for by default.
+/// How long Vault locks a user by default.
 const REFUSAL_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 /// What one launch will do.
@@ -30,7 +30,7 @@ pub struct Plan {
     pub server: Server,
     /// How to get a token.
     pub login: Login,
-    /// The sources; the later ones win.
+    /// The sources; a later source takes precedence.
     pub sources: Vec<SourceSpec>,
     /// The KV mounts whose version is known.
     pub mounts: Vec<KnownMount>,
@@ -50,7 +50,7 @@ pub struct Plan {
     pub keeper_grace: Duration,
     /// How long a refused login is not repeated automatically.
     pub refusal_window: Duration,
-    /// Whether a user asks for this login, and not a timer or a restart.
+    /// Whether a user started this login, and not a timer or a restart.
     pub by_user: bool,
     /// Whether `KERNEL_*` variables may fill a path: only with credentials of the same request.
     pub from_request: bool,
@@ -65,7 +65,7 @@ impl Plan {
         if plan.sources.is_empty() { Err(no_source()) } else { Ok(plan) }
     }
 
-    /// A plan of given parts; it may have no source.
+    /// A plan with this server and login; it may have no source.
     pub fn with(layer: &Layer, environment: &Environment, server: Server, login: Login) -> Self {
         Self {
             server,

@@ -37,7 +37,7 @@ impl Server {
             Error::new(Kind::Config, "no address of Vault is configured", advice)
         })?;
         let path = |key| path_setting(layer, environment, key);
-        // A proxy can see the traffic: a locked file names its own.
+        // A proxy can see the traffic, so a locked file's own proxy is final.
         let takes_proxies = !(layer.is_locked() && layer.get(key).is_some_and(|set| set.origin.file().is_some()));
         let owned = |key| layer.text(key).map(str::to_owned);
         let (first, others) = match text.split_once(',') {
@@ -74,7 +74,7 @@ impl Server {
         std::iter::once(&self.address).chain(&self.others)
     }
 
-    /// Refuses a proxy from a variable that could read a locked file's login: over plain HTTP, or with a certificate
+    /// Refuses a proxy from a variable if it could read a locked file's login: over plain HTTP, or with a certificate
     /// that a variable makes trusted.
     fn check_proxy(&self, layer: &Layer, address: &str) -> Result<()> {
         const TRUST: [&str; 5] =
@@ -106,7 +106,7 @@ impl Server {
     }
 }
 
-/// The proxies from the usual variables; as in Go, a name in upper case counts before the one in lower case.
+/// The proxies from the usual variables. As in Go, the upper-case name takes precedence over the lower-case one.
 pub fn proxies(environment: &Environment) -> Result<Proxy> {
     let first = |names: [&str; 2]| -> Result<Option<String>> {
         for name in names {

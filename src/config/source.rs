@@ -16,7 +16,7 @@ pub enum KvVersion {
     V2,
 }
 
-/// A KV mount that the configuration knows (`[[mount]]`), so that no launch has to ask.
+/// A KV mount in the configuration (`[[mount]]`), so that no launch has to look it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownMount {
     /// Its path, without a `/` at the end.
@@ -26,7 +26,7 @@ pub struct KnownMount {
 }
 
 impl KnownMount {
-    /// Whether the secret or folder at `path` is in it.
+    /// Whether the secret or folder at `path` is in this mount.
     pub fn holds(&self, path: &str) -> bool {
         path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
@@ -43,7 +43,7 @@ pub enum SourceKind {
     Database,
     /// Any other readable path.
     Read,
-    /// A path that answers a write: a certificate, a signed key.
+    /// A path whose answer to a write has the values: a certificate, a signed key.
     Write,
     /// A folder of data sources, each a KV secret with its kind's fields.
     DataSources,
@@ -59,7 +59,7 @@ pub const AWS_KEYS: [&str; 3] = ["AccessKeyId", "SecretAccessKey", "SessionToken
 pub enum With {
     /// This value.
     Text(String),
-    /// This text, with its places filled.
+    /// A text with places to fill.
     Filled(Template),
 }
 
@@ -172,7 +172,7 @@ impl SourceSpec {
         fields.chain(&self.files).flat_map(BTreeMap::values)
     }
 
-    /// Whether its path needs what only the login (or a look-up of the token) tells.
+    /// Whether its path needs the identity, which only the login (or a look-up of the token) shows.
     pub fn needs_identity(&self) -> bool {
         let filled = self.with.values().any(|with| matches!(with, With::Filled(text) if text.needs_identity()));
         filled || self.path.needs_identity()
@@ -190,7 +190,7 @@ impl SourceSpec {
         })
     }
 
-    /// The variable's name for a key or secret, if no name was chosen.
+    /// The variable's name for a key or secret, if none is configured.
     pub fn called<'n>(&self, name: &'n str) -> Cow<'n, str> {
         if self.shell_names { Cow::Owned(shell_name(name)) } else { Cow::Borrowed(name) }
     }
@@ -224,7 +224,7 @@ impl SourceSpec {
         Ok(source)
     }
 
-    /// Refuses what can't be combined, with the source's own line.
+    /// Refuses settings that can't be combined.
     pub fn check(&self) -> Result<(), String> {
         let one_value = self.field.is_some() || self.url.is_some();
         let has = |what: bool, key: &str, kinds: &[SourceKind]| {
@@ -285,7 +285,7 @@ impl SourceSpec {
         Ok(())
     }
 
-    /// Refuses what can't be combined with `aws_profile`.
+    /// Refuses settings that can't be combined with `aws_profile`.
     fn check_aws_profile(&self) -> Result<(), String> {
         let Some(profile) = &self.aws_profile else { return Ok(()) };
         if !matches!(self.kind, SourceKind::Read | SourceKind::Write) {

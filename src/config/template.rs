@@ -1,17 +1,17 @@
 //! Paths in Vault with places: `secret/users/{metadata.username}`.
 //!
 //! The value of a place comes from outside (the login's answer, a variable, a notebook's name), and the path decides
-//! whose secrets are read. So the value is exactly one segment: not empty, no `/` or backslash, no `.` or `..`, no
-//! control characters. `|lower` writes it in lower case: a directory accepts `ADA.L` for `ada.l`, and policies have
-//! the lower case. `KERNEL_*` variables, which any client of a gateway may set, fill a place only if the
-//! configuration takes credentials from the request too.
+//! whose secrets are read. So a value must be exactly one segment: not empty, without `/`, backslash or control
+//! characters, and not `.` or `..`. `|lower` converts it to lower case: a directory accepts `ADA.L` for `ada.l`, and
+//! policies contain the lower-case name. `KERNEL_*` variables, which any client of a gateway may set, fill a place only
+//! if the configuration takes credentials from the request too.
 
 use crate::error::{Error, Kind, Result};
 
 /// A placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// `{entity_id}`: the identity behind the token.
+    /// `{entity_id}`: the id of the token's entity.
     EntityId,
     /// `{metadata.KEY}`: the login's metadata of the user.
     Metadata(String),
@@ -95,7 +95,7 @@ impl Template {
         fits(&self.parts, path)
     }
 
-    /// The places that are filled exactly as the login says, capitals included.
+    /// The places whose value keeps its capitals.
     pub fn as_given(&self) -> impl Iterator<Item = &Place> {
         self.parts.iter().filter_map(|part| match part {
             Part::Place { place, lower: false } => Some(place),
@@ -103,7 +103,7 @@ impl Template {
         })
     }
 
-    /// Whether a place needs what only the login (or a look-up of the token) tells.
+    /// Whether a place needs the identity, which only the login (or a look-up of the token) shows.
     pub fn needs_identity(&self) -> bool {
         self.places().any(|place| matches!(place, Place::EntityId | Place::Metadata(_)))
     }
@@ -169,7 +169,7 @@ fn place(name: &str) -> Result<Place, String> {
     }
 }
 
-/// Whether this may fill a place.
+/// Whether `value` may fill a place.
 fn is_value(value: &str) -> bool {
     is_segment(value) && !value.contains('\\')
 }

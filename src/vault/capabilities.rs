@@ -1,4 +1,4 @@
-//! A token's capabilities on paths, from Vault itself and without trying.
+//! A token's capabilities on paths, asked from Vault instead of tried.
 //!
 //! The `default` policy allows every token to ask (`sys/capabilities-self`).
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub(crate) struct Capabilities(Vec<String>);
 
 impl Capabilities {
-    /// Whether it is among them; a root token may do everything.
+    /// Whether it includes `capability`; a root token may do everything.
     pub(crate) fn has(&self, capability: &str) -> bool {
         self.0.iter().any(|had| had == capability || had == "root")
     }

@@ -61,7 +61,7 @@ pub struct Client {
     token: Option<HeaderValue>,
     token_origin: String,
     token_worked: AtomicBool,
-    /// What a login still asks for, before there is a token.
+    /// The second factor that a login requires before it gives a token.
     second_factor: Option<Box<RawValue>>,
 }
 
@@ -84,7 +84,7 @@ impl Client {
         })
     }
 
-    /// Uses `token` from here on.
+    /// Uses `token` for later requests.
     pub fn use_token(&mut self, token: &Credential) -> Result<()> {
         if !token.value.expose().iter().all(u8::is_ascii_graphic) {
             return Err(Error::new(
@@ -114,18 +114,18 @@ impl Client {
         self.second_factor.take()
     }
 
-    /// Gives what comes from here on until `deadline`.
+    /// Sets the deadline of later requests.
     pub fn renew(&mut self, deadline: Deadline) {
         self.transport.renew(deadline);
     }
 
-    /// Until when all must be done.
+    /// The deadline of all requests.
     #[cfg(feature = "cloud")]
     pub fn deadline(&self) -> Deadline {
         self.transport.deadline()
     }
 
-    /// Ends the connections that wait for the next request: their buffers hold what came last.
+    /// Closes idle connections: their buffers contain the last response.
     pub fn hang_up(&self) {
         self.transport.hang_up();
     }
@@ -136,7 +136,7 @@ impl Client {
         Some(Credential { value, origin: self.token_origin.clone() })
     }
 
-    /// Sends no token from here on.
+    /// Stops sending the token.
     pub fn forget_token(&mut self) {
         self.token = None;
         self.token_origin.clear();
@@ -147,7 +147,7 @@ impl Client {
         self.transport.address()
     }
 
-    /// Sends a request and gives the reply if it is a success.
+    /// Sends a request; returns the reply if it is a success.
     pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Operation<'_>) -> Result<Reply> {
         let reply = self.transport.send(&self.request(endpoint)?).await?;
         self.checked(reply, asked)
@@ -175,7 +175,7 @@ impl Client {
 
     fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {
         let internal = |_| Error::new(Kind::Internal, "a request can't be written", "report this as a bug");
-        // vaultrs writes some paths with white space or a slash before them.
+        // Some of vaultrs's paths begin with white space or a slash.
         let mut path = format!("/v1/{}", endpoint.path().trim().trim_start_matches('/'));
         if let Some(query) = endpoint.query().map_err(internal)?.filter(|query| !query.is_empty()) {
             path = format!("{path}?{query}");
@@ -225,7 +225,7 @@ impl Raw {
         Self { method: rustify::enums::RequestMethod::DELETE, ..Self::get(path) }
     }
 
-    /// The same with a query, written as it is sent.
+    /// Adds a query, already encoded.
     pub fn with_query(self, query: impl Into<String>) -> Self {
         Self { query: Some(query.into()), ..self }
     }

@@ -17,29 +17,29 @@ use crate::net::address::Address;
 /// The operation of the refused request.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
-    /// To read a path: as the user writes it, and as a policy names it.
+    /// Reading a path: as the user writes it, and as a policy names it.
     Read(&'a str, &'a str),
-    /// To list a folder, likewise.
+    /// Listing a folder, with the same two paths.
     List(&'a str, &'a str),
-    /// To write a secret, likewise.
+    /// Writing a secret, with the same two paths.
     Write(&'a str, &'a str),
-    /// To change a secret's description, likewise.
+    /// Changing a secret's description, with the same two paths.
     Patch(&'a str, &'a str),
-    /// To delete a secret, likewise.
+    /// Deleting a secret, with the same two paths.
     Delete(&'a str, &'a str),
-    /// The mount that a path is below.
+    /// Looking up the mount of a path.
     Mount(&'a str),
-    /// A token, at a login method's mount; with the user name, if the request's path contains it.
+    /// A login at a method's mount; with the user name, if the request's path contains it.
     Login(&'a str, Option<&'a str>),
-    /// The content of a wrapping token.
+    /// Unwrapping a token.
     Unwrap,
-    /// The token's user.
+    /// Looking up the token's user.
     Identity,
-    /// To revoke the token.
+    /// Revoking the token.
     Revoke,
-    /// The server's health.
+    /// Asking for the server's health.
     Health,
-    /// The token's capabilities on a path.
+    /// Asking for the token's capabilities on a path.
     Capabilities(&'a str),
 }
 
@@ -59,7 +59,7 @@ pub struct Sender<'a> {
 /// The error for a status after which a retry may succeed.
 pub fn transient(reply: &Reply, address: &Address) -> Option<Error> {
     let (kind, what, advice) = match reply.status.as_u16() {
-        // A new KV version 2 mount, or one that a standby does not know to be ready.
+        // A new KV version 2 mount, or one that a standby node does not yet know as ready.
         400 if contains(&reply.body, "unavailable for a brief period") => (
             Kind::Standby,
             "is still upgrading the mount to version 2 (400)",
@@ -231,7 +231,7 @@ fn no_token(sender: Sender<'_>, operation: Operation<'_>) -> Error {
 
 /// The advice for a path with data/ in it, which is part of the API's path and added automatically.
 pub const LEAVE_DATA_OUT: &str = "leave out data/: write the mount and the secret's path";
-/// Vault does not tell a mistyped path from a missing policy line; the former is more likely.
+/// Vault's answer is the same for a mistyped path and for a missing policy line; the former is more likely.
 pub const IF_RIGHT: &str = "check the path for typos; if it is right, ";
 
 /// Whether a request path of KV version 2 contains the API's `data/` twice.

@@ -30,7 +30,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The secret itself as Vault sent it, without what differs from one answer to the next.
+    /// The secret as Vault sent it, without the parts that differ between two answers.
     pub fn data(&self) -> &[u8] {
         let answer = Answer::parse(&self.reply, &self.path).ok();
         answer.and_then(|answer| answer.data).map_or(b"", |data| data.get().as_bytes())
@@ -120,7 +120,7 @@ const fn may_be_misread(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::MountMissing)
 }
 
-/// Finds out whether a missing path means that the configured mount or version is wrong.
+/// Checks whether a missing path means that the configured mount or version is wrong.
 async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) -> Error {
     match ask(client, path).await {
         Ok(found) if found.version != said.version => match found.version {

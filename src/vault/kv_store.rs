@@ -45,7 +45,7 @@ pub(crate) struct Metadata {
     /// Each version that is kept, by its number.
     #[serde(default)]
     pub(crate) versions: BTreeMap<u64, VersionState>,
-    /// What users have written down of it.
+    /// The entries that users have set.
     #[serde(default, rename = "custom_metadata")]
     pub(crate) custom: Option<BTreeMap<String, String>>,
 }
@@ -56,10 +56,10 @@ pub(crate) struct VersionState {
     /// When it was written, RFC 3339.
     #[serde(default)]
     pub(crate) created_time: String,
-    /// When it was or will be deleted; empty if neither.
+    /// When it was or will be deleted; empty if it was not and will not be.
     #[serde(default)]
     pub(crate) deletion_time: String,
-    /// Whether its content is gone for good.
+    /// Whether it was destroyed, so that its content can't be restored.
     #[serde(default)]
     pub(crate) destroyed: bool,
 }
@@ -70,7 +70,8 @@ impl VersionState {
         !self.destroyed && (self.deletion_time.is_empty() || self.is_deleted_later())
     }
 
-    /// Whether its time is not over yet (`delete_version_after`). Both are UTC, and so compare as texts.
+    /// Whether its deletion time is in the future (`delete_version_after`). Both times are UTC, so the texts can be
+    /// compared.
     fn is_deleted_later(&self) -> bool {
         let now = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
         let seconds = "2026-01-01T00:00:00".len();
@@ -119,7 +120,7 @@ impl<'a> Stored<'a> {
         };
         match self.read(None).await {
             Ok(content) => Ok(content),
-            // What a change then replaces is the deleted version, of which only the metadata tells.
+            // A change replaces the deleted version; only the metadata has its number.
             Err(gone) if matches!(gone.kind(), Kind::VersionDeleted | Kind::VersionDestroyed) => {
                 let version = self.metadata().await?.current_version;
                 Ok(Content { keys: Vec::new(), version: Some(version) })
@@ -147,9 +148,9 @@ impl<'a> Stored<'a> {
         Ok(Content { keys, version: Some(versioned.metadata.version) })
     }
 
-    /// Writes `keys` in place of `replaced`, and gives the number of the new version.
+    /// Writes `keys` in place of `replaced`; returns the number of the new version.
     ///
-    /// Fails with [`Kind::Conflict`] when another writer was faster.
+    /// Fails with [`Kind::Conflict`] if another client wrote first.
     pub(crate) async fn write(self, keys: &Keys, replaced: Option<u64>) -> Result<Option<u64>> {
         let mut body = Zeroizing::new(Vec::new());
         if let Some(cas) = replaced {
@@ -178,8 +179,8 @@ impl<'a> Stored<'a> {
         written_version(&reply, &what).map(Some)
     }
 
-    /// Writes `keys` in place of version `replaced`, which had the keys `before`; as a patch where the policy allows
-    /// that alone.
+    /// Writes `keys` in place of version `replaced`, which had the keys `before`; as a patch if that is all that the
+    /// policy allows.
     pub(crate) async fn replace(self, before: &Keys, keys: &Keys, replaced: Option<u64>) -> Result<Option<u64>> {
         let denied = match self.write(keys, replaced).await {
             Err(denied) if denied.kind() == Kind::PolicyDenied => denied,
@@ -199,8 +200,8 @@ impl<'a> Stored<'a> {
         written_version(&reply, &format!("writing {}", self.path)).map(Some)
     }
 
-    /// Changes the keys by `change`, and starts again when another writer was faster. `change` sees the
-    /// current keys each time; when it gives `None`, nothing is written.
+    /// Changes the keys with `change`, and starts again if another client wrote first. `change` gets the current keys
+    /// each time; if it returns `None`, nothing is written.
     pub(crate) async fn update<T>(self, mut change: impl FnMut(&mut Keys) -> Result<Option<T>>) -> Result<Updated<T>> {
         let mut attempt = 1;
         loop {
@@ -228,7 +229,7 @@ impl<'a> Stored<'a> {
         let api = self.api("delete");
         let body = format!("{{\"versions\":[{version}]}}").into_bytes();
         match self.client.call(&Raw::post(&api, body), Operation::Write(self.path, &api)).await {
-            // Few policies name this path: one more look takes its place.
+            // Few policies allow this path. Instead, the current version is read once more.
             Err(denied) if denied.kind() == Kind::PolicyDenied => {
                 if self.current().await?.version != Some(version) {
                     let what = format!("another client changed {} meanwhile", self.path);
@@ -261,7 +262,7 @@ impl<'a> Stored<'a> {
         let api = self.api("metadata");
         let body = serde_json::to_vec(&serde_json::json!({ "custom_metadata": entries })).unwrap_or_default();
         match self.client.call(&Raw::patch(&api, body), Operation::Patch(self.path, &api)).await {
-            // A policy of before there was a patch: read all, and write all again.
+            // The policy does not allow a patch: read all entries, and write all of them.
             Err(denied) if denied.kind() == Kind::PolicyDenied => {
                 let mut all = self.metadata().await?.custom.unwrap_or_default();
                 for (name, value) in entries {
@@ -285,9 +286,9 @@ impl<'a> Stored<'a> {
 
 /// The outcome of [`Stored::update`].
 pub(crate) struct Updated<T> {
-    /// What the change gave; `None` if it had nothing to change.
+    /// The result of the change; `None` if it changed nothing.
     pub(crate) done: Option<T>,
-    /// The version now.
+    /// The current version.
     pub(crate) version: Option<u64>,
 }
 

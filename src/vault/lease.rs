@@ -1,4 +1,4 @@
-//! One lease, by its id: renewed or ended.
+//! Renews or ends one lease, by its id.
 //!
 //! The `default` policy lets a token renew any lease, but not revoke one. A renewal can also shorten the TTL, so
 //! where revoking is forbidden, a renewal for one second ends a lease.
@@ -11,13 +11,13 @@ use super::client::{Client, Raw};
 use super::error::Operation;
 use crate::error::{Error, Kind, Result};
 
-/// The response to a lease's renewal: the time that is left, in seconds.
+/// The response to a renewal: the time left, in seconds.
 #[derive(Deserialize)]
 struct Renewed {
     lease_duration: u64,
 }
 
-/// Requests that the lease live for `increment` from now; returns the time that it has.
+/// Requests a lifetime of `increment` from now; returns the granted lifetime.
 pub async fn renew(client: &Client, id: &str, increment: Duration) -> Result<Duration> {
     let body = serde_json::json!({"lease_id": id, "increment": increment.as_secs().max(1)}).to_string();
     let reply = client.call(&Raw::post("sys/leases/renew", body.into_bytes()), Operation::Revoke).await?;

@@ -1,6 +1,6 @@
 //! Requests to Vault or OpenBao: one connection, one deadline, checked responses.
 //!
-//! [`transport`] moves bytes within a deadline; all that it knows about Vault is which failures are transient.
+//! [`transport`] moves bytes within a deadline; it knows nothing about Vault except which failures are transient.
 //! [`client`] sends vaultrs's request types over it; [`body`] parses responses strictly; [`error`] turns a refusal
 //! into one cause that a user can act on; [`auth`], [`kv`], [`mount`] and [`generic`] have the requests of a launch.
 

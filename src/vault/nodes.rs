@@ -1,4 +1,4 @@
-//! The addresses of one Vault: a cluster without a load balancer has several.
+//! The addresses of Vault: a cluster without a load balancer has several.
 //!
 //! They are tried in the order of the configuration, and the first one that answers is used for all requests of a
 //! launch. The choice is not stored: the next launch starts with the first address again. A single address has no extra

@@ -1,4 +1,5 @@
-//! Redirects: one is followed, a 307 or 308 to the same scheme and host, because the token goes with it.
+//! Redirects: one redirect is followed, and only a 307 or 308 to the same scheme and host, because the token is sent
+//! with the request.
 
 use http::{StatusCode, Uri};
 

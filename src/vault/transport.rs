@@ -69,7 +69,7 @@ impl Call {
 pub struct Transport {
     nodes: Nodes,
     deadline: Deadline,
-    /// The most time that one address may take to answer at all, where there are others.
+    /// The time limit for an address to answer, if there are other addresses.
     share: Duration,
     max_retries: u64,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
@@ -87,13 +87,13 @@ impl Transport {
         })
     }
 
-    /// Gives what comes from here on until `deadline`.
+    /// Sets the deadline of later requests.
     pub fn renew(&mut self, deadline: Deadline) {
         self.deadline = deadline;
         self.share = deadline.remaining() / SHARES;
     }
 
-    /// Until when all must be done.
+    /// The deadline of all requests.
     #[cfg(feature = "cloud")]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
@@ -104,7 +104,7 @@ impl Transport {
         &self.nodes.current().address
     }
 
-    /// Sends `call` and gives the reply, whatever its status, after retries and a redirect.
+    /// Sends `call`, with retries and a redirect; returns the reply with any status.
     pub async fn send(&self, call: &Call) -> Result<Reply> {
         self.send_within(call, self.deadline).await
     }
@@ -129,7 +129,7 @@ impl Transport {
                     },
                     Err(failure) => {
                         let again = failure.error.kind().is_transient() && (failure.unsent || call.only_reads());
-                        // When the time ends within an attempt, what Vault has said before is why it did.
+                        // If the time ends within a retry, the cause is the earlier error from Vault.
                         let ended = failure.error.kind() == Kind::TimedOut;
                         (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
                     }
@@ -152,8 +152,8 @@ impl Transport {
         }
     }
 
-    /// Chooses the first address that answers, where there are several and none is chosen.
-    /// Otherwise tells why not, and whether that may heal.
+    /// If there are several addresses and none is chosen, chooses the first that answers. The error says why none did,
+    /// and whether a retry may help.
     async fn settle(&self, deadline: Deadline) -> Result<(), (Error, bool)> {
         if self.nodes.is_settled() {
             return Ok(());
@@ -166,7 +166,7 @@ impl Transport {
             self.hang_up();
             let here = self.address();
             match self.exchange(&call, &self.path(&call), here, true, deadline.at_most(self.share)).await {
-                // A sealed one, or a gateway without a Vault behind it, is passed over.
+                // A sealed server, or a gateway without a Vault behind it, is skipped.
                 Ok(reply) if reply.status.is_server_error() => {
                     (kind, retryable) = (Kind::Sealed, true);
                     failed.push(format!("{here} answered with {}", reply.status.as_u16()));
@@ -186,7 +186,7 @@ impl Transport {
         Err((Error::new(kind, what, advice), retryable))
     }
 
-    /// The path of `call` at the address that is chosen.
+    /// The path of `call` at the chosen address.
     fn path(&self, call: &Call) -> String {
         match self.address() {
             Address::Tcp(tcp) => format!("{}{}", tcp.prefix, call.path),
@@ -245,7 +245,7 @@ impl Transport {
         Ok(reply)
     }
 
-    /// Ends the connections that wait for the next request.
+    /// Closes idle connections.
     pub fn hang_up(&self) {
         self.lock_idle().clear();
     }
@@ -333,7 +333,7 @@ impl Transport {
         )
     }
 
-    /// What a failure of hyper means; its own text is not used, because it may quote.
+    /// The error for a failure of hyper, whose own text may quote the request.
     fn failure(&self, cause: &hyper::Error) -> Error {
         let authority = match self.address() {
             Address::Tcp(tcp) => tcp.authority(),
@@ -383,7 +383,7 @@ impl Failure {
         Self { error, unsent: true }
     }
 
-    /// The same at `target`, where `configured` has sent the request on to: only one of them was configured.
+    /// The same failure at `target`, to which `configured` redirected the request: the message names both addresses.
     fn after_redirect(self, configured: &Address, target: &Address) -> Self {
         let what =
             format!("Vault at {configured} redirects requests to {target}, where this failed: {}", self.error.what());

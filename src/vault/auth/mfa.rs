@@ -39,7 +39,7 @@ pub(crate) struct Factor {
     #[serde(rename = "type")]
     kind: String,
     id: String,
-    /// What its administrator calls it.
+    /// The name that an administrator gave it.
     #[serde(default)]
     name: Option<String>,
     /// Whether the user has a passcode to give.
@@ -48,7 +48,7 @@ pub(crate) struct Factor {
 }
 
 impl Factor {
-    /// The name that the user knows it by.
+    /// The name by which the user knows it.
     pub(crate) fn shown(&self) -> &str {
         self.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&self.kind)
     }

@@ -1,4 +1,4 @@
-//! A response-wrapped token: it can be used once, and a second use reveals that another client has used it.
+//! A response-wrapped token: it can be used once, so a refused use shows that another client has used it.
 //! <https://openbao.org/docs/concepts/response-wrapping/>
 
 use serde::Deserialize;

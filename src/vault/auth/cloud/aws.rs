@@ -1,5 +1,5 @@
-//! AWS: a signed GetCallerIdentity request to STS. It is not sent from here: Vault sends it, and STS tells Vault who
-//! signed it.
+//! AWS: a signed GetCallerIdentity request to STS. Vault, not this program, sends it to STS, whose answer names the
+//! signer.
 //!
 //! The signature is version 4, with ring's HMAC: each crate that makes such signatures brings another HTTP library.
 //! <https://developer.hashicorp.com/vault/api-docs/auth/aws#login>,
@@ -54,7 +54,7 @@ fn signed_headers(
     let not_text = || Error::new(Kind::Credential, "the AWS keys are not text", "correct AWS_SECRET_ACCESS_KEY");
     let secret = keys.secret.expose_text().ok_or_else(not_text)?;
     let uri: Uri = url.parse().map_err(|_| not_text())?;
-    // In the order of their names, as they are signed.
+    // Sorted by name, as the signature requires.
     let mut headers = vec![
         ("Content-Length", BODY.len().to_string()),
         ("Content-Type", TYPE.to_owned()),

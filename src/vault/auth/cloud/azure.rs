@@ -54,7 +54,7 @@ pub(super) async fn login(azure: &Azure, role: &str, deadline: Deadline) -> Resu
         let machine: Machine = parsed(&answer, WHOM, ADVICE)?;
         login["subscription_id"] = machine.subscription_id.into();
         login["resource_group_name"] = machine.resource_group_name.into();
-        // A machine of a scale set is known by the set.
+        // A machine of a scale set is identified by the set.
         if machine.vm_scale_set_name.is_empty() {
             login["vm_name"] = machine.name.into();
         } else {

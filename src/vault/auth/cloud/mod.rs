@@ -1,7 +1,7 @@
 //! Logins with a machine's cloud identity: sends Vault the answer of the cloud's metadata service.
 //!
-//! These services are asked over the program's own transport, at the addresses that the clouds' SDKs use: a few bytes,
-//! bounded in time, without a proxy where they belong to the machine. Their answers are credentials, so none is shown.
+//! The requests use the program's own transport and the same addresses as the clouds' SDKs, with limits on time and
+//! size, and no proxy if the service belongs to the machine. The answers are credentials, so none is shown.
 
 mod aws;
 mod aws_keys;
