@@ -30,7 +30,9 @@ fn link_unwinder() {
         return;
     }
     let output = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
-    let Ok(library) = output.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())) else { return };
+    let Ok(library) = output.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())) else {
+        return;
+    };
     let Some(folder) = std::env::var_os("OUT_DIR").filter(|_| library.is_absolute() && library.exists()) else {
         return;
     };

@@ -598,8 +598,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     site.ask("keys", json!({"presses": ["Delete", "Enter"]}));
     site.says("Versions");
     assert!(!site.has_button("Replace") && !site.has_button("Delete"));
-    let line =
-        site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
+    let line = site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
     site.vault.policy("reader", &format!("{line}\n{read}").replacen(read.lines().next().unwrap(), "", 1));
     site.click("Refresh");
     site.ask("shows", json!({"name": "Add a secret"}));
@@ -640,8 +639,7 @@ fn the_section_says_why_it_can_not_be_used_and_what_helps() {
     token(&site);
     site.click("Refresh");
     site.says("forbid reading secret/page");
-    let line =
-        site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
+    let line = site.ask("copied", json!({"name": "Copy the missing policy line"}))["text"].as_str().unwrap().to_owned();
     assert_eq!(line, "path \"secret/data/page\" { capabilities = [\"read\"] }");
     // One of two sources is denied.
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();

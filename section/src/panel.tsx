@@ -338,7 +338,9 @@ export function Section(props: SectionProps): JSX.Element {
                     {trans.__('This Vault keeps no versions.')}
                   </div>
                 )}
-                {place.error && <Unreadable {...{ error: place.error, host }} />}
+                {place.error && (
+                  <Unreadable {...{ error: place.error, host }} />
+                )}
                 {!place.error && needsPolicy(place) && (
                   <ReadOnly {...{ place, host }} />
                 )}

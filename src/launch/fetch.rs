@@ -89,8 +89,8 @@ pub async fn fetch_until<T>(
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
     // The keeper reads what clients ask it for with this token, as long as the kernel runs.
-    let is_asked = matches!(&outcome, Ok(Ok(given)) if !answers(given).is_empty());
-    let has_leases = is_asked || held.iter().any(|lease| !lease.id.is_empty());
+    let has_profiles = matches!(&outcome, Ok(Ok(given)) if !answers(given).is_empty());
+    let has_leases = has_profiles || held.iter().any(|lease| !lease.id.is_empty());
     let outcome = outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), has_leases).map(|()| given)));
     if !has_leases && can_hold(session.as_ref(), true).is_err() {
         // Secrets without a lease outlive their token, and such a token is not used to read again.
@@ -159,8 +159,8 @@ pub async fn read(
     let mut held = Vec::new();
     let mut of_read = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
     let given = source::read_all(plan, parent, client, Some(&mut of_read), &mut held, &mut |_| {}).await?;
-    let is_asked = !answers(&given).is_empty();
-    can_hold(Some(session), is_asked || held.iter().any(|lease| !lease.id.is_empty()))?;
+    let has_profiles = !answers(&given).is_empty();
+    can_hold(Some(session), has_profiles || held.iter().any(|lease| !lease.id.is_empty()))?;
     if can_hold(Some(session), true).is_err() {
         held.clear();
     }

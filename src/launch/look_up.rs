@@ -33,7 +33,7 @@ pub fn mounts(plan: &Plan, parent: &Environment) -> Looked {
     }
     if matches!(plan.login, Login::Wrapped(_)) {
         let what = "the KV versions were not looked up: that would use up the wrapped token";
-        return told(Error::new(
+        return failed(Error::new(
             Kind::Credential,
             what,
             "each start looks them up; set `version` in vault.toml to avoid that",
@@ -41,18 +41,18 @@ pub fn mounts(plan: &Plan, parent: &Environment) -> Looked {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else {
-        return told(Error::new(
+        return failed(Error::new(
             Kind::Os,
             "a network client can't be set up",
             "check the limits on descriptors (ulimit -a)",
         ));
     };
-    let looked = runtime.block_on(ask(plan, parent)).unwrap_or_else(told);
+    let looked = runtime.block_on(ask(plan, parent)).unwrap_or_else(failed);
     runtime.shutdown_background();
     looked
 }
 
-fn told(trouble: Error) -> Looked {
+fn failed(trouble: Error) -> Looked {
     Looked { mounts: Vec::new(), trouble: Some(trouble) }
 }
 
@@ -84,11 +84,11 @@ async fn look_up(plan: &Plan, parent: &Environment, client: &Client, session: &m
     let mut reader = Reader::new(plan, parent, client, identity);
     let mut looked = Looked::default();
     for source in open {
-        let asked = match reader.path(source) {
+        let outcome = match reader.path(source) {
             Ok(path) => reader.mounts.of(client, &path).await,
             Err(error) => Err(error),
         };
-        match asked {
+        match outcome {
             Ok(Mount { path, version }) => {
                 let mount = KnownMount { path, version };
                 if !looked.mounts.contains(&mount) {

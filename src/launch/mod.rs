@@ -339,8 +339,8 @@ pub(crate) fn settings(request: &Request, parent: &Environment) -> Result<Layer>
 
 /// Only the flag and the variable decide what happens on an error, as the error may be in the file.
 fn on_error(request: &Request, parent: &Environment) -> Result<OnError> {
-    if let Some(said) = request.on_error {
-        return Ok(said);
+    if let Some(chosen) = request.on_error {
+        return Ok(chosen);
     }
     match parent.text(ON_ERROR_VARIABLE).unwrap_or(None) {
         None | Some("diagnose") => Ok(OnError::Diagnose),

@@ -28,10 +28,10 @@ pub(super) async fn read_all(
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
     let known = session.and_then(|session| session.identity.take());
-    let asks = plan.sources.iter().any(SourceSpec::needs_identity);
+    let needs_identity = plan.sources.iter().any(SourceSpec::needs_identity);
     let identity = match known {
         Some(identity) => identity,
-        None if asks => {
+        None if needs_identity => {
             let (identity, about) = auth::look_up(client).await?;
             expiry::learn(plan, &about);
             identity
@@ -160,10 +160,10 @@ impl<'a> Reader<'a> {
             SourceKind::KvFolder => {
                 let mount = self.mount(source, path).await?;
                 let field = source.field.as_deref().unwrap_or("value");
-                let (said, recursive) = (source.version.is_some(), source.folder.recursive);
-                let mut folder = kv::read_folder(self.client, &mount, path, said, recursive).await;
+                let (is_configured, recursive) = (source.version.is_some(), source.folder.recursive);
+                let mut folder = kv::read_folder(self.client, &mount, path, is_configured, recursive).await;
                 if let Some(now) = self.moved(source, &mount, path, folder.as_ref().err()).await {
-                    folder = kv::read_folder(self.client, &now, path, said, recursive).await;
+                    folder = kv::read_folder(self.client, &now, path, is_configured, recursive).await;
                 }
                 let folder = folder?;
                 self.notices.extend(left_out(path, &folder));
@@ -221,10 +221,10 @@ impl<'a> Reader<'a> {
         if let Some((_, secret)) = self.secrets.iter().find(|(known, _)| is_it(known)) {
             return Ok(Rc::clone(secret));
         }
-        let said = source.version.is_some();
-        let mut secret = kv::read_version(self.client, &mount, path, said, wanted).await;
+        let is_configured = source.version.is_some();
+        let mut secret = kv::read_version(self.client, &mount, path, is_configured, wanted).await;
         if let Some(now) = self.moved(source, &mount, path, secret.as_ref().err()).await {
-            secret = kv::read_version(self.client, &now, path, said, wanted).await;
+            secret = kv::read_version(self.client, &now, path, is_configured, wanted).await;
         }
         let secret = Rc::new(secret?);
         self.secrets.push(((mount, path.to_owned(), wanted), Rc::clone(&secret)));
@@ -233,16 +233,16 @@ impl<'a> Reader<'a> {
 
     /// The answer of another engine at `path`, likewise; `written` is the body that is sent.
     async fn answer(&mut self, path: &str, written: Option<String>) -> Result<Rc<Generic>> {
-        let asked = (path.to_owned(), written);
-        if let Some((_, answer)) = self.answers.iter().find(|(known, _)| *known == asked) {
+        let question = (path.to_owned(), written);
+        if let Some((_, answer)) = self.answers.iter().find(|(known, _)| *known == question) {
             return Ok(Rc::clone(answer));
         }
-        let answer = match &asked.1 {
+        let answer = match &question.1 {
             None => generic::read(self.client, path).await?,
             Some(body) => generic::write(self.client, path, body.clone().into_bytes()).await?,
         };
         let answer = Rc::new(answer);
-        self.answers.push((asked, Rc::clone(&answer)));
+        self.answers.push((question, Rc::clone(&answer)));
         Ok(answer)
     }
 

@@ -129,11 +129,11 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
         // A record may name the same file by another path to the runtime folder.
         file.is_file() && !file.file_name().is_some_and(|name| jupyter.join(name).is_file())
     }));
-    let looked = join_all(files.into_iter().map(|file| look(file, &ours))).await;
+    let inspected = join_all(files.into_iter().map(|file| inspect(file, &ours))).await;
     let served = served(jupyter).await;
     let mut kernels = Kernels { left: crate::lease::left(&ours), ..Kernels::default() };
     let keepers = crate::lease::running();
-    for outcome in looked {
+    for outcome in inspected {
         match outcome {
             Ok(mut running) => {
                 running.keeper = running.pid.and_then(|pid| keepers.get(&pid).copied());
@@ -154,7 +154,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
 }
 
 /// The running kernel of a connection file; the file as the error if it is not running.
-async fn look(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
+async fn inspect(path: PathBuf, ours: &Path) -> Result<Running, PathBuf> {
     let Ok(file) = ConnectionFile::read(&path) else { return Err(path) };
     let record = Record::read(ours, &stem(&path));
     let port = file.endpoint(Channel::Shell).port();
@@ -191,10 +191,10 @@ async fn served(jupyter: &Path) -> Vec<(String, String, String, String)> {
         let address = found.base.to_string();
         let server = JupyterServer::new(found.base, found.token.as_ref(), &Tls::default(), &Proxy::default()).ok()?;
         let listed = server.kernels(Deadline::after(BEAT)).await.ok()?;
-        let told = listed
+        let names = listed
             .into_iter()
             .map(move |kernel| (address.clone(), kernel.id, kernel.name, kernel.execution_state.unwrap_or_default()));
-        Some(told.collect::<Vec<_>>())
+        Some(names.collect::<Vec<_>>())
     });
     join_all(asking).await.into_iter().flatten().flatten().collect()
 }

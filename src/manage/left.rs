@@ -29,8 +29,8 @@ impl Ended {
 
     /// The result as a JSON object; `None` if there was nothing to end.
     pub(super) fn object(&self) -> Option<Value> {
-        let is_told = self.number > 0 || !self.rest.is_empty();
-        is_told.then(|| json!({ "ended": self.number, "left": self.rest }))
+        let is_shown = self.number > 0 || !self.rest.is_empty();
+        is_shown.then(|| json!({ "ended": self.number, "left": self.rest }))
     }
 }
 

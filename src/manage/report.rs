@@ -199,8 +199,8 @@ impl Report {
 
     /// The findings other than failures, each with its section.
     pub fn progress(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let told = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
-        told.map(|finding| (finding.section, finding.lines()))
+        let findings = self.findings.iter().filter(|finding| matches!(finding.status, Status::Ok | Status::Warning));
+        findings.map(|finding| (finding.section, finding.lines()))
     }
 
     /// The report as one JSON object.

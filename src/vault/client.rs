@@ -148,18 +148,23 @@ impl Client {
     }
 
     /// Sends a request; returns the reply if it is a success.
-    pub async fn call<E: Endpoint>(&self, endpoint: &E, asked: Operation<'_>) -> Result<Reply> {
+    pub async fn call<E: Endpoint>(&self, endpoint: &E, operation: Operation<'_>) -> Result<Reply> {
         let reply = self.transport.send(&self.request(endpoint)?).await?;
-        self.checked(reply, asked)
+        self.checked(reply, operation)
     }
 
     /// As [`Client::call`], within `limit` and without retries.
-    pub async fn call_once<E: Endpoint>(&self, endpoint: &E, asked: Operation<'_>, limit: Duration) -> Result<Reply> {
+    pub async fn call_once<E: Endpoint>(
+        &self,
+        endpoint: &E,
+        operation: Operation<'_>,
+        limit: Duration,
+    ) -> Result<Reply> {
         let reply = self.transport.send_once(&self.request(endpoint)?, limit).await?;
-        self.checked(reply, asked)
+        self.checked(reply, operation)
     }
 
-    fn checked(&self, reply: Reply, asked: Operation<'_>) -> Result<Reply> {
+    fn checked(&self, reply: Reply, operation: Operation<'_>) -> Result<Reply> {
         if matches!(reply.status, StatusCode::OK | StatusCode::NO_CONTENT) {
             self.token_worked.store(true, Ordering::Relaxed);
             return Ok(reply);
@@ -170,7 +175,7 @@ impl Client {
             token_origin: &self.token_origin,
             token_worked: self.token_worked.load(Ordering::Relaxed),
         };
-        Err(refusal(&reply, asked, asker))
+        Err(refusal(&reply, operation, asker))
     }
 
     fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {

@@ -348,10 +348,10 @@ pub fn path_missing(path: &str, address: &Address) -> Error {
 }
 
 /// The error for a mount of another KV version than configured.
-pub fn wrong_kv_version(path: &str, said: u8, found: &str) -> Error {
+pub fn wrong_kv_version(path: &str, configured: u8, found: &str) -> Error {
     Error::new(
         Kind::KvVersionMismatch,
-        format!("{path} is configured as KV version {said}, but its mount is version {found}"),
+        format!("{path} is configured as KV version {configured}, but its mount is version {found}"),
         "correct `version` in vault.toml, or leave it out to have it looked up",
     )
 }

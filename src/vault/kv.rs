@@ -56,10 +56,10 @@ pub async fn read_version(
     client: &Client,
     mount: &Mount,
     path: &str,
-    said: bool,
+    is_configured: bool,
     wanted: Option<u64>,
 ) -> Result<Secret> {
-    let Some(wanted) = wanted else { return read(client, mount, path, said).await };
+    let Some(wanted) = wanted else { return read(client, mount, path, is_configured).await };
     if mount.version == KvVersion::V1 {
         let what =
             format!("version {wanted} of {path} can't be read: its mount is KV version 1, which keeps no versions");
@@ -67,7 +67,7 @@ pub async fn read_version(
             "remove `secret_version`, or have the mount upgraded: `vault kv enable-versioning` (or `bao kv …`)";
         return Err(Error::new(Kind::KvVersionMismatch, what, advice));
     }
-    read_one(client, mount, path, said, Some(wanted)).await.map_err(|error| {
+    read_one(client, mount, path, is_configured, Some(wanted)).await.map_err(|error| {
         let (what, advice) = match error.kind() {
             Kind::VersionDeleted => (
                 format!("version {wanted} of {path} is deleted"),
@@ -87,13 +87,19 @@ pub async fn read_version(
     })
 }
 
-/// Reads the secret at `path`, which begins with the mount's path. `said`: whether the version was configured, so
-/// that a missing path may also mean a wrong version.
-pub async fn read(client: &Client, mount: &Mount, path: &str, said: bool) -> Result<Secret> {
-    read_one(client, mount, path, said, None).await
+/// Reads the secret at `path`, which begins with the mount's path. `is_configured`: whether the version was configured,
+/// so that a missing path may also mean a wrong version.
+pub async fn read(client: &Client, mount: &Mount, path: &str, is_configured: bool) -> Result<Secret> {
+    read_one(client, mount, path, is_configured, None).await
 }
 
-async fn read_one(client: &Client, mount: &Mount, path: &str, said: bool, version: Option<u64>) -> Result<Secret> {
+async fn read_one(
+    client: &Client,
+    mount: &Mount,
+    path: &str,
+    is_configured: bool,
+    version: Option<u64>,
+) -> Result<Secret> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
     if below.is_empty() {
         return Err(path_missing(path, client.address()));
@@ -111,7 +117,9 @@ async fn read_one(client: &Client, mount: &Mount, path: &str, said: bool, versio
     };
     match reply {
         Ok(reply) => Ok(Secret { reply, path: path.to_owned(), version: mount.version }),
-        Err(error) if said && may_be_misread(error.kind()) => Err(second_look(client, mount, path, error).await),
+        Err(error) if is_configured && may_be_misread(error.kind()) => {
+            Err(check_mount(client, mount, path, error).await)
+        }
         Err(error) => Err(error),
     }
 }
@@ -121,13 +129,13 @@ const fn may_be_misread(kind: Kind) -> bool {
 }
 
 /// Checks whether a missing path means that the configured mount or version is wrong.
-async fn second_look(client: &Client, said: &Mount, path: &str, error: Error) -> Error {
+async fn check_mount(client: &Client, configured: &Mount, path: &str, error: Error) -> Error {
     match ask(client, path).await {
-        Ok(found) if found.version != said.version => match found.version {
+        Ok(found) if found.version != configured.version => match found.version {
             KvVersion::V1 => wrong_kv_version(path, 2, "1"),
             KvVersion::V2 => wrong_kv_version(path, 1, "2"),
         },
-        Ok(found) if found.path != said.path => Error::new(
+        Ok(found) if found.path != configured.path => Error::new(
             Kind::PathMissing,
             error.what(),
             format!("the mount is {}: set mount = \"{}\" in vault.toml", found.path, found.path),
@@ -150,15 +158,27 @@ pub struct Folder {
 /// Lists the folder at `path` and reads each secret in it, and in the folders below it if `recursive`. A secret whose
 /// current version is deleted is listed, but has nothing to read. If a secret is removed between the list and the
 /// read, the folder is read once more.
-pub async fn read_folder(client: &Client, mount: &Mount, path: &str, said: bool, recursive: bool) -> Result<Folder> {
-    let first = read_listed(client, mount, path, said, recursive).await?;
-    if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, said, recursive).await }
+pub async fn read_folder(
+    client: &Client,
+    mount: &Mount,
+    path: &str,
+    is_configured: bool,
+    recursive: bool,
+) -> Result<Folder> {
+    let first = read_listed(client, mount, path, is_configured, recursive).await?;
+    if first.gone.is_empty() { Ok(first) } else { read_listed(client, mount, path, is_configured, recursive).await }
 }
 
-async fn read_listed(client: &Client, mount: &Mount, path: &str, said: bool, recursive: bool) -> Result<Folder> {
+async fn read_listed(
+    client: &Client,
+    mount: &Mount,
+    path: &str,
+    is_configured: bool,
+    recursive: bool,
+) -> Result<Folder> {
     let Listed { names, below } = match list_tree(client, mount, path, recursive).await {
-        Err(error) if said && may_be_misread(error.kind()) => {
-            return Err(second_look(client, mount, path, error).await);
+        Err(error) if is_configured && may_be_misread(error.kind()) => {
+            return Err(check_mount(client, mount, path, error).await);
         }
         listed => listed?,
     };

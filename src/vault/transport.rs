@@ -117,7 +117,7 @@ impl Transport {
     async fn send_within(&self, call: &Call, deadline: Deadline) -> Result<Reply> {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 1_u64;
-        let mut told = None;
+        let mut earlier = None;
         loop {
             let settled = self.settle(deadline).await;
             let (error, wanted, again) = match settled {
@@ -125,13 +125,13 @@ impl Transport {
                 Ok(()) => match self.attempt(call, deadline).await {
                     Ok(reply) => match error::transient(&reply, self.address()) {
                         None => return Ok(reply),
-                        Some(error) => (told.insert(error).clone(), reply.retry_after, true),
+                        Some(error) => (earlier.insert(error).clone(), reply.retry_after, true),
                     },
                     Err(failure) => {
                         let again = failure.error.kind().is_transient() && (failure.unsent || call.only_reads());
                         // If the time ends within a retry, the cause is the earlier error from Vault.
                         let ended = failure.error.kind() == Kind::TimedOut;
-                        (told.take().filter(|_| ended).unwrap_or(failure.error), None, again)
+                        (earlier.take().filter(|_| ended).unwrap_or(failure.error), None, again)
                     }
                 },
             };

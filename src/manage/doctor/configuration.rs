@@ -38,7 +38,7 @@ pub(super) struct Configured {
 }
 
 /// Reads and reports the whole configuration, and makes the plan as far as possible.
-pub(super) fn look(request: &Request, parent: &Environment, report: &mut Report) -> Configured {
+pub(super) fn check(request: &Request, parent: &Environment, report: &mut Report) -> Configured {
     report.section("configuration");
     let before = report.count(Status::Failed);
     let mut layers = vec![flags(request, report)];
@@ -216,9 +216,9 @@ fn readable_by_others(layer: &Layer, parent: &Environment, report: &mut Report) 
         "auth.password_file",
         "vault.client_key",
     ];
-    let told = files.into_iter().filter_map(|key| Some((key, path_setting(layer, parent, key)?)));
+    let settings = files.into_iter().filter_map(|key| Some((key, path_setting(layer, parent, key)?)));
     let home = parent.home().map(|home| ("the token of the command line", home.join(".vault-token")));
-    for (key, path) in told.chain(home) {
+    for (key, path) in settings.chain(home) {
         let Some(mode) = mode_of(&path) else { continue };
         if mode & 0o044 != 0 && !is_mounted(&path) {
             let what = format!("{} ({key}) is readable by other users of this machine ({mode:04o})", path.display());

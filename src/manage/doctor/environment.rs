@@ -13,7 +13,7 @@ use crate::sys::exec::Space;
 const FILE_NAME: usize = 64;
 
 /// Reports on all names together.
-pub(super) fn look(plan: &Plan, parent: &Environment, found: &Found, report: &mut Report) {
+pub(super) fn check(plan: &Plan, parent: &Environment, found: &Found, report: &mut Report) {
     if found.names.is_empty() {
         return;
     }

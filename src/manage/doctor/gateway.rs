@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::launch::Request;
 
 /// Reports a launch that works here and would fail there.
-pub(super) fn look(request: &Request, parent: &Environment, configured: &Configured, report: &mut Report) {
+pub(super) fn check(request: &Request, parent: &Environment, configured: &Configured, report: &mut Report) {
     if !configured.whole {
         return;
     }

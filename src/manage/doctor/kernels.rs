@@ -5,7 +5,7 @@ use super::super::report::{Report, Status};
 use crate::config::env::Environment;
 
 /// Reports on the running kernels.
-pub(super) fn look(parent: &Environment, report: &mut Report) {
+pub(super) fn check(parent: &Environment, report: &mut Report) {
     report.section("kernels");
     let found = match kernels::find(parent) {
         Ok(found) => found,

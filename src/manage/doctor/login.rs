@@ -21,7 +21,7 @@ use crate::vault::client::{Client, Raw};
 use crate::vault::error::Operation;
 
 /// Logs in and reports; `None` if the sources can't be tried.
-pub(super) async fn look(
+pub(super) async fn check(
     plan: &Plan,
     client: &mut Client,
     session: &mut Option<Authenticated>,
@@ -48,17 +48,17 @@ pub(super) async fn look(
         Ok((identity, about)) => {
             expiry::learn(plan, &about);
             let what = format!("{described}: accepted ({})", shown(start.elapsed()));
-            told(report.add(Status::Ok, what), &plan.login);
-            tell(&identity, &about, plan, report)
+            add_login(report.add(Status::Ok, what), &plan.login);
+            report_token(&identity, &about, plan, report)
         }
         // A token without the default policy may still be able to read.
         Err(error) if error.kind() == Kind::PolicyDenied && session.is_some() => {
-            told(report.add(Status::Note, format!("{described}: the token may not look itself up")), &plan.login)
+            add_login(report.add(Status::Note, format!("{described}: the token may not look itself up")), &plan.login)
                 .advise(error.advice());
             Some(Identity::default())
         }
         Err(error) => {
-            told(report.fail(&error), &plan.login);
+            add_login(report.fail(&error), &plan.login);
             report.section("sources");
             report.add(Status::Skipped, "not tried: there is no login");
             None
@@ -66,7 +66,7 @@ pub(super) async fn look(
     }
 }
 
-fn told<'a>(finding: &'a mut Finding, login: &Login) -> &'a mut Finding {
+fn add_login<'a>(finding: &'a mut Finding, login: &Login) -> &'a mut Finding {
     let (method, mount, origin) = login.parts();
     finding.fact("method", method);
     if let Some(mount) = mount {
@@ -93,7 +93,7 @@ fn describe(login: &Login) -> String {
 }
 
 /// The token's facts; `None` if a check must not use it up.
-fn tell(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) -> Option<Identity> {
+fn report_token(identity: &Identity, about: &About, plan: &Plan, report: &mut Report) -> Option<Identity> {
     let root = about.policies.iter().any(|policy| policy == "root");
     let listed = if about.policies.is_empty() { "none".to_owned() } else { about.policies.join(", ") };
     report.add(Status::Ok, format!("policies: {listed}")).fact("policies", about.policies.clone());
@@ -147,7 +147,7 @@ struct Wrapping {
 }
 
 async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
-    match look_at(client, token).await {
+    match look_up_wrapping(client, token).await {
         Ok(wrapping) => {
             let what = format!(
                 "the wrapping token from {} is valid for {} from {} on; it can be used once, and is left for the kernel",
@@ -166,7 +166,7 @@ async fn wrapped(client: &mut Client, token: &Credential, report: &mut Report) {
 }
 
 /// <https://openbao.org/api-docs/system/wrapping-lookup/>: needs no token, and does not use up the wrapping token.
-async fn look_at(client: &mut Client, token: &Credential) -> Result<Wrapping> {
+async fn look_up_wrapping(client: &mut Client, token: &Credential) -> Result<Wrapping> {
     const WHAT: &str = "looking up the wrapping token";
     client.use_token(token)?;
     let body = zeroize::Zeroizing::new(serde_json::json!({ "token": token.text()? }).to_string());

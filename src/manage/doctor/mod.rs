@@ -44,7 +44,7 @@ pub fn run(request: &Request, json: bool) -> Result<Outcome> {
 /// As [`run`], with a given environment.
 pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Result<Outcome> {
     let mut report = Report::default();
-    let configured = configuration::look(request, parent, &mut report);
+    let configured = configuration::check(request, parent, &mut report);
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
         // The cause of everything that follows comes first.
@@ -53,12 +53,12 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
             report.lead("login", Status::Warning, what).advise(refused.advice()).fact("refused_before", true);
         }
         found = ask_vault(plan, parent, configured.login_works, &mut report)?;
-        environment::look(plan, parent, &found, &mut report);
+        environment::check(plan, parent, &found, &mut report);
     }
-    gateway::look(request, parent, &configured, &mut report);
+    gateway::check(request, parent, &configured, &mut report);
     #[cfg(feature = "wrap")]
     kernels::look_at_kernelspecs(parent, &mut report);
-    kernels::look(parent, &mut report);
+    kernels::check(parent, &mut report);
     let healthy = match found.names.len() {
         _ if report.count(Status::Skipped) > 0 => "the sources were not tried, see above".to_owned(),
         0 => "a new kernel gets 0 variables".to_owned(),
@@ -94,7 +94,7 @@ async fn ask_until<T>(
     let mut session = None;
     let asked = {
         let asking = async {
-            if !server::look(plan, report).await {
+            if !server::check(plan, report).await {
                 report.section("login");
                 report.add(Status::Skipped, "not tried: Vault can't be used");
                 return sources::Found::default();
@@ -107,8 +107,8 @@ async fn ask_until<T>(
             match Client::new(&plan.server, Deadline::after(plan.budget)) {
                 Ok(new) => {
                     let client = client.insert(new);
-                    match login::look(plan, client, &mut session, report).await {
-                        Some(identity) => sources::look(plan, parent, client, identity, report).await,
+                    match login::check(plan, client, &mut session, report).await {
+                        Some(identity) => sources::check(plan, parent, client, identity, report).await,
                         None => sources::Found::default(),
                     }
                 }

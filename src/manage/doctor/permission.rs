@@ -8,8 +8,8 @@ use crate::vault::mount::Mount;
 
 /// Checks that the token may do this with `path`.
 pub(super) async fn may(client: &Client, capability: &str, path: &str) -> Result<()> {
-    let asked = capabilities(client, &[path.to_owned()]).await?;
-    if asked.iter().all(|of_path| of_path.has(capability)) {
+    let found = capabilities(client, &[path.to_owned()]).await?;
+    if found.iter().all(|of_path| of_path.has(capability)) {
         return Ok(());
     }
     let doing = if capability == "read" { "reading" } else { "writing to" };

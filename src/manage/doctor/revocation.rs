@@ -26,7 +26,7 @@ pub(super) fn role_of(path: &str) -> Option<String> {
 }
 
 /// Checks the role at `at`.
-pub(super) async fn look(client: &Client, at: &str, report: &mut Report) {
+pub(super) async fn check(client: &Client, at: &str, report: &mut Report) {
     let Ok(reply) = client.call(&Raw::get(at), Operation::Read(at, at)).await else { return };
     let data = Answer::parse(&reply, at).and_then(|answer| answer.data(at));
     let Some(role) = data.ok().and_then(|data| serde_json::from_str::<Role>(data.get()).ok()) else { return };

@@ -26,7 +26,7 @@ const APART: u64 = 30;
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 /// Reports on the route to Vault and on its state; returns whether it can be used.
-pub(super) async fn look(plan: &Plan, report: &mut Report) -> bool {
+pub(super) async fn check(plan: &Plan, report: &mut Report) -> bool {
     report.section("vault");
     let deadline = Deadline::after(plan.budget);
     let chosen =
@@ -93,13 +93,13 @@ async fn first_that_answers(server: &Server, budget: Duration, report: &mut Repo
     let share = budget / 4;
     for address in server.addresses() {
         let one = Server { address: address.clone(), others: Vec::new(), ..server.clone() };
-        let asked =
+        let reply =
             match Client::new(&Server { max_retries: Some(0), namespace: None, ..one.clone() }, Deadline::after(share))
             {
                 Ok(client) => health(&client).await.map(drop),
                 Err(error) => Err(error),
             };
-        match asked {
+        match reply {
             Err(error) if error.kind().exit_code() == 69 => {
                 let finding = report.add(Status::Warning, format!("skipped: {}", error.what()));
                 finding.advise(error.advice()).fact("passed_over", address.to_string());
@@ -212,11 +212,11 @@ async fn state(server: &Server, deadline: Deadline, report: &mut Report) -> Stat
     // Health is the server's, not a namespace's; and a check does not retry.
     let plain = Server { namespace: None, max_retries: Some(0), ..server.clone() };
     let start = Instant::now();
-    let asked = match Client::new(&plain, deadline) {
+    let reply = match Client::new(&plain, deadline) {
         Ok(client) => health(&client).await.map(|health| (health, client)),
         Err(error) => Err(error),
     };
-    match asked {
+    match reply {
         Ok((health, client)) => {
             let time = start.elapsed();
             if health.sealed || !health.initialized {
@@ -282,11 +282,11 @@ async fn sealed(health: &Health, client: &Client) -> Error {
 async fn namespace(server: &Server, deadline: Deadline, report: &mut Report) -> bool {
     let Some(name) = &server.namespace else { return true };
     let once = Server { max_retries: Some(0), ..server.clone() };
-    let asked = match Client::new(&once, deadline) {
+    let reply = match Client::new(&once, deadline) {
         Ok(client) => client.call(&Raw::get("sys/internal/ui/mounts"), Operation::Mount(name)).await.map(drop),
         Err(error) => Err(error),
     };
-    match asked {
+    match reply {
         Ok(()) => report.add(Status::Ok, format!("the namespace {name} exists")).fact("namespace", name.clone()),
         Err(error) if error.kind() == Kind::NamespaceMissing => {
             report.fail(&error).fact("namespace", name.clone());

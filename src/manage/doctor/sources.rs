@@ -42,7 +42,7 @@ pub(in super::super) struct Found {
 }
 
 /// Tries each source in order.
-pub(in super::super) async fn look(
+pub(in super::super) async fn check(
     plan: &Plan,
     parent: &Environment,
     client: &Client,
@@ -81,11 +81,11 @@ pub(in super::super) async fn look(
             SourceKind::Write => (None, dynamic(client, "update", source, &path, &mut taking).await),
         };
         let read = Read { number, source, path: &path, mount: mount.as_ref(), outcome };
-        tell(read, &taking, report);
+        report_read(read, &taking, report);
         for role in taking.credentials.iter().filter_map(|path| revocation::role_of(path)) {
             // A refused read would be in Vault's audit log, so the token's capabilities are checked first.
             if may(client, "read", &role).await.is_ok() {
-                revocation::look(client, &role, report).await;
+                revocation::check(client, &role, report).await;
             }
         }
         found.mounts.push(mount);
@@ -166,7 +166,7 @@ struct Read<'a> {
     outcome: Result<bool>,
 }
 
-fn tell(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
+fn report_read(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
     let Read { number, source, path, mount, outcome: was_read } = read;
     let names: Vec<_> = taking.taken.iter().map(|(name, _)| name.as_str().to_owned()).collect();
     let both = |(name, named): &(SecretName, Named)| {
@@ -271,9 +271,9 @@ async fn dynamic(
 ) -> Result<bool> {
     may(client, capability, path).await?;
     taking.credentials.push(path.to_owned());
-    let said = [source.name.as_ref(), source.file.as_ref(), source.field.as_ref()].into_iter().flatten().next();
+    let configured = [source.name.as_ref(), source.file.as_ref(), source.field.as_ref()].into_iter().flatten().next();
     let of_profile = AWS_PROFILE_VARIABLES.iter().filter(|_| source.aws_profile.is_some()).copied();
-    for name in source.renamed().chain(said).map(String::as_str).chain(of_profile) {
+    for name in source.renamed().chain(configured).map(String::as_str).chain(of_profile) {
         let name = format!("{}{name}", source.prefix.as_deref().unwrap_or_default());
         match SecretName::new(&name, taking.allow, path) {
             Ok(name) => taking.taken.push((name, Named { path: path.to_owned(), version: None, length: None })),

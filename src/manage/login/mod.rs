@@ -110,23 +110,23 @@ pub(crate) fn log_in(flags: &Flags) -> Result<Outcome> {
     // If the token can't be stored, no credential is asked for.
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
-    let asked = Prompter::new(false);
-    let mut way = way(flags, &site.layer, site.environment, asked)?;
+    let prompter = Prompter::new(false);
+    let mut way = way(flags, &site.layer, site.environment, prompter)?;
     let standing = loop {
         let plan = Plan { by_user: true, ..site.plan(way.login()) };
         if let Way::Password { .. } = &way {
-            may_try(&plan, flags, asked)?;
+            may_try(&plan, flags, prompter)?;
         }
-        match reach(&site, &way, flags.browser, &plan, asked) {
+        match reach(&site, &way, flags.browser, &plan, prompter) {
             Ok(standing) => break standing,
-            Err(error) if error.kind() == Kind::LoginRefused && asked.is_there() && way.is_password() => {
-                asked.say(&format!("  {error}\n"));
-                way = ask_for_password(way, asked)?;
+            Err(error) if error.kind() == Kind::LoginRefused && prompter.is_there() && way.is_password() => {
+                prompter.say(&format!("  {error}\n"));
+                way = ask_for_password(way, prompter)?;
             }
             Err(error) => return Err(error),
         }
     };
-    Ok(told(&site, &standing, flags.json))
+    Ok(log_in_text(&site, &standing, flags.json))
 }
 
 /// Signs in with a browser, with settings that are not written yet, and stores the token in its file.
@@ -135,19 +135,19 @@ pub(in crate::manage) fn sign_in(layer: Layer, environment: &Environment) -> Res
     site.check_helper("log in", "vault login` (or `bao login")?;
     token_file::prepare(&site.file)?;
     let flags = Flags { method: Some("oidc".to_owned()), ..Flags::default() };
-    let asked = Prompter::new(false);
-    let way = way(&flags, &site.layer, environment, asked)?;
-    reach(&site, &way, flags.browser, &site.plan(way.login()), asked).map(drop)
+    let prompter = Prompter::new(false);
+    let way = way(&flags, &site.layer, environment, prompter)?;
+    reach(&site, &way, flags.browser, &site.plan(way.login()), prompter).map(drop)
 }
 
 /// Refuses to send a password if one more refusal could lock the user out, unless the user confirms.
-fn may_try(plan: &Plan, flags: &Flags, asked: Prompter) -> Result<()> {
+fn may_try(plan: &Plan, flags: &Flags, prompter: Prompter) -> Result<()> {
     let Some(stands) = refusal::lately(plan).filter(|_| !flags.try_again) else { return Ok(()) };
-    if !asked.is_there() {
+    if !prompter.is_there() {
         return Err(stands);
     }
-    asked.say(&format!("  {}\n", stands.what()));
-    if asked.agrees("One more refusal may lock the user out. Send this password?", false)? {
+    prompter.say(&format!("  {}\n", stands.what()));
+    if prompter.agrees("One more refusal may lock the user out. Send this password?", false)? {
         Ok(())
     } else {
         Err(stands)
@@ -155,25 +155,25 @@ fn may_try(plan: &Plan, flags: &Flags, asked: Prompter) -> Result<()> {
 }
 
 /// One login, with the second factor that Vault may require.
-fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, asked: Prompter) -> Result<Standing> {
+fn reach(site: &Site<'_>, way: &Way, browser: Browser, plan: &Plan, prompter: Prompter) -> Result<Standing> {
     let (error, second_factor) = match attempt(site, &Step::Begin(way, browser), plan)? {
         Reached::Login(standing) => return Ok(standing),
         Reached::SecondFactor(error, second_factor) => (error, second_factor),
     };
-    if !asked.is_there() {
+    if !prompter.is_there() {
         return Err(error);
     }
     let mut tries = 1..=PASSCODES;
     loop {
         tries.next();
-        let passcodes = second_factor::ask(&second_factor, asked)?;
+        let passcodes = second_factor::ask(&second_factor, prompter)?;
         match attempt(site, &Step::Confirm(&second_factor, &passcodes), plan) {
             Ok(Reached::Login(standing)) => return Ok(standing),
             Ok(Reached::SecondFactor(error, _)) => return Err(error),
             // A passcode is mistyped easily, and the password need not be typed again. What was refused on a phone is
             // not sent there once more.
             Err(error) if error.kind() == Kind::LoginRefused && second_factor.has_passcode() && !tries.is_empty() => {
-                asked.say(&format!("  {error}\n"));
+                prompter.say(&format!("  {error}\n"));
             }
             Err(error) => return Err(second_factor_refused(error)),
         }
@@ -251,7 +251,7 @@ fn attempt(site: &Site<'_>, step: &Step<'_>, plan: &Plan) -> Result<Reached> {
 
 /// Writes the token to its file, once Vault has accepted it.
 async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authenticated) -> Result<Standing> {
-    let mut standing = standing::look(&plan.login, &plan.server, client, session).await?;
+    let mut standing = standing::inspect(&plan.login, &plan.server, client, session).await?;
     if standing.about.as_ref().is_some_and(|about| about.uses.is_some()) {
         let what = "the token of this login has a limited number of uses, and is not stored";
         return Err(Error::new(Kind::Credential, what, "ask for a login whose tokens have token_num_uses=0"));
@@ -267,7 +267,7 @@ async fn keep(site: &Site<'_>, plan: &Plan, client: &Client, session: &mut Authe
 }
 
 /// The text of a login's outcome.
-fn told(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
+fn log_in_text(site: &Site<'_>, standing: &Standing, as_json: bool) -> Outcome {
     let unused = unused(site);
     if as_json {
         let mut object = standing.object();
@@ -348,7 +348,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     let shown = site.file.display();
     if !token_file::is_there(&site.file) {
         let text = if flags.json {
-            said(&site, false, None)
+            log_out_json(&site, false, None)
         } else {
             format!("not logged in: there is no token in {shown}\n")
         };
@@ -359,7 +359,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     token_file::remove(&site.file)?;
     let code = revoked.as_ref().map_or_else(|error| error.kind().exit_code(), |()| 0);
     if flags.json {
-        return Ok(Outcome { text: said(&site, true, revoked.err().as_ref()), code });
+        return Ok(Outcome { text: log_out_json(&site, true, revoked.err().as_ref()), code });
     }
     let mut text = match &revoked {
         Ok(()) => format!("logged out: the token is revoked, and {shown} is removed\n"),
@@ -375,7 +375,7 @@ pub(crate) fn log_out(flags: &Flags) -> Result<Outcome> {
     Ok(Outcome { text, code })
 }
 
-fn said(site: &Site<'_>, removed: bool, error: Option<&Error>) -> String {
+fn log_out_json(site: &Site<'_>, removed: bool, error: Option<&Error>) -> String {
     let object: Value = json!({
         "schema": SCHEMA,
         "file": site.file,

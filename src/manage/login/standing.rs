@@ -82,7 +82,7 @@ pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing>
     }
     let mut client = Client::new(&plan.server, Deadline::after(limit))?;
     let mut session = refusal::login(&mut client, plan).await?;
-    let standing = look(&plan.login, &plan.server, &client, &mut session).await;
+    let standing = inspect(&plan.login, &plan.server, &client, &mut session).await;
     if session.revocable {
         let _ = auth::revoke(&client, REVOKE).await;
     }
@@ -90,7 +90,7 @@ pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing>
 }
 
 /// Looks up the token of `session`.
-pub(super) async fn look(
+pub(super) async fn inspect(
     login: &Login,
     server: &Server,
     client: &Client,
@@ -162,8 +162,8 @@ impl Standing {
         let user = self.user.as_deref().unwrap_or("an unnamed user");
         let namespace = self.namespace.as_ref().map_or_else(String::new, |name| format!(", namespace {name}"));
         let mut text = format!("{} is logged in at {}{namespace}\n", one_line(user), one_line(&self.address));
-        let mut line = |name: &str, said: &str| {
-            let _ = writeln!(text, "  {name:<9} {}", one_line(said));
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "  {name:<9} {}", one_line(value));
         };
         let origin = self.origin.as_deref().unwrap_or_default();
         match self.state {

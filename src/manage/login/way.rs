@@ -51,13 +51,13 @@ impl Way {
 }
 
 /// Builds the login from flags and settings, and asks for the rest.
-pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prompter) -> Result<Way> {
+pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, prompter: Prompter) -> Result<Way> {
     let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
     let name = match flags.method.as_deref().or(configured) {
         Some(name) => name.to_owned(),
-        None if asked.is_there() => {
+        None if prompter.is_there() => {
             let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
-            asked.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
+            prompter.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
         }
         // Piped input without a method is a token, as in Vault's client.
         None => "token".to_owned(),
@@ -65,20 +65,20 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, asked
     let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
     let is_configured = layer.text("auth.method") == Some(method);
     if method == "token" {
-        let (value, origin) = given("token", asked)?;
+        let (value, origin) = given("token", prompter)?;
         return not_empty(Way::Token(value.trimmed(), origin));
     }
-    let said = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
-    let mount = mount(said.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
+    let configured = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
+    let mount = mount(configured.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
     if method == "oidc" {
         let role = flags.role.as_deref().or_else(|| layer.text("auth.role").filter(|_| is_configured));
         return Ok(Way::Browser { mount, role: role.map(str::to_owned) });
     }
-    let username = username(flags, layer, environment, asked)?;
+    let username = username(flags, layer, environment, prompter)?;
     if username.is_empty() {
         return Err(Error::new(Kind::Usage, "the user's name is empty", "pass it with --username NAME"));
     }
-    let (password, origin) = given(&format!("password of {username}"), asked)?;
+    let (password, origin) = given(&format!("password of {username}"), prompter)?;
     if password.expose().is_empty() {
         let what = format!("there is no password for {username} on standard input");
         return Err(Error::new(Kind::Usage, what, "pipe it in, or log in on a terminal"));
@@ -110,22 +110,22 @@ fn unknown(name: &str) -> Error {
     Error::new(Kind::Usage, what, advice)
 }
 
-fn username(flags: &Flags, layer: &Layer, environment: &Environment, asked: Prompter) -> Result<String> {
-    let said = flags.username.as_deref().or_else(|| layer.text("auth.username"));
-    match said {
+fn username(flags: &Flags, layer: &Layer, environment: &Environment, prompter: Prompter) -> Result<String> {
+    let configured = flags.username.as_deref().or_else(|| layer.text("auth.username"));
+    match configured {
         Some(name) => Ok(name.to_owned()),
         // This machine's user name is only used for Vault if the user confirms it.
-        None if asked.is_there() => {
-            asked.text("Your user name in Vault", environment.text("USER").ok().flatten(), "--username")
+        None if prompter.is_there() => {
+            prompter.text("Your user name in Vault", environment.text("USER").ok().flatten(), "--username")
         }
-        None => asked.text("", None, "--username"),
+        None => prompter.text("", None, "--username"),
     }
 }
 
 /// Reads from a hidden prompt on a terminal, or else from standard input; one line end is dropped.
-fn given(what: &str, asked: Prompter) -> Result<(SecretValue, String)> {
-    if asked.is_there() {
-        return asked.unseen(&format!("The {what} (not shown)")).map(|typed| (typed, ANSWER.to_owned()));
+fn given(what: &str, prompter: Prompter) -> Result<(SecretValue, String)> {
+    if prompter.is_there() {
+        return prompter.unseen(&format!("The {what} (not shown)")).map(|typed| (typed, ANSWER.to_owned()));
     }
     if std::io::stdin().is_terminal() {
         let advice = "run it with stderr on a terminal too, or pipe the credential in";
@@ -136,10 +136,10 @@ fn given(what: &str, asked: Prompter) -> Result<(SecretValue, String)> {
 }
 
 /// The same login with another password.
-pub(super) fn ask_for_password(way: Way, asked: Prompter) -> Result<Way> {
+pub(super) fn ask_for_password(way: Way, prompter: Prompter) -> Result<Way> {
     match way {
         Way::Password { method, mount, username, .. } => {
-            let (password, origin) = given(&format!("password of {username}"), asked)?;
+            let (password, origin) = given(&format!("password of {username}"), prompter)?;
             Ok(Way::Password { method, mount, username, password, origin })
         }
         other @ (Way::Token(..) | Way::Browser { .. }) => Ok(other),

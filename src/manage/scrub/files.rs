@@ -112,9 +112,9 @@ pub(super) fn standard_input() -> Result<Vec<u8>> {
 }
 
 /// Writes a notebook to standard output, and messages about it to stderr.
-pub(super) fn standard_output(content: &[u8], said: &str) -> Result<()> {
+pub(super) fn standard_output(content: &[u8], messages: &str) -> Result<()> {
     let written = std::io::stdout().write_all(content).and_then(|()| std::io::stdout().flush());
-    let _ = std::io::stderr().write_all(said.as_bytes());
+    let _ = std::io::stderr().write_all(messages.as_bytes());
     match written {
         Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
             let what = format!("standard output can't be written: {}", why(cause.kind()));

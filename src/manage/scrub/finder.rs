@@ -290,11 +290,11 @@ mod tests {
                 let whole = format!("{before}{value}{after}");
                 let encoded = STANDARD.encode(&whole);
                 for text in [encoded.clone(), encoded.replace('+', "-").replace('/', "_"), format!("'{encoded}'\n")] {
-                    let said = found(value, &text);
-                    assert_eq!(said.len(), 1, "{whole}: {text}");
-                    assert_eq!(said[0].1, Form::Base64);
+                    let hits = found(value, &text);
+                    assert_eq!(hits.len(), 1, "{whole}: {text}");
+                    assert_eq!(hits[0].1, Form::Base64);
                     // The rest shows nothing of the value.
-                    let left = text.replace(&said[0].0, "");
+                    let left = text.replace(&hits[0].0, "");
                     assert!(
                         left.trim_matches(['\'', '\n', '=']).len() <= (before.len() + after.len() + 2) * 4 / 3,
                         "{left}"
@@ -327,8 +327,8 @@ mod tests {
             (STANDARD.encode(r#"{"k": "p\"w\\ö &<x>\n/y"}"#), Form::Base64),
             ("<td>p&#34;w\\&#xf6; &#38;&lt;x&gt;\n/y</td>".to_owned(), Form::Html),
         ] {
-            let said = found(value, &text);
-            assert_eq!(said.iter().map(|(_, form)| *form).collect::<Vec<_>>(), [form], "{text}: {said:?}");
+            let hits = found(value, &text);
+            assert_eq!(hits.iter().map(|(_, form)| *form).collect::<Vec<_>>(), [form], "{text}: {hits:?}");
         }
         assert_eq!(found(value, "p\"w\\ö &<x>\n/z"), []);
     }
@@ -340,9 +340,9 @@ mod tests {
         let encoded = STANDARD.encode(value);
         let wrapped: Vec<_> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
         let text = format!("key: {}\nend", wrapped.join("\n"));
-        let said = found(value, &text);
-        assert_eq!(said.len(), 1);
-        assert!(said[0].0.contains('\n') && !text.replace(&said[0].0, "").contains(wrapped[1]), "{said:?}");
+        let hits = found(value, &text);
+        assert_eq!(hits.len(), 1);
+        assert!(hits[0].0.contains('\n') && !text.replace(&hits[0].0, "").contains(wrapped[1]), "{hits:?}");
     }
 
     #[test]

@@ -144,10 +144,10 @@ impl<'a> Cursor<'a> {
         let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         let rest = &self.bytes[begin..];
         let end = begin + rest.iter().position(|byte| !word(byte)).unwrap_or(rest.len());
-        let said = &self.bytes[begin..end];
-        let is_number = || serde_json::from_slice::<serde_json::Number>(said).is_ok();
+        let word = &self.bytes[begin..end];
+        let is_number = || serde_json::from_slice::<serde_json::Number>(word).is_ok();
         // Python writes these, and reads them.
-        let is_word = matches!(said, b"true" | b"false" | b"null" | b"NaN" | b"Infinity" | b"-Infinity");
+        let is_word = matches!(word, b"true" | b"false" | b"null" | b"NaN" | b"Infinity" | b"-Infinity");
         if !is_word && !is_number() {
             return self.wrong("a value is expected");
         }

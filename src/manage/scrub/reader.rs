@@ -172,7 +172,7 @@ impl Reader<'_> {
         for (place, output) in pieces {
             self.text.add(self.file, place.clone(), *output)?;
         }
-        self.look(context);
+        self.search(context);
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl Reader<'_> {
     pub(super) fn one(&mut self, place: Range<usize>, context: Context) -> Result<(), Wrong> {
         self.text.clear();
         self.text.add(self.file, place, context.output)?;
-        self.look(context);
+        self.search(context);
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl Reader<'_> {
             if let [Found { range, name, form }] = &found[..]
                 && range.len() == place.len()
             {
-                self.tell(context, *name, *form, 0);
+                self.report(context, *name, *form, 0);
                 let text = format!("\"{}\"", replacement(self.finder.name(*name)));
                 self.edits.push(Edit { range: place, text });
             }
@@ -204,12 +204,12 @@ impl Reader<'_> {
     }
 
     /// Searches the text that was read.
-    fn look(&mut self, context: Context) {
+    fn search(&mut self, context: Context) {
         if self.text.is_empty() || self.finder.is_empty() {
             return;
         }
         for Found { range, name, form } in self.finder.find(&self.text) {
-            self.tell(context, name, form, range.start);
+            self.report(context, name, form, range.start);
             let mut text = replacement(self.finder.name(name));
             for stretch in self.text.raw(&range) {
                 self.edits.push(Edit { range: stretch, text: std::mem::take(&mut text) });
@@ -217,7 +217,7 @@ impl Reader<'_> {
         }
     }
 
-    fn tell(&mut self, context: Context, name: usize, form: Form, at: usize) {
+    fn report(&mut self, context: Context, name: usize, form: Form, at: usize) {
         let Context { cell, part, .. } = context;
         let output = self.text.output(at).filter(|_| part == Part::Output);
         self.scrubbed.places.push(Place { cell, part, output, name: self.finder.name(name).to_owned(), form });

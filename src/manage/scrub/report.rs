@@ -81,7 +81,7 @@ impl<'a> Report<'a> {
             }
             for ((cell, part, output, name, form), times) in one.counted() {
                 let times = if times == 1 { String::new() } else { format!(", {times} times") };
-                let _ = writeln!(text, "  {}: {}{}{times}", place(cell, part, output), one_line(name), said(form));
+                let _ = writeln!(text, "  {}: {}{}{times}", place(cell, part, output), one_line(name), form_text(form));
             }
         }
         self.notes(&mut text);
@@ -157,7 +157,7 @@ fn place(cell: Option<usize>, part: Part, output: Option<usize>) -> String {
     }
 }
 
-const fn said(form: Form) -> &'static str {
+const fn form_text(form: Form) -> &'static str {
     match form {
         Form::Plain => "",
         Form::Base64 => " (base64)",

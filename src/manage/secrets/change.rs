@@ -232,12 +232,12 @@ async fn undo(session: &Session<'_>, place: &Place, removed: &[String]) -> Strin
 
 /// Asks on a terminal whether to continue; elsewhere `--yes` is required.
 pub(in crate::manage) fn agree(question: &str) -> Result<()> {
-    let asked = Prompter::new(false);
+    let prompter = Prompter::new(false);
     let refused = |what: &str| Err(Error::new(Kind::Usage, what, "pass --yes to continue without a question"));
-    if !asked.is_there() {
+    if !prompter.is_there() {
         return refused("confirmation is required, but there is no terminal to ask on; nothing was changed");
     }
-    if asked.agrees(question, false)? { Ok(()) } else { refused("nothing was changed") }
+    if prompter.agrees(question, false)? { Ok(()) } else { refused("nothing was changed") }
 }
 
 /// Renames a secret; it keeps its value, description and kind.

@@ -53,12 +53,12 @@ impl Note {
         }
     }
 
-    /// The note with the parts that `said` gives replaced.
-    pub(super) fn with(mut self, said: &Description) -> Self {
-        if let Some(text) = &said.text {
+    /// The note with the parts that `description` gives replaced.
+    pub(super) fn with(mut self, description: &Description) -> Self {
+        if let Some(text) = &description.text {
             self.description.clone_from(text);
         }
-        self.kind = said.kind.unwrap_or(self.kind);
+        self.kind = description.kind.unwrap_or(self.kind);
         self
     }
 

@@ -90,8 +90,8 @@ pub(super) struct Unusable {
 impl Unusable {
     /// Whether the command may be meant for this place: `--to` names it, or names none.
     pub(super) fn may_be_meant(&self, common: &Common) -> bool {
-        let said = common.to.as_deref().map(|said| said.trim_matches('/'));
-        said.is_none_or(|said| self.path == said || self.path.ends_with(&format!("/{said}")))
+        let wanted = common.to.as_deref().map(|wanted| wanted.trim_matches('/'));
+        wanted.is_none_or(|wanted| self.path == wanted || self.path.ends_with(&format!("/{wanted}")))
     }
 }
 
@@ -138,8 +138,8 @@ fn form(source: &SourceSpec) -> Option<Form> {
 
 /// The place that a command works on: the place in `--to`, or else the user's own, or else the only one.
 pub(super) fn choose<'p>(places: &'p [Place], common: &Common) -> Result<&'p Place> {
-    if let Some(said) = &common.to {
-        return named(places, said.trim_matches('/'));
+    if let Some(wanted) = &common.to {
+        return named(places, wanted.trim_matches('/'));
     }
     let listed = || listed(places);
     if let Some(own) = places.iter().find(|place| place.is_own) {
@@ -160,21 +160,21 @@ fn listed<'p>(places: impl IntoIterator<Item = &'p Place>) -> String {
 }
 
 /// The place with that path, or the only one whose path ends with it, such as `team` for `secret/team`.
-fn named<'p>(places: &'p [Place], said: &str) -> Result<&'p Place> {
-    if let Some(place) = places.iter().find(|place| place.path == said || place.written == said) {
+fn named<'p>(places: &'p [Place], wanted: &str) -> Result<&'p Place> {
+    if let Some(place) = places.iter().find(|place| place.path == wanted || place.written == wanted) {
         return Ok(place);
     }
-    let ends_so = |place: &&Place| !said.is_empty() && place.path.ends_with(&format!("/{said}"));
+    let ends_so = |place: &&Place| !wanted.is_empty() && place.path.ends_with(&format!("/{wanted}"));
     let found: Vec<_> = places.iter().filter(ends_so).collect();
     match found[..] {
         [only] => Ok(only),
         [] => {
-            let what = format!("{} is not a configured source that can hold new names", shell_word(said));
+            let what = format!("{} is not a configured source that can hold new names", shell_word(wanted));
             let advice = if places.is_empty() { no_place() } else { format!("choose one of: {}", listed(places)) };
             Err(Error::new(Kind::Usage, what, advice))
         }
         _ => {
-            let what = format!("several sources that can hold new names end with /{said}");
+            let what = format!("several sources that can hold new names end with /{wanted}");
             Err(Error::new(Kind::Usage, what, format!("pass the whole path: {}", listed(found))))
         }
     }

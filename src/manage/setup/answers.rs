@@ -106,12 +106,12 @@ pub(super) fn path(path: &Path) -> String {
 }
 
 /// Adds schemes to an address without one: https, then http.
-pub(super) fn with_scheme(said: &str) -> (String, Option<String>) {
-    let said = said.trim();
-    if said.is_empty() || said.contains("://") || said.contains(',') || said.starts_with('/') {
-        return (said.to_owned(), None);
+pub(super) fn with_scheme(answer: &str) -> (String, Option<String>) {
+    let answer = answer.trim();
+    if answer.is_empty() || answer.contains("://") || answer.contains(',') || answer.starts_with('/') {
+        return (answer.to_owned(), None);
     }
-    (format!("https://{said}"), Some(format!("http://{said}")))
+    (format!("https://{answer}"), Some(format!("http://{answer}")))
 }
 
 /// A basic string of TOML.

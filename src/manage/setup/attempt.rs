@@ -65,8 +65,8 @@ impl Setup<'_> {
     fn say_progress(&mut self, report: &Report) {
         for (section, lines) in report.progress() {
             let same = lines.replace(|character: char| character.is_ascii_digit(), "");
-            if section == "sources" || self.said.insert(same) {
-                self.asked.say(&lines);
+            if section == "sources" || self.shown.insert(same) {
+                self.prompter.say(&lines);
             }
         }
     }
@@ -75,8 +75,8 @@ impl Setup<'_> {
     fn origin(&self, key: &str, text: Option<&str>) -> Origin {
         let flags = self.flags;
         let path = |path: &Option<std::path::PathBuf>| path.as_deref().map(super::answers::path);
-        let (flag, said) = match key {
-            "vault.address" => ("--address", flags.address.as_deref().map(|said| with_scheme(said).0)),
+        let (flag, given) = match key {
+            "vault.address" => ("--address", flags.address.as_deref().map(|given| with_scheme(given).0)),
             "vault.namespace" => ("--namespace", flags.namespace.clone()),
             "vault.ca_cert" => ("--ca-cert", path(&flags.ca_cert)),
             "vault.client_cert" => ("--client-cert", path(&flags.client_cert)),
@@ -87,7 +87,7 @@ impl Setup<'_> {
             "auth.username" => ("--username", flags.username.clone()),
             _ => ("", None),
         };
-        if said.as_deref() == text && text.is_some() {
+        if given.as_deref() == text && text.is_some() {
             return Origin::Flag(flag);
         }
         let known = self.parent.layer_leniently(&mut |_| {});

@@ -52,7 +52,7 @@ impl Setup<'_> {
         if let Some(config) = config {
             let _ = write!(by_hand, " --config {}", shell_word(&config.to_string_lossy()));
         }
-        if !self.asked.is_there() {
+        if !self.prompter.is_there() {
             let _ = writeln!(text, "next: {by_hand}");
             return Ok(Outcome { text, code: 0 });
         }
@@ -65,11 +65,11 @@ impl Setup<'_> {
     fn wrap(&self, config: Option<&Path>, by_hand: &str) -> Result<Outcome> {
         use crate::kernelspec::{Which, wrap::wrap_in};
 
-        if !self.asked.agrees("Put the launcher into your kernels now?", true)? {
+        if !self.prompter.agrees("Put the launcher into your kernels now?", true)? {
             return Ok(Outcome { text: format!("next: {by_hand}\n"), code: 0 });
         }
         let mut done = Vec::new();
-        let mut report = |error: &crate::error::Error| self.asked.say(&format!("  {error}\n"));
+        let mut report = |error: &crate::error::Error| self.prompter.say(&format!("  {error}\n"));
         let outcome = wrap_in(&Which::default(), config, self.parent, &mut done, &mut report);
         let text = String::from_utf8_lossy(&done).into_owned();
         // The vault.toml exists and works, even if wrapping fails.
@@ -101,7 +101,7 @@ impl Setup<'_> {
         let output = launch.output().ok()?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr);
-            self.asked.say(&format!("  {kernel}, launched once as a test, gets no secrets:\n{why}"));
+            self.prompter.say(&format!("  {kernel}, launched once as a test, gets no secrets:\n{why}"));
             return None;
         }
         let before: BTreeSet<&[u8]> =

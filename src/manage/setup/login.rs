@@ -27,7 +27,7 @@ impl Setup<'_> {
     pub(super) fn login(&mut self, flags: &Flags) -> Result<()> {
         let mut method = self.ask_for_login(flags)?;
         // The sources' try logs in as well; a secret id may have few uses.
-        if !self.asked.is_there() {
+        if !self.prompter.is_there() {
             return Ok(());
         }
         loop {
@@ -38,7 +38,7 @@ impl Setup<'_> {
                 continue;
             };
             let is_refused = matches!(error.kind(), Kind::LoginRefused | Kind::BadToken);
-            self.unless_asked(error)?;
+            self.retry_or_fail(error)?;
             if !(is_refused && self.ask_for_credential(method)?) {
                 method = self.ask_for_login(&Flags::default())?;
             }
@@ -94,11 +94,11 @@ impl Setup<'_> {
             let keep = self.output.with_file_name(file);
             if !self.force && keep.exists() {
                 let shown = keep.display();
-                self.asked.say(&format!("  {shown} already exists, and is not replaced without --force\n"));
-            } else if self.asked.agrees(&format!("Keep it in {}, readable by you alone?", keep.display()), true)? {
+                self.prompter.say(&format!("  {shown} already exists, and is not replaced without --force\n"));
+            } else if self.prompter.agrees(&format!("Keep it in {}, readable by you alone?", keep.display()), true)? {
                 continue;
             }
-            self.asked.say("  a kernel needs a file to read it from\n");
+            self.prompter.say("  a kernel needs a file to read it from\n");
             let what = file.trim_start_matches("vault-").replace('-', " ");
             let path = loop {
                 if let Some(path) = self.credential_file(&what, key, None)? {
@@ -121,7 +121,9 @@ impl Setup<'_> {
             Ask::Mount => {
                 let mount = match &flags.auth_mount {
                     Some(mount) => mount.clone(),
-                    None => self.asked.text("Where it is mounted, under auth/", Some(method.name), "--auth-mount")?,
+                    None => {
+                        self.prompter.text("Where it is mounted, under auth/", Some(method.name), "--auth-mount")?
+                    }
                 };
                 self.say_auth("mount", if mount == method.name { "" } else { &mount });
             }
@@ -129,16 +131,16 @@ impl Setup<'_> {
             Ask::Text { key, question, usual } => {
                 let text = match flags.text(key) {
                     Some(text) => text.to_owned(),
-                    None => self.asked.text(question, usual, &flag(key))?,
+                    None => self.prompter.text(question, usual, &flag(key))?,
                 };
                 self.say_auth(key, &text);
             }
             Ask::File { key, question, usual } => self.file(key, question, usual, flags)?,
             Ask::Credential(wanted) => return self.credential(wanted, flags.file(wanted.key)),
             Ask::CredentialIfAny(wanted, question) => {
-                let said = flags.file(wanted.key);
-                if said.is_some() || (self.asked.is_there() && self.asked.agrees(question, true)?) {
-                    return self.credential(wanted, said);
+                let given = flags.file(wanted.key);
+                if given.is_some() || (self.prompter.is_there() && self.prompter.agrees(question, true)?) {
+                    return self.credential(wanted, given);
                 }
             }
         }
@@ -151,8 +153,8 @@ impl Setup<'_> {
         let username = match &flags.username {
             Some(name) => name.clone(),
             // Without a terminal the user can't confirm it, so this machine's user name is not used for Vault.
-            None if self.asked.is_there() => self.asked.text("Your user name in Vault", user.as_deref(), "")?,
-            None => self.asked.text("", None, "--username")?,
+            None if self.prompter.is_there() => self.prompter.text("Your user name in Vault", user.as_deref(), "")?,
+            None => self.prompter.text("", None, "--username")?,
         };
         self.say_auth("username", &username);
         Ok(())
@@ -162,7 +164,7 @@ impl Setup<'_> {
     fn file(&mut self, key: &'static str, question: &str, usual: Option<&str>, flags: &Flags) -> Result<()> {
         let file = match flags.file(key) {
             Some(file) => path(file),
-            None => self.asked.text(question, usual, &flag(key))?,
+            None => self.prompter.text(question, usual, &flag(key))?,
         };
         let file = if file.is_empty() { file } else { path(Path::new(&file)) };
         if key.starts_with("client_") {
@@ -174,21 +176,21 @@ impl Setup<'_> {
     }
 
     fn method(&self, flags: &Flags) -> Result<&'static Method> {
-        let mut said = flags.auth_method.clone();
+        let mut given = flags.auth_method.clone();
         loop {
             let usual = if Path::new(SERVICE_ACCOUNT_TOKEN).exists() { "kubernetes" } else { "token" };
-            let name = match said.take() {
+            let name = match given.take() {
                 Some(name) => name,
-                None if self.asked.is_there() => {
-                    self.asked.text(&format!("How to log in ({})", method::names()), Some(usual), "")?
+                None if self.prompter.is_there() => {
+                    self.prompter.text(&format!("How to log in ({})", method::names()), Some(usual), "")?
                 }
-                None => self.asked.text("", None, "--auth-method")?,
+                None => self.prompter.text("", None, "--auth-method")?,
             };
             match method::named(&name) {
                 Ok(method) => return Ok(method),
                 Err(advice) => {
                     let what = format!("there is no login method {name}");
-                    self.unless_asked(Error::new(Kind::Usage, what, advice))?;
+                    self.retry_or_fail(Error::new(Kind::Usage, what, advice))?;
                 }
             }
         }
@@ -196,13 +198,13 @@ impl Setup<'_> {
 
     /// Signs in with a browser, unless the token of an earlier login is used.
     fn sign_in(&mut self, flags: &Flags) -> Result<Asking> {
-        if !self.asked.is_there() || self.takes_left_token(flags)? {
+        if !self.prompter.is_there() || self.takes_left_token(flags)? {
             return Ok(Asking::GoesOn);
         }
         let layer = file::parse(&self.answers.text(false), &self.output)?;
         match sign_in(layer, self.parent) {
             Ok(()) => Ok(Asking::GoesOn),
-            Err(error) => self.unless_asked(error).map(|()| Asking::GivenUp),
+            Err(error) => self.retry_or_fail(error).map(|()| Asking::GivenUp),
         }
     }
 
@@ -212,24 +214,24 @@ impl Setup<'_> {
         let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
         let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
-        self.asked.agrees(&format!("Use the token that a login stored {where_it_is} {left}?"), true)
+        self.prompter.agrees(&format!("Use the token that a login stored {where_it_is} {left}?"), true)
     }
 
     /// Asks for the credential, to store it in a file, or for a file that contains it.
-    fn credential(&mut self, wanted: &Wanted, said: Option<&Path>) -> Result<Asking> {
-        if said.is_none() && !self.asked.is_there() {
-            return self.asked.text("", None, &flag(wanted.key)).map(|_| Asking::GoesOn);
+    fn credential(&mut self, wanted: &Wanted, given: Option<&Path>) -> Result<Asking> {
+        if given.is_none() && !self.prompter.is_there() {
+            return self.prompter.text("", None, &flag(wanted.key)).map(|_| Asking::GoesOn);
         }
         // The hidden question comes first: a credential pasted at a visible one stays on the screen.
-        if said.is_none() {
+        if given.is_none() {
             let question = format!("The {} (not shown; empty: it is in a file)", wanted.what);
-            if let Some(value) = self.asked.unseen_if_any(&question)? {
+            if let Some(value) = self.prompter.unseen_if_any(&question)? {
                 let Wanted { key, file, variable, .. } = *wanted;
                 self.answers.typed.push(Typed { key, file, variable, value });
                 return Ok(Asking::GoesOn);
             }
         }
-        match self.credential_file(wanted.what, wanted.key, said)? {
+        match self.credential_file(wanted.what, wanted.key, given)? {
             Some(path) => self.say_auth(wanted.key, &path),
             None => return Ok(Asking::GivenUp),
         }
@@ -238,13 +240,13 @@ impl Setup<'_> {
 
     /// The path of a file with a credential; `None` for an empty answer. An error never repeats a path that does not
     /// exist: it may be the credential itself.
-    fn credential_file(&self, what: &str, key: &str, said: Option<&Path>) -> Result<Option<String>> {
-        if let Some(file) = said {
+    fn credential_file(&self, what: &str, key: &str, given: Option<&Path>) -> Result<Option<String>> {
+        if let Some(file) = given {
             return Ok(Some(path(file)));
         }
         loop {
             let question = format!("The file with the {what} (empty: another login)");
-            let answer = self.asked.text(&question, Some(""), &flag(key))?;
+            let answer = self.prompter.text(&question, Some(""), &flag(key))?;
             if answer.is_empty() {
                 return Ok(None);
             }
@@ -253,7 +255,7 @@ impl Setup<'_> {
             if below.as_deref().unwrap_or(Path::new(&answer)).exists() {
                 return Ok(Some(path(Path::new(&answer))));
             }
-            self.asked.say("  there is no such file\n");
+            self.prompter.say("  there is no such file\n");
         }
     }
 

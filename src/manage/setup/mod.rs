@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sys::hardening::Hardening;
 
 struct Setup<'a> {
-    asked: Prompter,
+    prompter: Prompter,
     flags: &'a Flags,
     parent: &'a mut Environment,
     output: PathBuf,
@@ -34,7 +34,7 @@ struct Setup<'a> {
     /// Notes to print after the list of written files.
     notes: Vec<&'static str>,
     /// The lines that a test has already printed.
-    said: BTreeSet<String>,
+    shown: BTreeSet<String>,
     answers: Answers,
 }
 
@@ -87,7 +87,7 @@ pub struct Flags {
 impl Flags {
     /// The file that a flag names for the setting `key`.
     pub(super) fn file(&self, key: &str) -> Option<&Path> {
-        let said = match key {
+        let file = match key {
             "token_file" => &self.token_file,
             "wrapped_token_file" => &self.wrapped_token_file,
             "password_file" => &self.password_file,
@@ -98,7 +98,7 @@ impl Flags {
             "client_key" => &self.client_key,
             _ => return None,
         };
-        said.as_deref()
+        file.as_deref()
     }
 
     /// The text that a flag gives for the setting `key`.
@@ -115,15 +115,15 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
     if output.exists() && !flags.force {
         return Err(write::is_there(&output));
     }
-    let asked = Prompter::new(flags.yes);
+    let prompter = Prompter::new(flags.yes);
     let mut setup = Setup {
-        asked,
+        prompter,
         flags,
         parent: &mut parent,
         output,
         force: flags.force,
         notes: Vec::new(),
-        said: BTreeSet::new(),
+        shown: BTreeSet::new(),
         answers: Answers { locked: flags.system, ..Answers::default() },
     };
     setup.address()?;
@@ -136,18 +136,18 @@ pub fn run(flags: &Flags) -> Result<Outcome> {
 fn output(flags: &Flags, parent: &Environment) -> Result<PathBuf> {
     let usual = Locations::new(None, parent).usual;
     let place = if flags.system { usual.into_iter().next_back() } else { usual.into_iter().next() };
-    let said = flags.output.clone().or(place);
-    let output = said.and_then(|path| std::path::absolute(path).ok()).filter(|path| path.file_name().is_some());
+    let file = flags.output.clone().or(place);
+    let output = file.and_then(|path| std::path::absolute(path).ok()).filter(|path| path.file_name().is_some());
     output.ok_or_else(|| Error::new(Kind::Usage, "there is no file to write", "choose one with --output"))
 }
 
 impl Setup<'_> {
     /// Shows an error on the terminal, so that the question can be asked again. Without a terminal, setup fails.
-    fn unless_asked(&self, error: Error) -> Result<()> {
-        if !self.asked.is_there() {
+    fn retry_or_fail(&self, error: Error) -> Result<()> {
+        if !self.prompter.is_there() {
             return Err(error);
         }
-        self.asked.say(&format!("  {error}\n"));
+        self.prompter.say(&format!("  {error}\n"));
         Ok(())
     }
 }

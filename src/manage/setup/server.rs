@@ -13,27 +13,27 @@ impl Setup<'_> {
             Answers::set(&mut self.answers.vault, "ca_cert", &path(&ca));
         }
         let known = self.known("vault.address");
-        let mut said = self.flags.address.clone();
+        let mut given = self.flags.address.clone();
         loop {
-            let address = match said.take() {
+            let address = match given.take() {
                 Some(address) => address,
-                None => self.asked.text("Vault's address", known.as_deref(), "--address (or VAULT_ADDR)")?,
+                None => self.prompter.text("Vault's address", known.as_deref(), "--address (or VAULT_ADDR)")?,
             };
             let (address, plain) = with_scheme(&address);
             Answers::set(&mut self.answers.vault, "address", &address);
             let Err(error) = self.attempt(Depth::Server) else { return Ok(()) };
             let kind = error.kind();
-            self.unless_asked(error)?;
+            self.retry_or_fail(error)?;
             match (kind, plain) {
                 (Kind::TlsToPlainHttp, Some(plain)) => {
                     let question = format!("Use {plain}, which anyone on the network can read?");
-                    said = self.asked.agrees(&question, false)?.then_some(plain);
+                    given = self.prompter.agrees(&question, false)?.then_some(plain);
                 }
                 (Kind::TlsUnknownIssuer, _) => {
                     let question = "The CA certificate that signed it, a PEM file (empty: another address)";
-                    let file = self.asked.text(question, Some(""), "")?;
+                    let file = self.prompter.text(question, Some(""), "")?;
                     let file = if file.is_empty() { file } else { path(file.as_ref()) };
-                    said = Some(address).filter(|_| !file.is_empty());
+                    given = Some(address).filter(|_| !file.is_empty());
                     Answers::set(&mut self.answers.vault, "ca_cert", &file);
                 }
                 _ => {}
@@ -48,11 +48,11 @@ impl Setup<'_> {
 
     pub(super) fn namespace(&mut self) -> Result<()> {
         let known = self.known("vault.namespace").unwrap_or_default();
-        let mut said = self.flags.namespace.clone();
+        let mut given = self.flags.namespace.clone();
         loop {
-            let namespace = match said.take() {
+            let namespace = match given.take() {
                 Some(namespace) => namespace,
-                None => self.asked.text("The namespace (empty: none)", Some(&known), "--namespace")?,
+                None => self.prompter.text("The namespace (empty: none)", Some(&known), "--namespace")?,
             };
             Answers::set(&mut self.answers.vault, "namespace", &namespace);
             if namespace.is_empty() {
@@ -60,7 +60,7 @@ impl Setup<'_> {
             }
             match self.attempt(Depth::Server) {
                 Ok(()) => return Ok(()),
-                Err(error) => self.unless_asked(error)?,
+                Err(error) => self.retry_or_fail(error)?,
             }
         }
     }

@@ -18,8 +18,8 @@ impl Setup<'_> {
         if !self.answers.sources.is_empty() {
             return self.attempt(Depth::Sources(0));
         }
-        if !self.asked.is_there() {
-            return self.asked.text("", None, "--secrets").map(drop);
+        if !self.prompter.is_there() {
+            return self.prompter.text("", None, "--secrets").map(drop);
         }
         loop {
             let first = self.answers.sources.is_empty();
@@ -28,7 +28,7 @@ impl Setup<'_> {
             } else {
                 "More secrets (empty: that is all)"
             };
-            let spec = self.asked.text(question, Some("").filter(|_| !first), "--secrets")?;
+            let spec = self.prompter.text(question, Some("").filter(|_| !first), "--secrets")?;
             if spec.is_empty() {
                 return Ok(());
             }
@@ -40,11 +40,11 @@ impl Setup<'_> {
             if let Err(error) = outcome {
                 let is_denied = error.kind() == Kind::PolicyDenied && error.advice() != LEAVE_DATA_OUT;
                 let is_empty = error.kind() == Kind::PathMissing;
-                self.unless_asked(error)?;
+                self.retry_or_fail(error)?;
                 let is_kept = match (is_denied, is_empty) {
-                    (true, _) => self.asked.agrees("Keep it anyway, for when it is allowed?", false)?,
+                    (true, _) => self.prompter.agrees("Keep it anyway, for when it is allowed?", false)?,
                     // A new user's path is empty at first; kernels then start without secrets.
-                    (_, true) => self.asked.agrees("Keep it, for secrets to be stored there later?", true)?,
+                    (_, true) => self.prompter.agrees("Keep it, for secrets to be stored there later?", true)?,
                     _ => false,
                 };
                 match self.answers.sources.get_mut(before).filter(|_| is_kept) {

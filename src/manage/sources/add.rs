@@ -41,7 +41,7 @@ fn of_usage(error: &Error) -> Error {
 }
 
 pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
-    let source = told(common, new).map_err(|error| of_usage(&error))?;
+    let source = assemble(common, new).map_err(|error| of_usage(&error))?;
     if let Some(place) = source.reach().filter(|_| !new.unchecked) {
         reach::check(&source.name, &place)?;
     }
@@ -77,7 +77,7 @@ pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
 }
 
 /// The data source from the command line, files, prompts and standard input.
-fn told(common: &Common, new: &New) -> Result<DataSource> {
+fn assemble(common: &Common, new: &New) -> Result<DataSource> {
     let mut source = DataSource::new(&new.name, &new.kind)?;
     source.credentials.clone_from(&new.credentials);
     source.is_default = new.is_default;
@@ -92,8 +92,8 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
         SecretName::new(prefix, &[], "--prefix")?;
         source.prefix.clone_from(prefix);
     }
-    for said in &new.fields {
-        let (name, value) = pair(said, "FIELD=VALUE")?;
+    for argument in &new.fields {
+        let (name, value) = pair(argument, "FIELD=VALUE")?;
         if source.field(name)?.is_secret {
             let what = format!("the field {name} is secret, and other users can see a command line");
             let advice = "leave it out: it is prompted for, or read from standard input; or pass --file FIELD=FILE";
@@ -101,8 +101,8 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
         }
         source.set(name, SecretValue::new(value.as_bytes().to_vec()))?;
     }
-    for said in &new.files {
-        let (name, file) = pair(said, "--file FIELD=FILE")?;
+    for argument in &new.files {
+        let (name, file) = pair(argument, "--file FIELD=FILE")?;
         let field = source.field(name)?;
         let content = read(&Input::File(file.into()), name, true)?;
         source.set(name, if field.is_long() { content } else { content.trimmed() })?;
@@ -112,8 +112,8 @@ fn told(common: &Common, new: &New) -> Result<DataSource> {
     Ok(source)
 }
 
-fn pair<'s>(said: &'s str, form: &str) -> Result<(&'s str, &'s str)> {
-    said.split_once('=').ok_or_else(|| {
+fn pair<'s>(argument: &'s str, form: &str) -> Result<(&'s str, &'s str)> {
+    argument.split_once('=').ok_or_else(|| {
         // The argument may be a value, so it is not shown.
         Error::new(
             Kind::Usage,
@@ -125,15 +125,15 @@ fn pair<'s>(said: &'s str, form: &str) -> Result<(&'s str, &'s str)> {
 
 /// Asks for missing fields: one by one on a terminal; otherwise the secret ones are read from standard input.
 fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
-    let asked = Prompter::new(common.yes);
+    let prompter = Prompter::new(common.yes);
     let open: Vec<&Field> = source.missing();
     let secrets: Vec<_> = open.iter().filter(|field| field.is_secret).collect();
-    if asked.is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+    if prompter.is_there() && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         for field in &open {
             if field.is_secret && !field.is_long() {
-                source.set(field.name, asked.unseen(&format!("{} (not shown)", field.about))?)?;
+                source.set(field.name, prompter.unseen(&format!("{} (not shown)", field.about))?)?;
             } else if !field.is_secret {
-                let answer = asked.text(field.about, None, field.name)?;
+                let answer = prompter.text(field.about, None, field.name)?;
                 source.set(field.name, SecretValue::new(answer.into_bytes()))?;
             }
         }

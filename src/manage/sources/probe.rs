@@ -68,11 +68,11 @@ pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome>
             let _ = crate::vault::lease::end(session.client, &lease.id).await;
         }
         let (answer, source) = answer?;
-        tell(common, &source, &python, &answer)
+        report(common, &source, &python, &answer)
     })
 }
 
-fn tell(common: &Common, source: &DataSource, python: &Path, answer: &Answer) -> Result<Outcome> {
+fn report(common: &Common, source: &DataSource, python: &Path, answer: &Answer) -> Result<Outcome> {
     let (name, at) = (&source.name, source.reach().unwrap_or_default());
     let Some(client) = &answer.client else {
         let what = format!("no client for {} is installed in {}", source.kind.name, python.display());
@@ -144,7 +144,7 @@ fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(
     let mut command = Command::new(python);
     // Python imports modules from its working folder, so that must not be one which others may write.
     command.args(["-c", PROBE]).env_clear().envs(variables).current_dir("/");
-    let text = said_by(command, question.to_string().as_bytes(), python)?;
+    let text = output_of(command, question.to_string().as_bytes(), python)?;
     drop(files);
     let answer = serde_json::from_slice(text.expose())
         .map_err(|_| broken(python, "did not answer", "check that it is a working Python 3"))?;
@@ -152,7 +152,7 @@ fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(
 }
 
 /// Runs the command with `question` on standard input; returns its output, within limits of time and size.
-fn said_by(mut command: Command, question: &[u8], python: &Path) -> Result<SecretValue> {
+fn output_of(mut command: Command, question: &[u8], python: &Path) -> Result<SecretValue> {
     let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = started.map_err(|cause| broken(python, &why(cause.kind()), "choose another with --python"))?;
     if let Some(mut pipe) = child.stdin.take() {

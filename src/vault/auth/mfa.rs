@@ -63,8 +63,8 @@ pub(crate) struct SecondFactor {
 
 impl SecondFactor {
     /// Reads the constraints. Where one offers several methods, the first with a passcode is taken, or else the first.
-    pub(crate) fn read(asked: &RawValue) -> Option<Self> {
-        let Requirement { mfa_request_id, mfa_constraints } = serde_json::from_str(asked.get()).ok()?;
+    pub(crate) fn read(requirement: &RawValue) -> Option<Self> {
+        let Requirement { mfa_request_id, mfa_constraints } = serde_json::from_str(requirement.get()).ok()?;
         let one = |constraint: Constraint| {
             let ways = constraint.any;
             ways.iter().find(|way| way.uses_passcode).or_else(|| ways.first()).cloned()
