@@ -41,15 +41,16 @@ pub fn read_leniently(path: &Path, problem: &mut dyn FnMut(Error)) -> Result<Opt
     Ok(Some(layer))
 }
 
-/// Locks the layer of a file, unless the file says otherwise: what root wrote for others is final.
+/// Locks the layer if `locked` is true; by default if root wrote the file for other users, or if the credential comes
+/// from the request.
 fn lock(layer: &mut Layer, is_roots: bool) {
     if layer.flag("vault.locked").unwrap_or(is_roots || layer.flag("auth.from_request") == Some(true)) {
         layer.lock();
     }
 }
 
-/// The text of the file, if only this user and root can have written it; and whether it is root's and not this user's
-/// own.
+/// The text of the file, and whether the file belongs to root and not to this user. Refuses a file that other users can
+/// write.
 fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
@@ -107,7 +108,7 @@ fn layer(reader: &Reader<'_>, problem: &mut dyn FnMut(Error)) -> Layer {
     let document = match DeTable::parse(reader.text) {
         Ok(document) => document,
         Err(cause) => {
-            // Only the message: the library's full text quotes the line, which may hold anything.
+            // Only the message: the library's full text quotes the line, which may contain a secret.
             let place = cause.span().unwrap_or(0..0);
             problem(reader.wrong(&place, &format!("not TOML: {}", cause.message()), "correct the line"));
             return layer;

@@ -20,7 +20,7 @@ const SOURCE_KINDS: &[(&str, SourceKind)] = &[
     ("write", SourceKind::Write),
     ("data_sources", SourceKind::DataSources),
 ];
-/// Its other keys.
+/// The other keys of a `[[source]]`.
 const SOURCE_KEYS: &[&str] = &[
     "mount",
     "version",
@@ -114,7 +114,7 @@ fn secret_version(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Result<u
     number.ok_or_else(|| reader.wrong(&value.span(), "`secret_version` is not a positive number", advice))
 }
 
-/// Whether `value` is the second of two words; nothing means the first.
+/// Whether `value` is `other`; no value means `usual`.
 fn choice(
     reader: &Reader<'_>,
     key: &str,
@@ -133,7 +133,7 @@ fn choice(
     }
 }
 
-/// The value that a path is written with; a text with a `{` has places.
+/// The keys of the body for a write; a text that contains `{` is a template.
 fn with(reader: &Reader<'_>, value: &Spanned<DeValue<'_>>) -> Result<BTreeMap<String, With>> {
     let wrong = |span: &Range<usize>, what: &str| {
         reader.wrong(

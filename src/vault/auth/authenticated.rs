@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Identity {
     /// The identity's id, if there is one.
     pub entity_id: Option<String>,
-    /// What the login method knows of the user.
+    /// The login method's metadata of the user.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -21,7 +21,7 @@ impl Identity {
 
 #[cfg(feature = "manage")]
 impl Identity {
-    /// The user's name, where the method tells it.
+    /// The user's name, if the method provides it.
     pub(crate) fn user(&self) -> Option<&str> {
         let names = ["username", "name", "service_account_name"];
         names.iter().find_map(|key| self.metadata.get(*key)).map(String::as_str)
@@ -41,14 +41,14 @@ pub struct About {
     pub periodic: bool,
     /// The number of requests left; `None` if unlimited.
     pub uses: Option<u64>,
-    /// The name that it is shown by, behind that of its method.
+    /// Its display name, which begins with the method's name.
     pub display_name: Option<String>,
     /// The path of the login that made it, as in `auth/userpass/login/ada`.
     pub path: Option<String>,
 }
 
 impl About {
-    /// The user's name out of the shown one, which begins with the method's mount.
+    /// The user's name in the display name, which begins with the method's mount.
     #[cfg(feature = "manage")]
     pub(crate) fn user(&self) -> Option<String> {
         let name = self.display_name.as_deref().filter(|name| !name.is_empty())?;
