@@ -1,11 +1,10 @@
 //! The command lines of `login` and `logout`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::settings::duration;
+use super::settings::{Config, Json, Timeout, duration};
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::login::{self, Browser, PATIENCE, PORT};
@@ -66,21 +65,18 @@ pub(super) struct Logout {
 /// The options of both.
 #[derive(Debug, Args)]
 struct Shared {
-    /// Read this vault.toml before all others; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    json: Json,
 }
 
 /// Logs in, or shows who is logged in.
 pub(super) fn log_in(login: Login) -> Result<Outcome> {
     let Login { method, mount, role, username, no_browser, port, wait, try_again, status, shared } = login;
-    let browser = Browser { open: !no_browser, port, wait: wait.unwrap_or(PATIENCE), json: shared.json };
+    let browser = Browser { open: !no_browser, port, wait: wait.unwrap_or(PATIENCE), json: shared.json.json };
     let flags = login::Flags { method, mount, role, username, browser, try_again, ..shared.into() };
     if status { login::status(&flags) } else { login::log_in(&flags) }
 }
@@ -92,7 +88,7 @@ pub(super) fn log_out(logout: Logout) -> Result<Outcome> {
 
 impl From<Shared> for login::Flags {
     fn from(shared: Shared) -> Self {
-        let Shared { config, timeout, json } = shared;
+        let Shared { config: Config { config }, timeout: Timeout { timeout }, json: Json { json } } = shared;
         Self { config, timeout, json, ..Self::default() }
     }
 }

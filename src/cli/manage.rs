@@ -9,7 +9,7 @@ use super::login::{Login, Logout};
 use super::output::print;
 use super::scrub::Scrub;
 use super::secrets::Secrets;
-use super::settings::Settings;
+use super::settings::{Json, Settings};
 use super::sources::Sources;
 use super::ui::Ui;
 use crate::error::Result;
@@ -41,8 +41,8 @@ pub(super) enum Manage {
 pub(super) fn run(command: Manage) -> Result<u8> {
     let Outcome { text, code } = match command {
         Manage::Setup(setup) => setup::run(&(*setup).into()),
-        Manage::Doctor(Doctor { settings, json }) => doctor::run(&settings.into(), json),
-        Manage::Kernels(Kernels { json }) => kernels::run(json),
+        Manage::Doctor(Doctor { settings, json: Json { json } }) => doctor::run(&settings.into(), json),
+        Manage::Kernels(Kernels { json: Json { json } }) => kernels::run(json),
         Manage::Login(login) => super::login::log_in(login),
         Manage::Logout(logout) => super::login::log_out(logout),
         Manage::Scrub(scrub) => super::scrub::run(scrub),
@@ -63,16 +63,14 @@ Exit code: 0 if a launch would work (warnings do not count), otherwise that of t
 pub(super) struct Doctor {
     #[command(flatten)]
     settings: Settings,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: Json,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Kernels {
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: Json,
 }
 
 #[derive(Debug, Args)]

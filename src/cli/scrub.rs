@@ -1,11 +1,10 @@
 //! The command line of `scrub`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 
-use super::settings::duration;
+use super::settings::{Config, Json, Timeout};
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::scrub;
@@ -35,19 +34,17 @@ pub(super) struct Scrub {
     /// Also search for the values of each secret's last NUMBER earlier versions, which old notebooks may contain
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
     versions: u32,
-    /// Read this vault.toml before all others; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    json: Json,
 }
 
 /// Searches notebooks.
 pub(super) fn run(scrub: Scrub) -> Result<Outcome> {
     let Scrub { files, check, except, versions, config, timeout, json } = scrub;
+    let (Config { config }, Timeout { timeout }, Json { json }) = (config, timeout, json);
     scrub::run(&scrub::Flags { files, check, except, versions, config, timeout, json })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::settings::ManageOptions;
+use super::settings::{Allow, Json, ManageOptions};
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::secrets::parse::Format;
@@ -120,14 +120,13 @@ struct Switch {
     /// The notebook's path, or the end of one
     #[arg(long, value_name = "PATH")]
     notebook: String,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    json: Json,
 }
 
 impl Switch {
     fn action(self, on: bool) -> (Common, Action) {
-        let Self { names, notebook, json } = self;
+        let Self { names, notebook, json: Json { json } } = self;
         (Common { json, ..Common::default() }, Action::Switch { names, notebook, on })
     }
 }
@@ -137,9 +136,8 @@ impl Switch {
 struct Shared {
     #[command(flatten)]
     managing: ManageOptions,
-    /// Accept this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    allow: Vec<String>,
+    #[command(flatten)]
+    allow: Allow,
 }
 
 /// A secret's description.
@@ -202,7 +200,7 @@ fn run_switch(switch: Switch, on: bool) -> Result<Outcome> {
 
 impl From<Shared> for Common {
     fn from(shared: Shared) -> Self {
-        let Shared { managing, allow } = shared;
+        let Shared { managing, allow: Allow { allow } } = shared;
         Self { allow, ..managing.into() }
     }
 }

@@ -10,27 +10,62 @@ use crate::launch::Request;
 #[cfg(feature = "manage")]
 use crate::manage::secrets::Common;
 
+/// `--config`.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Config {
+    /// Read this vault.toml before all others; it must exist
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// `--timeout`.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Timeout {
+    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+}
+
+/// `--allow`.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Allow {
+    /// Accept a secret with this protected name, such as PYTHONPATH (may be given more than once)
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow: Vec<String>,
+}
+
+/// `--json`.
+#[cfg(feature = "manage")]
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct Json {
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// The flags that override settings of vault.toml.
 #[derive(Debug, Args)]
 pub(super) struct Settings {
-    /// Read this vault.toml before all others; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
     /// Use these secrets instead of the configured sources: MOUNT/PATH, MOUNT/PATH#FIELD or
     /// MOUNT/PATH#FIELD=NAME (may be given more than once; a later one wins)
     #[arg(long, value_name = "SPEC")]
     secrets: Vec<String>,
-    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Accept a secret with this protected name, such as PYTHONPATH (may be given more than once)
-    #[arg(long, value_name = "NAME")]
-    allow: Vec<String>,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    allow: Allow,
 }
 
 impl From<Settings> for Request {
     fn from(settings: Settings) -> Self {
-        let Settings { config, secrets, timeout, allow } = settings;
+        let Settings { config: Config { config }, secrets, timeout: Timeout { timeout }, allow: Allow { allow } } =
+            settings;
         Self { config, secrets, timeout, allow, ..Self::default() }
     }
 }
@@ -39,18 +74,15 @@ impl From<Settings> for Request {
 #[cfg(feature = "manage")]
 #[derive(Debug, Args)]
 pub(super) struct ManageOptions {
-    /// Read this vault.toml before all others; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
     /// The source to work on: its path, or the end of its path
     #[arg(long, value_name = "SOURCE")]
     to: Option<String>,
-    /// Time limit for all requests to Vault, in seconds or as 1m30s [default: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = duration)]
-    timeout: Option<Duration>,
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    json: Json,
     /// Ask nothing
     #[arg(long, short)]
     yes: bool,
@@ -59,7 +91,8 @@ pub(super) struct ManageOptions {
 #[cfg(feature = "manage")]
 impl From<ManageOptions> for Common {
     fn from(managing: ManageOptions) -> Self {
-        let ManageOptions { config, to, timeout, json, yes } = managing;
+        let ManageOptions { config: Config { config }, to, timeout: Timeout { timeout }, json: Json { json }, yes } =
+            managing;
         Self { config, timeout, to, json, yes, ..Self::default() }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::settings::duration;
+use super::settings::{Config, duration};
 use crate::error::Error;
 use crate::manage::ui::{self, Flags, IDLE};
 
@@ -20,9 +20,8 @@ one browser. Only this user's processes can connect, to the loopback address or 
 
 It needs the wheel (pip install jupyter-vault) and tornado, which is part of every Jupyter installation.")]
 pub(super) struct Ui {
-    /// Read this vault.toml before all others; it must exist
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
     /// The port of 127.0.0.1 to listen on [default: a free one]
     #[arg(long, value_name = "PORT", conflicts_with = "socket")]
     port: Option<u16>,
@@ -39,6 +38,6 @@ pub(super) struct Ui {
 
 /// Becomes the page's server; returns only with an error.
 pub(super) fn run(ui: Ui) -> Error {
-    let Ui { config, port, socket, no_browser, idle } = ui;
+    let Ui { config: Config { config }, port, socket, no_browser, idle } = ui;
     ui::run(&Flags { config, port: port.unwrap_or(0), socket, no_browser, idle: idle.unwrap_or(IDLE) })
 }
