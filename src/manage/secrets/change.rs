@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::secret::SecretValue;
 use crate::shell::shell_word;
-use crate::vault::kv_store::VersionState;
+use crate::vault::version::VersionState;
 
 /// Stores a value under a name, replacing an earlier one.
 pub(super) fn set(

@@ -8,11 +8,13 @@ use serde_json::value::RawValue;
 
 use super::change::{absent, field_of, note_all, put};
 use super::common::{Common, as_version, outcome};
+use super::earlier::{self, Earlier};
 use super::place::{Form, Place, choose};
 use super::session::{Session, with};
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
-use crate::vault::kv_store::{Stored, VersionState};
+use crate::vault::kv_store::Stored;
+use crate::vault::version::VersionState;
 
 /// What a version changed about one name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,29 +124,25 @@ pub(super) fn restore(common: &Common, name: &str, wanted: Option<u64>) -> Resul
         if history.iter().all(|version| version.change == Change::Absent) {
             return Err(absent(session, place, name));
         }
-        let newest = history.last().ok_or_else(|| absent(session, place, name))?;
-        // In a folder, a secret whose newest version was deleted is undeleted.
-        let is_deleted = matches!(place.form, Form::Folder { .. }) && newest.change == Change::Deleted;
-        if is_deleted && wanted.is_none_or(|wanted| wanted == newest.number) {
-            stored.undelete(newest.number).await?;
-            return Ok(restored(common, place, name, newest.number, Some(newest.number)));
-        }
-        let (number, value) = earlier(&history, wanted).ok_or_else(|| not_restorable(name, wanted, place))?;
+        let value = |number| history.iter().find(|version| version.number == number).and_then(|it| it.value.as_deref());
+        let present = history.last().and_then(|version| version.value.as_deref()).map(RawValue::get);
+        let versions = history.iter().rev().map(|version| (version.number, &version.state));
+        // In a folder, each secret has versions of its own.
+        let undeletes = matches!(place.form, Form::Folder { .. });
+        let is_present = |value: &&RawValue| Some(value.get()) == present;
+        let chosen = earlier::choose(versions, wanted, undeletes, async |number| Ok(value(number)), is_present).await?;
+        let (number, value) = match chosen.ok_or_else(|| not_restorable(name, wanted, place))? {
+            Earlier::Deleted(number) => {
+                stored.undelete(number).await?;
+                return Ok(restored(common, place, name, number, Some(number)));
+            }
+            Earlier::Content(number, value) => (number, value.to_owned()),
+        };
         let field = field_of(place, key);
         let updated = stored.update(|keys| Ok(Some(put(keys, field, value.clone())))).await?;
         note_all(session, place, std::slice::from_ref(key), updated.version).await;
         Ok(restored(common, place, name, number, updated.version))
     })
-}
-
-/// The version to restore, and its value.
-fn earlier(history: &[Version], wanted: Option<u64>) -> Option<(u64, Box<RawValue>)> {
-    let now = history.last().and_then(|version| version.value.as_ref()).map(|value| value.get());
-    let found = history.iter().rev().find(|version| match wanted {
-        Some(wanted) => version.number == wanted,
-        None => version.value.as_ref().is_some_and(|value| Some(value.get()) != now),
-    })?;
-    Some((found.number, found.value.clone()?))
 }
 
 fn not_restorable(name: &str, wanted: Option<u64>, place: &Place) -> Error {

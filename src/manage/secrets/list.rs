@@ -18,7 +18,8 @@ use crate::error::{Result, one_line};
 use crate::manage::{Outcome, kernels};
 use crate::record::stem;
 use crate::vault::capabilities::capabilities;
-use crate::vault::kv_store::{Metadata, Stored};
+use crate::vault::kv_store::Stored;
+use crate::vault::version::Metadata;
 
 /// How many secrets of a folder are looked up at once.
 const AT_ONCE: usize = 8;

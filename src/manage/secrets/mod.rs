@@ -8,6 +8,7 @@
 pub(super) mod change;
 pub(super) mod common;
 mod dotenv;
+pub(super) mod earlier;
 mod entry;
 mod expected;
 mod field;

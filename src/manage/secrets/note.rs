@@ -12,7 +12,7 @@ use super::common::{Description, SecretKind};
 use super::place::{Form, Place};
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::vault::kv_store::Metadata;
+use crate::vault::version::Metadata;
 
 /// The longest entry, in bytes.
 const LONGEST: usize = 512;

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::secrets::Common;
 use crate::manage::secrets::common::{as_version, outcome};
+use crate::manage::secrets::earlier::{self, Earlier};
 use crate::manage::secrets::session::with;
 use crate::secret::SecretValue;
 use crate::vault::kv_store::Keys;
@@ -30,8 +31,6 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
             _ => error,
         })?;
         let now = stored.current().await?;
-        let newest = metadata.current_version;
-        let is_removed = now.keys.is_empty() && metadata.versions.get(&newest).is_some_and(|state| !state.destroyed);
         let done = |from: u64, version: Option<u64>| {
             let sentence = format!("restored {name} from version {from} in {}{}", place.path, as_version(version));
             let object = json!({
@@ -39,33 +38,34 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
             });
             outcome(common, &sentence, &object)
         };
-        if is_removed && wanted.is_none_or(|wanted| wanted == newest) {
-            // Only then can it be read.
-            stored.undelete(newest).await?;
-            let there = stored.read(None).await?.keys;
-            if let Ok(source) = source(&path, &there)
-                && let Err(twice) = check_names(session, &place, &source).await
-            {
-                stored.delete().await?;
-                return Err(twice);
+        let versions = metadata.versions.iter().rev().map(|(number, state)| (*number, state));
+        let read = async |number| Ok(Some(stored.read(Some(number)).await?.keys));
+        match earlier::choose(versions, wanted, true, read, |keys| is_same(keys, &now.keys)).await? {
+            Some(Earlier::Deleted(newest)) => {
+                // Only then can it be read.
+                stored.undelete(newest).await?;
+                let there = stored.read(None).await?.keys;
+                if let Ok(source) = source(&path, &there)
+                    && let Err(twice) = check_names(session, &place, &source).await
+                {
+                    stored.delete().await?;
+                    return Err(twice);
+                }
+                Ok(done(newest, Some(newest)))
             }
-            return Ok(done(newest, Some(newest)));
-        }
-        let kept = metadata.versions.iter().rev().filter(|(_, state)| state.is_readable());
-        for (number, _) in kept.filter(|(number, _)| wanted.is_none_or(|wanted| wanted == **number)) {
-            let keys = stored.read(Some(*number)).await?.keys;
-            if wanted.is_none() && is_same(&keys, &now.keys) {
-                continue;
+            Some(Earlier::Content(number, keys)) => {
+                check_names(session, &place, &source(&path, &keys)?).await?;
+                let version = stored.write(&keys, now.version).await?;
+                Ok(done(number, version))
             }
-            check_names(session, &place, &source(&path, &keys)?).await?;
-            let version = stored.write(&keys, now.version).await?;
-            return Ok(done(*number, version));
+            None => {
+                let what = wanted.map_or_else(
+                    || format!("the data source {name} has no earlier version in {}", place.path),
+                    |wanted| format!("version {wanted} of the data source {name} in {} can't be read", place.path),
+                );
+                Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` lists the versions"))
+            }
         }
-        let what = wanted.map_or_else(
-            || format!("the data source {name} has no earlier version in {}", place.path),
-            |wanted| format!("version {wanted} of the data source {name} in {} can't be read", place.path),
-        );
-        Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` lists the versions"))
     })
 }
 
