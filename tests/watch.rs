@@ -422,6 +422,41 @@ fn without_access_to_metadata_the_secret_is_read_and_kv_version_1_is_compared() 
 }
 
 #[test]
+fn a_version_that_will_expire_counts_until_it_does_or_is_deleted() {
+    let (scratch, server) = (scratch(), Server::start());
+    let lives = |name: &str, time: &str| {
+        server.must("POST", &format!("secret/metadata/{name}"), &json!({ "delete_version_after": time }));
+    };
+    put(&server, "canary-1");
+    lives("long", "1h");
+    server.put("long", &json!({ "LONG": "canary-long" }));
+    let mut front_end = kernel(&scratch, "kernel-one.json");
+    front_end.ask("ready", json!({}));
+    let sources = "[[source]]\nkv = \"secret/watched\"\n[[source]]\nkv = \"secret/long\"\noptional = true\n\
+                   [[source]]\nkv = \"secret/short\"\noptional = true\n";
+    let config = scratch.file("vault.toml", sources).display().to_string();
+    let mut command = scratch.launcher();
+    command.env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", "root").arg("watch");
+    command.args(["--log", "json", "--interval", "1", "--config", &config]);
+    let sidecar = Sidecar::run(&scratch, &mut command);
+    let look = "import os; print(*[os.environ.get(n) for n in ['WATCHED', 'LONG', 'SHORT']])";
+    let sees = |front_end: &mut FrontEnd, count: usize, values: &str| {
+        sidecar.has("injected", count);
+        assert_eq!(front_end.cell(look).printed(), values, "{}", sidecar.log());
+    };
+    sees(&mut front_end, 1, "canary-1 canary-long None");
+    // A deletion before its time.
+    server.must("DELETE", "secret/data/long", &json!({}));
+    sees(&mut front_end, 2, "canary-1 None None");
+    // The end of its time.
+    lives("short", "4s");
+    server.put("short", &json!({ "SHORT": "canary-short" }));
+    sees(&mut front_end, 3, "canary-1 None canary-short");
+    sees(&mut front_end, 4, "canary-1 None None");
+    sidecar.ends();
+}
+
+#[test]
 fn it_survives_an_outage_of_vault_and_replaces_a_lost_token() {
     let scratch = scratch();
     let [port] = free_ports();

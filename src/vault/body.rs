@@ -223,27 +223,6 @@ pub struct VersionMetadata {
     pub version: u64,
 }
 
-/// The metadata of a secret of KV version 2.
-#[derive(Debug, Deserialize)]
-pub struct Metadata {
-    /// The newest version, deleted or not; 0 if there is none yet.
-    pub current_version: u64,
-    /// The state of each version that is kept.
-    #[serde(default)]
-    pub versions: std::collections::BTreeMap<String, VersionState>,
-}
-
-/// The state of a version.
-#[derive(Debug, Deserialize)]
-pub struct VersionState {
-    /// When it was deleted; empty if it was not.
-    #[serde(default)]
-    pub deletion_time: String,
-    /// Whether it was destroyed for good.
-    #[serde(default)]
-    pub destroyed: bool,
-}
-
 /// The answer to a LIST request.
 #[derive(Debug, Deserialize)]
 pub struct Listing {

@@ -6,11 +6,12 @@
 use futures_util::future::join_all;
 use vaultrs::api::{kv1, kv2};
 
-use super::body::{Answer, Fields, Listing, Metadata, Versioned, malformed};
+use super::body::{Answer, Fields, Listing, Versioned, malformed};
 use super::client::{Client, encode};
 use super::error::{Operation, path_missing, wrong_kv_version};
 use super::mount::{Mount, ask};
 use super::reply::Reply;
+use super::version::{Metadata, VersionState};
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 
@@ -285,7 +286,7 @@ async fn list_all(client: &Client, mount: &Mount, path: &str) -> Result<Listed> 
     Ok(Listed { names: names.into_iter().filter(|name| is_name(name)).collect(), below })
 }
 
-/// The number of a KV version 2 secret's current version (or `wanted`), and whether that version still exists. It is
+/// The number of a KV version 2 secret's current version (or `wanted`), and whether that version can be read. It is
 /// read from the metadata, which need a separate path in Vault's policies.
 pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Option<u64>) -> Result<(u64, bool)> {
     let below = path.strip_prefix(&mount.path).unwrap_or(path).trim_start_matches('/');
@@ -295,7 +296,5 @@ pub async fn version_now(client: &Client, mount: &Mount, path: &str, wanted: Opt
     let data = Answer::parse(&reply, &what)?.data(&what)?;
     let metadata: Metadata = serde_json::from_str(data.get()).map_err(|_| malformed(&what))?;
     let version = wanted.unwrap_or(metadata.current_version);
-    let state = metadata.versions.get(&version.to_string());
-    let there = state.is_some_and(|state| state.deletion_time.is_empty() && !state.destroyed);
-    Ok((version, there))
+    Ok((version, metadata.versions.get(&version).is_some_and(VersionState::is_readable)))
 }

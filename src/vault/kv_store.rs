@@ -7,7 +7,6 @@
 //! API: <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -18,6 +17,7 @@ use super::client::{Client, Raw};
 use super::error::{Operation, path_missing};
 use super::mount::Mount;
 use super::reply::Reply;
+use super::version::Metadata;
 use crate::config::source::KvVersion;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
@@ -34,49 +34,6 @@ pub(crate) struct Content {
     pub(crate) keys: Keys,
     /// The version that a change replaces: 0 if there is no secret yet; `None` for KV version 1.
     pub(crate) version: Option<u64>,
-}
-
-/// The metadata of a secret of KV version 2.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Metadata {
-    /// The newest version, deleted or not.
-    #[serde(default)]
-    pub(crate) current_version: u64,
-    /// Each version that is kept, by its number.
-    #[serde(default)]
-    pub(crate) versions: BTreeMap<u64, VersionState>,
-    /// The entries that users have set.
-    #[serde(default, rename = "custom_metadata")]
-    pub(crate) custom: Option<BTreeMap<String, String>>,
-}
-
-/// The state of one version.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct VersionState {
-    /// When it was written, RFC 3339.
-    #[serde(default)]
-    pub(crate) created_time: String,
-    /// When it was or will be deleted; empty if it was not and will not be.
-    #[serde(default)]
-    pub(crate) deletion_time: String,
-    /// Whether it was destroyed, so that its content can't be restored.
-    #[serde(default)]
-    pub(crate) destroyed: bool,
-}
-
-impl VersionState {
-    /// Whether it can be read.
-    pub(crate) fn is_readable(&self) -> bool {
-        !self.destroyed && (self.deletion_time.is_empty() || self.is_deleted_later())
-    }
-
-    /// Whether its deletion time is in the future (`delete_version_after`). Both times are UTC, so the texts can be
-    /// compared.
-    fn is_deleted_later(&self) -> bool {
-        let now = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-        let seconds = "2026-01-01T00:00:00".len();
-        self.deletion_time.ends_with('Z') && self.deletion_time.get(..seconds) > now.get(..seconds)
-    }
 }
 
 /// One secret of the KV engine, by its path.

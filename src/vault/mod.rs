@@ -20,3 +20,4 @@ mod nodes;
 mod redirect;
 pub mod reply;
 pub mod transport;
+pub(crate) mod version;
