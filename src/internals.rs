@@ -12,7 +12,7 @@ pub use crate::config::plan::Plan;
 pub use crate::config::source::SourceSpec;
 pub use crate::config::template::Template;
 pub use crate::config::value::parse_duration;
-pub use crate::datasource::{DataSource, kinds::KINDS, template::Template as DataTemplate};
+pub use crate::datasource::{DataSource, kinds::KINDS, template::ValueTemplate as DataTemplate};
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub use crate::diagnose::answer::{Answer, answer};
 #[cfg(feature = "inject")]
@@ -22,7 +22,7 @@ pub use crate::kernel::{
     client::Sockets,
     connection::ConnectionFile,
     endpoint::{Channel, Endpoint},
-    message::{Arrived, Request as KernelRequest},
+    message::{KernelMessage, Request as KernelRequest},
     signature::{Scheme, Signer},
 };
 #[cfg(feature = "wrap")]
@@ -57,7 +57,7 @@ pub mod zmtp {
     pub use crate::kernel::zmtp::curve_client::Pair;
     pub use crate::kernel::zmtp::frame::{Decoded, decode, encode};
     pub use crate::kernel::zmtp::greeting::{LENGTH as GREETING, Mechanism, check as check_greeting, compose as greet};
-    pub use crate::kernel::zmtp::peer::{Security, Trust, accept, connect};
+    pub use crate::kernel::zmtp::peer::{ClientSecurity, Security, accept, connect};
 }
 
 /// The whole command line.

@@ -59,7 +59,7 @@ pub struct Variable {
 
 /// One change of a kernel's variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct RecordedChange {
     /// Whether a launch or an injection made it.
     pub how: How,
     /// When, as RFC 3339.
@@ -101,7 +101,7 @@ pub struct Record {
     pub credential_ends: Option<String>,
     /// The changes since its start, which is the first; empty for a launch without later changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Change>,
+    pub changes: Vec<RecordedChange>,
     /// Variables that expire soon and could not be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiring: Option<Expiring>,
@@ -154,7 +154,7 @@ impl Record {
     pub fn following(mut self, before: Option<Self>, unset: &[String]) -> Self {
         let mut earlier = BTreeMap::new();
         if let Some(before) = before.filter(|before| (before.pid, before.start_time) == (self.pid, self.start_time)) {
-            let start = Change {
+            let start = RecordedChange {
                 how: before.how,
                 at: before.at,
                 set: before.variables.keys().cloned().collect(),
@@ -168,7 +168,7 @@ impl Record {
         let is_new =
             |name: &&String| self.variables[*name].version.is_none() || self.variables.get(*name) != earlier.get(*name);
         let set = self.variables.keys().filter(is_new).cloned().collect();
-        self.changes.push(Change { how: self.how, at: self.at.clone(), set, unset: unset.to_vec() });
+        self.changes.push(RecordedChange { how: self.how, at: self.at.clone(), set, unset: unset.to_vec() });
         self.changes.drain(..self.changes.len().saturating_sub(CHANGES));
         self
     }

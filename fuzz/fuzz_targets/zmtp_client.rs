@@ -3,7 +3,7 @@
 use jupyter_vault::internals::zmtp::Properties;
 use jupyter_vault::internals::zmtp::Pair;
 use jupyter_vault::internals::zmtp::{Mechanism, greet};
-use jupyter_vault::internals::zmtp::{Trust, connect};
+use jupyter_vault::internals::zmtp::{ClientSecurity, connect};
 use tokio::io::AsyncWriteExt;
 
 libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
@@ -13,9 +13,9 @@ libfuzzer_sys::fuzz_target!(|input: (bool, bool, Vec<u8>)| {
         let (ours, mut theirs) = tokio::io::duplex(1 << 20);
         let mechanism = if curve { Mechanism::Curve } else { Mechanism::Null };
         let trust = if curve {
-            Trust::Curve { kernel: [9; 32].into(), ours: Pair::new().expect("random bytes") }
+            ClientSecurity::Curve { kernel: [9; 32].into(), ours: Pair::new().expect("random bytes") }
         } else {
-            Trust::Null
+            ClientSecurity::Null
         };
         if greets {
             theirs.write_all(&greet(mechanism, true)).await.expect("there is room");

@@ -11,7 +11,7 @@ use super::report::report;
 use super::settings::{Settings, duration};
 use crate::error::Result;
 use crate::inject::choose::Selection;
-use crate::inject::command::{self, Job, Voice};
+use crate::inject::command::{self, InjectJob, Voice};
 use crate::inject::watch::{self, log};
 
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ pub(super) fn inject(arguments: Inject) -> Result<u8> {
     let mut progress = |text: &str| {
         let _ = std::io::stderr().write_all(format!("jupyter-vault: {text}\n").as_bytes());
     };
-    let job = Job { selection: kernels.into(), request: settings.into(), wait, now, list, list_languages };
+    let job = InjectJob { selection: kernels.into(), request: settings.into(), wait, now, list, list_languages };
     let mut voice = Voice { say: &mut say, report: &mut report, progress: &mut progress };
     command::run(&job, &mut voice)?;
     output.end().map(|()| 0)
@@ -124,12 +124,12 @@ enum Format {
 pub(super) fn watch(arguments: Watch) -> Result<u8> {
     let Watch { kernels, interval, ready_file, log, settings } = arguments;
     let format = match log {
-        Format::Text => log::Format::Text,
-        Format::Json => log::Format::Json,
+        Format::Text => log::LogFormat::Text,
+        Format::Json => log::LogFormat::Json,
     };
     let mut line = |line: &str| {
         let _ = std::io::stderr().write_all(line.as_bytes());
     };
-    let job = watch::Job { selection: kernels.into(), request: settings.into(), interval, ready_file, format };
+    let job = watch::WatchJob { selection: kernels.into(), request: settings.into(), interval, ready_file, format };
     watch::run(job, &mut line).map(|()| 0)
 }

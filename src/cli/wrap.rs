@@ -7,7 +7,7 @@ use clap::Args;
 use super::output::Output;
 use super::report::report;
 use crate::error::Result;
-use crate::kernelspec::{self, Which};
+use crate::kernelspec::{self, WrapChoices};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -67,7 +67,7 @@ struct Place {
     prefix: Option<PathBuf>,
 }
 
-impl From<Place> for kernelspec::Place {
+impl From<Place> for kernelspec::Scope {
     fn from(Place { user, sys_prefix, prefix }: Place) -> Self {
         match prefix {
             Some(folder) => Self::Prefix(folder),
@@ -79,14 +79,14 @@ impl From<Place> for kernelspec::Place {
 }
 
 pub(super) fn wrap(Wrap { kernels, all, config, suffix, yes, place, dry_run }: Wrap) -> Result<u8> {
-    let which = Which { kernels, all, yes, suffix, place: place.into(), dry_run };
+    let which = WrapChoices { kernels, all, yes, suffix, place: place.into(), dry_run };
     let mut output = Output::default();
     kernelspec::wrap::run(&which, config.as_deref(), &mut output, &mut report)?;
     output.end().map(|()| 0)
 }
 
 pub(super) fn unwrap(Unwrap { kernels, all, place, dry_run }: Unwrap) -> Result<u8> {
-    let which = Which { kernels, all, place: place.into(), dry_run, ..Which::default() };
+    let which = WrapChoices { kernels, all, place: place.into(), dry_run, ..WrapChoices::default() };
     let mut output = Output::default();
     kernelspec::unwrap::run(&which, &mut output, &mut report)?;
     output.end().map(|()| 0)

@@ -17,7 +17,7 @@ use super::source::SourceSpec;
 use super::value::{Value, parse_bool, parse_duration};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
-use crate::sys::environ::{Taken, name_and_value};
+use crate::sys::environ::{SplitEnvironment, name_and_value};
 
 /// Parts of a name that mark a variable of Vault's as a credential.
 const CREDENTIAL_WORDS: &[&str] = &[
@@ -85,7 +85,7 @@ impl std::fmt::Debug for Environment {
 impl Environment {
     /// Takes the process's own environment, and wipes credentials from the block.
     pub fn take() -> Self {
-        let Taken { entries, credentials } = crate::sys::environ::take(is_credential);
+        let SplitEnvironment { entries, credentials } = crate::sys::environ::take(is_credential);
         Self::new(entries, credentials)
     }
 

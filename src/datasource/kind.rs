@@ -17,24 +17,24 @@ pub struct Kind {
     /// The template of the service's address, `HOST:PORT`.
     pub reach: &'static str,
     /// The variables that a kernel gets.
-    pub gives: &'static [Given],
+    pub gives: &'static [KernelVariable],
     /// How clients connect for a test.
-    pub clients: &'static [Client],
+    pub clients: &'static [TestClient],
 }
 
 /// One variable that a kernel gets.
 #[derive(Debug)]
-pub struct Given {
+pub struct KernelVariable {
     /// The variable.
     pub variable: &'static str,
-    pub form: Form,
+    pub form: VariableForm,
     /// Its value, or the content of its file.
     pub template: &'static str,
 }
 
 /// The form in which a kernel gets a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum VariableForm {
     Variable,
     /// The variable names a file of this data source.
     File,
@@ -47,7 +47,7 @@ pub enum Form {
     Process,
 }
 
-impl Form {
+impl VariableForm {
     /// Whether all data sources with this variable share its file or folder.
     pub const fn is_shared(self) -> bool {
         matches!(self, Self::Section | Self::SectionIn(_) | Self::Process)
@@ -57,25 +57,25 @@ impl Form {
 /// A Python package, and the code that connects with it for a test; the code can use `name`, `url`, `seconds` and the
 /// prefix of its own variables, `stem`.
 #[derive(Debug)]
-pub struct Client {
+pub struct TestClient {
     pub module: &'static str,
     /// The package to install with pip, with the drivers that it needs.
     pub package: &'static str,
     pub hello: &'static str,
 }
 
-pub(super) const fn variable(variable: &'static str, template: &'static str) -> Given {
-    Given { variable, form: Form::Variable, template }
+pub(super) const fn variable(variable: &'static str, template: &'static str) -> KernelVariable {
+    KernelVariable { variable, form: VariableForm::Variable, template }
 }
 
-pub(super) const fn file(variable: &'static str, template: &'static str) -> Given {
-    Given { variable, form: Form::File, template }
+pub(super) const fn file(variable: &'static str, template: &'static str) -> KernelVariable {
+    KernelVariable { variable, form: VariableForm::File, template }
 }
 
-pub(super) const fn process(variable: &'static str, template: &'static str) -> Given {
-    Given { variable, form: Form::Process, template }
+pub(super) const fn process(variable: &'static str, template: &'static str) -> KernelVariable {
+    KernelVariable { variable, form: VariableForm::Process, template }
 }
 
-pub(super) const fn section(variable: &'static str, template: &'static str) -> Given {
-    Given { variable, form: Form::Section, template }
+pub(super) const fn section(variable: &'static str, template: &'static str) -> KernelVariable {
+    KernelVariable { variable, form: VariableForm::Section, template }
 }

@@ -7,7 +7,7 @@
 //! Python has is used for a test.
 
 use super::field::{Field, Shape};
-use super::kind::{Client, Form, Given, Kind, file, process, section, variable};
+use super::kind::{KernelVariable, Kind, TestClient, VariableForm, file, process, section, variable};
 
 /// The fields of a `database` role's answer.
 const LOGIN: &[(&str, &str)] = &[("username", "user"), ("password", "password")];
@@ -25,19 +25,19 @@ const fn port(usual: &'static str) -> Field {
 
 const SERVICE: &str = "[{name}]\nhost={host|bare}\nport={port}\ndbname={database}\nuser={user}\npassword={password}\n<sslmode={sslmode}\n><sslrootcert={sslrootcert}\n>";
 /// A client that connects with SQLAlchemy; `package` contains the driver.
-const fn by_url(package: &'static str) -> Client {
-    Client {
+const fn by_url(package: &'static str) -> TestClient {
+    TestClient {
         module: "sqlalchemy",
         package,
         hello: "sqlalchemy.create_engine(url).connect().execute(sqlalchemy.text('select 1')).fetchall()",
     }
 }
-const BY_SERVICE: Client = Client {
+const BY_SERVICE: TestClient = TestClient {
     module: "psycopg",
     package: "psycopg[binary]",
     hello: "psycopg.connect(service=name, connect_timeout=seconds).execute('select 1').fetchall()",
 };
-const BY_SERVICE_2: Client = Client {
+const BY_SERVICE_2: TestClient = TestClient {
     module: "psycopg2",
     package: "psycopg2-binary",
     hello: "psycopg2.connect(service=name, connect_timeout=seconds).cursor().execute('select 1')",
@@ -89,7 +89,7 @@ pub const KINDS: &[Kind] = &[
         clients: &[
             BY_SERVICE,
             BY_SERVICE_2,
-            Client {
+            TestClient {
                 module: "redshift_connector",
                 package: "redshift-connector",
                 hello: "from urllib.parse import urlsplit, unquote\nu = urlsplit(url)\nredshift_connector.connect(host=u.hostname, port=u.port, user=unquote(u.username), password=unquote(u.password), database=unquote(u.path[1:]), timeout=seconds).cursor().execute('select 1')",
@@ -117,12 +117,12 @@ pub const KINDS: &[Kind] = &[
             variable("_URL", "mysql+{driver}://{user|url}:{password|url}@{host}:{port}/<{database|url}>"),
         ],
         clients: &[
-            Client {
+            TestClient {
                 module: "pymysql",
                 package: "pymysql",
                 hello: "pymysql.connect(read_default_file=os.environ[stem + '_OPTION_FILE'], connect_timeout=seconds).cursor().execute('select 1')",
             },
-            Client {
+            TestClient {
                 module: "MySQLdb",
                 package: "mysqlclient",
                 hello: "MySQLdb.connect(read_default_file=os.environ[stem + '_OPTION_FILE'], connect_timeout=seconds).cursor().execute('select 1')",
@@ -168,12 +168,12 @@ pub const KINDS: &[Kind] = &[
             ),
         ],
         clients: &[
-            Client {
+            TestClient {
                 module: "pyathena",
                 package: "pyathena",
                 hello: "pyathena.connect().cursor().execute('select 1').fetchall()",
             },
-            Client {
+            TestClient {
                 module: "boto3",
                 package: "boto3",
                 hello: "boto3.client('athena').list_work_groups(MaxResults=1)",
@@ -195,7 +195,7 @@ pub const KINDS: &[Kind] = &[
             variable("GOOGLE_CLOUD_PROJECT", "{project}"),
             variable("_URL", "bigquery://{project|url}</{dataset|url}>"),
         ],
-        clients: &[Client {
+        clients: &[TestClient {
             module: "google.cloud.bigquery",
             package: "google-cloud-bigquery",
             hello: "google.cloud.bigquery.Client().query('select 1').result(timeout=seconds)",
@@ -217,9 +217,9 @@ pub const KINDS: &[Kind] = &[
         dynamic: &[("username", "user"), ("password", "password"), ("private_key", "private_key")],
         reach: "{account}.snowflakecomputing.com:443",
         gives: &[
-            Given {
+            KernelVariable {
                 variable: "SNOWFLAKE_HOME",
-                form: Form::SectionIn("connections.toml"),
+                form: VariableForm::SectionIn("connections.toml"),
                 template: "[{name}]\naccount = {account|toml}\nuser = {user|toml}\n<password = {password|toml}\n><authenticator = \"SNOWFLAKE_JWT\"\nprivate_key = \"{private_key|pem}\"\n><warehouse = {warehouse|toml}\n><database = {database|toml}\n><schema = {schema|toml}\n><role = {role|toml}\n>",
             },
             variable("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "{name}"),
@@ -228,7 +228,7 @@ pub const KINDS: &[Kind] = &[
                 "snowflake://{user|url}<:{password|url}>@{account}/<{database|url}></{schema|url}>?<warehouse={warehouse|url}&><role={role|url}&>application=jupyter",
             ),
         ],
-        clients: &[Client {
+        clients: &[TestClient {
             module: "snowflake.connector",
             package: "snowflake-connector-python",
             hello: "snowflake.connector.connect(connection_name=name, login_timeout=seconds).cursor().execute('select 1')",
@@ -257,7 +257,7 @@ pub const KINDS: &[Kind] = &[
             ),
         ],
         clients: &[
-            Client {
+            TestClient {
                 module: "databricks.sql",
                 package: "databricks-sql-connector",
                 hello: "databricks.sql.connect(os.environ['DATABRICKS_SERVER_HOSTNAME'], os.environ['DATABRICKS_HTTP_PATH'], os.environ['DATABRICKS_TOKEN']).cursor().execute('select 1')",
@@ -303,7 +303,7 @@ pub const KINDS: &[Kind] = &[
             variable("_URL", "clickhousedb://{user|url}:{password|url}@{host}:{port}/<{database|url}>"),
         ],
         clients: &[
-            Client {
+            TestClient {
                 module: "clickhouse_connect",
                 package: "clickhouse-connect",
                 hello: "e = lambda key: os.environ['CLICKHOUSE_' + key]\nclickhouse_connect.get_client(host=e('HOST'), port=int(e('PORT')), username=e('USER'), password=e('PASSWORD'), secure=e('PORT') in ('443', '8443'), connect_timeout=seconds).command('select 1')",
@@ -330,7 +330,7 @@ pub const KINDS: &[Kind] = &[
             variable("SPLUNK_USERNAME", "{user}"),
             variable("SPLUNK_PASSWORD", "{password}"),
         ],
-        clients: &[Client {
+        clients: &[TestClient {
             module: "splunklib.client",
             package: "splunk-sdk",
             hello: "e = lambda key: os.environ.get('SPLUNK_' + key)\nsplunklib.client.connect(host=e('HOST'), port=int(e('PORT')), splunkToken=e('TOKEN'), username=e('USERNAME'), password=e('PASSWORD')).info",
@@ -353,7 +353,7 @@ pub const KINDS: &[Kind] = &[
             variable("AZURE_CLIENT_SECRET", "{client_secret}"),
             variable("MSSENTINEL_WORKSPACE_ID", "{workspace}"),
         ],
-        clients: &[Client {
+        clients: &[TestClient {
             module: "azure.identity",
             package: "azure-identity",
             hello: "azure.identity.ClientSecretCredential(os.environ['AZURE_TENANT_ID'], os.environ['AZURE_CLIENT_ID'], os.environ['AZURE_CLIENT_SECRET']).get_token('https://api.loganalytics.io/.default')",
@@ -369,7 +369,7 @@ pub const KINDS: &[Kind] = &[
             "_URL",
             "oracle+oracledb://{user|url}:{password|url}@{host}:{port}/?service_name={service|url}",
         )],
-        clients: &[Client {
+        clients: &[TestClient {
             module: "sqlalchemy",
             package: "sqlalchemy oracledb",
             hello: "sqlalchemy.create_engine(url).connect().execute(sqlalchemy.text('select 1 from dual')).fetchall()",

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::field::{Field, Need};
-use super::kind::{Form, Given, Kind};
+use super::kind::{KernelVariable, Kind, VariableForm};
 use super::kinds::KINDS;
-use super::template::Template;
+use super::template::ValueTemplate;
 use crate::error::{Error, Kind as Cause, Result};
 use crate::secret::SecretValue;
 
@@ -38,7 +38,7 @@ pub struct DataSource {
 #[derive(Debug)]
 pub struct Gift {
     pub variable: String,
-    pub form: Form,
+    pub form: VariableForm,
     pub value: SecretValue,
 }
 
@@ -178,29 +178,29 @@ impl DataSource {
     /// Whether clients ask the keeper for the credential that an engine makes.
     pub fn has_process(&self) -> bool {
         let is_made = self.is_made || self.credentials.is_some();
-        is_made && self.kind.gives.iter().any(|given| given.form == Form::Process)
+        is_made && self.kind.gives.iter().any(|given| given.form == VariableForm::Process)
     }
 
     /// The variables of its kind: a profile if an engine makes the credential, sections if it is stored.
-    fn gives(&self) -> impl Iterator<Item = &'static Given> {
+    fn gives(&self) -> impl Iterator<Item = &'static KernelVariable> {
         let has_process = self.has_process();
         self.kind.gives.iter().filter(move |given| match given.form {
-            Form::Process => has_process,
-            Form::Section | Form::SectionIn(_) => !has_process,
-            Form::Variable | Form::File => true,
+            VariableForm::Process => has_process,
+            VariableForm::Section | VariableForm::SectionIn(_) => !has_process,
+            VariableForm::Variable | VariableForm::File => true,
         })
     }
 
     /// The variables that a kernel gets, by name; fields of the engine are filled later.
-    pub fn variables(&self) -> Vec<(String, Form)> {
+    pub fn variables(&self) -> Vec<(String, VariableForm)> {
         let gives = self.gives().filter(|given| {
-            let template = Template::parse(given.template);
+            let template = ValueTemplate::parse(given.template);
             let has = |name: &str| self.value(name).is_some() || self.is_dynamic(name);
             template.is_ok_and(|template| template.fields().all(|(name, may_miss)| may_miss || has(name)))
         });
         let mut names: Vec<_> = gives.map(|given| (self.called(given.variable, given.form), given.form)).collect();
-        let url = names.iter().any(|(name, _)| *name == self.called("_URL", Form::Variable));
-        names.extend((self.is_default && url).then(|| ("DATABASE_URL".to_owned(), Form::Variable)));
+        let url = names.iter().any(|(name, _)| *name == self.called("_URL", VariableForm::Variable));
+        names.extend((self.is_default && url).then(|| ("DATABASE_URL".to_owned(), VariableForm::Variable)));
         names
     }
 
@@ -209,11 +209,11 @@ impl DataSource {
         let mut gifts = Vec::new();
         for given in self.gives() {
             let filled =
-                Template::parse(given.template).ok().and_then(|template| template.fill(&|name| self.value(name)));
+                ValueTemplate::parse(given.template).ok().and_then(|template| template.fill(&|name| self.value(name)));
             let Some(value) = filled else { continue };
             if given.variable == "_URL" && self.is_default {
                 let (variable, value) = ("DATABASE_URL".to_owned(), value.duplicate());
-                gifts.push(Gift { variable, form: Form::Variable, value });
+                gifts.push(Gift { variable, form: VariableForm::Variable, value });
             }
             gifts.push(Gift { variable: self.called(given.variable, given.form), form: given.form, value });
         }
@@ -222,7 +222,7 @@ impl DataSource {
 
     /// The service's address, `HOST:PORT`.
     pub fn reach(&self) -> Option<String> {
-        let filled = Template::parse(self.kind.reach).ok()?.fill(&|name| self.value(name))?;
+        let filled = ValueTemplate::parse(self.kind.reach).ok()?.fill(&|name| self.value(name))?;
         filled.expose_text().map(str::to_owned)
     }
 
@@ -231,12 +231,12 @@ impl DataSource {
         self.name.to_ascii_uppercase().replace('-', "_")
     }
 
-    fn called(&self, variable: &str, form: Form) -> String {
+    fn called(&self, variable: &str, form: VariableForm) -> String {
         match form {
             _ if variable.starts_with('_') => format!("{}{variable}", self.stem()),
             // All data sources share the file; its sections have their names.
-            Form::Section | Form::SectionIn(_) | Form::Process => variable.to_owned(),
-            Form::Variable | Form::File => format!("{}{variable}", self.prefix),
+            VariableForm::Section | VariableForm::SectionIn(_) | VariableForm::Process => variable.to_owned(),
+            VariableForm::Variable | VariableForm::File => format!("{}{variable}", self.prefix),
         }
     }
 

@@ -27,16 +27,16 @@ enum Escape {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part<'t> {
+enum TemplatePart<'t> {
     Text(&'t str),
     Place(&'t str, Escape),
 }
 
 /// A parsed template: its groups, and for each whether it is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template<'t>(Vec<(bool, Vec<Part<'t>>)>);
+pub struct ValueTemplate<'t>(Vec<(bool, Vec<TemplatePart<'t>>)>);
 
-impl<'t> Template<'t> {
+impl<'t> ValueTemplate<'t> {
     /// Parses `text`.
     pub fn parse(text: &'t str) -> Result<Self, &'static str> {
         let mut groups = Vec::new();
@@ -61,13 +61,13 @@ impl<'t> Template<'t> {
             if is_field(name) {
                 let is_host = text[..open].ends_with('@') || text[..open].ends_with("//");
                 let escape = if is_host { Escape::UrlHost } else { Escape::Url };
-                found.extend([Part::Text(&text[from..open]), Part::Place(name, escape)]);
+                found.extend([TemplatePart::Text(&text[from..open]), TemplatePart::Place(name, escape)]);
                 (from, at) = (close + 1, close + 1);
             } else {
                 at = open + 1;
             }
         }
-        found.push(Part::Text(&text[from..]));
+        found.push(TemplatePart::Text(&text[from..]));
         Self(vec![(false, found)])
     }
 
@@ -75,8 +75,8 @@ impl<'t> Template<'t> {
     pub fn fields(&self) -> impl Iterator<Item = (&'t str, bool)> {
         self.0.iter().flat_map(|(may_miss, parts)| {
             parts.iter().filter_map(|part| match part {
-                Part::Place(name, _) => Some((*name, *may_miss)),
-                Part::Text(_) => None,
+                TemplatePart::Place(name, _) => Some((*name, *may_miss)),
+                TemplatePart::Text(_) => None,
             })
         })
     }
@@ -85,14 +85,15 @@ impl<'t> Template<'t> {
     pub fn fill<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Option<SecretValue> {
         let mut filled = Zeroizing::new(String::with_capacity(self.size(value_of)));
         for (may_miss, parts) in &self.0 {
-            let lacks = |part: &Part<'_>| matches!(part, Part::Place(name, _) if value_of(name).is_none());
+            let lacks =
+                |part: &TemplatePart<'_>| matches!(part, TemplatePart::Place(name, _) if value_of(name).is_none());
             if *may_miss && parts.iter().any(lacks) {
                 continue;
             }
             for part in parts {
                 match part {
-                    Part::Text(text) => filled.push_str(text),
-                    Part::Place(name, escape) => write(value_of(name)?, *escape, &mut filled),
+                    TemplatePart::Text(text) => filled.push_str(text),
+                    TemplatePart::Place(name, escape) => write(value_of(name)?, *escape, &mut filled),
                 }
             }
         }
@@ -103,15 +104,15 @@ impl<'t> Template<'t> {
     /// one.
     fn size<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> usize {
         let parts = self.0.iter().flat_map(|(_, parts)| parts);
-        let size = |part: &Part<'_>| match part {
-            Part::Text(text) => text.len(),
-            Part::Place(name, _) => 2 + 6 * value_of(name).map_or(0, str::len),
+        let size = |part: &TemplatePart<'_>| match part {
+            TemplatePart::Text(text) => text.len(),
+            TemplatePart::Place(name, _) => 2 + 6 * value_of(name).map_or(0, str::len),
         };
         parts.map(size).sum()
     }
 }
 
-fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
+fn parts(text: &str) -> Result<Vec<TemplatePart<'_>>, &'static str> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -129,10 +130,10 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, &'static str> {
         if name.is_empty() || name.contains('{') {
             return Err("has a place without a name");
         }
-        found.extend([Part::Text(&rest[..open]), Part::Place(name, escape)]);
+        found.extend([TemplatePart::Text(&rest[..open]), TemplatePart::Place(name, escape)]);
         rest = &rest[close + 1..];
     }
-    found.push(Part::Text(rest));
+    found.push(TemplatePart::Text(rest));
     Ok(found)
 }
 
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn filled(template: &str, pairs: &[(&str, &str)]) -> Option<String> {
-        let template = Template::parse(template).unwrap();
+        let template = ValueTemplate::parse(template).unwrap();
         let value_of = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         template.fill(&value_of).map(|value| value.expose_text().unwrap().to_owned())
     }
@@ -219,14 +220,14 @@ mod tests {
     #[test]
     fn a_malformed_template_is_refused_and_a_urls_other_braces_stay() {
         for wrong in ["<", "{", "{}", "{a|b}", "<{a>", "{{a}"] {
-            assert!(Template::parse(wrong).is_err(), "{wrong}");
+            assert!(ValueTemplate::parse(wrong).is_err(), "{wrong}");
         }
-        let url = Template::of_url("x://{user}:{pass}@h/{other}{", |name| name != "other");
+        let url = ValueTemplate::of_url("x://{user}:{pass}@h/{other}{", |name| name != "other");
         let value = url.fill(&|name| Some(if name == "user" { "a@" } else { "{user}" })).unwrap();
         assert_eq!(value.expose_text(), Some("x://a%40:%7Buser%7D@h/{other}{"));
         for (host, shown) in [("::1", "[::1]"), ("[::1]", "[::1]"), ("db", "db"), ("/run/pg", "%2Frun%2Fpg")] {
             for url in ["x://{host}:1/", "x://u@{host}:1/"] {
-                let filled = Template::of_url(url, |_| true).fill(&|_| Some(host)).unwrap();
+                let filled = ValueTemplate::of_url(url, |_| true).fill(&|_| Some(host)).unwrap();
                 assert_eq!(filled.expose_text(), Some(url.replace("{host}", shown).as_str()));
             }
         }

@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::sys::parent::Parent;
 use crate::sys::readable::readable;
-use crate::sys::signals::Held;
+use crate::sys::signals::HeldSignals;
 use crate::sys::watches::FileWatch;
 
 /// An event.
@@ -45,7 +45,7 @@ enum Watched<T> {
 
 /// All guards together.
 pub struct Guards {
-    signals: AsyncFd<Held>,
+    signals: AsyncFd<HeldSignals>,
     parent: Watched<AsyncFd<OwnedFd>>,
     file: Watched<(AsyncFd<FileWatch>, PathBuf)>,
 }
@@ -58,7 +58,11 @@ impl Guards {
             Err(Errno::ENOENT | Errno::ENOTDIR) => Watched::Gone,
             Err(_) => Watched::Not,
         };
-        Ok(Self { signals: readable(Held::new()?).map_err(|_| Errno::EMFILE)?, parent: watch(parent), file: watched })
+        Ok(Self {
+            signals: readable(HeldSignals::new()?).map_err(|_| Errno::EMFILE)?,
+            parent: watch(parent),
+            file: watched,
+        })
     }
 
     /// Waits for the next event.

@@ -35,7 +35,7 @@ use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::{Channel, Endpoint};
 use crate::kernel::message::{Request, Session};
 use crate::kernel::signature::Signer;
-use crate::kernel::socket::{Event, Origin, Socket};
+use crate::kernel::socket::{MessageOrigin, Socket, SocketEvent};
 use crate::kernel::zmtp::peer::Security;
 use crate::launch::{Launch, Ready};
 use crate::sys::alloc::release_memory;
@@ -71,7 +71,7 @@ pub struct StandIn<'a> {
     launch: &'a Launch<'a>,
     sockets: Vec<Socket>,
     iopub: Endpoint,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<SocketEvent>,
     session: Session,
     language: String,
     error: Error,
@@ -222,7 +222,7 @@ impl<'a> StandIn<'a> {
         self.socket(Channel::IoPub).publish(parts);
     }
 
-    fn reply(&mut self, channel: Channel, to: &Origin, request: &Request, kind: &str, content: &Value) {
+    fn reply(&mut self, channel: Channel, to: &MessageOrigin, request: &Request, kind: &str, content: &Value) {
         let mut parts = request.routing.clone();
         parts.extend(self.session.frames(kind, &request.raw_header, content));
         self.socket(channel).send(to, parts);

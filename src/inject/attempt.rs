@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 
 /// The time limit for a kernel to confirm that it has received the values.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// The outcome of the code.
-pub(super) enum Taken {
+pub(super) enum CodeOutcome {
     /// It ran: the kernel has the variables, except for those that it kept as they were.
     All { kept: Vec<String> },
     /// It began too late and did nothing, or was dropped from the queue.
@@ -29,7 +29,7 @@ pub(super) fn request(code: &str, expressions: &Value) -> Value {
 }
 
 /// Whether the kernel dropped the request from its queue, for example after another client's error.
-pub(super) fn not_begun(reply: &Arrived) -> bool {
+pub(super) fn not_begun(reply: &KernelMessage) -> bool {
     matches!(reply.content["status"].as_str(), Some("aborted" | "abort"))
 }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use futures_util::StreamExt;
 
-use super::target::{Target, Way, add, is_whole_id, matching};
+use super::target::{Route, Target, add, is_whole_id, matching};
 use crate::config::credential::Credential;
 use crate::config::env::Environment;
 use crate::config::folders::jupyter_runtime_dir;
@@ -21,7 +21,7 @@ use crate::net::options::Tls;
 use crate::secret::SecretValue;
 use crate::server::address::Base;
 use crate::server::discover::RunningServer;
-use crate::server::rest::{JupyterServer, Listed, NotebookSession};
+use crate::server::rest::{JupyterServer, ListedKernel, NotebookSession};
 use crate::server::{address, discover};
 
 /// Variables that may hold a server's token; --token-file and the server's own file come first.
@@ -153,14 +153,14 @@ impl<'a> Places<'a> {
         let found = matching(wanted, &all());
         if found.is_empty() { matching(wanted, &self.with_servers(all(), deadline).await) } else { found }
             .into_iter()
-            .filter(|target| matches!(target.way, Way::File(_)))
+            .filter(|target| matches!(target.route, Route::File(_)))
             .collect()
     }
 
     /// For `watch`: the kernels of the server of `--url` that the command names, with their entries in its list.
-    pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, Listed)>> {
+    pub async fn of_named_server(&self, deadline: Deadline) -> Result<Vec<(Target, ListedKernel)>> {
         let Some(server) = &self.server else { return Ok(Vec::new()) };
-        let target = |kernel: &Listed, notebook| self.through(server, kernel.id.clone(), notebook);
+        let target = |kernel: &ListedKernel, notebook| self.through(server, kernel.id.clone(), notebook);
         if let Some(id) = self.selection.kernel.as_deref().filter(|wanted| is_whole_id(wanted)) {
             return match server.kernel(id, deadline).await {
                 Ok(kernel) => Ok(vec![(target(&kernel, None), kernel)]),
@@ -241,7 +241,7 @@ impl<'a> Places<'a> {
     async fn of_server(&self, server: &Rc<JupyterServer>, deadline: Deadline) -> Result<Vec<Target>> {
         let (kernels, sessions) = tokio::join!(server.kernels(deadline), server.sessions(deadline));
         let (kernels, sessions) = (kernels?, sessions?);
-        let target = |kernel: Listed| {
+        let target = |kernel: ListedKernel| {
             let notebook = notebook_of(&sessions, &kernel.id);
             self.through(server, kernel.id, notebook)
         };
@@ -252,7 +252,7 @@ impl<'a> Places<'a> {
     fn through(&self, server: &Rc<JupyterServer>, id: String, notebook: Option<String>) -> Target {
         let file = self.runtime.join(format!("kernel-{id}.json"));
         let file = Some(file).filter(|file| is_whole_id(&id) && file.is_file());
-        Target { id, notebook, way: Way::Server(Rc::clone(server)), file }
+        Target { id, notebook, route: Route::Server(Rc::clone(server)), file }
     }
 
     fn server(&self, base: Base, own: Option<Credential>) -> Result<JupyterServer> {
@@ -282,7 +282,7 @@ impl<'a> Places<'a> {
 /// The kernels whose ports are open, in their order. A folder may contain thousands of files of ended kernels.
 async fn alive(files: Vec<Target>) -> Vec<Target> {
     let checks = futures_util::stream::iter(files).map(|target| async {
-        let lives = matches!(&target.way, Way::File(path) if discover::listens(path).await);
+        let lives = matches!(&target.route, Route::File(path) if discover::listens(path).await);
         lives.then_some(target)
     });
     checks.buffered(AT_ONCE).filter_map(std::future::ready).collect().await

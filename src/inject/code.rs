@@ -1,7 +1,7 @@
 //! The code that changes a kernel's environment, for each language.
 //!
 //! In each language, the code
-//! - does nothing after [`Change::until`]: code that a busy kernel has queued can't be withdrawn;
+//! - does nothing after [`CodeChange::until`]: code that a busy kernel has queued can't be withdrawn;
 //! - leaves no name behind, prints nothing, and does not count as a cell if the kernel allows that;
 //! - catches every error itself, because a traceback is visible to every client and may show a value. Code that reads
 //!   the values from stdin reports an error with another input request; code that reads a file, by not writing
@@ -18,7 +18,7 @@ use crate::json::ascii_json;
 
 /// The changes that the code makes.
 #[derive(Debug, Clone)]
-pub struct Change<'a> {
+pub struct CodeChange<'a> {
     /// The names whose values will be sent.
     pub set: Vec<&'a str>,
     /// Those of them that are not changed if the kernel already has them.
@@ -29,41 +29,41 @@ pub struct Change<'a> {
     pub until: SystemTime,
 }
 
-impl Change<'_> {
-    /// [`Change::until`] as Unix time in seconds.
+impl CodeChange<'_> {
+    /// [`CodeChange::until`] as Unix time in seconds.
     pub fn until_unix(&self) -> u64 {
         self.until.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 }
 
 /// In a cell, `getpass` requests input from the client.
-pub(super) fn python(change: &Change<'_>) -> String {
+pub(super) fn python(change: &CodeChange<'_>) -> String {
     format!("__import__{}", python_that(include_str!("code/python_getpass.py"), change))
 }
 
 /// Outside a cell, `getpass` reads from the terminal, so the code sends the messages itself. IPython evaluates it in
 /// a namespace where the user's names do not shadow Python's.
-pub(super) fn python_expression(change: &Change<'_>) -> String {
+pub(super) fn python_expression(change: &CodeChange<'_>) -> String {
     format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
 }
 
 /// Runs in a separate namespace, so that it sees none of the user's names and leaves none behind. `asks` is the code
 /// that requests the values and reports an error.
-fn python_that(asks: &str, change: &Change<'_>) -> String {
+fn python_that(asks: &str, change: &CodeChange<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.
     format!("('builtins').exec({code}, {})", ascii_json(&names.to_string()))
 }
 
-pub(super) fn python_file(file: &str, change: &Change<'_>) -> String {
+pub(super) fn python_file(file: &str, change: &CodeChange<'_>) -> String {
     let names = json!({"FILE": file, "UNTIL": change.until_unix()});
     let code = json!(include_str!("code/python_file.py"));
     format!("__import__('builtins').exec({code}, {})", ascii_json(&names.to_string()))
 }
 
 /// The function sees R's own names, even if the user has redefined `c`.
-pub(super) fn r(change: &Change<'_>) -> String {
+pub(super) fn r(change: &CodeChange<'_>) -> String {
     let names = |of: &[&str]| {
         let literals: Vec<_> = of.iter().map(|name| r_text(name)).collect();
         if of.is_empty() { "character()".to_owned() } else { format!("c({})", literals.join(", ")) }
@@ -90,22 +90,22 @@ fn r_text(text: &str) -> String {
     literal + "\""
 }
 
-pub(super) fn deno(change: &Change<'_>) -> String {
+pub(super) fn deno(change: &CodeChange<'_>) -> String {
     let lists = [&change.set, &change.keep, &change.unset].map(|names| ascii_json(&json!(names).to_string()));
     format!("{}({}, {});", include_str!("code/deno.js").trim_end(), lists.join(", "), change.until_unix())
 }
 
-pub(super) fn tslab(file: &str, change: &Change<'_>) -> String {
+pub(super) fn tslab(file: &str, change: &CodeChange<'_>) -> String {
     fill(include_str!("code/tslab.js"), &ascii_json(&json!(file).to_string()), change)
 }
 
 /// One line, because a shell keeps a history of lines; the code removes its own.
-pub(super) fn bash(file: &str, change: &Change<'_>) -> String {
+pub(super) fn bash(file: &str, change: &CodeChange<'_>) -> String {
     let lines = include_str!("code/bash.sh").trim_end().replace('\n', " ");
     fill(&lines, &format!("'{}'", file.replace('\'', r"'\''")), change)
 }
 
-pub(super) fn octave(file: &str, change: &Change<'_>) -> String {
+pub(super) fn octave(file: &str, change: &CodeChange<'_>) -> String {
     let mut literal = String::from("\"");
     for byte in file.bytes() {
         if byte.is_ascii_alphanumeric() {
@@ -119,7 +119,7 @@ pub(super) fn octave(file: &str, change: &Change<'_>) -> String {
 
 /// Fills in the file's path, as a literal of the language, and the time limit. The path may hold any word, so it
 /// is filled in last.
-fn fill(code: &str, file: &str, change: &Change<'_>) -> String {
+fn fill(code: &str, file: &str, change: &CodeChange<'_>) -> String {
     code.replace("UNTIL", &change.until_unix().to_string()).replace("FILE", file)
 }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn no_name_or_path_ends_the_literal_that_it_stands_in() {
         let odd = "a'b\"c\\d\ne\u{2028}{}$(FILE)UNTIL";
-        let change = Change { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
+        let change = CodeChange { set: vec![odd], keep: vec![odd], unset: vec![odd], until: UNIX_EPOCH };
         // Python's code need not contain every name; R's code has no such letters outside of escapes.
         for (code, times) in
             [(python(&change), 2), (python_expression(&change), 2), (r(&change), 0), (deno(&change), 3)]
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_shells_code_is_one_line() {
-        let change = Change { set: vec![], keep: vec![], unset: vec![], until: UNIX_EPOCH };
+        let change = CodeChange { set: vec![], keep: vec![], unset: vec![], until: UNIX_EPOCH };
         assert_eq!(bash("/run/x", &change).lines().count(), 1);
     }
 }

@@ -34,7 +34,7 @@ const LISTS: Duration = Duration::from_secs(20);
 
 /// The variables to inject, and the kernels that get them.
 #[derive(Debug)]
-pub struct Job {
+pub struct InjectJob {
     /// The selected kernels.
     pub selection: Selection,
     /// The secrets to fetch.
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Voice<'_> {
 }
 
 /// Runs the job; of several errors, it returns the last and reports the others.
-pub fn run(job: &Job, voice: &mut Voice<'_>) -> Result<()> {
+pub fn run(job: &InjectJob, voice: &mut Voice<'_>) -> Result<()> {
     if job.list_languages {
         (voice.say)(language::list().trim_end());
         return Ok(());
@@ -87,7 +87,7 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
     system.shutdown_background();
     let listed = listed?;
     for target in &listed {
-        (voice.say)(&one_line(&format!("{}: {}", target.shown(), target.way)));
+        (voice.say)(&one_line(&format!("{}: {}", target.shown(), target.route)));
     }
     if listed.is_empty() {
         (voice.progress)("no kernel was found");
@@ -95,7 +95,7 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
     Ok(())
 }
 
-fn attempt(job: &Job, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+fn attempt(job: &InjectJob, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
     let plan = Plan { by_user: true, ..launch::plan(&job.request, parent)? };
     let places = Places::new(&job.selection, parent)?;
     let system = fetch::runtime()?;
@@ -130,7 +130,7 @@ struct Fetching<'a> {
 
 impl Fetching<'_> {
     /// Fetches the secrets. After `stop` it abandons the fetch and stays pending, until the signal ends the process.
-    async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<Fetched> {
+    async fn until(&self, stop: impl Future<Output = ()>, report: &mut dyn FnMut(&Error)) -> Result<FetchedSecrets> {
         // The limit for the revocation is added.
         self.holding.set(self.plan.login.makes_token().then(|| Instant::now() + self.plan.budget + MOMENT * 100));
         let fetched = fetch::fetch_until(self.plan, self.parent, stop, report).await;
@@ -168,7 +168,7 @@ impl Fetching<'_> {
 }
 
 /// The fetched secrets, and their leases.
-type Fetched = (Given, Option<Leases>);
+type FetchedSecrets = (Given, Option<Leases>);
 
 /// Injects into one kernel: requests its kernel_info while the secrets are fetched.
 async fn one(

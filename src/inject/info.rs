@@ -10,7 +10,7 @@ use super::link::Link;
 use super::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 
 /// The shortest time limit for the reply of an idle kernel.
 pub(super) const LEAST: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub struct LanguageInfo {
 
 impl KernelInfo {
     /// Reads a reply; `client` is the session id of the request.
-    pub fn of(reply: Arrived, client: &str) -> Result<Self> {
+    pub fn of(reply: KernelMessage, client: &str) -> Result<Self> {
         let info = Self::deserialize(reply.content).map_err(|_| {
             Error::new(Kind::NotAKernel, "the kernel's kernel_info reply is malformed", "restart it from Jupyter")
         })?;
@@ -67,7 +67,7 @@ pub(super) async fn kernel_info(
     request_info(link, channel).await?;
     let session = link.session_id().to_owned();
     let mut wait = Wait::until(Instant::now() + wait.max(LEAST), progress);
-    let mut answers = |message: &Arrived| {
+    let mut answers = |message: &KernelMessage| {
         message.channel == channel
             && message.header.msg_type == "kernel_info_reply"
             && message.parent.as_ref().is_some_and(|parent| parent.session == session)

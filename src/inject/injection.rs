@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::attempt::Taken;
-use super::code::Change;
+use super::attempt::CodeOutcome;
+use super::code::CodeChange;
 use super::info::{LEAST, cannot, kernel_info, unknown};
-use super::language::{Delivery, Row};
+use super::language::{Delivery, KernelRow};
 use super::link::Link;
 use super::question::Code;
 use super::wait::Wait;
@@ -50,7 +50,7 @@ pub struct Options<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Injection<'a> {
     /// The kernel's row of the table of languages.
-    pub row: &'a Row,
+    pub row: &'a KernelRow,
     /// The variables.
     pub wanted: &'a SecretSet,
     /// The variables that it was given before.
@@ -105,7 +105,7 @@ pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dy
     let keep = names.iter().copied().filter(|name| !options.override_existing && !ours(name)).collect();
     let away = away.iter().copied().filter(|_| options.override_existing);
     let unset = gone.iter().copied().chain(away).collect();
-    let mut change = Change { set: names.clone(), keep, unset, until: SystemTime::now() };
+    let mut change = CodeChange { set: names.clone(), keep, unset, until: SystemTime::now() };
     let mut expression = row.expression.filter(|_| !options.now);
     let delivery = row.beside.filter(|_| options.now).map_or(row.delivery, Delivery::File);
     let (mut begin, mut grace) = if was_asked { (BEGIN, GRACE) } else { (BEGIN_AT_ONCE, GRACE_AT_ONCE) };
@@ -133,21 +133,21 @@ pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dy
         };
         options.holding.set(None);
         match taken? {
-            Taken::All { kept } => {
+            CodeOutcome::All { kept } => {
                 let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
                 let set = names.into_iter().filter(|name| !kept.iter().any(|kept| kept == name)).collect();
                 return Ok(Changes { set: owned(set), unset: owned(gone), kept, impossible: owned(impossible) });
             }
-            Taken::Unread if !was_asked => {
+            CodeOutcome::Unread if !was_asked => {
                 let left = end.saturating_duration_since(Instant::now());
                 let info = kernel_info(link, Channel::Shell, left, progress).await?;
                 let row = language::of(&info).ok_or_else(|| unknown(&info))?;
                 let injection = Injection { row, was_asked: true, ..injection };
                 return Box::pin(inject(link, injection, progress)).await;
             }
-            Taken::Unread => expression = None,
-            Taken::Late if Instant::now() >= end => return Err(patience.verdict(link).await),
-            Taken::Late => {}
+            CodeOutcome::Unread => expression = None,
+            CodeOutcome::Late if Instant::now() >= end => return Err(patience.verdict(link).await),
+            CodeOutcome::Late => {}
         }
         (begin, grace) = (BEGIN, GRACE);
     }

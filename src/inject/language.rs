@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::code::{Change, bash, deno, octave, python, python_expression, python_file, r, tslab};
+use super::code::{CodeChange, bash, deno, octave, python, python_expression, python_file, r, tslab};
 use super::info::KernelInfo;
 
 /// How a kernel gets the values.
@@ -14,17 +14,17 @@ use super::info::KernelInfo;
 pub enum Delivery {
     /// The code asks once; the prompt is a JSON list of the names that it keeps. The answer is a JSON object of
     /// names and values.
-    Stdin(fn(&Change<'_>) -> String),
+    Stdin(fn(&CodeChange<'_>) -> String),
     /// The code reads a file and removes it, then writes the names that it keeps to `FILE.done`. Both files are
     /// sequences of texts, each ended by a NUL. The first has three texts for each variable: `=` (set), `?` (set
     /// unless it exists) or `-` (remove), the name, the value. The function takes the file's path.
-    File(fn(&str, &Change<'_>) -> String),
+    File(fn(&str, &CodeChange<'_>) -> String),
     /// It is not possible, for this reason.
     Cannot(&'static str),
 }
 
 /// One kernel's row.
-pub struct Row {
+pub struct KernelRow {
     /// The kernel's name in messages.
     pub name: &'static str,
     /// The values of `implementation` in its `kernel_info_reply`.
@@ -37,16 +37,16 @@ pub struct Row {
     pub delivery: Delivery,
     /// The code of [`Delivery::Stdin`] as an expression with an empty cell, if the kernel evaluates expressions. No
     /// cell runs, so the user's hooks for cells are not called, and it costs less.
-    pub expression: Option<fn(&Change<'_>) -> String>,
+    pub expression: Option<fn(&CodeChange<'_>) -> String>,
     /// Code as for [`Delivery::File`], for a subshell while a cell is running.
-    pub beside: Option<fn(&str, &Change<'_>) -> String>,
+    pub beside: Option<fn(&str, &CodeChange<'_>) -> String>,
     /// Whether the language can set a variable of this name.
     pub takes: fn(&str) -> bool,
     /// A note for users.
     note: &'static str,
 }
 
-impl std::fmt::Debug for Row {
+impl std::fmt::Debug for KernelRow {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Row({})", self.name)
     }
@@ -55,8 +55,8 @@ impl std::fmt::Debug for Row {
 const ANY: fn(&str) -> bool = |_| true;
 
 /// All rows; the first match counts.
-pub const ROWS: &[Row] = &[
-    Row {
+pub const ROWS: &[KernelRow] = &[
+    KernelRow {
         name: "jupyter-vault",
         implementations: &["jupyter-vault"],
         languages: &[],
@@ -67,7 +67,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "",
     },
-    Row {
+    KernelRow {
         name: "ipykernel",
         implementations: &["ipython"],
         languages: &[],
@@ -78,7 +78,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "versions 6 and 7",
     },
-    Row {
+    KernelRow {
         name: "xeus-python",
         implementations: &["xeus-python"],
         languages: &[],
@@ -89,7 +89,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "also in raw mode",
     },
-    Row {
+    KernelRow {
         name: "IRkernel",
         implementations: &["IRkernel"],
         languages: &[],
@@ -100,7 +100,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "other clients see the code",
     },
-    Row {
+    KernelRow {
         name: "Deno",
         implementations: &["Deno kernel"],
         languages: &[],
@@ -111,7 +111,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "other clients see the code",
     },
-    Row {
+    KernelRow {
         name: "tslab",
         implementations: &["tslab", "jslab"],
         languages: &[],
@@ -122,7 +122,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "",
     },
-    Row {
+    KernelRow {
         name: "bash_kernel",
         implementations: &["bash_kernel"],
         languages: &[],
@@ -133,7 +133,7 @@ pub const ROWS: &[Row] = &[
         takes: is_identifier,
         note: "names of letters, digits and _",
     },
-    Row {
+    KernelRow {
         name: "octave_kernel",
         implementations: &["Octave Kernel"],
         languages: &[],
@@ -144,7 +144,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "an empty variable counts as none",
     },
-    Row {
+    KernelRow {
         name: "ILua",
         implementations: &["ILua"],
         languages: &["lua"],
@@ -155,7 +155,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "",
     },
-    Row {
+    KernelRow {
         name: "evcxr",
         implementations: &["evcxr_jupyter"],
         languages: &["rust"],
@@ -166,7 +166,7 @@ pub const ROWS: &[Row] = &[
         takes: ANY,
         note: "",
     },
-    Row {
+    KernelRow {
         name: "JVM kernels",
         implementations: &[],
         languages: &["java", "scala", "kotlin", "groovy", "clojure"],
@@ -180,7 +180,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// The row of a kernel.
-pub fn of(info: &KernelInfo) -> Option<&'static Row> {
+pub fn of(info: &KernelInfo) -> Option<&'static KernelRow> {
     let language = info.language_info.name.to_ascii_lowercase();
     ROWS.iter().find(|row| {
         row.implementations.contains(&info.implementation.as_str()) || row.languages.contains(&language.as_str())
@@ -188,7 +188,7 @@ pub fn of(info: &KernelInfo) -> Option<&'static Row> {
 }
 
 /// The row of a kernel whose process was started by `command`, if the command identifies one kind of kernel.
-pub fn by_command(command: &[Vec<u8>]) -> Option<&'static Row> {
+pub fn by_command(command: &[Vec<u8>]) -> Option<&'static KernelRow> {
     let [program, arguments @ ..] = command else { return None };
     let name = program.rsplit(|byte| *byte == b'/').next()?;
     let module = arguments.iter().skip_while(|argument| *argument != b"-m").nth(1)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::error::Result;
 use crate::kernel::client::Sockets;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 use crate::server::websocket::Websocket;
 
 /// How a running kernel is reached. Each link has its own session.
@@ -35,7 +35,7 @@ impl Link {
         &mut self,
         channel: Channel,
         kind: &str,
-        parent: Option<&Arrived>,
+        parent: Option<&KernelMessage>,
         content: &Value,
     ) -> Result<String> {
         match self {
@@ -45,7 +45,7 @@ impl Link {
     }
 
     /// Waits for the next message on any channel. Dropping the future loses no message.
-    pub async fn next(&mut self) -> Result<Arrived> {
+    pub async fn next(&mut self) -> Result<KernelMessage> {
         match self {
             Self::Sockets(sockets) => sockets.next().await,
             Self::Server(socket) => socket.next().await,

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::attempt::{ANSWER, Taken, not_begun, request};
-use super::code::Change;
+use super::attempt::{ANSWER, CodeOutcome, not_begun, request};
+use super::code::CodeChange;
 use super::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
@@ -43,7 +43,7 @@ impl Drop for Companions {
 /// The values, and the code that reads them.
 pub(super) struct Values<'a> {
     /// Gives the code, for a file's path.
-    pub(super) code: fn(&str, &Change<'_>) -> String,
+    pub(super) code: fn(&str, &CodeChange<'_>) -> String,
     /// The variables.
     pub(super) wanted: &'a SecretSet,
     /// The folder in which the file is made.
@@ -54,9 +54,9 @@ pub(super) struct Values<'a> {
 pub(super) async fn attempt(
     link: &mut Link,
     &Values { code, wanted, folder }: &Values<'_>,
-    change: &Change<'_>,
+    change: &CodeChange<'_>,
     patience: &mut Wait<'_>,
-) -> Result<Taken> {
+) -> Result<CodeOutcome> {
     let file = one_shot(&content(change, wanted), folder)?;
     let path = file.to_str().ok_or_else(|| {
         let what = format!("the path of the folder {} is not UTF-8, so code can't name it", folder.display());
@@ -64,7 +64,7 @@ pub(super) async fn attempt(
     })?;
     let beside = Companions::of(path);
     let id = patience.execute(link, &request(&code(path, change), &json!({}))).await?;
-    let mut replies = |message: &crate::kernel::message::Arrived| message.is("execute_reply", &id);
+    let mut replies = |message: &crate::kernel::message::KernelMessage| message.is("execute_reply", &id);
     let mut reply = patience.next(link, &mut replies).await?;
     if reply.is_none() && !file.exists() {
         patience.extend(Instant::now() + ANSWER);
@@ -73,19 +73,19 @@ pub(super) async fn attempt(
     let Some(reply) = reply else { return Err(patience.verdict(link).await) };
     if let Ok(kept) = file::read(&beside.0[0], LARGEST_KEPT, Writers::Anyone) {
         let kept = String::from_utf8_lossy(&kept);
-        return Ok(Taken::All { kept: kept.split_terminator('\0').map(str::to_owned).collect() });
+        return Ok(CodeOutcome::All { kept: kept.split_terminator('\0').map(str::to_owned).collect() });
     }
     if !file.exists() {
         return Err(failed("the kernel could not set the variables"));
     }
     if not_begun(&reply) || SystemTime::now() >= change.until {
-        return Ok(Taken::Late);
+        return Ok(CodeOutcome::Late);
     }
     Err(failed("the kernel could not read the file with the values: it runs as another user, or on another machine"))
 }
 
 /// Three texts for each variable, each with a NUL at its end.
-fn content(change: &Change<'_>, wanted: &SecretSet) -> SecretValue {
+fn content(change: &CodeChange<'_>, wanted: &SecretSet) -> SecretValue {
     let size = wanted.iter().map(|(name, value)| name.as_str().len() + value.expose().len() + 4).sum();
     let mut content = Zeroizing::new(Vec::with_capacity(size));
     let mut add = |kind: &str, name: &str, value: &[u8]| {
@@ -125,7 +125,7 @@ mod tests {
         for (name, value) in [("A", "1\n2"), ("B", ""), ("no name in a shell", "x")] {
             wanted.insert(SecretName::new(name, &[], "kv/a").unwrap(), SecretValue::new(value.into()));
         }
-        let change = Change { set: vec!["A", "B"], keep: vec!["B"], unset: vec!["C"], until: SystemTime::now() };
+        let change = CodeChange { set: vec!["A", "B"], keep: vec!["B"], unset: vec!["C"], until: SystemTime::now() };
         assert_eq!(content(&change, &wanted).expose(), b"=\0A\x001\n2\0?\0B\0\0-\0C\0\0");
     }
 }

@@ -11,13 +11,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::attempt::{ANSWER, Taken, failed, not_begun, request};
-use super::code::Change;
+use super::attempt::{ANSWER, CodeOutcome, failed, not_begun, request};
+use super::code::CodeChange;
 use super::wait::Wait;
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 use crate::secret::SecretSet;
 
 /// The time after sending within which an expression's input request is answered: some seconds less than it waits.
@@ -46,7 +46,7 @@ impl Code {
     }
 
     /// The class of its error, if it failed.
-    fn error<'a>(&self, reply: &'a Arrived) -> Option<&'a str> {
+    fn error<'a>(&self, reply: &'a KernelMessage) -> Option<&'a str> {
         let content = match self {
             Self::Cell(_) => &reply.content,
             Self::Expression(_) => &reply.content["user_expressions"]["set"],
@@ -70,7 +70,7 @@ enum Prompt {
 }
 
 impl Prompt {
-    fn of(message: &Arrived) -> Self {
+    fn of(message: &KernelMessage) -> Self {
         let is_class = |text: &str| {
             !text.is_empty()
                 && text.len() <= LONGEST_CLASS
@@ -102,10 +102,10 @@ impl Prompt {
 pub(super) async fn attempt(
     link: &mut Link,
     code: &Code,
-    change: &Change<'_>,
+    change: &CodeChange<'_>,
     wanted: &SecretSet,
     patience: &mut Wait<'_>,
-) -> Result<Taken> {
+) -> Result<CodeOutcome> {
     // A cell requests input only once, so stdin must be connected before.
     let asks_once = matches!(code, Code::Cell(_));
     if asks_once {
@@ -114,7 +114,7 @@ pub(super) async fn attempt(
     let sent = Instant::now();
     let id = patience.execute(link, &code.request()).await?;
     link.open(Channel::Stdin).await?;
-    let mut concerns = |message: &Arrived| message.is("input_request", &id) || message.is("execute_reply", &id);
+    let mut concerns = |message: &KernelMessage| message.is("input_request", &id) || message.is("execute_reply", &id);
     let mut kept = None;
     loop {
         let Some(message) = patience.next(link, &mut concerns).await? else { return Err(patience.verdict(link).await) };
@@ -122,15 +122,15 @@ pub(super) async fn attempt(
             match (code.error(&message), kept) {
                 (_, None) => return without_question(code, &message, change),
                 (Some(class), _) => return Err(failed(class)),
-                (None, Some(kept)) if asks_once => return Ok(Taken::All { kept }),
+                (None, Some(kept)) if asks_once => return Ok(CodeOutcome::All { kept }),
                 // The reply may overtake an input request of the code, which comes over another connection.
                 (None, still) => kept = still,
             }
             continue;
         }
         match (Prompt::of(&message), kept.take()) {
-            (Prompt::Done, Some(kept)) => return Ok(Taken::All { kept }),
-            (Prompt::Unanswered, None) => return Ok(Taken::Late),
+            (Prompt::Done, Some(kept)) => return Ok(CodeOutcome::All { kept }),
+            (Prompt::Unanswered, None) => return Ok(CodeOutcome::Late),
             (Prompt::Names(names), None) => {
                 // If this process was suspended it may be too late: the next request may be meant for another client.
                 if asks_once || sent.elapsed() < ANSWERED {
@@ -153,18 +153,18 @@ pub(super) async fn attempt(
 }
 
 /// The meaning of the reply to code that has not requested input.
-fn without_question(code: &Code, reply: &Arrived, change: &Change<'_>) -> Result<Taken> {
+fn without_question(code: &Code, reply: &KernelMessage, change: &CodeChange<'_>) -> Result<CodeOutcome> {
     if not_begun(reply) {
-        return Ok(Taken::Late);
+        return Ok(CodeOutcome::Late);
     }
     match (code, code.error(reply)) {
-        (Code::Expression(_), Some(_)) => Ok(Taken::Unread),
+        (Code::Expression(_), Some(_)) => Ok(CodeOutcome::Unread),
         (Code::Cell(_), Some(class)) => Err(failed(class)),
         (_, None) if SystemTime::now() < change.until => {
             let what = "the kernel found the request too old: its machine's clock is ahead of this one's";
             Err(Error::new(Kind::KernelFailed, what, "set the clocks of both machines"))
         }
-        (_, None) => Ok(Taken::Late),
+        (_, None) => Ok(CodeOutcome::Late),
     }
 }
 

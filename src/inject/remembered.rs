@@ -14,7 +14,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::info::KernelInfo;
-use super::target::{Target, Way};
+use super::target::{Route, Target};
 use crate::error::Result;
 use crate::record::{LARGEST, Variable};
 use crate::sys::file::{self, Writers};
@@ -68,9 +68,9 @@ fn remove_old(folder: &Path) {
 }
 
 fn place(target: &Target) -> String {
-    match &target.way {
-        Way::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
-        Way::Server(server) => server.address().to_string(),
+    match &target.route {
+        Route::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        Route::Server(server) => server.address().to_string(),
     }
 }
 

@@ -16,14 +16,14 @@ use crate::server::websocket::Websocket;
 
 /// How a kernel is reached.
 #[derive(Debug, Clone)]
-pub enum Way {
+pub enum Route {
     /// By the sockets that a connection file names.
     File(PathBuf),
     /// Through its server.
     Server(Rc<JupyterServer>),
 }
 
-impl std::fmt::Display for Way {
+impl std::fmt::Display for Route {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(out, "{}", path.display()),
@@ -40,7 +40,7 @@ pub struct Target {
     /// The notebook that it belongs to, if a server lists it.
     pub notebook: Option<String>,
     /// How it is reached.
-    pub way: Way,
+    pub route: Route,
     /// Its connection file, if it is on this machine; also if it is reached through its server.
     pub file: Option<PathBuf>,
 }
@@ -49,25 +49,25 @@ impl Target {
     /// The kernel of a connection file.
     pub fn of_file(path: &Path) -> Self {
         let id = discover::id_of(path).unwrap_or("kernel").to_owned();
-        Self { id, notebook: None, way: Way::File(path.to_owned()), file: Some(path.to_owned()) }
+        Self { id, notebook: None, route: Route::File(path.to_owned()), file: Some(path.to_owned()) }
     }
 
     /// Its name in its record and in messages: its connection file's stem, or its id on the server.
     pub fn name(&self) -> String {
-        match &self.way {
-            Way::File(path) => stem(path),
-            Way::Server(_) => self.id.clone(),
+        match &self.route {
+            Route::File(path) => stem(path),
+            Route::Server(_) => self.id.clone(),
         }
     }
 
     /// Connects to it.
     pub async fn link(&self, deadline: Deadline) -> Result<Link> {
-        match &self.way {
-            Way::File(path) => {
+        match &self.route {
+            Route::File(path) => {
                 let file = ConnectionFile::read_ours(path)?;
                 Sockets::connect(file, &[Channel::Shell]).await.map(|sockets| Link::Sockets(Box::new(sockets)))
             }
-            Way::Server(server) => {
+            Route::Server(server) => {
                 Websocket::connect(server, &self.id, deadline).await.map(|socket| Link::Server(Box::new(socket)))
             }
         }

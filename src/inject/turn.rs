@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::info::{KernelInfo, cannot, kernel_info, unknown};
 use super::injection::{Changes, Injection, Options, inject};
-use super::language::{Delivery, Row};
-use super::target::{Target, Way};
+use super::language::{Delivery, KernelRow};
+use super::target::{Route, Target};
 use super::{language, remembered, subshell};
 use crate::config::notebook::is_withheld;
 use crate::config::plan::Plan;
@@ -47,7 +47,7 @@ pub enum Known {
     ByReply(KernelInfo),
     /// From its process: only one kind of kernel has this command line, and the process waits for an event. A running
     /// cell may wait for one too.
-    ByCommand(&'static Row),
+    ByCommand(&'static KernelRow),
 }
 
 /// The result of a turn.
@@ -141,7 +141,7 @@ impl<'a> Turn<'a> {
         // Inspected after connecting: if the kernel has restarted in between, the connection is closed.
         let process = self.process()?.filter(|pid| waits_for_events(*pid));
         let row = process.and_then(|pid| language::by_command(&command_line(pid)));
-        match row.filter(|_| !self.options.now && matches!(self.target.way, Way::File(_))) {
+        match row.filter(|_| !self.options.now && matches!(self.target.route, Route::File(_))) {
             Some(row) => Ok((link, Known::ByCommand(row))),
             None => self.ask_on(link, progress).await,
         }

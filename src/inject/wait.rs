@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 
 /// The time without a reply after which the kernel is probed.
 const QUIET: Duration = Duration::from_secs(2);
@@ -34,11 +34,11 @@ pub(super) struct Wait<'a> {
     /// The kernel works for another client.
     for_others: bool,
     /// Code that may still request input after `end`, if it has begun.
-    code: Option<Code>,
+    code: Option<SentCode>,
 }
 
 /// Code that has been sent.
-struct Code {
+struct SentCode {
     id: String,
     /// Until when its input request may arrive.
     until: Instant,
@@ -62,7 +62,7 @@ impl<'a> Wait<'a> {
     /// Lets code that has begun in time request input until `end`, even after the wait: otherwise the kernel would wait
     /// for an answer that never comes. Code that has not begun is not waited for.
     pub(super) fn let_ask_until(&mut self, end: Instant) {
-        self.code = Some(Code { id: String::new(), until: end, may_run: true });
+        self.code = Some(SentCode { id: String::new(), until: end, may_run: true });
     }
 
     /// Sends a request to execute code; returns its id. If the wait may end before the code's input request comes,
@@ -92,8 +92,8 @@ impl<'a> Wait<'a> {
     pub(super) async fn next(
         &mut self,
         link: &mut Link,
-        wanted: &mut dyn FnMut(&Arrived) -> bool,
-    ) -> Result<Option<Arrived>> {
+        wanted: &mut dyn FnMut(&KernelMessage) -> bool,
+    ) -> Result<Option<KernelMessage>> {
         loop {
             // The time is checked first, because a flood never runs out of messages.
             let now = Instant::now();
@@ -118,7 +118,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn learn(&mut self, link: &mut Link, message: &Arrived) {
+    fn learn(&mut self, link: &mut Link, message: &KernelMessage) {
         match message.channel {
             Channel::Control => self.on_control = true,
             Channel::IoPub => {

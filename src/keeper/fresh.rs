@@ -42,13 +42,13 @@ pub(super) struct Times {
 }
 
 /// The keeper's token, and whether it comes from a login.
-pub(super) type Token = (Option<Credential>, bool);
+pub(super) type HeldToken = (Option<Credential>, bool);
 
 /// Reads the sources that gave `sources` again; `None` if `stop` came first.
 pub(super) async fn read(
     again: &Again,
     sources: &BTreeSet<String>,
-    token: Token,
+    token: HeldToken,
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Fresh>> {
     let entries = again.environment.iter().filter_map(|entry| CString::new(entry.as_str()).ok());
@@ -81,7 +81,7 @@ pub(super) async fn read(
 }
 
 /// The plans to try in order, and for each whether it uses the held token.
-fn plans(again: &Again, environment: &Environment, (token, is_ours): Token) -> Result<Vec<(Plan, bool)>> {
+fn plans(again: &Again, environment: &Environment, (token, is_ours): HeldToken) -> Result<Vec<(Plan, bool)>> {
     let request = Request {
         config: again.config.clone(),
         secrets: again.secrets.clone(),

@@ -36,14 +36,14 @@ const PROMISE: Duration = Duration::from_secs(20 * 60);
 const RENEWED_BEFORE: Duration = Duration::from_secs(15 * 60);
 
 /// A lease, and what is known about its expiry.
-struct Held {
+struct HeldLease {
     lease: Lease,
     ends: Instant,
     /// Whether its end is fixed.
     is_fixed: bool,
 }
 
-impl Held {
+impl HeldLease {
     /// A lease that Vault has just given.
     fn new(lease: Lease) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Held {
 pub(super) struct Hold {
     client: Client,
     leases: Leases,
-    held: Vec<Held>,
+    held: Vec<HeldLease>,
     window: Duration,
     /// When the next renewal is due; `None` if nothing is left to renew.
     due: Option<Instant>,
@@ -100,8 +100,8 @@ impl Hold {
             client.use_token(token)?;
         }
         let now = Instant::now();
-        let held: Vec<_> = leases.held.iter().cloned().map(Held::new).collect();
-        let replaced_at = held.iter().filter(|held| held.is_fixed).map(Held::replaced_at).min();
+        let held: Vec<_> = leases.held.iter().cloned().map(HeldLease::new).collect();
+        let replaced_at = held.iter().filter(|held| held.is_fixed).map(HeldLease::replaced_at).min();
         let is_renewed = leases.is_ours || held.iter().any(|held| !held.is_fixed);
         let ends = now + leases.left.unwrap_or(UNKNOWN);
         Ok(Self {
@@ -139,7 +139,7 @@ impl Hold {
 
     /// The earliest expiry of the leases of `source`, and that lease's lifetime; `None` while they can be renewed.
     fn end_of(&self, source: &str) -> Option<(Instant, Duration)> {
-        let of = |held: &&Held| held.lease.source == source && held.is_fixed && !held.is_endless();
+        let of = |held: &&HeldLease| held.lease.source == source && held.is_fixed && !held.is_endless();
         self.held.iter().filter(of).map(|held| (held.ends, Duration::from_secs(held.lease.seconds))).min()
     }
 
@@ -148,7 +148,7 @@ impl Hold {
     pub(super) fn promise(&mut self, source: &str) -> Expiry {
         let now = Instant::now();
         let mut of = self.held.iter().filter(|held| held.lease.source == source);
-        if of.all(Held::is_endless) {
+        if of.all(HeldLease::is_endless) {
             return Expiry::Endless;
         }
         let until = match self.end_of(source) {
@@ -251,7 +251,7 @@ impl Hold {
         }
         let mut is_held = self.leases.is_ours;
         for number in 0..self.held.len() {
-            let Held { lease: held, is_fixed, .. } = &self.held[number];
+            let HeldLease { lease: held, is_fixed, .. } = &self.held[number];
             if *is_fixed {
                 continue;
             }

@@ -20,7 +20,7 @@ use super::fresh::{Fresh, Times, read};
 use super::give;
 use super::hold::Hold;
 use super::say::say;
-use super::service::{Answers, ProfileRequest, Service, first};
+use super::service::{ProfileAnswers, ProfileRequest, Service, first};
 use super::timing::MOST;
 use crate::config::server::Server;
 use crate::error::Result;
@@ -34,13 +34,13 @@ use crate::vault::client::Client;
 const LEAST: Duration = Duration::from_secs(2);
 
 /// One step of a replacement, in progress.
-type Work<'a> = Pin<Box<dyn Future<Output = Step> + 'a>>;
+type Work<'a> = Pin<Box<dyn Future<Output = ReplacementStep> + 'a>>;
 
 /// The ending of leases, in progress.
 pub(super) type Ending = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The outcome of a step of a replacement.
-enum Step {
+enum ReplacementStep {
     /// The result of reading the sources; `None` if the kernels ended meanwhile.
     Read(Result<Option<Box<Fresh>>>),
     /// The digests of the new values, and an error if some kernels could not be given them.
@@ -57,7 +57,7 @@ pub(super) struct Keeping<'a> {
     old: Vec<(Hold, Option<Instant>)>,
     known: Option<Digests>,
     /// The profiles that clients can ask for.
-    answers: Answers,
+    answers: ProfileAnswers,
     /// Whether the sources are being read.
     is_reading: bool,
     /// Whether the kernels were warned that a replacement failed.
@@ -81,7 +81,7 @@ impl<'a> Keeping<'a> {
             current: Hold::new(&hand_over.server()?, leases, hand_over.window())?,
             old: Vec::new(),
             known: hand_over.again().map(|again| again.held.clone()),
-            answers: Answers::new(hand_over.answers().to_vec()),
+            answers: ProfileAnswers::new(hand_over.answers().to_vec()),
             is_reading: false,
             is_warned: false,
             retried: LEAST,
@@ -148,7 +148,7 @@ impl<'a> Keeping<'a> {
         }
         // A read that is under way ends with the kernels, and its leases are ended too.
         if let Some(work) = work
-            && let Step::Read(Ok(Some(fresh))) = work.await
+            && let ReplacementStep::Read(Ok(Some(fresh))) = work.await
         {
             let hold =
                 fresh.leases.and_then(|leases| Hold::new(&fresh.plan.server, leases, self.hand_over.window()).ok());
@@ -224,16 +224,16 @@ impl<'a> Keeping<'a> {
         let token = self.current.token();
         Some(Box::pin(async move {
             let read = read(&again, &sources, token, ended(owners)).await;
-            Step::Read(read.map(|read| read.map(Box::new)))
+            ReplacementStep::Read(read.map(|read| read.map(Box::new)))
         }))
     }
 
     /// Takes the outcome of a step, and returns the next step.
-    fn advance<'w>(&mut self, step: Step) -> Option<Work<'w>> {
+    fn advance<'w>(&mut self, step: ReplacementStep) -> Option<Work<'w>> {
         self.is_reading = false;
         match step {
-            Step::Read(Ok(None)) => None,
-            Step::Read(Err(error)) => {
+            ReplacementStep::Read(Ok(None)) => None,
+            ReplacementStep::Read(Err(error)) => {
                 give::record_end(self.hand_over.runtime_dir(), self.hand_over.owners(), self.current.ends(), &error);
                 if !std::mem::replace(&mut self.is_warned, true) {
                     self.hand_over.owners().iter().for_each(|owner| say(owner, &[], self.current.ends(), &error));
@@ -245,17 +245,17 @@ impl<'a> Keeping<'a> {
                 self.answers.failed(&error);
                 None
             }
-            Step::Read(Ok(Some(mut fresh))) => {
+            ReplacementStep::Read(Ok(Some(mut fresh))) => {
                 (self.retried, self.replaced_at, self.is_warned) = (LEAST, None, false);
                 let times = self.swap(&mut fresh);
-                self.answers = Answers::new(answers(&fresh.given));
+                self.answers = ProfileAnswers::new(answers(&fresh.given));
                 let (known, owners) = (self.known.clone()?, self.hand_over.owners().to_vec());
                 Some(Box::pin(async move {
                     let given = give::give(&fresh, &known, &owners, times).await;
-                    Step::Given(give::digests(&fresh.given), given)
+                    ReplacementStep::Given(give::digests(&fresh.given), given)
                 }))
             }
-            Step::Given(digests, outcome) => {
+            ReplacementStep::Given(digests, outcome) => {
                 if outcome.is_ok() {
                     self.known = Some(digests);
                     let at = Instant::now() + self.hand_over.grace();

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::hold::{Expiry, Hold};
 use crate::error::Error;
 use crate::launch::files;
-use crate::lease::{Answer, HandOver, Refusal, is_ours, listen, read};
+use crate::lease::{HandOver, ProfileAnswer, Refusal, is_ours, listen, read};
 use crate::sys::folder::private;
 
 /// The most clients that are served at once; the others wait.
@@ -32,12 +32,12 @@ pub(super) struct ProfileRequest {
 }
 
 /// A client that has connected but not yet asked.
-type Asking = Pin<Box<dyn Future<Output = Option<ProfileRequest>>>>;
+type PendingRequest = Pin<Box<dyn Future<Output = Option<ProfileRequest>>>>;
 
 /// The kernels' sockets.
 pub(super) struct Service {
     listeners: Vec<UnixListener>,
-    asking: Vec<Asking>,
+    asking: Vec<PendingRequest>,
 }
 
 impl Service {
@@ -99,14 +99,14 @@ pub(super) async fn first<F: Future + Unpin>(of: &mut [F]) -> (F::Output, usize)
 }
 
 /// The profiles that clients can ask for.
-pub(super) struct Answers {
-    known: Vec<Answer>,
+pub(super) struct ProfileAnswers {
+    known: Vec<ProfileAnswer>,
     /// Why the last read failed, if it did.
     failed: Option<String>,
 }
 
-impl Answers {
-    pub(super) const fn new(known: Vec<Answer>) -> Self {
+impl ProfileAnswers {
+    pub(super) const fn new(known: Vec<ProfileAnswer>) -> Self {
         Self { known, failed: None }
     }
 

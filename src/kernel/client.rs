@@ -19,15 +19,15 @@ use tokio::time::timeout;
 
 use super::connection::ConnectionFile;
 use super::endpoint::{Channel, Endpoint, reached_at};
-use super::message::Arrived;
+use super::message::KernelMessage;
 use super::message::{Refused, Request, Session};
 use super::signature::Signer;
 use super::trouble::{died, gone, silent, violation, wrong_signature};
 use super::zmtp::Violation;
 use super::zmtp::command::{self, Properties};
 use super::zmtp::curve_client::Pair;
-use super::zmtp::peer::{Trust, connect};
-use super::zmtp::traffic::{Reader, Received, Stream, Writer};
+use super::zmtp::peer::{ClientSecurity, connect};
+use super::zmtp::traffic::{MessageReader, MessageWriter, Received, Stream};
 use crate::error::{Error, Kind, Result};
 
 /// The time limit for connecting to a port.
@@ -36,20 +36,20 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The order in which channels are read: those for this client before the broadcast one.
 const ORDER: [Channel; 4] = [Channel::Shell, Channel::Control, Channel::Stdin, Channel::IoPub];
 
-struct Connection {
-    reader: Reader,
-    writer: Writer,
+struct ChannelConnection {
+    reader: MessageReader,
+    writer: MessageWriter,
 }
 
 /// The connections to one kernel.
 pub struct Sockets {
     file: ConnectionFile,
-    trust: Trust,
+    trust: ClientSecurity,
     session: Session,
     identity: Vec<u8>,
-    open: [Option<Connection>; 5],
+    open: [Option<ChannelConnection>; 5],
     /// Further connections to shell, each with its own identity, on which a request was repeated.
-    again: Vec<Connection>,
+    again: Vec<ChannelConnection>,
     flooded: bool,
 }
 
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Sockets {
 }
 
 /// A connection to a kernel's heartbeat on which nothing is sent, so neither side wakes up for it.
-pub struct Pulse(Connection);
+pub struct Pulse(ChannelConnection);
 
 impl std::fmt::Debug for Pulse {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,10 +80,10 @@ impl Sockets {
     pub async fn connect(file: ConnectionFile, channels: &[Channel]) -> Result<Self> {
         let session = Session::new(Signer::new(file.scheme(), file.key()));
         let trust = match file.curve() {
-            None => Trust::Null,
+            None => ClientSecurity::Null,
             Some(keys) => {
                 let ours = Pair::new().map_err(|cause| Error::new(Kind::Os, cause.0, "check /dev/urandom"))?;
-                Trust::Curve { kernel: keys.public.into(), ours }
+                ClientSecurity::Curve { kernel: keys.public.into(), ours }
             }
         };
         let identity = session.id().as_bytes().to_vec();
@@ -131,7 +131,7 @@ impl Sockets {
         &mut self,
         channel: Channel,
         kind: &str,
-        parent: Option<&Arrived>,
+        parent: Option<&KernelMessage>,
         content: &Value,
     ) -> Result<String> {
         self.open(&[channel]).await?;
@@ -146,7 +146,7 @@ impl Sockets {
     }
 
     /// The next message on any channel that is open. Nothing is lost when this is dropped half-way.
-    pub async fn next(&mut self) -> Result<Arrived> {
+    pub async fn next(&mut self) -> Result<KernelMessage> {
         loop {
             let (channel, received) = self.received().await?;
             let frames = match received {
@@ -161,7 +161,7 @@ impl Sockets {
                 }
             };
             match Request::parse(frames, self.session.signer()) {
-                Ok(request) => return Ok(Arrived::new(channel, request)),
+                Ok(request) => return Ok(KernelMessage::new(channel, request)),
                 Err(Refused::WrongSignature) => return Err(wrong_signature(&self.file)),
                 // A broadcast is for all clients, and may use unknown parts of the protocol.
                 Err(Refused::Malformed) if channel == Channel::IoPub => {}
@@ -174,7 +174,7 @@ impl Sockets {
     }
 
     async fn received(&mut self) -> Result<(Channel, Received)> {
-        let mut places: [Option<&mut Connection>; 5] = self.open.each_mut().map(Option::as_mut);
+        let mut places: [Option<&mut ChannelConnection>; 5] = self.open.each_mut().map(Option::as_mut);
         let again = self.again.iter_mut().map(|connection| (Channel::Shell, connection));
         let reading: Vec<_> = again
             .chain(ORDER.into_iter().filter_map(|channel| Some((channel, places[channel as usize].take()?))))
@@ -233,7 +233,7 @@ impl Sockets {
         self.open[Channel::Heartbeat as usize].take().map(Pulse)
     }
 
-    async fn reach(&self, channel: Channel, identity: &[u8]) -> Result<(Channel, Connection)> {
+    async fn reach(&self, channel: Channel, identity: &[u8]) -> Result<(Channel, ChannelConnection)> {
         let endpoint = self.file.endpoint(channel);
         let stream = match timeout(CONNECT, stream(&endpoint)).await {
             Ok(Ok(stream)) => stream,
@@ -248,7 +248,7 @@ impl Sockets {
         let identity = if socket_type == b"DEALER" { identity.to_vec() } else { Vec::new() };
         let ours = Properties { socket_type: socket_type.to_vec(), identity };
         let (reader, mut writer, theirs) = connect(stream, &self.trust, &ours).await.map_err(|cause| {
-            let encrypted = matches!(self.trust, Trust::Curve { .. });
+            let encrypted = matches!(self.trust, ClientSecurity::Curve { .. });
             match cause.kind() {
                 ErrorKind::TimedOut => silent(&self.file, channel, &endpoint),
                 // libzmq closes a connection whose HELLO it can't open.
@@ -266,7 +266,7 @@ impl Sockets {
             writer.message(&[vec![1]]).await.map_err(|_| died(&self.file))?;
             writer.message(&[own]).await.map_err(|_| died(&self.file))?;
         }
-        Ok((channel, Connection { reader, writer }))
+        Ok((channel, ChannelConnection { reader, writer }))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) enum Listener {
 }
 
 /// A peer that has connected.
-pub(super) enum Connection {
+pub(super) enum AcceptedStream {
     Tcp(TcpStream),
     Ipc(UnixStream),
 }
@@ -64,13 +64,13 @@ impl Listener {
     }
 
     /// Accepts the next connection.
-    pub(super) async fn accept(&self) -> Result<Connection> {
+    pub(super) async fn accept(&self) -> Result<AcceptedStream> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
                 let _ = stream.set_nodelay(true);
-                Connection::Tcp(stream)
+                AcceptedStream::Tcp(stream)
             }),
-            Self::Ipc(listener, _) => listener.accept().await.map(|(stream, _)| Connection::Ipc(stream)),
+            Self::Ipc(listener, _) => listener.accept().await.map(|(stream, _)| AcceptedStream::Ipc(stream)),
         }
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Listener {
     }
 }
 
-impl Connection {
+impl AcceptedStream {
     pub(super) fn into_stream(self) -> Box<dyn Stream> {
         match self {
             Self::Tcp(stream) => Box::new(stream),

@@ -135,7 +135,7 @@ impl Session {
 
 /// A message from a kernel, with its signature verified.
 #[derive(Debug, Clone)]
-pub struct Arrived {
+pub struct KernelMessage {
     /// The channel on which it arrived.
     pub channel: Channel,
     /// Its header.
@@ -148,7 +148,7 @@ pub struct Arrived {
     pub content: Value,
 }
 
-impl Arrived {
+impl KernelMessage {
     /// A message that arrived on `channel`.
     pub fn new(channel: Channel, message: Request) -> Self {
         let Request { header, raw_header, raw_parent, content, .. } = message;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use tokio::sync::mpsc;
 
-use super::zmtp::traffic::Writer;
+use super::zmtp::traffic::MessageWriter;
 
 /// The most bytes that wait for one peer. A notebook with all its cells run at once may send a thousand requests, each
 /// with a few replies of some hundred bytes.
@@ -65,7 +65,7 @@ impl Outbox {
 
 impl Sender {
     /// Sends messages until it is closed or the peer is gone.
-    pub(super) async fn run(mut self, mut writer: Writer) {
+    pub(super) async fn run(mut self, mut writer: MessageWriter) {
         while let Some(next) = self.from.recv().await {
             let size = next.size();
             let written = match next {

@@ -14,7 +14,7 @@ use super::listener::Listener;
 use super::outbox::{Outbox, Outgoing};
 use super::zmtp::command::{self, Properties};
 use super::zmtp::peer::{Greeted, Security};
-use super::zmtp::traffic::{Progress, Reader, Received, Stream};
+use super::zmtp::traffic::{MessageReader, Progress, Received, Stream};
 
 /// The most topics of one peer, and the length of the longest, in bytes.
 const MOST_TOPICS: usize = 1000;
@@ -27,7 +27,7 @@ const FLOOD: u64 = 100;
 
 /// What happened on a socket.
 #[derive(Debug)]
-pub enum Event {
+pub enum SocketEvent {
     /// A peer finished the handshake.
     Joined,
     /// A message came.
@@ -35,14 +35,14 @@ pub enum Event {
         /// On this channel.
         channel: Channel,
         /// From this peer.
-        from: Origin,
+        from: MessageOrigin,
         /// Its frames.
         parts: Vec<Vec<u8>>,
     },
     /// A peer subscribed to a topic.
     Subscribed {
         /// The peer.
-        from: Origin,
+        from: MessageOrigin,
         /// The topic; empty for everything.
         topic: Vec<u8>,
     },
@@ -50,13 +50,13 @@ pub enum Event {
 
 /// The sender of a message: its connection, and the identity that outlives the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct MessageOrigin {
     pub(super) connection: u64,
     pub(super) identity: Vec<u8>,
     joined: Instant,
 }
 
-impl Origin {
+impl MessageOrigin {
     /// The time at which the handshake ended.
     pub const fn joined(&self) -> Instant {
         self.joined
@@ -76,7 +76,7 @@ pub(super) struct Peers {
     channel: Channel,
     pub(super) listener: Listener,
     security: Rc<Security>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<SocketEvent>,
     pub(super) known: RefCell<BTreeMap<u64, Peer>>,
     next: Cell<u64>,
     /// The number of connections, including those that have not finished their greeting.
@@ -94,7 +94,7 @@ impl Peers {
         channel: Channel,
         listener: Listener,
         security: Rc<Security>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<SocketEvent>,
     ) -> Rc<Self> {
         Rc::new(Self {
             channel,
@@ -184,13 +184,13 @@ impl Peers {
         };
         let Ok(greeted) = greeted else { return };
         let Ok((reader, writer, theirs)) = greeted.handshake(&self.security, &ours).await else { return };
-        if !self.fits(&theirs.socket_type) || self.events.send(Event::Joined).await.is_err() {
+        if !self.fits(&theirs.socket_type) || self.events.send(SocketEvent::Joined).await.is_err() {
             return;
         }
         let connection = self.next.get();
         self.next.set(connection + 1);
         let (to, sender) = Outbox::new();
-        let origin = Origin { connection, identity: theirs.identity.clone(), joined: Instant::now() };
+        let origin = MessageOrigin { connection, identity: theirs.identity.clone(), joined: Instant::now() };
         let peer = Peer { identity: theirs.identity, to: to.clone(), topics: Vec::new(), progress: reader.progress() };
         if self.closing.get() {
             to.leave(Outgoing::Close);
@@ -202,7 +202,7 @@ impl Peers {
         self.known.borrow_mut().remove(&connection);
     }
 
-    async fn read(&self, mut reader: Reader, origin: &Origin, to: &Outbox) {
+    async fn read(&self, mut reader: MessageReader, origin: &MessageOrigin, to: &Outbox) {
         while let Ok(received) = reader.next().await {
             let event = match received {
                 Received::Message(parts) if self.channel == Channel::IoPub => {
@@ -212,7 +212,9 @@ impl Peers {
                         _ => None,
                     }
                 }
-                Received::Message(parts) => Some(Event::Message { channel: self.channel, from: origin.clone(), parts }),
+                Received::Message(parts) => {
+                    Some(SocketEvent::Message { channel: self.channel, from: origin.clone(), parts })
+                }
                 Received::Command(body) => match command::split(&body) {
                     Ok((b"PING", rest)) => {
                         to.leave(Outgoing::Command(command::pong(rest)));
@@ -231,15 +233,15 @@ impl Peers {
         }
     }
 
-    fn subscribe(&self, origin: &Origin, topic: &[u8]) -> Option<Event> {
+    fn subscribe(&self, origin: &MessageOrigin, topic: &[u8]) -> Option<SocketEvent> {
         let mut peers = self.known.borrow_mut();
         let has_room = |peer: &&mut Peer| peer.topics.len() < MOST_TOPICS && topic.len() <= LONGEST_TOPIC;
         let peer = peers.get_mut(&origin.connection).filter(has_room)?;
         peer.topics.push(topic.to_vec());
-        Some(Event::Subscribed { from: origin.clone(), topic: topic.to_vec() })
+        Some(SocketEvent::Subscribed { from: origin.clone(), topic: topic.to_vec() })
     }
 
-    fn cancel(&self, origin: &Origin, topic: &[u8]) -> Option<Event> {
+    fn cancel(&self, origin: &MessageOrigin, topic: &[u8]) -> Option<SocketEvent> {
         let mut peers = self.known.borrow_mut();
         let topics = &mut peers.get_mut(&origin.connection)?.topics;
         if let Some(at) = topics.iter().position(|known| known == topic) {

@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::endpoint::{Channel, Endpoint};
 use super::listener::Listener;
 use super::outbox::Outgoing;
-pub use super::peers::{Event, Origin};
+pub use super::peers::{MessageOrigin, SocketEvent};
 use super::peers::{Peer, Peers};
 use super::zmtp::peer::Security;
 use crate::error::{Error, Kind, Result};
@@ -47,7 +47,7 @@ impl Socket {
         channel: Channel,
         endpoint: &Endpoint,
         security: Rc<Security>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<SocketEvent>,
     ) -> Result<Self> {
         let listener = Listener::bind(endpoint).await.map_err(|cause| cannot_listen(channel, endpoint, &cause))?;
         let shared = Peers::new(channel, listener, security, events);
@@ -83,7 +83,7 @@ impl Socket {
     }
 
     /// Sends a message to `to`; returns whether there is such a peer.
-    pub fn send(&self, to: &Origin, parts: Vec<Vec<u8>>) -> bool {
+    pub fn send(&self, to: &MessageOrigin, parts: Vec<Vec<u8>>) -> bool {
         let peers = self.shared.known.borrow();
         let same = |peer: &&Peer| !to.identity.is_empty() && peer.identity == to.identity;
         let peer = peers.get(&to.connection).or_else(|| peers.values().rev().find(same));
@@ -102,7 +102,7 @@ impl Socket {
     }
 
     /// Whether a peer with that origin's identity is connected.
-    pub fn reaches(&self, to: &Origin) -> bool {
+    pub fn reaches(&self, to: &MessageOrigin) -> bool {
         let peers = self.shared.known.borrow();
         peers.contains_key(&to.connection)
             || (!to.identity.is_empty() && peers.values().any(|peer| peer.identity == to.identity))
@@ -139,7 +139,7 @@ impl Socket {
 
     /// Stops accepting connections, waits at most `rest` for messages that are arriving, flushes, closes this side of
     /// each connection, and waits at most `limit` until the peers have closed theirs. Everything that they sent has
-    /// then become an [`Event`].
+    /// then become an [`SocketEvent`].
     pub fn finish(&self, rest: Duration, limit: Duration) -> impl Future<Output = ()> + use<> {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{KERNEL_JSON, Which};
+use super::{KERNEL_JSON, WrapChoices};
 use crate::ask::Prompter;
 use crate::config::keys::nearest;
 use crate::error::{Error, Kind, Result, one_line};
@@ -21,7 +21,7 @@ struct Shown {
 
 /// The names in `known` (kernels' names and folders) that `which` selects; `verb` is the action, for the question.
 pub(super) fn names<'a>(
-    which: &Which,
+    which: &WrapChoices,
     known: impl Iterator<Item = (&'a str, &'a Path)>,
     verb: &str,
 ) -> Result<Vec<String>> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::journal::RECORD;
 use super::python::{Native, Python};
-use super::which::Place;
+use super::which::Scope;
 use super::{KERNEL_JSON, standby};
 use crate::config::env::Environment;
 use crate::config::folders::{data_dir, kernelspec_folders};
@@ -43,7 +43,7 @@ pub struct Search {
 
 impl Search {
     /// Determines where Jupyter looks. The folder of a `--prefix` comes first.
-    pub fn new(place: &Place, environment: &Environment) -> Self {
+    pub fn new(place: &Scope, environment: &Environment) -> Self {
         let python = Python::find(place.prefix(), environment);
         let facts = python.as_ref().map(|python| &python.facts);
         let data = facts.and_then(|facts| facts.data.clone()).or_else(|| data_dir(environment));

@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A file before the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct SavedFile {
     /// Its text.
     pub text: String,
     /// Its permission bits.
@@ -60,9 +60,9 @@ pub struct WrapRecord {
     #[serde(default)]
     pub copied: Vec<PathBuf>,
     /// kernel.json before the change.
-    pub kernel_json: Kept,
+    pub kernel_json: SavedFile,
     /// vault.toml before the change, if there was one.
-    pub vault_toml: Option<Kept>,
+    pub vault_toml: Option<SavedFile>,
     /// The words before the kernel's own command.
     #[serde(default)]
     pub launcher: Vec<String>,
@@ -130,7 +130,7 @@ impl Locked {
     }
 
     /// Puts a file back as it was before.
-    pub fn restore(&self, name: &str, kept: &Kept) -> Result<()> {
+    pub fn restore(&self, name: &str, kept: &SavedFile) -> Result<()> {
         let Some(target) = &kept.link else { return self.write(name, &kept.text, kept.mode) };
         std::os::unix::fs::symlink(target, self.folder.join(unfinished(name)))
             .map_err(|cause| refused(&self.folder.join(name), "linked", &cause))?;
@@ -216,7 +216,7 @@ fn unfinished(name: &str) -> String {
 }
 
 /// Reads a file; `None` if there is none.
-pub fn keep(path: &Path) -> Result<Option<Kept>> {
+pub fn keep(path: &Path) -> Result<Option<SavedFile>> {
     let (bytes, metadata) = match file::read_with_metadata(path, LARGEST, Writers::Anyone) {
         Ok(both) => both,
         Err(Unread::Missing) => return Ok(None),
@@ -228,7 +228,7 @@ pub fn keep(path: &Path) -> Result<Option<Kept>> {
     let mode = metadata.permissions().mode() & 0o7777;
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::new(Kind::Config, format!("{} is not UTF-8", path.display()), "save it as UTF-8"))?;
-    Ok(Some(Kept { text, mode, link: std::fs::read_link(path).ok() }))
+    Ok(Some(SavedFile { text, mode, link: std::fs::read_link(path).ok() }))
 }
 
 impl WrapRecord {
@@ -247,7 +247,7 @@ impl WrapRecord {
     }
 
     /// Whether a vault.toml is the one that `wrap` wrote, or the original.
-    pub fn is_unchanged(&self, there: &Kept) -> bool {
+    pub fn is_unchanged(&self, there: &SavedFile) -> bool {
         self.ours.contains(&there.text) || self.vault_toml.as_ref().is_some_and(|before| before.text == there.text)
     }
 

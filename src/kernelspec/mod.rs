@@ -38,7 +38,7 @@ mod words;
 pub mod wrap;
 mod wrapped;
 
-pub use self::which::{Place, Which};
+pub use self::which::{Scope, WrapChoices};
 
 /// The file that describes a kernel.
 pub const KERNEL_JSON: &str = "kernel.json";

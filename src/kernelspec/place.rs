@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::KERNEL_JSON;
 use super::find::{Kernelspec, Search};
-use super::which::Place;
+use super::which::Scope;
 use crate::error::{Error, Kind, Result};
 
 /// Where a wrapped kernelspec is written.
@@ -23,7 +23,7 @@ pub enum Destination {
 }
 
 /// Decides where `found` is wrapped.
-pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Destination> {
+pub fn target(found: &Kernelspec, search: &Search, place: &Scope) -> Result<Destination> {
     if found.native.is_none() {
         trusted(&found.folder)?;
     }
@@ -53,21 +53,21 @@ pub fn target(found: &Kernelspec, search: &Search, place: &Place) -> Result<Dest
 }
 
 /// The options that name a place other than `place`.
-const fn others(place: &Place) -> &'static str {
+const fn others(place: &Scope) -> &'static str {
     match place {
-        Place::AsFound => "--user, --sys-prefix, --prefix DIR",
-        Place::User => "--sys-prefix, --prefix DIR",
-        Place::SysPrefix => "--user, --prefix DIR",
-        Place::Prefix(_) => "--user, another --prefix DIR",
+        Scope::AsFound => "--user, --sys-prefix, --prefix DIR",
+        Scope::User => "--sys-prefix, --prefix DIR",
+        Scope::SysPrefix => "--user, --prefix DIR",
+        Scope::Prefix(_) => "--user, another --prefix DIR",
     }
 }
 
 /// The folder that the command line asks for.
-fn chosen_folder<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Path>> {
+fn chosen_folder<'a>(place: &Scope, search: &'a Search) -> Result<Option<&'a Path>> {
     let folder = match place {
-        Place::AsFound => return Ok(None),
-        Place::User => &search.user,
-        Place::SysPrefix | Place::Prefix(_) => &search.prefix,
+        Scope::AsFound => return Ok(None),
+        Scope::User => &search.user,
+        Scope::SysPrefix | Scope::Prefix(_) => &search.prefix,
     };
     folder.as_deref().map(Some).ok_or_else(|| {
         let advice = "activate the environment, or name it with --prefix DIR";
@@ -75,7 +75,7 @@ fn chosen_folder<'a>(place: &Place, search: &'a Search) -> Result<Option<&'a Pat
     })
 }
 
-fn vacant(root: &Path, found: &Kernelspec, place: &Place) -> Result<Destination> {
+fn vacant(root: &Path, found: &Kernelspec, place: &Scope) -> Result<Destination> {
     let folder = root.join(&found.name);
     if folder.join(KERNEL_JSON).exists() {
         let what = format!("there is already another kernelspec at {}", folder.display());

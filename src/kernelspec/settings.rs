@@ -11,7 +11,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::journal::{Kept, keep};
+use super::journal::{SavedFile, keep};
 use crate::config::env::Environment;
 use crate::config::keys::KEYS;
 use crate::config::layer::Layer;
@@ -28,18 +28,18 @@ const MODE: u32 = 0o644;
 /// The settings that are paths, besides those that end in `_file`.
 const PATHS: [&str; 4] = ["vault.ca_cert", "vault.ca_path", "vault.client_cert", "vault.client_key"];
 const HEAD: &str = "\
-# Settings of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.
+# SettingsFiles of this kernelspec, over those of $JUPYTER_CONFIG_DIR/vault.toml and the other usual places.
 ";
 
 /// Composes the files, and asks Vault only once for files with the same settings.
 #[derive(Debug)]
-pub struct Settings<'a> {
+pub struct SettingsFiles<'a> {
     config: Option<&'a Path>,
     environment: &'a Environment,
     looked_up: Vec<(String, Vec<KnownMount>)>,
 }
 
-impl<'a> Settings<'a> {
+impl<'a> SettingsFiles<'a> {
     /// Settings from `config`, or else from the existing files and the environment.
     pub const fn new(config: Option<&'a Path>, environment: &'a Environment) -> Self {
         Self { config, environment, looked_up: Vec::new() }
@@ -52,7 +52,7 @@ impl<'a> Settings<'a> {
 
     /// The vault.toml for the kernelspec in `folder`; `ours` means that wrap wrote the existing one. `report` receives
     /// the error if the mounts could not be looked up.
-    pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<Kept> {
+    pub fn beside(&mut self, folder: &Path, ours: bool, report: &mut dyn FnMut(&Error)) -> Result<SavedFile> {
         let path = folder.join(FILE_NAME);
         let there = keep(&path)?;
         let (mut text, mode, named) = match (self.config, &there) {
@@ -76,7 +76,7 @@ impl<'a> Settings<'a> {
         });
         lock_text(&mut text);
         append(&mut text, &mounts);
-        Ok(Kept { text, mode, link: None })
+        Ok(SavedFile { text, mode, link: None })
     }
 
     fn ask(&self, layer: &Layer, before: Option<&Layer>, report: &mut dyn FnMut(&Error)) -> Vec<KnownMount> {

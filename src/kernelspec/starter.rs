@@ -7,7 +7,7 @@ use super::edit::{Spec, Starter};
 use super::find::Search;
 use super::journal::WrapRecord;
 use super::standby::has_package;
-use super::which::Place;
+use super::which::Scope;
 use crate::config::env::Environment;
 use crate::error::{Error, Kind, Result};
 
@@ -46,7 +46,7 @@ pub(super) fn check(kernel: &str, starter: &Starter, search: &Search, environmen
 /// The words before the kernel's own command in a wrapped kernelspec, and the kernel's name; Python's own kernel
 /// comes first.
 pub fn launcher(environment: &Environment) -> Option<(String, Vec<String>)> {
-    let mut wrapped = Search::new(&Place::AsFound, environment).wrapped();
+    let mut wrapped = Search::new(&Scope::AsFound, environment).wrapped();
     wrapped.sort_by_key(|(name, _)| name != "python3");
     let (name, folder) = wrapped.into_iter().next()?;
     let folder_text = folder.to_str()?;
@@ -55,28 +55,28 @@ pub fn launcher(environment: &Environment) -> Option<(String, Vec<String>)> {
 }
 
 /// How an editor that starts its own Python treats a kernelspec.
-pub(super) enum Form<'p> {
+pub(super) enum LauncherForm<'p> {
     /// The words of the launcher, unchanged.
     Plain,
     /// A front end may drop the first word and start its own Python with the rest (VS Code does, for a kernelspec in
     /// a Python environment's own folder): this Python runs a script that becomes the launcher.
     Module(&'p str),
-    /// As [`Form::Module`], but this package is not installed in that Python.
+    /// As [`LauncherForm::Module`], but this package is not installed in that Python.
     NoPackage(&'p str),
 }
 
 /// The form for the kernelspec in `folder`, whose kernel's program is `program`.
-pub(super) fn form<'p>(program: &'p str, folder: &Path) -> Form<'p> {
+pub(super) fn form<'p>(program: &'p str, folder: &Path) -> LauncherForm<'p> {
     let prefix = Path::new(program).parent().and_then(Path::parent).filter(|_| program.starts_with('/'));
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some(prefix) = prefix.filter(|_| name.starts_with("python")) else { return Form::Plain };
+    let Some(prefix) = prefix.filter(|_| name.starts_with("python")) else { return LauncherForm::Plain };
     if !folder.starts_with(prefix.join("share/jupyter/kernels")) {
-        return Form::Plain;
+        return LauncherForm::Plain;
     }
-    if has_package(prefix) { Form::Module(program) } else { Form::NoPackage(program) }
+    if has_package(prefix) { LauncherForm::Module(program) } else { LauncherForm::NoPackage(program) }
 }
 
-/// The warning of `wrap` and `doctor` about [`Form::NoPackage`].
+/// The warning of `wrap` and `doctor` about [`LauncherForm::NoPackage`].
 pub(super) fn dropped_word(kernel: &str, python: &str) -> Error {
     let what = format!("{kernel}: VS Code replaces the launcher by {python}, so the kernel can't start");
     let advice = format!("install the package there (`{python} -m pip install jupyter-vault`) and wrap again");
@@ -107,7 +107,7 @@ pub fn remarks(kernel: &str, spec: &Spec<'_>, folder: &Path, record: Option<&Wra
         remarks.push(Error::new(Kind::Config, what, "`jupyter-vault wrap` repairs it, `unwrap` restores the original"));
     }
     let before = record.and_then(|record| Spec::parse(&record.kernel_json.text).ok());
-    if let Some(Form::NoPackage(python)) = before.as_ref().map(|before| form(&before.words[0], folder)) {
+    if let Some(LauncherForm::NoPackage(python)) = before.as_ref().map(|before| form(&before.words[0], folder)) {
         remarks.push(dropped_word(kernel, python));
     }
     remarks

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use super::diff;
 use super::find::Search;
-use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
+use super::journal::{Locked, RECORD, SavedFile, WrapRecord, keep};
 use super::origin::{is_as_made, missing_launcher, original, parse};
 use super::wrap::{last, say};
-use super::{KERNEL_JSON, Which, choose, copy, journal, standby};
+use super::{KERNEL_JSON, WrapChoices, choose, copy, journal, standby};
 use crate::config::env::Environment;
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
 
 /// Unwraps the kernels that `which` names, in all of Jupyter's folders; reports to `out`.
-pub fn run(which: &Which, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+pub fn run(which: &WrapChoices, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
     let search = Search::new(&which.place, &environment);
     let without_kernel_json = search.without_kernel_json();
@@ -110,7 +110,7 @@ fn unwrap(name: &str, folder: &Path, dry_run: bool, out: &mut dyn Write) -> Resu
     let after = if edited { settings.as_ref() } else { record.vault_toml.as_ref() };
     let Some(locked) = locked else {
         let path_of_settings = folder.join(FILE_NAME);
-        let text = |kept: Option<&Kept>| kept.map(|kept| kept.text.clone());
+        let text = |kept: Option<&SavedFile>| kept.map(|kept| kept.text.clone());
         let (from, to) = (text(settings.as_ref()), text(after));
         let _ = write!(out, "{}", diff::unified(&path, &path, Some(&now.text), Some(&before.text)));
         let _ = write!(out, "{}", diff::unified(&path_of_settings, &path_of_settings, from.as_deref(), to.as_deref()));

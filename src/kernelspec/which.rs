@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Where kernelspecs are written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Scope {
     /// In place, or to the user's folder if that is not possible.
     #[default]
     AsFound,
@@ -16,8 +16,8 @@ pub enum Place {
     Prefix(PathBuf),
 }
 
-impl Place {
-    /// The folder of [`Place::Prefix`].
+impl Scope {
+    /// The folder of [`Scope::Prefix`].
     pub fn prefix(&self) -> Option<&Path> {
         match self {
             Self::Prefix(folder) => Some(folder),
@@ -28,7 +28,7 @@ impl Place {
 
 /// The choices for `wrap` and `unwrap`.
 #[derive(Debug, Default)]
-pub struct Which {
+pub struct WrapChoices {
     /// The kernels' names.
     pub kernels: Vec<String>,
     /// Whether to take all kernels. Without this and without names, the user is asked.
@@ -37,7 +37,7 @@ pub struct Which {
     pub yes: bool,
     /// The suffix of the display name; `None` keeps an earlier one.
     pub suffix: Option<String>,
-    pub place: Place,
+    pub place: Scope,
     /// Whether changes are only shown.
     pub dry_run: bool,
 }

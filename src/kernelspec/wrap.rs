@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use super::edit::Spec;
 use super::find::{Kernelspec, Search};
-use super::journal::{Kept, Locked, RECORD, WrapRecord, busy, keep};
+use super::journal::{Locked, RECORD, SavedFile, WrapRecord, busy, keep};
 use super::label::with_suffix;
 use super::origin::{missing_launcher, original, parse, shared, upgraded};
 use super::place::{Destination, target};
-use super::settings::Settings;
-use super::starter::{self, Form};
-use super::wrapped::{Seen, Wrapped};
-use super::{KERNEL_JSON, STAND_BY, Which, choose, copy, diff, standby};
+use super::settings::SettingsFiles;
+use super::starter::{self, LauncherForm};
+use super::wrapped::{FilesBefore, Wrapped};
+use super::{KERNEL_JSON, STAND_BY, WrapChoices, choose, copy, diff, standby};
 use crate::config::env::Environment;
 use crate::config::keys::{CONFIG_VARIABLE, nearest};
 use crate::config::locations::{FILE_NAME, Locations};
@@ -28,14 +28,19 @@ const PROGRAM: &str = "jupyter-vault";
 const ATTEMPTS: u32 = 10;
 
 /// Wraps the kernels that `which` names; reports results to `out`, and skipped kernels to `report`.
-pub fn run(which: &Which, config: Option<&Path>, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
+pub fn run(
+    which: &WrapChoices,
+    config: Option<&Path>,
+    out: &mut dyn Write,
+    report: &mut dyn FnMut(&Error),
+) -> Result<()> {
     let _kept_until_we_end = Hardening::apply()?;
     wrap_in(which, config, &Environment::take(), out, report)
 }
 
 /// As [`run`], with a given environment.
 pub fn wrap_in(
-    which: &Which,
+    which: &WrapChoices,
     config: Option<&Path>,
     environment: &Environment,
     out: &mut dyn Write,
@@ -59,7 +64,7 @@ pub fn wrap_in(
         which,
         environment,
         search: &search,
-        settings: Settings::new(config.as_deref(), environment),
+        settings: SettingsFiles::new(config.as_deref(), environment),
         launcher: launcher(environment)?,
         out,
         report,
@@ -135,10 +140,10 @@ pub(super) fn say(out: &mut dyn Write, line: &str) {
 }
 
 struct Wrapper<'a> {
-    which: &'a Which,
+    which: &'a WrapChoices,
     environment: &'a Environment,
     search: &'a Search,
-    settings: Settings<'a>,
+    settings: SettingsFiles<'a>,
     launcher: String,
     out: &'a mut dyn Write,
     report: &'a mut dyn FnMut(&Error),
@@ -158,7 +163,7 @@ impl Wrapper<'_> {
     fn attempt(&mut self, found: &Kernelspec) -> Result<bool> {
         let path = found.folder.join(KERNEL_JSON);
         let now = match &found.native {
-            Some(native) => Kept { text: native.kernel_json.clone(), mode: 0o644, link: None },
+            Some(native) => SavedFile { text: native.kernel_json.clone(), mode: 0o644, link: None },
             None => keep(&path)?.ok_or_else(|| unknown(&found.name, &[], self.search))?,
         };
         let spec = parse(&now.text, &path)?;
@@ -188,13 +193,15 @@ impl Wrapper<'_> {
             None => original(&now, &spec, record.as_ref()).ok_or_else(|| missing_launcher(&found.folder))?,
         };
         let program = self.program(&parse(&before.text, &path)?);
-        if let (Destination::InPlace, Form::NoPackage(python)) = (&target, starter::form(&program, &found.folder)) {
+        if let (Destination::InPlace, LauncherForm::NoPackage(python)) =
+            (&target, starter::form(&program, &found.folder))
+        {
             (self.report)(&starter::dropped_word(&found.name, python));
         }
         if let Some(source) = record.as_ref().and_then(|record| upgraded(&found.folder, &before, record)) {
             return self.renew(found, &source, &now).map(|()| true);
         }
-        let seen = Seen { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
+        let seen = FilesBefore { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
         let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
         let suffix = seen.record.as_ref().map(|record| record.suffix.clone());
         let wrapped = self.wrapped(found, &before, &seen, vault_toml, suffix)?;
@@ -211,12 +218,13 @@ impl Wrapper<'_> {
     }
 
     /// Copies a kernelspec again after its original has changed; the copy's vault.toml stays.
-    fn renew(&mut self, found: &Kernelspec, source: &Path, now: &Kept) -> Result<()> {
+    fn renew(&mut self, found: &Kernelspec, source: &Path, now: &SavedFile) -> Result<()> {
         let path = source.join(KERNEL_JSON);
         let Some(before) = keep(&path)? else { return Ok(()) };
         let vault_toml = self.settings.beside(&found.folder, true, self.report)?;
         let anew = Kernelspec { name: found.name.clone(), folder: source.to_owned(), native: None };
-        let seen = Seen { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
+        let seen =
+            FilesBefore { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
         let record = WrapRecord::read(&found.folder)?;
         let suffix = record.as_ref().map(|record| record.suffix.clone());
         let wrapped = self.wrapped(&anew, &before, &seen, vault_toml, suffix)?;
@@ -233,9 +241,9 @@ impl Wrapper<'_> {
     fn wrapped(
         &self,
         found: &Kernelspec,
-        before: &Kept,
-        seen: &Seen,
-        vault_toml: Kept,
+        before: &SavedFile,
+        seen: &FilesBefore,
+        vault_toml: SavedFile,
         suffix: Option<String>,
     ) -> Result<Wrapped> {
         let path = found.folder.join(KERNEL_JSON);
@@ -243,13 +251,13 @@ impl Wrapper<'_> {
         let program = self.program(&spec);
         let launcher = Path::new(&self.launcher);
         let (mut words, stands_by) = match starter::form(&program, &found.folder) {
-            Form::Module(python) => {
+            LauncherForm::Module(python) => {
                 let own = Path::new(python).with_file_name(PROGRAM);
                 let own = if own.is_file() { own } else { launcher.to_owned() };
                 (vec![python, standby::SCRIPT_WORD], Some(own))
             }
             _ if standby::is_pips(launcher) => (vec![standby::WORD], Some(launcher.to_owned())),
-            Form::Plain | Form::NoPackage(_) => (vec![self.launcher.as_str()], None),
+            LauncherForm::Plain | LauncherForm::NoPackage(_) => (vec![self.launcher.as_str()], None),
         };
         words.extend(["exec", "--config", "{resource_dir}/vault.toml", "--"]);
         let suffix = self.which.suffix.clone().or(suffix).unwrap_or_default();
@@ -270,7 +278,7 @@ impl Wrapper<'_> {
             ours.drain(..ours.len().saturating_sub(2));
         }
         Ok(Wrapped {
-            kernel_json: Kept { text, mode: before.mode, link: None },
+            kernel_json: SavedFile { text, mode: before.mode, link: None },
             vault_toml,
             record: WrapRecord {
                 note: NOTE.to_owned(),
@@ -304,7 +312,7 @@ impl Wrapper<'_> {
         absolute.and_then(|program| program.into_os_string().into_string().ok()).unwrap_or_else(|| word.clone())
     }
 
-    fn in_place(&mut self, found: &Kernelspec, seen: &Seen, wrapped: &Wrapped) -> Result<bool> {
+    fn in_place(&mut self, found: &Kernelspec, seen: &FilesBefore, wrapped: &Wrapped) -> Result<bool> {
         let locked = Locked::new(&found.folder)?;
         if !seen.is_there(&found.folder)? {
             return Ok(false);
@@ -339,7 +347,7 @@ impl Wrapper<'_> {
         Ok(())
     }
 
-    fn show(&mut self, found: &Kernelspec, now: &Kept, wrapped: &Wrapped, target: &Destination) {
+    fn show(&mut self, found: &Kernelspec, now: &SavedFile, wrapped: &Wrapped, target: &Destination) {
         let (old, new) = match target {
             Destination::InPlace => (&found.folder, &found.folder),
             Destination::Copy(to) => (&found.folder, to),

@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use super::journal::{Kept, Locked, RECORD, WrapRecord, keep};
+use super::journal::{Locked, RECORD, SavedFile, WrapRecord, keep};
 use super::{KERNEL_JSON, standby};
 use crate::config::locations::FILE_NAME;
 use crate::error::Result;
 
 /// The change of one kernelspec.
 pub(super) struct Wrapped {
-    pub(super) kernel_json: Kept,
-    pub(super) vault_toml: Kept,
+    pub(super) kernel_json: SavedFile,
+    pub(super) vault_toml: SavedFile,
     pub(super) record: WrapRecord,
 }
 
 /// A kernelspec's files when its change was computed.
-pub(super) struct Seen {
-    pub(super) kernel_json: Kept,
-    pub(super) vault_toml: Option<Kept>,
+pub(super) struct FilesBefore {
+    pub(super) kernel_json: SavedFile,
+    pub(super) vault_toml: Option<SavedFile>,
     pub(super) record: Option<WrapRecord>,
 }
 
-impl Seen {
+impl FilesBefore {
     pub(super) fn is_there(&self, folder: &Path) -> Result<bool> {
         Ok(keep(&folder.join(KERNEL_JSON))?.as_ref() == Some(&self.kernel_json)
             && keep(&folder.join(FILE_NAME))? == self.vault_toml
@@ -45,7 +45,7 @@ impl Wrapped {
     }
 
     /// Writes the files in `folder` that differ from `seen`; returns whether any did.
-    pub(super) fn write(&self, locked: &Locked, folder: &Path, seen: &Seen) -> Result<bool> {
+    pub(super) fn write(&self, locked: &Locked, folder: &Path, seen: &FilesBefore) -> Result<bool> {
         let mut changed = write(locked, folder, RECORD, &self.record.text(), self.record_mode())?;
         changed |= self.stand_by(locked)?;
         changed |= write(locked, folder, FILE_NAME, &self.vault_toml.text, self.vault_toml.mode)?;

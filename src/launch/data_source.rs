@@ -7,7 +7,7 @@ use super::given::{Fetched, Form};
 use super::naming::Taker;
 use super::profiles;
 use crate::datasource::DataSource;
-use crate::datasource::kind::Form as Wanted;
+use crate::datasource::kind::VariableForm as Wanted;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::body::Fields;

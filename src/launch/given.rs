@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::lease::Answer;
+use crate::lease::ProfileAnswer;
 #[cfg(feature = "inject")]
 use crate::record::{Record, Variable};
 use crate::secret::{SecretName, SecretValue};
@@ -39,7 +39,7 @@ impl Profile {
 }
 
 /// The keeper's answers for the AWS profiles of `given`.
-pub fn answers(given: &Given) -> Vec<Answer> {
+pub fn answers(given: &Given) -> Vec<ProfileAnswer> {
     let profiles = given.values().filter_map(|fetched| match &fetched.form {
         Form::Profiles(profiles) => Some(profiles),
         Form::Variable(_) | Form::File(_) | Form::Folder(..) => None,
@@ -49,7 +49,7 @@ pub fn answers(given: &Given) -> Vec<Answer> {
             |(name, value): &(&'static str, SecretValue)| Some(((*name).to_owned(), value.expose_text()?.to_owned()));
         profile.keys.iter().filter_map(text).collect()
     };
-    let answer = |profile: &Profile| Answer {
+    let answer = |profile: &Profile| ProfileAnswer {
         profile: profile.name.clone(),
         source: profile.source.clone(),
         keys: keys(profile),

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::given::{Fetched, Form};
 use crate::config::source::SourceSpec;
-use crate::datasource::template::Template;
+use crate::datasource::template::ValueTemplate;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::body::Fields;
@@ -146,7 +146,7 @@ fn fill_url(url: &str, fields: &Fields<'_>, path: &str) -> Result<SecretValue> {
     let is_field = |name: &str| {
         !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
     };
-    let template = Template::of_url(url, is_field);
+    let template = ValueTemplate::of_url(url, is_field);
     let values = template.fields().map(|(name, _)| Ok((name, fields.get(name, path)?))).collect::<Result<Vec<_>>>()?;
     let value_of = |wanted: &str| values.iter().find(|(name, _)| *name == wanted)?.1.expose_text();
     template.fill(&value_of).ok_or_else(|| {

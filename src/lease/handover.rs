@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::leases::{Again, Answer, Leases, Owner};
+use super::leases::{Again, Leases, Owner, ProfileAnswer};
 use crate::config::credential::Credential;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
@@ -46,7 +46,7 @@ pub(crate) struct HandOver {
     runtime_dir: PathBuf,
     owners: Vec<Owner>,
     again: Option<Again>,
-    answers: Vec<Answer>,
+    answers: Vec<ProfileAnswer>,
 }
 
 impl HandOver {
@@ -56,7 +56,7 @@ impl HandOver {
         leases: &Leases,
         owners: Vec<Owner>,
         again: Option<Again>,
-        answers: &[Answer],
+        answers: &[ProfileAnswer],
     ) -> Result<Self> {
         let server = &plan.server;
         let Tls { ca_cert, ca_cert_bytes, ca_path, client_cert, client_key, server_name, skip_verify } =
@@ -168,7 +168,7 @@ impl HandOver {
     }
 
     /// What clients can ask for.
-    pub(crate) fn answers(&self) -> &[Answer] {
+    pub(crate) fn answers(&self) -> &[ProfileAnswer] {
         &self.answers
     }
 

@@ -50,7 +50,7 @@ pub(crate) struct Owner {
 
 /// An AWS profile and its keys, for which a client can ask.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct ProfileAnswer {
     /// Its name.
     pub(crate) profile: String,
     /// The path of the source that gives it, as written in the configuration.

@@ -20,7 +20,7 @@ mod socket;
 mod start;
 
 pub(crate) use self::handover::HandOver;
-pub(crate) use self::leases::{Again, Answer, Digests, Leases, Owner, increment};
+pub(crate) use self::leases::{Again, Digests, Leases, Owner, ProfileAnswer, increment};
 pub(crate) use self::left::{Left, left};
 #[cfg(feature = "manage")]
 pub(crate) use self::running::running;

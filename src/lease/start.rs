@@ -4,7 +4,7 @@ use std::io::{PipeWriter, Write};
 use std::process::{Command, Stdio};
 
 use super::handover::HandOver;
-use super::leases::{Again, Answer, Leases, Owner};
+use super::leases::{Again, Leases, Owner, ProfileAnswer};
 use super::running::SUBCOMMAND;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
@@ -22,7 +22,7 @@ impl Keeper {
         leases: &Leases,
         owners: Vec<Owner>,
         again: Option<Again>,
-        answers: &[Answer],
+        answers: &[ProfileAnswer],
     ) -> Result<Self> {
         let pids: Vec<_> = owners.iter().map(|owner| owner.pid.to_string()).collect();
         // Leaves out `again` if that makes it too long: then nothing is replaced, but all of it ends in time.

@@ -23,13 +23,13 @@ use super::deadline::Deadline;
 use super::options::{Proxy, Tls};
 use super::proxy::{endpoint, find, tunnel};
 use super::stream::Connection;
-use super::{Peer, tls};
+use super::{ServerKind, tls};
 use crate::error::{Error, Kind, Result};
 
 /// Makes connections to one server.
 #[derive(Debug)]
 pub struct Connector {
-    peer: Peer,
+    peer: ServerKind,
     tls: Option<Arc<ClientConfig>>,
     server_name: Option<String>,
     proxy: Option<Intercept>,
@@ -37,7 +37,7 @@ pub struct Connector {
 
 impl Connector {
     /// Reads the TLS files and settles on a proxy.
-    pub fn new(peer: Peer, address: &Address, tls: &Tls, wanted: &Proxy) -> Result<Self> {
+    pub fn new(peer: ServerKind, address: &Address, tls: &Tls, wanted: &Proxy) -> Result<Self> {
         let config = match address {
             Address::Tcp(Tcp { https: true, .. }) => Some(tls::configuration(tls)?),
             _ => None,
@@ -138,8 +138,8 @@ impl Connector {
     }
 }
 
-async fn unix(path: &Path, peer: Peer) -> Result<Connection> {
-    let owner = if peer == Peer::Vault { "Vault agent or proxy" } else { "Jupyter server" };
+async fn unix(path: &Path, peer: ServerKind) -> Result<Connection> {
+    let owner = if peer == ServerKind::Vault { "Vault agent or proxy" } else { "Jupyter server" };
     let stream = UnixStream::connect(path).await.map_err(|cause| {
         let shown = path.display();
         let is_other = std::fs::metadata(path).is_ok_and(|found| !found.file_type().is_socket());

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
-use super::Peer;
+use super::ServerKind;
 use super::options::Tls;
 #[cfg(feature = "p521")]
 use super::p521::provider;
@@ -41,7 +41,7 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
             .build()
             .map_err(|_| unusable("the CA certificates", "contain no usable certificate"))?;
         let given = given.map(|(given, _)| given).unwrap_or_default();
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust { given, roots, usual }))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustedCertificates { given, roots, usual }))
     };
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
@@ -68,10 +68,10 @@ fn provider() -> CryptoProvider {
 }
 
 /// Certificates, and where they came from.
-type Given = (Vec<CertificateDer<'static>>, String);
+type ConfiguredCertificates = (Vec<CertificateDer<'static>>, String);
 
 /// The configured certificates, which are trusted in place of the system's.
-fn given(tls: &Tls) -> Result<Option<Given>> {
+fn given(tls: &Tls) -> Result<Option<ConfiguredCertificates>> {
     if let Some(text) = &tls.ca_cert_bytes {
         let found = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok).collect();
         return Ok(Some((found, "VAULT_CACERT_BYTES".to_owned())));
@@ -90,7 +90,7 @@ fn given(tls: &Tls) -> Result<Option<Given>> {
     Ok(Some((found, folder.display().to_string())))
 }
 
-fn roots(given: Option<&Given>) -> Result<RootCertStore> {
+fn roots(given: Option<&ConfiguredCertificates>) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let (found, origin) = match given {
         Some((found, origin)) => (found.clone(), origin.as_str()),
@@ -135,7 +135,7 @@ fn unusable(what: &str, why: &str) -> Error {
 }
 
 /// The error for a handshake that failed, or for the first read after it, with a cause that a user can act on.
-pub fn failure(cause: &rustls::Error, peer: Peer, authority: &str) -> Error {
+pub fn failure(cause: &rustls::Error, peer: ServerKind, authority: &str) -> Error {
     use rustls::{AlertDescription as Alert, Error as Tls};
     let settings = peer.settings();
     let (kind, what, advice) = match cause {
@@ -276,13 +276,13 @@ fn refused(is_servers: bool, kind: String) -> rustls::Error {
 /// byte for byte, is trusted even if that certificate is a CA (`openssl req -x509`) or its issuer is not given; its
 /// name and dates are checked.
 #[derive(Debug)]
-struct Trust {
+struct TrustedCertificates {
     given: Vec<CertificateDer<'static>>,
     roots: Arc<RootCertStore>,
     usual: Arc<WebPkiServerVerifier>,
 }
 
-impl Trust {
+impl TrustedCertificates {
     /// The key in the chain that is not accepted, so that no signature by it can be checked.
     fn weak_link(
         &self,
@@ -304,7 +304,7 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for TrustedCertificates {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::address::Base;
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result, one_line};
-use crate::net::Peer;
+use crate::net::ServerKind;
 use crate::net::address::Address;
 use crate::net::connect::{Connector, broken, silent};
 use crate::net::deadline::Deadline;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kernel, as a server lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Listed {
+pub struct ListedKernel {
     /// Its id.
     pub id: String,
     /// The kernelspec's name.
@@ -59,7 +59,7 @@ pub struct NotebookSession {
     pub path: String,
     /// The kernel.
     #[serde(default)]
-    pub kernel: Option<Listed>,
+    pub kernel: Option<ListedKernel>,
 }
 
 /// A Jupyter server, and the token for it.
@@ -67,17 +67,17 @@ pub struct NotebookSession {
 pub struct JupyterServer {
     base: Base,
     connector: Connector,
-    token: RefCell<Token>,
+    token: RefCell<ServerToken>,
 }
 
 /// The token sent to the server, if any, and its origin.
 #[derive(Debug, Default)]
-struct Token {
+struct ServerToken {
     header: Option<HeaderValue>,
     origin: String,
 }
 
-impl Token {
+impl ServerToken {
     fn of(token: Option<&Credential>) -> Result<Self> {
         let Some(token) = token else { return Ok(Self::default()) };
         Ok(Self { header: Some(header(token)?), origin: token.origin.clone() })
@@ -88,19 +88,19 @@ impl JupyterServer {
     /// Prepares requests to the server at `base`; sends nothing yet.
     pub fn new(base: Base, token: Option<&Credential>, tls: &Tls, proxy: &Proxy) -> Result<Self> {
         let connector =
-            Connector::new(Peer::Jupyter, &base.address, tls, proxy).map_err(|error| match &tls.ca_cert {
+            Connector::new(ServerKind::Jupyter, &base.address, tls, proxy).map_err(|error| match &tls.ca_cert {
                 Some(path) if error.what().starts_with(&one_line(&path.display().to_string())) => {
                     Error::new(error.kind(), error.what(), "name a PEM file with the CA of the server: --ca-cert FILE")
                 }
                 _ => error,
             })?;
-        let token = RefCell::new(Token::of(token)?);
+        let token = RefCell::new(ServerToken::of(token)?);
         Ok(Self { base, connector, token })
     }
 
     /// Sets the token for later requests; returns whether it differs from the previous one.
     pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
-        let before = self.token.replace(Token::of(token)?);
+        let before = self.token.replace(ServerToken::of(token)?);
         Ok(before.header != self.token.borrow().header)
     }
 
@@ -110,13 +110,13 @@ impl JupyterServer {
     }
 
     /// Lists the kernels.
-    pub async fn kernels(&self, deadline: Deadline) -> Result<Vec<Listed>> {
-        let listed: Vec<Listed> = self.list("/api/kernels", deadline).await?;
+    pub async fn kernels(&self, deadline: Deadline) -> Result<Vec<ListedKernel>> {
+        let listed: Vec<ListedKernel> = self.list("/api/kernels", deadline).await?;
         Ok(listed.into_iter().filter(|kernel| is_id(&kernel.id)).collect())
     }
 
     /// Looks up one kernel. A gateway may allow this and refuse the list.
-    pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<Listed> {
+    pub async fn kernel(&self, id: &str, deadline: Deadline) -> Result<ListedKernel> {
         if !is_id(id) {
             return Err(self.unknown(id));
         }
@@ -175,7 +175,7 @@ impl JupyterServer {
                 .await
                 .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.cut() })
         };
-        let late = |_| silent(Peer::Jupyter.name(), &self.base.to_string(), "it did not answer the request");
+        let late = |_| silent(ServerKind::Jupyter.name(), &self.base.to_string(), "it did not answer the request");
         deadline.bound(asking).await.map_err(late)?
     }
 
@@ -211,7 +211,7 @@ impl JupyterServer {
             return Err(if is_vaults { self.not_jupyter("answers like Vault") } else { refusal });
         }
         let body = Limited::new(reply.into_body(), LARGEST).collect();
-        let late = |_| down(silent(Peer::Jupyter.name(), &self.base.to_string(), "its answer is incomplete"));
+        let late = |_| down(silent(ServerKind::Jupyter.name(), &self.base.to_string(), "its answer is incomplete"));
         let body = deadline.at_most(PATIENCE).bound(body).await.map_err(late)?;
         let body = body.map_err(|cause| {
             let what = if cause.is::<LengthLimitError>() {
@@ -302,7 +302,7 @@ impl JupyterServer {
 
     /// The error for a connection that broke.
     pub(super) fn cut(&self) -> Error {
-        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Jupyter.name(), &self.base.to_string())
+        broken(&std::io::ErrorKind::ConnectionReset.into(), ServerKind::Jupyter.name(), &self.base.to_string())
     }
 }
 
@@ -349,11 +349,11 @@ async fn is_vaults(body: Incoming, deadline: Deadline) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Listed;
+    use super::ListedKernel;
 
     #[test]
     fn a_kernel_may_have_a_negative_number_of_front_ends() {
-        let listed: Listed = serde_json::from_str(r#"{"id": "1", "connections": -1}"#).unwrap();
+        let listed: ListedKernel = serde_json::from_str(r#"{"id": "1", "connections": -1}"#).unwrap();
         assert_eq!(listed.connections, Some(-1));
     }
 }

@@ -31,7 +31,7 @@ use super::frames::{self, Parts, V1};
 use super::rest::{JupyterServer, down, is_id};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Arrived;
+use crate::kernel::message::KernelMessage;
 use crate::kernel::message::{Request, Session};
 use crate::kernel::signature::{Scheme, Signer};
 use crate::net::deadline::Deadline;
@@ -123,7 +123,7 @@ impl Websocket {
         &mut self,
         channel: Channel,
         kind: &str,
-        parent: Option<&Arrived>,
+        parent: Option<&KernelMessage>,
         content: &Value,
     ) -> Result<String> {
         let id = self.session.next_id();
@@ -141,7 +141,7 @@ impl Websocket {
     }
 
     /// Waits for the next message on any channel. Dropping the future loses no message.
-    pub async fn next(&mut self) -> Result<Arrived> {
+    pub async fn next(&mut self) -> Result<KernelMessage> {
         loop {
             let message = match self.stream.next().await {
                 Some(Ok(message)) => message,
@@ -203,7 +203,7 @@ fn busy(id: &str) -> Error {
     )
 }
 
-fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
+fn arrived(parts: &Parts<'_>) -> Option<KernelMessage> {
     let content: Value = serde_json::from_slice(parts.content).ok()?;
     let message = Request {
         routing: Vec::new(),
@@ -213,11 +213,11 @@ fn arrived(parts: &Parts<'_>) -> Option<Arrived> {
         content,
         size: parts.content.len(),
     };
-    message.content.is_object().then(|| Arrived::new(parts.channel, message))
+    message.content.is_object().then(|| KernelMessage::new(parts.channel, message))
 }
 
 /// Whether a message says that the kernel died or restarts; the server sends such messages in the kernel's name.
-fn reports_a_dead_kernel(message: &Arrived) -> bool {
+fn reports_a_dead_kernel(message: &KernelMessage) -> bool {
     message.channel == Channel::IoPub
         && message.header.msg_type == "status"
         && matches!(message.content["execution_state"].as_str(), Some("dead" | "restarting"))

@@ -14,7 +14,7 @@ unsafe extern "C" {
 
 /// The process's environment, with the credentials separated.
 #[derive(Default)]
-pub struct Taken {
+pub struct SplitEnvironment {
     /// Every entry that is not a credential, byte for byte, in order.
     pub entries: Vec<CString>,
     /// The credentials: name and value. Their entries in the original block are wiped.
@@ -24,9 +24,9 @@ pub struct Taken {
 /// Copies the environment; entries whose name `is_credential` are kept apart and wiped in place.
 ///
 /// In a process with several threads nothing is wiped: another thread could be reading.
-pub fn take(is_credential: impl Fn(&[u8]) -> bool) -> Taken {
+pub fn take(is_credential: impl Fn(&[u8]) -> bool) -> SplitEnvironment {
     let alone = single_threaded();
-    let mut taken = Taken::default();
+    let mut taken = SplitEnvironment::default();
     // SAFETY: `environ` is null or points to a null-terminated array of C strings that live as long as the process.
     // Only setenv and similar functions write it, and a Rust caller must not call them concurrently either; the
     // launcher has one thread.

@@ -5,13 +5,13 @@ use std::io;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::signals::Held;
+use super::signals::HeldSignals;
 
 pub(super) mod sealed {
     /// Types that own one descriptor and keep it until they are dropped.
     pub trait Owner: std::os::fd::AsRawFd {}
     impl Owner for std::os::fd::OwnedFd {}
-    impl Owner for super::Held {}
+    impl Owner for super::HeldSignals {}
 }
 
 /// Registers `owner` for reading; must be called in a runtime.

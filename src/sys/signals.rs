@@ -103,13 +103,13 @@ pub fn end_by(ending: Signal) -> ! {
 /// execve keeps the mask (but no handlers), so this must be dropped before executing a program.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldSignals {
     before: nix::sys::signal::SigSet,
     descriptor: nix::sys::signalfd::SignalFd,
 }
 
 #[cfg(target_os = "linux")]
-impl Held {
+impl HeldSignals {
     /// Holds the signals in this thread and in threads that it starts.
     pub fn new() -> nix::Result<Self> {
         use nix::sys::signal::{SigSet, SigmaskHow};
@@ -128,7 +128,7 @@ impl Held {
 }
 
 #[cfg(target_os = "linux")]
-impl std::os::fd::AsRawFd for Held {
+impl std::os::fd::AsRawFd for HeldSignals {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         use std::os::fd::AsFd;
         self.descriptor.as_fd().as_raw_fd()
@@ -136,14 +136,14 @@ impl std::os::fd::AsRawFd for Held {
 }
 
 #[cfg(target_os = "linux")]
-impl std::os::fd::AsFd for Held {
+impl std::os::fd::AsFd for HeldSignals {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for Held {
+impl Drop for HeldSignals {
     fn drop(&mut self) {
         let _ = self.before.thread_set_mask();
     }

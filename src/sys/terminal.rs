@@ -15,7 +15,7 @@ use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tc
 use nix::unistd::read;
 use zeroize::Zeroizing;
 
-use super::signals::{Held, end_by};
+use super::signals::{HeldSignals, end_by};
 
 /// The longest line, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -51,7 +51,7 @@ pub fn ask_unless(question: &str, stop: &AtomicBool) -> io::Result<Option<String
 
 /// As [`ask`], without echo.
 pub fn ask_unseen(question: &str) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let held = Held::new()?;
+    let held = HeldSignals::new()?;
     let quiet = Quiet::new()?;
     io::stderr().write_all(question.as_bytes())?;
     let line = read_line(Some(&held));
@@ -90,7 +90,7 @@ impl Drop for Quiet {
 
 /// Reads one line, without its line end, byte by byte: the standard library's buffer would keep a copy. Stops early if
 /// a signal is pending.
-fn read_line(held: Option<&Held>) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+fn read_line(held: Option<&HeldSignals>) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let stdin = io::stdin();
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut byte = Zeroizing::new([0]);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::config::server::Server;
 use crate::error::Result;
-use crate::net::Peer;
+use crate::net::ServerKind;
 use crate::net::address::Address;
 use crate::net::connect::Connector;
 
@@ -33,7 +33,7 @@ impl Nodes {
     /// The addresses of `server`, in the configured order.
     pub(super) fn of(server: &Server) -> Result<Self> {
         let node = |address: &Address| {
-            let connector = Connector::new(Peer::Vault, address, &server.tls, &server.proxy)?;
+            let connector = Connector::new(ServerKind::Vault, address, &server.tls, &server.proxy)?;
             Ok(Node { address: address.clone(), connector })
         };
         let all: Vec<_> = server.addresses().map(node).collect::<Result<_>>()?;

@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::net::address::Address;
 use crate::net::connect::{broken, silent};
 use crate::net::deadline::Deadline;
-use crate::net::{Peer, tls};
+use crate::net::{ServerKind, tls};
 
 /// The largest accepted body, in bytes: several times the size of an environment.
 pub const LARGEST_BODY: usize = 16 << 20;
@@ -227,7 +227,7 @@ impl Transport {
             None => self.open(target, deadline).await?,
         };
         let request = self.request(call, path, target).map_err(Failure::unsent)?;
-        let late = |what: &str| Failure::sent(silent(Peer::Vault.name(), &self.address().to_string(), what));
+        let late = |what: &str| Failure::sent(silent(ServerKind::Vault.name(), &self.address().to_string(), what));
         let mut unsent = false;
         let response = match deadline.bound(sender.send_request(request)).await {
             Err(_) => return Err(late("it did not answer the request")),
@@ -269,7 +269,7 @@ impl Transport {
             tokio::spawn(connection);
             Ok(sender)
         };
-        let late = |_| silent(Peer::Vault.name(), &target.to_string(), "it did not accept a connection");
+        let late = |_| silent(ServerKind::Vault.name(), &target.to_string(), "it did not accept a connection");
         deadline.bound(connecting).await.map_err(late).and_then(|opened| opened).map_err(Failure::unsent)
     }
 
@@ -344,8 +344,8 @@ impl Transport {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 let secured = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
                 return secured.map_or_else(
-                    || broken(io, Peer::Vault.name(), &authority),
-                    |secured| tls::failure(secured, Peer::Vault, &authority),
+                    || broken(io, ServerKind::Vault.name(), &authority),
+                    |secured| tls::failure(secured, ServerKind::Vault, &authority),
                 );
             }
             inner = error.source();
@@ -363,7 +363,7 @@ impl Transport {
                 advice,
             );
         }
-        broken(&std::io::ErrorKind::ConnectionReset.into(), Peer::Vault.name(), &authority)
+        broken(&std::io::ErrorKind::ConnectionReset.into(), ServerKind::Vault.name(), &authority)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::diagnose::{cell, hold};
 use crate::error::Result;
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Request;
-use crate::kernel::socket::{Event, Socket};
+use crate::kernel::socket::{Socket, SocketEvent};
 use crate::launch::Ready;
 
 /// How long a peer may take to send the rest of a message.
@@ -151,7 +151,7 @@ impl StandIn<'_> {
             };
             match event {
                 None => return Ok(late),
-                Some(Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts })
+                Some(SocketEvent::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts })
                     if !self.socket(channel).is_open() =>
                 {
                     // A client that sends without a pause sends 100,000 requests before its side is closed.

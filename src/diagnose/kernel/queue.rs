@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::Request;
-use crate::kernel::socket::Origin;
+use crate::kernel::socket::MessageOrigin;
 
 /// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
 /// separately for each connection).
@@ -20,14 +20,14 @@ pub(super) const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 /// A waiting request.
 pub(super) struct Waiting {
     pub(super) channel: Channel,
-    pub(super) from: Origin,
+    pub(super) from: MessageOrigin,
     pub(super) request: Request,
 }
 
 /// A cell that waits for an attempt. Its code is not kept.
 pub(super) struct Running {
     pub(super) channel: Channel,
-    pub(super) from: Origin,
+    pub(super) from: MessageOrigin,
     pub(super) request: Request,
     pub(super) stop_on_error: bool,
     pub(super) since: Instant,

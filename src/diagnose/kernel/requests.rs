@@ -9,7 +9,7 @@ use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::{Refused, Request};
-use crate::kernel::socket::{Event, Origin};
+use crate::kernel::socket::{MessageOrigin, SocketEvent};
 
 /// The most requests that wait behind a cell.
 const MOST_WAITING: usize = 4096;
@@ -17,19 +17,19 @@ const MOST_WAITING: usize = 4096;
 const LARGE: usize = 128 * 1024;
 
 impl StandIn<'_> {
-    pub(super) fn take(&mut self, event: Event) -> Result<Step> {
+    pub(super) fn take(&mut self, event: SocketEvent) -> Result<Step> {
         match event {
-            Event::Joined => self.used = true,
-            Event::Subscribed { from, topic } => {
+            SocketEvent::Joined => self.used = true,
+            SocketEvent::Subscribed { from, topic } => {
                 let content = json!({"subscription": String::from_utf8_lossy(&topic)});
                 let mut parts = if topic.is_empty() { Vec::new() } else { vec![topic] };
                 parts.extend(self.session.frames("iopub_welcome", b"", &content));
                 self.socket(Channel::IoPub).send(&from, parts);
             }
-            Event::Message { channel: Channel::Heartbeat, from, parts } => {
+            SocketEvent::Message { channel: Channel::Heartbeat, from, parts } => {
                 self.socket(Channel::Heartbeat).send(&from, parts);
             }
-            Event::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
+            SocketEvent::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
                 match Request::parse(parts, self.session.signer()) {
                     Ok(request) => return Ok(self.receive(Waiting { channel, from, request })),
                     // Once a client has shown the right key, a wrong signature is a stranger on the port, and must not
@@ -44,7 +44,7 @@ impl StandIn<'_> {
                     Err(_) => {}
                 }
             }
-            Event::Message { .. } => {}
+            SocketEvent::Message { .. } => {}
         }
         Ok(Step::Continue)
     }
@@ -75,7 +75,7 @@ impl StandIn<'_> {
 
     /// The time until which a shell request waits, if it does: a client whose shell connection is new may have no
     /// iopub connection yet, and would miss the output of its first cell.
-    pub(super) fn waits_until(&self, from: &Origin) -> Option<Instant> {
+    pub(super) fn waits_until(&self, from: &MessageOrigin) -> Option<Instant> {
         let until = from.joined() + LATE;
         let are_missing = self.socket(Channel::IoPub).listeners() < self.socket(Channel::Shell).peers();
         (are_missing && Instant::now() < until).then_some(until)
@@ -91,7 +91,7 @@ impl StandIn<'_> {
         self.waits_until(&self.waiting.front()?.from)
     }
 
-    fn must_wait(&self, from: &Origin) -> bool {
+    fn must_wait(&self, from: &MessageOrigin) -> bool {
         self.is_busy() || !self.waiting.is_empty() || self.waits_until(from).is_some()
     }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use futures_util::future::FutureExt;
 use tokio::time::Instant;
 
-use super::kernel::{Answer, Kernel, Reason, pulse};
+use super::kernel::{IdleKernel, Kernel, Reason, pulse};
 use super::log::Subject;
 use super::round::{BACKOFF, Watcher};
 use super::vault::jittered;
 use crate::config::inheritance::Winner;
 use crate::error::{Error, Kind, Result};
 use crate::inject::Options;
-use crate::inject::target::Way;
+use crate::inject::target::Route;
 use crate::inject::turn::{Known, Turn};
 use crate::launch::given::{self, Given};
 use crate::lease::Keeper;
@@ -26,7 +26,7 @@ const ASK: Duration = Duration::from_secs(20);
 
 impl Watcher<'_, '_> {
     /// Gives their variables to the kernels that answered and lack some.
-    pub(super) async fn serve(&mut self, answered: Vec<(String, Result<Answer>)>) {
+    pub(super) async fn serve(&mut self, answered: Vec<(String, Result<IdleKernel>)>) {
         let mut takers = Vec::new();
         for (name, answer) in answered {
             let Some(kernel) = self.kernels.get_mut(&name) else { continue };
@@ -76,7 +76,12 @@ impl Watcher<'_, '_> {
     }
 
     /// Starts the keeper for the leases, if there are any, until the last of these kernels exits.
-    async fn keep(&mut self, takers: &[(String, Answer)], given: &Given, held: Vec<Lease>) -> Result<Option<Keeper>> {
+    async fn keep(
+        &mut self,
+        takers: &[(String, IdleKernel)],
+        given: &Given,
+        held: Vec<Lease>,
+    ) -> Result<Option<Keeper>> {
         if held.is_empty() {
             return Ok(None);
         }
@@ -94,7 +99,7 @@ impl Watcher<'_, '_> {
     }
 
     /// Gives a kernel the fetched secrets; returns whether it has them now.
-    async fn give(&mut self, name: &str, (link, info): Answer, (given, leases): (&Given, Option<usize>)) -> bool {
+    async fn give(&mut self, name: &str, (link, info): IdleKernel, (given, leases): (&Given, Option<usize>)) -> bool {
         let Some(kernel) = self.kernels.get(name) else { return false };
         let plan = self.vault.plan();
         // If the kernel may have restarted unnoticed, it gets the variables that it lacks and keeps those that it has.
@@ -140,7 +145,7 @@ impl Watcher<'_, '_> {
     }
 
     /// Postpones these kernels after a failed fetch: each is asked again later.
-    async fn postpone(&mut self, takers: Vec<(String, Answer)>, error: &Error) {
+    async fn postpone(&mut self, takers: Vec<(String, IdleKernel)>, error: &Error) {
         let later = Instant::now() + jittered(self.backoff);
         self.backoff = (self.backoff * 2).min(BACKOFF.1.max(self.interval));
         for (name, (link, _)) in takers {
@@ -161,15 +166,15 @@ impl Watcher<'_, '_> {
         let Some(kernel) = self.kernels.get_mut(name) else { return };
         kernel.is_up_to_date();
         self.log.recovered(Subject::Kernel(&kernel.target));
-        match &kernel.target.way {
-            Way::File(_) if !kernel.is_followed => {
+        match &kernel.target.route {
+            Route::File(_) if !kernel.is_followed => {
                 kernel.is_followed = true;
                 let (target, name) = (kernel.target.clone(), name.to_owned());
                 self.ends.push(async move { (name, pulse(target).await) }.boxed_local());
             }
-            Way::File(_) => {}
+            Route::File(_) => {}
             // The injection counts as activity, but is not a reason to check again.
-            Way::Server(server) => {
+            Route::Server(server) => {
                 if let Ok(listed) = server.kernel(&kernel.target.id, Deadline::after(ASK)).await {
                     kernel.activity = listed.last_activity;
                 }

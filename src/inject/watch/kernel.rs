@@ -15,13 +15,13 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{Error, Kind, Result};
 use crate::inject::info::{KernelInfo, request_info};
 use crate::inject::link::Link;
-use crate::inject::target::{Target, Way};
+use crate::inject::target::{Route, Target};
 use crate::kernel::client::{Pulse, Sockets};
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
 use crate::net::deadline::Deadline;
 use crate::record::Variable;
-use crate::server::rest::Listed;
+use crate::server::rest::ListedKernel;
 
 /// The first pause before a kernel that does not listen yet is tried again, and the longest while it is new.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -45,7 +45,7 @@ pub enum Reason {
 
 /// The state of a watched kernel.
 #[derive(Debug)]
-pub enum State {
+pub enum KernelState {
     /// It will be asked at this time; for `None`, when its server reports that it is not busy, or in the next round.
     Due(Option<Instant>, Reason),
     /// It has been asked, and replies when it is idle.
@@ -62,7 +62,7 @@ pub struct Kernel {
     /// Which kernel.
     pub target: Target,
     /// Its state.
-    pub state: State,
+    pub state: KernelState,
     /// The variables that the present process got.
     pub variables: BTreeMap<String, Variable>,
     /// The session in its reply: another session means another process.
@@ -80,20 +80,20 @@ pub struct Kernel {
 }
 
 /// The reply of an idle kernel.
-pub type Answer = (Link, KernelInfo);
+pub type IdleKernel = (Link, KernelInfo);
 
 impl Kernel {
     /// A kernel that has just appeared.
     pub fn new(target: Target) -> Self {
         let now = Instant::now();
-        let age = match &target.way {
-            Way::File(path) => mark(path).and_then(|(written, _)| written.elapsed().ok()).unwrap_or_default(),
-            Way::Server(_) => Duration::ZERO,
+        let age = match &target.route {
+            Route::File(path) => mark(path).and_then(|(written, _)| written.elapsed().ok()).unwrap_or_default(),
+            Route::Server(_) => Duration::ZERO,
         };
         Self {
-            mark: if let Way::File(path) = &target.way { mark(path) } else { None },
+            mark: if let Route::File(path) = &target.route { mark(path) } else { None },
             target,
-            state: State::Due(Some(now), Reason::Lacks),
+            state: KernelState::Due(Some(now), Reason::Lacks),
             variables: BTreeMap::new(),
             session: None,
             is_followed: false,
@@ -107,8 +107,8 @@ impl Kernel {
     /// Why it is asked; `Lacks` for a kernel that is not asked.
     pub const fn reason(&self) -> Reason {
         match self.state {
-            State::Due(_, reason) | State::Asked(_, reason) => reason,
-            State::UpToDate | State::Outdated => Reason::Lacks,
+            KernelState::Due(_, reason) | KernelState::Asked(_, reason) => reason,
+            KernelState::UpToDate | KernelState::Outdated => Reason::Lacks,
         }
     }
 
@@ -119,7 +119,7 @@ impl Kernel {
 
     /// When it must be asked, if a time is set.
     pub const fn due(&self) -> Option<Instant> {
-        if let State::Due(due, _) = self.state { due } else { None }
+        if let KernelState::Due(due, _) = self.state { due } else { None }
     }
 
     /// Resets the state after the process has ended.
@@ -134,12 +134,12 @@ impl Kernel {
     /// Makes it due as soon as possible.
     pub fn ask(&mut self, reason: Reason) {
         self.abort();
-        self.state = State::Due(Some(Instant::now()), reason);
+        self.state = KernelState::Due(Some(Instant::now()), reason);
     }
 
     /// Postpones asking it; the reason stays.
     pub fn postpone(&mut self, until: Option<Instant>) {
-        self.state = State::Due(until, self.reason());
+        self.state = KernelState::Due(until, self.reason());
     }
 
     /// Updates the state after an error of the kernel. Returns whether the kernel may just be starting: its file is
@@ -147,12 +147,12 @@ impl Kernel {
     pub fn failed(&mut self, error: &Error) -> bool {
         if matches!(error.kind(), Kind::KernelCannot | Kind::KernelFailed) {
             // It would fail again until it restarts or the secrets change.
-            self.state = State::UpToDate;
+            self.state = KernelState::UpToDate;
             return false;
         }
         let starting =
             matches!(error.kind(), Kind::KernelGone | Kind::KernelDied | Kind::NotAKernel | Kind::ConnectionFile);
-        let soon = starting && matches!(self.target.way, Way::File(_)) && self.since.elapsed() < NEW;
+        let soon = starting && matches!(self.target.route, Route::File(_)) && self.since.elapsed() < NEW;
         self.postpone(soon.then(|| Instant::now() + self.pause));
         self.pause = (self.pause * 2).min(PAUSES.1);
         soon
@@ -160,38 +160,38 @@ impl Kernel {
 
     /// Marks it as up to date.
     pub fn is_up_to_date(&mut self) {
-        self.state = State::UpToDate;
+        self.state = KernelState::UpToDate;
         self.pause = PAUSES.0;
     }
 
     /// Updates the state after a change of the secrets in Vault.
     pub fn secrets_changed(&mut self) {
-        match (&mut self.state, &self.target.way) {
-            (State::UpToDate, Way::File(_)) => self.ask(Reason::Lacks),
+        match (&mut self.state, &self.target.route) {
+            (KernelState::UpToDate, Route::File(_)) => self.ask(Reason::Lacks),
             // While no front end is connected, the server keeps output for it; a connection of ours would consume
             // that output.
-            (State::UpToDate, Way::Server(_)) => self.state = State::Outdated,
-            (State::Due(_, reason) | State::Asked(_, reason), Way::Server(_)) => *reason = Reason::Lacks,
+            (KernelState::UpToDate, Route::Server(_)) => self.state = KernelState::Outdated,
+            (KernelState::Due(_, reason) | KernelState::Asked(_, reason), Route::Server(_)) => *reason = Reason::Lacks,
             _ => {}
         }
     }
 
     fn abort(&self) {
-        if let State::Asked(asking, _) = &self.state {
+        if let KernelState::Asked(asking, _) = &self.state {
             asking.abort();
         }
     }
 
     /// Checks whether its connection file was rewritten: it may be another kernel's.
     pub fn check_file(&mut self) {
-        let Way::File(path) = &self.target.way else { return };
+        let Route::File(path) = &self.target.route else { return };
         let now = mark(path);
         if now == self.mark {
             return;
         }
         self.mark = now;
         // A kernel may complete its own file; then the record still names the same process.
-        if matches!(self.state, State::Due(..)) {
+        if matches!(self.state, KernelState::Due(..)) {
             self.since = Instant::now();
             self.pause = PAUSES.0;
             self.ask(Reason::Lacks);
@@ -199,19 +199,19 @@ impl Kernel {
     }
 
     /// Updates the state from its server's list.
-    pub fn check_listed(&mut self, listed: &Listed) {
+    pub fn check_listed(&mut self, listed: &ListedKernel) {
         let state = listed.execution_state.as_deref().unwrap_or_default();
         let deserted = listed.connections.is_some_and(|count| count <= 0);
         match &self.state {
-            State::Due(Some(_), _) if state == "busy" => self.postpone(None),
-            State::Due(None, _) if state != "busy" => self.ask(Reason::Lacks),
-            State::UpToDate | State::Outdated if matches!(state, "starting" | "restarting") => {
+            KernelState::Due(Some(_), _) if state == "busy" => self.postpone(None),
+            KernelState::Due(None, _) if state != "busy" => self.ask(Reason::Lacks),
+            KernelState::UpToDate | KernelState::Outdated if matches!(state, "starting" | "restarting") => {
                 self.restarted();
                 self.postpone(None);
             }
-            State::UpToDate | State::Outdated if state == "busy" || deserted => {}
-            State::Outdated => self.ask(Reason::Lacks),
-            State::UpToDate if self.activity != listed.last_activity => self.ask(Reason::Check),
+            KernelState::UpToDate | KernelState::Outdated if state == "busy" || deserted => {}
+            KernelState::Outdated => self.ask(Reason::Lacks),
+            KernelState::UpToDate if self.activity != listed.last_activity => self.ask(Reason::Check),
             _ => {}
         }
     }
@@ -230,8 +230,8 @@ fn mark(path: &Path) -> Option<(SystemTime, u64)> {
 }
 
 /// Waits until the kernel is idle and answers kernel_info.
-pub async fn until_free(target: Target) -> Result<Answer> {
-    let through_server = matches!(target.way, Way::Server(_));
+pub async fn until_free(target: Target) -> Result<IdleKernel> {
+    let through_server = matches!(target.route, Route::Server(_));
     let limits: &[Duration] = if through_server { &[BUSY_THROUGH_SERVER] } else { &[QUIET, BUSY] };
     for &limit in limits {
         let end = Instant::now() + limit;
@@ -251,7 +251,7 @@ pub async fn until_free(target: Target) -> Result<Answer> {
 
 /// Connects to the kernel's heartbeat, which closes when the kernel ends; `None` if it has ended already.
 pub async fn pulse(target: Target) -> Option<Pulse> {
-    let Way::File(path) = &target.way else { return None };
+    let Route::File(path) = &target.route else { return None };
     let file = ConnectionFile::read_ours(path).ok()?;
     Sockets::connect(file, &[Channel::Heartbeat]).await.ok()?.into_pulse()
 }

@@ -13,7 +13,7 @@ use crate::inject::target::Target;
 
 /// The format of the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// Text.
     Text,
     /// One JSON object per line.
@@ -46,7 +46,7 @@ impl Subject<'_> {
 
 /// Writes the log.
 pub struct Log<'a> {
-    format: Format,
+    format: LogFormat,
     line: &'a mut dyn FnMut(&str),
     /// The error of each subject that has not recovered.
     failing: HashMap<String, Kind>,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Log<'_> {
 
 impl<'a> Log<'a> {
     /// A log whose lines go to `line`.
-    pub fn new(format: Format, line: &'a mut dyn FnMut(&str)) -> Self {
+    pub fn new(format: LogFormat, line: &'a mut dyn FnMut(&str)) -> Self {
         Self { format, line, failing: HashMap::new() }
     }
 
@@ -93,7 +93,7 @@ impl<'a> Log<'a> {
     }
 
     fn event(&mut self, event: &str, target: Option<&Target>, text: &str, more: Value) {
-        if self.format == Format::Text {
+        if self.format == LogFormat::Text {
             (self.line)(&format!("jupyter-vault: {text}\n"));
             return;
         }

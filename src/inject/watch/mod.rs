@@ -23,7 +23,7 @@ pub mod vault;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::log::{Format, Log};
+use self::log::{Log, LogFormat};
 use self::ready::ReadyFile;
 use self::round::{Resources, Watcher};
 use self::vault::Vault;
@@ -38,7 +38,7 @@ use crate::sys::signals::{Caught, with_default_effect};
 
 /// The kernels to watch, and the variables that they get.
 #[derive(Debug)]
-pub struct Job {
+pub struct WatchJob {
     /// The kernels to watch; all of them if none is named.
     pub selection: Selection,
     /// The secrets to give.
@@ -48,11 +48,11 @@ pub struct Job {
     /// The ready file.
     pub ready_file: Option<PathBuf>,
     /// The format of the log.
-    pub format: Format,
+    pub format: LogFormat,
 }
 
 /// Watches until a signal arrives; `line` receives the lines of the log.
-pub fn run(job: Job, line: &mut dyn FnMut(&str)) -> Result<()> {
+pub fn run(job: WatchJob, line: &mut dyn FnMut(&str)) -> Result<()> {
     let hardening = Hardening::apply()?;
     let parent = Environment::take();
     let outcome = watch(job, &parent, line);
@@ -60,8 +60,8 @@ pub fn run(job: Job, line: &mut dyn FnMut(&str)) -> Result<()> {
     outcome
 }
 
-fn watch(job: Job, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
-    let Job { selection, request, interval, ready_file, format } = job;
+fn watch(job: WatchJob, parent: &Environment, line: &mut dyn FnMut(&str)) -> Result<()> {
+    let WatchJob { selection, request, interval, ready_file, format } = job;
     let interval = interval.max(Duration::from_millis(100));
     let mut vault = Vault::new(&request, parent)?;
     let places = Places::new(&selection, parent)?;

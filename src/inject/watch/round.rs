@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::kernel::{Answer, Kernel, Reason, State, until_free};
+use super::kernel::{IdleKernel, Kernel, KernelState, Reason, until_free};
 use super::log::{Log, Subject};
 use super::ready::ReadyFile;
 use super::requests::Requests;
@@ -21,12 +21,12 @@ use super::vault::{Vault, jittered};
 use crate::error::{Error, Kind, Result};
 use crate::inject::choose::Places;
 use crate::inject::signal::Stopping;
-use crate::inject::target::{Target, Way};
+use crate::inject::target::{Route, Target};
 use crate::kernel::client::Pulse;
 use crate::launch::versions::Seen;
 use crate::net::deadline::Deadline;
 use crate::record::{Record, stem};
-use crate::server::rest::Listed;
+use crate::server::rest::ListedKernel;
 use crate::sys::alloc::release_memory;
 use crate::sys::readable::readable;
 use crate::sys::watches::FolderWatch;
@@ -45,12 +45,12 @@ enum Event {
     Folder,
     Requests,
     Ended(String),
-    Answered(String, Result<Answer>),
+    Answered(String, Result<IdleKernel>),
     Due,
 }
 
 /// Returns the kernel's name and its reply; nothing once the request is abandoned.
-type Asking = LocalBoxFuture<'static, Option<(String, Result<Answer>)>>;
+type PendingReply = LocalBoxFuture<'static, Option<(String, Result<IdleKernel>)>>;
 
 /// Returns the kernel's name and its heartbeat; no heartbeat if it has ended.
 type Watching = LocalBoxFuture<'static, (String, Option<Pulse>)>;
@@ -81,7 +81,7 @@ pub struct Watcher<'a, 'b> {
     folder: Option<AsyncFd<FolderWatch>>,
     pub(super) requests: Option<Requests>,
     pub(super) kernels: BTreeMap<String, Kernel>,
-    asking: FuturesUnordered<Asking>,
+    asking: FuturesUnordered<PendingReply>,
     pub(super) ends: FuturesUnordered<Watching>,
     seen: Option<Seen>,
     pub(super) round: Instant,
@@ -192,7 +192,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
             self.round = self.round.min(not_before);
         }
         for kernel in self.kernels.values_mut() {
-            if matches!(kernel.state, State::Due(None, _)) && matches!(kernel.target.way, Way::File(_)) {
+            if matches!(kernel.state, KernelState::Due(None, _)) && matches!(kernel.target.route, Route::File(_)) {
                 kernel.ask(Reason::Lacks);
             }
         }
@@ -221,7 +221,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         for (name, kernel) in &mut self.kernels {
             if kernel.due().is_some_and(|due| due <= now) {
                 let (asking, handle) = abortable(until_free(kernel.target.clone()));
-                kernel.state = State::Asked(handle, kernel.reason());
+                kernel.state = KernelState::Asked(handle, kernel.reason());
                 let name = name.clone();
                 self.asking.push(asking.map(|answer| answer.ok().map(|answer| (name, answer))).boxed_local());
             }
@@ -277,7 +277,7 @@ impl<'a, 'b> Watcher<'a, 'b> {
         };
         match listed {
             Ok(listed) => {
-                let (targets, models): (Vec<Target>, Vec<Listed>) = listed.into_iter().unzip();
+                let (targets, models): (Vec<Target>, Vec<ListedKernel>) = listed.into_iter().unzip();
                 self.log.recovered(Subject::Server);
                 self.update(targets);
                 for model in models {

@@ -76,7 +76,7 @@ pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), 
 
 impl Welcomed {
     /// Processes INITIATE: returns the connection's keys, and the client's metadata.
-    pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(Keys, Properties), Violation> {
+    pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(ConnectionKeys, Properties), Violation> {
         let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("another command than INITIATE")) };
         let (cookie, rest) = rest.split_at_checked(COOKIE).ok_or(Violation("an INITIATE cut short"))?;
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("an INITIATE cut short"))?;
@@ -95,7 +95,10 @@ impl Welcomed {
             return Err(Violation("the voucher is for another"));
         }
         let received = u64::from_be_bytes(*number);
-        Ok((Keys { cipher: Rc::new(cipher), side: Side::Kernel, sent: 0, received }, Properties::parse(properties)?))
+        Ok((
+            ConnectionKeys { cipher: Rc::new(cipher), side: Side::Kernel, sent: 0, received },
+            Properties::parse(properties)?,
+        ))
     }
 }
 
@@ -124,14 +127,14 @@ impl Side {
 
 /// The keys of one connection. Each message has a number that is never used again.
 #[derive(Clone)]
-pub struct Keys {
+pub struct ConnectionKeys {
     pub(super) cipher: Rc<SalsaBox>,
     pub(super) side: Side,
     pub(super) sent: u64,
     pub(super) received: u64,
 }
 
-impl Keys {
+impl ConnectionKeys {
     /// The body of READY.
     pub fn ready(&mut self, properties: &Properties) -> Result<Vec<u8>, Violation> {
         self.sent += 1;

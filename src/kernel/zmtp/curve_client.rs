@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Violation;
 use super::command::{Properties, compose, split};
-use super::curve::{COOKIE, HELLO_LENGTH, Keys, Side, UNOPENED, key, nonce, random};
+use super::curve::{COOKIE, ConnectionKeys, HELLO_LENGTH, Side, UNOPENED, key, nonce, random};
 
 /// The length of WELCOME's box: a short-term key and a cookie, sealed.
 const WELCOME_BOX: usize = 32 + COOKIE + 16;
@@ -31,13 +31,13 @@ impl Pair {
 }
 
 /// The state after HELLO: the client's short-term key, and its shared key with the kernel's long-term one.
-pub struct Greeted {
+pub struct HelloSent {
     short: Pair,
     cipher: SalsaBox,
 }
 
 /// The next state, and the body of HELLO for the owner of the key `kernel`.
-pub fn hello(kernel: &PublicKey) -> Result<(Greeted, Vec<u8>), Violation> {
+pub fn hello(kernel: &PublicKey) -> Result<(HelloSent, Vec<u8>), Violation> {
     let short = Pair::new()?;
     let number = 1_u64.to_be_bytes();
     let cipher = SalsaBox::new(kernel, &short.secret);
@@ -47,13 +47,13 @@ pub fn hello(kernel: &PublicKey) -> Result<(Greeted, Vec<u8>), Violation> {
     body.extend_from_slice(short.public.as_bytes());
     body.extend_from_slice(&number);
     body.extend_from_slice(&sealed.map_err(|_| UNOPENED)?);
-    Ok((Greeted { short, cipher }, body))
+    Ok((HelloSent { short, cipher }, body))
 }
 
 /// The state after INITIATE.
-pub struct Initiated(Keys);
+pub struct Initiated(ConnectionKeys);
 
-impl Greeted {
+impl HelloSent {
     /// Processes WELCOME: returns the body of INITIATE, and the next state. `ours` is the client's long-term key.
     pub fn initiate(
         self,
@@ -85,13 +85,13 @@ impl Greeted {
         let number = 2_u64.to_be_bytes();
         let sealed = cipher.encrypt(&nonce(b"CurveZMQINITIATE", &number)?, plain.as_slice()).map_err(|_| UNOPENED)?;
         let body = compose(b"INITIATE", &[cookie, &number, &sealed].concat());
-        Ok((Initiated(Keys { cipher: Rc::new(cipher), side: Side::Client, sent: 2, received: 0 }), body))
+        Ok((Initiated(ConnectionKeys { cipher: Rc::new(cipher), side: Side::Client, sent: 2, received: 0 }), body))
     }
 }
 
 impl Initiated {
     /// Processes READY: returns the connection's keys, and the kernel's metadata.
-    pub fn ready(mut self, ready: &[u8]) -> Result<(Keys, Properties), Violation> {
+    pub fn ready(mut self, ready: &[u8]) -> Result<(ConnectionKeys, Properties), Violation> {
         let (b"READY", rest) = split(ready)? else { return Err(Violation("another command than READY")) };
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a READY cut short"))?;
         let properties = self.0.cipher.decrypt(&nonce(b"CurveZMQREADY---", number)?, sealed).map_err(|_| UNOPENED)?;
@@ -109,7 +109,7 @@ mod tests {
         Properties { socket_type: socket_type.to_vec(), identity: b"me".to_vec() }
     }
 
-    fn shaken() -> (Keys, Keys) {
+    fn shaken() -> (ConnectionKeys, ConnectionKeys) {
         let (kernel, client) = (Pair::new().unwrap(), Pair::new().unwrap());
         let (kernel, public) = (kernel.secret, kernel.public);
         let (greeted, body) = hello(&public).unwrap();

@@ -11,7 +11,7 @@ use super::command::{self, Properties};
 use super::curve;
 use super::curve_client::{self, Pair};
 use super::greeting::{self, Mechanism};
-use super::traffic::{Boxed, Reader, Writer, sides};
+use super::traffic::{Boxed, MessageReader, MessageWriter, sides};
 
 /// The time limit for a peer's handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Security {
 }
 
 /// How the connecting side secures a connection.
-pub enum Trust {
+pub enum ClientSecurity {
     /// No encryption (NULL).
     Null,
     /// By CURVE: the kernel must own this key.
@@ -43,7 +43,7 @@ pub enum Trust {
     },
 }
 
-impl std::fmt::Debug for Trust {
+impl std::fmt::Debug for ClientSecurity {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(if matches!(self, Self::Null) { "Null" } else { "Curve" })
     }
@@ -51,14 +51,18 @@ impl std::fmt::Debug for Trust {
 
 /// Runs the whole handshake of the listening side, which a socket does in two steps.
 #[cfg(any(test, feature = "internals"))]
-pub async fn accept(stream: Boxed, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+pub async fn accept(
+    stream: Boxed,
+    security: &Security,
+    ours: &Properties,
+) -> Result<(MessageReader, MessageWriter, Properties)> {
     Greeted::by(stream, security).await?.handshake(security, ours).await
 }
 
 /// A connection whose peer has sent a ZMTP greeting. Before that, it can't have sent a message.
 pub struct Greeted {
-    reader: Reader,
-    writer: Writer,
+    reader: MessageReader,
+    writer: MessageWriter,
 }
 
 impl std::fmt::Debug for Greeted {
@@ -80,7 +84,11 @@ impl Greeted {
     }
 
     /// Runs the rest of the handshake.
-    pub async fn handshake(self, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+    pub async fn handshake(
+        self,
+        security: &Security,
+        ours: &Properties,
+    ) -> Result<(MessageReader, MessageWriter, Properties)> {
         in_time(handshake(self, security, ours)).await
     }
 }
@@ -90,11 +98,19 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Runs the handshake with a peer; returns both sides and the peer's properties.
-pub async fn connect(stream: Boxed, trust: &Trust, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+pub async fn connect(
+    stream: Boxed,
+    trust: &ClientSecurity,
+    ours: &Properties,
+) -> Result<(MessageReader, MessageWriter, Properties)> {
     in_time(shake_hands(stream, trust, ours)).await
 }
 
-async fn handshake(greeted: Greeted, security: &Security, ours: &Properties) -> Result<(Reader, Writer, Properties)> {
+async fn handshake(
+    greeted: Greeted,
+    security: &Security,
+    ours: &Properties,
+) -> Result<(MessageReader, MessageWriter, Properties)> {
     let Greeted { mut reader, mut writer } = greeted;
     let theirs = match security {
         Security::Null => exchange(&mut reader, &mut writer, ours).await?,
@@ -112,15 +128,19 @@ async fn handshake(greeted: Greeted, security: &Security, ours: &Properties) -> 
     Ok((reader, writer, theirs))
 }
 
-async fn shake_hands(stream: Boxed, trust: &Trust, properties: &Properties) -> Result<(Reader, Writer, Properties)> {
-    let mechanism = if matches!(trust, Trust::Null) { Mechanism::Null } else { Mechanism::Curve };
+async fn shake_hands(
+    stream: Boxed,
+    trust: &ClientSecurity,
+    properties: &Properties,
+) -> Result<(MessageReader, MessageWriter, Properties)> {
+    let mechanism = if matches!(trust, ClientSecurity::Null) { Mechanism::Null } else { Mechanism::Curve };
     let (mut reader, mut writer) = greet(stream, mechanism, false).await?;
     let theirs = match trust {
-        Trust::Null => {
+        ClientSecurity::Null => {
             greeting::check(&reader.greeting().await?, mechanism)?;
             exchange(&mut reader, &mut writer, properties).await?
         }
-        Trust::Curve { kernel, ours } => {
+        ClientSecurity::Curve { kernel, ours } => {
             // The kernel writes its greeting during this computation.
             let (greeted, body) = curve_client::hello(kernel)?;
             greeting::check(&reader.greeting().await?, mechanism)?;
@@ -137,14 +157,14 @@ async fn shake_hands(stream: Boxed, trust: &Trust, properties: &Properties) -> R
 }
 
 /// Sends this side's greeting; the peer's is still to be read.
-async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(Reader, Writer)> {
+async fn greet(stream: Boxed, mechanism: Mechanism, as_server: bool) -> Result<(MessageReader, MessageWriter)> {
     let (reader, mut writer) = sides(stream);
     writer.greeting(&greeting::compose(mechanism, as_server)).await?;
     Ok((reader, writer))
 }
 
 /// Exchanges READY, which is the whole handshake of NULL, on both sides.
-async fn exchange(reader: &mut Reader, writer: &mut Writer, ours: &Properties) -> Result<Properties> {
+async fn exchange(reader: &mut MessageReader, writer: &mut MessageWriter, ours: &Properties) -> Result<Properties> {
     let ready = command::compose(b"READY", &ours.compose());
     writer.frame(false, true, &ready).await?;
     let body = reader.command().await?;
@@ -164,10 +184,10 @@ mod tests {
     }
 
     /// Each security of a kernel with the matching trust of its client.
-    fn pairs() -> [(Security, Trust); 2] {
+    fn pairs() -> [(Security, ClientSecurity); 2] {
         let kernel = SecretKey::from_bytes(*curve::random::<32>().unwrap());
-        let trust = Trust::Curve { kernel: kernel.public_key(), ours: Pair::new().unwrap() };
-        [(Security::Null, Trust::Null), (Security::Curve(kernel), trust)]
+        let trust = ClientSecurity::Curve { kernel: kernel.public_key(), ours: Pair::new().unwrap() };
+        [(Security::Null, ClientSecurity::Null), (Security::Curve(kernel), trust)]
     }
 
     fn any_message() -> Vec<Vec<u8>> {

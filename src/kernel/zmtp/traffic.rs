@@ -8,7 +8,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 
 use super::Violation;
-use super::curve::Keys;
+use super::curve::ConnectionKeys;
 use super::frame::{self, Decoded, Frame};
 use super::greeting;
 
@@ -35,10 +35,10 @@ pub enum Received {
 }
 
 /// The side of a connection that reads.
-pub struct Reader {
+pub struct MessageReader {
     stream: ReadHalf<Boxed>,
     buffer: BytesMut,
-    keys: Option<Keys>,
+    keys: Option<ConnectionKeys>,
     /// The frames of a message that is not whole yet.
     parts: Vec<Vec<u8>>,
     size: usize,
@@ -71,20 +71,21 @@ impl Progress {
 }
 
 /// The side that writes.
-pub struct Writer {
+pub struct MessageWriter {
     stream: WriteHalf<Boxed>,
-    keys: Option<Keys>,
+    keys: Option<ConnectionKeys>,
 }
 
 /// Splits a new connection into its reading and its writing side.
-pub(super) fn sides(stream: Boxed) -> (Reader, Writer) {
+pub(super) fn sides(stream: Boxed) -> (MessageReader, MessageWriter) {
     let (read, write) = split(stream);
     let buffer = BytesMut::with_capacity(1024);
-    let reader = Reader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, progress: Rc::default() };
-    (reader, Writer { stream: write, keys: None })
+    let reader =
+        MessageReader { stream: read, buffer, keys: None, parts: Vec::new(), size: 0, progress: Rc::default() };
+    (reader, MessageWriter { stream: write, keys: None })
 }
 
-impl Reader {
+impl MessageReader {
     /// The peer's greeting.
     pub(super) async fn greeting(&mut self) -> Result<[u8; greeting::LENGTH]> {
         let mut greeting = [0; greeting::LENGTH];
@@ -121,7 +122,7 @@ impl Reader {
     }
 
     /// From now on everything is encrypted.
-    pub(super) fn encrypted_by(&mut self, keys: Keys) {
+    pub(super) fn encrypted_by(&mut self, keys: ConnectionKeys) {
         self.keys = Some(keys);
     }
 
@@ -162,9 +163,9 @@ impl Reader {
     }
 }
 
-impl Writer {
+impl MessageWriter {
     /// From now on everything is encrypted.
-    pub(super) fn encrypt_by(&mut self, keys: Keys) {
+    pub(super) fn encrypt_by(&mut self, keys: ConnectionKeys) {
         self.keys = Some(keys);
     }
 

@@ -27,14 +27,14 @@ pub(super) fn check(parent: &Environment, report: &mut Report) {
 #[cfg(feature = "wrap")]
 pub(super) fn look_at_kernelspecs(parent: &Environment, report: &mut Report) {
     use crate::kernelspec::KERNEL_JSON;
-    use crate::kernelspec::Place;
+    use crate::kernelspec::Scope;
     use crate::kernelspec::edit::Spec;
     use crate::kernelspec::find::Search;
     use crate::kernelspec::journal::{WrapRecord, keep};
     use crate::kernelspec::starter;
 
     report.section("kernelspecs");
-    let search = Search::new(&Place::AsFound, parent);
+    let search = Search::new(&Scope::AsFound, parent);
     for found in search.all(parent) {
         let file = found.folder.join(KERNEL_JSON);
         let text = keep(&file).ok().flatten().map(|kept| kept.text).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::certificate;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
-use crate::net::Peer;
+use crate::net::ServerKind;
 use crate::net::address::{Address, Tcp};
 use crate::net::connect::{Connector, Handshake, resolve};
 use crate::net::deadline::Deadline;
@@ -33,7 +33,7 @@ pub(super) async fn check(plan: &Plan, report: &mut Report) -> bool {
         if plan.server.others.is_empty() { None } else { first_that_answers(&plan.server, plan.budget, report).await };
     let server = chosen.as_ref().unwrap_or(&plan.server);
     warn(server, report);
-    let connector = match Connector::new(Peer::Vault, &server.address, &server.tls, &server.proxy) {
+    let connector = match Connector::new(ServerKind::Vault, &server.address, &server.tls, &server.proxy) {
         Ok(connector) => connector,
         Err(error) => {
             report.fail(&error);
@@ -173,7 +173,7 @@ fn connected(server: &Server, peer: Option<&Handshake>, time: Duration, report: 
 /// is sent.
 async fn show_untrusted(server: &Server, deadline: Deadline, report: &mut Report) {
     let untrusting = Tls { skip_verify: true, client_cert: None, client_key: None, ..server.tls.clone() };
-    let Ok(connector) = Connector::new(Peer::Vault, &server.address, &untrusting, &server.proxy) else { return };
+    let Ok(connector) = Connector::new(ServerKind::Vault, &server.address, &untrusting, &server.proxy) else { return };
     let Ok(Some(peer)) = connector.handshake(&server.address, deadline).await else { return };
     if let Some(certificate) = certificate::read(&peer.certificate) {
         let what = format!(

@@ -63,14 +63,14 @@ impl Setup<'_> {
 
     #[cfg(feature = "wrap")]
     fn wrap(&self, config: Option<&Path>, by_hand: &str) -> Result<Outcome> {
-        use crate::kernelspec::{Which, wrap::wrap_in};
+        use crate::kernelspec::{WrapChoices, wrap::wrap_in};
 
         if !self.prompter.agrees("Put the launcher into your kernels now?", true)? {
             return Ok(Outcome { text: format!("next: {by_hand}\n"), code: 0 });
         }
         let mut done = Vec::new();
         let mut report = |error: &crate::error::Error| self.prompter.say(&format!("  {error}\n"));
-        let outcome = wrap_in(&Which::default(), config, self.parent, &mut done, &mut report);
+        let outcome = wrap_in(&WrapChoices::default(), config, self.parent, &mut done, &mut report);
         let text = String::from_utf8_lossy(&done).into_owned();
         // The vault.toml exists and works, even if wrapping fails.
         if let Err(error) = outcome {

@@ -8,7 +8,7 @@ use crate::ask::Prompter;
 use crate::config::template::Template;
 use crate::datasource::DataSource;
 use crate::datasource::field::Field;
-use crate::datasource::kind::Form;
+use crate::datasource::kind::VariableForm;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::secrets::common::{as_version, outcome};
@@ -182,7 +182,7 @@ pub(super) async fn check_names(session: &Session<'_>, place: &Place, source: &D
         let Ok(Some((other, _))) = place.read(session, name).await else { continue };
         let theirs = other.variables();
         let is_own =
-            |(name, form): &&(String, Form)| !form.is_shared() && theirs.iter().any(|(their, _)| their == name);
+            |(name, form): &&(String, VariableForm)| !form.is_shared() && theirs.iter().any(|(their, _)| their == name);
         let Some((twice, _)) = own.iter().find(is_own) else { continue };
         let what = format!("{} and {name} would both give {twice}; nothing was stored", source.name);
         let advice = if twice == "DATABASE_URL" {

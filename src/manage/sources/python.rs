@@ -44,9 +44,9 @@ fn missing(what: &str) -> Error {
 #[cfg(feature = "wrap")]
 fn of_kernel(name: &str, environment: &Environment) -> Result<PathBuf> {
     use crate::kernelspec::find::Search;
-    use crate::kernelspec::{KERNEL_JSON, Place};
+    use crate::kernelspec::{KERNEL_JSON, Scope};
 
-    let search = Search::new(&Place::AsFound, environment);
+    let search = Search::new(&Scope::AsFound, environment);
     let jupyters = || search.python.as_ref().map(|python| python.facts.executable.clone());
     let all = search.all(environment);
     let Some(spec) = all.iter().find(|spec| spec.name == name.to_lowercase()) else {
