@@ -17,6 +17,8 @@ mod openbao;
 #[path = "../tests/support/python.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod python;
+#[path = "../tests/support/waiting.rs"]
+mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

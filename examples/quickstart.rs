@@ -15,6 +15,8 @@ mod inner_cargo;
 mod openbao;
 #[path = "../tests/support/python.rs"]
 mod python;
+#[path = "../tests/support/waiting.rs"]
+mod waiting;
 
 use std::error::Error;
 use std::fs::{create_dir_all, write};

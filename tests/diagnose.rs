@@ -11,6 +11,7 @@ use support::faults::{Faults, Reply};
 use support::front_end::{Cell, FrontEnd, config, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually, run};
 use support::openbao::{Server, free_ports};
+use support::waiting::pause_ms;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
@@ -180,7 +181,7 @@ fn an_unknown_request_leaves_it_idle_and_a_malformed_message_changes_nothing() {
 fn a_failed_cell_aborts_the_queued_ones_unless_told_otherwise() {
     // Slow enough that cells sent together are waiting together, on any machine.
     let slow = Faults::start(|_, _| {
-        std::thread::park_timeout(std::time::Duration::from_millis(700));
+        pause_ms(700, "a slow server");
         Reply::json(500, "{}")
     });
     let (_scratch, mut front_end) = at(&slow.address(), &[]);
@@ -378,7 +379,7 @@ fn a_cell_that_is_sent_at_any_moment_of_the_hand_over_is_answered() {
         let pid = front_end.start(json!({}));
         scratch.file("home/kernels/vaulted/token", "root");
         assert_eq!(front_end.cell("1").error(), "SecretsReady");
-        std::thread::park_timeout(std::time::Duration::from_millis(pause));
+        pause_ms(pause, "the moment is what varies");
         let cell = front_end.cell(LOOK);
         assert!(cell.printed() == format!("21 {pid}") || cell.error() == "SecretsReady", "{pause} ms: {cell:?}");
         assert_eq!(front_end.cell(LOOK).printed(), format!("21 {pid}"), "{pause} ms");

@@ -13,6 +13,7 @@ use support::faults::{Faults, Reply};
 use support::front_end::{FrontEnd, config, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually};
 use support::openbao::Server;
+use support::waiting::pause_ms;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
@@ -62,7 +63,7 @@ fn a_notebook_of_thousands_of_cells_run_at_once_is_answered_completely() {
     let scratch = Scratch::new();
     // Slow enough that all have arrived.
     let slow = Faults::start(|_, _| {
-        std::thread::park_timeout(std::time::Duration::from_secs(2));
+        pause_ms(2000, "a slow server");
         Reply::json(500, "{}")
     });
     let (_front_end, file, _) = standing_in(&scratch, &slow.address());
@@ -107,7 +108,7 @@ fn a_client_that_reconnects_forever_and_never_reads_delays_no_other() {
         scope.spawn(|| Crowd::empty().ask("knock", json!({"path": file, "until": done})));
         // Long enough for it to have begun, at the latest with the second cell.
         let cells = [0, 1].map(|_| {
-            std::thread::park_timeout(std::time::Duration::from_secs(1));
+            pause_ms(1000, "the other client connects in silence");
             let asked = crowd.send(&[cell(0, "1")]);
             crowd.ask("collect_or_not", json!({"ids": asked, "timeout": 40}))["done"].clone()
         });

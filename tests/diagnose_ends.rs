@@ -8,7 +8,6 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +16,7 @@ use support::faults::{Faults, Reply, relay_to};
 use support::front_end::{FrontEnd, config, connection_file, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually, finish, run};
 use support::openbao::{Server, free_ports};
+use support::waiting::pause_ms;
 
 fn nowhere() -> String {
     let [port] = free_ports();
@@ -87,7 +87,7 @@ fn a_shutdown_takes_precedence_over_a_launch_that_succeeds_meanwhile() {
         eventually("the launch is tried again", || !slow.seen().is_empty());
         front_end.ask("send", json!({"kind": "shutdown_request", "content": {"restart": false}, "channel": channel}));
         // From the client's queue to the connection: a message that does not arrive in time is a different case.
-        std::thread::park_timeout(Duration::from_secs(1));
+        pause_ms(1000, "the client has no sign of it");
         gate.store(true, Ordering::SeqCst);
         eventually("it has ended", || front_end.ask("alive", json!({}))["alive"] == false);
         assert_eq!(front_end.ask("alive", json!({}))["code"], 0, "{channel}");
@@ -175,7 +175,7 @@ fn an_invalid_parent_pid_is_ignored_and_a_parent_that_has_exited_ends_it() {
             scope.spawn(move || {
                 let scratch = Scratch::new();
                 let mut child = standing_in(&scratch, &[("JPY_PARENT_PID", number)]);
-                std::thread::park_timeout(Duration::from_millis(500));
+                pause_ms(500, "it must not end");
                 assert!(child.try_wait().unwrap().is_none(), "{number:?}");
                 child.kill().unwrap();
                 child.wait().unwrap();
@@ -193,7 +193,7 @@ fn an_invalid_parent_pid_is_ignored_and_a_parent_that_has_exited_ends_it() {
             command.envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?)))).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
             listens(&file);
-            std::thread::park_timeout(Duration::from_millis(500));
+            pause_ms(500, "it must not end");
             assert!(child.try_wait().unwrap().is_none(), "its own number");
             child.kill().unwrap();
             child.wait().unwrap();
@@ -251,7 +251,7 @@ fn it_ends_when_the_connection_file_vanishes_and_not_when_it_is_replaced() {
     let file = scratch.path("runtime/kernel-1.json");
     std::fs::copy(&file, scratch.path("copy")).unwrap();
     std::fs::rename(scratch.path("copy"), &file).unwrap();
-    std::thread::park_timeout(Duration::from_millis(500));
+    pause_ms(500, "it must not end");
     assert!(child.try_wait().unwrap().is_none(), "a file that was replaced is there");
     std::fs::remove_file(&file).unwrap();
     assert_eq!(finish(child).code(), Some(69));
@@ -264,7 +264,7 @@ fn it_ends_when_no_client_ever_connects_and_not_once_one_has() {
     assert_eq!(outcome.code(), Some(69), "a probe of the port is no client: {outcome:?}");
     let (_scratch, mut front_end) = front_end(&nowhere(), &["--timeout", "1"], &ipykernel());
     front_end.start(json!({"extra_env": {"JUPYTER_VAULT_UNUSED_TIMEOUT": "4s"}}));
-    std::thread::park_timeout(Duration::from_secs(5));
+    pause_ms(5000, "it must not end after the 4 s");
     assert_eq!(front_end.ask("alive", json!({}))["alive"], true);
 }
 
@@ -405,7 +405,7 @@ fn one_attempt_runs_at_a_time_and_each_keeps_its_budget() {
     let slow = Faults::start(move |_, _| {
         counts.1.fetch_max(counts.0.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         // Gone before the next attempt, which a closed connection would start at once.
-        std::thread::park_timeout(Duration::from_millis(300));
+        pause_ms(300, "a slow server");
         counts.0.fetch_sub(1, Ordering::SeqCst);
         Reply::json(500, "{}")
     });
@@ -441,8 +441,7 @@ fn a_cell_repeats_a_refused_login_and_the_timer_does_not() {
     scratch.file("home/kernels/vaulted/password", "canary-wrong");
     front_end.start(json!({}));
     assert_eq!(relay.seen().len(), 1);
-    // Twice the pause before a first retry.
-    std::thread::park_timeout(Duration::from_secs(5));
+    pause_ms(5000, "no retry must come: twice the pause before a first one");
     assert_eq!(relay.seen().len(), 1);
     let cell = front_end.cell("1");
     assert!(!cell.0.to_string().contains("every few seconds") && !cell.0.to_string().contains("canary"), "{cell:?}");
@@ -501,7 +500,7 @@ fn while_it_waits_it_reports_the_error_once() {
     let mut line = String::new();
     stderr.read_line(&mut line).unwrap();
     assert!(line.contains("refused the connection") && line.contains("a diagnostic kernel shows this"), "{line}");
-    std::thread::park_timeout(Duration::from_secs(4));
+    pause_ms(4000, "it must not report the error again");
     kill(pid(&child), Signal::SIGTERM).unwrap();
     child.wait().unwrap();
     let rest: Vec<_> = stderr.lines().map_while(Result::ok).collect();
@@ -532,11 +531,11 @@ fn without_requests_and_retries_it_does_not_wake_up() {
     // Its initial state no longer holds.
     let mut before = wakes();
     eventually("it is quiet for a second", || {
-        std::thread::park_timeout(Duration::from_secs(1));
+        pause_ms(1000, "it must not wake up");
         wakes() == std::mem::replace(&mut before, wakes())
     });
     let before = wakes();
-    std::thread::park_timeout(Duration::from_secs(5));
+    pause_ms(5000, "it must not wake up");
     assert_eq!(wakes(), before);
     assert_eq!(before.1, 1, "one thread");
     kill(pid(&child), Signal::SIGTERM).unwrap();

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::front_end::{config, environment, ipykernel, kernelspec, program};
@@ -13,6 +13,7 @@ use support::launcher::{Outcome, Scratch, binary, eventually, finish, run};
 use support::openbao::{Server, free_ports};
 use support::python;
 use support::server::{JupyterServer, Kind, User};
+use support::waiting::within;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 const REFUSED: &str = "refused the connection";
@@ -104,17 +105,12 @@ fn the_console_shows_the_error_and_continues() {
     let mut keyboard = child.stdin.take().unwrap();
     let said = || std::fs::read_to_string(&log).unwrap();
     writeln!(keyboard, "{LOOK}").unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    while !said().contains("SecretsUnavailable") {
-        assert!(Instant::now() < end, "no error is shown: {:?}", said());
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
+    eventually("an error is shown", || said().contains("SecretsUnavailable"));
     assert!(said().contains(REFUSED) && said().contains("check the address"), "{}", said());
     let _server = openbao(port);
     eventually("the secrets are there", || {
         writeln!(keyboard, "{LOOK}").unwrap();
-        std::thread::park_timeout(Duration::from_millis(500));
-        said().contains("21 ")
+        within(Duration::from_millis(500), || said().contains("21 "))
     });
     writeln!(keyboard, "exit").unwrap();
     drop(keyboard);

@@ -7,7 +7,6 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +16,7 @@ use support::faults::{Faults, Reply, Seen, relay_to};
 use support::front_end::{FrontEnd, config, ipykernel, kernelspec, program};
 use support::launcher::{Scratch, binary, eventually};
 use support::openbao::Server;
+use support::waiting::pause_ms;
 
 const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid())";
 
@@ -215,7 +215,7 @@ fn a_shutdown_at_any_moment_of_it_ends_the_process() {
         scene.wait_for_an_attempt();
         scene.open();
         assert_eq!(outcome(&crowd.collect(&first)[0]), "SecretsReady");
-        std::thread::park_timeout(Duration::from_millis(pause));
+        pause_ms(pause, "the moment is what varies");
         let content = json!({"restart": restart});
         let order = json!({"client": 1, "kind": "shutdown_request", "channel": "control", "content": content});
         let asked = crowd.send(&[order]);

@@ -14,6 +14,7 @@ use support::front_end::Cell;
 use support::launcher::{eventually, finish, run};
 use support::openbao::Server;
 use support::running::{Running, said};
+use support::waiting::pause_ms;
 use support::wire::Wire;
 
 const LOOK: &str = "import os; print(os.environ.get('QUESTION'))";
@@ -78,7 +79,7 @@ fn an_injection_that_was_stopped_too_long_answers_no_input_request() {
     let sent = kernel.front_end.ask("execute", json!({"codes": [code], "wait": false, "allow_stdin": true}));
     eventually("the cell asks", || asks.exists());
     kill(pid, Signal::SIGCONT).unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    pause_ms(2000, "it must not answer the cell's request");
     kernel.front_end.ask("give_input", json!({"value": "Ada"}));
     let cell: Cell = kernel.end(&sent["sent"][0]);
     assert_eq!(cell.printed(), "got Ada");

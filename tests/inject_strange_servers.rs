@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -17,8 +15,6 @@ use support::openbao::Server;
 
 const ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-/// The longest that any of these may take.
-const LIMIT: Duration = Duration::from_secs(20);
 
 /// `inject` through the server at `url`.
 fn inject(url: &str, options: &[&str]) -> Outcome {
@@ -28,9 +24,7 @@ fn inject(url: &str, options: &[&str]) -> Outcome {
     let mut command = scratch.launcher();
     command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").args(["inject", "--url", url]);
     command.args(["--token-file", &token, "--secrets", "secret/strange", "--timeout", "3"]).args(options);
-    let start = Instant::now();
     let mut outcome = run(&mut command);
-    assert!(start.elapsed() < LIMIT, "{url}: {:?} {}", start.elapsed(), outcome.stderr);
     let lines = outcome.stderr.lines().filter(|line| !line.contains("waiting up to"));
     outcome.stderr = lines.collect::<Vec<_>>().join("\n");
     outcome

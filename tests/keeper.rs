@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::time::Duration;
+
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use support::launcher::{binary, eventually, finish, run};
 use support::leases::{Kernel, SLEEPS, Site, alone, keepers, memory};
 use support::openbao::Server;
+use support::waiting::pause_ms;
 
 #[test]
 fn a_role_lives_as_long_as_its_kernel_however_that_exits() {
@@ -65,8 +68,8 @@ fn a_lease_is_held_beyond_its_time_and_ends_within_the_window_without_its_keeper
     let mut kernel = site.kernel();
     let [keeper] = keepers()[..] else { panic!("one keeper: {:?}", keepers()) };
     // Longer than the role's TTL, and than two windows.
-    std::thread::sleep(std::time::Duration::from_secs(12));
-    assert_eq!(site.postgres.roles().len(), 1, "it is renewed");
+    eventually("it is renewed", || site.oldest_renewal() > Duration::from_secs(12));
+    assert_eq!(site.postgres.roles().len(), 1);
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     eventually("the window is over", || site.postgres.roles().is_empty());
     assert!(kernel.child.try_wait().unwrap().is_none(), "the kernel runs on");
@@ -388,7 +391,7 @@ fn many_kernels_and_a_seal_in_between_leave_no_role() {
     let number = std::sync::atomic::AtomicUsize::new(0);
     let began = std::sync::atomic::AtomicUsize::new(0);
     let pause = |least: u64, most: u64| {
-        std::thread::sleep(std::time::Duration::from_millis(fastrand::u64(least..most)));
+        pause_ms(fastrand::u64(least..most), "kernels exit, and Vault is sealed, at any moment");
     };
     let ours = [binary().to_owned(), std::env::current_exe().unwrap()];
     std::thread::scope(|scope| {

@@ -73,6 +73,7 @@ fn a_second_run_builds_nothing_and_is_fast() {
     let own = format!("{here}/Cargo.toml");
     let took = ran(&[("CARGO_MANIFEST_DIR", "/elsewhere"), ("CARGO_MANIFEST_PATH", &own), ("CARGO_PKG_NAME", "x")]);
     assert_eq!(built(), before, "the launcher was built anew");
+    // The time itself is required: a newcomer does not wait twice.
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
@@ -90,6 +91,7 @@ fn a_step_that_takes_long_gives_a_sign_of_life() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let (mut signs, mut last) = (0, Instant::now());
     for line in lines.by_ref() {
+        // The time itself is required: a newcomer takes a longer silence for a fault.
         assert!(last.elapsed() < Duration::from_secs(5), "silent before {line:?}");
         last = Instant::now();
         signs += usize::from(line.starts_with("  … "));

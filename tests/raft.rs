@@ -5,7 +5,7 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -232,9 +232,8 @@ fn no_launch_is_lost_when_a_node_of_a_cluster_dies_hangs_or_is_sealed() {
         let mut command = cluster.command(0, 40);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
-    let begun = Instant::now();
     for number in 0..3 {
         cluster.unseal(number);
     }
-    assert_eq!(finish(waiting).environment()["KEPT"], "canary", "after {:?}", begun.elapsed());
+    assert_eq!(finish(waiting).environment()["KEPT"], "canary");
 }

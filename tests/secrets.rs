@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use support::faults::{Faults, relay_to};
 use support::launcher::{Outcome, Scratch, finish, run};
 use support::openbao::Server;
+use support::waiting::pause_ms;
 
 /// A user with a separate login, and a configuration with the user's own path.
 struct User {
@@ -828,7 +829,7 @@ fn the_time_of_an_import_into_a_folder_is_that_of_each_secret() {
     let user = Mounted::new("far", &json!({}), source);
     let relay = relay_to(user.server.port());
     let far = Faults::start(move |seen, number| {
-        std::thread::park_timeout(std::time::Duration::from_millis(30));
+        pause_ms(30, "a server far away");
         relay(seen, number)
     });
     let lines: Vec<_> = (0..24).map(|number| format!("N{number}=canary")).collect();

@@ -5,7 +5,6 @@ mod support;
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::front_end::{config, ipykernel, plain_kernelspec};
@@ -414,22 +413,21 @@ fn a_hanging_vault_blocks_four_requests_and_not_the_server() {
     // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
-    let options = ["--VaultSection.timeout=6", "--VaultSection.queue_timeout=3"];
+    let options = ["--VaultSection.timeout=20", "--VaultSection.queue_timeout=3"];
     let site = Site::with(&config(&address, "never"), &options);
     let program = site.scratch.path("venv/bin/jupyter-vault").canonicalize().unwrap();
     std::thread::scope(|scope| {
         let asked: Vec<_> = (0..40).map(|_| scope.spawn(|| site.list())).collect();
         eventually("four processes run", || processes(&program) == 4);
-        let begun = Instant::now();
         let token = format!("token {TOKEN}");
         for _ in 0..20 {
             assert_eq!(site.send("GET", "api/status", &[("Authorization", &token)], "").status, 200);
             assert!(processes(&program) <= 4);
         }
-        assert!(begun.elapsed() < Duration::from_secs(4), "the server's loop waits: {:?}", begun.elapsed());
+        assert_eq!(processes(&program), 4, "the server answers while it waits for them");
         let answers: Vec<_> = asked.into_iter().map(|asked| asked.join().unwrap()).collect();
         let told = |text: &str| answers.iter().filter(|answer| answer.text.contains(text)).count();
-        assert_eq!(told("within 6 s"), 4, "{answers:?}");
+        assert_eq!(told("within 20 s"), 4, "{answers:?}");
         assert_eq!(told("are under way"), 32, "{answers:?}");
         let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
         assert!(

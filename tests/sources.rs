@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use support::postgres::Postgres;
 use support::python::clients;
 use support::terminal::Terminal;
 use support::valkey::Valkey;
+use support::waiting::timed;
 
 /// A user with a folder of data sources, and a separate login.
 struct User {
@@ -208,11 +209,11 @@ fn a_database_whose_user_vault_makes_lives_as_long_as_the_kernel() {
 /// The user of a client that reads now how to connect. One that is slower than the grace of a second reads again.
 fn at_once(connect: impl Fn() -> Option<String>) -> String {
     loop {
-        let begun = Instant::now();
-        if let Some(user) = connect() {
+        let (user, took) = timed(&connect);
+        if let Some(user) = user {
             return user;
         }
-        assert!(begun.elapsed() >= Duration::from_secs(1), "a client that connects now gets in");
+        assert!(took >= Duration::from_secs(1), "a client that connects now gets in");
     }
 }
 

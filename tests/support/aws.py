@@ -17,6 +17,7 @@ import urllib.request
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from waiting import within
 
 ANSWER = """<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
 <Arn>arn:aws:iam::1:user/{0}</Arn><UserId>{0}</UserId><Account>1</Account></GetCallerIdentityResult>
@@ -73,9 +74,12 @@ else:
 
     client = boto3.client("sts", region_name="us-east-1", endpoint_url=sys.argv[2])
     keys = []
-    end = time.time() + 100
-    while len(keys) < int(sys.argv[3]) and time.time() < end:
+
+    def are_enough():
         key = client.get_caller_identity()["UserId"]
-        keys += [key] if key not in keys else []
-        time.sleep(0.2)
+        if key not in keys:
+            keys.append(key)
+        return len(keys) >= int(sys.argv[3])
+
+    within(100, are_enough, 0.2)
     print(json.dumps({"keys": keys, "plain": sorted(name for name in os.environ if name.startswith("AWS_"))}))

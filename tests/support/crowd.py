@@ -9,6 +9,7 @@ import resource
 import socket
 import time
 
+import waiting
 import zmq
 from jupyter_client.session import Session
 from orders import serve
@@ -220,7 +221,7 @@ def knock(path, until, timeout=90, **_):
     while not os.path.exists(until) and time.monotonic() < end:
         it = context.socket(zmq.DEALER)
         it.connect(address("shell"))
-        time.sleep(0.5)
+        waiting.pause(0.5, "the connection gets ready, and is not used")
         it.close(0)
     return {}
 

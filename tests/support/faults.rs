@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::waiting::{pause, pause_ms};
+
 /// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -179,7 +181,7 @@ fn serve(stream: &TcpStream, state: &State, script: &dyn Fn(&Seen, usize) -> Rep
                 let mut going = more(&bytes);
                 while going && Instant::now() < end {
                     going = more(b" ");
-                    std::thread::park_timeout(Duration::from_millis(50));
+                    pause_ms(50, "a slow server");
                 }
                 return;
             }
@@ -229,7 +231,7 @@ pub fn delayed(port: u16, delay: Duration, connections: usize) -> u16 {
     std::thread::spawn(move || {
         for near in listener.incoming().take(connections).map_while(Result::ok) {
             std::thread::spawn(move || {
-                std::thread::park_timeout(delay);
+                pause(delay, "a slow network");
                 let far = TcpStream::connect(("127.0.0.1", port)).expect("the real server");
                 let (mut from, mut to) = (near.try_clone().expect("a stream"), far.try_clone().expect("a stream"));
                 let there = std::thread::spawn(move || {

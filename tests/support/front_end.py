@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 
+import waiting
 import zmq
 from jupyter_client.manager import KernelManager
 from kept_ports import jupyter_config
@@ -59,7 +60,7 @@ def late_listener(code, pause, **_):
     client.control_channel.send(client.session.msg("kernel_info_request", {}))
     client.control_channel.get_msg(timeout=30)
     sent = client.execute(code)
-    time.sleep(pause)
+    waiting.pause(pause, "the moment is what varies")
     return collect([sent], 30)[0]
 
 
@@ -217,11 +218,8 @@ def shutdown(now=False, **_):
 def beats(**_):
     """Whether the heartbeat comes back."""
     client.hb_channel.unpause()
-    end = time.monotonic() + 30
-    time.sleep(client.hb_channel.time_to_dead * 1.5)
-    while time.monotonic() < end and not client.hb_channel.is_beating():
-        time.sleep(0.1)
-    return {"beating": client.hb_channel.is_beating()}
+    waiting.pause(client.hb_channel.time_to_dead * 1.5, "before that, a channel without beats counts as beating")
+    return {"beating": waiting.within(30, client.hb_channel.is_beating)}
 
 
 def alive(**_):

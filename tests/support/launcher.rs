@@ -5,12 +5,12 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::waiting::LIMIT;
 pub use super::waiting::eventually;
+use super::waiting::{LIMIT, tick};
 
 /// A folder for one test: home, configuration and runtime folder; removed afterwards.
 pub struct Scratch(TempDir);
@@ -140,6 +140,6 @@ pub fn wait(child: &mut Child) -> ExitStatus {
             let _ = child.wait();
             panic!("a run did not end in {LIMIT:?}");
         }
-        std::thread::park_timeout(Duration::from_millis(5));
+        tick();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -70,6 +71,19 @@ impl Site {
         let mut psql = Command::new(self.postgres.psql());
         let psql = psql.args(["-X", "-q", "-A", "-t", url, "-c", "select 1"]).env("PGCONNECT_TIMEOUT", "5");
         psql.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// How old the lease was when it was last renewed.
+    pub fn oldest_renewal(&self) -> Duration {
+        let path = format!("{}/creds/kernel", self.name);
+        let keys = self.server.api("LIST", &format!("sys/leases/lookup/{path}"), None).1["data"]["keys"].clone();
+        let ages = keys.as_array().into_iter().flatten().map(|key| {
+            let id = format!("{path}/{}", key.as_str().expect("a lease"));
+            let lease = self.server.must("POST", "sys/leases/lookup", &json!({ "lease_id": id }))["data"].clone();
+            let time = |name: &str| humantime::parse_rfc3339(lease[name].as_str()?).ok();
+            time("last_renewal")?.duration_since(time("issue_time")?).ok()
+        });
+        ages.flatten().max().unwrap_or_default()
     }
 
     /// How many credentials and logins the server gave, by the requests through `relay`.

@@ -9,11 +9,11 @@ import json
 import os
 import signal
 import sys
-import time
 
 import IPython.core.completer  # What a kernel would load at its start.
 from ipykernel.kernelapp import IPKernelApp
 from jupyter_client import BlockingKernelClient
+from waiting import eventually
 
 
 def kernel(path):
@@ -54,11 +54,7 @@ for path in sys.argv[1:]:
         kernel(path)
         os._exit(0)
     children.append(child)
-end = time.monotonic() + 300
-while not all(whole(path) for path in sys.argv[1:]):
-    if time.monotonic() > end:
-        raise TimeoutError("not all kernels start")
-    time.sleep(0.1)
+eventually("all kernels start", lambda: all(whole(path) for path in sys.argv[1:]), 300)
 print("listening", flush=True)
 try:
     for line in sys.stdin:

@@ -10,6 +10,7 @@ import time
 
 import nbformat
 from nbclient import NotebookClient
+from waiting import pause
 
 PAUSE = 0.5
 """Between two runs of a cell, in seconds."""
@@ -32,7 +33,7 @@ with client.setup_kernel():
         end = time.monotonic() + seconds
         runs = []
         while not runs or time.monotonic() < end:
-            time.sleep(PAUSE if runs else 0)
+            pause(PAUSE if runs else 0, "a user runs the cell from time to time")
             client.execute_cell(cell, index)
             runs.append(shown(cell))
         outputs.append("\n".join(runs))

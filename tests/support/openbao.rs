@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::certificates::Certificates;
 use super::python::bao;
+use super::waiting::tick;
 
 /// Ends its child when standard input closes.
 const WATCH: &str = r#""$@" </dev/null & server=$!; read -r _; kill "$server"; wait "$server""#;
@@ -88,7 +89,7 @@ impl Server {
             if listening && self.api("GET", "sys/internal/ui/mounts/secret/x", None).0 == 200 {
                 return true;
             }
-            std::thread::park_timeout(Duration::from_millis(20));
+            tick();
         }
         false
     }

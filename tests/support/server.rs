@@ -15,6 +15,7 @@ use super::kernels::npm;
 use super::launcher::{Scratch, wait};
 use super::openbao::free_ports;
 use super::python;
+use super::waiting::tick;
 
 /// The token that the tests log in with.
 pub const TOKEN: &str = "server-token";
@@ -150,7 +151,7 @@ impl JupyterServer {
         while !(listed().any(is_its) && listens(self.tls, self.port)) {
             let ended = self.child.try_wait().expect("the shell is ours").is_some();
             assert!(!ended && Instant::now() < end, "the server does not start: {}", self.log());
-            std::thread::park_timeout(Duration::from_millis(50));
+            tick();
         }
     }
 
@@ -165,7 +166,7 @@ impl JupyterServer {
             }
             let ended = self.child.try_wait().expect("the shell is ours").is_some();
             assert!(!ended && Instant::now() < end, "the server does not start: {}", self.log());
-            std::thread::park_timeout(Duration::from_millis(50));
+            tick();
         }
     }
 

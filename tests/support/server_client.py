@@ -16,6 +16,7 @@ import uuid
 
 import websocket
 from orders import serve
+from waiting import eventually
 
 url = token = None
 kernels = {}
@@ -49,11 +50,11 @@ def hub(at, user, password, **_):
             return json.loads(answer.read() or b"null")
 
     api("POST", f"users/{user}/server")
-    end = time.monotonic() + 60
-    while not api("GET", f"users/{user}")["servers"].get("", {}).get("ready"):
-        if time.monotonic() > end:
-            raise TimeoutError("the user's server does not start")
-        time.sleep(0.2)
+
+    def is_ready():
+        return api("GET", f"users/{user}")["servers"].get("", {}).get("ready")
+
+    eventually("the user's server starts", is_ready)
     return server(f"{at}/user/{user}", own)
 
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::running::Running;
+use super::waiting::pause;
 
 /// The relay to one kernel.
 pub struct Wire {
@@ -37,7 +38,7 @@ impl Wire {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                thread::sleep(slowness);
+                pause(slowness, "the connection is slow to open");
                 let kernel = TcpStream::connect(("127.0.0.1", port)).unwrap();
                 let (from, to) = (client.try_clone().unwrap(), kernel.try_clone().unwrap());
                 thread::spawn(move || copy(from, to, |_| ()));
