@@ -38,17 +38,7 @@ const ROUNDS: usize = 200;
 const PROGRAMS: usize = 40;
 
 /// The bare client in Python: Jupyter's own.
-const JUPYTER: &str = "\
-import sys
-from jupyter_client import BlockingKernelClient
-client = BlockingKernelClient(connection_file=sys.argv[1])
-client.load_connection_file()
-client.shell_channel.start()
-message = client.execute('', silent=True)
-while client.shell_channel.get_msg(timeout=30)['parent_header'].get('msg_id') != message:
-    pass
-client.shell_channel.stop()
-";
+const JUPYTER: &str = include_str!("bare_client.py");
 
 fn main() {
     println!("\n| into an idle ipykernel | ms, TCP | ms, CURVE | target |\n|---|---|---|---|");

@@ -681,33 +681,10 @@ impl Cloud {
     }
 }
 
-/// Signs the request of a login body with botocore and the same keys: the signatures must be equal.
-const VERIFY: &str = r#"
-import base64, datetime, json, sys
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-login, keys = json.loads(sys.argv[1]), json.loads(sys.argv[2])
-headers = {name: values[0] for name, values in json.loads(base64.b64decode(login["iam_request_headers"])).items()}
-said = headers.pop("Authorization")
-url, body = (base64.b64decode(login[key]).decode() for key in ("iam_request_url", "iam_request_body"))
-request = AWSRequest(method=login["iam_http_request_method"], url=url, data=body, headers=headers)
-signer = SigV4Auth(Credentials(keys["id"], keys["secret"], keys.get("session")), "sts", keys["region"])
-request.context["timestamp"] = headers["X-Amz-Date"]
-canonical = signer.canonical_request(request)
-signature = signer.signature(signer.string_to_sign(request, canonical), request)
-names = signer.signed_headers(signer.headers_to_sign(request))
-scope = signer.scope(request)
-made = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}"
-assert said == made, (said, made)
-age = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None) - datetime.datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
-assert abs(age.total_seconds()) < 60, age
-print(json.dumps({"url": url, "body": body, "headers": {name.lower(): value for name, value in headers.items()}}))
-"#;
-
 fn verified(login: &serde_json::Value, keys: &serde_json::Value) -> serde_json::Value {
     let mut python = std::process::Command::new(support::python::clients());
-    let outcome = run(python.args(["-c", VERIFY]).arg(login.to_string()).arg(keys.to_string()));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/verify_aws_login.py");
+    let outcome = run(python.arg(script).arg(login.to_string()).arg(keys.to_string()));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     serde_json::from_slice(&outcome.stdout).unwrap()
 }

@@ -339,23 +339,12 @@ fn the_keepers_socket_answers_only_its_own_user_and_reports_errors() {
     silent.clear();
     if nix::unistd::geteuid().is_root() {
         // Another user who can reach the socket.
-        let text = "\
-import os, socket, sys
-os.chdir(sys.argv[1])
-os.setuid(65534)
-asking = socket.socket(socket.AF_UNIX)
-asking.connect(sys.argv[2])
-try:
-    asking.sendall(b'lake\\n')
-    print(len(asking.recv(100)))
-except ConnectionError:
-    print(0)
-";
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/ask_keeper.py");
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
         let (parent, name) = (Path::new(&socket).parent().unwrap(), Path::new(&socket).file_name().unwrap());
         std::fs::set_permissions(parent, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut other = Command::new("python3");
-        other.args(["-c", text]).arg(parent).arg(name);
+        other.arg(script).arg(parent).arg(name);
         let told = run(&mut other);
         assert_eq!(String::from_utf8_lossy(&told.stdout), "0\n", "{}", told.stderr);
     }

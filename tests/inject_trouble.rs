@@ -257,8 +257,7 @@ fn a_flood_on_iopub_loses_no_answer() {
 #[test]
 fn a_request_that_the_kernel_does_not_read_is_sent_again_on_a_new_connection() {
     let mut kernel = running();
-    // As in ipykernel issue 1554: shell is not read until the connection after next.
-    let code = "import threading, zmq\nk = get_ipython().kernel\nstream = k.shell_stream\ncallback = stream._recv_callback\nmonitor = stream.socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)\ndef watch():\n    for _ in range(2): monitor.recv_multipart()\n    stream.io_loop.add_callback(lambda: stream.on_recv(callback, copy=False))\nthreading.Thread(target=watch, daemon=True).start()\nstream.io_loop.add_callback(stream.stop_on_recv)";
+    let code = include_str!("support/cells/late_shell.py");
     kernel.front_end.cell(code);
     assert_eq!(said(&run(&mut inject(&kernel, &[]))), "set ONE");
     assert_eq!(kernel.front_end.cell(LOOK).printed(), "canary-1");
@@ -366,7 +365,7 @@ fn changes(kernel: &mut Running, code: &str) {
 #[test]
 fn a_kernel_that_only_answers_kernel_info_is_given_up_at_the_time_limit() {
     let mut kernel = running();
-    let code = "kernel = get_ipython().kernel\nasync def nothing(*given): pass\nkernel.shell_handlers['execute_request'] = nothing\nsend = kernel.session.send\ndef little(socket, kind, *given, **more):\n    kind_of = kind if isinstance(kind, str) else kind['header']['msg_type']\n    if kind_of == 'kernel_info_reply': return send(socket, kind, *given, **more)\nkernel.session.send = little";
+    let code = include_str!("support/cells/only_kernel_info.py");
     changes(&mut kernel, code);
     // Only its own connection file leads to its process; with the other file, the kernel must answer what it is.
     let other = changed(&kernel, |_| ());
@@ -386,9 +385,7 @@ fn a_signed_input_request_that_is_not_the_codes_gets_no_value() {
     for prompt in ["[not a list", "Password: "] {
         let mut kernel = running();
         let got = kernel.scratch.path("got");
-        let code = format!(
-            "session = get_ipython().kernel.session\nsend, recv = session.send, session.recv\ndef other(socket, kind, content=None, *given, **more):\n    if kind == 'input_request': content = dict(content, prompt={prompt:?})\n    return send(socket, kind, content, *given, **more)\nsession.send = other\ndef seen(*given, **more):\n    ident, reply = recv(*given, **more)\n    if reply and reply['header']['msg_type'] == 'input_reply': open({got:?}, 'a').write(str(reply['content']))\n    return ident, reply\nsession.recv = seen"
-        );
+        let code = format!("PROMPT, GOT = {prompt:?}, {got:?}\n{}", include_str!("support/cells/other_prompt.py"));
         changes(&mut kernel, &code);
         is_error(run(&mut inject(&kernel, &[])), 82, &["no value was sent"]);
         let got = std::fs::read_to_string(got).unwrap_or_default();

@@ -433,25 +433,6 @@ fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     assert!(saved.contains("OPENAI_API_KEY"), "the notebook's code is as it was: {saved}");
 }
 
-/// A kernel of a language whose variables can't be set from outside: a cell is a variable's name.
-const LOOKUP: &str = r#"
-import os
-from ipykernel.kernelapp import IPKernelApp
-from ipykernel.kernelbase import Kernel
-
-class Lookup(Kernel):
-    implementation = implementation_version = banner = "lookup"
-    language_info = {"name": "lookup", "mimetype": "text/plain", "file_extension": ".txt"}
-
-    def do_execute(self, code, silent, *_, **__):
-        if not silent:
-            text = f"{len(os.environ.get(code.strip(), ''))} letters"
-            self.send_response(self.iopub_socket, "stream", {"name": "stdout", "text": text})
-        return {"status": "ok", "execution_count": self.execution_count, "payload": [], "user_expressions": {}}
-
-IPKernelApp.launch_instance(kernel_class=Lookup)
-"#;
-
 #[test]
 #[ignore = "needs Chromium and npm"]
 fn a_kernel_that_takes_secrets_at_its_start_is_restarted_and_a_data_source_is_removed() {
@@ -459,7 +440,7 @@ fn a_kernel_that_takes_secrets_at_its_start_is_restarted_and_a_data_source_is_re
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
     let settings = settings + "[[source]]\ndata_sources = \"secret/sources\"\noptional = true\n";
     let file = site.scratch.file("config/vault.toml", settings);
-    let script = site.scratch.file("home/lookup.py", LOOKUP);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/lookup_kernel.py");
     let argv = json!([binary(), "exec", "--config", file, "--", python::python(), script, "-f", "{connection_file}"]);
     std::fs::create_dir_all(site.scratch.path("home/kernels/lookup")).unwrap();
     let spec = json!({"argv": argv, "display_name": "Lookup", "language": "lookup"});

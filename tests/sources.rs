@@ -491,23 +491,8 @@ fn every_kind_gives_the_settings_that_its_clients_read() {
     let compiled = run(Command::new(clients()).args(["-c", compiles, &json!(hello).to_string()]));
     assert_eq!(compiled.code(), Some(0), "{}", compiled.stderr);
     // The client libraries read the settings.
-    let read = r#"
-import os, pathlib, stat, tomllib, botocore.session, psycopg, pymysql.optionfile, sqlalchemy
-keys = botocore.session.Session().get_credentials().get_frozen_credentials()
-assert (keys.access_key, keys.secret_key) == ("AK", "canary/+"), keys
-options = pymysql.optionfile.Parser(); options.read(os.environ["MY_OPTION_FILE"])
-assert options.get("client", "password") == 'p@"canary'
-home = tomllib.loads(pathlib.Path(os.environ["SNOWFLAKE_HOME"], "connections.toml").read_text())
-assert home["snow"]["password"] == 'c"anary'
-for name, password in [("MY", 'p@"canary'), ("SNOW", 'c"anary'), ("ORA", "c/anary"), ("MS", "c anary"), ("RS", "p@canary")]:
-    assert sqlalchemy.make_url(os.environ[name + "_URL"]).password == password, name
-folder = pathlib.Path(os.environ["PGSERVICEFILE"]).parent
-assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-files = [path for path in folder.rglob("*")]
-assert len(files) == 6 and all(stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600) for path in files), files
-print(folder)
-"#;
-    let outcome = run(&mut user.exec(&[clients().to_str().unwrap(), "-c", read]));
+    let read = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/read_settings.py");
+    let outcome = run(&mut user.exec(&[clients().to_str().unwrap(), read]));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let folder = String::from_utf8(outcome.stdout).unwrap();
     // The next launch that has files removes its remains.

@@ -605,8 +605,7 @@ fn a_signal_during_an_injection_waits_only_for_that_injection() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let (scratch, server) = (scratch(), Server::start());
         put(&server, "canary-1");
-        // Each kernel's code is held at its first input request until the test continues.
-        let hold = "import os, time\nsession, asked = get_ipython().kernel.session, []\nsend = session.send\ndef held(socket, kind, *given, **more):\n    if kind == 'input_request' and not asked:\n        asked.append(kind)\n        open('asked', 'a').write('x')\n        while not os.path.exists('go'): time.sleep(0.01)\n    return send(socket, kind, *given, **more)\nsession.send = held";
+        let hold = include_str!("support/cells/held_question.py");
         let mut kernels = ["kernel-one.json", "kernel-two.json"].map(|name| kernel(&scratch, name));
         for front_end in &mut kernels {
             front_end.ask("ready", json!({}));

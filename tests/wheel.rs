@@ -374,18 +374,8 @@ fn a_missing_program_is_reported_at_once_as_without_the_provisioner() {
         }
         site.spec(&spec);
         let ended = |provisioner: &str| {
-            let script = "
-import sys
-from jupyter_client.manager import KernelManager
-manager = KernelManager(kernel_name='vaulted')
-try:
-    manager.start_kernel(cwd=sys.argv[1])
-    print('started')
-    manager.shutdown_kernel(now=True)
-except Exception as error:
-    print(type(error).__name__)
-";
-            let mut command = site.program("python", &["-c", script, folder.to_str().unwrap()]);
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/start_kernel.py");
+            let mut command = site.program("python", &[script, folder.to_str().unwrap()]);
             command.env("JUPYTER_DEFAULT_PROVISIONER_NAME", provisioner);
             String::from_utf8(succeed(&mut command).stdout).unwrap().trim().to_owned()
         };
@@ -402,18 +392,7 @@ fn a_kernelspec_with_its_own_provisioner_is_wrapped_or_delegated_to() {
     let site = Site::new("signal");
     let libraries = std::fs::read_dir(site.venv.join("lib")).unwrap().map(|entry| entry.unwrap().path());
     let packages = libraries.map(|folder| folder.join("site-packages")).find(|folder| folder.is_dir()).unwrap();
-    let module = "
-from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
-
-class Own(LocalProvisioner):
-    async def pre_launch(self, **kwargs):
-        kwargs = await super().pre_launch(**kwargs)
-        kwargs['env']['OWN'] = 'yes'
-        return kwargs
-
-class Elsewhere(KernelProvisionerBase):
-    pass
-";
+    let module = include_str!("support/own_provisioner.py");
     std::fs::write(packages.join("own_provisioner.py"), module).unwrap();
     let info = packages.join("own_provisioner-1.0.dist-info");
     std::fs::create_dir(&info).unwrap();

@@ -5,6 +5,7 @@
 //! from a broken or outdated one.
 
 use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
@@ -26,10 +27,21 @@ pub fn bao() -> PathBuf {
     static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
         let Some(named) = std::env::var_os("JUPYTER_VAULT_TEST_SERVER") else { return environment().join("bin/bao") };
         let version = Command::new(&named).arg("version").output().expect("the server that is named");
-        eprintln!("the server is {}", String::from_utf8_lossy(&version.stdout).trim());
+        say_server(Path::new(&named), String::from_utf8_lossy(&version.stdout).trim());
         named.into()
     });
     SERVER.clone()
+}
+
+/// Says, once in each test program, which server its tests run against. The test harness captures what `eprintln`
+/// prints, but not a write to stderr itself.
+fn say_server(program: &Path, version: &str) {
+    let tests = std::env::current_exe().expect("this program");
+    // Cargo adds a hash to the name.
+    let tests = tests.file_stem().unwrap_or_default().to_string_lossy();
+    let tests = tests.rsplit_once('-').map_or(&*tests, |(name, _)| name);
+    let line = format!("the tests of {tests} run against {}: {version}\n", program.display());
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Enterprise Gateway, which needs a separate version of jupyter_client.
