@@ -86,7 +86,9 @@ impl Server {
                 return false;
             }
             let listening = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
-            if listening && self.api("GET", "sys/internal/ui/mounts/secret/x", None).0 == 200 {
+            // While KV version 2 prepares its storage, it answers with 400.
+            let answers = |path: &str| self.api("GET", path, None).0;
+            if listening && answers("sys/internal/ui/mounts/secret/x") == 200 && answers("secret/data/x") == 404 {
                 return true;
             }
             tick();
