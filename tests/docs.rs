@@ -25,7 +25,10 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("command -v jupyter-vault >/dev/null && export", "tests/wheel.rs runs this line"),
     ("jupyter-vault sources add warehouse", "needs a database; tests/sources.rs runs it"),
     ("vault write database/roles/", "needs Vault's own client; tests/keeper.rs creates that role"),
-    ("jupyter-vault inject reports/monthly.ipynb", "needs a hub; tests/hub.rs and tests/inject_servers.rs run it"),
+    (
+        "jupyter-vault inject reports/monthly.ipynb",
+        "needs a hub; tests/jupyter/hub.rs and tests/inject/servers.rs run it",
+    ),
 ];
 
 /// Further blocks that are not run here, by the beginning of their first line, each with its reason.
@@ -42,7 +45,7 @@ const SHOWN: &[(&str, &str)] = &[
     ("$ vault auth enable kubernetes", "needs Vault's own client; tests/manifests.rs configures the same"),
     (
         "$ cd ../../kernelspecs/enterprise-gateway/spark_python_yarn_cluster",
-        "needs YARN; tests/kernelspecs.rs runs Spark locally",
+        "needs YARN; tests/wrap/kernelspecs.rs runs Spark locally",
     ),
 ];
 
