@@ -148,6 +148,20 @@ fn every_test_that_a_document_names_exists() {
     assert!(named >= 15, "{named}");
 }
 
+#[test]
+fn every_fact_that_doctor_reports_is_documented() {
+    let text = std::fs::read_to_string(root().join("docs/doctor.md")).unwrap();
+    let mut facts = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(root().join("src/manage/doctor")).unwrap() {
+        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let names = source.split(".fact(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        facts.extend(names);
+    }
+    assert!(facts.len() > 30, "{facts:?}");
+    let missing: Vec<_> = facts.iter().filter(|fact| !text.contains(&format!("`{fact}`"))).collect();
+    assert!(missing.is_empty(), "docs/doctor.md lacks {missing:?}");
+}
+
 /// The text of `docs/names.md`. To write it: `JUPYTER_VAULT_WRITE_NAMES=1 cargo test --test docs`.
 fn names() -> String {
     let mut text = String::from(

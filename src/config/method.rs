@@ -1,6 +1,6 @@
 //! The login methods: one descriptor each.
 //!
-//! These are the source of a plan's login, of `setup`'s questions, of the name in `doctor`, and of the table in
+//! A plan takes its login from here, `setup` its questions and `doctor` the name; a test compares the table in
 //! docs/configuration.md. To add a method: a row of [`METHODS`], its function below, a variant of [`Login`] if none
 //! fits, and a file in `vault/auth` that sends it; the compiler names every place that matches on the variants.
 

@@ -3,7 +3,7 @@
 //! Each place gives a [`Layer`](layer::Layer): settings by key, each with its origin, so that `doctor` and every
 //! error can say where a value came from. Layers are merged key by key; the more specific one wins: flags,
 //! `JUPYTER_VAULT_*`, `BAO_*`, `VAULT_*`, `--config`, the user's file, the system's. [`keys`] is the one table of all
-//! settings: the readers of files and of the environment use it, and the documentation is made from it.
+//! settings, which the readers of files and of the environment use.
 
 pub mod auth;
 #[cfg(feature = "cloud")]

@@ -53,7 +53,7 @@ const HEAD: &str = "# Kernels and servers\n\n\
 const FOOT: &str = "\n\
     - `–`: Enterprise Gateway starts kernels on other hosts (`DistributedProcessProxy`) with its own launchers, which exist only\n  \
     for Python, R and Scala.\n\
-    - ILua is left out: it had the secret under four of these servers, but hung under Jupyter Server for an unknown reason.\n";
+    - ILua is left out: it hangs if a cell arrives before its Lua interpreter has started ([languages](languages.md)).\n";
 
 /// The results for each kernel, by its name in the tests, under each server in the order of [`SERVERS`].
 type Rows = BTreeMap<String, Vec<String>>;
