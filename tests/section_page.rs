@@ -734,7 +734,7 @@ fn the_separate_page_stores_applies_and_undoes_for_one_browser() {
     person.ask("tab", json!({"number": 1}));
     page.interrupt();
     click(&mut person, "Refresh");
-    says(&mut person, "The page’s program has ended.");
+    says(&mut person, "The program behind this page has ended.");
     is_accessible(&mut person, "the program has ended");
 }
 

@@ -575,7 +575,7 @@ fn a_notebook_shows_its_secrets_requests_new_ones_and_helps_with_missing_ones() 
     assert_eq!((rows[2][0], rows.len()), ("DB_URL", 3), "{table}");
     assert!(table.ends_with("by launch"), "{table}");
     for (code, hint) in [
-        ("import os; os.environ['API_KEYS']", "Is API_KEY meant?"),
+        ("import os; os.environ['API_KEYS']", "Did you mean API_KEY?"),
         ("os.environ['NEW_ONE']", "jupyter-vault secrets set NEW_ONE"),
         ("def f(): return os.environ['NEW_ONE']\nf()", "jupyter-vault secrets set NEW_ONE"),
     ] {
