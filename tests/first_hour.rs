@@ -1,4 +1,4 @@
-//! A newcomer's first hour: what one types before anything is configured, and the answers.
+//! A newcomer's first hour: the commands before anything is configured, and their answers.
 #![cfg(all(feature = "manage", feature = "wrap", target_os = "linux"))]
 
 mod support;

@@ -204,7 +204,7 @@ fn an_import_in_any_form_would_be_found() {
         let found = graph.get(&path(module)).is_some_and(|targets| targets.contains(&path(target)));
         assert!(found, "{source}: {graph:?}");
     }
-    // A module that another one's glob brings, and what is at the root.
+    // A module that is imported by a glob, and items of the root.
     let graph = imports(&small(&[("d", "pub use crate::a::f;"), ("a::b", "use crate::d::*; fn g() { f::h() }")]));
     assert!(graph[&path("a::b")].contains(&path("a::f")), "{graph:?}");
     assert!(imports(&small(&[("a", "use crate::Thing;")]))[&path("a")].contains(&Vec::new()));

@@ -81,8 +81,8 @@ fn says_when_to_come_again(server: &Server) {
     assert!(refused.expect("a limit").is_some(), "no Retry-After");
 }
 
-/// How many of a crowd started at once, and how many had to report that Vault asked to retry later; nothing else
-/// may happen.
+/// How many of a crowd started at once, and how many reported that Vault asked to retry later; any other outcome
+/// fails.
 fn crowd(rate: u32, budget: u32) -> (usize, usize) {
     // Two crowds at once would be a different test.
     static ALONE: Mutex<()> = Mutex::new(());

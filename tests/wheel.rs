@@ -622,7 +622,7 @@ fn a_notebook_shows_its_secrets_requests_new_ones_and_helps_with_missing_ones() 
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     assert!(support::launcher::wait(&mut watch).success());
     assert!(says(&mut front_end, "%secrets refresh").contains("nothing was requested"));
-    // A kernel that a sidecar has served which can't see its process, and so has recorded its session id.
+    // A kernel whose sidecar can't see its process: the record contains its session id.
     let mut script = site.script("front_end.py");
     let mut other = Dialogue::with(script.env("JUPYTER_DEFAULT_PROVISIONER_NAME", "local-provisioner"));
     other.ask("start", json!({"kernel": "vaulted"}));

@@ -526,7 +526,7 @@ fn without_requests_and_retries_it_does_not_wake_up() {
         let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
         (line, threads)
     };
-    // Its initial state no longer holds.
+    // Its counters still change just after the start.
     let mut before = wakes();
     eventually("it is quiet for a second", || {
         pause_ms(1000, "it must not wake up");

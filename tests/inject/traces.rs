@@ -1,5 +1,5 @@
-//! No trace of a value, wherever one could look: other clients, histories, names, logs at debug level, the
-//! process table, files. And a launch's record, which an injection needs.
+//! No trace of a value remains anywhere: with other clients, in histories, names, logs at debug level, the process
+//! table, or files. And a launch's record, which an injection needs.
 #![cfg(all(feature = "inject", target_os = "linux"))]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

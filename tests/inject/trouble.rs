@@ -46,7 +46,7 @@ fn make_busy(kernel: &mut Running, name: &str) -> (PathBuf, Value) {
     (file, cell)
 }
 
-/// An injection that has said that it is waiting, and that line.
+/// An injection that has reported that it is waiting, and that line.
 fn waiting(kernel: &Running) -> (Child, String) {
     let mut child = start(&mut inject(kernel, &[]));
     let mut line = String::new();

@@ -1,9 +1,9 @@
-"""What an AWS client does with a profile, and an endpoint that checks its signatures.
+"""An AWS client that uses a profile, and an endpoint that checks its signatures.
 
-endpoint SECONDS [VAULT]: answers as STS does, to requests that botocore's own signer signs in the same way with the secret that
-belongs to the access key, and whose key was made no more than SECONDS ago. It makes such a key for a web identity that
-the server at VAULT says is its own and valid. Prints its port first.
-client URL KEYS: asks one client of boto3 again and again, until it has signed with so many keys; prints them.
+endpoint SECONDS [VAULT]: prints its port, and answers as STS does. It accepts a request if botocore's own signer makes
+the same signature with the access key's secret, and if the key is at most SECONDS old. For a web identity that the server
+at VAULT confirms, it makes a key.
+client URL KEYS: sends requests with one boto3 client until it has signed with KEYS different keys; prints the keys.
 """
 
 import http.server

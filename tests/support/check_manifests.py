@@ -1,6 +1,6 @@
 """Reads the folder given as argument, `examples`; checks its manifests by Kubernetes' schemas and parses its Dockerfiles.
 
-Prints, as JSON, what the rest of the test wants to see: each manifest's documents, each Dockerfile's instructions.
+Prints JSON for the rest of the test: each manifest's documents, each Dockerfile's instructions.
 """
 
 import io

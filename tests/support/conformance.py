@@ -1,4 +1,4 @@
-"""jupyter_kernel_test, as far as it applies to a kernel that only errs."""
+"""The tests of jupyter_kernel_test that apply to a kernel whose cells always fail."""
 
 import unittest
 
@@ -15,7 +15,7 @@ class StandIn(jupyter_kernel_test.KernelTests):
     code_generate_error = "1"
 
     def test_error(self):
-        """Its own version allows no output but the error itself."""
+        """The original test allows no output except the error."""
         for options in ({}, {"stop_on_error": False}, {"store_history": False}):
             self.flush_channels()
             reply, output = self.execute_helper("1", **options)

@@ -1,6 +1,6 @@
-"""Clients on the sockets of a kernel that another process has started, by its connection file: one JSON object a line in, one out.
+"""Clients of a kernel that another process has started. Takes orders: one JSON object per line in, one out.
 
-Each client is a session with a shell, a control and an iopub connection. What comes is kept by the request that it belongs to.
+Each client is a session with a shell, a control and an iopub connection. Received messages are kept by their request.
 """
 
 import json
@@ -50,7 +50,7 @@ def address(channel):
 
 
 def connect(path, count=1, **_):
-    """Further clients, which all have asked what the kernel is, and have heard that it is idle again."""
+    """Adds clients; each has received a kernel_info reply and the `idle` after it."""
     global file
     file = json.load(open(path))
     new = [len(clients) + number for number in range(count)]
@@ -61,7 +61,7 @@ def connect(path, count=1, **_):
 
 
 def ask(requests, **_):
-    """Sends requests and waits for nothing; gives their ids."""
+    """Sends requests without waiting for replies; returns their ids."""
     ids = []
     for wanted in requests:
         client = clients[wanted.get("client", 0)]
@@ -80,7 +80,7 @@ def ask(requests, **_):
 
 
 def pump(limit):
-    """Takes what has come, and waits at most that many seconds for something to come."""
+    """Reads the messages that have arrived, waiting at most that many seconds for the first."""
     for it, _ in poller.poll(limit * 1000):
         number, channel = where[it]
         while True:
@@ -110,7 +110,7 @@ def done(of):
 
 
 def collect(ids=None, timeout=30, **_):
-    """Waits until those requests, or all, have their reply and are over; gives what came for each."""
+    """Waits until those requests, or all, have their reply and `idle`; returns the messages of each."""
     ids = list(asked) if ids is None else ids
     end = time.monotonic() + timeout
     while not all(done(asked[one]) for one in ids):
@@ -123,7 +123,7 @@ def collect(ids=None, timeout=30, **_):
 
 
 def collect_or_not(ids, timeout, **_):
-    """Whether they are over in that time."""
+    """Whether they have their reply and `idle` in that time."""
     try:
         collect(ids, timeout)
         return {"done": True}
@@ -142,13 +142,13 @@ def begun(ids, timeout=30, **_):
 
 
 def replies(ids, **_):
-    """The replies to those requests as far as they have come."""
+    """The replies to those requests that have arrived."""
     pump(0)
     return {"replies": [asked[one]["reply"] for one in ids]}
 
 
 def stream(code, pause, until, after, timeout=60, **_):
-    """Every client sends a cell and a question each `pause` seconds, until a cell prints `until` and `after` seconds more."""
+    """Each client sends a cell and a request every `pause` seconds, until `after` seconds after a cell has printed `until`."""
     ids, number, end = [], 0, time.monotonic() + timeout
     stop = None
     while stop is None or time.monotonic() < stop:
@@ -167,7 +167,7 @@ def stream(code, pause, until, after, timeout=60, **_):
 
 
 def until_all_hear(kind, timeout=60, **_):
-    """Waits until every client has heard a message of that kind on iopub."""
+    """Waits until every client has received a message of that kind on iopub."""
     end = time.monotonic() + timeout
     while len({one["client"] for one in said if one["kind"] == kind}) < len(clients):
         if time.monotonic() > end:
@@ -190,7 +190,7 @@ def half(path, bytes, **_):
 
 
 def flood(path, until, timeout=90, **_):
-    """Asks without a pause, and reads all answers, until the file `until` is there."""
+    """Sends requests without a pause and reads all replies, until the file `until` exists."""
     global file
     file = json.load(open(path))
     client = Client()
@@ -214,7 +214,7 @@ def flood(path, until, timeout=90, **_):
 
 
 def knock(path, until, timeout=90, **_):
-    """Connects to shell alone, again and again, until the file `until` is there."""
+    """Connects to shell only, again and again, until the file `until` exists."""
     global file
     file = json.load(open(path))
     end = time.monotonic() + timeout
@@ -227,7 +227,7 @@ def knock(path, until, timeout=90, **_):
 
 
 def leave(count, **_):
-    """The last clients close all they have."""
+    """Closes all connections of the last clients."""
     for client in [clients.pop() for _ in range(count)]:
         for it in client.sockets.values():
             poller.unregister(it)

@@ -51,8 +51,8 @@ impl Crowd {
         self.collect(&asked)
     }
 
-    /// What a cell prints, if the client hears it completely: a listener may reconnect later than the client that
-    /// asks.
+    /// What a cell prints, if the client receives all of it: a listener may reconnect later than the client that sends
+    /// requests.
     #[track_caller]
     pub fn heard(&mut self, client: usize, code: &str) -> Option<String> {
         let asked = self.send(&[cell(client, code)]);

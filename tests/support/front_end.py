@@ -1,4 +1,4 @@
-"""A front end on jupyter_client that does as it is told: one JSON object a line in, one out."""
+"""A front end based on jupyter_client. Takes orders: one JSON object per line in, one out."""
 
 import os
 import queue
@@ -20,14 +20,14 @@ def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=N
     global manager
     manager = KernelManager(kernel_name=kernel, transport=transport)
     if name:
-        # A server names it so; a lone manager takes a temporary file.
+        # A server names it like this; a separate manager would use a temporary file.
         manager.connection_file = os.path.join(os.environ["JUPYTER_RUNTIME_DIR"], name)
     if curve:
         manager.transport_encryption = "required"
     if unsigned:
         manager.session.key = b""
     log = open(os.environ["KERNEL_LOG"], "ab")
-    # What a kernel prints must not come between our answers.
+    # The kernel's output must not mix with this program's answers.
     manager.start_kernel(env={**os.environ, **(extra_env or {})}, stdout=subprocess.DEVNULL, stderr=log)
     if connects:
         connect()
@@ -35,7 +35,7 @@ def start(kernel="vaulted", transport="tcp", curve=False, extra_env=None, name=N
 
 
 def unusual(**_):
-    """What processes started from now on inherit."""
+    """Sets what later processes inherit."""
     resource.setrlimit(resource.RLIMIT_CORE, (4096, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     resource.setrlimit(resource.RLIMIT_NOFILE, (2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -54,7 +54,7 @@ def connect(**_):
 
 
 def late_listener(code, pause, **_):
-    """A client that has asked when its iopub connection comes. Each channel connects when it is first named."""
+    """A client whose iopub connection is up. Each channel connects when it is first used."""
     global client
     client = manager.client()
     client.control_channel.send(client.session.msg("kernel_info_request", {}))
@@ -70,7 +70,7 @@ def ready(**_):
 
 
 def collect(wanted, timeout=60):
-    """Waits for replies and `idle` of all messages in `wanted`; gives what came for each."""
+    """Waits for the reply and `idle` of each message in `wanted`; returns the messages of each."""
     seen = {message: {"output": [], "reply": None, "idle": False, "order": []} for message in wanted}
     end = time.monotonic() + timeout
     channels = [client.iopub_channel, client.shell_channel, client.stdin_channel, client.control_channel]
@@ -86,7 +86,7 @@ def collect(wanted, timeout=60):
             if of is None:
                 continue
             kind, content = answer["msg_type"], answer["content"]
-            if channel is client.iopub_channel:  # Between two connections there is no order to be seen.
+            if channel is client.iopub_channel:  # Messages of two connections have no common order.
                 of["order"].append(f"{kind}:{content['execution_state']}" if kind == "status" else kind)
                 of["idle"] |= content.get("execution_state") == "idle"
                 if kind != "status":
@@ -107,7 +107,7 @@ def execute(codes, together=False, wait=True, timeout=60, **options):
 
 
 def prints(code, text, timeout=60, **_):
-    """Executes a cell until it has printed that, which Deno does after `idle`, if it likes."""
+    """Executes a cell and waits until it has printed that; Deno may print after `idle`."""
     end = time.monotonic() + timeout
     printed = ""
     while time.monotonic() < end:
@@ -124,9 +124,9 @@ def prints(code, text, timeout=60, **_):
 
 
 def interrupted(code, **_):
-    """Executes a cell that prints something and sleeps, and interrupts it when it has printed.
+    """Executes a cell that prints something and sleeps, and interrupts it once it has printed.
 
-    It waits for the cell's reply and `idle`, not for its `error`: between the two ipykernel aborts what comes. And
+    It waits for the cell's reply and `idle`, not for its `error`: between the two, ipykernel aborts new requests. And
     it asks again if nothing happens: Python loses a KeyboardInterrupt that comes in a callback.
     """
     sent = client.execute(code)
@@ -147,7 +147,7 @@ def request(kind, content=None, channel="shell", **_):
 
 
 def unanswered(kind, content=None, channel="shell", **_):
-    """Sends a request that gets no reply; gives what came on iopub for it."""
+    """Sends a request that gets no reply; returns its messages on iopub."""
     message = client.session.msg(kind, content or {})
     getattr(client, f"{channel}_channel").send(message)
     order, end = [], time.monotonic() + 30
@@ -164,7 +164,7 @@ def unanswered(kind, content=None, channel="shell", **_):
 
 
 def garbage(**_):
-    """Frames that are no message, from a client that can connect, and a signed one whose content is nested without end."""
+    """Sends frames that are not a message, and a signed message whose content is nested very deeply."""
     socket = client.context.socket(zmq.DEALER)
     socket.linger = 1000
     socket.connect(client._make_url("shell"))
@@ -233,18 +233,18 @@ def stop_listening(**_):
 
 
 def send(kind, content=None, channel="shell", **_):
-    """Sends a request and waits for nothing."""
+    """Sends a request without waiting for its reply."""
     getattr(client, f"{channel}_channel").send(client.session.msg(kind, content or {}))
     return {}
 
 
 def replies(count, wait=60, **_):
-    """The next replies on shell, whatever they are for."""
+    """The next replies on shell, to any request."""
     return {"replies": [client.shell_channel.get_msg(timeout=wait)["content"] for _ in range(count)]}
 
 
 def stranger(**_):
-    """A client that can connect and does not know the key."""
+    """A client that can connect, but does not know the key."""
     other = manager.client()
     other.session.key = b"another"
     other.start_channels()

@@ -1,4 +1,4 @@
-"""Writes down what it has inherited, then becomes the kernel that its arguments name."""
+"""Writes its inherited state to a file, then becomes the kernel in its arguments."""
 
 import ctypes
 import json
@@ -18,9 +18,9 @@ def descriptors():
     for number in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{number}")
-        except FileNotFoundError:  # The one that lists them.
+        except FileNotFoundError:  # The descriptor that lists them.
             continue
-        # A pipe's number is its own.
+        # Each pipe has its own number.
         found[number] = target.split(":")[0] if ":[" in target else target
     return found
 
@@ -29,7 +29,7 @@ def children():
     return [open(f"/proc/self/task/{task}/children").read() for task in os.listdir("/proc/self/task")]
 
 
-# Python's own: it ignores these whatever it inherits.
+# Python always ignores these signals.
 USUAL = {signal.SIGPIPE, signal.SIGXFSZ}
 prctl = ctypes.CDLL(None).prctl
 DUMPABLE, DEATH_SIGNAL = 3, 2

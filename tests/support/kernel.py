@@ -1,4 +1,4 @@
-"""Starts the kernelspec named `vaulted` as Jupyter does, uses it, and prints what was seen as JSON."""
+"""Starts the kernelspec named `vaulted` as Jupyter does, uses it, and prints the results as JSON."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from kept_ports import jupyter_config
 
 
 def execute(client, code, wait=60):
-    """Runs code; gives what it printed, and the name of the error if there was one."""
+    """Runs code; returns its output, and the name of its error if there was one."""
     message = client.execute(code)
     printed, error = "", None
     end = time.monotonic() + wait

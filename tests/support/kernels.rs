@@ -1,7 +1,7 @@
 //! The real kernels of many languages: how each is started, and the code that shows a variable.
 //!
-//! pip installs kernels to `target/python-kernels`, npm installs tslab; R, Octave and Lua are Debian packages, so
-//! the tests of their kernels are ignored unless a run says that they are installed.
+//! pip installs kernels to `target/python-kernels`, npm installs tslab; R, Octave and Lua are Debian packages, so the
+//! tests of their kernels are ignored by default.
 
 use std::fs::{File, create_dir_all, read_to_string, remove_dir_all, write};
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ impl Kernel {
         self.dialogue.ask("cell", json!({ "code": code }))["reply"]["execution_count"].as_i64().expect("a number")
     }
 
-    /// What the listener has heard since the last call, except `status`.
+    /// The messages that the listener has received since the last call, except `status`.
     #[track_caller]
     pub fn heard(&mut self) -> Vec<Value> {
         let heard = self.dialogue.ask("heard", json!({}))["heard"].clone();

@@ -122,7 +122,7 @@ pub struct Kernel {
 }
 
 impl Drop for Kernel {
-    /// If a failed test leaves one, it is ended with its keeper.
+    /// Ends the kernel of a failed test, with its keeper.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -130,7 +130,7 @@ impl Drop for Kernel {
 }
 
 impl Kernel {
-    /// The command that a launch becomes, once it has become it.
+    /// Waits until a launch has become its command.
     pub fn of(child: Child) -> Self {
         let kernel = Self { pid: Pid::from_raw(i32::try_from(child.id()).unwrap()), child };
         let exe = format!("/proc/{}/exe", kernel.pid);

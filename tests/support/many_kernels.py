@@ -1,8 +1,8 @@
-"""As many real ipykernels as connection files are named, forked from one process that has loaded it.
+"""Starts a real ipykernel for each connection file in its arguments, forked from one process that has loaded it.
 
-Two hundred that each load it anew take several times the memory and the time. Says `listening` when all connection
-files are whole, and ends its kernels when its stdin ends. A line on stdin is code that is run in every kernel; what
-each prints is printed in one line.
+Two hundred processes that each load ipykernel would take several times the memory and the time. Prints `listening` once
+all connection files are complete, and ends its kernels when its standard input ends. A line on standard input is code
+to run in every kernel; the output of all is printed as one line.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-import IPython.core.completer  # What a kernel would load at its start.
+import IPython.core.completer  # A kernel would load it at its start.
 from ipykernel.kernelapp import IPKernelApp
 from jupyter_client import BlockingKernelClient
 from waiting import eventually
@@ -23,7 +23,7 @@ def kernel(path):
     for descriptor in range(3):
         os.dup2(nothing, descriptor)
     app = IPKernelApp.instance()
-    # One history for all would be written by all.
+    # All kernels would write to one history.
     app.initialize(["-f", path, "--HistoryManager.enabled=False"])
     app.start()
 

@@ -1,7 +1,7 @@
-"""Runs a notebook by nbclient, and prints its cells' outputs, a JSON object.
+"""Runs a notebook with nbclient, and prints the outputs of its cells as JSON.
 
-The first argument is a JSON list of cells. Of a cell that is a list `[code, seconds]` the code runs again and again for
-that time, as a user who comes back to a notebook; its output is that of each run, a line each.
+The first argument is a JSON list of cells. If a cell is a list `[code, seconds]`, its code is run repeatedly for that
+time, like by a user who comes back to a notebook; its output is that of all runs, one per line.
 """
 
 import json
@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from waiting import pause
 
 PAUSE = 0.5
-"""Between two runs of a cell, in seconds."""
+"""The pause between two runs of a cell, in seconds."""
 
 cells = [cell if isinstance(cell, list) else [cell, 0] for cell in json.loads(sys.argv[1])]
 notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code, _ in cells])

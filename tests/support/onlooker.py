@@ -1,4 +1,6 @@
-"""Starts a kernel by its command and uses it, with a second client that listens: one JSON object a line in, one out."""
+"""Starts a kernel by its command and uses it, with a second client that listens. Takes orders: one JSON object per line
+in, one out.
+"""
 
 import os
 import queue
@@ -30,7 +32,7 @@ def start(command, listen=True, **_):
     kernel = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     user, onlooker = client(path), client(path)
     info = joined(user)
-    # A subscription takes its time too, and is there when something is heard.
+    # A subscription takes time too; it exists once a message arrives.
     if listen:
         joined(onlooker, heard=True)
         joined(user, heard=True)
@@ -38,7 +40,7 @@ def start(command, listen=True, **_):
 
 
 def joined(it, heard=False):
-    """Asks until there is an answer: what is sent to a port that nothing listens at yet may wait long."""
+    """Repeats a request until it is answered: a message to a port where nothing listens yet may be delayed for long."""
     end = time.monotonic() + 90
     while time.monotonic() < end and kernel.poll() is None:
         message = it.kernel_info()
@@ -53,7 +55,7 @@ def joined(it, heard=False):
 
 
 def until_idle(it, message, timeout=60):
-    """All that comes on iopub until that message is dealt with, whichever client caused it."""
+    """All messages on iopub, for any client, until that message has been processed."""
     seen = []
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -84,7 +86,7 @@ def reply_to(message, it=None, timeout=60):
 
 
 def cell(code, shows=False, **_):
-    """Executes code as a notebook does; what it shows, as text. If it `shows` something, that is waited for."""
+    """Executes code as a notebook does; returns its output as text. If `shows` is set, waits for output."""
     message = user.execute(code)
     reply = reply_to(message)
     text = []
@@ -98,7 +100,7 @@ def cell(code, shows=False, **_):
 
 
 def late(text, end):
-    """Deno sends results and output after `idle`, when it likes."""
+    """Waits for Deno, which may send results and output after `idle`."""
     while True:
         try:
             answer = user.get_iopub_msg(timeout=0.2)
@@ -114,7 +116,7 @@ def late(text, end):
 
 
 def heard(**_):
-    """What the second client has heard since the last time."""
+    """The messages that the second client has received since the last call."""
     message = onlooker.kernel_info()
     seen = until_idle(onlooker, message)
     return {"heard": [{"kind": one["kind"], "content": one["content"]} for one in seen]}

@@ -1,4 +1,4 @@
-//! Which file of the crate names an item of which other file.
+//! Finds, for each file of the crate, the files whose items it names.
 //!
 //! The sources are read as tokens, as the compiler reads them: a path counts wherever it stands, in a `use`, in code, in
 //! a macro, in an attribute or under a `cfg`. Only visibilities and what `#[cfg(test)]` precedes do not count. A path
@@ -10,7 +10,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// A module by its names from the crate's root. `lib.rs` is the root, and `main` is the program's own.
 pub type Module = Vec<String>;
-/// Which module imports which, by file.
+/// The imports of each module, by file.
 pub type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
 /// A module with what it names: a file, or a `mod` with its own braces in one.
@@ -27,7 +27,7 @@ struct Scope {
 /// Every module of the crate.
 type Scopes = BTreeMap<Module, Scope>;
 
-/// Which file of `sources` imports which.
+/// The imports of each file of `sources`.
 pub fn imports(sources: &BTreeMap<Module, String>) -> Graph {
     let mut scopes = Scopes::new();
     for (module, source) in sources {
@@ -47,7 +47,7 @@ pub fn imports(sources: &BTreeMap<Module, String>) -> Graph {
     graph
 }
 
-/// Adds what `tokens` of `module` name.
+/// Adds the items that `tokens` of `module` name.
 fn read(tokens: TokenStream, module: &Module, file: &Module, scopes: &mut Scopes) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     scopes.entry(module.clone()).or_insert_with(|| Scope { file: file.clone(), ..Scope::default() });
@@ -167,7 +167,7 @@ fn resolve(scopes: &Scopes, module: &Module, path: &[String], depth: usize) -> O
     Some((whole, true))
 }
 
-/// The module that a name without a path stands for in `module`: its child, or what a `use` brought there.
+/// The module that a name without a path means in `module`: its child, or an imported one.
 fn name_in(scopes: &Scopes, module: &Module, name: &str, depth: usize) -> Option<(Module, bool)> {
     if let Some(child) = child(scopes, module, name) {
         return Some((child, true));

@@ -1,4 +1,4 @@
-"""A person before the Secrets section in Chromium: one JSON object a line in, one out."""
+"""A user of the Secrets section in Chromium. Takes orders: one JSON object per line in, one out."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def start(chromium, **_):
     )
     context = browser.new_context(viewport={"width": 1100, "height": 700})
     context.set_default_timeout(LIMIT)
-    # Before the page's own scripts, whose rules would refuse it later.
+    # Added before the page's own scripts: later, the page's content policy would refuse it.
     context.add_init_script(path=AXE)
     context.on("response", keep)
     pages.append(context)
@@ -53,7 +53,7 @@ def tab(number, **_):
 def open_page(url, **_):
     """Opens a notebook, and waits for its kernel."""
     page.goto(url, wait_until="domcontentloaded")
-    # The workspace of before comes back first.
+    # JupyterLab first restores the earlier workspace.
     name = url.split("?")[0].split("/")[-1]
     page.locator("#jp-main-dock-panel .lm-TabBar-tab.lm-mod-current", has_text=name).first.wait_for(timeout=60000)
     page.locator(CELL).wait_for(timeout=60000)
@@ -62,7 +62,7 @@ def open_page(url, **_):
 
 
 def open_own(url, stranger=False, **_):
-    """Opens the page of its own; a stranger does so in another browser."""
+    """Opens the separate page; a stranger uses another browser."""
     global page
     if stranger:
         context = browser.new_context()
@@ -75,7 +75,7 @@ def open_own(url, stranger=False, **_):
 
 
 def axe_own(**_):
-    """What axe-core has against the whole page, in both colour schemes."""
+    """The problems that axe-core finds in the whole page, in both colour schemes."""
     found = []
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
@@ -93,13 +93,13 @@ def show(**_):
 
 
 def says(text, **_):
-    """Waits until the panel says something."""
+    """Waits until the panel shows a text."""
     page.locator(PANEL).get_by_text(text).first.wait_for()
     return {"text": page.locator(PANEL).inner_text()}
 
 
 def gone(text, **_):
-    """Waits until the panel says something no more."""
+    """Waits until the panel no longer shows a text."""
     page.locator(PANEL).get_by_text(text, exact=True).first.wait_for(state="detached")
     return {}
 
@@ -131,14 +131,14 @@ def focus(secret, **_):
 
 
 def choose(name, content, **_):
-    """Gives the panel a file."""
+    """Chooses a file for the panel's import."""
     file = {"name": name, "mimeType": "text/plain", "buffer": content.encode()}
     page.locator(f"{PANEL} input[type=file]").set_input_files(file)
     return {}
 
 
 def run_cell(code=None, **_):
-    """Runs the first cell, with other code if some is given, and gives what it prints."""
+    """Runs the first cell, with other code if some is given; returns its output."""
     cell = page.locator(CELL)
     if code:
         cell.locator(".jp-InputArea-editor").click()
@@ -146,7 +146,7 @@ def run_cell(code=None, **_):
         page.keyboard.insert_text(code)
     output = cell.locator(".jp-OutputArea-output")
     before = cell.locator(".jp-InputPrompt").inner_text()
-    # Until the kernel is ready, the keys that run a cell do nothing, whatever the page says.
+    # Until the kernel is ready, the keys that run a cell do nothing, even if the page shows it as idle.
     for _ in range(6):
         cell.locator(".jp-InputArea-editor").click()
         page.keyboard.press("Control+Enter")
@@ -161,7 +161,7 @@ def run_cell(code=None, **_):
 
 
 def read(answer):
-    """The text of an answer; a browser keeps none of a page that it left."""
+    """The text of an answer; a browser does not keep the answers to a page that it has left."""
     try:
         return answer.text()
     except Error:
@@ -169,7 +169,7 @@ def read(answer):
 
 
 def traces(text, **_):
-    """Where a text is still to be found: in the page, its fields, the browser's storage, an answer."""
+    """Where a text still is: in the page, its fields, the browser's storage, an answer."""
     fields = "() => [...document.querySelectorAll('input, textarea')].map(field => field.value).join('\\n')"
     stores = "() => JSON.stringify([{...localStorage}, {...sessionStorage}])"
     texts = [text for text in map(read, bodies) if text is not None]
@@ -184,13 +184,13 @@ def traces(text, **_):
 
 
 def below(text, **_):
-    """Waits until something is said below a cell."""
+    """Waits until a text is shown below a cell."""
     page.locator(".jp-VaultSection-answer").get_by_text(text).first.wait_for()
     return {"text": page.locator(".jp-VaultSection-answer").all_inner_texts()}
 
 
 def told(text, **_):
-    """Waits until a notification says something."""
+    """Waits until a notification shows a text."""
     page.locator(".Toastify__toast").get_by_text(text).first.wait_for()
     return {"text": page.locator(".Toastify__toast").all_inner_texts()}
 
@@ -208,7 +208,7 @@ def switch(name, **_):
 
 
 def value_of(label, **_):
-    """What a field of the panel holds."""
+    """The value of a field of the panel."""
     return {"value": page.locator(PANEL).get_by_label(label, exact=True).input_value()}
 
 
@@ -225,7 +225,7 @@ def shows(name, **_):
 
 
 def copied(name, **_):
-    """Clicks a button that copies, and gives what it copied."""
+    """Clicks a button that copies; returns the copied text."""
     page.evaluate(
         "() => { window.copied = ''; const keep = event => { event.preventDefault(); };"
         " document.addEventListener('copy', event => { window.copied = event.clipboardData.getData('text/plain')"
@@ -233,14 +233,14 @@ def copied(name, **_):
     )
     click(name)
     end = time.monotonic() + LIMIT / 1000
-    # The page forbids eval, and so wait_for_function.
+    # The page forbids eval, so wait_for_function can't be used.
     while not (text := page.evaluate("() => window.copied")) and time.monotonic() < end:
         page.wait_for_timeout(50)
     return {"text": text}
 
 
 def narrow(width, **_):
-    """Makes the panel that narrow, and gives what sticks out of it."""
+    """Makes the panel that narrow; returns the elements that do not fit."""
     sticks_out = """(panel, width) => {
         panel.style.setProperty('width', `${width}px`, 'important');
         panel.style.setProperty('min-width', '0', 'important');
@@ -320,7 +320,7 @@ def open_source(name, **_):
 
 
 def attach(id, **_):
-    """Has jupyter-secrets-manager fill a new field for an extension of our own, and gives what it fills in."""
+    """Makes jupyter-secrets-manager fill a new field of an extension of ours; returns the value."""
     code = """async id => {
         const {ISecretsManager, SecretsManager} = (await window._JUPYTERLAB['jupyter-secrets-manager'].get('./index'))();
         const app = window.jupyterapp;
@@ -351,13 +351,13 @@ def type_into(text, **_):
 
 
 def high_contrast(on, **_):
-    """Shows the page in the system's own few colours, or as before."""
+    """Switches the system's forced colours on or off."""
     page.emulate_media(forced_colors="active" if on else "none")
     return {}
 
 
 def axe(theme, part=PANEL, **_):
-    """What axe-core has against the panel, or another part of the page, in a theme."""
+    """The problems that axe-core finds in the panel, or another part of the page, in a theme."""
     page.evaluate(f"theme => window.jupyterapp.commands.execute('apputils:change-theme', {{theme}})", theme)
     light = "true" if "Light" in theme else "false"
     page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
@@ -391,7 +391,7 @@ def until_filled(**_):
 
 
 def picture(path, **_):
-    """Takes a picture of the upper part: below, JupyterLab asks a newcomer about news."""
+    """Takes a picture of the upper part, without JupyterLab's question about news."""
     page.screenshot(path=path, clip={"x": 0, "y": 0, "width": 1100, "height": 400})
     return {}
 

@@ -1,4 +1,4 @@
-"""A user of a Jupyter server or gateway, over REST and websocket: one JSON object a line in, one out.
+"""A user of a Jupyter server or gateway, over REST and websocket. Takes orders: one JSON object per line in, one out.
 
 Orders name the `kernel` by what `launch` called it, so that several can be used at once.
 """
@@ -29,7 +29,7 @@ def server(at, secret, **_):
 
 
 def hub(at, user, password, **_):
-    """Logs in to a JupyterHub as a browser does, and starts the user's server, which is the `server` from then on."""
+    """Logs in to a JupyterHub as a browser does, and starts the user's server, which later orders use."""
     cookies = http.cookiejar.CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
 
@@ -38,7 +38,7 @@ def hub(at, user, password, **_):
 
     browser.open(f"{at}/hub/login", timeout=60).read()
     form = {"username": user, "password": password, "_xsrf": guard()}
-    # Where it leads after that is for people to see.
+    # The page that follows does not matter here.
     browser.open(f"{at}/hub/login?next=%2Fhub%2Ftoken", urllib.parse.urlencode(form).encode(), timeout=60).read()
     headers = {"X-XSRFToken": guard(), "Content-Type": "application/json", "Referer": f"{at}/hub/token"}
     ask = urllib.request.Request(f"{at}/hub/api/users/{user}/tokens", b"{}", headers, method="POST")
@@ -112,7 +112,7 @@ def connect(kernel="one", **_):
 
 
 def send(kernel, kind, content, channel="shell"):
-    """Sends a request and waits for nothing; gives its id."""
+    """Sends a request without waiting for its reply; returns its id."""
     of = kernels[kernel]
     message = uuid.uuid4().hex
     header = {"msg_id": message, "msg_type": kind, "session": of["session"], "username": "", "version": "5.3", "date": ""}
@@ -127,7 +127,7 @@ def send_cell(kernel, code):
 
 
 def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
-    """Sends a request; gives its reply and what came on iopub for it.
+    """Sends a request; returns its reply and its messages on iopub.
 
     Some kernels print after they have said that they are idle: `shows` is how long to wait for that, in seconds.
     Where the server says that it starts the kernel again, as when a port was taken, the request is made anew: the
@@ -148,7 +148,7 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
         left = (late or end) - now
         if left <= 0:
             raise TimeoutError(f"no answer in time: {seen}")
-        # The server pings each half minute, which begins the time anew.
+        # The server's ping every half minute restarts the time-out.
         of["socket"].settimeout(min(left, 5))
         try:
             answer = json.loads(of["socket"].recv())
@@ -159,7 +159,7 @@ def request(kernel, kind, content, channel="shell", timeout=60, shows=0):
             connect(kernel)
             message, seen = send(kernel, kind, content, channel), {"reply": None, "idle": False, "output": []}
             continue
-        # xeus says `null` where there is none.
+        # xeus sends `null` if there is none.
         if (answer.get("parent_header") or {}).get("msg_id") != message:
             continue
         if answer.get("channel") in ("shell", "control"):
@@ -208,7 +208,7 @@ def interrupted(code, kernel="one", **_):
 
 
 def crowd(count, code, name="vaulted", wait=90, **_):
-    """Starts that many kernels at once and runs a cell in each; gives what became of each, and removes them all."""
+    """Starts that many kernels at once and runs a cell in each; returns the result of each, and removes them all."""
     body = {"name": name, "env": {"KERNEL_USERNAME": "ada"}}
     together = threading.Barrier(count)
 
@@ -242,7 +242,7 @@ def restart(kernel="one", **_):
 
 
 def settle(kernel):
-    """Asks what the kernel is until the answer comes on iopub too.
+    """Requests kernel_info until its messages arrive on iopub too.
 
     A gateway passes requests to a restarted kernel on before its own subscription has reached the kernel: what is
     said on iopub until then is lost.
@@ -290,7 +290,7 @@ def leave(kernel="one", **_):
 
 
 def activity(**_):
-    """What the server says of its own and its only kernel's activity; asking is none."""
+    """The last activity of the server and of its only kernel; the request itself does not count."""
     kernel = rest("GET", "kernels?no_track_activity=1")[1][0]
     status = rest("GET", "status?no_track_activity=1")[1]
     return {"kernel": kernel["last_activity"], "server": status["last_activity"], "connections": kernel["connections"]}

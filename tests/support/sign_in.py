@@ -1,4 +1,4 @@
-"""A person who signs in at OpenBao's own page in Chromium: one JSON object a line in, one out."""
+"""A person who signs in at OpenBao's own page in Chromium. Takes orders: one JSON object per line in, one out."""
 
 from orders import serve
 from playwright.sync_api import sync_playwright
@@ -7,7 +7,7 @@ page = None
 
 
 def sign_in(url, chromium, username, password, **_):
-    """Opens the address, signs in by name and password, and gives the page where that ends."""
+    """Opens the address, signs in with name and password, and returns the address of the last page."""
     global page
     browser = playwright.chromium.launch(
         executable_path=chromium,

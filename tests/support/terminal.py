@@ -1,4 +1,4 @@
-"""Runs a program on a terminal of its own and does as it is told: one JSON object a line in, one out."""
+"""Runs a program on a new terminal. Takes orders: one JSON object per line in, one out."""
 
 import fcntl
 import json
@@ -68,7 +68,7 @@ def kill(**_):
 def end(**_):
     global shown
     stdout = program.communicate(timeout=60)[0]
-    # What is left on the terminal, which stays open because we hold its other end.
+    # Reads the rest of the output; the terminal stays open because this process holds its other end.
     os.set_blocking(terminal.child_fd, False)
     shown += terminal.buffer
     try:

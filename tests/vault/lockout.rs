@@ -22,7 +22,7 @@ impl Site {
         let server = Server::shared();
         server.enable_auth("userpass", mount);
         server.policy("lockout", "path \"secret/data/lockout\" { capabilities = [\"read\"] }");
-        // The server's own lockout would hide what is counted.
+        // The server's own lockout would hide further logins from the count.
         server.must(
             "POST",
             &format!("sys/auth/{mount}/tune"),
