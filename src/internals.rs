@@ -61,20 +61,17 @@ pub mod zmtp {
 }
 
 /// The whole command line.
-#[must_use]
 pub fn definition() -> clap::Command {
     crate::cli::definition()
 }
 
 /// Whether these bytes are a client's request to a keeper, and whether they are its refusal.
 #[cfg(target_os = "linux")]
-#[must_use]
 pub fn is_credential_talk(message: &[u8]) -> (bool, bool) {
-    crate::lease::is_spoken(message)
+    crate::lease::is_protocol(message)
 }
 
 /// Whether these bytes are a launch's message to a keeper.
-#[must_use]
 pub fn is_hand_over(message: &[u8]) -> bool {
     crate::lease::is_message(message)
 }

@@ -150,7 +150,6 @@ impl Record {
 
     /// Adds this record's changes to those of `before`; `unset` are the variables that were unset.
     #[cfg(feature = "inject")]
-    #[must_use]
     pub fn following(mut self, before: Option<Self>, unset: &[String]) -> Self {
         let mut earlier = BTreeMap::new();
         if let Some(before) = before.filter(|before| (before.pid, before.start_time) == (self.pid, self.start_time)) {

@@ -64,7 +64,6 @@ impl Inheritance {
     }
 
     /// A copy that also drops the variables in `names`.
-    #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let mut this = self.clone();
         this.dropped.extend(names.iter().map(|name| (*name).to_owned()));

@@ -1,4 +1,4 @@
-//! What ends the diagnostic kernel from outside: signals, the end of Jupyter, a connection file that is removed.
+//! Events that end the diagnostic kernel: signals, the exit of Jupyter, the removal of the connection file.
 //!
 //! All of them are descriptors that become readable, so that waiting costs no wake-up.
 
@@ -36,7 +36,7 @@ fn watch(parent: Parent) -> Watched<AsyncFd<OwnedFd>> {
     }
 }
 
-/// Something that may be watched, and the state after its end.
+/// A guard that may be absent, and the state after its end.
 enum Watched<T> {
     By(T),
     Not,

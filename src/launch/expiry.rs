@@ -1,9 +1,9 @@
-//! Warns of a given token's end while there is time to get another one.
+//! Warns of a given token's expiry while there is time to get another one.
 //!
-//! Only a request to Vault tells how long a token lives, and a launch should not pay for one. So every command that
-//! looks a token up anyway (`setup`, `doctor`, a path with `{metadata.…}`) writes the time of its end to the runtime
-//! folder, under a digest of the token, and a launch reads it there. A new token has no such file yet, so it is never
-//! judged by the end of an old one.
+//! Only Vault knows when a token expires, and a launch should not need a request for that. So every command that looks
+//! a token up anyway (`setup`, `doctor`, a path with `{metadata.…}`) writes the expiry to the runtime folder, under a
+//! digest of the token, and a launch reads it there. A new token has no such file yet, so no launch uses the expiry of
+//! an old one for it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub(crate) fn learn(plan: &Plan, about: &About) {
     }
 }
 
-/// The same for any token.
+/// Records when `token` ends.
 pub(crate) fn learn_of(runtime: &Path, token: &SecretValue, about: &About) {
     let Some(ttl) = about.ttl.filter(|ttl| !about.periodic && *ttl < FAR) else { return };
     let (file, ends) = (file_of(runtime, token), SystemTime::now() + ttl);

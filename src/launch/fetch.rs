@@ -24,7 +24,7 @@ use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
 use crate::vault::generic::Lease;
 
-/// The longest time that revoking the token may take.
+/// The time limit for revoking the token.
 pub(crate) const REVOKE: Duration = Duration::from_secs(2);
 /// The same when a signal interrupts the launch.
 pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
@@ -34,10 +34,10 @@ pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 /// On SIGINT, SIGTERM or SIGHUP this does not return: the process ends by that signal.
 pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<(Given, Option<Leases>)> {
     let runtime = runtime()?;
-    // Without a login there is nothing to revoke, and the signal's default effect ends the process soonest.
+    // Without a login there is nothing to revoke, so signals keep their default effect, which ends the process at once.
     let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
     let outcome = runtime.block_on(fetch_until(plan, parent, ending(&caught), report));
-    // A name server may keep a thread waiting; that thread holds no secret.
+    // A thread may still wait for a name server; it holds no secret.
     runtime.shutdown_background();
     drop(caught);
     match outcome {
@@ -88,7 +88,7 @@ pub async fn fetch_until<T>(
         }
     };
     let ours = session.as_ref().is_some_and(|session: &Authenticated| session.revocable);
-    // The keeper reads what clients ask it for with this token, as long as the kernel runs.
+    // The keeper needs this token for its clients as long as the kernel runs.
     let has_profiles = matches!(&outcome, Ok(Ok(given)) if !answers(given).is_empty());
     let has_leases = has_profiles || held.iter().any(|lease| !lease.id.is_empty());
     let outcome = outcome.map(|given| given.and_then(|given| can_hold(session.as_ref(), has_leases).map(|()| given)));
@@ -100,7 +100,7 @@ pub async fn fetch_until<T>(
     if ours && !keep {
         let limit = if outcome.is_err() { REVOKE_WHEN_STOPPED } else { REVOKE };
         let revoked = auth::revoke(&client, limit).await;
-        // A launch that fails reports its cause alone.
+        // A launch that fails reports only its cause.
         if let (Err(error), Ok(Ok(_))) = (revoked, &outcome) {
             report(&error.remark("the token of the login could not be revoked; it is valid until its TTL ends"));
         }

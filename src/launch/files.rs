@@ -26,7 +26,7 @@ use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, trouble, unusable};
 use crate::sys::process::{numbering, start_time};
 
-/// The mark on a system that can't identify a process for certain: such a file is judged by its age.
+/// The mark on a system that can't identify a process reliably: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
 /// The extension of a socket's name.
 const SOCKET: &str = "socket";

@@ -24,7 +24,7 @@ pub(crate) fn keep(
         is_leased.then_some((name.as_str(), value))
     });
     let again = Again {
-        // The keeper stays in this folder.
+        // The keeper has the same working folder.
         config: request.config.clone(),
         secrets: request.secrets.clone(),
         allow: request.allow.clone(),

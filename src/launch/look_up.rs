@@ -1,7 +1,7 @@
 //! Finds the KV mounts that the sources are in, ahead of any launch.
 //!
-//! A launch that does not know a mount's version has to ask, with one more request. A program that prepares launches
-//! asks once, and writes the answer down.
+//! A launch that does not know a mount's version needs one more request to look it up. A program that prepares
+//! launches looks it up once, and stores it.
 
 use super::fetch::REVOKE;
 use super::refusal;
@@ -19,7 +19,7 @@ use crate::vault::mount::Mount;
 /// The mounts found so far, and the first failure.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// The mounts that the plan did not know.
+    /// The mounts that are not in the plan.
     pub mounts: Vec<KnownMount>,
     /// The first mount that could not be looked up.
     pub trouble: Option<Error>,

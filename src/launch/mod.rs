@@ -105,9 +105,6 @@ pub(crate) struct Launch<'a> {
 
 impl<'a> Launch<'a> {
     /// Hardens the process and takes the environment: steps 1 and 2.
-    ///
-    /// # Errors
-    /// [`Kind::Os`] if the process can't be protected; [`Kind::Config`] for an invalid `on_error`.
     pub fn begin(request: &'a Request) -> Result<Self> {
         let hardening = Hardening::apply()?;
         let parent = Environment::take();
@@ -124,15 +121,11 @@ impl<'a> Launch<'a> {
 
     /// The process that asked for the kernel, if it named itself.
     #[cfg(all(feature = "diagnose", target_os = "linux"))]
-    #[must_use]
     pub fn watched(&mut self) -> Parent {
         self.watched.take().unwrap_or(Parent::Unknown)
     }
 
     /// Everything before execve: steps 3 to 6.
-    ///
-    /// # Errors
-    /// The [`Kind`] of what failed.
     pub fn attempt(&self, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         let command = self.command()?;
         let fetched = self.plan().and_then(|plan| {
@@ -147,9 +140,6 @@ impl<'a> Launch<'a> {
     }
 
     /// Prepares the command without secrets, and reports `why`.
-    ///
-    /// # Errors
-    /// As for [`Command::find`].
     pub fn without_secrets(&self, why: &Error, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         self.plain(self.command()?, why, report)
     }
@@ -168,9 +158,6 @@ impl<'a> Launch<'a> {
 
     /// As [`Launch::attempt`], on a given runtime, and until `stop` at the latest: its output then is the error. A
     /// refused login is not repeated; the caller tries again. `by_user`: a cell asked for the attempt, not a timer.
-    ///
-    /// # Errors
-    /// The output of `stop`, if it came first.
     pub async fn attempt_until<T>(
         &self,
         stop: impl Future<Output = T>,
@@ -192,20 +179,17 @@ impl<'a> Launch<'a> {
         Ok(assembled.map(|assembled| Ready { command, assembled, hardening: self.hardening }))
     }
 
-    /// The request.
-    #[must_use]
+    /// The reaction to a failure, from the flag or the variable.
     pub const fn on_error(&self) -> OnError {
         self.on_error
     }
 
-    /// The command that was asked for.
-    #[must_use]
+    /// The request.
     pub const fn request(&self) -> &Request {
         self.request
     }
 
     /// The environment that the command would inherit.
-    #[must_use]
     pub const fn parent(&self) -> &Environment {
         &self.parent
     }
@@ -284,7 +268,6 @@ struct Assembled {
 
 impl Ready {
     /// Step 7: restores limits, signals and descriptors, and executes; returns only an error.
-    #[must_use]
     pub fn execute(self) -> Error {
         if let Err(error) = self.hardening.undo() {
             return error;
@@ -307,9 +290,6 @@ pub(crate) fn withhold(given: &mut given::Given, plan: &Plan, parent: &Environme
 }
 
 /// Step 4: the plan of a launch with this request and environment.
-///
-/// # Errors
-/// [`Kind::Config`] and its relatives.
 pub(crate) fn plan(request: &Request, parent: &Environment) -> Result<Plan> {
     Plan::new(&settings(request, parent)?, parent)
 }

@@ -57,7 +57,7 @@ pub(super) fn take_fields(
     take_all(source, fields, path, version, &mut Names::default(), taker)
 }
 
-/// The same, with every key as a variable; `names` holds the source's variables so far.
+/// As [`take_fields`], with every key as a variable; `names` holds the source's variables so far.
 pub(super) fn take_all(
     source: &SourceSpec,
     fields: &Fields<'_>,
@@ -105,7 +105,7 @@ pub(super) fn decoded(source: &SourceSpec, name: &str, path: &str, value: Secret
     if !source.is_base64 {
         return Ok(value);
     }
-    // As tools write it: with line ends, with or without padding, with either two of the 64 letters.
+    // Base64 from any tool: with line ends, with or without padding, and with either alphabet.
     let usual = |byte: u8| match byte {
         b'-' => b'+',
         b'_' => b'/',

@@ -142,7 +142,8 @@ struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// `None` for a login that Vault never locks: a token, an agent, a certificate, a cloud identity, a wrapped token.
+    /// The stored outcome of the plan's login; `None` for a login that Vault never locks: a token, an agent, a
+    /// certificate, a cloud identity, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
         let (mount, user, who, what, credential) = match &plan.login {
             Login::Password { mount, username, password, .. } => (

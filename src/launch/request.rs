@@ -1,4 +1,4 @@
-//! What a launch is asked to do: by the command line, or by another program.
+//! The request for a launch, from the command line or from another program.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

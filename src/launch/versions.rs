@@ -1,4 +1,4 @@
-//! The present versions of the sources, without their values where Vault allows that: what `watch` polls.
+//! The present versions of the sources, which `watch` polls; without their values, if Vault allows that.
 //!
 //! KV version 2 keeps a secret's version in its metadata, which a policy may deny; then the secret itself is read,
 //! and only its version kept. Version 1 has no version numbers, so its answer is digested with a key of this process,
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Digester {
 }
 
 impl Digester {
-    /// With a new key.
+    /// A digester with a new key.
     pub fn new() -> Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
         let none = |_| Error::new(Kind::Os, "the system provides no random bytes", "check /dev/urandom");

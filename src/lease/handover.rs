@@ -1,5 +1,5 @@
-//! The launcher's message to the keeper: Vault's address, the token, the leases, their owners, how to read them
-//! again.
+//! The launcher's message to the keeper: Vault's address, the token, the leases, their owners, and how to read their
+//! sources again.
 //!
 //! Four bytes of length, then JSON. The pipe stays open until the kernel is executed: its end is not a message. One
 //! further byte says that there will be no kernel, so that everything ends now.
@@ -50,7 +50,7 @@ pub(crate) struct HandOver {
 }
 
 impl HandOver {
-    /// For `owners`, as `plan` says.
+    /// A message for `owners`, with the settings of `plan`.
     pub(super) fn new(
         plan: &Plan,
         leases: &Leases,
@@ -137,7 +137,7 @@ impl HandOver {
         })
     }
 
-    /// What is held at Vault.
+    /// The token and the leases to hold.
     pub(crate) fn leases(&self) -> Leases {
         let token = self.token.as_ref().map(|token| Credential {
             value: SecretValue::new(token.clone().into_bytes()),
@@ -147,7 +147,7 @@ impl HandOver {
         Leases { token, is_ours: self.is_ours, ttl, left, held: self.leases.clone() }
     }
 
-    /// How long it lives without a keeper.
+    /// How long the leases live without a keeper.
     pub(crate) const fn window(&self) -> Duration {
         Duration::from_millis(self.window_ms)
     }
@@ -167,7 +167,7 @@ impl HandOver {
         &self.owners
     }
 
-    /// What clients can ask for.
+    /// The profiles that clients can ask for.
     pub(crate) fn answers(&self) -> &[ProfileAnswer] {
         &self.answers
     }

@@ -54,7 +54,7 @@ impl Left {
         })
     }
 
-    /// Writes them in place of what this process wrote before.
+    /// Writes the file, in place of an earlier one of this process.
     pub(crate) fn write(&self, runtime: &Path) -> Result<()> {
         write_private(runtime, &self.path(runtime), &serde_json::to_vec(self).unwrap_or_default())
     }
@@ -95,8 +95,8 @@ impl Left {
         self.namespace == server.namespace && server.addresses().map(ToString::to_string).any(is_one)
     }
 
-    /// Ends them with the token of `client`, and removes the file; the error says why one lives on until its window
-    /// ends.
+    /// Ends the leases with the token of `client`, and removes the file; the error says why a lease lives until its
+    /// window ends.
     pub(crate) async fn end(&self, client: &mut Client, runtime: &Path) -> Result<()> {
         let mut failed = None;
         for id in &self.ids {
@@ -114,7 +114,7 @@ impl Left {
     }
 }
 
-/// What dead keepers have left; files that are too old are removed.
+/// The leases of keepers that no longer run; removes files that are too old.
 pub(crate) fn left(runtime: &Path) -> Vec<Left> {
     let entries = std::fs::read_dir(runtime.join(FOLDER)).into_iter().flatten().filter_map(std::result::Result::ok);
     let of = |path: PathBuf| {

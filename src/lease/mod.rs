@@ -32,4 +32,4 @@ pub(crate) use self::start::Keeper;
 #[cfg(feature = "internals")]
 pub use self::handover::is_message;
 #[cfg(all(feature = "internals", target_os = "linux"))]
-pub use self::socket::is_spoken;
+pub use self::socket::is_protocol;

@@ -1,6 +1,6 @@
-//! The keeper's socket: the question of a client, and the answer.
+//! The keeper's socket: a client's request, and the answer.
 //!
-//! The question is the name of an AWS profile in one line. The answer is one JSON object: the output of a
+//! The request is the name of an AWS profile in one line. The answer is one JSON object: the output of a
 //! `credential_process` as AWS defines it, or an error. The socket is 0600 in a folder of 0700; both sides also ask
 //! the system for the other side's user, and talk only to their own. A path in a runtime folder may be longer than a
 //! socket's address may be, so the socket is reached through a descriptor of its folder.
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::config::source::is_aws_profile;
 use crate::error::{Error, Kind, Result, why};
 
-/// The longest question, in bytes, and the longest answer.
+/// The longest request, in bytes, and the longest answer.
 const LONGEST: usize = 128;
 const LARGEST: u64 = 64 << 10;
 /// How long one side waits for the other: a keeper may have to read the sources again before it answers.
@@ -42,16 +42,16 @@ pub(crate) struct Refusal {
     pub(crate) advice: String,
 }
 
-/// The profile that a question names; `None` if it is not a question.
-pub(crate) fn question(message: &[u8]) -> Option<&str> {
+/// The profile that a request names; `None` if it is not a request.
+pub(crate) fn requested_profile(message: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(message).ok()?.strip_suffix('\n')?;
     is_aws_profile(line).then_some(line)
 }
 
-/// Whether these bytes are a question, or an answer without a credential.
+/// Whether these bytes are a request, and whether they are an answer without a credential.
 #[cfg(feature = "internals")]
-pub fn is_spoken(message: &[u8]) -> (bool, bool) {
-    (question(message).is_some(), serde_json::from_slice::<Refusal>(message).is_ok())
+pub fn is_protocol(message: &[u8]) -> (bool, bool) {
+    (requested_profile(message).is_some(), serde_json::from_slice::<Refusal>(message).is_ok())
 }
 
 /// The folder of `path`, and a short name for the file in it that is valid while the folder is open.
@@ -64,7 +64,7 @@ fn short(path: &Path) -> std::io::Result<(File, PathBuf)> {
 
 /// Listens at `path`, in place of an earlier socket there.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
-    // Under another name first, so that it is never there with another mode.
+    // Created under another name first, so that the socket never has another mode at `path`.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{:x}", fastrand::u64(..)));
     let own = path.with_file_name(name);
@@ -80,7 +80,7 @@ pub(crate) fn is_ours(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw())
 }
 
-/// Reads the question of a client; `None` if it can't be answered.
+/// Reads the request of a client; `None` if it can't be answered.
 pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
     let mut message = Vec::new();
     let reading = async {
@@ -89,21 +89,19 @@ pub(crate) async fn read(stream: &mut UnixStream) -> Option<String> {
                 return None;
             }
         }
-        question(&message).map(str::to_owned)
+        requested_profile(&message).map(str::to_owned)
     };
     timeout(PATIENCE, reading).await.ok()?
 }
 
 /// Sends a client its answer.
 pub(crate) async fn answer(mut stream: UnixStream, text: Zeroizing<Vec<u8>>) {
-    // The client may have gone.
+    // The client may have disconnected.
     let _ = timeout(PATIENCE, async { stream.write_all(&text).await.and(stream.shutdown().await) }).await;
 }
 
-/// Asks the keeper at `path` for the credential of `profile`: a JSON object.
-///
-/// # Errors
-/// [`Kind::Unreachable`] if there is no keeper; otherwise the keeper's error.
+/// Asks the keeper at `path` for the credential of `profile`: a JSON object. The error is [`Kind::Unreachable`] if
+/// there is no keeper, or else the keeper's own.
 pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>> {
     let gone = |why: &str| {
         Error::new(
@@ -157,12 +155,12 @@ mod tests {
 
     #[test]
     fn a_question_is_one_profile_in_one_line() {
-        assert_eq!(question(b"lake-1.a_B\n"), Some("lake-1.a_B"));
+        assert_eq!(requested_profile(b"lake-1.a_B\n"), Some("lake-1.a_B"));
         let long = [&[b'a'; 65][..], b"\n"].concat();
         for wrong in
             [&b""[..], b"\n", b"lake", b"la ke\n", b"lake\nlake\n", b"-x\n", b"\xff\n", b"a/b\n", b"a\0\n", &long]
         {
-            assert_eq!(question(wrong), None, "{wrong:?}");
+            assert_eq!(requested_profile(wrong), None, "{wrong:?}");
         }
     }
 }

@@ -25,7 +25,7 @@ impl Keeper {
         answers: &[ProfileAnswer],
     ) -> Result<Self> {
         let pids: Vec<_> = owners.iter().map(|owner| owner.pid.to_string()).collect();
-        // Leaves out `again` if that makes it too long: then nothing is replaced, but all of it ends in time.
+        // If the message would be too long, `again` is left out: then nothing is replaced, but everything ends in time.
         let message = match HandOver::new(plan, leases, owners.clone(), again, answers)?.message() {
             Err(_) => HandOver::new(plan, leases, owners, None, answers)?.message()?,
             Ok(message) => message,
@@ -47,7 +47,7 @@ impl Keeper {
     #[cfg(feature = "inject")]
     pub(crate) fn leave(self) {
         let mut this = std::mem::ManuallyDrop::new(self);
-        // One byte says that no kernel comes; the end of the pipe says nothing.
+        // One byte means that no kernel starts; the end of the pipe alone does not.
         let _ = this.pipe.flush();
     }
 }
