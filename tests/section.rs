@@ -414,7 +414,9 @@ fn a_hanging_vault_blocks_four_requests_and_not_the_server() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let options = ["--VaultSection.timeout=20", "--VaultSection.queue_timeout=3"];
-    let site = Site::with(&config(&address, "never"), &options);
+    // The program itself would wait longer.
+    let patient = config(&address, "never").replacen("[vault]\n", "[vault]\ntimeout = \"60s\"\n", 1);
+    let site = Site::with(&patient, &options);
     let program = site.scratch.path("venv/bin/jupyter-vault").canonicalize().unwrap();
     std::thread::scope(|scope| {
         let asked: Vec<_> = (0..40).map(|_| scope.spawn(|| site.list())).collect();
