@@ -393,7 +393,8 @@ fn from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows() 
     assert!(commands <= 5, "{commands}");
     let whole = format!(
         "# The first hour\n\nFrom an environment with JupyterLab to a notebook with a secret, in {commands} commands. Vault is running, and has a user `ada`\n\
-         with a password, who may read and write `secret/users/ada`. All of it takes less than a minute, without the download.\n\n\
+         with a password, who may read and write `secret/users/ada`. All of it takes less than a minute, without the download.\n\
+         Until the first release, `pip install .` in the source's folder takes the place of the first command.\n\n\
          A test (`from_install_to_the_first_cell_with_a_secret_is_what_docs_first_hour_shows`) writes this page. It types all of it\n\
          on a terminal and in a browser, and fails if the output differs.\n\n\
          ```text\n{}\n```\n\n\
