@@ -49,14 +49,28 @@ def address(channel):
     return f"{file['transport']}://{file['ip']}{colon}{file[channel + '_port']}"
 
 
-def connect(path, count=1, **_):
-    """Adds clients; each has received a kernel_info reply and the `idle` after it."""
+def connect(path, count=1, timeout=60, **_):
+    """Adds clients; each has received a kernel_info reply and the `idle` after it.
+
+    A message that is published before a client's subscription has arrived is lost, so a client that has its reply and
+    heard nothing sends its request again, as Jupyter's own client does.
+    """
     global file
     file = json.load(open(path))
     new = [len(clients) + number for number in range(count)]
     for _ in new:
         Client()
-    collect(ask([{"client": number, "kind": "kernel_info_request"} for number in new])["asked"])
+    end = time.monotonic() + timeout
+    sent = dict(zip(new, ask([{"client": number, "kind": "kernel_info_request"} for number in new])["asked"]))
+    while deaf := [number for number, one in sent.items() if not done(asked[one])]:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{len(deaf)} of {count} clients have no answer: {[asked[sent[number]] for number in deaf]}")
+        for number in deaf:
+            one = asked[sent[number]]
+            if one["reply"] is not None and time.monotonic() > one["sent"] + 1:
+                del asked[sent[number]]
+                [sent[number]] = ask([{"client": number, "kind": "kernel_info_request"}])["asked"]
+        pump(0.2)
     return {"clients": new}
 
 
