@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::names::{asked_by, one_of};
 use super::settings::{Config, Json, Timeout, duration};
 use crate::error::Result;
 use crate::manage::Outcome;
@@ -22,8 +23,7 @@ password or token is typed without echo, or read from standard input if that is 
 
 Exit code of --status: 0 if logged in, 77 if not or if the login has expired; docs/failures.md lists the others.")]
 pub(super) struct Login {
-    /// How to log in: userpass, ldap, oidc or token
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "METHOD", help = one_of("How to log in", login::for_users()))]
     method: Option<String>,
     /// The method's mount path, if it differs from the method's name
     #[arg(long, value_name = "PATH")]
@@ -31,8 +31,7 @@ pub(super) struct Login {
     /// The role (oidc) [default: the mount's default role]
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
-    /// The user's name (userpass, ldap)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = asked_by("The user's name", "username"))]
     username: Option<String>,
     /// Open no browser: print the address to sign in at, and ask for the address that sign-in ends at (oidc)
     #[arg(long)]

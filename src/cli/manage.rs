@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::login::{Login, Logout};
+use super::names::{asked_by, one_of};
 use super::output::print;
 use super::scrub::Scrub;
 use super::secrets::Secrets;
 use super::settings::{Json, Settings};
 use super::sources::Sources;
 use super::ui::Ui;
+use crate::config::method::METHODS;
 use crate::error::Result;
 use crate::manage::{Outcome, doctor, kernels, setup};
 
@@ -91,41 +93,34 @@ pub(super) struct Setup {
     /// The CA of Vault's certificate, a PEM file
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
-    /// The client certificate (cert)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The client certificate", "client_cert"))]
     client_cert: Option<PathBuf>,
-    /// The client certificate's key (cert)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The client certificate's key", "client_key"))]
     client_key: Option<PathBuf>,
-    /// How to log in: token, wrapped, userpass, ldap, oidc, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, value_name = "METHOD", help = one_of("How to log in", METHODS.iter().map(|method| method.name)))]
     auth_method: Option<String>,
     /// The method's mount path, if it differs from the method's name
     #[arg(long, value_name = "PATH")]
     auth_mount: Option<String>,
-    /// The role (jwt, kubernetes, cert, aws, gcp, azure)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = asked_by("The role", "role"))]
     role: Option<String>,
-    /// The user's name (userpass, ldap)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = asked_by("The user's name", "username"))]
     username: Option<String>,
-    /// The file with the token (token)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The file with the token", "token_file"))]
     token_file: Option<PathBuf>,
-    /// The file with the wrapping token; each kernel start needs a new one (wrapped)
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = asked_by("The file with the wrapping token; each kernel start needs a new one", "wrapped_token_file")
+    )]
     wrapped_token_file: Option<PathBuf>,
-    /// The file with the password (userpass, ldap)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The file with the password", "password_file"))]
     password_file: Option<PathBuf>,
-    /// The file with the role id (approle)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The file with the role id", "role_id_file"))]
     role_id_file: Option<PathBuf>,
-    /// The file with the secret id (approle)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The file with the secret id", "secret_id_file"))]
     secret_id_file: Option<PathBuf>,
-    /// The file with the JWT (jwt, kubernetes)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = asked_by("The file with the JWT", "jwt_file"))]
     jwt_file: Option<PathBuf>,
     /// The secrets to give to kernels: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for
     /// a folder with one secret per variable (may be given more than once)

@@ -14,6 +14,8 @@ mod login;
 mod manage;
 #[cfg(feature = "wrap")]
 mod manual;
+#[cfg(feature = "manage")]
+mod names;
 mod output;
 mod report;
 #[cfg(feature = "manage")]

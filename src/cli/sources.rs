@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::names::one_of;
 use super::settings::ManageOptions;
+use crate::datasource::kinds::KINDS;
 use crate::error::Result;
 use crate::manage::Outcome;
 use crate::manage::sources::{self, Action, New, Which};
@@ -31,8 +33,7 @@ enum Command {
     Add {
         /// The data source's name
         name: String,
-        /// Its kind: postgres, mysql, athena, bigquery, snowflake, redshift, databricks, trino, clickhouse, splunk,
-        /// mssentinel, oracle or mssql
+        #[arg(help = one_of("Its kind", KINDS.iter().map(|kind| kind.name)))]
         kind: String,
         /// Its fields that are not secret
         #[arg(value_name = "FIELD=VALUE")]

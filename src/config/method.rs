@@ -204,6 +204,18 @@ pub static METHODS: &[Method] = &[
     },
 ];
 
+/// How `login` gets a user's token.
+#[cfg(feature = "manage")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForUsers {
+    /// The user has a token.
+    Token,
+    /// The user signs in with a browser.
+    Browser,
+    /// The user types a password.
+    Password,
+}
+
 /// The methods' names, for messages.
 pub fn names() -> String {
     METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
@@ -215,6 +227,30 @@ pub fn named(name: &str) -> Result<&'static Method, String> {
         let near = nearest(name, METHODS.iter().map(|method| method.name));
         near.map_or_else(|| format!("known: {}", names()), |near| format!("did you mean \"{near}\"?"))
     })
+}
+
+#[cfg(feature = "manage")]
+impl Method {
+    /// How `login` gets a user's token with it; `None` if only machines log in with it.
+    pub fn for_users(&self) -> Option<ForUsers> {
+        self.asks.iter().find_map(|ask| match ask {
+            Ask::LeftToken => Some(ForUsers::Token),
+            Ask::SignIn => Some(ForUsers::Browser),
+            Ask::Username => Some(ForUsers::Password),
+            Ask::Mount | Ask::Text { .. } | Ask::File { .. } | Ask::Credential(_) | Ask::CredentialIfAny(..) => None,
+        })
+    }
+
+    /// Whether `setup` asks for the setting `key`.
+    pub fn asks_for(&self, key: &str) -> bool {
+        self.asks.iter().any(|ask| match ask {
+            Ask::Mount => key == "mount",
+            Ask::Username => key == "username",
+            Ask::Text { key: asked, .. } | Ask::File { key: asked, .. } => key == *asked,
+            Ask::Credential(wanted) | Ask::CredentialIfAny(wanted, _) => key == wanted.key,
+            Ask::LeftToken | Ask::SignIn => false,
+        })
+    }
 }
 
 impl Method {

@@ -55,8 +55,9 @@ pub(super) fn source(reader: &Reader<'_>, source: &Spanned<DeValue<'_>>) -> Resu
     let get = |wanted: &str| table.iter().find(|(key, _)| key.get_ref() == wanted).map(|(_, value)| value);
     let mut kinds = SOURCE_KINDS.iter().filter_map(|(key, kind)| get(key).map(|value| (*key, kind, value)));
     let (Some((kind_name, kind, path_value)), None) = (kinds.next(), kinds.next()) else {
-        let what = "a source needs exactly one of `kv`, `kv_folder`, `database`, `read`, `write` and `data_sources`";
-        return Err(reader.wrong(&source.span(), what, "name the secrets' path, as in kv = \"secret/users/ada\""));
+        let keys: Vec<_> = SOURCE_KINDS.iter().map(|(key, _)| format!("`{key}`")).collect();
+        let what = format!("a source needs exactly one of {}", keys.join(", "));
+        return Err(reader.wrong(&source.span(), &what, "name the secrets' path, as in kv = \"secret/users/ada\""));
     };
     let text = |key: &str| -> Result<Option<String>> {
         let Some(value) = get(key) else { return Ok(None) };

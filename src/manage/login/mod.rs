@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 pub(crate) use self::flags::Flags;
 pub(crate) use self::oidc::{Browser, PATIENCE, PORT};
 use self::standing::{Standing, State};
+pub(crate) use self::way::for_users;
 use self::way::{Way, ask_for_password, way};
 use super::Outcome;
 use super::report::SCHEMA;

@@ -9,14 +9,20 @@ use crate::config::env::Environment;
 use crate::config::keys::nearest;
 use crate::config::layer::Layer;
 use crate::config::login::Login;
-use crate::config::method::mount;
+use crate::config::method::{ForUsers, METHODS, mount};
 use crate::config::origin::{ANSWER, PIPED};
 use crate::error::{Error, Kind, Result};
 use crate::manage::secrets::value::bounded;
 use crate::secret::SecretValue;
 
-/// The methods for users; the other methods are for machines.
-const METHODS: [&str; 4] = ["userpass", "ldap", "oidc", "token"];
+/// The names of the methods for users; the other methods are for machines.
+pub(crate) fn for_users() -> impl Iterator<Item = &'static str> + Clone {
+    METHODS.iter().filter(|method| method.for_users().is_some()).map(|method| method.name)
+}
+
+fn names() -> String {
+    for_users().collect::<Vec<_>>().join(", ")
+}
 
 /// A login method with everything that it needs.
 pub(super) enum Way {
@@ -52,25 +58,27 @@ impl Way {
 
 /// Builds the login from flags and settings, and asks for the rest.
 pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, prompter: Prompter) -> Result<Way> {
-    let configured = layer.text("auth.method").filter(|name| METHODS.contains(name));
+    let configured = layer.text("auth.method").filter(|name| for_users().any(|known| known == *name));
     let name = match flags.method.as_deref().or(configured) {
         Some(name) => name.to_owned(),
         None if prompter.is_there() => {
             let usual = if layer.text("auth.username").is_some() { "userpass" } else { "token" };
-            prompter.text(&format!("How to log in ({})", METHODS.join(", ")), Some(usual), "--method")?
+            prompter.text(&format!("How to log in ({})", names()), Some(usual), "--method")?
         }
         // Piped input without a method is a token, as in Vault's client.
         None => "token".to_owned(),
     };
-    let method = METHODS.into_iter().find(|method| *method == name).ok_or_else(|| unknown(&name))?;
+    let method = METHODS.iter().find(|method| method.name == name);
+    let (method, how) =
+        method.and_then(|method| Some((method.name, method.for_users()?))).ok_or_else(|| unknown(&name))?;
     let is_configured = layer.text("auth.method") == Some(method);
-    if method == "token" {
+    if how == ForUsers::Token {
         let (value, origin) = given("token", prompter)?;
         return not_empty(Way::Token(value.trimmed(), origin));
     }
     let configured = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
     let mount = mount(configured.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
-    if method == "oidc" {
+    if how == ForUsers::Browser {
         let role = flags.role.as_deref().or_else(|| layer.text("auth.role").filter(|_| is_configured));
         return Ok(Way::Browser { mount, role: role.map(str::to_owned) });
     }
@@ -98,14 +106,10 @@ fn not_empty(way: Way) -> Result<Way> {
 
 fn unknown(name: &str) -> Error {
     let what = format!("users can't log in with the method {name}");
-    let advice = match nearest(name, METHODS.into_iter()) {
-        Some(near) => format!("did you mean {near}? Available: {}", METHODS.join(", ")),
-        None => {
-            format!(
-                "available: {}; kernels log in with the others themselves ([auth] in vault.toml)",
-                METHODS.join(", ")
-            )
-        }
+    let available = names();
+    let advice = match nearest(name, for_users()) {
+        Some(near) => format!("did you mean {near}? Available: {available}"),
+        None => format!("available: {available}; kernels log in with the others themselves ([auth] in vault.toml)"),
     };
     Error::new(Kind::Usage, what, advice)
 }

@@ -47,29 +47,29 @@ pub struct Flags {
     pub namespace: Option<String>,
     /// The CA of Vault's certificate, a PEM file
     pub ca_cert: Option<PathBuf>,
-    /// The client certificate (cert)
+    /// The client certificate
     pub client_cert: Option<PathBuf>,
-    /// The client certificate's key (cert)
+    /// The client certificate's key
     pub client_key: Option<PathBuf>,
-    /// How to log in: token, wrapped, userpass, ldap, approle, jwt, kubernetes, cert, aws, gcp, azure or agent
+    /// The login method's name
     pub auth_method: Option<String>,
     /// The method's mount path, if it differs from the method's name
     pub auth_mount: Option<String>,
-    /// The role (jwt, kubernetes, cert, aws, gcp, azure)
+    /// The role
     pub role: Option<String>,
-    /// The user's name (userpass, ldap)
+    /// The user's name
     pub username: Option<String>,
-    /// The file with the token (token)
+    /// The file with the token
     pub token_file: Option<PathBuf>,
-    /// The file with the wrapping token; each kernel start needs a new one (wrapped)
+    /// The file with the wrapping token; each kernel start needs a new one
     pub wrapped_token_file: Option<PathBuf>,
-    /// The file with the password (userpass, ldap)
+    /// The file with the password
     pub password_file: Option<PathBuf>,
-    /// The file with the role id (approle)
+    /// The file with the role id
     pub role_id_file: Option<PathBuf>,
-    /// The file with the secret id (approle)
+    /// The file with the secret id
     pub secret_id_file: Option<PathBuf>,
-    /// The file with the JWT (jwt, kubernetes)
+    /// The file with the JWT
     pub jwt_file: Option<PathBuf>,
     /// Where the secrets are: MOUNT/PATH, MOUNT/PATH#FIELD or MOUNT/PATH#FIELD=NAME, or MOUNT/PATH/ for a
     /// folder with one secret a variable
