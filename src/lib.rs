@@ -17,7 +17,7 @@
 //! eprintln!("{error}");
 //! ```
 //!
-//! The public API is [`launch`], [`error`] and [`secret`]. `docs/architecture.md` describes the modules, and what
+//! The public API is [`launch`], [`error`], [`secret`] and [`alloc`]. `docs/architecture.md` describes the modules, and what
 //! happens in a launch.
 
 // Lints for the program; Cargo.toml has those that also apply to tests, benches and examples.
@@ -79,8 +79,9 @@ mod shell;
 mod sys;
 mod vault;
 
+pub use crate::sys::alloc;
 #[doc(hidden)]
-pub use crate::sys::{alloc, entry};
+pub use crate::sys::entry;
 
 /// Internal items for this package's own fuzz targets, benches and tests; not part of the public API.
 #[cfg(feature = "internals")]

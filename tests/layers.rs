@@ -137,6 +137,20 @@ fn a_module_imports_only_modules_below_it() {
 }
 
 #[test]
+fn the_public_face_is_what_docs_library_describes() {
+    let sources = sources();
+    let public = |module: &[&str]| paths::public(&sources[&module.iter().map(ToString::to_string).collect::<Module>()]);
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(public(&[]), names(&["alloc", "error", "launch", "secret"]));
+    assert_eq!(public(&["launch"]), names(&["OnError", "Request", "run"]));
+    assert_eq!(public(&["error"]), names(&["Error", "Kind", "Result"]));
+    let text = include_str!("../docs/library.md");
+    for name in public(&[]) {
+        assert!(text.contains(&format!("`{name}`")) || text.contains(&format!("::{name}`")), "{name}");
+    }
+}
+
+#[test]
 fn each_file_is_short_and_begins_with_what_it_is_for() {
     for (module, source) in sources() {
         assert!(source.starts_with("//! "), "{} does not begin with a `//!` line", shown(&module));

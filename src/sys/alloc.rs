@@ -20,7 +20,7 @@ pub type Wiping = ZeroAlloc<System>;
 pub const WIPING: Wiping = ZeroAlloc(System);
 
 /// Returns free memory to the system, for a process that was busy for a moment and will sleep for long.
-pub fn release_memory() {
+pub(crate) fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim releases only free blocks, and takes the allocator's own locks.
     unsafe {

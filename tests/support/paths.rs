@@ -47,6 +47,41 @@ pub fn imports(sources: &BTreeMap<Module, String>) -> Graph {
     graph
 }
 
+/// The names that a file makes public, without those under a `cfg` or hidden from the documentation.
+pub fn public(source: &str) -> BTreeSet<String> {
+    let tokens: Vec<TokenTree> = source.parse::<TokenStream>().unwrap().into_iter().collect();
+    let mut names = BTreeSet::new();
+    let mut is_hidden = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let next = tokens.get(at + 1);
+        match token {
+            TokenTree::Punct(hash) if hash.as_char() == '#' => {
+                let text: String = next.map(ToString::to_string).unwrap_or_default().split_whitespace().collect();
+                is_hidden |= text == "[doc(hidden)]" || text.starts_with("[cfg(");
+            }
+            TokenTree::Ident(word) if word == "pub" && !is_restriction(next) && !is_hidden => {
+                let end = (at..tokens.len()).find(|end| is_punct(tokens.get(*end), ';')).unwrap_or(tokens.len());
+                let mut scope = Scope::default();
+                if next.is_some_and(|word| word.to_string() == "use") {
+                    use_tree(&tokens[at + 2..end], &[], &mut scope);
+                    names.extend(scope.aliases.into_iter().map(|(name, _)| name));
+                } else {
+                    let words = tokens[at + 1..].iter().map(ToString::to_string);
+                    names.extend(words.skip_while(|word| KEYWORDS.contains(&word.as_str())).take(1));
+                }
+            }
+            TokenTree::Punct(end) if end.as_char() == ';' => is_hidden = false,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => is_hidden = false,
+            _ => {}
+        }
+    }
+    names
+}
+
+/// What may stand between `pub` and an item's name.
+const KEYWORDS: [&str; 11] =
+    ["async", "const", "enum", "extern", "fn", "mod", "static", "struct", "trait", "type", "unsafe"];
+
 /// Adds the items that `tokens` of `module` name.
 fn read(tokens: TokenStream, module: &Module, file: &Module, scopes: &mut Scopes) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
