@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::hold::{Expiry, Hold};
 use crate::error::Error;
 use crate::launch::files;
-use crate::lease::{HandOver, ProfileAnswer, Refusal, is_ours, listen, read};
+use crate::lease::{HandOver, ProfileAnswer, Refusal, is_same_user, listen, read};
 use crate::sys::folder::private;
 
 /// The most clients that are served at once; the others wait.
@@ -56,7 +56,7 @@ impl Service {
             let is_open = self.asking.len() < MOST;
             tokio::select! {
                 stream = accepted(&self.listeners), if is_open => {
-                    if is_ours(&stream) {
+                    if is_same_user(&stream) {
                         self.asking.push(Box::pin(read_request(stream)));
                     }
                 }

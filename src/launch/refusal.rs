@@ -50,7 +50,7 @@ const LARGEST: u64 = 64 * 1024;
 
 /// The outcome of a login; times in seconds since 1970.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Outcome {
+struct LastLogin {
     /// The digest's key, in hexadecimal.
     key: String,
     /// The credential's digest.
@@ -189,12 +189,12 @@ impl<'a> Kept<'a> {
         Some(Self { folder, file, who, what, credential, window: plan.refusal_window.as_secs() })
     }
 
-    fn read(&self) -> Option<Outcome> {
+    fn read(&self) -> Option<LastLogin> {
         serde_json::from_slice(&file::read(&self.file, LARGEST, Writers::UsOrRoot).ok()?).ok()
     }
 
     /// Whether this credential was accepted a moment ago.
-    fn is_fresh(&self, known: Option<&Outcome>) -> bool {
+    fn is_fresh(&self, known: Option<&LastLogin>) -> bool {
         known.is_some_and(|known| {
             known.accepted && seconds().saturating_sub(known.last) < FRESH.as_secs() && self.is_same(known)
         })
@@ -213,12 +213,12 @@ impl<'a> Kept<'a> {
         digest
     }
 
-    fn is_same(&self, known: &Outcome) -> bool {
+    fn is_same(&self, known: &LastLogin) -> bool {
         self.digest(&known.key) == known.digest
     }
 
     /// Allows an attempt that is due; otherwise the error says when it will be.
-    fn allow(&self, known: &mut Outcome, plan: &Plan) -> Result<()> {
+    fn allow(&self, known: &mut LastLogin, plan: &Plan) -> Result<()> {
         let (now, window) = (seconds(), plan.refusal_window.as_secs());
         if now >= known.last + window {
             known.since = now;
@@ -250,7 +250,7 @@ impl<'a> Kept<'a> {
     }
 
     /// The error for a refusal that still counts: since when, until when, and how to end it.
-    fn stands(&self, known: &Outcome, plan: &Plan) -> Error {
+    fn stands(&self, known: &LastLogin, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
         let what = format!("Vault has refused the login of {} {times} since {}{STANDS}", self.who, clock(known.since));
         let advice = format!(
@@ -264,11 +264,12 @@ impl<'a> Kept<'a> {
 
     fn accepted(&self) {
         let key = new_key();
-        let outcome = Outcome { digest: self.digest(&key), key, accepted: true, last: seconds(), ..Outcome::default() };
+        let outcome =
+            LastLogin { digest: self.digest(&key), key, accepted: true, last: seconds(), ..LastLogin::default() };
         self.write(&outcome);
     }
 
-    fn refused(&self, known: Option<Outcome>) {
+    fn refused(&self, known: Option<LastLogin>) {
         let now = seconds();
         let mut recent =
             known.as_ref().filter(|known| !known.accepted).map_or_else(Vec::new, |known| known.recent.clone());
@@ -276,7 +277,7 @@ impl<'a> Kept<'a> {
         recent.push(now);
         let mut outcome = known.filter(|known| !known.accepted && self.is_same(known)).unwrap_or_else(|| {
             let key = new_key();
-            Outcome { digest: self.digest(&key), key, since: now, ..Outcome::default() }
+            LastLogin { digest: self.digest(&key), key, since: now, ..LastLogin::default() }
         });
         outcome.accepted = false;
         outcome.refusals += 1;
@@ -286,7 +287,7 @@ impl<'a> Kept<'a> {
     }
 
     /// Stores the outcome. A login does not fail because that fails.
-    fn write(&self, outcome: &Outcome) {
+    fn write(&self, outcome: &LastLogin) {
         let runtime = self.folder.parent().unwrap_or(&self.folder);
         let _ = write_private(runtime, &self.file, &serde_json::to_vec(outcome).unwrap_or_default());
     }

@@ -26,7 +26,7 @@ pub(crate) use self::left::{Left, left};
 pub(crate) use self::running::running;
 pub(crate) use self::running::{ALONE, SUBCOMMAND};
 #[cfg(target_os = "linux")]
-pub(crate) use self::socket::{Refusal, answer, ask, is_ours, listen, read};
+pub(crate) use self::socket::{Refusal, answer, ask, is_same_user, listen, read};
 pub(crate) use self::start::Keeper;
 
 #[cfg(feature = "internals")]

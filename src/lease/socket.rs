@@ -76,7 +76,7 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
 }
 
 /// Whether the other side of a connection is this user.
-pub(crate) fn is_ours(stream: &UnixStream) -> bool {
+pub(crate) fn is_same_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| peer.uid() == geteuid().as_raw())
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn ask(path: &Path, profile: &str) -> Result<Zeroizing<Vec<u8>>
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => gone("no longer runs"),
         other => gone(&format!("can't be reached: {}", why(other))),
     })?;
-    if !is_ours(&stream) {
+    if !is_same_user(&stream) {
         return Err(gone("belongs to another user"));
     }
     let mut text = Zeroizing::new(Vec::with_capacity(8 << 10));

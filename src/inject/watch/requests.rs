@@ -49,14 +49,17 @@ impl Requests {
         while let Ok(false) = self.watch.async_io(Interest::READABLE, |watch| watch.take("")).await {}
     }
 
-    /// Takes the requests of the kernels for which `is_ours` holds; returns their names.
-    pub fn take(&self, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
+    /// Takes the requests of the kernels for which `is_request` holds; returns their names.
+    pub fn take(&self, is_request: impl Fn(&str) -> bool) -> Vec<String> {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
         let requests = entries.map(|entry| entry.path());
         let requests = requests.filter(|path| path.extension().is_some_and(|extension| extension == REQUEST));
         let named = requests.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
         // Two sidecars may watch one kernel: the one that removes the file answers.
-        named.filter(|(name, path)| is_ours(name) && std::fs::remove_file(path).is_ok()).map(|(name, _)| name).collect()
+        named
+            .filter(|(name, path)| is_request(name) && std::fs::remove_file(path).is_ok())
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Writes the outcome of the request of the kernel `name`.

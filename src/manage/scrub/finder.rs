@@ -55,7 +55,7 @@ impl Form {
 
 /// A value found in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Match {
     pub(super) range: Range<usize>,
     /// The number of its name.
     pub(super) name: usize,
@@ -136,12 +136,12 @@ impl Finder {
     }
 
     /// The values in `text`, in order and without overlaps.
-    pub(super) fn find(&self, text: &Text) -> Vec<Found> {
+    pub(super) fn find(&self, text: &Text) -> Vec<Match> {
         merged(self.within(text.bytes(), &[]))
     }
 
     /// The values in the text after decoding the encodings in `read`, outermost first.
-    fn within(&self, bytes: &[u8], read: &[Form]) -> Vec<Found> {
+    fn within(&self, bytes: &[u8], read: &[Form]) -> Vec<Match> {
         let mut found = matches(&self.automaton, &self.patterns, bytes, read.first().copied().unwrap_or(Form::Plain));
         for form in self.next(bytes, read) {
             let view = match form {
@@ -205,8 +205,8 @@ impl Marks {
     }
 }
 
-fn mapped(view: &View, found: Vec<Found>) -> impl Iterator<Item = Found> + use<'_> {
-    found.into_iter().map(|one| Found { range: view.range(&one.range), ..one })
+fn mapped(view: &View, found: Vec<Match>) -> impl Iterator<Item = Match> + use<'_> {
+    found.into_iter().map(|one| Match { range: view.range(&one.range), ..one })
 }
 
 /// The automaton for these words, if any.
@@ -235,7 +235,7 @@ fn automaton<'a>(words: impl Iterator<Item = &'a [u8]>, kind: Option<AhoCorasick
     })
 }
 
-fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: Form) -> Vec<Found> {
+fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: Form) -> Vec<Match> {
     let found = automaton.find_iter(text).map(|found| {
         let Pattern { name, word } = patterns[found.pattern().as_usize()];
         let is_of = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|byte| is_base64(*byte));
@@ -246,15 +246,15 @@ fn matches(automaton: &AhoCorasick, patterns: &[Pattern], text: &[u8], form: For
         };
         let start = found.start() - usize::from(before && is_of(found.start().checked_sub(1)));
         let end = found.end() + usize::from(after && is_of(Some(found.end())));
-        Found { range: start..end, name, form }
+        Match { range: start..end, name, form }
     });
     found.collect()
 }
 
 /// Sorts the matches, and joins overlapping ones.
-fn merged(mut found: Vec<Found>) -> Vec<Found> {
+fn merged(mut found: Vec<Match>) -> Vec<Match> {
     found.sort_by_key(|one| (one.range.start, std::cmp::Reverse(one.range.end), one.form));
-    let mut merged: Vec<Found> = Vec::with_capacity(found.len());
+    let mut merged: Vec<Match> = Vec::with_capacity(found.len());
     for one in found {
         match merged.last_mut() {
             Some(last) if one.range.start < last.range.end => last.range.end = last.range.end.max(one.range.end),

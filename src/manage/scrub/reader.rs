@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::finder::{Finder, Form, Found, SHORTEST};
+use super::finder::{Finder, Form, Match, SHORTEST};
 use super::json::{Cursor, Value, Wrong};
 use super::scrubbed::{Part, Place, Scrubbed};
 use super::text::Text;
@@ -193,7 +193,7 @@ impl Reader<'_> {
         // It has no escapes.
         if self.text.add(self.file, place.clone(), context.output).is_ok() {
             let found = self.finder.find(&self.text);
-            if let [Found { range, name, form }] = &found[..]
+            if let [Match { range, name, form }] = &found[..]
                 && range.len() == place.len()
             {
                 self.report(context, *name, *form, 0);
@@ -208,7 +208,7 @@ impl Reader<'_> {
         if self.text.is_empty() || self.finder.is_empty() {
             return;
         }
-        for Found { range, name, form } in self.finder.find(&self.text) {
+        for Match { range, name, form } in self.finder.find(&self.text) {
             self.report(context, name, form, range.start);
             let mut text = replacement(self.finder.name(name));
             for stretch in self.text.raw(&range) {

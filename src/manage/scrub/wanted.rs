@@ -12,7 +12,7 @@ use crate::launch::given::{Fetched, Form};
 use crate::launch::naming::Taker;
 use crate::launch::source::{Reader, is_absence};
 use crate::manage::secrets::Common;
-use crate::manage::secrets::session::{Session, with};
+use crate::manage::secrets::session::{LoggedIn, with};
 use crate::secret::SecretValue;
 use crate::vault::kv::list;
 use crate::vault::kv_store::Stored;
@@ -111,7 +111,7 @@ pub(super) fn read(common: &Common, except: &[String], versions: u32, notebooks:
 
 /// The last readable earlier versions of each secret of a source: each as a separate source, with its path.
 async fn earlier(
-    session: &Session<'_>,
+    session: &LoggedIn<'_>,
     reader: &mut Reader<'_>,
     source: &SourceSpec,
     path: &str,

@@ -8,7 +8,7 @@ use super::field::json_of;
 pub(super) use super::field::{field_of, put};
 use super::note::Note;
 use super::place::{Form, Place, choose};
-use super::session::{Session, with};
+use super::session::{LoggedIn, with};
 use super::value;
 use crate::ask::Prompter;
 use crate::config::source::KvVersion;
@@ -51,7 +51,7 @@ pub(super) fn set(
 
 /// Writes one value; returns whether it replaced one, and the new version.
 pub(super) async fn write(
-    session: &Session<'_>,
+    session: &LoggedIn<'_>,
     place: &Place,
     key: &str,
     value: &SecretValue,
@@ -65,7 +65,7 @@ pub(super) async fn write(
 
 /// Stores the description of `key`, who set it, and in which version.
 async fn note(
-    session: &Session<'_>,
+    session: &LoggedIn<'_>,
     place: &Place,
     key: &str,
     description: &Description,
@@ -96,7 +96,7 @@ fn no_notes(place: &Place) -> Error {
 }
 
 /// Stores who set these keys of one secret, and in which version, if the policy allows it.
-pub(super) async fn note_all(session: &Session<'_>, place: &Place, keys: &[String], version: Option<u64>) {
+pub(super) async fn note_all(session: &LoggedIn<'_>, place: &Place, keys: &[String], version: Option<u64>) {
     let Some(first) = keys.first() else { return };
     let path = place.path_of(first);
     let stored = session.stored(place, &path);
@@ -145,7 +145,7 @@ pub(super) fn describe(common: &Common, name: &str, description: &Description) -
 }
 
 /// The error for a name that is not in `place`; its advice names the other sources.
-pub(super) fn absent(session: &Session<'_>, place: &Place, name: &str) -> Error {
+pub(super) fn absent(session: &LoggedIn<'_>, place: &Place, name: &str) -> Error {
     let others: Vec<_> = session.places.iter().map(|other| other.path.as_str()).filter(|p| *p != place.path).collect();
     let advice = if others.is_empty() {
         "`jupyter-vault secrets list` shows the names".to_owned()
@@ -206,7 +206,7 @@ pub(super) fn remove(common: &Common, names: &[String]) -> Result<Outcome> {
 }
 
 /// How to undo the removal, if Vault keeps the earlier version.
-async fn undo(session: &Session<'_>, place: &Place, removed: &[String]) -> String {
+async fn undo(session: &LoggedIn<'_>, place: &Place, removed: &[String]) -> String {
     if place.mount.version == KvVersion::V1 {
         return String::new();
     }
@@ -294,7 +294,7 @@ pub(super) fn rename(common: &Common, from: &str, to: &str) -> Result<Outcome> {
 }
 
 /// Moves the description, if the policy allows it.
-async fn move_note(session: &Session<'_>, place: &Place, old: &str, new: &str, version: Option<u64>) {
+async fn move_note(session: &LoggedIn<'_>, place: &Place, old: &str, new: &str, version: Option<u64>) {
     let (old_path, new_path) = (place.path_of(old), place.path_of(new));
     let from = session.stored(place, &old_path);
     if !from.is_versioned() {

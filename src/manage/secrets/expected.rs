@@ -7,7 +7,7 @@
 
 use super::field::{field_of, json_of, put};
 use super::place::{Form, Place};
-use super::session::Session;
+use super::session::LoggedIn;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::vault::kv_store::Stored;
@@ -15,7 +15,7 @@ use crate::vault::kv_store::Stored;
 /// Writes `value` under `key` if the present value is that of version `expected`; returns whether it replaced one, and
 /// the new version.
 pub(super) async fn write(
-    session: &Session<'_>,
+    session: &LoggedIn<'_>,
     place: &Place,
     key: &str,
     value: &SecretValue,

@@ -10,7 +10,7 @@ use super::change::{absent, field_of, note_all, put};
 use super::common::{Common, as_version, outcome};
 use super::earlier::{self, Earlier};
 use super::place::{Form, Place, choose};
-use super::session::{Session, with};
+use super::session::{LoggedIn, with};
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::vault::kv_store::Stored;
@@ -75,7 +75,7 @@ pub(super) fn versions(common: &Common, name: &str) -> Result<Outcome> {
 }
 
 /// The error for a secret that never existed.
-fn gone(session: &Session<'_>, place: &Place, name: &str, error: Error) -> Error {
+fn gone(session: &LoggedIn<'_>, place: &Place, name: &str, error: Error) -> Error {
     if error.kind() == Kind::PathMissing { absent(session, place, name) } else { error }
 }
 

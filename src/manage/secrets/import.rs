@@ -11,7 +11,7 @@ use super::entry::Entry;
 use super::field::json_of;
 use super::parse::{Format, parse};
 use super::place::{Form, Place, choose};
-use super::session::{Session, with};
+use super::session::{LoggedIn, with};
 use super::value;
 use crate::error::{Error, Kind, Result, one_line};
 use crate::manage::Outcome;
@@ -100,7 +100,7 @@ fn read(file: &Path) -> Result<zeroize::Zeroizing<String>> {
 }
 
 /// The key of each entry; an error if a launch would refuse its name or value.
-async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &str) -> Result<Vec<String>> {
+async fn keys(session: &LoggedIn<'_>, place: &Place, entries: &[Entry], file: &str) -> Result<Vec<String>> {
     let mut keys: Vec<String> = Vec::with_capacity(entries.len());
     for (name, secret) in entries {
         let key = session.key(place, name).await?;
@@ -118,7 +118,7 @@ async fn keys(session: &Session<'_>, place: &Place, entries: &[Entry], file: &st
 }
 
 /// The change for each entry, compared with the stored values.
-async fn compare(session: &mut Session<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
+async fn compare(session: &mut LoggedIn<'_>, place: &Place, entries: &[Entry], keys: &[String]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut content = None;
     for ((_, value), key) in entries.iter().zip(keys) {
@@ -142,7 +142,7 @@ async fn compare(session: &mut Session<'_>, place: &Place, entries: &[Entry], ke
 /// Writes these values under their keys; in a single new version if one KV secret holds them all.
 ///
 /// In a folder the time limit applies to each secret, as a file may hold a hundred.
-async fn write_all(session: &mut Session<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
+async fn write_all(session: &mut LoggedIn<'_>, place: &Place, todo: &[(String, &SecretValue)]) -> Result<Option<u64>> {
     let keys: Vec<_> = todo.iter().map(|(key, _)| key.clone()).collect();
     match place.form {
         Form::Keys => {

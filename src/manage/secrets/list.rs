@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::common::Common;
 use super::note::Note;
 use super::place::{Form, Place, choose};
-use super::session::{Session, names_in, with_usable};
+use super::session::{LoggedIn, names_in, with_usable};
 use super::table::{Holder, Listing, Row, Unreadable};
 use crate::config::notebook::NotebookRule;
 use crate::config::source::{KvVersion, SourceKind, SourceSpec};
@@ -42,7 +42,7 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
 }
 
 /// All that is known. A place that can't be read is listed with its error; if none can be read, that is an error.
-async fn listing(session: &Session<'_>, common: &Common) -> Result<Listing> {
+async fn listing(session: &LoggedIn<'_>, common: &Common) -> Result<Listing> {
     // A page waits for this, so independent requests are sent at once.
     let described = async { if common.json { described(session, common).await } else { Vec::new() } };
     let (read, kernels, places) = tokio::join!(rows(session), kernels::search(session.environment), described);
@@ -59,7 +59,7 @@ async fn listing(session: &Session<'_>, common: &Common) -> Result<Listing> {
 }
 
 /// The notes below the names: what a place can't store, and how to begin.
-fn notes(session: &Session<'_>, can_add: bool) -> String {
+fn notes(session: &LoggedIn<'_>, can_add: bool) -> String {
     let mut notes = String::new();
     for place in session.places.iter().filter(|place| place.mount.version == KvVersion::V1) {
         let path = one_line(&place.path);
@@ -72,7 +72,7 @@ fn notes(session: &Session<'_>, can_add: bool) -> String {
 }
 
 /// The secrets of all places, in their order, and the places that can't be read.
-async fn rows(session: &Session<'_>) -> (Vec<Row>, Vec<Unreadable>) {
+async fn rows(session: &LoggedIn<'_>) -> (Vec<Row>, Vec<Unreadable>) {
     let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
     for place in &session.places {
         let read = match place.form {
@@ -89,7 +89,7 @@ async fn rows(session: &Session<'_>) -> (Vec<Row>, Vec<Unreadable>) {
 }
 
 /// The places as JSON: which of them is the user's own, and whether the policy allows writing there.
-async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
+async fn described(session: &LoggedIn<'_>, common: &Common) -> Vec<Value> {
     let unusable = session.unusable.iter().find(|place| place.is_own);
     let chosen = choose(&session.places, common).ok().filter(|place| place.is_own || unusable.is_none());
     let own = chosen.map(|place| &place.path).or_else(|| unusable.map(|place| &place.path));
@@ -120,12 +120,12 @@ async fn described(session: &Session<'_>, common: &Common) -> Vec<Value> {
 }
 
 /// The path that a policy names for the values of `place`; in a folder, that of any name.
-fn policy_path(session: &Session<'_>, place: &Place) -> String {
+fn policy_path(session: &LoggedIn<'_>, place: &Place) -> String {
     session.stored(place, &place.path_of("NAME")).policy_path()
 }
 
 /// The keys of one secret.
-async fn of_keys(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
+async fn of_keys(session: &LoggedIn<'_>, place: &Place) -> Result<Vec<Row>> {
     let stored = session.stored(place, &place.path);
     let (content, metadata) = tokio::join!(stored.current(), metadata(stored));
     let content = content?;
@@ -155,7 +155,7 @@ async fn metadata(stored: Stored<'_>) -> Metadata {
 }
 
 /// The secrets of a folder. As in a launch, deleted ones are left out.
-async fn of_folder(session: &Session<'_>, place: &Place) -> Result<Vec<Row>> {
+async fn of_folder(session: &LoggedIn<'_>, place: &Place) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let names = names_in(session.client, place).await?;
     for some in names.chunks(AT_ONCE) {

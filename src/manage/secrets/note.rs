@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{Description, SecretKind};
 use super::place::{Form, Place};
-use super::session::Session;
+use super::session::LoggedIn;
 use crate::error::{Error, Kind, Result};
 use crate::vault::version::Metadata;
 
@@ -63,7 +63,7 @@ impl Note {
     }
 
     /// The note for a value that this login's user set in `version`.
-    pub(super) fn written(self, session: &Session<'_>, version: Option<u64>, metadata: &Metadata) -> Self {
+    pub(super) fn written(self, session: &LoggedIn<'_>, version: Option<u64>, metadata: &Metadata) -> Self {
         let version = version.or(self.version);
         let time = version.and_then(|version| metadata.versions.get(&version)).map(|state| &state.created_time);
         // Without fractions of a second: entries are short.

@@ -18,7 +18,7 @@ use crate::vault::kv::list;
 use crate::vault::kv_store::Stored;
 
 /// The state of one command: a logged-in Vault client, and the places of the configuration.
-pub(in crate::manage) struct Session<'a> {
+pub(in crate::manage) struct LoggedIn<'a> {
     pub(in crate::manage) client: &'a mut Client,
     pub(in crate::manage) plan: &'a Plan,
     pub(in crate::manage) environment: &'a Environment,
@@ -30,7 +30,7 @@ pub(in crate::manage) struct Session<'a> {
     identity: Identity,
 }
 
-impl Session<'_> {
+impl LoggedIn<'_> {
     /// Restarts the time limit: a question may have taken long.
     pub(in crate::manage) fn extend(&mut self) {
         self.client.renew(Deadline::after(self.plan.budget));
@@ -76,7 +76,7 @@ pub(super) async fn names_in(client: &Client, place: &Place) -> Result<Vec<Strin
 }
 
 /// Reads the configuration, logs in, and runs `work`; fails if a place can't be used that the command may be meant for.
-pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
+pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut LoggedIn<'_>) -> Result<T>) -> Result<T> {
     with_usable(common, async |session| match session.unusable.iter().position(|place| place.may_be_meant(common)) {
         Some(at) => Err(session.unusable.swap_remove(at).error),
         None => work(session).await,
@@ -84,7 +84,7 @@ pub(in crate::manage) fn with<T>(common: &Common, work: impl AsyncFnOnce(&mut Se
 }
 
 /// Like [`with`], but the places that can't be used are left to `work`.
-pub(super) fn with_usable<T>(common: &Common, work: impl AsyncFnOnce(&mut Session<'_>) -> Result<T>) -> Result<T> {
+pub(super) fn with_usable<T>(common: &Common, work: impl AsyncFnOnce(&mut LoggedIn<'_>) -> Result<T>) -> Result<T> {
     let _ = Hardening::apply()?;
     let environment = Environment::take();
     let request = Request {
@@ -118,7 +118,7 @@ pub(super) fn with_usable<T>(common: &Common, work: impl AsyncFnOnce(&mut Sessio
                 let (places, unusable) = places(&plan, &mut reader).await;
                 let (plan, environment) = (&plan, &environment);
                 let client = &mut client;
-                work(&mut Session { client, plan, environment, user, places, unusable, identity }).await
+                work(&mut LoggedIn { client, plan, environment, user, places, unusable, identity }).await
             };
             let stopping = ending(&caught);
             futures_util::pin_mut!(working, stopping);

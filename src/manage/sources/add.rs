@@ -12,7 +12,7 @@ use crate::datasource::kind::VariableForm;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
 use crate::manage::secrets::common::{as_version, outcome};
-use crate::manage::secrets::session::{Session, with};
+use crate::manage::secrets::session::{LoggedIn, with};
 use crate::manage::secrets::value::{bounded, read};
 use crate::manage::secrets::{Common, Input};
 use crate::secret::{SecretName, SecretValue};
@@ -172,7 +172,7 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
 }
 
 /// Checks that no other data source gives a variable with the same name.
-pub(super) async fn check_names(session: &Session<'_>, place: &Place, source: &DataSource) -> Result<()> {
+pub(super) async fn check_names(session: &LoggedIn<'_>, place: &Place, source: &DataSource) -> Result<()> {
     let own = source.variables();
     for (name, _) in &own {
         SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| of_usage(&error))?;

@@ -6,7 +6,7 @@ use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::launch::data_source;
 use crate::manage::secrets::Common;
-use crate::manage::secrets::session::Session;
+use crate::manage::secrets::session::LoggedIn;
 use crate::vault::kv;
 use crate::vault::kv_store::Stored;
 use crate::vault::mount::Mount;
@@ -29,12 +29,12 @@ impl Place {
     }
 
     /// The secret at `path` in it.
-    pub(super) fn stored<'a>(&'a self, session: &'a Session<'_>, path: &'a str) -> Stored<'a> {
+    pub(super) fn stored<'a>(&'a self, session: &'a LoggedIn<'_>, path: &'a str) -> Stored<'a> {
         Stored::new(session.client, &self.mount, path)
     }
 
     /// The names in it, in order.
-    pub(super) async fn names(&self, session: &Session<'_>) -> Result<Vec<String>> {
+    pub(super) async fn names(&self, session: &LoggedIn<'_>) -> Result<Vec<String>> {
         match kv::list(session.client, &self.mount, &self.path, false).await {
             Err(none) if none.kind() == Kind::PathMissing => Ok(Vec::new()),
             listed => listed,
@@ -42,7 +42,7 @@ impl Place {
     }
 
     /// One data source, with its version; `None` if there is none with that name, or it is deleted.
-    pub(super) async fn read(&self, session: &Session<'_>, name: &str) -> Result<Option<(DataSource, Option<u64>)>> {
+    pub(super) async fn read(&self, session: &LoggedIn<'_>, name: &str) -> Result<Option<(DataSource, Option<u64>)>> {
         let path = self.path_of(name);
         match kv::read(session.client, &self.mount, &path, false).await {
             Ok(secret) => data_source::parse(&secret, &path).map(Some),
@@ -55,7 +55,7 @@ impl Place {
 }
 
 /// The folders of the configuration, in its order.
-pub(super) async fn places(session: &Session<'_>) -> Result<Vec<Place>> {
+pub(super) async fn places(session: &LoggedIn<'_>) -> Result<Vec<Place>> {
     let mut reader = session.reader();
     let mut places = Vec::new();
     let is_folder = |source: &&SourceSpec| source.kind == SourceKind::DataSources;

@@ -23,7 +23,7 @@ use crate::launch::{environment, files};
 use crate::manage::Outcome;
 use crate::manage::secrets::Common;
 use crate::manage::secrets::common::outcome;
-use crate::manage::secrets::session::{Session, with};
+use crate::manage::secrets::session::{LoggedIn, with};
 use crate::secret::{SecretName, SecretValue};
 use crate::sys::environ::name_and_value;
 use crate::sys::exec::Space;
@@ -126,7 +126,7 @@ impl Taker for Alone {
     }
 }
 
-fn ask(session: &Session<'_>, mut source: DataSource, python: &Path) -> Result<(Answer, DataSource)> {
+fn ask(session: &LoggedIn<'_>, mut source: DataSource, python: &Path) -> Result<(Answer, DataSource)> {
     // The clients read their usual variables.
     source.prefix.clear();
     let mut alone = Alone::default();
