@@ -22,7 +22,7 @@ pub use crate::kernel::{
     client::Sockets,
     connection::ConnectionFile,
     endpoint::{Channel, Endpoint},
-    message::{KernelMessage, Request as KernelRequest},
+    message::{KernelMessage, KernelRequest},
     signature::{Scheme, Signer},
 };
 #[cfg(feature = "wrap")]

@@ -30,7 +30,7 @@ impl fmt::Display for Cloud {
         match self {
             Self::Aws(aws) => match &aws.source {
                 AwsSource::Keys(_) => out.write_str("AWS_ACCESS_KEY_ID"),
-                AwsSource::WebIdentity { token, role, .. } => {
+                AwsSource::WebIdentity(WebIdentity { token, role, .. }) => {
                     write!(out, "the web identity in {} for {role}", token.origin)
                 }
                 AwsSource::Container { url, .. } => write!(out, "the container's role at {url}"),
@@ -58,11 +58,23 @@ pub enum AwsSource {
     /// Variables.
     Keys(AwsKeys),
     /// A cluster's token, which STS exchanges for keys of a role.
-    WebIdentity { token: Credential, role: String, session: String, sts: String, proxy: Proxy },
+    WebIdentity(WebIdentity),
     /// A container's service.
     Container { url: String, authorization: Option<SecretValue> },
     /// The machine's metadata service.
     Machine { url: String },
+}
+
+/// A cluster's token, and the role that STS gives keys of for it.
+#[derive(Debug)]
+pub struct WebIdentity {
+    pub token: Credential,
+    pub role: String,
+    /// The name of the session with STS.
+    pub session: String,
+    /// STS's address.
+    pub sts: String,
+    pub proxy: Proxy,
 }
 
 /// The parts of a login at `auth/aws`.
@@ -141,13 +153,13 @@ impl AwsSource {
         if let (Some(file), Some(role)) = (environment.path("AWS_WEB_IDENTITY_TOKEN_FILE"), text("AWS_ROLE_ARN")?) {
             let region = text("AWS_REGION")?.or(text("AWS_DEFAULT_REGION")?);
             let own = text("AWS_ENDPOINT_URL_STS")?.or(text("AWS_ENDPOINT_URL")?);
-            return Ok(Self::WebIdentity {
+            return Ok(Self::WebIdentity(WebIdentity {
                 token: Credential::read(&file)?,
                 role,
                 session: text("AWS_ROLE_SESSION_NAME")?.unwrap_or_else(|| "jupyter-vault".to_owned()),
                 sts: own.unwrap_or_else(|| sts(region.as_deref())),
                 proxy: proxies(environment)?,
-            });
+            }));
         }
         let relative =
             text("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")?.map(|path| format!("http://169.254.170.2{path}"));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::cell::lacks_secrets;
 use super::language;
 use crate::error::Error;
-use crate::kernel::message::{PROTOCOL, Request};
+use crate::kernel::message::{KernelRequest, PROTOCOL};
 
 /// The effect of a request.
 #[derive(Debug, PartialEq)]
@@ -42,7 +42,7 @@ pub struct Cell {
 
 /// Answers a request of any channel: as in ipykernel, control also accepts the requests of shell. `error` says why
 /// there is no real kernel.
-pub fn answer(request: &Request, language: &str, error: &Error) -> Answer {
+pub fn answer(request: &KernelRequest, language: &str, error: &Error) -> Answer {
     let content = &request.content;
     match request.header.msg_type.as_str() {
         "kernel_info_request" => Answer::Reply("kernel_info_reply", kernel_info(language, error)),

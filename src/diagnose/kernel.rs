@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use self::queue::{ENDING, Running, Waiting};
+use self::queue::{ENDING, ReceivedRequest, Running};
 use super::attempt::{Attempt, Attempted};
 use super::cell::{self, Shown};
 use super::guards::{EndCause, Guards};
@@ -33,9 +33,9 @@ use crate::config::value::parse_duration;
 use crate::error::{Error, Kind, Result};
 use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::{Channel, Endpoint};
-use crate::kernel::message::{Request, Session};
+use crate::kernel::message::Session;
 use crate::kernel::signature::Signer;
-use crate::kernel::socket::{MessageOrigin, Socket, SocketEvent};
+use crate::kernel::socket::{Socket, SocketEvent};
 use crate::kernel::zmtp::peer::Security;
 use crate::launch::{Launch, Ready};
 use crate::sys::alloc::release_memory;
@@ -78,7 +78,7 @@ pub struct StandIn<'a> {
     count: u64,
     /// The cell of shell, and those of control, in order of arrival.
     running: Vec<Running>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<ReceivedRequest>,
     /// The header of the last failed cell.
     last: Vec<u8>,
     used: bool,
@@ -222,10 +222,10 @@ impl<'a> StandIn<'a> {
         self.socket(Channel::IoPub).publish(parts);
     }
 
-    fn reply(&mut self, channel: Channel, to: &MessageOrigin, request: &Request, kind: &str, content: &Value) {
-        let mut parts = request.routing.clone();
-        parts.extend(self.session.frames(kind, &request.raw_header, content));
-        self.socket(channel).send(to, parts);
+    fn reply(&mut self, to: &ReceivedRequest, kind: &str, content: &Value) {
+        let mut parts = to.request.routing.clone();
+        parts.extend(self.session.frames(kind, &to.request.raw_header, content));
+        self.socket(to.channel).send(&to.from, parts);
     }
 }
 

@@ -18,10 +18,10 @@ use crate::config::env::Environment;
 use crate::config::inheritance::Winner;
 use crate::config::plan::Plan;
 use crate::error::{Error, Result, one_line};
-use crate::launch::fetch;
+use crate::launch::fetch::{self, FetchedSecrets};
 use crate::launch::given::{self, Given};
 #[cfg(target_os = "linux")]
-use crate::launch::keep;
+use crate::launch::keep::{Fetch, keep};
 use crate::launch::{self, Request};
 use crate::lease::{Keeper, Leases};
 use crate::net::deadline::Deadline;
@@ -156,7 +156,8 @@ impl Fetching<'_> {
         if owners.is_empty() {
             return Ok(None);
         }
-        keep::keep(self.plan, self.request, self.parent, given, &leases, owners).map(Some)
+        let fetch = Fetch { plan: self.plan, request: self.request, parent: self.parent, given };
+        keep(&fetch, &leases, owners).map(Some)
     }
 
     /// On other systems there is no keeper.
@@ -167,9 +168,6 @@ impl Fetching<'_> {
     }
 }
 
-/// The fetched secrets, and their leases.
-type FetchedSecrets = (Given, Option<Leases>);
-
 /// Injects into one kernel: requests its kernel_info while the secrets are fetched.
 async fn one(
     turn: Turn<'_>,
@@ -178,16 +176,16 @@ async fn one(
     stop: oneshot::Receiver<()>,
     Voice { say, report, progress }: &mut Voice<'_>,
 ) -> Result<()> {
-    let ((given, leases), answered) = {
+    let (FetchedSecrets { given, leases }, answered) = {
         let (unneeded, needed) = oneshot::channel::<()>();
         let stopped = async {
             tokio::select! { _ = stop => (), Err(_) = needed => () }
         };
         let (asking, fetched) = (turn.inspect(*progress), fetching.until(stopped, *report));
         tokio::pin!(asking, fetched);
-        let (given, answered) = tokio::select! {
+        let (secrets, answered) = tokio::select! {
             biased;
-            given = &mut fetched => (given?, None),
+            secrets = &mut fetched => (secrets?, None),
             answered = &mut asking => match answered {
                 Ok(answered) => (fetched.await?, Some(answered)),
                 Err(error) => {
@@ -198,12 +196,12 @@ async fn one(
             }
         };
         // Nothing changes, so the kernel need not be idle.
-        if turn.is_up_to_date(&given.0) {
+        if turn.is_up_to_date(&secrets.given) {
             say(&unchanged(name));
             return Ok(());
         }
         let answered = if let Some(answered) = answered { answered } else { asking.await? };
-        (given, answered)
+        (secrets, answered)
     };
     let held = leases.as_ref().map(|leases| leases.held.len());
     let keeper = fetching.keep(&given, leases, std::iter::once(&turn))?;
@@ -232,7 +230,7 @@ async fn each(
     Voice { say, report, progress }: &mut Voice<'_>,
 ) -> Result<()> {
     let stopped = async { stop.await.unwrap_or(()) };
-    let (given, leases) = fetching.until(stopped, *report).await?;
+    let FetchedSecrets { given, leases } = fetching.until(stopped, *report).await?;
     let turns: Vec<_> = targets.iter().map(|target| Turn::of(target, fetching.plan, options)).collect();
     let held = leases.as_ref().map(|leases| leases.held.len());
     let mut keeper = fetching.keep(&given, leases, turns.iter())?;

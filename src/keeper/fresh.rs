@@ -16,8 +16,9 @@ use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::config::server::Server;
 use crate::error::{Error, Kind, Result};
+use crate::launch::fetch::{self, FetchedSecrets};
 use crate::launch::given::Given;
-use crate::launch::{self, Request, fetch};
+use crate::launch::{self, Request};
 use crate::lease::{Again, Leases};
 
 /// The result of reading the sources again.
@@ -68,7 +69,7 @@ pub(super) async fn read(
         }
         match fetch::fetch_until(&plan, &environment, &mut stop, &mut |_| {}).await {
             Err(()) => return Ok(None),
-            Ok(Ok((mut given, leases))) => {
+            Ok(Ok(FetchedSecrets { mut given, leases })) => {
                 launch::withhold(&mut given, &plan, &environment);
                 return Ok(Some(Fresh { given, leases, has_old_token, plan }));
             }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::connection::ConnectionFile;
 use super::endpoint::{Channel, Endpoint, reached_at};
 use super::message::KernelMessage;
-use super::message::{Refused, Request, Session};
+use super::message::{KernelRequest, Refused, Session};
 use super::signature::Signer;
 use super::trouble::{died, gone, silent, violation, wrong_signature};
 use super::zmtp::Violation;
@@ -160,7 +160,7 @@ impl Sockets {
                     continue;
                 }
             };
-            match Request::parse(frames, self.session.signer()) {
+            match KernelRequest::parse(frames, self.session.signer()) {
                 Ok(request) => return Ok(KernelMessage::new(channel, request)),
                 Err(Refused::WrongSignature) => return Err(wrong_signature(&self.file)),
                 // A broadcast is for all clients, and may use unknown parts of the protocol.

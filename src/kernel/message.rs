@@ -31,7 +31,7 @@ pub struct Header {
 
 /// A received request whose signature was verified.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct KernelRequest {
     /// The frames before the delimiter, which a reply must begin with.
     pub routing: Vec<Vec<u8>>,
     /// The header.
@@ -55,7 +55,7 @@ pub enum Refused {
     WrongSignature,
 }
 
-impl Request {
+impl KernelRequest {
     /// Parses frames and verifies their signature. Buffers are not read: nothing here needs them.
     pub fn parse(mut frames: Vec<Vec<u8>>, signer: &Signer) -> Result<Self, Refused> {
         let size = frames.iter().map(Vec::len).sum();
@@ -150,8 +150,8 @@ pub struct KernelMessage {
 
 impl KernelMessage {
     /// A message that arrived on `channel`.
-    pub fn new(channel: Channel, message: Request) -> Self {
-        let Request { header, raw_header, raw_parent, content, .. } = message;
+    pub fn new(channel: Channel, message: KernelRequest) -> Self {
+        let KernelRequest { header, raw_header, raw_parent, content, .. } = message;
         Self { channel, header, raw_header, parent: serde_json::from_slice(&raw_parent).ok(), content }
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let mut session = session();
         let mut frames = vec![b"id".to_vec()];
         frames.extend(session.frames("status", b"", &json!({"execution_state": "idle"})));
-        let read = Request::parse(frames, session.signer()).unwrap();
+        let read = KernelRequest::parse(frames, session.signer()).unwrap();
         assert_eq!((read.routing, read.header.msg_type.as_str()), (vec![b"id".to_vec()], "status"));
         assert_eq!(read.content["execution_state"], "idle");
     }
@@ -187,10 +187,13 @@ mod tests {
         for part in 1..frames.len() {
             let mut changed = frames.clone();
             changed[part][0] ^= 1;
-            assert_eq!(Request::parse(changed, session.signer()).unwrap_err(), Refused::WrongSignature, "{part}");
+            assert_eq!(KernelRequest::parse(changed, session.signer()).unwrap_err(), Refused::WrongSignature, "{part}");
         }
         for length in 0..frames.len() {
-            assert_eq!(Request::parse(frames[..length].to_vec(), session.signer()).unwrap_err(), Refused::Malformed);
+            assert_eq!(
+                KernelRequest::parse(frames[..length].to_vec(), session.signer()).unwrap_err(),
+                Refused::Malformed
+            );
         }
     }
 }

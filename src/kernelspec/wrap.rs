@@ -139,6 +139,13 @@ pub(super) fn say(out: &mut dyn Write, line: &str) {
     let _ = writeln!(out, "{}", one_line(line));
 }
 
+/// What a wrapped kernelspec gets besides the launcher.
+struct Added {
+    vault_toml: SavedFile,
+    /// The suffix of the display name so far.
+    suffix: Option<String>,
+}
+
 struct Wrapper<'a> {
     which: &'a WrapChoices,
     environment: &'a Environment,
@@ -204,7 +211,7 @@ impl Wrapper<'_> {
         let seen = FilesBefore { kernel_json: now, vault_toml: keep(&found.folder.join(FILE_NAME))?, record };
         let vault_toml = self.settings.beside(&found.folder, seen.record.is_some(), self.report)?;
         let suffix = seen.record.as_ref().map(|record| record.suffix.clone());
-        let wrapped = self.wrapped(found, &before, &seen, vault_toml, suffix)?;
+        let wrapped = self.wrapped(found, &before, &seen, Added { vault_toml, suffix })?;
         if self.which.dry_run {
             self.show(found, &seen.kernel_json, &wrapped, &target);
             return Ok(true);
@@ -227,7 +234,7 @@ impl Wrapper<'_> {
             FilesBefore { vault_toml: keep(&source.join(FILE_NAME))?, record: None, kernel_json: before.clone() };
         let record = WrapRecord::read(&found.folder)?;
         let suffix = record.as_ref().map(|record| record.suffix.clone());
-        let wrapped = self.wrapped(&anew, &before, &seen, vault_toml, suffix)?;
+        let wrapped = self.wrapped(&anew, &before, &seen, Added { vault_toml, suffix })?;
         if self.which.dry_run {
             self.show(found, now, &wrapped, &Destination::InPlace);
             return Ok(());
@@ -238,14 +245,8 @@ impl Wrapper<'_> {
     }
 
     /// Computes the new files.
-    fn wrapped(
-        &self,
-        found: &Kernelspec,
-        before: &SavedFile,
-        seen: &FilesBefore,
-        vault_toml: SavedFile,
-        suffix: Option<String>,
-    ) -> Result<Wrapped> {
+    fn wrapped(&self, found: &Kernelspec, before: &SavedFile, seen: &FilesBefore, added: Added) -> Result<Wrapped> {
+        let Added { vault_toml, suffix } = added;
         let path = found.folder.join(KERNEL_JSON);
         let spec = parse(&before.text, &path)?;
         let program = self.program(&spec);

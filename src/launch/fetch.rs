@@ -12,7 +12,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
 use super::given::{Given, answers};
-use super::{refusal, source};
+use super::refusal;
+use super::source::{self, Access};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::SourceKind;
@@ -29,10 +30,17 @@ pub(crate) const REVOKE: Duration = Duration::from_secs(2);
 /// The same when a signal interrupts the launch.
 pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
+/// What a launch fetched.
+pub struct FetchedSecrets {
+    pub given: Given,
+    /// What depends on the login's token.
+    pub leases: Option<Leases>,
+}
+
 /// Fetches the secrets of `plan`. `report` receives a failure to revoke the token.
 ///
 /// On SIGINT, SIGTERM or SIGHUP this does not return: the process ends by that signal.
-pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<(Given, Option<Leases>)> {
+pub fn fetch(plan: &Plan, parent: &Environment, report: &mut dyn FnMut(&Error)) -> Result<FetchedSecrets> {
     let runtime = runtime()?;
     // Without a login there is nothing to revoke, so signals keep their default effect, which ends the process at once.
     let caught = Caught::new(if plan.login.makes_token() { with_default_effect() } else { Vec::new() });
@@ -61,7 +69,7 @@ pub async fn fetch_until<T>(
     parent: &Environment,
     stop: impl Future<Output = T>,
     report: &mut dyn FnMut(&Error),
-) -> Result<Result<(Given, Option<Leases>)>, T> {
+) -> Result<Result<FetchedSecrets>, T> {
     let mut client = match Client::new(&plan.server, Deadline::after(plan.budget)) {
         Ok(client) => client,
         Err(error) => return Ok(Err(error)),
@@ -78,7 +86,8 @@ pub async fn fetch_until<T>(
                 // From here on leases end with the window, even if this launch fails.
                 shortened = shorten(&client, plan, session.as_ref()).await;
             }
-            source::read_all(plan, parent, &client, session.as_mut(), &mut held, report).await
+            let access = Access { plan, parent, client: &client };
+            source::read_all(access, session.as_mut(), &mut held, report).await
         };
         futures_util::pin_mut!(reading, stop);
         tokio::select! {
@@ -116,7 +125,7 @@ pub async fn fetch_until<T>(
         }
         leases.left = shortened.or(ttl);
     }
-    outcome.map(|given| given.map(|given| (given, leases)))
+    outcome.map(|given| given.map(|given| FetchedSecrets { given, leases }))
 }
 
 /// The TTL of the login's token.
@@ -158,7 +167,8 @@ pub async fn read(
 ) -> Result<(Given, Vec<Lease>)> {
     let mut held = Vec::new();
     let mut of_read = Authenticated { identity: session.identity.clone(), about: None, revocable: session.revocable };
-    let given = source::read_all(plan, parent, client, Some(&mut of_read), &mut held, &mut |_| {}).await?;
+    let access = Access { plan, parent, client };
+    let given = source::read_all(access, Some(&mut of_read), &mut held, &mut |_| {}).await?;
     let has_profiles = !answers(&given).is_empty();
     can_hold(Some(session), has_profiles || held.iter().any(|lease| !lease.id.is_empty()))?;
     if can_hold(Some(session), true).is_err() {

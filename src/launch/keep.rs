@@ -7,15 +7,17 @@ use crate::config::plan::Plan;
 use crate::error::Result;
 use crate::lease::{Again, Digests, Keeper, Leases, Owner};
 
-/// Starts the keeper that holds the `leases` of the secrets `given` to `owners`.
-pub(crate) fn keep(
-    plan: &Plan,
-    request: &Request,
-    parent: &Environment,
-    given: &Given,
-    leases: &Leases,
-    owners: Vec<Owner>,
-) -> Result<Keeper> {
+/// What was fetched, and from where.
+pub(crate) struct Fetch<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) request: &'a Request,
+    pub(crate) parent: &'a Environment,
+    pub(crate) given: &'a Given,
+}
+
+/// Starts the keeper that holds the `leases` of a fetch for `owners`.
+pub(crate) fn keep(fetch: &Fetch<'_>, leases: &Leases, owners: Vec<Owner>) -> Result<Keeper> {
+    let Fetch { plan, request, parent, given } = *fetch;
     let sources =
         || plan.sources.iter().filter(|source| leases.held.iter().any(|held| held.source == source.path.as_written()));
     let values = given.iter().filter_map(|(name, fetched)| {

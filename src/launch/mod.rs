@@ -31,6 +31,7 @@ pub(crate) mod versions;
 use std::ffi::CString;
 use std::future::Future;
 
+use self::fetch::FetchedSecrets;
 pub use self::request::{OnError, Request};
 use crate::config::env::Environment;
 use crate::config::inheritance::Inheritance;
@@ -129,8 +130,8 @@ impl<'a> Launch<'a> {
     pub fn attempt(&self, report: &mut dyn FnMut(&Error)) -> Result<Ready> {
         let command = self.command()?;
         let fetched = self.plan().and_then(|plan| {
-            let (given, leases) = fetch::fetch(&plan, &self.parent, report)?;
-            self.assemble(&plan, given, leases, &command, report)
+            let secrets = fetch::fetch(&plan, &self.parent, report)?;
+            self.assemble(&plan, secrets, &command, report)
         });
         match fetched {
             Err(error) if self.on_error == OnError::StartWithout => self.plain(command, &error, report),
@@ -171,11 +172,11 @@ impl<'a> Launch<'a> {
         };
         plan.server.max_retries = Some(0);
         plan.by_user = by_user;
-        let (given, leases) = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
+        let secrets = match fetch::fetch_until(&plan, &self.parent, stop, report).await? {
             Ok(fetched) => fetched,
             Err(error) => return Ok(Err(error)),
         };
-        let assembled = self.assemble(&plan, given, leases, &command, report);
+        let assembled = self.assemble(&plan, secrets, &command, report);
         Ok(assembled.map(|assembled| Ready { command, assembled, hardening: self.hardening }))
     }
 
@@ -205,8 +206,7 @@ impl<'a> Launch<'a> {
     fn assemble(
         &self,
         plan: &Plan,
-        mut given: given::Given,
-        leases: Option<Leases>,
+        FetchedSecrets { mut given, leases }: FetchedSecrets,
         command: &Command,
         report: &mut dyn FnMut(&Error),
     ) -> Result<Assembled> {
@@ -247,7 +247,8 @@ impl<'a> Launch<'a> {
         #[cfg(not(feature = "kernel-protocol"))]
         let file = None;
         let owner = Owner { pid, start_time, file };
-        keep::keep(plan, self.request, &self.parent, given, &leases, vec![owner]).map(Some)
+        let fetch = keep::Fetch { plan, request: self.request, parent: &self.parent, given };
+        keep::keep(&fetch, &leases, vec![owner]).map(Some)
     }
 
     /// On other systems only a waiting thread would notice the end of a process: leases live as long as Vault allows.

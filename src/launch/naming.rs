@@ -22,14 +22,18 @@ pub(crate) trait Taker {
     fn take(&mut self, name: &str, path: &str, fetched: Result<Fetched>) -> Result<()>;
 }
 
-/// Passes each variable that `source` creates from `fields` to `taker`.
-pub(super) fn take_fields(
-    source: &SourceSpec,
-    fields: &Fields<'_>,
-    path: &str,
-    version: Option<u64>,
-    taker: &mut dyn Taker,
-) -> Result<()> {
+/// One secret, as Vault answered.
+#[derive(Clone, Copy)]
+pub(super) struct SecretContent<'a> {
+    pub(super) fields: &'a Fields<'a>,
+    pub(super) path: &'a str,
+    /// For KV version 2.
+    pub(super) version: Option<u64>,
+}
+
+/// Passes each variable that `source` creates from `answer` to `taker`.
+pub(super) fn take_fields(source: &SourceSpec, answer: SecretContent<'_>, taker: &mut dyn Taker) -> Result<()> {
+    let SecretContent { fields, path, version } = answer;
     let mut hand = |name: &str, value: Result<SecretValue>, form: fn(SecretValue) -> Form| {
         let value = value.and_then(|value| decoded(source, name, path, value));
         let fetched = value.map(|value| Fetched { form: form(value), path: path.to_owned(), version });
@@ -54,18 +58,17 @@ pub(super) fn take_fields(
         let mut files = source.files.iter().flatten();
         return files.try_for_each(|(field, name)| hand(name, fields.get(field, path).map(joined), Form::File));
     }
-    take_all(source, fields, path, version, &mut Names::default(), taker)
+    take_all(source, answer, &mut Names::default(), taker)
 }
 
 /// As [`take_fields`], with every key as a variable; `names` holds the source's variables so far.
 pub(super) fn take_all(
     source: &SourceSpec,
-    fields: &Fields<'_>,
-    path: &str,
-    version: Option<u64>,
+    answer: SecretContent<'_>,
     names: &mut Names,
     taker: &mut dyn Taker,
 ) -> Result<()> {
+    let SecretContent { fields, path, version } = answer;
     fields.names().try_for_each(|key| {
         let name = names.of(source, key, path)?;
         let value = fields.get(key, path).and_then(|value| decoded(source, key, path, value));

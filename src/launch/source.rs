@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given, insert};
-use super::naming::{Names, Taker, decoded, give, take_all, take_fields};
+use super::naming::{Names, SecretContent, Taker, decoded, give, take_all, take_fields};
 use super::{data_source, expiry, places, profiles};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
@@ -18,15 +18,22 @@ use crate::vault::generic::{self, Generic, Lease};
 use crate::vault::kv::{self, Secret};
 use crate::vault::mount::{Mount, Mounts};
 
-/// Reads every source of `plan` in order; `leases` collects the leases that depend on the token.
+/// What the sources are read with.
+#[derive(Clone, Copy)]
+pub(super) struct Access<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) parent: &'a Environment,
+    pub(super) client: &'a Client,
+}
+
+/// Reads every source of the plan in order; `leases` collects the leases that depend on the token.
 pub(super) async fn read_all(
-    plan: &Plan,
-    parent: &Environment,
-    client: &Client,
+    access: Access<'_>,
     session: Option<&mut Authenticated>,
     leases: &mut Vec<Lease>,
     report: &mut dyn FnMut(&Error),
 ) -> Result<Given> {
+    let Access { plan, parent, client } = access;
     let known = session.and_then(|session| session.identity.take());
     let needs_identity = plan.sources.iter().any(SourceSpec::needs_identity);
     let identity = match known {
@@ -155,7 +162,7 @@ impl<'a> Reader<'a> {
             SourceKind::Kv => {
                 let secret = self.secret(source, path).await?;
                 let (fields, version) = secret.fields()?;
-                take_fields(source, &fields, path, version, taker)
+                take_fields(source, SecretContent { fields: &fields, path, version }, taker)
             }
             SourceKind::KvFolder => {
                 let mount = self.mount(source, path).await?;
@@ -172,7 +179,7 @@ impl<'a> Reader<'a> {
                     let path = format!("{path}/{name}");
                     if source.folder.whole {
                         let (fields, version) = secret.fields()?;
-                        take_all(source, &fields, &path, version, &mut names, taker)?;
+                        take_all(source, SecretContent { fields: &fields, path: &path, version }, &mut names, taker)?;
                         continue;
                     }
                     let name = names.of(source, &name, &path)?;
@@ -205,9 +212,10 @@ impl<'a> Reader<'a> {
                 let lease = answer.lease(source.path.as_written())?;
                 let lease = lease.or_else(|| source.aws_profile.as_ref().map(|_| endless(source)));
                 leases.extend(lease.filter(|lease| !leases.contains(lease)));
+                let fields = answer.fields()?;
                 match &source.aws_profile {
-                    Some(profile) => profiles::take(source, profile, &answer.fields()?, path, taker),
-                    None => take_fields(source, &answer.fields()?, path, None, taker),
+                    Some(profile) => profiles::take(source, profile, &fields, path, taker),
+                    None => take_fields(source, SecretContent { fields: &fields, path, version: None }, taker),
                 }
             }
         }

@@ -32,7 +32,7 @@ use super::rest::{JupyterServer, down, is_id};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
 use crate::kernel::message::KernelMessage;
-use crate::kernel::message::{Request, Session};
+use crate::kernel::message::{KernelRequest, Session};
 use crate::kernel::signature::{Scheme, Signer};
 use crate::net::deadline::Deadline;
 
@@ -205,7 +205,7 @@ fn busy(id: &str) -> Error {
 
 fn arrived(parts: &Parts<'_>) -> Option<KernelMessage> {
     let content: Value = serde_json::from_slice(parts.content).ok()?;
-    let message = Request {
+    let message = KernelRequest {
         routing: Vec::new(),
         header: serde_json::from_slice(parts.header).ok()?,
         raw_header: parts.header.to_vec(),

@@ -75,6 +75,14 @@ pub struct Transport {
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
+/// Where one request goes: to a node of Vault, or where that redirects it.
+struct Hop<'a> {
+    path: String,
+    address: &'a Address,
+    /// Whether an idle connection is used, and the connection is kept.
+    is_kept: bool,
+}
+
 impl Transport {
     /// Sets up for `server`; nothing is sent yet.
     pub fn new(server: &Server, deadline: Deadline) -> Result<Self> {
@@ -165,7 +173,7 @@ impl Transport {
             self.nodes.choose(place);
             self.hang_up();
             let here = self.address();
-            match self.exchange(&call, &self.path(&call), here, true, deadline.at_most(self.share)).await {
+            match self.exchange(&call, &self.direct(&call), deadline.at_most(self.share)).await {
                 // A sealed server, or a gateway without a Vault behind it, is skipped.
                 Ok(reply) if reply.status.is_server_error() => {
                     (kind, retryable) = (Kind::Sealed, true);
@@ -186,23 +194,26 @@ impl Transport {
         Err((Error::new(kind, what, advice), retryable))
     }
 
-    /// The path of `call` at the chosen address.
-    fn path(&self, call: &Call) -> String {
-        match self.address() {
+    /// The hop of `call` to the chosen address.
+    fn direct(&self, call: &Call) -> Hop<'_> {
+        let address = self.address();
+        let path = match address {
             Address::Tcp(tcp) => format!("{}{}", tcp.prefix, call.path),
             Address::Unix(_) => call.path.clone(),
-        }
+        };
+        Hop { path, address, is_kept: true }
     }
 
     /// One attempt, with one redirect.
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Reply, Failure> {
         let here = self.address();
-        let reply = self.exchange(call, &self.path(call), here, true, deadline).await?;
+        let reply = self.exchange(call, &self.direct(call), deadline).await?;
         let Some((target, path)) = redirect::follow(&reply, self.address()).map_err(Failure::sent)? else {
             return Ok(reply);
         };
         let same = target == *here;
-        let reply = self.exchange(call, &path, &target, same, deadline).await;
+        let hop = Hop { path, address: &target, is_kept: same };
+        let reply = self.exchange(call, &hop, deadline).await;
         let reply = reply.map_err(|failure| if same { failure } else { failure.after_redirect(here, &target) })?;
         if reply.status.is_redirection() {
             return Err(Failure::sent(Error::new(
@@ -214,19 +225,12 @@ impl Transport {
         Ok(reply)
     }
 
-    async fn exchange(
-        &self,
-        call: &Call,
-        path: &str,
-        target: &Address,
-        keep: bool,
-        deadline: Deadline,
-    ) -> Result<Reply, Failure> {
-        let mut sender = match self.take_idle().filter(|_| keep) {
+    async fn exchange(&self, call: &Call, hop: &Hop<'_>, deadline: Deadline) -> Result<Reply, Failure> {
+        let mut sender = match self.take_idle().filter(|_| hop.is_kept) {
             Some(sender) => sender,
-            None => self.open(target, deadline).await?,
+            None => self.open(hop.address, deadline).await?,
         };
-        let request = self.request(call, path, target).map_err(Failure::unsent)?;
+        let request = self.request(call, &hop.path, hop.address).map_err(Failure::unsent)?;
         let late = |what: &str| Failure::sent(silent(ServerKind::Vault.name(), &self.address().to_string(), what));
         let mut unsent = false;
         let response = match deadline.bound(sender.send_request(request)).await {
@@ -239,7 +243,7 @@ impl Transport {
         };
         let reply = deadline.bound(self.read(response)).await.map_err(|_| late("its answer is incomplete"))?;
         let reply = reply.map_err(Failure::sent)?;
-        if keep && sender.ready().await.is_ok() {
+        if hop.is_kept && sender.ready().await.is_ok() {
             self.lock_idle().push(sender);
         }
         Ok(reply)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::queue::{Running, Waiting};
+use super::queue::{ReceivedRequest, Running};
 use super::{StandIn, Step};
 use crate::diagnose::answer;
 use crate::error::Result;
@@ -31,9 +31,9 @@ impl StandIn<'_> {
         let (display, failure) = (shown.display(), shown.failure());
         for cell in cells {
             self.end_cell(&cell, &[("display_data", &display), ("error", &failure)], &failure);
-            self.status("idle", &cell.request.raw_header);
-            self.last = cell.request.raw_header;
-            if cell.stop_on_error && cell.channel == Channel::Shell {
+            self.status("idle", &cell.received.request.raw_header);
+            self.last = cell.received.request.raw_header;
+            if cell.stop_on_error && cell.received.channel == Channel::Shell {
                 self.abort_waiting();
             }
         }
@@ -42,10 +42,10 @@ impl StandIn<'_> {
     /// Shows a cell's outcome and replies; `idle` is sent later.
     pub(super) fn end_cell(&mut self, cell: &Running, shown: &[(&str, &Value)], failure: &Value) {
         for (kind, content) in shown {
-            self.publish(kind, &cell.request.raw_header, content);
+            self.publish(kind, &cell.received.request.raw_header, content);
         }
         let reply = answer::failed(self.count, failure);
-        self.reply(cell.channel, &cell.from, &cell.request, "execute_reply", &reply);
+        self.reply(&cell.received, "execute_reply", &reply);
     }
 
     /// Answers every request that is left, before the process exits.
@@ -87,7 +87,7 @@ impl StandIn<'_> {
     /// Answers what waits, up to the next cell; remembers a shutdown among it.
     pub(super) fn answer_waiting(&mut self, mut step: Step) -> Step {
         while !self.is_busy() && self.next_waits_until().is_none() {
-            let Some(waiting): Option<Waiting> = self.waiting.pop_front() else { break };
+            let Some(waiting): Option<ReceivedRequest> = self.waiting.pop_front() else { break };
             match self.handle(waiting) {
                 Step::ShutDown => step = Step::ShutDown,
                 Step::Interrupt if matches!(step, Step::Continue) => step = Step::Interrupt,

@@ -11,12 +11,12 @@ use serde_json::json;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use super::queue::{ENDING, LARGEST_WAITING, LATE, Waiting};
+use super::queue::{ENDING, LARGEST_WAITING, LATE, ReceivedRequest};
 use super::{Ending, StandIn, Step};
 use crate::diagnose::{cell, hold};
 use crate::error::Result;
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Request;
+use crate::kernel::message::KernelRequest;
 use crate::kernel::socket::{Socket, SocketEvent};
 use crate::launch::Ready;
 
@@ -118,8 +118,8 @@ impl StandIn<'_> {
                 // It is shown as good news, but the reply is an error, which ends a run of the whole notebook.
                 self.end_cell(&cell, &[("display_data", &display)], &failure);
                 self.last.clear();
-                ended.push(cell.request.raw_header);
-                if cell.stop_on_error && cell.channel == Channel::Shell {
+                ended.push(cell.received.request.raw_header);
+                if cell.stop_on_error && cell.received.channel == Channel::Shell {
                     self.abort_waiting();
                 }
             }
@@ -132,7 +132,7 @@ impl StandIn<'_> {
 
     /// Closes all connections but iopub's. Requests that come before that are answered; later ones are returned, up
     /// to [`LARGEST_WAITING`] bytes of them.
-    async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<Waiting>> {
+    async fn drain(&mut self, step: &mut Step, ended: &mut Vec<Vec<u8>>) -> Result<Vec<ReceivedRequest>> {
         let (mut late, mut size) = (Vec::new(), 0);
         let closing =
             futures_util::future::join_all(request_sockets(&self.sockets).map(|socket| socket.finish(REST, CLOSING)));
@@ -155,11 +155,11 @@ impl StandIn<'_> {
                     if !self.socket(channel).is_open() =>
                 {
                     // A client that sends without a pause sends 100,000 requests before its side is closed.
-                    if let Ok(request) = Request::parse(parts, self.session.signer())
+                    if let Ok(request) = KernelRequest::parse(parts, self.session.signer())
                         && size + request.size <= LARGEST_WAITING
                     {
                         size += request.size;
-                        late.push(Waiting { channel, from, request });
+                        late.push(ReceivedRequest { channel, from, request });
                     }
                 }
                 Some(event) => {
@@ -175,7 +175,7 @@ impl StandIn<'_> {
 
     /// Waits until the clients that asked are back, and as many in all as before: each sends at once what it had
     /// kept, and after the last of them nothing is in transit.
-    async fn wait_for(&mut self, late: &[Waiting], askers: [usize; 2]) -> Result<()> {
+    async fn wait_for(&mut self, late: &[ReceivedRequest], askers: [usize; 2]) -> Result<()> {
         let end = Instant::now() + BACK;
         let quiet = Duration::from_millis(fastrand::u64(QUIET));
         loop {

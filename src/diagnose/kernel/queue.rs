@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::Request;
+use crate::kernel::message::KernelRequest;
 use crate::kernel::socket::MessageOrigin;
 
 /// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
@@ -17,18 +17,16 @@ pub(super) const ENDING: Duration = Duration::from_millis(500);
 /// The largest size of waiting requests: those behind a cell, and those that arrive while connections close.
 pub(super) const LARGEST_WAITING: usize = 16 * 1024 * 1024;
 
-/// A waiting request.
-pub(super) struct Waiting {
+/// A request, and who sent it.
+pub(super) struct ReceivedRequest {
     pub(super) channel: Channel,
     pub(super) from: MessageOrigin,
-    pub(super) request: Request,
+    pub(super) request: KernelRequest,
 }
 
 /// A cell that waits for an attempt. Its code is not kept.
 pub(super) struct Running {
-    pub(super) channel: Channel,
-    pub(super) from: MessageOrigin,
-    pub(super) request: Request,
+    pub(super) received: ReceivedRequest,
     pub(super) stop_on_error: bool,
     pub(super) since: Instant,
 }

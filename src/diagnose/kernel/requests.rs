@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::queue::{LARGEST_WAITING, LATE, Running, Waiting};
+use super::queue::{LARGEST_WAITING, LATE, ReceivedRequest, Running};
 use super::{RELEASE_AFTER, StandIn, Step};
 use crate::diagnose::answer::{self, Answer, answer};
 use crate::error::{Error, Kind, Result};
 use crate::kernel::endpoint::Channel;
-use crate::kernel::message::{Refused, Request};
+use crate::kernel::message::{KernelRequest, Refused};
 use crate::kernel::socket::{MessageOrigin, SocketEvent};
 
 /// The most requests that wait behind a cell.
@@ -30,8 +30,8 @@ impl StandIn<'_> {
                 self.socket(Channel::Heartbeat).send(&from, parts);
             }
             SocketEvent::Message { channel: channel @ (Channel::Shell | Channel::Control), from, parts } => {
-                match Request::parse(parts, self.session.signer()) {
-                    Ok(request) => return Ok(self.receive(Waiting { channel, from, request })),
+                match KernelRequest::parse(parts, self.session.signer()) {
+                    Ok(request) => return Ok(self.receive(ReceivedRequest { channel, from, request })),
                     // Once a client has shown the right key, a wrong signature is a stranger on the port, and must not
                     // end the kernel.
                     Err(Refused::WrongSignature) if !self.trusted => {
@@ -49,7 +49,7 @@ impl StandIn<'_> {
         Ok(Step::Continue)
     }
 
-    fn receive(&mut self, received: Waiting) -> Step {
+    fn receive(&mut self, received: ReceivedRequest) -> Step {
         self.trusted = true;
         if received.request.size > LARGE {
             self.release_at = Some(Instant::now() + RELEASE_AFTER);
@@ -83,7 +83,7 @@ impl StandIn<'_> {
 
     /// Whether a cell of shell waits for an attempt.
     pub(super) fn is_busy(&self) -> bool {
-        self.running.iter().any(|cell| cell.channel == Channel::Shell)
+        self.running.iter().any(|cell| cell.received.channel == Channel::Shell)
     }
 
     /// The same for the next request that waits.
@@ -96,22 +96,21 @@ impl StandIn<'_> {
     }
 
     /// Answers a request, or begins a cell.
-    pub(super) fn handle(&mut self, received: Waiting) -> Step {
-        let Waiting { channel, from, mut request } = received;
-        let parent = request.raw_header.clone();
+    pub(super) fn handle(&mut self, mut received: ReceivedRequest) -> Step {
+        let parent = received.request.raw_header.clone();
         self.status("busy", &parent);
-        let step = match answer(&request, &self.language, &self.error) {
+        let step = match answer(&received.request, &self.language, &self.error) {
             Answer::Reply(kind, content) => {
-                self.reply(channel, &from, &request, kind, &content);
+                self.reply(&received, kind, &content);
                 Step::Continue
             }
             Answer::Interrupt(kind, content) => {
-                self.reply(channel, &from, &request, kind, &content);
+                self.reply(&received, kind, &content);
                 Step::Interrupt
             }
             Answer::ShutDown(kind, content) => {
                 self.publish(kind, &parent, &content);
-                self.reply(channel, &from, &request, kind, &content);
+                self.reply(&received, kind, &content);
                 Step::ShutDown
             }
             Answer::Publish(kind, content) => {
@@ -122,16 +121,16 @@ impl StandIn<'_> {
             Answer::Cell(cell) if cell.silent => {
                 let failure = self.shown().failure();
                 let reply = answer::failed(self.count, &failure);
-                self.reply(channel, &from, &request, "execute_reply", &reply);
+                self.reply(&received, "execute_reply", &reply);
                 Step::Continue
             }
             Answer::Cell(cell) => {
-                request.content = Value::Null;
+                received.request.content = Value::Null;
                 self.count += u64::from(cell.store_history);
                 let input = json!({"code": cell.code, "execution_count": self.count});
                 self.publish("execute_input", &parent, &input);
                 let (stop_on_error, since) = (cell.stop_on_error, Instant::now());
-                self.running.push(Running { channel, from, request, stop_on_error, since });
+                self.running.push(Running { received, stop_on_error, since });
                 return Step::Continue;
             }
         };
@@ -140,11 +139,10 @@ impl StandIn<'_> {
     }
 
     /// Tells a cell's client that the cell is not run.
-    pub(super) fn abort(&mut self, received: &Waiting) {
-        let Waiting { channel, from, request } = received;
-        self.status("busy", &request.raw_header);
-        let reply = answer::aborted();
-        self.reply(*channel, from, request, "execute_reply", &reply);
-        self.status("idle", &request.raw_header);
+    pub(super) fn abort(&mut self, received: &ReceivedRequest) {
+        let header = &received.request.raw_header;
+        self.status("busy", header);
+        self.reply(received, "execute_reply", &answer::aborted());
+        self.status("idle", header);
     }
 }

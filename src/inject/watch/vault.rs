@@ -15,9 +15,10 @@ use crate::config::plan::Plan;
 use crate::error::{Kind, Result};
 use crate::launch::fetch::{self, REVOKE};
 use crate::launch::given::Given;
+use crate::launch::keep::{Fetch, keep};
 use crate::launch::refusal;
 use crate::launch::versions::{Digester, Seen, look_up_versions};
-use crate::launch::{self, Request, keep};
+use crate::launch::{self, Request};
 use crate::lease::{Keeper, Owner};
 use crate::net::deadline::Deadline;
 use crate::vault::auth::{self, Authenticated, Identity};
@@ -104,7 +105,8 @@ impl<'a> Vault<'a> {
             // The exit of a kernel on another machine can't be noticed here: its leases end with the window.
             Ok(None)
         } else {
-            keep::keep(&self.plan, self.request, self.parent, given, &leases, owners).map(Some)
+            let fetch = Fetch { plan: &self.plan, request: self.request, parent: self.parent, given };
+            keep(&fetch, &leases, owners).map(Some)
         };
         open.client.hang_up();
         if !open.session.revocable {

@@ -6,11 +6,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::question::{NEAR, Question, encoded, line, parsed};
-use crate::config::cloud::{AwsKeys, AwsSource};
-use crate::config::credential::Credential;
+use crate::config::cloud::{AwsKeys, AwsSource, WebIdentity};
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
-use crate::net::options::Proxy;
 use crate::secret::SecretValue;
 
 const STS: &str = "AWS's STS";
@@ -41,9 +39,7 @@ impl Answer {
 pub(super) async fn keys(source: &AwsSource, deadline: Deadline) -> Result<AwsKeys> {
     match source {
         AwsSource::Keys(keys) => Ok(keys.copy()),
-        AwsSource::WebIdentity { token, role, session, sts, proxy } => {
-            web_identity(token, role, session, sts, proxy.clone(), deadline).await
-        }
+        AwsSource::WebIdentity(identity) => web_identity(identity, deadline).await,
         AwsSource::Container { url, authorization } => {
             let authorization = authorization.as_ref().and_then(SecretValue::expose_text);
             let headers = authorization.map(|value| ("authorization", value)).into_iter().collect();
@@ -71,14 +67,8 @@ async fn machine(url: &str, deadline: Deadline) -> Result<AwsKeys> {
 }
 
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
-async fn web_identity(
-    token: &Credential,
-    role: &str,
-    session: &str,
-    sts: &str,
-    proxy: Proxy,
-    deadline: Deadline,
-) -> Result<AwsKeys> {
+async fn web_identity(identity: &WebIdentity, deadline: Deadline) -> Result<AwsKeys> {
+    let WebIdentity { token, role, session, sts, proxy } = identity;
     let body = format!(
         "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn={}&RoleSessionName={}&WebIdentityToken={}",
         encoded(role),
@@ -90,7 +80,7 @@ async fn web_identity(
         method: Method::POST,
         headers: vec![("content-type", "application/x-www-form-urlencoded")],
         body: body.into_bytes(),
-        proxy,
+        proxy: proxy.clone(),
         ..Question::get(STS, sts, Vec::new())
     };
     let answer = question.ask(deadline, deadline.remaining(), &advice).await?;
