@@ -25,5 +25,6 @@ pub mod origin;
 pub mod plan;
 pub mod server;
 pub mod source;
+pub mod source_kind;
 pub mod template;
 pub mod value;

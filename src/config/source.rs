@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::origin::Origin;
+pub use super::source_kind::SourceKind;
 use super::template::{Place, Template};
 use crate::error::{Error, Kind, Result};
 
@@ -30,23 +31,6 @@ impl KnownMount {
     pub fn holds(&self, path: &str) -> bool {
         path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
-}
-
-/// The kind of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A KV secret; each of its keys is a variable, or only `field` is.
-    Kv,
-    /// A folder of KV secrets; each is one variable, from one field.
-    KvFolder,
-    /// A database role: credentials with a lease.
-    Database,
-    /// Any other readable path.
-    Read,
-    /// A path whose answer to a write has the values: a certificate, a signed key.
-    Write,
-    /// A folder of data sources, each a KV secret with its kind's fields.
-    DataSources,
 }
 
 /// The variables for an AWS profile whose credentials come from the keeper: its file, and its name.
@@ -227,23 +211,22 @@ impl SourceSpec {
     /// Refuses settings that can't be combined.
     pub fn check(&self) -> Result<(), String> {
         let one_value = self.field.is_some() || self.url.is_some();
-        let has = |what: bool, key: &str, kinds: &[SourceKind]| {
-            if what && !kinds.contains(&self.kind) {
+        let has = |what: bool, key: &str, is_valid: bool| {
+            if what && !is_valid {
                 return Err(format!("`{key}` is not valid for this kind of source"));
             }
             Ok(())
         };
-        let in_kv = [SourceKind::Kv, SourceKind::KvFolder, SourceKind::DataSources];
-        let of_one = [SourceKind::Kv, SourceKind::Database, SourceKind::Read, SourceKind::Write];
-        has(self.version.is_some(), "version", &in_kv)?;
-        has(self.mount.is_some(), "mount", &in_kv)?;
-        has(self.url.is_some(), "url", &of_one)?;
-        has(self.fields.is_some(), "fields", &of_one)?;
-        has(self.files.is_some(), "files", &of_one)?;
-        has(!self.with.is_empty(), "with", &[SourceKind::Write])?;
-        has(self.secret_version.is_some(), "secret_version", &[SourceKind::Kv])?;
-        has(self.folder.recursive, "recursive", &[SourceKind::KvFolder])?;
-        has(self.folder.whole, "each", &[SourceKind::KvFolder])?;
+        let (in_kv, of_one) = (self.kind.is_kv(), !self.kind.is_folder());
+        has(self.version.is_some(), "version", in_kv)?;
+        has(self.mount.is_some(), "mount", in_kv)?;
+        has(self.url.is_some(), "url", of_one)?;
+        has(self.fields.is_some(), "fields", of_one)?;
+        has(self.files.is_some(), "files", of_one)?;
+        has(!self.with.is_empty(), "with", self.kind == SourceKind::Write)?;
+        has(self.secret_version.is_some(), "secret_version", self.kind == SourceKind::Kv)?;
+        has(self.folder.recursive, "recursive", self.kind == SourceKind::KvFolder)?;
+        has(self.folder.whole, "each", self.kind == SourceKind::KvFolder)?;
         if self.secret_version.is_some() && self.version == Some(KvVersion::V1) {
             return Err("`secret_version` needs KV version 2: version 1 keeps no versions".to_owned());
         }

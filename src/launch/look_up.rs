@@ -9,7 +9,7 @@ use super::source::{Reader, known};
 use crate::config::env::Environment;
 use crate::config::login::Login;
 use crate::config::plan::Plan;
-use crate::config::source::{KnownMount, SourceKind, SourceSpec};
+use crate::config::source::{KnownMount, SourceSpec};
 use crate::error::{Error, Kind, Result};
 use crate::net::deadline::Deadline;
 use crate::vault::auth::{self, Authenticated, Identity};
@@ -69,8 +69,7 @@ async fn ask(plan: &Plan, parent: &Environment) -> Result<Looked> {
 
 /// Whether a launch would have to look up the source's mount.
 fn is_open(plan: &Plan, source: &SourceSpec) -> bool {
-    let is_kv = matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder | SourceKind::DataSources);
-    is_kv && source.version.is_none() && known(plan, source.path.as_written()).is_none()
+    source.kind.is_kv() && source.version.is_none() && known(plan, source.path.as_written()).is_none()
 }
 
 /// Looks up the mounts of all such sources; one failure does not stop the others.

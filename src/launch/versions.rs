@@ -58,7 +58,7 @@ pub async fn look_up_versions(
     let mut reader = Reader::new(plan, parent, client, identity);
     let mut seen = Vec::new();
     for source in &plan.sources {
-        if !matches!(source.kind, SourceKind::Kv | SourceKind::KvFolder | SourceKind::DataSources) {
+        if !source.kind.is_kv() {
             continue;
         }
         let path = reader.path(source)?;
@@ -81,7 +81,7 @@ async fn version_of(
     digester: &Digester,
 ) -> Result<Vec<(String, Mark)>> {
     let mount = reader.mount(source, path).await?;
-    if source.kind == SourceKind::Kv {
+    if !source.kind.is_folder() {
         return Ok(vec![(path.to_owned(), mark(client, &mount, path, source.secret_version, digester).await?)]);
     }
     let mut marks = Vec::new();

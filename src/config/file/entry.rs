@@ -11,15 +11,6 @@ use crate::config::source::{SourceKind, SourceSpec, With};
 use crate::config::template::Template;
 use crate::error::Result;
 
-/// The keys of a `[[source]]` that decide its kind.
-const SOURCE_KINDS: &[(&str, SourceKind)] = &[
-    ("kv", SourceKind::Kv),
-    ("kv_folder", SourceKind::KvFolder),
-    ("database", SourceKind::Database),
-    ("read", SourceKind::Read),
-    ("write", SourceKind::Write),
-    ("data_sources", SourceKind::DataSources),
-];
 /// The other keys of a `[[source]]`.
 const SOURCE_KEYS: &[&str] = &[
     "mount",
@@ -46,17 +37,18 @@ pub(super) fn source(reader: &Reader<'_>, source: &Spanned<DeValue<'_>>) -> Resu
     let Some(table) = source.get_ref().as_table() else {
         return Err(reader.wrong(&source.span(), "a source is not a table", "write [[source]]"));
     };
-    let known = SOURCE_KINDS.iter().map(|(key, _)| *key).chain(SOURCE_KEYS.iter().copied());
+    let known = SourceKind::ALL.iter().map(SourceKind::key).chain(SOURCE_KEYS.iter().copied());
     for key in table.keys() {
         if !known.clone().any(|known| known == key.get_ref().as_ref()) {
             return Err(reader.unknown(&key.span(), key.get_ref(), known));
         }
     }
     let get = |wanted: &str| table.iter().find(|(key, _)| key.get_ref() == wanted).map(|(_, value)| value);
-    let mut kinds = SOURCE_KINDS.iter().filter_map(|(key, kind)| get(key).map(|value| (*key, kind, value)));
-    let (Some((kind_name, kind, path_value)), None) = (kinds.next(), kinds.next()) else {
-        let keys: Vec<_> = SOURCE_KINDS.iter().map(|(key, _)| format!("`{key}`")).collect();
-        let what = format!("a source needs exactly one of {}", keys.join(", "));
+    let mut kinds = SourceKind::ALL.iter().filter_map(|kind| get(kind.key()).map(|value| (kind, value)));
+    let (Some((kind, path_value)), None) = (kinds.next(), kinds.next()) else {
+        let mut keys: Vec<_> = SourceKind::ALL.iter().map(|kind| format!("`{}`", kind.key())).collect();
+        let last = keys.pop().unwrap_or_default();
+        let what = format!("a source needs exactly one of {} and {last}", keys.join(", "));
         return Err(reader.wrong(&source.span(), &what, "name the secrets' path, as in kv = \"secret/users/ada\""));
     };
     let text = |key: &str| -> Result<Option<String>> {
@@ -65,8 +57,8 @@ pub(super) fn source(reader: &Reader<'_>, source: &Spanned<DeValue<'_>>) -> Resu
         text.map(Some)
             .ok_or_else(|| reader.wrong(&value.span(), &format!("`{key}` is not text in quotes"), "correct the value"))
     };
-    let path = text(kind_name)?.unwrap_or_default();
-    let is_folder = matches!(kind, SourceKind::KvFolder | SourceKind::DataSources);
+    let path = text(kind.key())?.unwrap_or_default();
+    let is_folder = kind.is_folder();
     let template = if is_folder { Template::parse_folder(&path) } else { Template::parse(&path) };
     let template = template.map_err(|why| {
         let what = format!("the path \"{path}\" {why}");

@@ -44,6 +44,6 @@ pub(super) fn policy(source: &SourceSpec, path: &str, mount: Option<&Mount>) -> 
             vec![line(&format!("{path}/"), "list"), line(&joined("", "*"), "read")]
         }
         (SourceKind::Write, _) => vec![line(path, "update")],
-        _ => vec![line(path, "read")],
+        (SourceKind::Kv, KvVersion::V1) | (SourceKind::Database | SourceKind::Read, _) => vec![line(path, "read")],
     }
 }

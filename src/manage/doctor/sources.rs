@@ -140,19 +140,8 @@ fn about<'a>(finding: &'a mut Finding, number: usize, source: &SourceSpec, path:
     finding
         .fact("source", number + 1)
         .fact("path", path)
-        .fact("kind", kind(source))
+        .fact("kind", source.kind.key())
         .fact("origin", source.origin.to_string())
-}
-
-const fn kind(source: &SourceSpec) -> &'static str {
-    match source.kind {
-        SourceKind::Kv => "kv",
-        SourceKind::KvFolder => "kv_folder",
-        SourceKind::Database => "database",
-        SourceKind::Read => "read",
-        SourceKind::Write => "write",
-        SourceKind::DataSources => "data_sources",
-    }
 }
 
 /// The result of reading one source.
@@ -180,7 +169,7 @@ fn report_read(read: Read<'_>, taking: &Taking<'_>, report: &mut Report) {
         renamed.map_or_else(|| name.as_str().to_owned(), |own| format!("{} (from {own})", name.as_str()))
     };
     let shown: Vec<_> = taking.taken.iter().map(both).collect();
-    let place = format!("{} {path} ({})", kind(source), source.origin);
+    let place = format!("{} {path} ({})", source.kind.key(), source.origin);
     match was_read {
         Ok(was_read) => {
             let counted = match names.len() {

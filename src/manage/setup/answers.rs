@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::config::source::{KvVersion, SourceKind, SourceSpec};
+use crate::config::source::{KvVersion, SourceSpec};
 use crate::secret::SecretValue;
 use crate::vault::mount::Mount;
 
@@ -81,7 +81,7 @@ fn table<'a>(text: &mut String, name: &str, settings: impl Iterator<Item = (&'a 
 
 fn source(text: &mut String, Chosen { source, mount }: &Chosen) {
     let path = source.path.as_written();
-    let kind = if source.kind == SourceKind::KvFolder { "kv_folder" } else { "kv" };
+    let kind = source.kind.key();
     let _ = writeln!(text, "\n[[source]]\n{kind} = {}", quoted(path));
     if let Some(mount) = mount {
         if path.split('/').next() != Some(mount.path.as_str()) {
