@@ -103,7 +103,7 @@ impl OwnPage {
     /// A request, with the status and the whole answer.
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let host = self.place().trim_start_matches("http://");
-        said_by(std::net::TcpStream::connect(host).unwrap(), host, method, path, headers, body)
+        said_by(std::net::TcpStream::connect(host).unwrap(), host, &format!("{method} {path}"), headers, body)
     }
 
     fn interrupt(&mut self) -> String {
@@ -128,12 +128,11 @@ impl Drop for OwnPage {
     }
 }
 
-/// A hand-written request, whose headers replace the default ones.
+/// The answer to a hand-written request (`line` is GET or another method, and the path), whose headers replace the default ones.
 fn said_by(
     mut stream: impl Read + Write,
     host: &str,
-    method: &str,
-    path: &str,
+    line: &str,
     headers: &[(&str, &str)],
     body: &str,
 ) -> (u16, String) {
@@ -144,7 +143,7 @@ fn said_by(
     let usual = usual.into_iter().filter(|(name, _)| !headers.iter().any(|(other, _)| other == name));
     let lines: Vec<_> = usual.chain(headers.iter().copied()).map(|(name, value)| format!("{name}: {value}")).collect();
     let lines = lines.join("\r\n");
-    let request = format!("{method} {path} HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n{body}");
+    let request = format!("{line} HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n{body}");
     let mut answer = Vec::new();
     // Another user's connection is closed at once.
     if stream.write_all(request.as_bytes()).is_ok() {
@@ -803,7 +802,10 @@ fn the_separate_page_refuses_other_users_and_exits_when_unused() {
     let name = socket.to_str().unwrap();
     let mut page = OwnPage::start(&scratch, &venv, &["--socket", name]);
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    let by_socket = |path: &str| said_by(UnixStream::connect(&socket).unwrap(), "localhost:8888", "GET", path, &[], "");
+    let by_socket = |path: &str| {
+        let stream = UnixStream::connect(&socket).unwrap();
+        said_by(stream, "localhost:8888", &format!("GET {path}"), &[], "")
+    };
     assert_eq!((by_socket("/").0, by_socket("/api/secrets").0), (200, 403));
     run(&mut OwnPage::command(&scratch, &venv, &["--socket", name])).is_error(71, &["another program listens"]);
     page.interrupt();

@@ -21,8 +21,7 @@ pub enum SourceKind {
 
 impl SourceKind {
     /// All kinds, in the order of the documents.
-    pub const ALL: &[Self] =
-        &[Self::Kv, Self::KvFolder, Self::Database, Self::Read, Self::Write, Self::DataSources];
+    pub const ALL: &[Self] = &[Self::Kv, Self::KvFolder, Self::Database, Self::Read, Self::Write, Self::DataSources];
 
     /// Its key in vault.toml.
     pub const fn key(&self) -> &'static str {

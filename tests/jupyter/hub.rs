@@ -45,7 +45,15 @@ fn tokens(server: &Server) -> usize {
 }
 
 /// `inject KERNEL` through `of`'s server behind the hub, with `who`'s hub token.
-fn inject(scratch: &Scratch, vault: &Server, hub: &JupyterServer, of: &str, who: &str, kernel: &str) -> Outcome {
+/// A hub, its Vault, and the folder of both.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    scratch: &'a Scratch,
+    vault: &'a Server,
+    hub: &'a JupyterServer,
+}
+
+fn inject(Site { scratch, vault, hub }: Site<'_>, of: &str, who: &str, kernel: &str) -> Outcome {
     let mut command = scratch.launcher();
     command.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", "root").arg("inject").arg(kernel);
     command.args(["--url", &format!("{}/user/{of}/", hub.address()), "--secrets", "secret/hubbed"]);
@@ -53,19 +61,13 @@ fn inject(scratch: &Scratch, vault: &Server, hub: &JupyterServer, of: &str, who:
 }
 
 /// The user's kernel can be reached by its notebook and by its id; another user can't reach it.
-fn reached_through_the_hub(
-    scratch: &Scratch,
-    vault: &Server,
-    hub: &JupyterServer,
-    name: &str,
-    user: &mut User,
-    id: &str,
-) {
+fn reached_through_the_hub(site: Site<'_>, name: &str, user: &mut User, id: &str) {
+    let Site { scratch, vault, .. } = site;
     vault.put("hubbed", &json!({"HUBBED": format!("canary-of-{name}")}));
     user.ask("keep_token", json!({"to": scratch.path(&format!("runtime/token-of-{name}"))}));
     user.ask("open_notebook", json!({"path": "work/one.ipynb", "kernel": "one"}));
     let said = |kernel: &str| {
-        let outcome = inject(scratch, vault, hub, name, name, kernel);
+        let outcome = inject(site, name, name, kernel);
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
         String::from_utf8(outcome.stdout).unwrap()
     };
@@ -75,7 +77,7 @@ fn reached_through_the_hub(
         assert_eq!(said(kernel), format!("{id}: nothing to do, it already has the same versions\n"));
     }
     let other = if name == "ada" { "bert" } else { "ada" };
-    inject(scratch, vault, hub, other, name, id).is_error(84, &["refuses the token"]);
+    inject(site, other, name, id).is_error(84, &["refuses the token"]);
 }
 
 #[test]
@@ -101,6 +103,7 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
     let variables = [("VAULT_ADDR", address.as_str()), ("HUB_VAULT_TOKEN_FILE", token_file.to_str().unwrap())];
     let before = tokens(&server);
     let hub = JupyterServer::start(Kind::JupyterHub, &scratch, &variables);
+    let site = Site { scratch: &scratch, vault: &server, hub: &hub };
 
     let mut users = ["ada", "bert"].map(|name| (name, User::of_hub(&hub, name, "any")));
     assert_eq!(tokens(&server), before + 2);
@@ -118,13 +121,13 @@ fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_ser
         let section = |of: &str| json!({"at": format!("{}/user/{of}", hub.address()), "path": "jupyter-vault/secrets"});
         assert_eq!(user.ask("status", section(name))["status"], 422);
         assert_eq!(user.ask("status", section(other))["status"], 403);
-        reached_through_the_hub(&scratch, &server, &hub, name, user, &id);
+        reached_through_the_hub(site, name, user, &id);
     }
     for (name, user) in &mut users {
         user.ask("delete", json!({}));
         user.ask("leave_hub", json!({"at": hub.address(), "user": *name}));
     }
-    inject(&scratch, &server, &hub, "ada", "ada", "any").is_error(85, &["is not started", "start it and"]);
+    inject(site, "ada", "ada", "any").is_error(85, &["is not started", "start it and"]);
     eventually("the users' tokens are revoked", || tokens(&server) == before);
     let log = hub.log();
     assert!(!log.contains("Traceback"), "{log}");

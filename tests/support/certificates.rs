@@ -32,9 +32,9 @@ impl Certificates {
         let issuer = CertifiedIssuer::self_signed(authority, key()).expect("the CA signs itself");
         write(folder.join("ca.pem"), issuer.pem()).expect("ca.pem");
         let this = Self { folder: folder.to_owned() };
-        this.sign(&issuer, "good", &["127.0.0.1", "localhost"], false, ExtendedKeyUsagePurpose::ServerAuth);
-        this.sign(&issuer, "expired", &["127.0.0.1"], true, ExtendedKeyUsagePurpose::ServerAuth);
-        this.sign(&issuer, "elsewhere", &["vault.example.org"], false, ExtendedKeyUsagePurpose::ServerAuth);
+        this.sign(&issuer, "good", &["127.0.0.1", "localhost"], |_| {});
+        this.sign(&issuer, "expired", &["127.0.0.1"], expire);
+        this.sign(&issuer, "elsewhere", &["vault.example.org"], |_| {});
         // As `openssl req -x509` creates them: each its own CA.
         for (name, host, expired) in [
             ("own", "127.0.0.1", false),
@@ -45,15 +45,16 @@ impl Certificates {
             params.distinguished_name.push(rcgen::DnType::CommonName, name);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             if expired {
-                params.not_before = date_time_ymd(2001, 1, 1);
-                params.not_after = date_time_ymd(2002, 1, 1);
+                expire(&mut params);
             }
             let key = key();
             let cert = params.self_signed(&key).expect("it signs itself");
             write(this.cert(name), cert.pem()).expect("a certificate's file");
             write(this.key(name), key.serialize_pem()).expect("a key's file");
         }
-        this.sign(&issuer, "client", &["ada"], false, ExtendedKeyUsagePurpose::ClientAuth);
+        this.sign(&issuer, "client", &["ada"], |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        });
         // Keys that ring can't create.
         for (name, text) in KEPT {
             write(folder.join(name), text).expect("a file of a key that is kept");
@@ -71,27 +72,29 @@ impl Certificates {
         self.folder.join(format!("{name}-key.pem"))
     }
 
+    /// Signs a server's certificate; `change` makes it another one.
     fn sign(
         &self,
         issuer: &CertifiedIssuer<'_, KeyPair>,
         name: &str,
         hosts: &[&str],
-        expired: bool,
-        usage: ExtendedKeyUsagePurpose,
+        change: impl FnOnce(&mut CertificateParams),
     ) {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts.clone()).expect("the names are valid");
         params.distinguished_name.push(rcgen::DnType::CommonName, hosts[0].clone());
-        params.extended_key_usages = vec![usage];
-        if expired {
-            params.not_before = date_time_ymd(2001, 1, 1);
-            params.not_after = date_time_ymd(2002, 1, 1);
-        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        change(&mut params);
         let key = key();
         let cert = params.signed_by(&key, issuer).expect("the CA signs");
         write(self.cert(name), cert.pem()).expect("a certificate's file");
         write(self.key(name), key.serialize_pem()).expect("a key's file");
     }
+}
+
+fn expire(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2001, 1, 1);
+    params.not_after = date_time_ymd(2002, 1, 1);
 }
 
 fn key() -> KeyPair {
