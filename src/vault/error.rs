@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::reply::Reply;
+use super::version::VersionState;
 use crate::config::credential::LOG_IN;
 use crate::error::{Error, Kind};
 use crate::net::address::Address;
@@ -96,17 +97,10 @@ struct Body<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// What Vault says about a version that it does not return.
 #[derive(Debug, Deserialize)]
-struct Versioned {
+struct AbsentVersion {
     metadata: VersionState,
-}
-
-#[derive(Debug, Deserialize)]
-struct VersionState {
-    #[serde(default)]
-    destroyed: bool,
-    #[serde(default)]
-    deletion_time: String,
 }
 
 /// The error for a reply other than success.
@@ -320,8 +314,8 @@ fn missing(body: &Body<'_>, operation: Operation<'_>, sender: Sender<'_>, says: 
     if warned.iter().any(|text| text.contains("versioned K/V")) {
         return wrong_kv_version(path, 1, "2");
     }
-    let versioned = body.data.and_then(|data| serde_json::from_str::<Versioned>(data.get()).ok());
-    match versioned.map(|versioned| versioned.metadata) {
+    let absent = body.data.and_then(|data| serde_json::from_str::<AbsentVersion>(data.get()).ok());
+    match absent.map(|absent| absent.metadata) {
         Some(state) if state.destroyed => Error::new(
             Kind::VersionDestroyed,
             format!("the current version of {path} is destroyed"),
