@@ -14,6 +14,9 @@ use super::keys::nearest;
 use super::layer::Layer;
 use super::left_token::LeftToken;
 use super::login::Login;
+#[cfg(feature = "manage")]
+pub use super::question::ForUsers;
+pub use super::question::{Ask, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -42,36 +45,6 @@ impl std::fmt::Debug for Method {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(self.name)
     }
-}
-
-/// A question of `setup`.
-#[derive(Debug, Clone, Copy)]
-pub enum Ask {
-    /// Where the method is mounted.
-    Mount,
-    /// The user's name.
-    Username,
-    /// A text under `[auth]`; `usual` is the default.
-    Text { key: &'static str, question: &'static str, usual: Option<&'static str> },
-    /// The path of a file that already exists, under `[auth]` or `[vault]`.
-    File { key: &'static str, question: &'static str, usual: Option<&'static str> },
-    /// A credential, from a file or typed.
-    Credential(&'static Wanted),
-    /// As [`Ask::Credential`], if the role has one.
-    CredentialIfAny(&'static Wanted, &'static str),
-    /// The token that `vault login` stored; if there is none, the user is asked for one.
-    LeftToken,
-    /// A sign-in with a browser, if there is no token yet.
-    SignIn,
-}
-
-/// A credential to ask for: the setting that names its file, its question, and where a typed one is stored.
-#[derive(Debug)]
-pub struct Wanted {
-    pub key: &'static str,
-    pub what: &'static str,
-    pub file: &'static str,
-    pub variable: &'static str,
 }
 
 const TOKEN: Wanted = Wanted { key: "token_file", what: "token", file: "vault-token", variable: "JUPYTER_VAULT_TOKEN" };
@@ -204,18 +177,6 @@ pub static METHODS: &[Method] = &[
     },
 ];
 
-/// How `login` gets a user's token.
-#[cfg(feature = "manage")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForUsers {
-    /// The user has a token.
-    Token,
-    /// The user signs in with a browser.
-    Browser,
-    /// The user types a password.
-    Password,
-}
-
 /// The methods' names, for messages.
 pub fn names() -> String {
     METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
@@ -233,23 +194,12 @@ pub fn named(name: &str) -> Result<&'static Method, String> {
 impl Method {
     /// How `login` gets a user's token with it; `None` if only machines log in with it.
     pub fn for_users(&self) -> Option<ForUsers> {
-        self.asks.iter().find_map(|ask| match ask {
-            Ask::LeftToken => Some(ForUsers::Token),
-            Ask::SignIn => Some(ForUsers::Browser),
-            Ask::Username => Some(ForUsers::Password),
-            Ask::Mount | Ask::Text { .. } | Ask::File { .. } | Ask::Credential(_) | Ask::CredentialIfAny(..) => None,
-        })
+        self.asks.iter().find_map(Ask::for_users)
     }
 
     /// Whether `setup` asks for the setting `key`.
     pub fn asks_for(&self, key: &str) -> bool {
-        self.asks.iter().any(|ask| match ask {
-            Ask::Mount => key == "mount",
-            Ask::Username => key == "username",
-            Ask::Text { key: asked, .. } | Ask::File { key: asked, .. } => key == *asked,
-            Ask::Credential(wanted) | Ask::CredentialIfAny(wanted, _) => key == wanted.key,
-            Ask::LeftToken | Ask::SignIn => false,
-        })
+        self.asks.iter().any(|ask| ask.is_for(key))
     }
 }
 

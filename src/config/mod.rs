@@ -23,6 +23,7 @@ pub mod method;
 pub mod notebook;
 pub mod origin;
 pub mod plan;
+pub mod question;
 pub mod server;
 pub mod source;
 pub mod source_kind;
