@@ -9,7 +9,7 @@ pub struct Kind {
     pub name: &'static str,
     /// Its fields.
     pub fields: &'static [Field],
-    /// Groups of fields of which one must be given, if there is a choice.
+    /// Alternative groups of fields: at least one group must be given.
     pub either: &'static [&'static [&'static str]],
     /// The fields that a credential engine's answer fills, by the names in that answer; empty if no engine makes
     /// credentials of this kind.

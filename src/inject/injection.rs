@@ -21,14 +21,14 @@ use crate::secret::{SecretName, SecretSet};
 
 /// The time after sending within which the code may begin.
 const BEGIN: Duration = Duration::from_secs(5);
-/// The same if kernel_info was not requested first: the kernel is a process of this machine, with the same clock.
+/// [`BEGIN`] if kernel_info was not requested first: the kernel is a process of this machine, with the same clock.
 const BEGIN_AT_ONCE: Duration = Duration::from_secs(1);
 /// The time after that in which the code's input request may still arrive: ipykernel flushes its output first, and
 /// gives up after ten seconds.
 const GRACE: Duration = Duration::from_secs(15);
-/// The same if kernel_info was not requested first.
+/// [`GRACE`] if kernel_info was not requested first.
 const GRACE_AT_ONCE: Duration = Duration::from_secs(5);
-/// The same after a signal to stop.
+/// [`GRACE`] after a signal to stop.
 const GRACE_WHEN_STOPPED: Duration = Duration::from_secs(2);
 
 /// The options of an injection.

@@ -146,7 +146,7 @@ impl Socket {
         }
         let shared = Rc::clone(&self.shared);
         async move {
-            // A client drops a message of which only a part has come when the connection closes.
+            // If the connection closes in the middle of a message, the client drops the message.
             let _ = timeout(rest * LONG, shared.wait_until_idle(rest)).await;
             // A peer that is about to join is then closed anyway.
             shared.closing.set(true);
@@ -172,7 +172,7 @@ fn cannot_listen(channel: Channel, endpoint: &Endpoint, cause: &std::io::Error) 
     Error::new(Kind::PortTaken, format!("the kernel's {} {endpoint} {why}", channel.key()), advice)
 }
 
-/// What the limit on descriptors leaves for each of the five sockets.
+/// The most peers of each of the five sockets that the limit on descriptors allows.
 fn most_peers() -> usize {
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(RESERVED as u64, |(soft, _)| soft);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

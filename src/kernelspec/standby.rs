@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result};
 
 /// The first words of an argv with the stand-by.
 pub(super) const WORD: &str = "{resource_dir}/jupyter-vault-launcher";
-/// The same with a Python before it.
+/// The word with which a Python starts the stand-by's script.
 pub(super) const SCRIPT_WORD: &str = "{resource_dir}/jupyter-vault-launcher.py";
 
 const SCRIPT_TEXT: &str = r#""""Becomes the launcher beside this file. Written by jupyter-vault wrap; jupyter-vault unwrap removes it."""

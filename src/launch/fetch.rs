@@ -27,7 +27,7 @@ use crate::vault::generic::Lease;
 
 /// The time limit for revoking the token.
 pub(crate) const REVOKE: Duration = Duration::from_secs(2);
-/// The same when a signal interrupts the launch.
+/// That time limit after a signal.
 pub(crate) const REVOKE_WHEN_STOPPED: Duration = Duration::from_millis(500);
 
 /// What a launch fetched.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub struct Tls {
     /// A file of PEM certificates that replaces the system's roots.
     pub ca_cert: Option<PathBuf>,
-    /// The same, given as the PEM text itself.
+    /// The text of such a file.
     pub ca_cert_bytes: Option<String>,
     /// A folder of such files.
     pub ca_path: Option<PathBuf>,

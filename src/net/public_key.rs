@@ -17,7 +17,7 @@ pub(super) const TAKEN: &str = if cfg!(feature = "p521") {
     "RSA with 2048 to 8192 bits, P-256, P-384 or Ed25519"
 };
 
-/// By their object identifiers.
+/// The kinds of keys, by their object identifiers.
 const KINDS: &[(&str, &str)] = &[
     ("1.2.840.113549.1.1.10", "RSA for PSS only"),
     ("1.2.840.10040.4.1", "DSA"),

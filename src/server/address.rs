@@ -34,7 +34,7 @@ impl Base {
         }
     }
 
-    /// Whether this is the address of the server `found`. A socket belongs to one server, whatever its prefix.
+    /// Whether this is the address of the server `found`. A socket belongs to one server, so its prefix does not matter.
     pub fn names(&self, found: &Self) -> bool {
         self.address == found.address && (self.below.is_empty() || self.below == found.below)
     }

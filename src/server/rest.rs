@@ -28,7 +28,7 @@ use crate::net::options::{Proxy, Tls};
 
 /// The largest list accepted, in bytes.
 const LARGEST: usize = 4 << 20;
-/// The time limit for one request, whatever the caller's deadline.
+/// The time limit for one request, even if the caller's deadline is later.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A kernel, as a server lists it.

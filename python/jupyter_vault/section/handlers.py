@@ -2,7 +2,7 @@
 
 jupyter_server checks who asks (its token, cookie, Host, Origin and XSRF cookie) and what they may do
 (its authorizer, for the resource `jupyter-vault`). An order has its content in the body, so that no name or value
-stands in a URL.
+is in a URL.
 """
 
 import json
@@ -37,12 +37,12 @@ class SectionHandler(APIHandler):
         """Never skips the check: a request with an Origin must come from this server, even if it has a token."""
         return self.request.method == "OPTIONS"
 
-    async def answer(self, asked):
+    async def answer(self, pending):
         """Finishes with the program's answer, or its refusal."""
-        status, said = await outcome(asked)
+        status, content = await outcome(pending)
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(said))
+        self.finish(json.dumps(content))
 
 
 class ListHandler(SectionHandler):
@@ -56,9 +56,9 @@ class ListHandler(SectionHandler):
 
     async def listed(self):
         """The list, with the folder that notebook paths are relative to."""
-        said = await self.program.listed()
-        said["root"] = os.path.abspath(getattr(self.kernel_manager, "root_dir", "") or "/")
-        return said
+        listing = await self.program.listed()
+        listing["root"] = os.path.abspath(getattr(self.kernel_manager, "root_dir", "") or "/")
+        return listing
 
 
 class LoginStatusHandler(SectionHandler):

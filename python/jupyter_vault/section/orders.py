@@ -1,6 +1,6 @@
 """The orders of a page: JupyterLab's section, or the separate page.
 
-An order takes its content from a request's body and runs the program once. Its answer never holds a value.
+An order takes its content from a request's body and runs the program once. Its answer never contains a value.
 """
 
 from tornado import web
@@ -20,7 +20,7 @@ class Orders:
 
     async def order_set(self, fields):
         """Adds a secret, or replaces its value."""
-        options = _said(fields)
+        options = _description(fields)
         expected = fields.number("expect_version")
         if expected is not None:
             options.append(f"--expect-version={expected}")
@@ -42,7 +42,7 @@ class Orders:
     async def order_describe(self, fields):
         """Describes a secret."""
         return await self.program.secrets(
-            "describe", *_said(fields), "--", fields.text("name"), to=fields.optional("to")
+            "describe", *_description(fields), "--", fields.text("name"), to=fields.optional("to")
         )
 
     async def order_rename(self, fields):
@@ -95,15 +95,15 @@ class Orders:
         return {"kernel": kernel, "said": await self.program.inject(named)}
 
 
-async def outcome(asked):
+async def outcome(pending):
     """The status and the JSON of the program's answer or refusal."""
     try:
-        return 200, await asked
+        return 200, await pending
     except Refused as refused:
         return refused.status, {"code": refused.code, "message": refused.what, "advice": refused.advice}
 
 
-def _said(fields):
+def _description(fields):
     options = []
     for name in ("description", "kind"):
         text = fields.optional(name)

@@ -1,7 +1,7 @@
 """Runs the program once for each request, and parses its errors.
 
-A user's page may ask for many things at once. At most four processes run at a time; a request that gets no
-turn in time is told so, and a process that takes too long, or whose request is given up, is ended.
+A page may send many requests at once. At most four processes run at a time. A request that does not get its turn in time
+is refused. A process that takes too long, or whose client has disconnected, is terminated.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Program:
         self._path, self._config, self._environment = path, config, environment
         self._timeout, self._queue_timeout = timeout, queue_timeout
         self._turns = None
-        self._asked = 0
+        self._pending = 0
 
     def of_sources(self, sources):
         """The same program, for other sources than the configured ones."""
@@ -38,8 +38,8 @@ class Program:
 
     async def environment_of(self, env):
         """The variables that a launch would set; `env` is the program that prints an environment."""
-        said = await self._run(["exec", *self._settings(), "--", env, "-0"], b"")
-        entries = (entry.partition("=") for entry in said.decode("utf-8", "replace").split("\0") if entry)
+        output = await self._run(["exec", *self._settings(), "--", env, "-0"], b"")
+        entries = (entry.partition("=") for entry in output.decode("utf-8", "replace").split("\0") if entry)
         return {name: value for name, _, value in entries}
 
     async def listed(self):
@@ -86,10 +86,10 @@ class Program:
             self._run(["sources", "list", *self._settings(), "--json"], b"", any_code=True),
             self.kernels(),
         )
-        said = json.loads(listed)
-        for source in said["data_sources"]:
+        listing = json.loads(listed)
+        for source in listing["data_sources"]:
             source["kernels"] = [_holder(kernel) for kernel in kernels if _has(kernel, source)]
-        return {"data_sources": said["data_sources"]}
+        return {"data_sources": listing["data_sources"]}
 
     async def source(self, action, name, to):
         """`sources ACTION NAME`; returns its output."""
@@ -109,13 +109,13 @@ class Program:
         if self._turns is None:
             # Before Python 3.10, a semaphore belongs to the event loop that it is created in.
             self._turns = asyncio.Semaphore(AT_ONCE)
-        if self._asked >= AT_ONCE + WAITING:
+        if self._pending >= AT_ONCE + WAITING:
             raise Refused(75, f"{WAITING} requests are already waiting for Vault", "try again in a moment", 429)
-        self._asked += 1
+        self._pending += 1
         try:
             return await self._in_turn(arguments, value, any_code)
         finally:
-            self._asked -= 1
+            self._pending -= 1
 
     async def _in_turn(self, arguments, value, any_code):
         try:
@@ -185,9 +185,9 @@ def _holder(kernel):
     return {"kernel": name, "leases": kernel["secrets"]["leases"], "renewed": kernel["keeper"] is not None}
 
 
-def _refusal(code, said):
+def _refusal(code, errors):
     """Parses the error from the program's last lines: what failed, then what to do."""
-    lines = said.strip().splitlines()
+    lines = errors.strip().splitlines()
     begins = [at for at, line in enumerate(lines) if line.startswith("jupyter-vault: ")]
     if not begins:
         return Refused(code, f"the program exited with {code}", "see `jupyter-vault doctor`")

@@ -49,7 +49,7 @@ class Guarded(web.RequestHandler):
 
     def prepare(self):
         """Refuses requests that another page may have sent."""
-        self.page.asked = time.monotonic()
+        self.page.last_request = time.monotonic()
         host = self.request.headers.get("Host", "")
         if not HOST.fullmatch(host):
             raise web.HTTPError(403, reason="The page has a different address")

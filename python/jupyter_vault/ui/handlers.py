@@ -45,12 +45,12 @@ class SessionHandler(Guarded):
 class AnswerHandler(Known):
     """An answer of the program."""
 
-    async def answer(self, asked):
+    async def answer(self, pending):
         """Finishes with the program's answer, or its refusal."""
-        status, said = await outcome(asked)
+        status, content = await outcome(pending)
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(said))
+        self.finish(json.dumps(content))
 
 
 class ListHandler(AnswerHandler):
@@ -62,8 +62,8 @@ class ListHandler(AnswerHandler):
 
     async def listed(self):
         """The list; notebook paths are absolute here."""
-        said, running = await asyncio.gather(self.page.program.listed(), self.page.kernels.running())
-        return {**said, "root": "", "running": running}
+        listing, running = await asyncio.gather(self.page.program.listed(), self.page.kernels.running())
+        return {**listing, "root": "", "running": running}
 
 
 class LoginStatusHandler(AnswerHandler):

@@ -26,7 +26,7 @@ class Kernels:
         return next((file for file in files if _stem(file) == kernel), None)
 
     def notebook(self, path):
-        """A notebook's path, as its kernel was told."""
+        """A notebook's path, as in its kernel's JPY_SESSION_NAME."""
         return path
 
 

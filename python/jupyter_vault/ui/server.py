@@ -41,7 +41,7 @@ class Page:
         self.program, self.folder = program, folder
         self.kernels = Kernels(program)
         self.session = Session()
-        self.asked = time.monotonic()
+        self.last_request = time.monotonic()
         # The name contains the port, as a browser shares cookies between ports.
         self.cookie = "jupyter-vault"
         self.was_opened = lambda: None
@@ -133,7 +133,7 @@ async def serve(options, folder):
         page.was_opened = lambda: _forget(private)
         _say(options, own, page.session.token, private)
         while not ended.is_set():
-            left = page.asked + options.idle - time.monotonic()
+            left = page.last_request + options.idle - time.monotonic()
             if left <= 0:
                 print(f"There was no request for {options.idle:g} s: the page has ended.", flush=True)
                 break

@@ -1,7 +1,7 @@
 """The page's session: a one-time token, exchanged for a cookie.
 
-The token is shown on the terminal and stands behind the `#` of the page's address, which no browser sends. The page
-takes it from there and sends it in a body. Who sees the address later has nothing.
+The token is shown on the terminal, after the `#` of the page's address, which browsers do not send. The page takes it from
+there and sends it in a body. The address is of no use afterwards, because the token works only once.
 """
 
 import hmac

@@ -11,7 +11,7 @@ use crate::kernel::socket::MessageOrigin;
 /// How much later than its shell connection a client's iopub connection may come (libzmq retries every 100 to 200 ms,
 /// separately for each connection).
 pub(super) const LATE: Duration = Duration::from_secs(2);
-/// The same, when the clients' messages no longer matter.
+/// That time for clients whose messages no longer matter.
 pub(super) const ENDING: Duration = Duration::from_millis(500);
 
 /// The largest size of waiting requests: those behind a cell, and those that arrive while connections close.

@@ -31,7 +31,7 @@ const NEW: Duration = Duration::from_secs(120);
 const QUIET: Duration = Duration::from_secs(5);
 /// The time limit for a busy kernel's reply before reconnecting; waiting costs nothing.
 const BUSY: Duration = Duration::from_secs(3600);
-/// The same through a server, whose list says when the kernel is idle again.
+/// [`BUSY`] through a server, whose list shows when the kernel is idle again.
 const BUSY_THROUGH_SERVER: Duration = Duration::from_secs(20);
 
 /// Why a kernel's kernel_info is requested.
