@@ -249,7 +249,7 @@ pub(crate) fn files_in(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 }
 
 fn path(runtime: &Path, kernel: &str) -> PathBuf {
-    // Others choose an id, so it must be one path segment.
+    // Ids come from servers: without slashes, the file stays in this folder.
     runtime.join("kernels").join(format!("{}.json", kernel.replace('/', "_")))
 }
 

@@ -197,7 +197,7 @@ fn a_request_that_vault_rejects() {
 }
 
 #[test]
-fn a_bad_token_an_expired_one_and_a_policy_that_forbids() {
+fn a_bad_token_an_expired_one_and_a_denied_one_are_distinguished() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     launch(&server.address(), "hvs.canary").is_error(77, &["rejected the token from VAULT_TOKEN", "expired"]);
@@ -264,7 +264,7 @@ fn a_missing_mount_a_missing_path_and_a_deleted_or_destroyed_version() {
 }
 
 #[test]
-fn a_kv_version_that_is_not_the_mounts() {
+fn a_wrong_kv_version_is_named() {
     let server = Server::shared();
     server.mount_kv("errors-v1", 1);
     server.must("POST", "errors-v1/x", &json!({"A": "canary"}));
@@ -317,7 +317,7 @@ fn too_many_requests_with_and_without_retry_after() {
 }
 
 #[test]
-fn server_errors_and_standbys() {
+fn server_errors_and_standbys_are_distinguished() {
     for (status, code, fragment) in [
         (500, 69, "failed"),
         (502, 69, "failed"),
@@ -455,7 +455,7 @@ fn an_answer_that_is_cut_short_or_never_ends() {
 }
 
 #[test]
-fn an_answer_that_is_not_vaults() {
+fn an_answer_that_is_not_from_vault_is_refused() {
     let cases: &[(Reply, i32, &str)] = &[
         (Reply::with(200, "Content-Type: text/html\r\n", "<html>canary</html>"), 65, "content type"),
         (Reply::with(200, "", r#"{"data":{"A":"canary"}}"#), 65, "content type"),

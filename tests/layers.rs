@@ -100,13 +100,13 @@ fn small(with: &[(&str, &str)]) -> BTreeMap<Module, String> {
 }
 
 #[test]
-fn no_two_files_import_each_other_by_any_way() {
+fn files_have_no_import_cycle() {
     let found = in_circles(&imports(&sources()));
     assert!(found.is_empty(), "circles:\n{found}");
 }
 
 #[test]
-fn no_two_top_modules_import_each_other_by_any_way() {
+fn top_modules_have_no_import_cycle() {
     let mut tops = Graph::new();
     let top = |module: &Module| module.iter().take(1).cloned().collect::<Module>();
     for (module, targets) in imports(&sources()) {
@@ -160,7 +160,7 @@ fn each_file_is_short_and_begins_with_what_it_is_for() {
 }
 
 #[test]
-fn a_circle_of_three_would_be_found() {
+fn a_cycle_of_three_files_is_found() {
     let of = |imports: [&str; 3]| {
         let source = |imports| format!("use crate::{imports};\n");
         let plain = ["a", "b", "c"].map(|name| vec![name.to_owned()]);

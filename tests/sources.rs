@@ -295,7 +295,7 @@ fn an_error_is_reported_before_anything_is_stored() {
     let cases: &[(&[&str], i32, &[&str])] = &[
         (&["x", "postgress"], 64, &["\"postgress\", is unknown", "did you mean postgres?", "snowflake"]),
         (&["x", "postgres", "hots=a"], 64, &["has no field \"hots\"", "host, port, database"]),
-        (&["X!", "postgres"], 64, &["can't be the name of a data source", "small letters"]),
+        (&["X!", "postgres"], 64, &["can't be the name of a data source", "lowercase letters"]),
         (&["x", "postgres", "port=0", "host=a", "database=d", "user=u"], 64, &["the field port of", "1 to 65535"]),
         (&["x", "postgres", "host=https://db"], 64, &["the field host of", "without scheme"]),
         (&["x", "postgres", "host=a"], 64, &["has no database and no user and no password", "nothing was stored"]),
@@ -535,7 +535,7 @@ fn a_malformed_data_source_is_reported_at_the_start_and_can_be_removed() {
     assert_eq!(listed.code(), Some(65));
     assert!(String::from_utf8(listed.stdout).unwrap().contains("x  can't be used: the field host"));
     user.server.put("sources/broken/data/x", &json!({"API_KEY": "canary"}));
-    run(&mut user.exec(&["env"])).is_error(66, &["secret/sources/broken/data/x is no data source"]);
+    run(&mut user.exec(&["env"])).is_error(66, &["secret/sources/broken/data/x is not a data source"]);
     user.ok(&["rm", "x"], b"");
     assert_eq!(run(&mut user.exec(&["true"])).code(), Some(0));
 }

@@ -125,7 +125,7 @@ fn injected(sidecar: &Sidecar, front_end: &mut FrontEnd, count: usize, value: &s
 }
 
 #[test]
-fn kernels_of_this_machine_when_they_appear_restart_and_when_the_secret_changes() {
+fn kernels_of_this_machine_get_secrets_when_they_start_restart_or_a_secret_changes() {
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");
     // Of a killed kernel.
@@ -216,7 +216,7 @@ fn through_servers_new_kernels_restarts_and_new_versions_and_the_servers_own_end
 }
 
 #[test]
-fn a_server_that_starts_again_with_another_token_is_shown_the_one_that_its_file_or_ours_says_then() {
+fn a_new_server_token_is_picked_up() {
     for by_our_file in [false, true] {
         let (scratch, server) = (scratch(), Server::start());
         put(&server, "canary-1");
@@ -625,7 +625,7 @@ fn a_signal_during_an_injection_waits_only_for_that_injection() {
 }
 
 #[test]
-fn a_kernel_that_is_watched_for_long_holds_no_culler_back_but_one_that_is_connected_to_does() {
+fn a_watched_kernel_can_be_culled() {
     // Shows that the test of culling can fail: a connected front end keeps this kernel.
     let (scratch, server) = (scratch(), Server::start());
     put(&server, "canary-1");

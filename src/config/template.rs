@@ -196,7 +196,7 @@ mod tests {
     use crate::error::Kind;
 
     #[test]
-    fn a_place_is_filled_with_one_segment() {
+    fn a_placeholder_is_filled_with_one_segment() {
         let lower = Template::parse("secret/{metadata.name|lower}/{metadata.name}").unwrap();
         assert_eq!(lower.fill(&mut |_| Ok("ADA.L".to_owned())).unwrap(), "secret/ada.l/ADA.L");
         assert!(Template::parse("secret/{metadata.name|upper}").unwrap_err().contains("|lower"));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_climbs_or_splits_is_refused() {
+    fn a_placeholder_value_must_be_one_segment() {
         let template = Template::parse("secret/users/{env.WHO}").unwrap();
         for value in ["", ".", "..", "a/b", "../x", "a\nb", "a\\b", "a\0"] {
             let refused = template.fill(&mut |_| Ok(value.to_owned())).unwrap_err();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn yes_and_no_are_what_go_takes_and_nothing_else() {
+    fn booleans_follow_gos_parsebool() {
         assert_eq!(parse_bool("T"), Some(true));
         assert_eq!(parse_bool("False"), Some(false));
         for text in ["yes", "no", "on", "TrUe", "2", " true"] {

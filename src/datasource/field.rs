@@ -84,7 +84,7 @@ impl Field {
                 "a host's name or address, without scheme, port or path, or the folder of a socket: /…".to_owned(),
             ),
             Shape::Port => (value.parse::<u16>().is_ok_and(|port| port > 0), "a number from 1 to 65535".to_owned()),
-            Shape::Word => (is_word(value), "letters, digits, -, _ and . alone".to_owned()),
+            Shape::Word => (is_word(value), "only letters, digits, -, _ and .".to_owned()),
             Shape::Begins(start) => (value.len() > start.len() && value.starts_with(start), format!("{start}…")),
         };
         (!is_right).then_some(wanted)

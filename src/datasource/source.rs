@@ -52,7 +52,11 @@ impl DataSource {
                 .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_'));
         if !is_name {
             let what = format!("\"{name}\" can't be the name of a data source");
-            return Err(Error::new(Cause::BadName, what, "use small letters, digits, - and _, a letter first"));
+            return Err(Error::new(
+                Cause::BadName,
+                what,
+                "use lowercase letters, digits, - and _, starting with a letter",
+            ));
         }
         let found = KINDS.iter().find(|known| known.name == kind).ok_or_else(|| {
             let names: Vec<_> = KINDS.iter().map(|known| known.name).collect();
@@ -80,7 +84,7 @@ impl DataSource {
             keys.swap_remove(at).1.expose_text().map(str::to_owned)
         };
         let kind = take(KIND).ok_or_else(|| {
-            let what = format!("{path} is no data source: it has no field {KIND}");
+            let what = format!("{path} is not a data source: it has no field {KIND}");
             Error::new(Cause::FieldMissing, what, "store it with `jupyter-vault sources add`, or move it elsewhere")
         })?;
         let mut source = Self::new(name, &kind)?;
@@ -118,7 +122,7 @@ impl DataSource {
         let field = self.field(name)?;
         let wrong = value.expose_text().map_or_else(|| Some("UTF-8".to_owned()), |text| field.wrong(text));
         if let Some(wanted) = wrong {
-            let what = format!("the field {name} of the data source {} is not as it must be", self.name);
+            let what = format!("the field {name} of the data source {} has an invalid value", self.name);
             return Err(Error::new(Cause::BadValue, what, format!("it is {}: give {wanted}", field.about)));
         }
         self.fields.insert(name.to_owned(), field.kept(value));

@@ -189,9 +189,9 @@ impl Hold {
 
     /// Renews everything, and sets when the next renewal is due.
     pub(super) async fn renew(&mut self) {
-        self.client.renew(Deadline::after(PATIENCE));
+        self.client.set_deadline(Deadline::after(PATIENCE));
         let given = self.renew_all().await;
-        self.client.hang_up();
+        self.client.close_idle();
         let now = Instant::now();
         self.due = match given {
             Ok(given) => {
@@ -281,7 +281,7 @@ impl Hold {
     pub(super) async fn end(mut self) {
         let mut pause = Duration::from_millis(100);
         loop {
-            self.client.renew(Deadline::after(PATIENCE));
+            self.client.set_deadline(Deadline::after(PATIENCE));
             let ended = if self.leases.is_ours {
                 auth::revoke(&self.client, PATIENCE).await.map_err(|error| error.kind())
             } else {

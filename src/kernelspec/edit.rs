@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_words_before_the_second_change_and_they_stand_as_the_others_do() {
+    fn wrap_inserts_words_in_the_argv_style() {
         let text =
             "{\n \"x\": [1e5, \"\\u00e9\"],\n \"argv\": [\n  \"python\",\n  \"-m\",\n  \"k\"\n ],\n\t\"env\": {}\n}";
         let expected = text.replace(
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_stands_there_twice_the_last_counts_as_it_does_for_jupyter() {
+    fn the_last_duplicate_key_wins() {
         let text = "{\"argv\": [\"k\"], \"env\": {\"PATH\": \"x\"}, \"argv\": [\"l\", \"m\"], \"env\": {}}";
         let spec = Spec::parse(text).unwrap();
         assert_eq!((spec.words.join(" "), spec.sets_path), ("l m".to_owned(), false));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_wrapped_is_unwrapped_with_later_edits_kept() {
+    fn unwrapping_keeps_later_edits() {
         let text = "{\"argv\": [\"pyth\\u006fn\", \"-m\", \"k\"], \"display_name\": \"Old\"}";
         let edited = wrapped(text).replace("Old", "New");
         let back = Spec::parse(&edited).unwrap().unwrapped(&Spec::parse(text).unwrap(), &[]);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_reads_beyond_json_is_passed_over() {
+    fn values_that_only_python_reads_are_ignored() {
         let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
         for odd in ["1e999", "\"\\ud800\"", deep.as_str()] {
             let text = format!(

@@ -21,9 +21,9 @@ use tempfile::{Builder, TempDir};
 
 use super::given::{Fetched, Form, Given};
 use super::profiles;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::secret::{SecretSet, SecretValue};
-use crate::sys::folder::{private, trouble, unusable};
+use crate::sys::folder::{private, unusable, unwritable};
 use crate::sys::process::{numbering, start_time};
 
 /// The mark on a system that can't identify a process reliably: such a file is judged by its age.
@@ -145,10 +145,6 @@ fn write_one(content: &SecretValue, path: &Path) -> std::io::Result<()> {
         }
         Err(cause) => Err(cause),
     }
-}
-
-fn unwritable(folder: &Path, cause: &std::io::Error) -> Error {
-    trouble(folder, &format!("can't hold the file of a secret: {}", crate::error::why(cause.kind())))
 }
 
 /// Writes `content` to a file of this process in `folder`; it is removed when dropped.

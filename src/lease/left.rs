@@ -100,7 +100,7 @@ impl Left {
     pub(crate) async fn end(&self, client: &mut Client, runtime: &Path) -> Result<()> {
         let mut failed = None;
         for id in &self.ids {
-            client.renew(Deadline::after(PATIENCE));
+            client.set_deadline(Deadline::after(PATIENCE));
             match lease::end(client, id).await {
                 // A later process tries again.
                 Err(error) if lease::may_succeed_later(error.kind()) => return Err(error),

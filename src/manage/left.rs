@@ -58,7 +58,7 @@ pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
         }
     }
     if client.1 {
-        client.0.renew(Deadline::after(REVOKE));
+        client.0.set_deadline(Deadline::after(REVOKE));
         let _ = auth::revoke(&client.0, REVOKE).await;
     }
     ended

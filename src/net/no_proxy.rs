@@ -150,7 +150,7 @@ mod tests {
 
     #[cfg(feature = "manage")]
     #[test]
-    fn a_letter_with_its_accent_apart_and_a_wide_one_are_what_they_look_like() {
+    fn names_are_unicode_normalised() {
         for (text, host) in
             [("bu\u{308}cher.example", "xn--bcher-kva.example"), ("\u{ff45}xample.org", "vault.example.org")]
         {

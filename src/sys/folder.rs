@@ -9,6 +9,9 @@ use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result};
 
+/// The advice of all errors here.
+const ADVICE: &str = "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder that this user owns, with free space";
+
 /// Creates the folder if it does not exist; only this user may be able to enter it.
 pub fn private(folder: &Path) -> Result<()> {
     if is_private(folder)? { Ok(()) } else { make_private(folder) }
@@ -44,12 +47,14 @@ pub fn unusable(folder: &Path, cause: &std::io::Error) -> Error {
     trouble(folder, &format!("can't be used: {}", crate::error::why(cause.kind())))
 }
 
-pub fn trouble(folder: &Path, what: &str) -> Error {
-    Error::new(
-        Kind::Os,
-        format!("the folder for files of secrets, {}, {what}", folder.display()),
-        "set JUPYTER_RUNTIME_DIR or XDG_RUNTIME_DIR to a folder that this user owns, with free space",
-    )
+fn trouble(folder: &Path, what: &str) -> Error {
+    Error::new(Kind::Os, format!("the folder for files of secrets, {}, {what}", folder.display()), ADVICE)
+}
+
+/// The error for a file that can't be written in `folder`.
+pub fn unwritable(folder: &Path, cause: &std::io::Error) -> Error {
+    let why = crate::error::why(cause.kind());
+    Error::new(Kind::Os, format!("a secret can't be written to the folder {}: {why}", folder.display()), ADVICE)
 }
 
 /// Writes `content` to `target`, in a folder of `runtime`, in place of an earlier one; only this user may read it.

@@ -115,8 +115,8 @@ impl Client {
     }
 
     /// Sets the deadline of later requests.
-    pub fn renew(&mut self, deadline: Deadline) {
-        self.transport.renew(deadline);
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.transport.set_deadline(deadline);
     }
 
     /// The deadline of all requests.
@@ -126,8 +126,8 @@ impl Client {
     }
 
     /// Closes idle connections: their buffers contain the last response.
-    pub fn hang_up(&self) {
-        self.transport.hang_up();
+    pub fn close_idle(&self) {
+        self.transport.close_idle();
     }
 
     /// The token that is sent, if there is one.
@@ -169,13 +169,13 @@ impl Client {
             self.token_worked.store(true, Ordering::Relaxed);
             return Ok(reply);
         }
-        let asker = Sender {
+        let sender = Sender {
             address: self.address(),
             namespace: self.namespace.as_ref().map(|(name, _)| name.as_str()),
             token_origin: &self.token_origin,
             token_worked: self.token_worked.load(Ordering::Relaxed),
         };
-        Err(refusal(&reply, operation, asker))
+        Err(refusal(&reply, operation, sender))
     }
 
     fn request<E: Endpoint>(&self, endpoint: &E) -> Result<Call> {
@@ -220,7 +220,7 @@ impl Raw {
         Self { method: rustify::enums::RequestMethod::POST, path: encode(path), query: None, body: Some(body.into()) }
     }
 
-    /// A PATCH of JSON to `path` (encoded here): members that the body does not name stay.
+    /// A PATCH of JSON to `path` (encoded here): other members are unchanged.
     pub fn patch(path: &str, body: Vec<u8>) -> Self {
         Self { method: rustify::enums::RequestMethod::PATCH, ..Self::post(path, body) }
     }

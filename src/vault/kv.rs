@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How many connections read a folder.
 const READERS: usize = 4;
-/// How deep the folders of a folder are read.
+/// The most levels of subfolders that are read.
 const DEEPEST: usize = 16;
 /// The most secrets, and the most folders, that are read with a folder.
 const MOST: usize = 1000;
@@ -31,7 +31,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The secret as Vault sent it, without the parts that differ between two answers.
+    /// The secret as Vault sent it, without request-specific fields.
     pub fn data(&self) -> &[u8] {
         let answer = Answer::parse(&self.reply, &self.path).ok();
         answer.and_then(|answer| answer.data).map_or(b"", |data| data.get().as_bytes())
@@ -118,14 +118,14 @@ async fn read_one(
     };
     match reply {
         Ok(reply) => Ok(Secret { reply, path: path.to_owned(), version: mount.version }),
-        Err(error) if is_configured && may_be_misread(error.kind()) => {
+        Err(error) if is_configured && may_mean_wrong_mount(error.kind()) => {
             Err(check_mount(client, mount, path, error).await)
         }
         Err(error) => Err(error),
     }
 }
 
-const fn may_be_misread(kind: Kind) -> bool {
+const fn may_mean_wrong_mount(kind: Kind) -> bool {
     matches!(kind, Kind::PathMissing | Kind::MountMissing)
 }
 
@@ -178,7 +178,7 @@ async fn read_listed(
     recursive: bool,
 ) -> Result<Folder> {
     let Listed { names, below } = match list_tree(client, mount, path, recursive).await {
-        Err(error) if is_configured && may_be_misread(error.kind()) => {
+        Err(error) if is_configured && may_mean_wrong_mount(error.kind()) => {
             return Err(check_mount(client, mount, path, error).await);
         }
         listed => listed?,
@@ -187,9 +187,9 @@ async fn read_listed(
         let own = names.iter().enumerate().skip(reader).step_by(READERS);
         async move {
             let (mut secrets, mut gone) = (Vec::new(), Vec::new());
-            for (place, name) in own {
+            for (index, name) in own {
                 match read(client, mount, &format!("{path}/{name}"), false).await {
-                    Ok(secret) => secrets.push((place, (name.clone(), secret))),
+                    Ok(secret) => secrets.push((index, (name.clone(), secret))),
                     Err(deleted) if matches!(deleted.kind(), Kind::VersionDeleted | Kind::VersionDestroyed) => {}
                     Err(missing) if missing.kind() == Kind::PathMissing => gone.push(name.clone()),
                     Err(error) => return Err(error),
@@ -204,7 +204,7 @@ async fn read_listed(
         secrets.extend(found);
         gone.extend(missing);
     }
-    secrets.sort_by_key(|(place, _)| *place);
+    secrets.sort_by_key(|(index, _)| *index);
     Ok(Folder { secrets: secrets.into_iter().map(|(_, secret)| secret).collect(), gone, below })
 }
 

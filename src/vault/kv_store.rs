@@ -114,8 +114,8 @@ impl<'a> Stored<'a> {
             body.extend_from_slice(format!("{{\"options\":{{\"cas\":{cas}}},\"data\":").as_bytes());
         }
         body.push(b'{');
-        for (place, (key, value)) in keys.iter().enumerate() {
-            if place > 0 {
+        for (index, (key, value)) in keys.iter().enumerate() {
+            if index > 0 {
                 body.push(b',');
             }
             body.extend_from_slice(json_text(key).get().as_bytes());

@@ -48,13 +48,13 @@ impl Nodes {
     }
 
     /// Whether an address is chosen.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn has_choice(&self) -> bool {
         self.chosen.load(Ordering::Relaxed) != NONE
     }
 
-    /// Chooses the address at `place`.
-    pub(super) fn choose(&self, place: usize) {
-        self.chosen.store(place, Ordering::Relaxed);
+    /// Chooses the address at `index`.
+    pub(super) fn choose(&self, index: usize) {
+        self.chosen.store(index, Ordering::Relaxed);
     }
 
     /// Drops the choice if there are several addresses, so that the next request chooses again.

@@ -96,7 +96,7 @@ impl Transport {
     }
 
     /// Sets the deadline of later requests.
-    pub fn renew(&mut self, deadline: Deadline) {
+    pub fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
         self.share = deadline.remaining() / SHARES;
     }
@@ -127,8 +127,8 @@ impl Transport {
         let mut attempts = 1_u64;
         let mut earlier = None;
         loop {
-            let settled = self.settle(deadline).await;
-            let (error, wanted, again) = match settled {
+            let chosen = self.choose_address(deadline).await;
+            let (error, wanted, again) = match chosen {
                 Err((error, retryable)) => (error, None, retryable),
                 Ok(()) => match self.attempt(call, deadline).await {
                     Ok(reply) => match error::transient(&reply, self.address()) {
@@ -162,16 +162,16 @@ impl Transport {
 
     /// If there are several addresses and none is chosen, chooses the first that answers. The error says why none did,
     /// and whether a retry may help.
-    async fn settle(&self, deadline: Deadline) -> Result<(), (Error, bool)> {
-        if self.nodes.is_settled() {
+    async fn choose_address(&self, deadline: Deadline) -> Result<(), (Error, bool)> {
+        if self.nodes.has_choice() {
             return Ok(());
         }
         let call = Call { method: Method::GET, path: HEALTH.to_owned(), headers: Vec::new(), body: Bytes::new() };
         let mut failed = Vec::new();
         let (mut kind, mut retryable) = (Kind::Unreachable, false);
-        for place in 0..self.nodes.count() {
-            self.nodes.choose(place);
-            self.hang_up();
+        for index in 0..self.nodes.count() {
+            self.nodes.choose(index);
+            self.close_idle();
             let here = self.address();
             match self.exchange(&call, &self.direct(&call), deadline.at_most(self.share)).await {
                 // A sealed server, or a gateway without a Vault behind it, is skipped.
@@ -182,7 +182,7 @@ impl Transport {
                 Ok(_) => return Ok(()),
                 Err(failure) => {
                     kind = failure.error.kind();
-                    // A time-out of one address used up its share of the time, not all of it.
+                    // An address may use only its share, so time is left for a retry.
                     retryable |= kind.is_transient() || kind == Kind::TimedOut;
                     failed.push(failure.error.what().to_owned());
                 }
@@ -250,7 +250,7 @@ impl Transport {
     }
 
     /// Closes idle connections.
-    pub fn hang_up(&self) {
+    pub fn close_idle(&self) {
         self.lock_idle().clear();
     }
 

@@ -120,7 +120,7 @@ fn a_gateway_that_does_not_list_kernels_accepts_a_full_id() {
 }
 
 #[test]
-fn by_notebook_behind_a_hubs_prefix() {
+fn a_notebook_selects_a_kernel_behind_a_hubs_prefix() {
     let scratch = scratch();
     let server = JupyterServer::start_with(Kind::JupyterServer, &scratch, &[], &["--ServerApp.base_url=/user/ada/"]);
     let mut user = User::of(&server);
@@ -170,7 +170,7 @@ fn all_kernels_of_a_server_get_them_even_if_one_fails() {
 }
 
 #[test]
-fn over_tls_only_with_the_given_ca() {
+fn a_server_with_tls_is_used_only_with_its_ca() {
     let scratch = scratch();
     let certificates = Certificates::make(&scratch.path("tls"));
     let option = |name: &str, path: std::path::PathBuf| format!("--ServerApp.{name}={}", path.display());

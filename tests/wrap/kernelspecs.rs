@@ -67,23 +67,23 @@ fn runs(name: &str, program: &Path, code: &str) {
 }
 
 #[test]
-fn python3() {
+fn the_python3_kernel_runs_with_a_secret() {
     runs("python3", &python::python(), "import os; print(os.environ['READY_SECRET'])");
 }
 
 #[test]
-fn bash() {
+fn the_bash_kernel_runs_with_a_secret() {
     runs("bash", &python::kernels().join("bin/python"), "printf '%s\\n' \"$READY_SECRET\"");
 }
 
 #[test]
-fn deno() {
+fn the_deno_kernel_runs_with_a_secret() {
     runs("deno", &python::kernels().join("bin/deno"), "console.log(Deno.env.get('READY_SECRET'))");
 }
 
 #[test]
 #[ignore = "needs R: Debian's r-cran-irkernel"]
-fn ir() {
+fn the_ir_kernel_runs_with_a_secret() {
     runs("ir", Path::new("/usr/bin/R"), "cat(Sys.getenv('READY_SECRET'))");
 }
 

@@ -99,7 +99,7 @@ impl<'a> Vault<'a> {
     /// gets it, and the next request logs in again.
     pub async fn keep(&mut self, given: &Given, held: Vec<Lease>, owners: Vec<Owner>) -> Result<Option<Keeper>> {
         let Some(mut open) = self.open.take().filter(|_| !held.is_empty()) else { return Ok(None) };
-        open.client.renew(Deadline::after(REVOKE));
+        open.client.set_deadline(Deadline::after(REVOKE));
         let leases = fetch::left_by(&self.plan, &open.client, &open.session, held).await;
         let keeper = if owners.is_empty() {
             // The exit of a kernel on another machine can't be noticed here: its leases end with the window.
@@ -108,7 +108,7 @@ impl<'a> Vault<'a> {
             let fetch = Fetch { plan: &self.plan, request: self.request, parent: self.parent, given };
             keep(&fetch, &leases, owners).map(Some)
         };
-        open.client.hang_up();
+        open.client.close_idle();
         if !open.session.revocable {
             self.open = Some(open);
         }
@@ -118,7 +118,7 @@ impl<'a> Vault<'a> {
     /// Revokes the token if it comes from a login.
     pub async fn close(&mut self) {
         if let Some(mut open) = self.open.take().filter(|open| open.session.revocable) {
-            open.client.renew(Deadline::after(REVOKE));
+            open.client.set_deadline(Deadline::after(REVOKE));
             let _ = auth::revoke(&open.client, REVOKE).await;
         }
     }
@@ -129,9 +129,9 @@ impl<'a> Vault<'a> {
         work: impl AsyncFn(&Plan, &Environment, &Digester, &Open) -> Result<T>,
     ) -> Result<T> {
         if let Some(open) = &mut self.open {
-            open.client.renew(Deadline::after(self.plan.budget));
+            open.client.set_deadline(Deadline::after(self.plan.budget));
             let outcome = work(&self.plan, self.parent, &self.digester, open).await;
-            open.client.hang_up();
+            open.client.close_idle();
             match outcome {
                 // It has expired or was revoked: log in again.
                 Err(error) if matches!(error.kind(), Kind::BadToken | Kind::TokenSpent) => self.open = None,
@@ -146,7 +146,7 @@ impl<'a> Vault<'a> {
         self.plan = plan;
         let open = self.open.insert(Open { client, session: session? });
         let outcome = work(&self.plan, self.parent, &self.digester, open).await;
-        open.client.hang_up();
+        open.client.close_idle();
         outcome
     }
 

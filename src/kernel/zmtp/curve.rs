@@ -2,7 +2,7 @@
 //! connection. This is the kernel's side of the handshake; the client's is [`super::curve_client`].
 //!
 //! HELLO shows that the client knows the kernel's public key; WELCOME contains the kernel's short-term key; INITIATE
-//! contains the client's long-term key with a voucher for its short-term one; READY ends the handshake. Any client that
+//! contains the client's long-term key with a vouch for its short-term one; READY ends the handshake. Any client that
 //! knows the kernel's public key may connect, as with libzmq without an authenticator: the message signature decides
 //! what a client may do. Specification: <https://rfc.zeromq.org/spec/26/>.
 
@@ -54,7 +54,7 @@ pub struct Welcomed {
 
 /// Answers HELLO: returns the next state, and the body of WELCOME.
 pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), Violation> {
-    let (b"HELLO", rest) = split(hello)? else { return Err(Violation("another command than HELLO")) };
+    let (b"HELLO", rest) = split(hello)? else { return Err(Violation("a command other than HELLO")) };
     if hello.len() != HELLO_LENGTH || rest[..2] != [1, 0] {
         return Err(Violation("a HELLO of another version"));
     }
@@ -77,7 +77,7 @@ pub fn welcome(secret: &SecretKey, hello: &[u8]) -> Result<(Welcomed, Vec<u8>), 
 impl Welcomed {
     /// Processes INITIATE: returns the connection's keys, and the client's metadata.
     pub fn initiate(self, secret: &SecretKey, initiate: &[u8]) -> Result<(ConnectionKeys, Properties), Violation> {
-        let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("another command than INITIATE")) };
+        let (b"INITIATE", rest) = split(initiate)? else { return Err(Violation("a command other than INITIATE")) };
         let (cookie, rest) = rest.split_at_checked(COOKIE).ok_or(Violation("an INITIATE cut short"))?;
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("an INITIATE cut short"))?;
         if cookie != self.cookie.as_slice() {
@@ -87,12 +87,12 @@ impl Welcomed {
         let plain = cipher.decrypt(&nonce(b"CurveZMQINITIATE", number)?, sealed).map_err(|_| UNOPENED)?;
         let (vouch, properties) = plain.split_at_checked(VOUCH).ok_or(Violation("an INITIATE cut short"))?;
         let client_long = key(&vouch[..32])?;
-        // The voucher's box is between the client's long-term key and the kernel's short-term one.
-        let voucher = SalsaBox::new(&client_long, &self.short);
-        let vouched = voucher.decrypt(&nonce(b"VOUCH---", &vouch[32..48])?, &vouch[48..]).map_err(|_| UNOPENED)?;
+        // The vouch's box is between the client's long-term key and the kernel's short-term one.
+        let vouch_box = SalsaBox::new(&client_long, &self.short);
+        let vouched = vouch_box.decrypt(&nonce(b"VOUCH---", &vouch[32..48])?, &vouch[48..]).map_err(|_| UNOPENED)?;
         let expected = [self.client_short.as_bytes().as_slice(), secret.public_key().as_bytes()].concat();
         if vouched != expected {
-            return Err(Violation("the voucher is for another"));
+            return Err(Violation("the vouch is for another key"));
         }
         let received = u64::from_be_bytes(*number);
         Ok((

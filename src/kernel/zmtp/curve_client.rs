@@ -62,7 +62,7 @@ impl HelloSent {
         properties: &Properties,
         welcome: &[u8],
     ) -> Result<(Initiated, Vec<u8>), Violation> {
-        let (b"WELCOME", rest) = split(welcome)? else { return Err(Violation("another command than WELCOME")) };
+        let (b"WELCOME", rest) = split(welcome)? else { return Err(Violation("a command other than WELCOME")) };
         let (number, sealed) = rest.split_first_chunk::<16>().ok_or(Violation("a WELCOME cut short"))?;
         if sealed.len() != WELCOME_BOX {
             return Err(Violation("a WELCOME of another length"));
@@ -74,11 +74,11 @@ impl HelloSent {
 
         let vouch_number = random::<16>()?;
         let vouched = [self.short.public.as_bytes().as_slice(), kernel.as_bytes()].concat();
-        let voucher = SalsaBox::new(&kernel_short, &ours.secret)
+        let vouch = SalsaBox::new(&kernel_short, &ours.secret)
             .encrypt(&nonce(b"VOUCH---", vouch_number.as_ref())?, vouched.as_slice());
         let mut plain = ours.public.as_bytes().to_vec();
         plain.extend_from_slice(vouch_number.as_ref());
-        plain.extend_from_slice(&voucher.map_err(|_| UNOPENED)?);
+        plain.extend_from_slice(&vouch.map_err(|_| UNOPENED)?);
         plain.extend_from_slice(&properties.compose());
 
         let cipher = SalsaBox::new(&kernel_short, &self.short.secret);
@@ -92,7 +92,7 @@ impl HelloSent {
 impl Initiated {
     /// Processes READY: returns the connection's keys, and the kernel's metadata.
     pub fn ready(mut self, ready: &[u8]) -> Result<(ConnectionKeys, Properties), Violation> {
-        let (b"READY", rest) = split(ready)? else { return Err(Violation("another command than READY")) };
+        let (b"READY", rest) = split(ready)? else { return Err(Violation("a command other than READY")) };
         let (number, sealed) = rest.split_first_chunk::<8>().ok_or(Violation("a READY cut short"))?;
         let properties = self.0.cipher.decrypt(&nonce(b"CurveZMQREADY---", number)?, sealed).map_err(|_| UNOPENED)?;
         self.0.received = u64::from_be_bytes(*number);

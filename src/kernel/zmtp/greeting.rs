@@ -49,7 +49,7 @@ pub fn check(greeting: &[u8; LENGTH], mechanism: Mechanism) -> Result<(), Violat
     let named = &greeting[12..32];
     let length = named.iter().position(|byte| *byte == 0).unwrap_or(named.len());
     if &named[..length] != mechanism.name() {
-        return Err(Violation("the security mechanism is another"));
+        return Err(Violation("the other side uses another security mechanism"));
     }
     Ok(())
 }

@@ -169,7 +169,7 @@ async fn exchange(reader: &mut MessageReader, writer: &mut MessageWriter, ours: 
     writer.frame(false, true, &ready).await?;
     let body = reader.command().await?;
     let (b"READY", rest) = command::split(&body)? else {
-        return Err(Violation("another command than READY").into());
+        return Err(Violation("a command other than READY").into());
     };
     Ok(Properties::parse(rest)?)
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn sides_that_do_not_fit_do_not_meet() {
+    fn mismatched_security_is_refused() {
         block_on(async {
             let [(plain, open), (sealed, known)] = pairs();
             let [_, (_, stranger)] = pairs();

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_values_the_longer_one_counts_and_a_short_one_not_at_all() {
+    fn the_longer_of_two_values_wins_and_a_short_value_is_ignored() {
         let wanted =
             [("LONG", "abcdefgh-ijklmnop"), ("PART", "abcdefgh"), ("SHORT", "abcdefg"), ("SAME", " abcdefgh\n")];
         let finder =

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_pieces_goes_and_all_else_stays_byte_for_byte() {
+    fn a_split_value_is_removed_and_nothing_else_changes() {
         let file = "{ \"cells\":[\n {\"source\": [\"a\\n\", \"x = 'can\", \"ary-12\", \"34'\\n\"],\n  \"outputs\": [\
                     {\"name\": \"stdout\", \"output_type\": \"stream\", \"text\": [\"\\u00e9 cana\"]},\
                     {\"output_type\":\"stream\",\"text\":\"canary-1234\",\"name\":\"stderr\"},\
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_counted_and_not_looked_into() {
+    fn images_are_counted_but_not_searched() {
         let file = "{\"cells\": [{\"attachments\": {\"a.png\": {\"image/png\": \"canary-1234\"}}, \"outputs\": \
                     [{\"data\": {\"image/svg+xml\": [\"<t>canary-1234</t>\"], \"image/png\": [\"x\"]}}]}]}";
         let scrubbed = scrub(file.as_bytes(), &finder()).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_python_alone_writes_are_read() {
+    fn numbers_that_only_python_writes_are_read() {
         let file = "{\"cells\": [{\"outputs\": [{\"data\": {\"application/json\": [NaN, -Infinity, Infinity, \"canary-1234\"]}}]}]}";
         assert_eq!(clean(file).1.len(), 1);
     }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_notebook_is_told_with_its_place() {
+    fn a_file_that_is_not_a_notebook_is_an_error_with_a_position() {
         for (file, why) in [
             ("", "ends too early"),
             ("[]", "not a JSON object"),

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_byte_comes_from_goes_as_a_whole() {
+    fn an_encoded_character_is_replaced_whole() {
         let view = unescaped(br"x\u00e9y").unwrap();
         assert_eq!(view.range(&(1..2)), 1..7);
         assert_eq!(view.range(&(0..4)), 0..8);

@@ -33,7 +33,7 @@ pub(in crate::manage) struct LoggedIn<'a> {
 impl LoggedIn<'_> {
     /// Restarts the time limit: a question may have taken long.
     pub(in crate::manage) fn extend(&mut self) {
-        self.client.renew(Deadline::after(self.plan.budget));
+        self.client.set_deadline(Deadline::after(self.plan.budget));
     }
 
     /// A reader of the configured sources.

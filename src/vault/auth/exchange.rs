@@ -25,11 +25,11 @@ pub(super) async fn exchange_for<E: Endpoint>(
     let reply = client.call(endpoint, Operation::Login(mount, user)).await?;
     let what = format!("logging in at auth/{mount}");
     let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
-    take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
+    use_login_token(client, auth.get(), &what, &format!("the login at auth/{mount}"))
 }
 
 /// Makes `client` use the token of a login's response; `what` and `origin` are for messages.
-pub(super) fn take_into_use(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
+pub(super) fn use_login_token(client: &mut Client, auth: &str, what: &str, origin: &str) -> Result<Authenticated> {
     let auth: Auth = serde_json::from_str(auth).map_err(|_| malformed(what))?;
     if let Some(second_factor) = auth.mfa_requirement {
         client.set_second_factor(second_factor);

@@ -15,7 +15,7 @@ use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Operation;
 use super::authenticated::Authenticated;
-use super::exchange::take_into_use;
+use super::exchange::use_login_token;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -113,6 +113,6 @@ impl SecondFactor {
                 _ => error,
             })?;
         let auth = Answer::parse(&reply, what)?.auth.ok_or_else(|| malformed(what))?;
-        take_into_use(client, auth.get(), what, "the confirmed login")
+        use_login_token(client, auth.get(), what, "the confirmed login")
     }
 }

@@ -12,7 +12,7 @@ use super::super::body::{Answer, malformed};
 use super::super::client::{Client, Raw};
 use super::super::error::Operation;
 use super::authenticated::Authenticated;
-use super::exchange::take_into_use;
+use super::exchange::use_login_token;
 use crate::error::{Error, Kind, Result};
 
 /// Asks Vault for the sign-in address; afterwards the provider sends the browser to `redirect`.
@@ -70,5 +70,5 @@ pub(crate) async fn login(
     })?;
     let what = format!("logging in at auth/{mount}");
     let auth = Answer::parse(&reply, &what)?.auth.ok_or_else(|| malformed(&what))?;
-    take_into_use(client, auth.get(), &what, &format!("the login at auth/{mount}"))
+    use_login_token(client, auth.get(), &what, &format!("the login at auth/{mount}"))
 }

@@ -9,7 +9,7 @@ use super::super::client::{Client, Raw};
 use super::super::error::Operation;
 use super::super::reply::Reply;
 use super::authenticated::Authenticated;
-use super::exchange::take_into_use;
+use super::exchange::use_login_token;
 use crate::config::credential::Credential;
 use crate::error::Result;
 use crate::secret::SecretValue;
@@ -30,7 +30,7 @@ pub(super) async fn login(client: &mut Client, wrapping: &Credential) -> Result<
     let answer = Answer::parse(&reply, WHAT)?;
     let origin = format!("the wrapped token in {}", wrapping.origin);
     if let Some(auth) = answer.auth {
-        return take_into_use(client, auth.get(), WHAT, &origin);
+        return use_login_token(client, auth.get(), WHAT, &origin);
     }
     let data: Data = serde_json::from_str(answer.data(WHAT)?.get()).map_err(|_| malformed(WHAT))?;
     let token = data.token.ok_or_else(|| malformed(WHAT))?;

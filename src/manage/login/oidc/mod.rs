@@ -96,7 +96,7 @@ pub(super) async fn sign_in(
         let what = format!("the sign-in was not completed within {} s", browser.wait.as_secs());
         Error::new(Kind::TimedOut, what, "try again; --wait allows more time")
     })?;
-    client.renew(Deadline::after(budget));
+    client.set_deadline(Deadline::after(budget));
     let outcome = match &arrived.callback {
         Callback::Code(code) => oidc::login(client, mount, &state, code, &nonce).await,
         Callback::Denied(why) => Err(denied(why)),

@@ -50,8 +50,8 @@ pub(super) async fn keys(source: &AwsSource, deadline: Deadline) -> Result<AwsKe
     }
 }
 
-/// The keys from version 2 of the machine's service. It requires a token first, so that a request that was forged
-/// through another program fails.
+/// The keys from version 2 of the machine's service. It requires a token first, which server-side
+/// request forgery (SSRF) can't obtain.
 async fn machine(url: &str, deadline: Deadline) -> Result<AwsKeys> {
     let tokens = format!("{url}/latest/api/token");
     let lifetime = vec![("x-aws-ec2-metadata-token-ttl-seconds", "60")];
@@ -59,7 +59,7 @@ async fn machine(url: &str, deadline: Deadline) -> Result<AwsKeys> {
     let token = begin.ask(deadline, NEAR, ROLE).await?;
     let header = || line(&token, MACHINE, ROLE).map(|token| vec![("x-aws-ec2-metadata-token", token)]);
     let roles = Question::get(MACHINE, &format!("{url}{ROLES}"), header()?).ask(deadline, NEAR, ROLE).await?;
-    // One role per line; a machine has one.
+    // One role per line; a machine has one role.
     let first = roles.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let role = encoded(line(first, MACHINE, ROLE)?);
     let answer = Question::get(MACHINE, &format!("{url}{ROLES}{role}"), header()?).ask(deadline, NEAR, ROLE).await?;

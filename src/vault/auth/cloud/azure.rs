@@ -47,14 +47,14 @@ pub(super) async fn login(azure: &Azure, role: &str, deadline: Deadline) -> Resu
     let answer = Question::get(WHOM, &url, vec![header]).ask(deadline, NEAR, ADVICE).await?;
     let token: Token = parsed(&answer, WHOM, ADVICE)?;
     let mut login = json!({ "role": role, "jwt": token.access_token.as_str() });
-    // An App Service is no machine: its roles are bound to the identity alone.
+    // An App Service has no VM name: its role is bound only to the identity.
     if azure.app_secret.is_none() {
         let url = format!("{}/metadata/instance/compute?api-version=2021-02-01&format=json", azure.url);
         let answer = Question::get(WHOM, &url, vec![("metadata", "true")]).ask(deadline, NEAR, ADVICE).await?;
         let machine: Machine = parsed(&answer, WHOM, ADVICE)?;
         login["subscription_id"] = machine.subscription_id.into();
         login["resource_group_name"] = machine.resource_group_name.into();
-        // A machine of a scale set is identified by the set.
+        // A VM in a scale set is identified by the set.
         if machine.vm_scale_set_name.is_empty() {
             login["vm_name"] = machine.name.into();
         } else {
