@@ -21,11 +21,11 @@ use jupyter_vault::internals;
 use jupyter_vault::internals::Channel;
 use jupyter_vault::internals::ConnectionFile;
 use jupyter_vault::internals::Environment;
+use jupyter_vault::internals::KernelUpdate;
 use jupyter_vault::internals::Options;
 use jupyter_vault::internals::Plan;
 use jupyter_vault::internals::Sockets;
 use jupyter_vault::internals::Target;
-use jupyter_vault::internals::Turn;
 use jupyter_vault::internals::{Fetched, Form, Given};
 use jupyter_vault::launch::Request;
 use jupyter_vault::secret::{SecretName, SecretValue};
@@ -122,7 +122,7 @@ async fn give(file: &Path, plan: &Plan, value: usize) {
         folder: &plan.runtime_dir,
         holding: &holding,
     };
-    let turn = Turn::of(&target, plan, options);
+    let turn = KernelUpdate::of(&target, plan, options);
     let known = turn.inspect(&mut |_| {}).await.unwrap();
     let done = turn.give(known, given, &mut |_| {}).await.unwrap();
     assert_eq!(done.changes.set, ["BENCH"]);

@@ -16,7 +16,7 @@ pub use crate::datasource::{DataSource, kinds::KINDS, template::ValueTemplate as
 #[cfg(all(feature = "diagnose", target_os = "linux"))]
 pub use crate::diagnose::answer::{Answer, answer};
 #[cfg(feature = "inject")]
-pub use crate::inject::{Options, target::Target, turn::Turn};
+pub use crate::inject::{Options, target::Target, update::KernelUpdate};
 #[cfg(feature = "kernel-protocol")]
 pub use crate::kernel::{
     client::Sockets,
@@ -67,7 +67,7 @@ pub fn definition() -> clap::Command {
 
 /// Whether these bytes are a client's request to a keeper, and whether they are its refusal.
 #[cfg(target_os = "linux")]
-pub fn is_credential_talk(message: &[u8]) -> (bool, bool) {
+pub fn is_credential_message(message: &[u8]) -> (bool, bool) {
     crate::lease::is_protocol(message)
 }
 

@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Result;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 #[cfg(feature = "inject")]
 use crate::sys::folder::private;
 use crate::sys::folder::write_private;
-use crate::sys::process::{numbering, own, start_time};
+use crate::sys::process::{own, pid_namespace, start_time};
 
 /// How long to wait for the lock of another injection.
 #[cfg(feature = "inject")]
@@ -137,7 +137,7 @@ impl Record {
             connection_file,
             pid,
             start_time,
-            numbering: numbering().unwrap_or_default().to_owned(),
+            numbering: pid_namespace().unwrap_or_default().to_owned(),
             how,
             at: format_rfc3339_seconds(SystemTime::now()).to_string(),
             variables,
@@ -194,9 +194,9 @@ impl Record {
     /// folder `runtime`; `None` if its process has exited.
     pub fn read(runtime: &Path, kernel: &str) -> Option<Self> {
         let path = path(runtime, kernel);
-        let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
+        let record: Self = serde_json::from_slice(&file::read(&path, LARGEST, AllowedWriters::UsOrRoot).ok()?).ok()?;
         // A pid of another container or machine can't be checked here.
-        let is_judged = record.numbering.is_empty() || Some(record.numbering.as_str()) == numbering();
+        let is_judged = record.numbering.is_empty() || Some(record.numbering.as_str()) == pid_namespace();
         if is_judged && start_time(record.pid) == Some(record.start_time) {
             return Some(record);
         }

@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|input: (&str, Vec<(String, String)>)| {
     match DataSource::parse("secret/x/warehouse", keys).and_then(|source| source.check().map(|()| source)) {
         Ok(source) => {
             let named: Vec<_> = source.variables().into_iter().map(|(name, _)| name).collect();
-            assert!(source.gifts().iter().all(|gift| named.contains(&gift.variable)));
+            assert!(source.filled_variables().iter().all(|filled| named.contains(&filled.variable)));
         }
         Err(error) => assert_eq!(error.to_string().lines().count(), 2),
     }

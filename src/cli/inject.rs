@@ -11,7 +11,7 @@ use super::report::report;
 use super::settings::{Settings, duration};
 use crate::error::Result;
 use crate::inject::choose::Selection;
-use crate::inject::command::{self, InjectJob, Voice};
+use crate::inject::command::{self, InjectJob, Reporter};
 use crate::inject::watch::{self, log};
 
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ pub(super) fn inject(arguments: Inject) -> Result<u8> {
         let _ = std::io::stderr().write_all(format!("jupyter-vault: {text}\n").as_bytes());
     };
     let job = InjectJob { selection: kernels.into(), request: settings.into(), wait, now, list, list_languages };
-    let mut voice = Voice { say: &mut say, report: &mut report, progress: &mut progress };
+    let mut voice = Reporter { say: &mut say, report: &mut report, progress: &mut progress };
     command::run(&job, &mut voice)?;
     output.end().map(|()| 0)
 }

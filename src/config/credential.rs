@@ -7,7 +7,7 @@ use super::layer::Layer;
 use super::origin::Origin;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
-use crate::sys::file::{self, Unread, Writers};
+use crate::sys::file::{self, AllowedWriters, ReadError};
 
 /// How messages tell a user to get a new token; the launcher alone has no command for it.
 pub const LOG_IN: &str =
@@ -50,9 +50,9 @@ impl Credential {
 }
 
 fn content(path: &Path) -> Result<SecretValue> {
-    file::read(path, LARGEST, Writers::NotEveryone).map(SecretValue::new).map_err(|why| {
+    file::read(path, LARGEST, AllowedWriters::NotEveryone).map(SecretValue::new).map_err(|why| {
         let advice = match why {
-            Unread::EveryoneWrites => "remove that permission: chmod o-w",
+            ReadError::EveryoneWrites => "remove that permission: chmod o-w",
             _ => "check the path, and that the user who starts the kernel may read the file",
         };
         Error::new(Kind::Credential, format!("the credential file {} {why}", path.display()), advice)

@@ -17,7 +17,7 @@ use super::notebook::NotebookRule;
 use super::source::KnownMount;
 use super::value::{Value, parse_duration};
 use crate::error::{Error, Kind, Result};
-use crate::sys::file::{self, Unread, Writers};
+use crate::sys::file::{self, AllowedWriters, ReadError};
 
 mod entry;
 mod reader;
@@ -55,15 +55,17 @@ fn read_text(path: &Path) -> Result<Option<(String, bool)>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("the configuration file {} {what}", path.display()), advice)
     };
-    let (content, metadata) = match file::read_with_metadata(path, LARGEST, Writers::UsOrRoot) {
+    let (content, metadata) = match file::read_with_metadata(path, LARGEST, AllowedWriters::UsOrRoot) {
         Ok(both) => both,
-        Err(Unread::Missing) => return Ok(None),
+        Err(ReadError::Missing) => return Ok(None),
         Err(why) => {
             let advice = match why {
-                Unread::OtherOwner(_) => "root or the user who starts the kernel must own it: chown it",
-                Unread::EveryoneWrites => "remove that permission: chmod o-w",
-                Unread::NotPlain | Unread::TooLarge(_) => "put a vault.toml there, or choose another with --config",
-                Unread::Missing | Unread::Refused(_) => "make it readable for this user, or remove it",
+                ReadError::OtherOwner(_) => "root or the user who starts the kernel must own it: chown it",
+                ReadError::EveryoneWrites => "remove that permission: chmod o-w",
+                ReadError::NotPlain | ReadError::TooLarge(_) => {
+                    "put a vault.toml there, or choose another with --config"
+                }
+                ReadError::Missing | ReadError::Refused(_) => "make it readable for this user, or remove it",
             };
             return Err(trouble(&why.to_string(), advice));
         }

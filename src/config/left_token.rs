@@ -17,7 +17,7 @@ use super::layer::Layer;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 use crate::sys::environ::name_and_value;
-use crate::sys::file::{self, Unread, Writers};
+use crate::sys::file::{self, AllowedWriters, ReadError};
 use crate::sys::program;
 
 /// The variables that name the clients' file.
@@ -105,11 +105,11 @@ fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("{} of Vault's client {what}", file.display()), advice)
     };
-    let (content, unsafe_to_use) = match file::read(file, LARGEST, Writers::UsOrRoot) {
+    let (content, unsafe_to_use) = match file::read(file, LARGEST, AllowedWriters::UsOrRoot) {
         Ok(content) => (content, None),
-        Err(Unread::Missing) => return Ok(None),
-        Err(why @ (Unread::OtherOwner(_) | Unread::EveryoneWrites)) => {
-            (file::read(file, LARGEST, Writers::Anyone).unwrap_or_default(), Some(why))
+        Err(ReadError::Missing) => return Ok(None),
+        Err(why @ (ReadError::OtherOwner(_) | ReadError::EveryoneWrites)) => {
+            (file::read(file, LARGEST, AllowedWriters::Anyone).unwrap_or_default(), Some(why))
         }
         Err(_) if !is_named => return Ok(None),
         Err(why) => return Err(trouble(&why.to_string(), "correct BAO_CONFIG_PATH or VAULT_CONFIG_PATH, or unset it")),

@@ -36,7 +36,7 @@ pub struct DataSource {
 
 /// What a kernel gets.
 #[derive(Debug)]
-pub struct Gift {
+pub struct FilledVariable {
     pub variable: String,
     pub form: VariableForm,
     pub value: SecretValue,
@@ -209,19 +209,23 @@ impl DataSource {
     }
 
     /// What a kernel gets.
-    pub fn gifts(&self) -> Vec<Gift> {
-        let mut gifts = Vec::new();
+    pub fn filled_variables(&self) -> Vec<FilledVariable> {
+        let mut filled_variables = Vec::new();
         for given in self.gives() {
             let filled =
                 ValueTemplate::parse(given.template).ok().and_then(|template| template.fill(&|name| self.value(name)));
             let Some(value) = filled else { continue };
             if given.variable == "_URL" && self.is_default {
                 let (variable, value) = ("DATABASE_URL".to_owned(), value.duplicate());
-                gifts.push(Gift { variable, form: VariableForm::Variable, value });
+                filled_variables.push(FilledVariable { variable, form: VariableForm::Variable, value });
             }
-            gifts.push(Gift { variable: self.called(given.variable, given.form), form: given.form, value });
+            filled_variables.push(FilledVariable {
+                variable: self.called(given.variable, given.form),
+                form: given.form,
+                value,
+            });
         }
-        gifts
+        filled_variables
     }
 
     /// The service's address, `HOST:PORT`.

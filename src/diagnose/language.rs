@@ -13,7 +13,7 @@ use crate::config::env::Environment;
 use crate::config::folders::{data_dir, kernelspec_folders};
 use crate::kernel::connection::ConnectionFile;
 use crate::launch::Request;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The largest kernel.json that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -77,7 +77,7 @@ struct KernelJson {
 }
 
 fn declared(folder: &Path) -> Option<String> {
-    let text = file::read(&folder.join("kernel.json"), LARGEST, Writers::Anyone).ok()?;
+    let text = file::read(&folder.join("kernel.json"), LARGEST, AllowedWriters::Anyone).ok()?;
     serde_json::from_slice::<KernelJson>(&text).ok().map(|spec| spec.language).filter(|name| !name.is_empty())
 }
 

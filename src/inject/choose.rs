@@ -78,7 +78,7 @@ impl<'a> Places<'a> {
     pub fn renew_token(&self) -> Result<bool> {
         let Some(server) = &self.server else { return Ok(false) };
         let own = self.found(server.address()).and_then(|found| found.token);
-        server.show(self.token(own)?.as_ref())
+        server.set_token(self.token(own)?.as_ref())
     }
 
     /// This user's server with that address.

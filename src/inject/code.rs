@@ -38,18 +38,18 @@ impl CodeChange<'_> {
 
 /// In a cell, `getpass` requests input from the client.
 pub(super) fn python(change: &CodeChange<'_>) -> String {
-    format!("__import__{}", python_that(include_str!("code/python_getpass.py"), change))
+    format!("__import__{}", python_in_namespace(include_str!("code/python_getpass.py"), change))
 }
 
 /// Outside a cell, `getpass` reads from the terminal, so the code sends the messages itself. IPython evaluates it in
 /// a namespace where the user's names do not shadow Python's.
 pub(super) fn python_expression(change: &CodeChange<'_>) -> String {
-    format!("__builtins__.__import__{}", python_that(include_str!("code/python_stdin.py"), change))
+    format!("__builtins__.__import__{}", python_in_namespace(include_str!("code/python_stdin.py"), change))
 }
 
 /// Runs in a separate namespace, so that it sees none of the user's names and leaves none behind. `asks` is the code
 /// that requests the values and reports an error.
-fn python_that(asks: &str, change: &CodeChange<'_>) -> String {
+fn python_in_namespace(asks: &str, change: &CodeChange<'_>) -> String {
     let code = json!(format!("{asks}{}", include_str!("code/python.py")));
     let names = json!({"KEEP": change.keep, "UNSET": change.unset, "UNTIL": change.until_unix()});
     // A JSON text of ASCII letters is a Python literal too.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::choose::{Places, Selection};
 use super::signal::{MOMENT, Stopping, until_signal};
 use super::target::Target;
-use super::turn::Turn;
+use super::update::KernelUpdate;
 use super::{Options, language};
 use crate::config::env::Environment;
 use crate::config::inheritance::Winner;
@@ -50,7 +50,7 @@ pub struct InjectJob {
 }
 
 /// Where progress lines go.
-pub struct Voice<'a> {
+pub struct Reporter<'a> {
     /// Receives the results: one line per kernel.
     pub say: &'a mut dyn FnMut(&str),
     /// Receives errors that do not end the command.
@@ -59,14 +59,14 @@ pub struct Voice<'a> {
     pub progress: &'a mut dyn FnMut(&str),
 }
 
-impl std::fmt::Debug for Voice<'_> {
+impl std::fmt::Debug for Reporter<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Voice")
+        out.write_str("Reporter")
     }
 }
 
 /// Runs the job; of several errors, it returns the last and reports the others.
-pub fn run(job: &InjectJob, voice: &mut Voice<'_>) -> Result<()> {
+pub fn run(job: &InjectJob, voice: &mut Reporter<'_>) -> Result<()> {
     if job.list_languages {
         (voice.say)(language::list().trim_end());
         return Ok(());
@@ -80,7 +80,7 @@ pub fn run(job: &InjectJob, voice: &mut Voice<'_>) -> Result<()> {
 }
 
 /// Prints a line for each kernel that the selection matches.
-fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+fn list(selection: &Selection, parent: &Environment, voice: &mut Reporter<'_>) -> Result<()> {
     let places = Places::new(selection, parent)?;
     let system = fetch::runtime()?;
     let listed = system.block_on(places.list(Deadline::after(LISTS)));
@@ -95,7 +95,7 @@ fn list(selection: &Selection, parent: &Environment, voice: &mut Voice<'_>) -> R
     Ok(())
 }
 
-fn attempt(job: &InjectJob, parent: &Environment, voice: &mut Voice<'_>) -> Result<()> {
+fn attempt(job: &InjectJob, parent: &Environment, voice: &mut Reporter<'_>) -> Result<()> {
     let plan = Plan { by_user: true, ..launch::plan(&job.request, parent)? };
     let places = Places::new(&job.selection, parent)?;
     let system = fetch::runtime()?;
@@ -111,7 +111,7 @@ fn attempt(job: &InjectJob, parent: &Environment, voice: &mut Voice<'_>) -> Resu
         };
         let fetching = Fetching { plan: &plan, request: &job.request, parent, holding };
         match &targets[..] {
-            [only] => Box::pin(one(Turn::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
+            [only] => Box::pin(one(KernelUpdate::of(only, &plan, options), &only.name(), &fetching, stop, voice)).await,
             several => Box::pin(each(several, options, &fetching, stop, voice)).await,
         }
     }));
@@ -148,10 +148,10 @@ impl Fetching<'_> {
         &self,
         given: &Given,
         leases: Option<Leases>,
-        turns: impl Iterator<Item = &'t Turn<'t>>,
+        updates: impl Iterator<Item = &'t KernelUpdate<'t>>,
     ) -> Result<Option<Keeper>> {
         let Some(leases) = leases else { return Ok(None) };
-        let owners = turns.map(Turn::owner).collect::<Result<Vec<_>>>()?;
+        let owners = updates.map(KernelUpdate::owner).collect::<Result<Vec<_>>>()?;
         let owners: Vec<_> = owners.into_iter().flatten().collect();
         if owners.is_empty() {
             return Ok(None);
@@ -163,25 +163,30 @@ impl Fetching<'_> {
     /// On other systems there is no keeper.
     #[cfg(not(target_os = "linux"))]
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same on each system")]
-    fn keep<'t>(&self, _: &Given, _: Option<Leases>, _: impl Iterator<Item = &'t Turn<'t>>) -> Result<Option<Keeper>> {
+    fn keep<'t>(
+        &self,
+        _: &Given,
+        _: Option<Leases>,
+        _: impl Iterator<Item = &'t KernelUpdate<'t>>,
+    ) -> Result<Option<Keeper>> {
         Ok(None)
     }
 }
 
 /// Injects into one kernel: requests its kernel_info while the secrets are fetched.
 async fn one(
-    turn: Turn<'_>,
+    update: KernelUpdate<'_>,
     name: &str,
     fetching: &Fetching<'_>,
     stop: oneshot::Receiver<()>,
-    Voice { say, report, progress }: &mut Voice<'_>,
+    Reporter { say, report, progress }: &mut Reporter<'_>,
 ) -> Result<()> {
     let (FetchedSecrets { given, leases }, answered) = {
         let (unneeded, needed) = oneshot::channel::<()>();
         let stopped = async {
             tokio::select! { _ = stop => (), Err(_) = needed => () }
         };
-        let (asking, fetched) = (turn.inspect(*progress), fetching.until(stopped, *report));
+        let (asking, fetched) = (update.inspect(*progress), fetching.until(stopped, *report));
         tokio::pin!(asking, fetched);
         let (secrets, answered) = tokio::select! {
             biased;
@@ -196,7 +201,7 @@ async fn one(
             }
         };
         // Nothing changes, so the kernel need not be idle.
-        if turn.is_up_to_date(&secrets.given) {
+        if update.is_up_to_date(&secrets.given) {
             say(&unchanged(name));
             return Ok(());
         }
@@ -204,15 +209,15 @@ async fn one(
         (secrets, answered)
     };
     let held = leases.as_ref().map(|leases| leases.held.len());
-    let keeper = fetching.keep(&given, leases, std::iter::once(&turn))?;
-    let turn = turn.holding(held.filter(|_| keeper.is_some()));
-    let turn = turn.recalling(&answered.1);
-    if turn.is_up_to_date(&given) {
+    let keeper = fetching.keep(&given, leases, std::iter::once(&update))?;
+    let update = update.with_lease_count(held.filter(|_| keeper.is_some()));
+    let update = update.with_remembered(&answered.1);
+    if update.is_up_to_date(&given) {
         answered.0.close().await;
         say(&unchanged(name));
         return Ok(());
     }
-    let done = turn.give(answered, given, *progress).await?;
+    let done = update.give(answered, given, *progress).await?;
     if let Some(keeper) = keeper {
         keeper.leave();
     }
@@ -227,38 +232,38 @@ async fn each(
     options: Options<'_>,
     fetching: &Fetching<'_>,
     stop: oneshot::Receiver<()>,
-    Voice { say, report, progress }: &mut Voice<'_>,
+    Reporter { say, report, progress }: &mut Reporter<'_>,
 ) -> Result<()> {
     let stopped = async { stop.await.unwrap_or(()) };
     let FetchedSecrets { given, leases } = fetching.until(stopped, *report).await?;
-    let turns: Vec<_> = targets.iter().map(|target| Turn::of(target, fetching.plan, options)).collect();
+    let updates: Vec<_> = targets.iter().map(|target| KernelUpdate::of(target, fetching.plan, options)).collect();
     let held = leases.as_ref().map(|leases| leases.held.len());
-    let mut keeper = fetching.keep(&given, leases, turns.iter())?;
+    let mut keeper = fetching.keep(&given, leases, updates.iter())?;
     let held = held.filter(|_| keeper.is_some());
     let mut asking = FuturesUnordered::new();
-    for (target, turn) in targets.iter().zip(turns.into_iter().map(|turn| turn.holding(held))) {
-        if turn.is_up_to_date(&given) {
+    for (target, update) in targets.iter().zip(updates.into_iter().map(|update| update.with_lease_count(held))) {
+        if update.is_up_to_date(&given) {
             say(&unchanged(&target.name()));
             continue;
         }
         asking.push(async move {
-            let answered = turn.ask(&mut |_| {}).await;
-            (target, turn, answered)
+            let answered = update.ask(&mut |_| {}).await;
+            (target, update, answered)
         });
     }
     let mut failed = None;
-    while let Some((target, turn, answered)) = asking.next().await {
-        let turn = match &answered {
-            Ok((_, info)) => turn.recalling(info),
-            Err(_) => turn,
+    while let Some((target, update, answered)) = asking.next().await {
+        let update = match &answered {
+            Ok((_, info)) => update.with_remembered(info),
+            Err(_) => update,
         };
         let done = match answered {
-            Ok((link, _)) if turn.is_up_to_date(&given) => {
+            Ok((link, _)) if update.is_up_to_date(&given) => {
                 link.close().await;
                 say(&unchanged(&target.name()));
                 continue;
             }
-            Ok(answered) => turn.give(answered, given::duplicate(&given), *progress).await,
+            Ok(answered) => update.give(answered, given::duplicate(&given), *progress).await,
             Err(error) => Err(error),
         };
         match done {

@@ -115,7 +115,7 @@ pub async fn inject(link: &mut Link, injection: Injection<'_>, progress: &mut dy
         change.until = whole_second(now + begin.min(left));
         let begin_until = Instant::now() + change.until.duration_since(now).unwrap_or(begin);
         options.holding.set(Some(begin_until + GRACE_WHEN_STOPPED));
-        patience.let_ask_until(begin_until + grace);
+        patience.extend_for_question(begin_until + grace);
         let taken = match (expression, delivery) {
             (Some(code), _) => {
                 let code = Code::Expression(code(&change));

@@ -17,7 +17,7 @@
 //! - [`choose`]: selects the kernels
 //! - [`target`]: a selected kernel, and how to reach it
 //! - [`link`]: messages to and from it, direct or through a server
-//! - [`turn`]: one kernel, from a link to its record
+//! - [`update`]: one kernel, from a link to its record
 //! - `info`: a kernel's kernel_info reply
 //! - [`language`]: the table of kernels, and [`code`] for each language
 //! - `injection`: sends the code until the kernel has the values
@@ -44,7 +44,7 @@ mod remembered;
 mod signal;
 mod subshell;
 pub mod target;
-pub mod turn;
+pub mod update;
 mod wait;
 #[cfg(target_os = "linux")]
 pub mod watch;

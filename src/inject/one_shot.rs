@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::inject::link::Link;
 use crate::launch::files::one_shot;
 use crate::secret::{SecretSet, SecretValue};
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The longest list of kept names that is read, in bytes.
 const LARGEST_KEPT: u64 = 4 * 1024 * 1024;
@@ -71,7 +71,7 @@ pub(super) async fn attempt(
         reply = patience.next(link, &mut replies).await?;
     }
     let Some(reply) = reply else { return Err(patience.verdict(link).await) };
-    if let Ok(kept) = file::read(&beside.0[0], LARGEST_KEPT, Writers::Anyone) {
+    if let Ok(kept) = file::read(&beside.0[0], LARGEST_KEPT, AllowedWriters::Anyone) {
         let kept = String::from_utf8_lossy(&kept);
         return Ok(CodeOutcome::All { kept: kept.split_terminator('\0').map(str::to_owned).collect() });
     }

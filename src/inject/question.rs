@@ -62,7 +62,7 @@ enum Prompt {
     /// All is set.
     Done,
     /// Its requests got no answer until it gave up.
-    Unanswered,
+    ProgramError,
     /// It failed: the class of the error.
     Failed(String),
     /// A request that the code does not make. It gets no value, even if it is signed.
@@ -78,7 +78,7 @@ impl Prompt {
         };
         match message.content["prompt"].as_str() {
             Some(DONE) => Self::Done,
-            Some(UNANSWERED) => Self::Unanswered,
+            Some(UNANSWERED) => Self::ProgramError,
             Some(class) if is_class(class) => Self::Failed(class.to_owned()),
             Some(list) => serde_json::from_str(list).map_or(Self::Strange, Self::Names),
             None => Self::Strange,
@@ -88,7 +88,7 @@ impl Prompt {
     fn into_error(self) -> Error {
         match self {
             Self::Failed(class) => failed(&class),
-            Self::Unanswered => failed(UNANSWERED),
+            Self::ProgramError => failed(UNANSWERED),
             Self::Names(_) | Self::Done | Self::Strange => Error::new(
                 Kind::KernelFailed,
                 "the kernel's input request is not the one that the code makes, so no value was sent",
@@ -130,7 +130,7 @@ pub(super) async fn attempt(
         }
         match (Prompt::of(&message), kept.take()) {
             (Prompt::Done, Some(kept)) => return Ok(CodeOutcome::All { kept }),
-            (Prompt::Unanswered, None) => return Ok(CodeOutcome::Late),
+            (Prompt::ProgramError, None) => return Ok(CodeOutcome::Late),
             (Prompt::Names(names), None) => {
                 // If this process was suspended it may be too late: the next request may be meant for another client.
                 if asks_once || sent.elapsed() < ANSWERED {

@@ -17,7 +17,7 @@ use super::info::KernelInfo;
 use super::target::{Route, Target};
 use crate::error::Result;
 use crate::record::{LARGEST, Variable};
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 use crate::sys::folder::write_private;
 
 /// How long an entry is kept after it was written.
@@ -36,7 +36,7 @@ struct Remembered {
 /// The variables of the process with this `info`, if known.
 pub(super) fn recall(runtime: &Path, target: &Target, info: &KernelInfo) -> Option<BTreeMap<String, Variable>> {
     let place = place(target);
-    let text = file::read(&path(runtime, &place, &target.id), LARGEST, Writers::UsOrRoot).ok()?;
+    let text = file::read(&path(runtime, &place, &target.id), LARGEST, AllowedWriters::UsOrRoot).ok()?;
     let known: Remembered = serde_json::from_slice(&text).ok()?;
     (known.place == place && known.kernel == target.id && Some(&known.session) == info.session.as_ref())
         .then_some(known.variables)

@@ -30,9 +30,9 @@ pub(super) struct Wait<'a> {
     probe: Option<Instant>,
     report: Instant,
     /// The kernel answered on control.
-    on_control: bool,
+    answered_on_control: bool,
     /// The kernel works for another client.
-    for_others: bool,
+    busy_elsewhere: bool,
     /// Code that may still request input after `end`, if it has begun.
     code: Option<SentCode>,
 }
@@ -51,7 +51,7 @@ impl<'a> Wait<'a> {
     pub(super) fn until(end: Instant, progress: &'a mut dyn FnMut(&str)) -> Self {
         let now = Instant::now();
         let (probe, report) = (Some(now + QUIET), now + PROGRESS);
-        Self { progress, began: now, end, probe, report, on_control: false, for_others: false, code: None }
+        Self { progress, began: now, end, probe, report, answered_on_control: false, busy_elsewhere: false, code: None }
     }
 
     /// Extends the wait to `end` at least.
@@ -61,7 +61,7 @@ impl<'a> Wait<'a> {
 
     /// Lets code that has begun in time request input until `end`, even after the wait: otherwise the kernel would wait
     /// for an answer that never comes. Code that has not begun is not waited for.
-    pub(super) fn let_ask_until(&mut self, end: Instant) {
+    pub(super) fn extend_for_question(&mut self, end: Instant) {
         self.code = Some(SentCode { id: String::new(), until: end, may_run: true });
     }
 
@@ -81,7 +81,7 @@ impl<'a> Wait<'a> {
     }
 
     /// When the wait ends.
-    fn over(&self, link: &Link) -> Instant {
+    fn deadline(&self, link: &Link) -> Instant {
         match &self.code {
             Some(code) if code.may_run || link.is_flooded() => self.end.max(code.until),
             _ => self.end,
@@ -97,7 +97,7 @@ impl<'a> Wait<'a> {
         loop {
             // The time is checked first, because a flood never runs out of messages.
             let now = Instant::now();
-            let end = self.over(link);
+            let end = self.deadline(link);
             if now >= end {
                 return Ok(None);
             }
@@ -111,20 +111,20 @@ impl<'a> Wait<'a> {
             let event = self.probe.unwrap_or(self.report).min(self.report).min(end);
             let Ok(message) = timeout_at(event, link.next()).await else { continue };
             let message = message?;
-            self.learn(link, &message);
+            self.note_status(link, &message);
             if wanted(&message) {
                 return Ok(Some(message));
             }
         }
     }
 
-    fn learn(&mut self, link: &mut Link, message: &KernelMessage) {
+    fn note_status(&mut self, link: &mut Link, message: &KernelMessage) {
         match message.channel {
-            Channel::Control => self.on_control = true,
+            Channel::Control => self.answered_on_control = true,
             Channel::IoPub => {
                 let Some(parent) = &message.parent else { return };
                 if parent.session != link.session_id() {
-                    self.for_others = true;
+                    self.busy_elsewhere = true;
                     // iopub has nothing more to show, and it may be flooded.
                     if self.code.as_ref().is_none_or(|code| code.may_run || code.until <= self.end) {
                         link.leave_iopub();
@@ -140,7 +140,7 @@ impl<'a> Wait<'a> {
     fn report(&mut self) {
         self.report += PROGRESS;
         let left = self.end.saturating_duration_since(Instant::now()).as_secs();
-        let what = if self.on_control || self.for_others { "is busy" } else { "does not answer yet" };
+        let what = if self.answered_on_control || self.busy_elsewhere { "is busy" } else { "does not answer yet" };
         (self.progress)(&format!("the kernel {what}; waiting up to {left} s more"));
     }
 
@@ -158,7 +158,7 @@ impl<'a> Wait<'a> {
         if let Err(error) = self.next(link, &mut |message| message.channel == Channel::Control).await {
             return error;
         }
-        if self.on_control || self.for_others || link.is_flooded() {
+        if self.answered_on_control || self.busy_elsewhere || link.is_flooded() {
             return Error::new(
                 Kind::KernelBusy,
                 format!("the kernel was busy for {waited} s; nothing was set"),

@@ -25,7 +25,7 @@ use super::timing::MOST;
 use crate::config::server::Server;
 use crate::error::Result;
 use crate::launch::given::answers;
-use crate::lease::{Digests, HandOver, Left, answer, left};
+use crate::lease::{AbandonedLeases, Digests, HandOver, abandoned, answer};
 use crate::net::deadline::Deadline;
 use crate::sys::{code, stack};
 use crate::vault::client::Client;
@@ -98,7 +98,7 @@ impl<'a> Keeping<'a> {
         futures_util::pin_mut!(ended_all, comes);
         let mut service: Option<Service> = None;
         let mut work: Option<Work<'_>> = None;
-        let mut ending: Vec<Ending> = vec![Box::pin(self.end_left())];
+        let mut ending: Vec<Ending> = vec![Box::pin(self.end_abandoned())];
         let mut waiting: Vec<ProfileRequest> = Vec::new();
         loop {
             let is_awaited = self.is_reading || (work.is_none() && self.is_due());
@@ -184,14 +184,14 @@ impl<'a> Keeping<'a> {
         let Ok(server) = self.hand_over.server() else { return };
         // Without the file, the leases still end with the window.
         if !ids.is_empty()
-            && let Some(left) = Left::new(&server, self.hand_over.owners(), self.hand_over.window(), ids)
+            && let Some(left) = AbandonedLeases::new(&server, self.hand_over.owners(), self.hand_over.window(), ids)
         {
             let _ = left.write(self.hand_over.runtime_dir());
         }
     }
 
     /// Ends the leases that killed keepers of this user have left.
-    fn end_left(&self) -> impl Future<Output = ()> + use<> {
+    fn end_abandoned(&self) -> impl Future<Output = ()> + use<> {
         let (runtime, (token, _)) = (self.hand_over.runtime_dir().to_owned(), self.current.token());
         let server = self.hand_over.server().ok();
         let of = |server: Server| {
@@ -199,7 +199,7 @@ impl<'a> Keeping<'a> {
             token.map_or(Ok(()), |token| client.use_token(&token)).ok()?;
             Some((server, client))
         };
-        let found = left(&runtime);
+        let found = abandoned(&runtime);
         let both = if found.is_empty() { None } else { server.and_then(of) };
         async move {
             let Some((server, mut client)) = both else { return };

@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use super::keeping::Keeping;
 use crate::error::{Error, Kind, Result};
 use crate::launch::files;
-use crate::lease::{ALONE, HandOver, Left, Owner, SUBCOMMAND};
+use crate::lease::{ALONE, AbandonedLeases, HandOver, Owner, SUBCOMMAND};
 use crate::sys::hardening::Hardening;
 use crate::sys::readable::readable;
 use crate::sys::{pidfd, process};
@@ -48,7 +48,7 @@ async fn keep(hand_over: &HandOver, pipe: OwnedFd) -> Result<()> {
         files::remove(hand_over.runtime_dir(), (owner.pid, owner.start_time));
     }
     join_all(ending).await;
-    if let Some(left) = Left::new(&hand_over.server()?, hand_over.owners(), hand_over.window(), Vec::new()) {
+    if let Some(left) = AbandonedLeases::new(&hand_over.server()?, hand_over.owners(), hand_over.window(), Vec::new()) {
         left.remove(hand_over.runtime_dir());
     }
     Ok(())

@@ -12,8 +12,8 @@ use super::say::say;
 use crate::config::inheritance::Winner;
 use crate::error::{Error, Kind, Result};
 use crate::inject::target::Target;
-use crate::inject::turn::Turn;
-use crate::inject::{Options, turn};
+use crate::inject::update::KernelUpdate;
+use crate::inject::{Options, update};
 use crate::launch::given::duplicate;
 use crate::lease::Owner;
 use crate::record::{Expiring, Record, stem};
@@ -58,13 +58,13 @@ pub(super) async fn set(fresh: &Fresh, owner: &Owner, names: &[String], times: T
     }
 }
 
-async fn once(fresh: &Fresh, file: &Path, wait: Duration) -> Result<turn::Done> {
+async fn once(fresh: &Fresh, file: &Path, wait: Duration) -> Result<update::Done> {
     let (plan, holding, target) = (&fresh.plan, Cell::new(None), Target::of_file(file));
     let override_existing = plan.inheritance.winner == Winner::Secret;
     let options = Options { override_existing, wait, now: false, folder: &plan.runtime_dir, holding: &holding };
-    let turn = Turn::of(&target, plan, options);
-    let ready = turn.inspect(&mut |_| {}).await?;
-    turn.recalling(&ready.1).give(ready, duplicate(&fresh.given), &mut |_| {}).await
+    let update = KernelUpdate::of(&target, plan, options);
+    let ready = update.inspect(&mut |_| {}).await?;
+    update.with_remembered(&ready.1).give(ready, duplicate(&fresh.given), &mut |_| {}).await
 }
 
 /// Records that `names` end.

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::endpoint::{Channel, Endpoint};
 use super::signature::Scheme;
 use crate::error::{Error, Kind, Result};
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -204,7 +204,7 @@ pub(super) fn content(
     check: impl Fn(&Metadata) -> Result<(), String>,
 ) -> Result<Zeroizing<Vec<u8>>, String> {
     let (text, metadata) =
-        file::read_with_metadata(path, LARGEST, Writers::Anyone).map_err(|why| format!("it {why}"))?;
+        file::read_with_metadata(path, LARGEST, AllowedWriters::Anyone).map_err(|why| format!("it {why}"))?;
     check(&metadata)?;
     Ok(Zeroizing::new(text))
 }

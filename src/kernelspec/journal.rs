@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::{KERNEL_JSON, STAND_BY, STAND_BY_SCRIPT};
 use crate::config::locations::FILE_NAME;
 use crate::error::{Error, Kind, Result};
-use crate::sys::file::{self, Unread, Writers};
+use crate::sys::file::{self, AllowedWriters, ReadError};
 
 /// The largest file of a kernelspec, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -217,9 +217,9 @@ fn unfinished(name: &str) -> String {
 
 /// Reads a file; `None` if there is none.
 pub fn keep(path: &Path) -> Result<Option<SavedFile>> {
-    let (bytes, metadata) = match file::read_with_metadata(path, LARGEST, Writers::Anyone) {
+    let (bytes, metadata) = match file::read_with_metadata(path, LARGEST, AllowedWriters::Anyone) {
         Ok(both) => both,
-        Err(Unread::Missing) => return Ok(None),
+        Err(ReadError::Missing) => return Ok(None),
         Err(why) => {
             let advice = "put a plain file there, or remove it; nothing was changed";
             return Err(Error::new(Kind::Config, format!("{} {why}", path.display()), advice));

@@ -76,26 +76,26 @@ impl Gathering {
         taker: &mut dyn Taker,
     ) -> Result<()> {
         let path = format!("{}/{}", self.path, source.name);
-        for gift in source.gifts() {
-            let folder = match gift.form {
+        for filled in source.filled_variables() {
+            let folder = match filled.form {
                 Wanted::Section => None,
                 Wanted::SectionIn(file) => Some(file),
                 Wanted::Process => {
-                    let form = profiles::of_lines(&source.name, written, &gift.value);
-                    taker.take(&gift.variable, &path, Ok(Fetched { form, path: path.clone(), version }))?;
+                    let form = profiles::of_lines(&source.name, written, &filled.value);
+                    taker.take(&filled.variable, &path, Ok(Fetched { form, path: path.clone(), version }))?;
                     continue;
                 }
                 Wanted::Variable | Wanted::File => {
-                    let form = if gift.form == Wanted::File { Form::File } else { Form::Variable };
-                    let fetched = Fetched { form: form(gift.value), path: path.clone(), version };
-                    taker.take(&gift.variable, &path, Ok(fetched))?;
+                    let form = if filled.form == Wanted::File { Form::File } else { Form::Variable };
+                    let fetched = Fetched { form: form(filled.value), path: path.clone(), version };
+                    taker.take(&filled.variable, &path, Ok(fetched))?;
                     continue;
                 }
             };
-            match self.sections.iter_mut().find(|(variable, _, _)| *variable == gift.variable) {
-                None => self.sections.push((gift.variable, folder, gift.value)),
+            match self.sections.iter_mut().find(|(variable, _, _)| *variable == filled.variable) {
+                None => self.sections.push((filled.variable, folder, filled.value)),
                 Some((_, _, content)) => {
-                    *content = SecretValue::new([content.expose(), b"\n", gift.value.expose()].concat());
+                    *content = SecretValue::new([content.expose(), b"\n", filled.value.expose()].concat());
                 }
             }
         }

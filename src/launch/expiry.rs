@@ -16,7 +16,7 @@ use crate::config::login::Login;
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind};
 use crate::secret::SecretValue;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 use crate::sys::folder::write_private;
 use crate::vault::auth::About;
 
@@ -52,7 +52,7 @@ pub(super) fn known(plan: &Plan) -> Option<SystemTime> {
 }
 
 fn read(file: &Path) -> Option<SystemTime> {
-    let text = file::read(file, LARGEST, Writers::UsOrRoot).ok()?;
+    let text = file::read(file, LARGEST, AllowedWriters::UsOrRoot).ok()?;
     let ends: u64 = std::str::from_utf8(&text).ok()?.parse().ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(ends))
 }

@@ -24,7 +24,7 @@ use super::profiles;
 use crate::error::Result;
 use crate::secret::{SecretSet, SecretValue};
 use crate::sys::folder::{private, unusable, unwritable};
-use crate::sys::process::{numbering, start_time};
+use crate::sys::process::{pid_namespace, start_time};
 
 /// The mark on a system that can't identify a process reliably: such a file is judged by its age.
 const UNKNOWN: &str = "0-0";
@@ -87,7 +87,7 @@ pub fn write(given: Given, folder: &Path, owner: u32) -> Result<(SecretSet, Writ
 /// Removes the files of the process that had this pid and start time.
 #[cfg(target_os = "linux")]
 pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
-    let Some(place) = numbering() else { return };
+    let Some(place) = pid_namespace() else { return };
     for entry in of_mark(folder, &format!("{place}-{pid}-{start}")) {
         let _ = std::fs::remove_file(&entry).or_else(|_| std::fs::remove_dir_all(&entry));
     }
@@ -95,7 +95,7 @@ pub fn remove(folder: &Path, (pid, start): (u32, u64)) {
 
 /// The socket of the keeper for the process with this pid and start time.
 pub fn socket(folder: &Path, (pid, start): (u32, u64)) -> Option<PathBuf> {
-    Some(folder.join(format!("{}-{pid}-{start}-{SOCKET}", numbering()?)))
+    Some(folder.join(format!("{}-{pid}-{start}-{SOCKET}", pid_namespace()?)))
 }
 
 /// The folder of the files that the process `owner` already has.
@@ -181,7 +181,7 @@ fn is_left_over(path: &Path) -> bool {
     let parts: Vec<_> = name.split('-').collect();
     if let [place, pid, start, _] = parts[..] {
         let Ok(pid) = pid.parse::<u32>() else { return false };
-        if numbering() == Some(place) {
+        if pid_namespace() == Some(place) {
             return start_time(pid).is_none_or(|started| started.to_string() != start);
         }
     } else if !matches!(parts[..], [pid, start, _] if pid.parse::<u32>().and(start.parse::<u64>()).is_ok()) {
@@ -193,7 +193,7 @@ fn is_left_over(path: &Path) -> bool {
 
 /// `NUMBERING-PID-STARTTIME`: identifies a process among all that share the folder.
 fn process_mark(pid: u32) -> Option<String> {
-    Some(format!("{}-{pid}-{}", numbering()?, start_time(pid)?))
+    Some(format!("{}-{pid}-{}", pid_namespace()?, start_time(pid)?))
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |name: String, age| is_left_over(&file(folder.path(), &name, age));
         let (own, pid) = (process_mark(std::process::id()).unwrap(), std::process::id());
-        let (here, start) = (numbering().unwrap(), start_time(pid).unwrap());
+        let (here, start) = (pid_namespace().unwrap(), start_time(pid).unwrap());
         assert!(!of(format!("{own}-abc"), OLD * 2), "it runs");
         assert!(of(format!("{here}-{pid}-{}-abc", start + 1), Duration::ZERO), "a later process of that number");
         assert!(of(format!("{here}-4194304-5-abc"), Duration::ZERO), "no process has that number");

@@ -28,7 +28,7 @@ use crate::config::login::Login;
 use crate::config::origin::{ANSWER, PIPED};
 use crate::config::plan::Plan;
 use crate::error::{Error, Kind, Result};
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 use crate::sys::folder::{private, write_private};
 use crate::vault::auth::{self, Authenticated};
 use crate::vault::client::Client;
@@ -190,7 +190,7 @@ impl<'a> Kept<'a> {
     }
 
     fn read(&self) -> Option<LastLogin> {
-        serde_json::from_slice(&file::read(&self.file, LARGEST, Writers::UsOrRoot).ok()?).ok()
+        serde_json::from_slice(&file::read(&self.file, LARGEST, AllowedWriters::UsOrRoot).ok()?).ok()
     }
 
     /// Whether this credential was accepted a moment ago.

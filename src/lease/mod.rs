@@ -5,23 +5,23 @@
 //! side of it.
 //!
 //! - `leases`: the leases, their processes, and how to read their sources again
-//! - `left`: the leases of a killed keeper
+//! - `abandoned`: the leases of a killed keeper
 //! - `handover`: the message to the keeper, over a pipe
 //! - `start`: starts the keeper
 //! - `running`: which keepers run
 //! - `socket`: where clients ask the keeper for credentials
 
+mod abandoned;
 mod handover;
 mod leases;
-mod left;
 mod running;
 #[cfg(target_os = "linux")]
 mod socket;
 mod start;
 
+pub(crate) use self::abandoned::{AbandonedLeases, abandoned};
 pub(crate) use self::handover::HandOver;
 pub(crate) use self::leases::{Again, Digests, Leases, Owner, ProfileAnswer, increment};
-pub(crate) use self::left::{Left, left};
 #[cfg(feature = "manage")]
 pub(crate) use self::running::running;
 pub(crate) use self::running::{ALONE, SUBCOMMAND};

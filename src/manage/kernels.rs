@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::left::{self, Ended};
+use super::abandoned::{self, Ended};
 use super::login::standing::expiry_warning;
 use super::report::SCHEMA;
 use crate::config::auth::login;
@@ -26,7 +26,7 @@ use crate::kernel::connection::ConnectionFile;
 use crate::kernel::endpoint::Channel;
 use crate::launch::fetch::runtime;
 use crate::launch::{self, Request};
-use crate::lease::Left;
+use crate::lease::AbandonedLeases;
 use crate::record::{How, Record, files_in, stem};
 use crate::sys::process::with_argument;
 
@@ -75,7 +75,7 @@ pub struct Kernels {
     /// The files of kernels that have exited.
     pub gone: Vec<PathBuf>,
     /// The leases of keepers that were killed.
-    left: Vec<Left>,
+    left: Vec<AbandonedLeases>,
     /// The outcome for leases whose kernels have exited.
     ended: Ended,
 }
@@ -104,7 +104,7 @@ fn plan(environment: &Environment) -> Option<Plan> {
 /// Ends the leases of killed keepers whose kernels have exited.
 async fn ended(kernels: &Kernels, plan: Option<Plan>) -> Ended {
     let plan = plan.map(|plan| Plan { by_user: true, ..plan });
-    left::end(&kernels.left, plan.as_ref()).await
+    abandoned::end(&kernels.left, plan.as_ref()).await
 }
 
 /// A warning if the next launch's token expires soon, or has expired.
@@ -131,7 +131,7 @@ pub(super) async fn search(environment: &Environment) -> Kernels {
     }));
     let inspected = join_all(files.into_iter().map(|file| inspect(file, &ours))).await;
     let served = served(jupyter).await;
-    let mut kernels = Kernels { left: crate::lease::left(&ours), ..Kernels::default() };
+    let mut kernels = Kernels { left: crate::lease::abandoned(&ours), ..Kernels::default() };
     let keepers = crate::lease::running();
     for outcome in inspected {
         match outcome {
@@ -249,14 +249,14 @@ fn text(kernels: &Kernels, warning: Option<String>) -> String {
 }
 
 /// The state of the leases, if there are any.
-fn leases(kernel: &Running, left: &[Left]) -> Option<String> {
+fn leases(kernel: &Running, left: &[AbandonedLeases]) -> Option<String> {
     let number = kernel.record.as_ref().map_or(0, |record| record.leases);
     let leases = format!("{number} lease{}", if number == 1 { "" } else { "s" });
     match kernel.keeper {
         _ if number == 0 => None,
         Some(keeper) => Some(format!("{leases}, renewed by process {keeper} until the kernel exits")),
         None => {
-            let of = |left: &&Left| kernel.pid.is_some_and(|pid| left.is_of(pid));
+            let of = |left: &&AbandonedLeases| kernel.pid.is_some_and(|pid| left.is_of(pid));
             let most = left.iter().find(of).map(|left| humantime::format_duration(left.window()).to_string());
             let most = most.map_or_else(String::new, |most| format!(", expiring within {most}"));
             Some(format!("{leases}, NOT renewed{most}: the keeper was killed; restart the kernel for new ones"))

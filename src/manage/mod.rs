@@ -3,9 +3,9 @@
 //! Each command returns its text, and the command line prints it: stdout is for the result, stderr for what prevented
 //! one.
 
+mod abandoned;
 pub mod doctor;
 pub mod kernels;
-mod left;
 pub(crate) mod login;
 pub mod report;
 pub(crate) mod scrub;

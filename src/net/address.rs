@@ -41,13 +41,13 @@ impl Tcp {
     }
 
     /// The host and port of a URI: of a configured address, a redirect or a proxy.
-    pub fn from_uri(uri: &Uri) -> Result<Self, NoPlace> {
+    pub fn from_uri(uri: &Uri) -> Result<Self, InvalidUri> {
         let (https, usual) = match uri.scheme_str() {
             Some("https") => (true, 443),
             Some("http") => (false, 80),
-            _ => return Err(NoPlace::Url),
+            _ => return Err(InvalidUri::Url),
         };
-        let host = host(uri).ok_or(NoPlace::Url)?.to_ascii_lowercase();
+        let host = host(uri).ok_or(InvalidUri::Url)?.to_ascii_lowercase();
         let port = port(uri)?.unwrap_or(usual);
         Ok(Self { https, host, port, prefix: uri.path().trim_end_matches('/').to_owned() })
     }
@@ -55,14 +55,14 @@ impl Tcp {
 
 /// Why a URI is not usable as an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum InvalidUri {
     /// It is not `http://` or `https://` with a host.
     Url,
     /// The text after the host's colon is not a port.
     Port,
 }
 
-impl NoPlace {
+impl InvalidUri {
     /// The end of a sentence that begins with what the URI is.
     pub const fn why(self) -> &'static str {
         match self {
@@ -74,16 +74,16 @@ impl NoPlace {
 
 /// The port in a URI, if there is one. It is read from the text: the `http` crate ignores a port that is out of range,
 /// and the request would then go to the scheme's default port.
-fn port(uri: &Uri) -> Result<Option<u16>, NoPlace> {
+fn port(uri: &Uri) -> Result<Option<u16>, InvalidUri> {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
     let after_host = if place.starts_with('[') { place.rfind(']').map(|end| &place[end + 1..]) } else { Some(place) };
     match after_host.and_then(|rest| rest.split_once(':')) {
         None => Ok(None),
         Some((_, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().ok().filter(|port| *port > 0).map(Some).ok_or(NoPlace::Port)
+            digits.parse().ok().filter(|port| *port > 0).map(Some).ok_or(InvalidUri::Port)
         }
-        Some(_) => Err(NoPlace::Port),
+        Some(_) => Err(InvalidUri::Port),
     }
 }
 
@@ -151,7 +151,7 @@ impl Address {
         }
         let example = "write it as https://vault.example.org:8200 or unix:///run/vault-agent.sock";
         let text = &*with_ascii_host(text.trim());
-        let why = if has_bad_port(text) { NoPlace::Port.why() } else { "is not a URL" };
+        let why = if has_bad_port(text) { InvalidUri::Port.why() } else { "is not a URL" };
         let uri: Uri = text.parse().map_err(|_| wrong(why, example))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(wrong(

@@ -11,7 +11,7 @@ pub struct Deadline(Instant);
 
 /// The deadline passed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Passed;
+pub struct DeadlinePassed;
 
 impl Deadline {
     /// `budget` from now.
@@ -31,14 +31,14 @@ impl Deadline {
     }
 
     /// Runs `work`, until the deadline at most.
-    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
-        timeout_at(self.0, work).await.map_err(|_| Passed)
+    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, DeadlinePassed> {
+        timeout_at(self.0, work).await.map_err(|_| DeadlinePassed)
     }
 
     /// Waits for `pause` if that ends before the deadline; else does not wait at all.
-    pub async fn pause(self, pause: Duration) -> Result<(), Passed> {
+    pub async fn pause(self, pause: Duration) -> Result<(), DeadlinePassed> {
         if pause >= self.remaining() {
-            return Err(Passed);
+            return Err(DeadlinePassed);
         }
         sleep(pause).await;
         Ok(())

@@ -8,7 +8,7 @@ use http_body_util::Empty;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 
-use super::address::{Address, NoPlace, Tcp, has_bad_port};
+use super::address::{Address, InvalidUri, Tcp, has_bad_port};
 use super::no_proxy::NoProxy;
 use super::options::Proxy;
 use super::stream::Connection;
@@ -26,7 +26,7 @@ pub(super) fn find(address: &Address, wanted: &Proxy) -> Result<Option<Intercept
     }
     let uri: Uri = address.to_string().parse().map_err(|_| bad_proxy("is not an http:// URL"))?;
     let Some(found) = Matcher::builder().all(set).build().intercept(&uri) else {
-        return Err(bad_proxy(if has_bad_port(set.trim()) { NoPlace::Port.why() } else { "is not an http:// URL" }));
+        return Err(bad_proxy(if has_bad_port(set.trim()) { InvalidUri::Port.why() } else { "is not an http:// URL" }));
     };
     endpoint(&found)?;
     Ok(Some(found))

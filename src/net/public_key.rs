@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
 /// The accepted keys, for an error's advice.
-pub(super) const TAKEN: &str = if cfg!(feature = "p521") {
+pub(super) const SUPPORTED_KEYS: &str = if cfg!(feature = "p521") {
     "RSA with 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519"
 } else {
     "RSA with 2048 to 8192 bits, P-256, P-384 or Ed25519"
@@ -44,39 +44,39 @@ const CURVES: &[ObjectIdentifier] = &[
 
 /// A key that this program refuses: its owner and its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NotTaken {
+pub(super) struct UnsupportedKey {
     /// Whether it is the server's own, and not an issuer's.
     pub is_servers: bool,
     /// Its kind, such as `RSA with 1024 bits`.
     pub kind: String,
 }
 
-impl fmt::Display for NotTaken {
+impl fmt::Display for UnsupportedKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whose = if self.is_servers { "its key" } else { "a key that its certificate is signed with" };
         write!(out, "{whose} is {}", self.kind)
     }
 }
 
-impl std::error::Error for NotTaken {}
+impl std::error::Error for UnsupportedKey {}
 
 /// The kind of `certificate`'s key, if it is not accepted.
-pub(super) fn not_taken(certificate: &CertificateDer<'_>) -> Option<String> {
+pub(super) fn unsupported_key(certificate: &CertificateDer<'_>) -> Option<String> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
-    of_info(parsed.subject_public_key_info().as_ref())
+    unsupported_spki_info(parsed.subject_public_key_info().as_ref())
 }
 
-/// As [`not_taken`], for a SubjectPublicKeyInfo.
-fn of_info(info: &[u8]) -> Option<String> {
-    SliceReader::new(info).ok()?.sequence(of_content).ok()?
+/// As [`unsupported_key`], for a SubjectPublicKeyInfo.
+fn unsupported_spki_info(info: &[u8]) -> Option<String> {
+    SliceReader::new(info).ok()?.sequence(check_spki).ok()?
 }
 
-/// As [`not_taken`], for the content of a SubjectPublicKeyInfo.
-pub(super) fn of_bare_info(content: &[u8]) -> Option<String> {
-    of_content(&mut SliceReader::new(content).ok()?).ok()?
+/// As [`unsupported_key`], for the content of a SubjectPublicKeyInfo.
+pub(super) fn unsupported_spki(content: &[u8]) -> Option<String> {
+    check_spki(&mut SliceReader::new(content).ok()?).ok()?
 }
 
-fn of_content<'a>(reader: &mut SliceReader<'a>) -> der::Result<Option<String>> {
+fn check_spki<'a>(reader: &mut SliceReader<'a>) -> der::Result<Option<String>> {
     let (algorithm, curve) = reader.sequence(|reader: &mut SliceReader<'a>| {
         let algorithm = ObjectIdentifier::decode(reader)?;
         let curve = Option::<AnyRef<'a>>::decode(reader)?.and_then(|parameter| parameter.decode_as().ok());

@@ -16,9 +16,9 @@ use super::ServerKind;
 use super::options::Tls;
 #[cfg(feature = "p521")]
 use super::p521::provider;
-use super::public_key::{NotTaken, TAKEN, not_taken, of_bare_info};
+use super::public_key::{SUPPORTED_KEYS, UnsupportedKey, unsupported_key, unsupported_spki};
 use crate::error::{Error, Kind, Result};
-use crate::sys::file::{self, Unread, Writers};
+use crate::sys::file::{self, AllowedWriters, ReadError};
 
 /// The largest PEM file that is read, in bytes; a system's store has a quarter of a MiB.
 const LARGEST: u64 = 4 << 20;
@@ -37,11 +37,11 @@ pub fn configuration(tls: &Tls) -> Result<Arc<ClientConfig>> {
     } else {
         let given = given(tls)?;
         let roots = Arc::new(roots(given.as_ref())?);
-        let usual = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider)
             .build()
             .map_err(|_| unusable("the CA certificates", "contain no usable certificate"))?;
         let given = given.map(|(given, _)| given).unwrap_or_default();
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustedCertificates { given, roots, usual }))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustedCertificates { given, roots, webpki }))
     };
     let mut config = match (&tls.client_cert, &tls.client_key) {
         (Some(cert), Some(key)) => {
@@ -125,8 +125,8 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
 
 /// The text of a PEM file.
 fn pem(path: &Path) -> Result<Vec<u8>> {
-    let unread = |why: Unread| unusable(&path.display().to_string(), &why.to_string());
-    file::read(path, LARGEST, Writers::NotEveryone).map_err(unread)
+    let unread = |why: ReadError| unusable(&path.display().to_string(), &why.to_string());
+    file::read(path, LARGEST, AllowedWriters::NotEveryone).map_err(unread)
 }
 
 fn unusable(what: &str, why: &str) -> Error {
@@ -156,8 +156,10 @@ pub fn failure(cause: &rustls::Error, peer: ServerKind, authority: &str) -> Erro
             "have the certificate renewed, and check this machine's clock",
         ),
         Tls::InvalidCertificate(why) => {
-            let (what, advice) = match key_not_taken(why) {
-                Some(key) => (format!("{key}, which is not supported"), format!("have it replaced by one of {TAKEN}")),
+            let (what, advice) = match as_unsupported_key(why) {
+                Some(key) => {
+                    (format!("{key}, which is not supported"), format!("have it replaced by one of {SUPPORTED_KEYS}"))
+                }
                 None => (
                     "its certificate is not acceptable".to_owned(),
                     format!("inspect it: openssl s_client -connect {authority}"),
@@ -184,7 +186,7 @@ pub fn failure(cause: &rustls::Error, peer: ServerKind, authority: &str) -> Erro
                 format!("no TLS connection to {} at {authority}: the TLS handshake failed", peer.name()),
                 format!(
                     "check that both sides have a TLS version (1.2 or 1.3), a cipher and a kind of key in common: a key of \
-                     {TAKEN}"
+                     {SUPPORTED_KEYS}"
                 ),
             );
         }
@@ -215,7 +217,7 @@ impl ServerCertVerifier for AcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        with_its_key(rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms), cert)
+        name_unsupported_key(rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms), cert)
     }
 
     fn verify_tls13_signature(
@@ -225,7 +227,7 @@ impl ServerCertVerifier for AcceptAny {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        with_its_key(rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms), cert)
+        name_unsupported_key(rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms), cert)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -234,7 +236,7 @@ impl ServerCertVerifier for AcceptAny {
 }
 
 /// Whether a signature of the chain could not be checked, or is not that of a trusted issuer.
-fn is_of_signatures(why: &CertificateError) -> bool {
+fn may_be_key_error(why: &CertificateError) -> bool {
     use CertificateError as Why;
     matches!(why, Why::BadSignature | Why::Other(_))
         || lacks_an_issuer(why)
@@ -256,7 +258,7 @@ fn lacks_an_issuer(why: &CertificateError) -> bool {
 }
 
 /// The key that caused the failure, if it is one that is not accepted.
-fn key_not_taken(why: &CertificateError) -> Option<&NotTaken> {
+fn as_unsupported_key(why: &CertificateError) -> Option<&UnsupportedKey> {
     match why {
         CertificateError::Other(OtherError(other)) => other.downcast_ref(),
         _ => None,
@@ -264,12 +266,15 @@ fn key_not_taken(why: &CertificateError) -> Option<&NotTaken> {
 }
 
 /// Adds the key's kind to a failed check of a signature, if the key is the cause.
-fn with_its_key<T>(outcome: Result<T, rustls::Error>, certificate: &CertificateDer<'_>) -> Result<T, rustls::Error> {
-    outcome.map_err(|cause| not_taken(certificate).map_or(cause, |kind| refused(true, kind)))
+fn name_unsupported_key<T>(
+    outcome: Result<T, rustls::Error>,
+    certificate: &CertificateDer<'_>,
+) -> Result<T, rustls::Error> {
+    outcome.map_err(|cause| unsupported_key(certificate).map_or(cause, |kind| refused(true, kind)))
 }
 
 fn refused(is_servers: bool, kind: String) -> rustls::Error {
-    CertificateError::Other(OtherError(Arc::new(NotTaken { is_servers, kind }))).into()
+    CertificateError::Other(OtherError(Arc::new(UnsupportedKey { is_servers, kind }))).into()
 }
 
 /// The trusted certificates: the roots, and each given certificate itself. A server that shows a given certificate,
@@ -279,28 +284,28 @@ fn refused(is_servers: bool, kind: String) -> rustls::Error {
 struct TrustedCertificates {
     given: Vec<CertificateDer<'static>>,
     roots: Arc<RootCertStore>,
-    usual: Arc<WebPkiServerVerifier>,
+    webpki: Arc<WebPkiServerVerifier>,
 }
 
 impl TrustedCertificates {
     /// The key in the chain that is not accepted, so that no signature by it can be checked.
-    fn weak_link(
+    fn unsupported_key_in_chain(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> Option<rustls::Error> {
-        if let Some(kind) = not_taken(end_entity) {
+        if let Some(kind) = unsupported_key(end_entity) {
             return Some(refused(true, kind));
         }
         let names = |name: &[u8]| {
             let mut chain = std::iter::once(end_entity).chain(intermediates);
             chain.any(|certificate| certificate.windows(name.len().max(1)).any(|window| window == name))
         };
-        let of_a_root = || {
+        let root_key = || {
             let mut issuers = self.roots.roots.iter().filter(|root| names(&root.subject));
-            issuers.find_map(|root| of_bare_info(&root.subject_public_key_info))
+            issuers.find_map(|root| unsupported_spki(&root.subject_public_key_info))
         };
-        intermediates.iter().find_map(not_taken).or_else(of_a_root).map(|kind| refused(false, kind))
+        intermediates.iter().find_map(unsupported_key).or_else(root_key).map(|kind| refused(false, kind))
     }
 }
 
@@ -313,16 +318,16 @@ impl ServerCertVerifier for TrustedCertificates {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let usual = self.usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let Err(rustls::Error::InvalidCertificate(why)) = &usual else { return usual };
+        let webpki = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Err(rustls::Error::InvalidCertificate(why)) = &webpki else { return webpki };
         if lacks_an_issuer(why) && self.given.iter().any(|given| given.as_ref() == end_entity.as_ref()) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        if is_of_signatures(why) {
-            return self.weak_link(end_entity, intermediates).map_or(usual, Err);
+        if may_be_key_error(why) {
+            return self.unsupported_key_in_chain(end_entity, intermediates).map_or(webpki, Err);
         }
-        usual
+        webpki
     }
 
     fn verify_tls12_signature(
@@ -331,7 +336,7 @@ impl ServerCertVerifier for TrustedCertificates {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        with_its_key(self.usual.verify_tls12_signature(message, cert, signature), cert)
+        name_unsupported_key(self.webpki.verify_tls12_signature(message, cert, signature), cert)
     }
 
     fn verify_tls13_signature(
@@ -340,10 +345,10 @@ impl ServerCertVerifier for TrustedCertificates {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        with_its_key(self.usual.verify_tls13_signature(message, cert, signature), cert)
+        name_unsupported_key(self.webpki.verify_tls13_signature(message, cert, signature), cert)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.webpki.supported_verify_schemes()
     }
 }

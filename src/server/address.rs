@@ -6,7 +6,7 @@ use http::Uri;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::{Error, Kind, Result};
-use crate::net::address::{Address, NoPlace, Tcp, has_bad_port};
+use crate::net::address::{Address, InvalidUri, Tcp, has_bad_port};
 
 /// The address of a server, and the prefix of its URL paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn parse(text: &str) -> Result<Base> {
         let socket = parse(&format!("unix://{socket}"))?;
         return Ok(Base::new(socket.address, without_page(path.trim_end_matches('/'))));
     }
-    let why = if has_bad_port(text.trim()) { NoPlace::Port.why() } else { "is not a URL" };
+    let why = if has_bad_port(text.trim()) { InvalidUri::Port.why() } else { "is not a URL" };
     let uri: Uri = text.trim().parse().map_err(|_| wrong(why, example))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong("contains a user name or password", "remove what is before the @, and use --token-file"));

@@ -22,7 +22,7 @@ use crate::kernel::connection::{ConnectionFile, check_owner};
 use crate::kernel::endpoint::{Channel, reached_at};
 use crate::net::address::{Address, Tcp};
 use crate::secret::SecretValue;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The largest server file accepted, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -76,7 +76,7 @@ pub fn parse_server_file(text: &[u8], origin: &str) -> Option<(RunningServer, i3
 /// The servers that have a file in `runtime` and whose process exists.
 pub fn servers(runtime: &Path) -> Vec<RunningServer> {
     let read = |path: &PathBuf| {
-        let (text, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).ok()?;
+        let (text, metadata) = file::read_with_metadata(path, LARGEST, AllowedWriters::Anyone).ok()?;
         let text = Zeroizing::new(text);
         check_owner(&metadata, path).ok()?;
         let (found, pid) = parse_server_file(&text, &path.display().to_string())?;

@@ -99,7 +99,7 @@ impl JupyterServer {
     }
 
     /// Sets the token for later requests; returns whether it differs from the previous one.
-    pub fn show(&self, token: Option<&Credential>) -> Result<bool> {
+    pub fn set_token(&self, token: Option<&Credential>) -> Result<bool> {
         let before = self.token.replace(ServerToken::of(token)?);
         Ok(before.header != self.token.borrow().header)
     }
@@ -168,12 +168,12 @@ impl JupyterServer {
                 .max_buf_size(64 << 10)
                 .handshake(TokioIo::new(stream))
                 .await
-                .map_err(|_| self.cut())?;
+                .map_err(|_| self.broken())?;
             tokio::spawn(connection.with_upgrades());
             sender
                 .send_request(self.compose(path, headers)?)
                 .await
-                .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.cut() })
+                .map_err(|cause| if cause.is_parse() { self.not_jupyter("does not speak HTTP") } else { self.broken() })
         };
         let late = |_| silent(ServerKind::Jupyter.name(), &self.base.to_string(), "it did not answer the request");
         deadline.bound(asking).await.map_err(late)?
@@ -301,7 +301,7 @@ impl JupyterServer {
     }
 
     /// The error for a connection that broke.
-    pub(super) fn cut(&self) -> Error {
+    pub(super) fn broken(&self) -> Error {
         broken(&std::io::ErrorKind::ConnectionReset.into(), ServerKind::Jupyter.name(), &self.base.to_string())
     }
 }

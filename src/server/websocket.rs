@@ -68,7 +68,7 @@ impl Websocket {
         }
         let session = Session::new(Signer::new(Scheme::Sha256, b""));
         let key = STANDARD.encode(fastrand::u128(..).to_ne_bytes());
-        let key_value = HeaderValue::from_str(&key).map_err(|_| server.cut())?;
+        let key_value = HeaderValue::from_str(&key).map_err(|_| server.broken())?;
         let headers = [
             (CONNECTION, HeaderValue::from_static("Upgrade")),
             (UPGRADE, HeaderValue::from_static("websocket")),
@@ -102,7 +102,7 @@ impl Websocket {
             return Err(server.not_jupyter("does not open a websocket"));
         }
         let v1 = header(SEC_WEBSOCKET_PROTOCOL) == Some(V1.as_bytes());
-        let upgraded = hyper::upgrade::on(reply).await.map_err(|_| server.cut())?;
+        let upgraded = hyper::upgrade::on(reply).await.map_err(|_| server.broken())?;
         let config = WebSocketConfig::default().max_message_size(Some(LARGEST)).max_frame_size(Some(LARGEST));
         let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, Some(config)).await;
         Ok(Self { stream, session, v1, kernel: id.to_owned(), server: server.address().clone() })

@@ -14,7 +14,7 @@ use nix::libc;
 
 /// The users that may have written a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Writers {
+pub enum AllowedWriters {
     /// Anyone: nothing depends on it.
     Anyone,
     /// Anyone, but the file must not be writable for all users.
@@ -25,7 +25,7 @@ pub enum Writers {
 
 /// Why a file is refused; shown as the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
+pub enum ReadError {
     Missing,
     NotPlain,
     /// With the largest size that is accepted, in bytes.
@@ -36,7 +36,7 @@ pub enum Unread {
     Refused(ErrorKind),
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for ReadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => out.write_str("does not exist"),
@@ -50,7 +50,7 @@ impl fmt::Display for Unread {
     }
 }
 
-impl Unread {
+impl ReadError {
     fn of(cause: &std::io::Error) -> Self {
         match cause.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => Self::Missing,
@@ -60,41 +60,45 @@ impl Unread {
 }
 
 /// Reads the file at `path`, of at most `largest` bytes.
-pub fn read(path: &Path, largest: u64, writers: Writers) -> Result<Vec<u8>, Unread> {
+pub fn read(path: &Path, largest: u64, writers: AllowedWriters) -> Result<Vec<u8>, ReadError> {
     read_with_metadata(path, largest, writers).map(|(content, _)| content)
 }
 
 /// As [`read`], with the metadata of the file that was read.
-pub fn read_with_metadata(path: &Path, largest: u64, writers: Writers) -> Result<(Vec<u8>, Metadata), Unread> {
+pub fn read_with_metadata(
+    path: &Path,
+    largest: u64,
+    writers: AllowedWriters,
+) -> Result<(Vec<u8>, Metadata), ReadError> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = file.map_err(|cause| Unread::of(&cause))?;
-    let metadata = file.metadata().map_err(|cause| Unread::of(&cause))?;
+    let file = file.map_err(|cause| ReadError::of(&cause))?;
+    let metadata = file.metadata().map_err(|cause| ReadError::of(&cause))?;
     check(&metadata, largest, writers)?;
     Ok((content(file, metadata.len(), largest)?, metadata))
 }
 
 /// Reads a file of at most `largest` bytes into a buffer with room for `expected`.
-fn content(file: File, expected: u64, largest: u64) -> Result<Vec<u8>, Unread> {
+fn content(file: File, expected: u64, largest: u64) -> Result<Vec<u8>, ReadError> {
     let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
-    File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| Unread::of(&cause))?;
-    if content.len() as u64 > largest { Err(Unread::TooLarge(largest)) } else { Ok(content) }
+    File::take(file, largest + 1).read_to_end(&mut content).map_err(|cause| ReadError::of(&cause))?;
+    if content.len() as u64 > largest { Err(ReadError::TooLarge(largest)) } else { Ok(content) }
 }
 
 /// Opens a file that the command line names, for [`read_opened`]: a regular file, or a pipe such as a shell's
 /// `<(command)`, which is waited for.
-pub fn open_named(path: &Path, largest: u64) -> Result<File, Unread> {
+pub fn open_named(path: &Path, largest: u64) -> Result<File, ReadError> {
     let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
     let flags = if is_pipe { 0 } else { libc::O_NONBLOCK };
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|cause| Unread::of(&cause))?;
-    let metadata = file.metadata().map_err(|cause| Unread::of(&cause))?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|cause| ReadError::of(&cause))?;
+    let metadata = file.metadata().map_err(|cause| ReadError::of(&cause))?;
     if !metadata.file_type().is_fifo() {
-        check(&metadata, largest, Writers::Anyone)?;
+        check(&metadata, largest, AllowedWriters::Anyone)?;
     }
     Ok(file)
 }
 
 /// Reads an opened file of at most `largest` bytes.
-pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, Unread> {
+pub fn read_opened(file: File, largest: u64) -> Result<Vec<u8>, ReadError> {
     let expected = file.metadata().map_or(0, |metadata| metadata.len());
     // A pipe's text arrives in pieces; a buffer that never grows leaves no copies of them.
     content(file, expected.max(8 * 1024), largest)
@@ -111,28 +115,28 @@ pub fn beginning(path: &Path, most: u64) -> Option<Vec<u8>> {
     Some(start)
 }
 
-fn check(metadata: &Metadata, largest: u64, writers: Writers) -> Result<(), Unread> {
+fn check(metadata: &Metadata, largest: u64, writers: AllowedWriters) -> Result<(), ReadError> {
     if !metadata.is_file() {
-        return Err(Unread::NotPlain);
+        return Err(ReadError::NotPlain);
     }
     if metadata.len() > largest {
-        return Err(Unread::TooLarge(largest));
+        return Err(ReadError::TooLarge(largest));
     }
     let is_other = ![0, nix::unistd::geteuid().as_raw()].contains(&metadata.uid());
-    if writers == Writers::UsOrRoot && is_other {
-        return Err(Unread::OtherOwner(metadata.uid()));
+    if writers == AllowedWriters::UsOrRoot && is_other {
+        return Err(ReadError::OtherOwner(metadata.uid()));
     }
-    if writers != Writers::Anyone && metadata.mode() & 0o002 != 0 {
-        return Err(Unread::EveryoneWrites);
+    if writers != AllowedWriters::Anyone && metadata.mode() & 0o002 != 0 {
+        return Err(ReadError::EveryoneWrites);
     }
     Ok(())
 }
 
 /// Checks that the file at `path` is a program that only this user or root may have written.
-pub fn check_program(path: &Path) -> Result<(), Unread> {
-    let metadata = std::fs::metadata(path).map_err(|cause| Unread::of(&cause))?;
-    check(&metadata, u64::MAX, Writers::UsOrRoot)?;
-    if path.parent().is_some_and(is_open_to_all) { Err(Unread::EveryoneWrites) } else { Ok(()) }
+pub fn check_program(path: &Path) -> Result<(), ReadError> {
+    let metadata = std::fs::metadata(path).map_err(|cause| ReadError::of(&cause))?;
+    check(&metadata, u64::MAX, AllowedWriters::UsOrRoot)?;
+    if path.parent().is_some_and(is_open_to_all) { Err(ReadError::EveryoneWrites) } else { Ok(()) }
 }
 
 /// Whether all users may replace the files in `folder`: it is writable for all, and has no sticky bit.
@@ -150,7 +154,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
-    use super::{Unread, Writers, read};
+    use super::{AllowedWriters, ReadError, read};
 
     #[test]
     fn what_is_no_plain_file_of_bounded_size_is_refused_at_once() {
@@ -158,17 +162,17 @@ mod tests {
         let fifo = folder.path().join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for (path, why) in [
-            (fifo.as_path(), Unread::NotPlain),
-            (Path::new("/dev/zero"), Unread::NotPlain),
-            (folder.path(), Unread::NotPlain),
-            (Path::new("/nonexistent/x"), Unread::Missing),
+            (fifo.as_path(), ReadError::NotPlain),
+            (Path::new("/dev/zero"), ReadError::NotPlain),
+            (folder.path(), ReadError::NotPlain),
+            (Path::new("/nonexistent/x"), ReadError::Missing),
         ] {
-            assert_eq!(read(path, 10, Writers::Anyone), Err(why), "{}", path.display());
+            assert_eq!(read(path, 10, AllowedWriters::Anyone), Err(why), "{}", path.display());
         }
         let file = folder.path().join("file");
         std::fs::write(&file, "01234567890").unwrap();
-        assert_eq!(read(&file, 10, Writers::Anyone), Err(Unread::TooLarge(10)));
-        assert_eq!(read(&file, 11, Writers::UsOrRoot).unwrap(), b"01234567890");
+        assert_eq!(read(&file, 10, AllowedWriters::Anyone), Err(ReadError::TooLarge(10)));
+        assert_eq!(read(&file, 11, AllowedWriters::UsOrRoot).unwrap(), b"01234567890");
     }
 
     #[test]
@@ -177,9 +181,9 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
-        for writers in [Writers::NotEveryone, Writers::UsOrRoot] {
-            assert_eq!(read(&file, 10, writers), Err(Unread::EveryoneWrites));
+        for writers in [AllowedWriters::NotEveryone, AllowedWriters::UsOrRoot] {
+            assert_eq!(read(&file, 10, writers), Err(ReadError::EveryoneWrites));
         }
-        assert_eq!(read(&file, 10, Writers::Anyone).unwrap(), b"x");
+        assert_eq!(read(&file, 10, AllowedWriters::Anyone).unwrap(), b"x");
     }
 }

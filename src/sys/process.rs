@@ -73,7 +73,7 @@ pub fn say(pid: u32, line: &str) {
 
 /// The boot and pid namespace in which this process's pids are valid: a pid of another machine or container means
 /// another process. `None` if the system does not show it.
-pub fn numbering() -> Option<&'static str> {
+pub fn pid_namespace() -> Option<&'static str> {
     static NUMBERING: OnceLock<Option<String>> = OnceLock::new();
     let numbering = NUMBERING.get_or_init(|| {
         let boot = read("/proc/sys/kernel/random/boot_id").ok()?;

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Why there is no output; shown as the end of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum ProgramError {
     /// It could not be started.
     NotStarted(ErrorKind),
     /// It did not exit in this time.
@@ -29,7 +29,7 @@ pub enum Unanswered {
     Failed(Option<i32>),
 }
 
-impl std::fmt::Display for Unanswered {
+impl std::fmt::Display for ProgramError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotStarted(cause) => write!(out, "can't be started: {}", crate::error::why(*cause)),
@@ -42,14 +42,14 @@ impl std::fmt::Display for Unanswered {
 }
 
 /// The standard output of `command`, of at most `most` bytes, if it succeeds within `limit`.
-pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zeroizing<Vec<u8>>, ProgramError> {
     let end = Instant::now() + limit;
     let started = match start(command) {
         // A script without a `#!` line: a shell runs it.
         Err(cause) if cause.raw_os_error() == Some(nix::libc::ENOEXEC) => start(&mut by_shell(command)),
         started => started,
     };
-    let mut child = started.map_err(|cause| Unanswered::NotStarted(cause.kind()))?;
+    let mut child = started.map_err(|cause| ProgramError::NotStarted(cause.kind()))?;
     let (sender, receiver) = channel();
     let pipe = child.stdout.take();
     std::thread::spawn(move || {
@@ -67,8 +67,8 @@ pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zer
     });
     let output = match output {
         Some(output) => Ok(output),
-        None if Instant::now() < end => Err(Unanswered::TooLong(most)),
-        None => Err(Unanswered::Late(limit)),
+        None if Instant::now() < end => Err(ProgramError::TooLong(most)),
+        None => Err(ProgramError::Late(limit)),
     };
     let ended = loop {
         match child.try_wait() {
@@ -84,8 +84,8 @@ pub fn answer(command: &mut Command, limit: Duration, most: usize) -> Result<Zer
     let output = output?;
     match ended {
         Some(status) if status.success() => Ok(output),
-        Some(status) => Err(Unanswered::Failed(status.code())),
-        None => Err(Unanswered::Late(limit)),
+        Some(status) => Err(ProgramError::Failed(status.code())),
+        None => Err(ProgramError::Late(limit)),
     }
 }
 

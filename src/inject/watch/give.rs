@@ -13,7 +13,7 @@ use crate::config::inheritance::Winner;
 use crate::error::{Error, Kind, Result};
 use crate::inject::Options;
 use crate::inject::target::Route;
-use crate::inject::turn::{Known, Turn};
+use crate::inject::update::{KernelUpdate, Known};
 use crate::launch::given::{self, Given};
 use crate::lease::Keeper;
 use crate::net::deadline::Deadline;
@@ -86,7 +86,7 @@ impl Watcher<'_, '_> {
             return Ok(None);
         }
         let kernels = takers.iter().filter_map(|(name, _)| self.kernels.get(name));
-        let owner = |kernel: &Kernel| Turn::of(&kernel.target, self.vault.plan(), self.options()).owner();
+        let owner = |kernel: &Kernel| KernelUpdate::of(&kernel.target, self.vault.plan(), self.options()).owner();
         // A kernel whose process is unknown counts as one on another machine.
         let owners = kernels.filter_map(|kernel| owner(kernel).ok().flatten()).collect();
         self.vault.keep(given, held, owners).await
@@ -107,15 +107,15 @@ impl Watcher<'_, '_> {
         let options = self.options();
         let options = Options { override_existing: options.override_existing && !doubtful, ..options };
         let known = Known::ByReply(info);
-        let turn = Turn::of(&kernel.target, plan, options).holding(leases).recalling(&known);
-        let turn = if doubtful { turn } else { turn.remembering(kernel.variables.clone()) };
-        if turn.is_up_to_date(given) {
+        let update = KernelUpdate::of(&kernel.target, plan, options).with_lease_count(leases).with_remembered(&known);
+        let update = if doubtful { update } else { update.with_variables(kernel.variables.clone()) };
+        if update.is_up_to_date(given) {
             link.close().await;
             self.answer(name, "nothing is new in Vault");
             self.is_up_to_date(name).await;
             return false;
         }
-        match turn.give((link, known), given::duplicate(given), &mut |_| {}).await {
+        match update.give((link, known), given::duplicate(given), &mut |_| {}).await {
             // It is the same process, since it lacks nothing.
             Ok(done) if doubtful && done.changes.set.is_empty() => {
                 self.is_up_to_date(name).await;

@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::sys::folder::{private, write_private};
-use crate::sys::process::{numbering, own};
+use crate::sys::process::{own, pid_namespace};
 use crate::sys::readable::readable;
 use crate::sys::watches::FolderWatch;
 
@@ -38,7 +38,7 @@ impl Requests {
         private(&folder).ok()?;
         let (pid, start_time) = own()?;
         let presence = folder.join(format!("watch-{pid}.json"));
-        let content = json!({"pid": pid, "start_time": start_time, "numbering": numbering().unwrap_or_default()});
+        let content = json!({"pid": pid, "start_time": start_time, "numbering": pid_namespace().unwrap_or_default()});
         let watch = readable(FolderWatch::new(&folder).ok()?).ok()?;
         write_private(runtime, &presence, content.to_string().as_bytes()).ok()?;
         Some(Self { runtime: runtime.to_owned(), folder, presence, watch })

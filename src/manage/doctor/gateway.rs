@@ -27,7 +27,7 @@ pub(super) fn check(request: &Request, parent: &Environment, configured: &Config
             report.add(Status::Ok, "the files alone suffice, so a gateway that scrubs the environment is no problem");
         }
         Err(error) => {
-            let status = if is_in_sight(parent) { Status::Warning } else { Status::Note };
+            let status = if is_gateway(parent) { Status::Warning } else { Status::Note };
             let what = format!("a gateway does not pass on this shell's variables; without them: {}", error.what());
             report
                 .add(status, what)
@@ -38,7 +38,7 @@ pub(super) fn check(request: &Request, parent: &Environment, configured: &Config
 }
 
 /// Whether this is a gateway's environment: variables with these prefixes are its settings.
-fn is_in_sight(parent: &Environment) -> bool {
+fn is_gateway(parent: &Environment) -> bool {
     parent
         .entries()
         .iter()

@@ -13,7 +13,7 @@ use tempfile::Builder;
 use crate::config::credential::Credential;
 use crate::error::{Error, Kind, Result, why};
 use crate::secret::SecretValue;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The largest file that counts as a token's, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -50,10 +50,10 @@ pub(super) fn is_there(path: &Path) -> bool {
 
 /// The token in the file, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<Credential>> {
-    let content = match file::read(path, LARGEST, Writers::NotEveryone) {
+    let content = match file::read(path, LARGEST, AllowedWriters::NotEveryone) {
         Ok(content) => SecretValue::new(content).trimmed(),
         // A dangling link counts as an empty file.
-        Err(file::Unread::Missing) => return Ok(None),
+        Err(file::ReadError::Missing) => return Ok(None),
         Err(unread) => {
             let what = format!("the file {} {unread}", path.display());
             return Err(Error::new(Kind::Credential, what, "check it, and remove it by hand"));

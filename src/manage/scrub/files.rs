@@ -12,7 +12,7 @@ use nix::unistd::{AccessFlags, access};
 use tempfile::Builder;
 
 use crate::error::{Error, Kind, Result, why};
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 
 /// The largest notebook, in bytes.
 const LARGEST: u64 = 1 << 30;
@@ -59,8 +59,8 @@ fn below(folder: &Path, files: &mut Vec<PathBuf>, troubles: &mut Vec<(PathBuf, E
 
 /// Reads a notebook.
 pub(super) fn read(path: &Path) -> Result<Notebook> {
-    let (content, metadata) = file::read_with_metadata(path, LARGEST, Writers::Anyone).map_err(|unread| {
-        let kind = if unread == file::Unread::Missing { Kind::PathMissing } else { Kind::Os };
+    let (content, metadata) = file::read_with_metadata(path, LARGEST, AllowedWriters::Anyone).map_err(|unread| {
+        let kind = if unread == file::ReadError::Missing { Kind::PathMissing } else { Kind::Os };
         Error::new(kind, format!("the notebook {} {unread}", path.display()), "check the path and its permissions")
     })?;
     Ok(Notebook { content, metadata })

@@ -55,12 +55,12 @@ impl View {
 
 /// The decoded bytes of one encoded character. A text has many, so this is not a `Vec`.
 #[derive(Debug, Clone, Copy)]
-struct Few {
+struct CharBytes {
     bytes: [u8; 4],
     length: usize,
 }
 
-impl Few {
+impl CharBytes {
     const fn byte(byte: u8) -> Self {
         Self { bytes: [byte, 0, 0, 0], length: 1 }
     }
@@ -81,7 +81,7 @@ impl Few {
 /// Without the backslash escapes of JSON, Python and JavaScript; `None` if there are none.
 pub(super) fn unescaped(text: &[u8]) -> Option<View> {
     decoded(text, [b'\\'; 2], &|rest| {
-        let simple = |byte: u8| Some((Few::byte(byte), 2));
+        let simple = |byte: u8| Some((CharBytes::byte(byte), 2));
         match rest.get(1)? {
             byte @ (b'"' | b'\'' | b'\\' | b'/') => simple(*byte),
             b'n' => simple(b'\n'),
@@ -106,7 +106,7 @@ pub(super) fn unescaped(text: &[u8]) -> Option<View> {
 }
 
 /// One non-ASCII character whose bytes are escaped one by one, as in Python's repr of `bytes`.
-fn escaped_utf8(rest: &[u8]) -> Option<(Few, usize)> {
+fn escaped_utf8(rest: &[u8]) -> Option<(CharBytes, usize)> {
     let byte = |at: usize| {
         let escape = rest.get(at * 4..at * 4 + 4)?.strip_prefix(b"\\x")?;
         hex(escape).and_then(|code| u8::try_from(code).ok())
@@ -121,7 +121,7 @@ fn escaped_utf8(rest: &[u8]) -> Option<(Few, usize)> {
     for (at, place) in bytes[..length].iter_mut().enumerate() {
         *place = byte(at)?;
     }
-    std::str::from_utf8(&bytes[..length]).is_ok().then_some((Few { bytes, length }, length * 4))
+    std::str::from_utf8(&bytes[..length]).is_ok().then_some((CharBytes { bytes, length }, length * 4))
 }
 
 /// Without percent-encoding; a plus is a space if a value contains a space.
@@ -129,9 +129,9 @@ pub(super) fn percent_decoded(text: &[u8], spaces: bool) -> Option<View> {
     let marks = if spaces { [b'%', b'+'] } else { [b'%'; 2] };
     decoded(text, marks, &|rest| match rest {
         [b'%', first, second, ..] => {
-            hex(&[*first, *second]).map(|code| (Few::byte(u8::try_from(code).unwrap_or(b'%')), 3))
+            hex(&[*first, *second]).map(|code| (CharBytes::byte(u8::try_from(code).unwrap_or(b'%')), 3))
         }
-        [b'+', ..] => Some((Few::byte(b' '), 1)),
+        [b'+', ..] => Some((CharBytes::byte(b' '), 1)),
         _ => None,
     })
 }
@@ -142,7 +142,7 @@ pub(super) fn without_entities(text: &[u8]) -> Option<View> {
         [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\''), (b"&nbsp;", b' ')];
     decoded(text, [b'&'; 2], &|rest| {
         if let Some((name, byte)) = NAMED.iter().find(|(name, _)| rest.starts_with(name)) {
-            return Some((Few::byte(*byte), name.len()));
+            return Some((CharBytes::byte(*byte), name.len()));
         }
         let digits = rest.strip_prefix(b"&#")?;
         let end = digits.iter().take(9).position(|byte| *byte == b';')?;
@@ -176,7 +176,7 @@ pub(super) fn joined(text: &[u8]) -> Option<View> {
     Some(view.end(text.len()))
 }
 
-type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(Few, usize)>;
+type Decode<'a> = &'a dyn Fn(&[u8]) -> Option<(CharBytes, usize)>;
 
 /// Decodes what each of the `marks` begins with `decode`; `None` if nothing was decoded.
 fn decoded(text: &[u8], marks: [u8; 2], decode: Decode<'_>) -> Option<View> {
@@ -211,9 +211,9 @@ fn hex(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok().filter(|_| all)?, 16).ok()
 }
 
-fn character(code: u32) -> Few {
+fn character(code: u32) -> CharBytes {
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-    Few::of(character.encode_utf8(&mut [0; 4]).as_bytes())
+    CharBytes::of(character.encode_utf8(&mut [0; 4]).as_bytes())
 }
 
 #[cfg(test)]

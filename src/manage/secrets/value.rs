@@ -54,7 +54,7 @@ fn from_file(path: &Path) -> Result<SecretValue> {
 /// Reads the file or pipe that a user names. It is opened before the process is hardened: a hardened process of an
 /// ordinary user can't open its own `/dev/fd`.
 pub(super) fn named(path: &Path, largest: u64, advice: &str) -> Result<Vec<u8>> {
-    let failed = |why: file::Unread| Error::new(Kind::Usage, format!("the file {} {why}", path.display()), advice);
+    let failed = |why: file::ReadError| Error::new(Kind::Usage, format!("the file {} {why}", path.display()), advice);
     let opened = file::open_named(path, largest).map_err(failed)?;
     let _ = Hardening::apply()?;
     file::read_opened(opened, largest).map_err(failed)

@@ -36,12 +36,12 @@ pub(crate) struct New {
 }
 
 /// Turns an error about a stored data source into one about the command line.
-fn of_usage(error: &Error) -> Error {
+fn as_usage_error(error: &Error) -> Error {
     Error::new(Kind::Usage, format!("{}; nothing was stored", error.what()), error.advice())
 }
 
 pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
-    let source = assemble(common, new).map_err(|error| of_usage(&error))?;
+    let source = assemble(common, new).map_err(|error| as_usage_error(&error))?;
     if let Some(place) = source.reach().filter(|_| !new.unchecked) {
         reach::check(&source.name, &place)?;
     }
@@ -175,7 +175,7 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
 pub(super) async fn check_names(session: &LoggedIn<'_>, place: &Place, source: &DataSource) -> Result<()> {
     let own = source.variables();
     for (name, _) in &own {
-        SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| of_usage(&error))?;
+        SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| as_usage_error(&error))?;
     }
     for name in place.names(session).await?.iter().filter(|name| **name != source.name) {
         // Another data source that is broken does not prevent this one.

@@ -6,7 +6,7 @@ use crate::config::plan::Plan;
 use crate::error::{Error, Result};
 use crate::launch::fetch::REVOKE;
 use crate::launch::refusal;
-use crate::lease::Left;
+use crate::lease::AbandonedLeases;
 use crate::net::deadline::Deadline;
 use crate::vault::auth;
 use crate::vault::client::Client;
@@ -35,7 +35,7 @@ impl Ended {
 }
 
 /// Ends the leases in `all` whose kernels have exited, with the login of `plan`.
-pub(super) async fn end(all: &[Left], plan: Option<&Plan>) -> Ended {
+pub(super) async fn end(all: &[AbandonedLeases], plan: Option<&Plan>) -> Ended {
     let mut ended = Ended::default();
     let over: Vec<_> = all.iter().filter(|left| !left.is_used()).collect();
     let (here, elsewhere): (Vec<_>, Vec<_>) =
@@ -71,7 +71,7 @@ async fn log_in(plan: &Plan) -> Result<(Client, bool), Error> {
     Ok((client, session.revocable))
 }
 
-fn lives_on(left: &Left, why: &str) -> String {
+fn lives_on(left: &AbandonedLeases, why: &str) -> String {
     let most = humantime::format_duration(left.window());
     format!("{} of a killed keeper: NOT ended, expires within {most}: {why}", counted(left.number()))
 }

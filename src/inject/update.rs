@@ -28,7 +28,7 @@ use crate::sys::process::{command_line, start_time, waits_for_events, with_argum
 
 /// A kernel, and the variables to set in it.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct KernelUpdate<'a> {
     target: &'a Target,
     plan: &'a Plan,
     options: Options<'a>,
@@ -50,7 +50,7 @@ pub enum Known {
     ByCommand(&'static KernelRow),
 }
 
-/// The result of a turn.
+/// The result of a update.
 #[derive(Debug)]
 pub struct Done {
     /// The changes.
@@ -61,7 +61,7 @@ pub struct Done {
 
 type Variables = BTreeMap<String, Variable>;
 
-impl<'a> Turn<'a> {
+impl<'a> KernelUpdate<'a> {
     /// Prepares the injection of `target`; reads its record.
     pub fn of(target: &'a Target, plan: &'a Plan, options: Options<'a>) -> Self {
         let before = target.file.as_ref().and_then(|file| Record::read(&plan.runtime_dir, &stem(file)));
@@ -84,7 +84,7 @@ impl<'a> Turn<'a> {
 
     /// Adds the variables that are remembered for a process without a record, by its session.
     #[must_use]
-    pub fn recalling(mut self, known: &Known) -> Self {
+    pub fn with_remembered(mut self, known: &Known) -> Self {
         let Known::ByReply(info) = known else { return self };
         let known = || remembered::recall(&self.plan.runtime_dir, self.target, info).map(Record::unwritten);
         self.before = self.before.take().or_else(known);
@@ -93,22 +93,25 @@ impl<'a> Turn<'a> {
 
     /// Sets how many leases the keeper holds for its variables.
     #[must_use]
-    pub const fn holding(mut self, leases: Option<usize>) -> Self {
+    pub const fn with_lease_count(mut self, leases: Option<usize>) -> Self {
         self.leases = leases;
         self
     }
 
     /// Adds the variables that the kernel is known to have been given, if there is no record.
     #[must_use]
-    pub fn remembering(mut self, variables: Variables) -> Self {
+    pub fn with_variables(mut self, variables: Variables) -> Self {
         self.before.get_or_insert_with(|| Record::unwritten(variables));
         self
     }
 
     /// Whether the kernel has all of `given` already.
     pub fn is_up_to_date(&self, given: &Given) -> bool {
-        let parted = |record| self.split_record(record, &origins(given)).0;
-        self.before.clone().map(parted).is_some_and(|record| is_up_to_date(&record, given, |name| self.may_have(name)))
+        let split_names = |record| self.split_record(record, &origins(given)).0;
+        self.before
+            .clone()
+            .map(split_names)
+            .is_some_and(|record| is_up_to_date(&record, given, |name| self.may_have(name)))
     }
 
     /// Splits the earlier variables: those that these sources give or may have given, and those of other sources. The

@@ -13,9 +13,9 @@ use super::leases::Owner;
 use crate::config::server::Server;
 use crate::error::Result;
 use crate::net::deadline::Deadline;
-use crate::sys::file::{self, Writers};
+use crate::sys::file::{self, AllowedWriters};
 use crate::sys::folder::write_private;
-use crate::sys::process::{numbering, own, runs};
+use crate::sys::process::{own, pid_namespace, runs};
 use crate::vault::client::Client;
 use crate::vault::lease;
 
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The leases of one keeper.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Left {
+pub(crate) struct AbandonedLeases {
     numbering: String,
     keeper: (u32, u64),
     owners: Vec<(u32, u64)>,
@@ -40,11 +40,11 @@ pub(crate) struct Left {
     ids: Vec<String>,
 }
 
-impl Left {
+impl AbandonedLeases {
     /// The leases of this process.
     pub(crate) fn new(server: &Server, owners: &[Owner], window: Duration, ids: Vec<String>) -> Option<Self> {
         Some(Self {
-            numbering: numbering()?.to_owned(),
+            numbering: pid_namespace()?.to_owned(),
             keeper: own()?,
             owners: owners.iter().map(|owner| (owner.pid, owner.start_time)).collect(),
             addresses: server.addresses().map(ToString::to_string).collect(),
@@ -115,15 +115,16 @@ impl Left {
 }
 
 /// The leases of keepers that no longer run; removes files that are too old.
-pub(crate) fn left(runtime: &Path) -> Vec<Left> {
+pub(crate) fn abandoned(runtime: &Path) -> Vec<AbandonedLeases> {
     let entries = std::fs::read_dir(runtime.join(FOLDER)).into_iter().flatten().filter_map(std::result::Result::ok);
     let of = |path: PathBuf| {
         let age = path.metadata().and_then(|file| file.modified()).ok().and_then(|written| written.elapsed().ok());
         if age.is_some_and(|age| age > OLD) {
             let _ = std::fs::remove_file(&path);
         }
-        let left: Left = serde_json::from_slice(&file::read(&path, LARGEST, Writers::UsOrRoot).ok()?).ok()?;
-        let is_here = Some(left.numbering.as_str()) == numbering();
+        let left: AbandonedLeases =
+            serde_json::from_slice(&file::read(&path, LARGEST, AllowedWriters::UsOrRoot).ok()?).ok()?;
+        let is_here = Some(left.numbering.as_str()) == pid_namespace();
         let (pid, start) = left.keeper;
         (is_here && !runs(pid, start)).then_some(left)
     };
