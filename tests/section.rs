@@ -61,14 +61,14 @@ impl Site {
         send(&format!("{}/{path}", self.server.address()), method, headers, body)
     }
 
-    fn order(&self, order: &str, content: &Value) -> Answer {
-        self.post(order, &content.to_string())
+    fn act(&self, action: &str, content: &Value) -> Answer {
+        self.post(action, &content.to_string())
     }
 
-    fn post(&self, order: &str, body: &str) -> Answer {
+    fn post(&self, action: &str, body: &str) -> Answer {
         let token = format!("token {TOKEN}");
         let headers = [PROGRAM[0], ("Authorization", &token)];
-        let answer = self.send("POST", &format!("jupyter-vault/{order}"), &headers, body);
+        let answer = self.send("POST", &format!("jupyter-vault/{action}"), &headers, body);
         assert!(!answer.text.contains("canary"), "{}", answer.text);
         answer
     }
@@ -122,7 +122,7 @@ fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
     assert_eq!(site.names(), [""; 0]);
     let several = "canary line 1\nzwölf \"quotes\" \\ $HOME\n";
     let said = json!({"name": "ONE", "value": several, "description": "--for tests", "kind": "token"});
-    assert_eq!(site.order("set", &said).ok()["done"], "added");
+    assert_eq!(site.act("set", &said).ok()["done"], "added");
     let list = site.list().ok();
     let row = &list["secrets"][0];
     assert_eq!(
@@ -136,18 +136,18 @@ fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
     let given = || run(site.scratch.launcher().args(["exec", "--", "env", "-0"])).environment();
     assert_eq!(given()["ONE"], several, "the value is taken as it is");
     let place = &row["place"];
-    assert_eq!(site.order("set", &json!({"name": "ONE", "value": "canary-2", "to": place})).ok()["done"], "replaced");
+    assert_eq!(site.act("set", &json!({"name": "ONE", "value": "canary-2", "to": place})).ok()["done"], "replaced");
     assert_eq!(given()["ONE"], "canary-2");
-    site.order("describe", &json!({"name": "ONE", "description": "other"})).ok();
+    site.act("describe", &json!({"name": "ONE", "description": "other"})).ok();
     assert_eq!(site.list().ok()["secrets"][0]["description"], "other");
 
-    site.order("remove", &json!({"name": "ONE"})).ok();
+    site.act("remove", &json!({"name": "ONE"})).ok();
     assert_eq!(site.names(), [""; 0]);
-    site.order("restore", &json!({"name": "ONE"})).ok();
+    site.act("restore", &json!({"name": "ONE"})).ok();
     assert_eq!(given()["ONE"], "canary-2");
-    let versions = site.order("versions", &json!({"name": "ONE"})).ok();
+    let versions = site.act("versions", &json!({"name": "ONE"})).ok();
     assert!(versions["versions"].as_array().unwrap().len() >= 3, "{versions}");
-    site.order("restore", &json!({"name": "ONE", "version": 1})).ok();
+    site.act("restore", &json!({"name": "ONE", "version": 1})).ok();
     assert_eq!(given()["ONE"], several);
     assert!(!site.server.log().contains("canary"), "{}", site.server.log());
 }
@@ -156,11 +156,11 @@ fn a_secret_is_added_listed_replaced_described_removed_and_restored() {
 fn an_import_shows_its_changes_first() {
     let site = Site::new("section/import");
     let file = json!({"content": "A=canary-a\nB='canary b'\n", "format": "env", "dry_run": true});
-    assert_eq!(site.order("import", &file).ok()["changes"][1], json!({"name": "B", "change": "add"}));
+    assert_eq!(site.act("import", &file).ok()["changes"][1], json!({"name": "B", "change": "add"}));
     assert_eq!(site.names(), [""; 0]);
-    site.order("import", &json!({"content": "A=canary-a\nB='canary b'\n"})).ok();
+    site.act("import", &json!({"content": "A=canary-a\nB='canary b'\n"})).ok();
     assert_eq!(site.names(), ["A", "B"]);
-    let wrong = site.order("import", &json!({"content": "A=b\nthis canary is no line"}));
+    let wrong = site.act("import", &json!({"content": "A=b\nthis canary is no line"}));
     assert_eq!(wrong.status, 422, "{wrong:?}");
     assert!(wrong.text.contains("line 2"), "{wrong:?}");
 }
@@ -168,17 +168,17 @@ fn an_import_shows_its_changes_first() {
 #[test]
 fn a_refusal_has_the_programs_two_lines_and_its_code() {
     let site = Site::new("section/refused");
-    let refused = site.order("set", &json!({"name": "PYTHONPATH", "value": "canary"}));
+    let refused = site.act("set", &json!({"name": "PYTHONPATH", "value": "canary"}));
     assert_eq!(refused.status, 422);
     let said: Value = serde_json::from_str(&refused.text).unwrap();
     assert!(said["message"].as_str().unwrap().contains("PYTHONPATH"), "{said}");
     assert!(!said["advice"].as_str().unwrap().is_empty() && said["code"].as_u64().unwrap() >= 64, "{said}");
     // A name that looks like an option is a name.
-    assert_eq!(site.order("set", &json!({"name": "--config=/etc", "value": "x"})).status, 422);
+    assert_eq!(site.act("set", &json!({"name": "--config=/etc", "value": "x"})).status, 422);
     for wrong in
         [json!([]), json!({"name": "A"}), json!({"name": "A", "value": 1}), json!({"name": "A", "value": "a\0b"})]
     {
-        assert_eq!(site.order("set", &wrong).status, 400, "{wrong}");
+        assert_eq!(site.act("set", &wrong).status, 400, "{wrong}");
     }
     // A lone surrogate, nesting that no parser accepts, a number that is not a version.
     let half = r#"{"name": "\ud800", "value": "canary"}"#.to_owned();
@@ -187,28 +187,28 @@ fn a_refusal_has_the_programs_two_lines_and_its_code() {
     for body in [half.clone(), half.replace("name", "to"), deep, number] {
         assert_eq!(site.post("set", &body).status, 400, "{}", &body[..40]);
     }
-    let long = site.order("set", &json!({"name": "A".repeat(140_000), "value": "canary"}));
+    let long = site.act("set", &json!({"name": "A".repeat(140_000), "value": "canary"}));
     assert!(
         long.status == 422 && long.text.contains("too long"),
         "{}",
         long.text.chars().take(300).collect::<String>()
     );
-    let malformed = site.order("import", &json!({"content": "canary", "dry_run": true}));
+    let malformed = site.act("import", &json!({"content": "canary", "dry_run": true}));
     assert!(malformed.text.contains("the input, line 1"), "{}", malformed.text);
-    assert_eq!(site.order("exec", &json!({})).status, 404);
+    assert_eq!(site.act("exec", &json!({})).status, 404);
     // Browsers get no values, unless the site enables that.
-    assert_eq!(site.order("connector/list", &json!({"namespace": "x"})).status, 404);
-    assert_eq!(site.order("apply", &json!({"kernel": "none"})).status, 404);
+    assert_eq!(site.act("connector/list", &json!({"namespace": "x"})).status, 404);
+    assert_eq!(site.act("apply", &json!({"kernel": "none"})).status, 404);
 }
 
 #[test]
 fn without_the_token_or_the_xsrf_cookie_nothing_is_said_or_done() {
     let site = Site::new("section/strangers");
-    let order = json!({"name": "A", "value": "canary"}).to_string();
+    let action = json!({"name": "A", "value": "canary"}).to_string();
     assert_eq!(site.send("GET", "jupyter-vault/secrets", &[], "").status, 403);
     let wrong = [PROGRAM[0], ("Authorization", "token wrong")];
-    assert_eq!(site.send("POST", "jupyter-vault/set", &PROGRAM, &order).status, 403);
-    assert_eq!(site.send("POST", "jupyter-vault/set", &wrong, &order).status, 403);
+    assert_eq!(site.send("POST", "jupyter-vault/set", &PROGRAM, &action).status, 403);
+    assert_eq!(site.send("POST", "jupyter-vault/set", &wrong, &action).status, 403);
 
     // A browser that is logged in by cookie, like any page's requests to this host.
     let entry = site.send("GET", &format!("tree?token={TOKEN}"), &[], "");
@@ -218,15 +218,15 @@ fn without_the_token_or_the_xsrf_cookie_nothing_is_said_or_done() {
     let cookie = cookies.join("; ");
     let by_cookie = site.send("GET", "api/sessions", &[("Cookie", &cookie)], "");
     assert_eq!(by_cookie.status, 200, "the cookie is a login: {by_cookie:?}");
-    let refused = site.send("POST", "jupyter-vault/set", &[PROGRAM[0], ("Cookie", &cookie)], &order);
+    let refused = site.send("POST", "jupyter-vault/set", &[PROGRAM[0], ("Cookie", &cookie)], &action);
     assert_eq!(refused.status, 403, "without an XSRF header: {refused:?}");
     let form = [("Content-Type", "text/plain"), ("Cookie", &cookie)];
-    assert_eq!(site.send("POST", "jupyter-vault/set", &form, &order).status, 415, "a form of another page");
+    assert_eq!(site.send("POST", "jupyter-vault/set", &form, &action).status, 415, "a form of another page");
     let token = format!("token {TOKEN}");
     let rebound = [PROGRAM[0], ("Authorization", &token), ("Host", "evil.example.org")];
-    assert_eq!(site.send("POST", "jupyter-vault/set", &rebound, &order).status, 403, "DNS rebinding");
+    assert_eq!(site.send("POST", "jupyter-vault/set", &rebound, &action).status, 403, "DNS rebinding");
     let foreign = [PROGRAM[0], ("Authorization", &token), ("Origin", "http://evil.example.org")];
-    assert_eq!(site.send("POST", "jupyter-vault/set", &foreign, &order).status, 404, "another page's, with the token");
+    assert_eq!(site.send("POST", "jupyter-vault/set", &foreign, &action).status, 404, "another page's, with the token");
     assert_eq!(site.names(), [""; 0]);
     assert!(!site.server.log().contains("canary"));
 }
@@ -252,13 +252,13 @@ fn a_body_that_is_too_large_is_refused_before_it_is_read() {
 #[test]
 fn a_running_kernel_gets_the_secret_and_the_list_says_its_version() {
     let site = Site::new("section/apply");
-    site.order("set", &json!({"name": "APPLIED", "value": "canary"})).ok();
+    site.act("set", &json!({"name": "APPLIED", "value": "canary"})).ok();
     let token = format!("token {TOKEN}");
     let headers = [PROGRAM[0], ("Authorization", &token)];
     let started = site.send("POST", "api/kernels", &headers, &json!({"name": "plain"}).to_string());
     let kernel: Value = serde_json::from_str(&started.text).unwrap();
     let id = kernel["id"].as_str().unwrap();
-    eventually("the kernel listens and takes it", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    eventually("the kernel listens and takes it", || site.act("apply", &json!({ "kernel": id })).status == 200);
     let list = site.list().ok();
     assert_eq!(list["secrets"][0]["kernels"], json!([{"kernel": format!("kernel-{id}"), "version": 1}]), "{list}");
     let ended = site.send("DELETE", &format!("api/kernels/{id}"), &headers, "");
@@ -269,7 +269,7 @@ fn a_running_kernel_gets_the_secret_and_the_list_says_its_version() {
 fn a_value_that_was_changed_since_it_was_seen_is_not_replaced() {
     let site = Site::new("section/expected");
     let set = |value: &str, version: Option<u64>| {
-        site.order("set", &json!({"name": "ONE", "value": value, "expect_version": version}))
+        site.act("set", &json!({"name": "ONE", "value": value, "expect_version": version}))
     };
     set("canary-1", Some(0)).ok();
     set("canary-2", Some(1)).ok();
@@ -279,7 +279,7 @@ fn a_value_that_was_changed_since_it_was_seen_is_not_replaced() {
         assert_eq!(serde_json::from_str::<Value>(&refused.text).unwrap()["code"], 87, "{refused:?}");
     }
     set("canary-3", Some(2)).ok();
-    assert_eq!(site.order("set", &json!({"name": "ONE", "value": "x", "expect_version": "2"})).status, 400);
+    assert_eq!(site.act("set", &json!({"name": "ONE", "value": "x", "expect_version": "2"})).status, 400);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_user_logs_in_and_the_answer_says_who_and_never_the_token() {
     let status = || site.get("login_status").ok();
     assert_eq!((&status()["logged_in"], &status()["state"]), (&json!(false), &json!("none")));
     let with = |method: &str, who: &str, password: &str| {
-        site.order("login", &json!({"method": method, "username": who, "password": password}))
+        site.act("login", &json!({"method": method, "username": who, "password": password}))
     };
     assert_eq!(with("userpass", "sectioned", "canary wrong").status, 422);
     assert_eq!(with("approle", "sectioned", "canary pw").status, 400);
@@ -315,9 +315,9 @@ fn a_user_logs_in_and_the_answer_says_who_and_never_the_token() {
 #[test]
 fn a_notebooks_path_is_the_one_its_kernel_gets() {
     let site = Site::new("section/switch");
-    site.order("set", &json!({"name": "ONE", "value": "canary"})).ok();
+    site.act("set", &json!({"name": "ONE", "value": "canary"})).ok();
     std::fs::create_dir(site.scratch.path("home/work")).unwrap();
-    let switch = |path: &str, on: bool| site.order("switch", &json!({"path": path, "name": "ONE", "on": on}));
+    let switch = |path: &str, on: bool| site.act("switch", &json!({"path": path, "name": "ONE", "on": on}));
     let done = switch("work/a b.ipynb", false).ok();
     let whole =
         site.scratch.path("home/work/a b.ipynb").canonicalize().unwrap_or(site.scratch.path("home/work/a b.ipynb"));
@@ -333,10 +333,10 @@ fn a_notebooks_path_is_the_one_its_kernel_gets() {
     let started = site.send("POST", "api/sessions", &headers, &session.to_string());
     let started: Value = serde_json::from_str(&started.text).unwrap();
     let id = started["kernel"]["id"].as_str().unwrap();
-    eventually("the kernel listens", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    eventually("the kernel listens", || site.act("apply", &json!({ "kernel": id })).status == 200);
     assert_eq!(site.list().ok()["secrets"][0]["kernels"], json!([]), "it goes without");
     switch("work/a b.ipynb", true).ok();
-    site.order("apply", &json!({ "kernel": id })).ok();
+    site.act("apply", &json!({ "kernel": id })).ok();
     assert_eq!(site.list().ok()["secrets"][0]["kernels"][0]["version"], 1);
     assert_eq!(site.send("DELETE", &format!("api/kernels/{id}"), &headers, "").status, 204);
     assert_eq!(switch("work/", false).status, 422);
@@ -364,8 +364,8 @@ fn data_sources_are_listed_with_the_kernels_that_have_them() {
     };
     assert!(row("broken")["error"]["what"].is_string());
     assert_eq!(row("events")["kernels"], json!([]));
-    site.order("source_remove", &json!({"name": "broken"})).ok();
-    eventually("the kernel listens and takes it", || site.order("apply", &json!({ "kernel": id })).status == 200);
+    site.act("source_remove", &json!({"name": "broken"})).ok();
+    eventually("the kernel listens and takes it", || site.act("apply", &json!({ "kernel": id })).status == 200);
     let held = json!([{"kernel": format!("kernel-{id}"), "leases": 0, "renewed": false}]);
     assert_eq!(row("events")["kernels"], held);
     assert_eq!(site.get("sources").ok()["data_sources"].as_array().unwrap().len(), 1);

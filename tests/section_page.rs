@@ -743,7 +743,7 @@ fn the_separate_page_refuses_other_users_and_exits_when_unused() {
     let vault = Server::start();
     let (scratch, venv) = installed(&vault, "own");
     let mut page = OwnPage::start(&scratch, &venv, &["--no-browser"]);
-    let order = json!({"name": "A", "value": VALUE}).to_string();
+    let action = json!({"name": "A", "value": VALUE}).to_string();
     for path in ["/", "/page.js", "/api/secrets"] {
         let (status, _) = page.send("GET", path, &[("Host", "evil.example.org:8080")], "");
         assert_eq!(status, 403, "{path}: DNS rebinding");
@@ -768,13 +768,13 @@ fn the_separate_page_refuses_other_users_and_exits_when_unused() {
     assert_eq!(page.send("GET", "/api/secrets", &[known], "").0, 200);
     assert_eq!(page.send("GET", "/api/secrets", &[("Cookie", "jupyter-vault=")], "").0, 403);
     let evil = [known, ("Origin", "https://evil.example.org")];
-    assert_eq!(page.send("POST", "/api/set", &evil, &order).0, 403);
-    assert_eq!(page.send("POST", "/api/set", &[known, ("Origin", "null")], &order).0, 403);
-    assert_eq!(page.send("POST", "/api/exec", &[known], &order).0, 404);
+    assert_eq!(page.send("POST", "/api/set", &evil, &action).0, 403);
+    assert_eq!(page.send("POST", "/api/set", &[known, ("Origin", "null")], &action).0, 403);
+    assert_eq!(page.send("POST", "/api/exec", &[known], &action).0, 404);
     assert_eq!(page.send("POST", "/api/set", &[known], "not JSON canary").0, 400);
     let (status, answer) = page.send("GET", "/api/secrets", &[known], "");
     assert!(status == 200 && answer.contains("\"secrets\": []"), "{answer}");
-    let (status, answer) = page.send("POST", "/api/set", &[known], &order);
+    let (status, answer) = page.send("POST", "/api/set", &[known], &action);
     assert!(status == 200 && !answer.contains(VALUE), "{answer}");
 
     if nix::unistd::geteuid().is_root() {

@@ -31,7 +31,7 @@ export async function apply(
   for (const kernel of kernels) {
     const name = baseName(kernel.path);
     try {
-      await model.requests.order('apply', { kernel: kernel.id });
+      await model.requests.act('apply', { kernel: kernel.id });
       said.push(trans.__('%1 has the latest secrets.', name));
     } catch (cause) {
       const refused = asRefused(cause);

@@ -46,7 +46,7 @@ class VaultConnector implements ISecretsConnector {
     if (typed) {
       return typed.secret;
     }
-    const said = await this.order('fetch', { secret_id: id });
+    const said = await this.act('fetch', { secret_id: id });
     return (said as { secret?: ISecret } | undefined)?.secret ?? undefined;
   }
 
@@ -59,12 +59,12 @@ class VaultConnector implements ISecretsConnector {
   async remove(id: string): Promise<void> {
     window.clearTimeout(this.typed.get(id)?.timer);
     this.typed.delete(id);
-    await this.order('remove', { secret_id: id });
+    await this.act('remove', { secret_id: id });
   }
 
   async list(namespace?: string): Promise<ISecretsList> {
     await Promise.all([...this.typed.keys()].map(id => this.store(id)));
-    const said = await this.order('list', { namespace: namespace ?? '' });
+    const said = await this.act('list', { namespace: namespace ?? '' });
     const values = (said as { secrets: ISecret[] } | undefined)?.secrets ?? [];
     const ids = values.map(({ namespace, id }) => `${namespace}:${id}`);
     return { ids, values };
@@ -76,7 +76,7 @@ class VaultConnector implements ISecretsConnector {
     if (typed) {
       window.clearTimeout(typed.timer);
       this.storing = this.storing.then(async () => {
-        await this.order('save', { secret_id: id, ...typed.secret });
+        await this.act('save', { secret_id: id, ...typed.secret });
         // Unless another key was pressed meanwhile.
         if (this.typed.get(id) === typed) {
           this.typed.delete(id);
@@ -86,9 +86,9 @@ class VaultConnector implements ISecretsConnector {
     return this.storing;
   }
 
-  private async order(order: string, content: object): Promise<unknown> {
+  private async act(action: string, content: object): Promise<unknown> {
     try {
-      return await this.requests.order(`connector/${order}`, content);
+      return await this.requests.act(`connector/${action}`, content);
     } catch (cause) {
       const [what, advice] = explain(asRefused(cause), this.trans);
       const message = this.trans.__('Secrets of extensions: %1', what);

@@ -82,7 +82,7 @@ export function Form(props: FormProps): JSX.Element {
       if (!replaced && versions && kind.current) {
         content.kind = kind.current.value;
       }
-      await model.order('set', content);
+      await model.act('set', content);
       end(name);
     } catch (cause) {
       const refused = asRefused(cause);

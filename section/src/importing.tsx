@@ -24,8 +24,8 @@ export async function preview(model: Model, file: File): Promise<Import> {
   const yaml = ['yaml', 'yml'].includes(end);
   const format = yaml ? 'yaml' : end === 'json' ? 'json' : 'env';
   const to = model.place?.source;
-  const order = { content, format, to, dry_run: true };
-  const said = (await model.requests.order('import', order)) as {
+  const fields = { content, format, to, dry_run: true };
+  const said = (await model.requests.act('import', fields)) as {
     changes: Change[];
   };
   return { file: file.name, content, format, to, changes: said.changes };
@@ -55,7 +55,7 @@ export function Importing(props: ImportingProps): JSX.Element {
   const write = async () => {
     const { content, format, to } = wanted;
     try {
-      await model.order('import', { content, format, to });
+      await model.act('import', { content, format, to });
       done(todo.length);
     } catch (cause) {
       setWrong(explain(asRefused(cause), trans));

@@ -118,7 +118,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (name && running) {
           const switchOn = async (name: string, { path }: Running) => {
             try {
-              await model.order('switch', { path, name, on: true });
+              await model.act('switch', { path, name, on: true });
               await give(running);
             } catch (cause) {
               Notification.error(explain(asRefused(cause), trans).join('. '));

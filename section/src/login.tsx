@@ -141,7 +141,7 @@ export function LoginForm(props: LoginFormProps): JSX.Element {
     setWrong(null);
     try {
       const content = { method, username, password, try_again: anyway };
-      const answer = (await model.order('login', content)) as LoginStatus;
+      const answer = (await model.act('login', content)) as LoginStatus;
       done(answer.user ?? '');
     } catch (cause) {
       setWrong(explain(asRefused(cause), trans));

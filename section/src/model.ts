@@ -124,9 +124,9 @@ export class Model {
     }
   }
 
-  /** Sends an order, then requests the list. */
-  async order(order: string, content: object): Promise<unknown> {
-    const said = await this.requests.order(order, content);
+  /** Sends an action, then requests the list. */
+  async act(action: string, content: object): Promise<unknown> {
+    const said = await this.requests.act(action, content);
     await this.refresh();
     return said;
   }

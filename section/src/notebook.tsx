@@ -33,7 +33,7 @@ export function ThisNotebook(props: ThisNotebookProps): JSX.Element | null {
   const turn = async (name: string, on: boolean) => {
     setWrong(null);
     try {
-      await model.order('switch', { path: current.path, name, on });
+      await model.act('switch', { path: current.path, name, on });
       said(
         on
           ? trans.__(

@@ -80,7 +80,7 @@ export function Section(props: SectionProps): JSX.Element {
         return;
       }
     }
-    await model.order('remove', named);
+    await model.act('remove', named);
     setSaid(trans.__('Deleted %1.', secret.name));
     list.current?.querySelector<HTMLElement>('.jp-VaultSection-name')?.focus();
     if (place?.versions) {
@@ -105,7 +105,7 @@ export function Section(props: SectionProps): JSX.Element {
         );
         return;
       }
-      await model.order('restore', named);
+      await model.act('restore', named);
       setSaid(trans.__('Restored %1.', named.name));
     } catch (cause) {
       const message = explain(asRefused(cause), trans).join('. ');
@@ -366,7 +366,7 @@ export function Section(props: SectionProps): JSX.Element {
                       model={model}
                       trans={trans}
                       language={language}
-                      orders={{ remove, apply: give, said: setSaid, stored }}
+                      actions={{ remove, apply: give, said: setSaid, stored }}
                     />
                   ))}
                 </ul>

@@ -148,9 +148,9 @@ export class Requests {
     return said.data_sources;
   }
 
-  /** One order, such as `set`, with its content. */
-  order(order: string, content: object): Promise<unknown> {
-    return this.send(order, content);
+  /** One action, such as `set`, with its content. */
+  act(action: string, content: object): Promise<unknown> {
+    return this.send(action, content);
   }
 
   private async send(path: string, content?: object): Promise<unknown> {

@@ -11,7 +11,7 @@ import { Secret, Version } from './requests';
 import { age, baseName, explain, visible } from './words';
 
 /** The panel's actions that a row can call. */
-export interface Orders {
+export interface Actions {
   remove: (secret: Secret) => Promise<void>;
   apply: (kernels: Running[]) => Promise<void>;
   said: (sentence: string) => void;
@@ -30,14 +30,14 @@ interface RowProps {
   model: Model;
   trans: TranslationBundle;
   language: string;
-  orders: Orders;
+  actions: Actions;
 }
 
 type Open = 'nothing' | 'actions' | 'replace' | 'describe' | 'versions';
 
 export function Row(props: RowProps): JSX.Element {
   const { secret, versions, writable, off, behind } = props;
-  const { model, trans, language, orders } = props;
+  const { model, trans, language, actions } = props;
   const [open, setOpen] = useState<Open>('nothing');
   const [history, setHistory] = useState<Version[]>([]);
   const [wrong, setWrong] = useState<Failure | null>(null);
@@ -62,20 +62,20 @@ export function Row(props: RowProps): JSX.Element {
   const describe = () =>
     attempt(async () => {
       const description = text.current?.value ?? '';
-      await model.order('describe', { ...named, description });
-      orders.said(trans.__('Saved the description of %1.', secret.name));
+      await model.act('describe', { ...named, description });
+      actions.said(trans.__('Saved the description of %1.', secret.name));
       close();
     });
   const look = () =>
     attempt(async () => {
-      const said = await model.requests.order('versions', named);
+      const said = await model.requests.act('versions', named);
       setHistory((said as { versions: Version[] }).versions);
       setOpen('versions');
     });
   const restore = (version: number) =>
     attempt(async () => {
-      await model.order('restore', { ...named, version });
-      orders.said(trans.__('Restored v%1 of %2.', version, secret.name));
+      await model.act('restore', { ...named, version });
+      actions.said(trans.__('Restored v%1 of %2.', version, secret.name));
       close();
     });
 
@@ -89,7 +89,7 @@ export function Row(props: RowProps): JSX.Element {
       element === button.current &&
       writable
     ) {
-      void attempt(() => orders.remove(secret));
+      void attempt(() => actions.remove(secret));
     }
   };
 
@@ -128,7 +128,7 @@ export function Row(props: RowProps): JSX.Element {
           )}{' '}
           <Button
             label={trans.__('Apply now')}
-            onClick={() => void orders.apply([kernel])}
+            onClick={() => void actions.apply([kernel])}
           />
         </div>
       ))}
@@ -157,7 +157,7 @@ export function Row(props: RowProps): JSX.Element {
             <Button
               look="warn"
               label={trans.__('Delete')}
-              onClick={() => void attempt(() => orders.remove(secret))}
+              onClick={() => void attempt(() => actions.remove(secret))}
             />
           )}
         </div>
@@ -170,7 +170,7 @@ export function Row(props: RowProps): JSX.Element {
           done={name => {
             close();
             if (name) {
-              orders.stored(name);
+              actions.stored(name);
             }
           }}
         />

@@ -89,7 +89,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
   };
   const test = () =>
     attempt(async () => {
-      const answer = await model.requests.order('source_test', named);
+      const answer = await model.requests.act('source_test', named);
       setTold((answer as { said: string }).said);
     });
   const remove = () =>
@@ -100,7 +100,7 @@ function Source(props: SourcesProps & { source: DataSource }): JSX.Element {
         accept: trans.__('Remove')
       });
       if (agreed) {
-        await model.order('source_remove', named);
+        await model.act('source_remove', named);
         said(trans.__('Removed %1.', source.name));
       }
     });

@@ -14,7 +14,7 @@ def _load_jupyter_server_extension(server):
     from jupyter_client.provisioning import KernelProvisionerFactory
     from jupyter_server.utils import url_path_join
 
-    from .connector import ORDERS, Connector, ConnectorHandler
+    from .connector import ACTIONS, Connector, ConnectorHandler
     from .handlers import handlers
     from .settings import VaultSection
     from .suffix import mark
@@ -26,7 +26,7 @@ def _load_jupyter_server_extension(server):
     shared = server.web_app.settings
     server.web_app.add_handlers(".*$", handlers(shared["base_url"], program))
     if settings.connector:
-        place = url_path_join(shared["base_url"], "jupyter-vault", "connector", f"({ORDERS})")
+        place = url_path_join(shared["base_url"], "jupyter-vault", "connector", f"({ACTIONS})")
         own = {"connector": Connector(program, settings.connector)}
         server.web_app.add_handlers(".*$", [(place, ConnectorHandler, own)])
         # The page learns that when it is loaded.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from .handlers import OrderHandler
+from .handlers import ActionHandler
 from .program import Refused
 from .request import Fields
 
@@ -61,8 +61,8 @@ def _key(secret_id):
     return PREFIX + quote(secret_id, safe=":/@ ")
 
 
-class ConnectorHandler(OrderHandler):
-    """`POST connector/ORDER`."""
+class ConnectorHandler(ActionHandler):
+    """`POST connector/ACTION`."""
 
     def initialize(self, connector):
         """Takes the path."""
@@ -71,16 +71,16 @@ class ConnectorHandler(OrderHandler):
 
     @web.authenticated
     @authorized
-    async def post(self, order):
-        """Executes the order."""
+    async def post(self, action):
+        """Executes the action."""
         fields = Fields(self.body())
-        if order == "save":
+        if action == "save":
             parts = {name: fields.optional(name) or "" for name in ("namespace", "id", "value")}
             await self.answer(self.connector.save(fields.text("secret_id"), parts))
-        elif order == "list":
+        elif action == "list":
             await self.answer(self.connector.list(fields.text("namespace")))
         else:
-            await self.answer(getattr(self.connector, order)(fields.text("secret_id")))
+            await self.answer(getattr(self.connector, action)(fields.text("secret_id")))
 
 
-ORDERS = "save|remove|fetch|list"
+ACTIONS = "save|remove|fetch|list"

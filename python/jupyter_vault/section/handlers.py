@@ -1,7 +1,7 @@
 """The page's requests. No answer contains a value.
 
 jupyter_server checks who asks (its token, cookie, Host, Origin and XSRF cookie) and what they may do
-(its authorizer, for the resource `jupyter-vault`). An order has its content in the body, so that no name or value
+(its authorizer, for the resource `jupyter-vault`). An action has its content in the body, so that no name or value
 is in a URL.
 """
 
@@ -13,7 +13,7 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from .orders import ORDERS, Orders, outcome
+from .actions import ACTIONS, Actions, outcome
 from .request import LARGEST, Fields
 
 RESOURCE = "jupyter-vault"
@@ -82,8 +82,8 @@ class SourcesHandler(SectionHandler):
 
 
 @web.stream_request_body
-class OrderHandler(SectionHandler):
-    """`POST ORDER`: a change, or a request for versions."""
+class ActionHandler(SectionHandler):
+    """`POST ACTION`: a change, or a request for versions."""
 
     async def prepare(self):
         """Refuses a body that is too large, before it is read."""
@@ -110,11 +110,11 @@ class OrderHandler(SectionHandler):
 
     @web.authenticated
     @authorized
-    async def post(self, order):
-        """Executes the order."""
+    async def post(self, action):
+        """Executes the action."""
         fields = Fields(self.body())
-        orders = Orders(self.program, ServersKernels(self.kernel_manager))
-        await self.answer(orders.carry_out(order, fields))
+        actions = Actions(self.program, ServersKernels(self.kernel_manager))
+        await self.answer(actions.carry_out(action, fields))
 
 
 class ServersKernels:
@@ -143,5 +143,5 @@ def handlers(base_url, program):
         (url_path_join(place, "secrets"), ListHandler, {"program": program}),
         (url_path_join(place, "login_status"), LoginStatusHandler, {"program": program}),
         (url_path_join(place, "sources"), SourcesHandler, {"program": program}),
-        (url_path_join(place, f"({ORDERS})"), OrderHandler, {"program": program}),
+        (url_path_join(place, f"({ACTIONS})"), ActionHandler, {"program": program}),
     ]

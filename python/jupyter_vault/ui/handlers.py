@@ -1,4 +1,4 @@
-"""The page's requests: its files, a session, the lists, and the section's orders."""
+"""The page's requests: its files, a session, the lists, and the section's actions."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import os
 
 from tornado import web
 
-from ..section.orders import ORDERS, Orders, outcome
+from ..section.actions import ACTIONS, Actions, outcome
 from ..section.request import Fields
 from .guard import Guarded, Known
 
@@ -82,13 +82,13 @@ class SourcesHandler(AnswerHandler):
         await self.answer(self.page.program.sources())
 
 
-class OrderHandler(AnswerHandler):
-    """`POST api/ORDER`: a change, or a request for versions."""
+class ActionHandler(AnswerHandler):
+    """`POST api/ACTION`: a change, or a request for versions."""
 
-    async def post(self, order):
-        """Executes the order."""
+    async def post(self, action):
+        """Executes the action."""
         fields = Fields(self.request.body)
-        await self.answer(Orders(self.page.program, self.page.kernels).carry_out(order, fields))
+        await self.answer(Actions(self.page.program, self.page.kernels).carry_out(action, fields))
 
 
 class NothingHandler(Guarded):
@@ -109,7 +109,7 @@ def handlers(page):
         ("/api/secrets", ListHandler),
         ("/api/login_status", LoginStatusHandler),
         ("/api/sources", SourcesHandler),
-        (f"/api/({ORDERS})", OrderHandler),
+        (f"/api/({ACTIONS})", ActionHandler),
         (".*", NothingHandler),
     ]
     return [(path, handler, {"page": page}) for path, handler in rules]

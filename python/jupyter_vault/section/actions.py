@@ -1,6 +1,6 @@
-"""The orders of a page: JupyterLab's section, or the separate page.
+"""The actions of a page: JupyterLab's section, or the separate page.
 
-An order takes its content from a request's body and runs the program once. Its answer never contains a value.
+An action takes its content from a request's body and runs the program once. Its answer never contains a value.
 """
 
 from tornado import web
@@ -8,17 +8,17 @@ from tornado import web
 from .program import Refused
 
 
-class Orders:
-    """The orders, for the kernels of `kernels`."""
+class Actions:
+    """The actions, for the kernels of `kernels`."""
 
     def __init__(self, program, kernels):
         self.program, self.kernels = program, kernels
 
-    async def carry_out(self, order, fields):
-        """Executes the order with that name."""
-        return await getattr(self, f"order_{order}")(fields)
+    async def carry_out(self, action, fields):
+        """Executes the action with that name."""
+        return await getattr(self, f"action_{action}")(fields)
 
-    async def order_set(self, fields):
+    async def action_set(self, fields):
         """Adds a secret, or replaces its value."""
         options = _description(fields)
         expected = fields.number("expect_version")
@@ -29,33 +29,33 @@ class Orders:
             "set", "--file=-", *options, "--", fields.text("name"), to=fields.optional("to"), value=_bytes(fields, "value")
         )
 
-    async def order_remove(self, fields):
+    async def action_remove(self, fields):
         """Removes a secret."""
         return await self.program.secrets("rm", "--", fields.text("name"), to=fields.optional("to"))
 
-    async def order_restore(self, fields):
+    async def action_restore(self, fields):
         """Restores a removed secret, or an earlier value."""
         version = fields.number("version")
         options = [] if version is None else [f"--version={version}"]
         return await self.program.secrets("restore", *options, "--", fields.text("name"), to=fields.optional("to"))
 
-    async def order_describe(self, fields):
+    async def action_describe(self, fields):
         """Describes a secret."""
         return await self.program.secrets(
             "describe", *_description(fields), "--", fields.text("name"), to=fields.optional("to")
         )
 
-    async def order_rename(self, fields):
+    async def action_rename(self, fields):
         """Renames a secret."""
         return await self.program.secrets(
             "rename", "--", fields.text("name"), fields.text("new_name"), to=fields.optional("to")
         )
 
-    async def order_versions(self, fields):
+    async def action_versions(self, fields):
         """Lists the versions of a secret, by number and time."""
         return await self.program.secrets("versions", "--", fields.text("name"), to=fields.optional("to"))
 
-    async def order_import(self, fields):
+    async def action_import(self, fields):
         """Imports a file, or lists the changes that it would make."""
         kind = fields.optional("format") or "env"
         if kind not in ("env", "json", "yaml"):
@@ -65,7 +65,7 @@ class Orders:
             "import", *options, "--", "-", to=fields.optional("to"), value=_bytes(fields, "content")
         )
 
-    async def order_login(self, fields):
+    async def action_login(self, fields):
         """Logs in to Vault; the answer says who, and does not contain the token."""
         method = fields.text("method")
         if method not in ("userpass", "ldap", "token"):
@@ -73,20 +73,20 @@ class Orders:
         username = None if method == "token" else fields.text("username")
         return await self.program.login(method, username, fields.flag("try_again"), _bytes(fields, "password"))
 
-    async def order_switch(self, fields):
+    async def action_switch(self, fields):
         """Withholds a secret from one notebook's kernels, or gives it again."""
         notebook = self.kernels.notebook(fields.text("path"))
         return await self.program.switch(fields.text("name"), notebook, fields.flag("on"))
 
-    async def order_source_test(self, fields):
+    async def action_source_test(self, fields):
         """Connects to a data source as a kernel would."""
         return {"said": await self.program.source("test", fields.text("name"), fields.optional("to"))}
 
-    async def order_source_remove(self, fields):
+    async def action_source_remove(self, fields):
         """Removes a data source."""
         return {"said": await self.program.source("rm", fields.text("name"), fields.optional("to"))}
 
-    async def order_apply(self, fields):
+    async def action_apply(self, fields):
         """Gives a running kernel the secrets that it lacks."""
         kernel = fields.text("kernel")
         named = await self.kernels.named(kernel)
@@ -116,4 +116,4 @@ def _bytes(fields, name):
     return fields.text(name).encode()
 
 
-ORDERS = "|".join(name[len("order_") :] for name in dir(Orders) if name.startswith("order_"))
+ACTIONS = "|".join(name[len("action_") :] for name in dir(Actions) if name.startswith("action_"))
