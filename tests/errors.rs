@@ -88,7 +88,7 @@ fn a_host_name_that_does_not_resolve() {
 }
 
 #[test]
-fn tls_from_an_unknown_issuer_for_another_host_or_expired() {
+fn a_certificate_of_an_unknown_issuer_or_another_host_or_an_expired_one_is_refused() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     let ca = server.certificates.cert("ca");
@@ -166,7 +166,7 @@ fn a_p521_key_is_accepted_and_an_unsupported_key_is_named() {
 }
 
 #[test]
-fn plain_http_on_a_tls_port_and_tls_on_a_plain_one() {
+fn http_on_a_tls_port_and_tls_on_an_http_port_are_named() {
     let server = Server::shared();
     let plain = server.tls_address("good").replace("https", "http");
     launch(&plain, "root").is_error(69, &["speaks TLS", "https://"]);
@@ -229,7 +229,7 @@ fn a_bad_token_an_expired_one_and_a_denied_one_are_distinguished() {
 }
 
 #[test]
-fn a_token_that_runs_out_of_uses_or_expires_during_a_launch() {
+fn a_token_that_runs_out_of_uses_or_expires_during_a_launch_is_named() {
     let server = Server::shared();
     server.put("errors", &json!({"A": "1"}));
     server.put("errors/other", &json!({"B": "1"}));
@@ -243,7 +243,7 @@ fn a_token_that_runs_out_of_uses_or_expires_during_a_launch() {
 }
 
 #[test]
-fn a_missing_mount_a_missing_path_and_a_deleted_or_destroyed_version() {
+fn a_missing_mount_a_missing_path_and_a_deleted_or_destroyed_version_are_distinguished() {
     let server = Server::shared();
     let read = |path: &str| {
         let config = format!("[[source]]\nkv = \"{path}\"\nversion = 2\n");
@@ -329,7 +329,7 @@ fn server_errors_and_standbys_are_distinguished() {
     ] {
         let faults = answering(move |_, _| Reply::json(status, r#"{"errors":["canary"]}"#));
         launch(&faults.address(), "root").is_error(code, &[fragment, &status.to_string()]);
-        assert_eq!(faults.seen().len() > 1, code == 75, "{status} is tried again only if it may heal");
+        assert_eq!(faults.seen().len() > 1, code == 75, "{status} is retried only if a retry may help");
     }
 }
 
