@@ -2,7 +2,6 @@
 
 pub use crate::config::env::Environment;
 pub use crate::config::file::{parse as parse_config, read as read_config};
-pub use crate::config::left_token::token_helper as parse_token_helper;
 pub use crate::config::locations::Locations;
 pub use crate::config::lock::merge as merge_layers;
 pub use crate::config::login::Login;
@@ -10,6 +9,7 @@ pub use crate::config::method::METHODS;
 pub use crate::config::origin::Origin;
 pub use crate::config::plan::Plan;
 pub use crate::config::source::SourceSpec;
+pub use crate::config::stored_token::token_helper as parse_token_helper;
 pub use crate::config::template::Template;
 pub use crate::config::value::parse_duration;
 pub use crate::datasource::{DataSource, kinds::KINDS, template::ValueTemplate as DataTemplate};

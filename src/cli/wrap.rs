@@ -31,7 +31,7 @@ pub(super) struct Wrap {
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
-    place: Place,
+    scope: ScopeArgs,
     /// Show what would change, as a unified diff, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -46,7 +46,7 @@ pub(super) struct Unwrap {
     #[arg(long, conflicts_with = "kernels")]
     all: bool,
     #[command(flatten)]
-    place: Place,
+    scope: ScopeArgs,
     /// Show what would change, as a unified diff, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -55,7 +55,7 @@ pub(super) struct Unwrap {
 /// Where kernelspecs are written.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-struct Place {
+struct ScopeArgs {
     /// Write to the user's folder
     #[arg(long)]
     user: bool,
@@ -67,8 +67,8 @@ struct Place {
     prefix: Option<PathBuf>,
 }
 
-impl From<Place> for kernelspec::Scope {
-    fn from(Place { user, sys_prefix, prefix }: Place) -> Self {
+impl From<ScopeArgs> for kernelspec::Scope {
+    fn from(ScopeArgs { user, sys_prefix, prefix }: ScopeArgs) -> Self {
         match prefix {
             Some(folder) => Self::Prefix(folder),
             None if user => Self::User,
@@ -78,15 +78,15 @@ impl From<Place> for kernelspec::Scope {
     }
 }
 
-pub(super) fn wrap(Wrap { kernels, all, config, suffix, yes, place, dry_run }: Wrap) -> Result<u8> {
-    let which = WrapChoices { kernels, all, yes, suffix, place: place.into(), dry_run };
+pub(super) fn wrap(Wrap { kernels, all, config, suffix, yes, scope, dry_run }: Wrap) -> Result<u8> {
+    let which = WrapChoices { kernels, all, yes, suffix, scope: scope.into(), dry_run };
     let mut output = Output::default();
     kernelspec::wrap::run(&which, config.as_deref(), &mut output, &mut report)?;
     output.end().map(|()| 0)
 }
 
-pub(super) fn unwrap(Unwrap { kernels, all, place, dry_run }: Unwrap) -> Result<u8> {
-    let which = WrapChoices { kernels, all, place: place.into(), dry_run, ..WrapChoices::default() };
+pub(super) fn unwrap(Unwrap { kernels, all, scope, dry_run }: Unwrap) -> Result<u8> {
+    let which = WrapChoices { kernels, all, scope: scope.into(), dry_run, ..WrapChoices::default() };
     let mut output = Output::default();
     kernelspec::unwrap::run(&which, &mut output, &mut report)?;
     output.end().map(|()| 0)

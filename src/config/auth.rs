@@ -60,5 +60,5 @@ pub fn login(layer: &Layer, environment: &Environment, address: &Address) -> Res
     }
     let advice = format!("log in with {LOG_IN}, set [auth] in vault.toml, or set VAULT_TOKEN");
     let none = || Error::new(Kind::Credential, "there is no credential for a login to Vault", advice);
-    settings.left_token()?.map(Login::Token).ok_or_else(none)
+    settings.stored_token()?.map(Login::Token).ok_or_else(none)
 }

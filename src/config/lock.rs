@@ -11,7 +11,7 @@ use super::origin::Origin;
 use crate::error::{Error, Kind, Result};
 
 /// Settings of `[vault]` that do not affect where a credential is sent.
-const HARMLESS: [&str; 2] = ["vault.timeout", "vault.max_retries"];
+const ALWAYS_OVERRIDABLE: [&str; 2] = ["vault.timeout", "vault.max_retries"];
 
 /// Merges `layers`, the first on top, as far as the locked ones allow.
 pub fn merge(layers: Vec<Layer>) -> Result<Layer> {
@@ -31,7 +31,7 @@ fn merge_open(mut locked: Layer, open: Layer) -> Result<Layer> {
         return Err(Error::new(Kind::Config, what, "set `address` under [vault] in the same file"));
     }
     let is_open = |key: &str| match key.split_once('.') {
-        _ if HARMLESS.contains(&key) => true,
+        _ if ALWAYS_OVERRIDABLE.contains(&key) => true,
         Some(("vault", _)) => !has_address,
         Some(("auth", _)) => !has_login,
         _ => true,

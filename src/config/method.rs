@@ -12,11 +12,11 @@ use super::credential::{Credential, LOG_IN, find, find_password};
 use super::env::Environment;
 use super::keys::nearest;
 use super::layer::Layer;
-use super::left_token::LeftToken;
 use super::login::Login;
 #[cfg(feature = "manage")]
 pub use super::question::ForUsers;
 pub use super::question::{Ask, Wanted};
+use super::stored_token::StoredToken;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretValue;
 
@@ -61,7 +61,7 @@ pub static METHODS: &[Method] = &[
         name: "token",
         settings: "",
         credential: "`token_file`, else `BAO_TOKEN` or `VAULT_TOKEN`, else the token helper of Vault's client, else `~/.vault-token`",
-        asks: &[Ask::LeftToken, Ask::Credential(&TOKEN)],
+        asks: &[Ask::StoredToken, Ask::Credential(&TOKEN)],
         login: token,
     },
     Method {
@@ -225,12 +225,12 @@ impl Settings<'_> {
     pub fn token(&self) -> Result<Option<Credential>> {
         match self.credential("auth.token_file", TOKENS)? {
             Some(token) => Ok(Some(token)),
-            None => self.left_token(),
+            None => self.stored_token(),
         }
     }
 
-    pub fn left_token(&self) -> Result<Option<Credential>> {
-        let left = LeftToken::find(self.layer, self.environment)?;
+    pub fn stored_token(&self) -> Result<Option<Credential>> {
+        let left = StoredToken::find(self.layer, self.environment)?;
         left.map(|left| left.read(self.layer, self.environment)).transpose()
     }
 
@@ -316,7 +316,7 @@ fn password(method: &'static Method, settings: &Settings<'_>) -> Result<Login> {
     let username = layer.text("auth.username").ok_or_else(|| missing_setting(method.name, "username"))?;
     let password = find_password(layer, environment, "auth.password_file", &["JUPYTER_VAULT_PASSWORD"])?;
     if password.is_none()
-        && let Some(left) = settings.left_token()?
+        && let Some(left) = settings.stored_token()?
     {
         // Only the user knows the password, and a login with it has left a token.
         return Ok(Login::Token(left));

@@ -16,7 +16,7 @@ pub enum Ask {
     /// As [`Ask::Credential`], if the role has one.
     CredentialIfAny(&'static Wanted, &'static str),
     /// The token that `vault login` stored; if there is none, the user is asked for one.
-    LeftToken,
+    StoredToken,
     /// A sign-in with a browser, if there is no token yet.
     SignIn,
 }
@@ -47,7 +47,7 @@ impl Ask {
     /// How `login` gets a token, if this question tells.
     pub fn for_users(&self) -> Option<ForUsers> {
         match self {
-            Self::LeftToken => Some(ForUsers::Token),
+            Self::StoredToken => Some(ForUsers::Token),
             Self::SignIn => Some(ForUsers::Browser),
             Self::Username => Some(ForUsers::Password),
             Self::Mount | Self::Text { .. } | Self::File { .. } | Self::Credential(_) | Self::CredentialIfAny(..) => {
@@ -63,7 +63,7 @@ impl Ask {
             Self::Username => key == "username",
             Self::Text { key: asked, .. } | Self::File { key: asked, .. } => key == *asked,
             Self::Credential(wanted) | Self::CredentialIfAny(wanted, _) => key == wanted.key,
-            Self::LeftToken | Self::SignIn => false,
+            Self::StoredToken | Self::SignIn => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::origin::Origin;
 pub use super::source_kind::SourceKind;
-use super::template::{Place, Template};
+use super::template::{Placeholder, Template};
 use crate::error::{Error, Kind, Result};
 
 /// The version of a KV secrets engine.
@@ -168,9 +168,11 @@ impl SourceSpec {
             With::Filled(template) => Some(template),
             With::Text(_) => None,
         });
-        std::iter::once(&self.path).chain(with).flat_map(Template::places).filter_map(|place| match place {
-            Place::Env(name) => Some(name.as_str()),
-            _ => None,
+        std::iter::once(&self.path).chain(with).flat_map(Template::placeholders).filter_map(|placeholder| {
+            match placeholder {
+                Placeholder::Env(name) => Some(name.as_str()),
+                _ => None,
+            }
         })
     }
 

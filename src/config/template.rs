@@ -1,16 +1,16 @@
-//! Paths in Vault with places: `secret/users/{metadata.username}`.
+//! Paths in Vault with placeholders: `secret/users/{metadata.username}`.
 //!
-//! The value of a place comes from outside (the login's answer, a variable, a notebook's name), and the path decides
-//! whose secrets are read. So a value must be exactly one segment: not empty, without `/`, backslash or control
-//! characters, and not `.` or `..`. `|lower` converts it to lower case: a directory accepts `ADA.L` for `ada.l`, and
-//! policies contain the lower-case name. `KERNEL_*` variables, which any client of a gateway may set, fill a place only
-//! if the configuration takes credentials from the request too.
+//! The value of a placeholder comes from outside (the login's answer, a variable, a notebook's name), and the path
+//! decides whose secrets are read. So a value must be exactly one segment: not empty, without `/`, backslash or
+//! control characters, and not `.` or `..`. `|lower` converts it to lower case: a directory accepts `ADA.L` for
+//! `ada.l`, and policies contain the lower-case name. `KERNEL_*` variables, which any client of a gateway may set,
+//! fill a placeholder only if the configuration takes credentials from the request too.
 
 use crate::error::{Error, Kind, Result};
 
 /// A placeholder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Placeholder {
     /// `{entity_id}`: the id of the token's entity.
     EntityId,
     /// `{metadata.KEY}`: the login's metadata of the user.
@@ -24,8 +24,8 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Place {
-        place: Place,
+    Placeholder {
+        placeholder: Placeholder,
         /// Whether its value is written in lower case: `{metadata.username|lower}`.
         lower: bool,
     },
@@ -64,7 +64,7 @@ impl Template {
                     return Err(format!("has the unknown form |{other} in a placeholder: only |lower is known"));
                 }
             };
-            parts.push(Part::Place { place: place(name)?, lower });
+            parts.push(Part::Placeholder { placeholder: placeholder(name)?, lower });
             rest = &rest[close + 1..];
         }
         parts.push(Part::Text(rest.to_owned()));
@@ -82,45 +82,49 @@ impl Template {
         &self.written
     }
 
-    /// The places, in order.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
+    /// The placeholders, in order.
+    pub fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Place { place, .. } => Some(place),
+            Part::Placeholder { placeholder, .. } => Some(placeholder),
             Part::Text(_) => None,
         })
     }
 
-    /// Whether `path` may be this one with its places filled.
+    /// Whether `path` may be this one with its placeholders filled.
     pub fn fits(&self, path: &str) -> bool {
         fits(&self.parts, path)
     }
 
-    /// The places whose value keeps its capitals.
-    pub fn as_given(&self) -> impl Iterator<Item = &Place> {
+    /// The placeholders whose value keeps its capitals.
+    pub fn as_given(&self) -> impl Iterator<Item = &Placeholder> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Place { place, lower: false } => Some(place),
+            Part::Placeholder { placeholder, lower: false } => Some(placeholder),
             _ => None,
         })
     }
 
-    /// Whether a place needs the identity, which only the login (or a look-up of the token) shows.
+    /// Whether a placeholder needs the identity, which only the login (or a look-up of the token) shows.
     pub fn needs_identity(&self) -> bool {
-        self.places().any(|place| matches!(place, Place::EntityId | Place::Metadata(_)))
+        self.placeholders().any(|placeholder| matches!(placeholder, Placeholder::EntityId | Placeholder::Metadata(_)))
     }
 
-    /// Fills the places with the values from `value_of`.
-    pub fn fill(&self, value_of: &mut dyn FnMut(&Place) -> Result<String>) -> Result<String> {
+    /// Fills the placeholders with the values from `value_of`.
+    pub fn fill(&self, value_of: &mut dyn FnMut(&Placeholder) -> Result<String>) -> Result<String> {
         let mut path = String::new();
         for part in &self.parts {
             match part {
                 Part::Text(text) => path.push_str(text),
-                Part::Place { place, lower } => {
-                    let value = value_of(place)?;
+                Part::Placeholder { placeholder, lower } => {
+                    let value = value_of(placeholder)?;
                     let value = if *lower { value.to_lowercase() } else { value };
                     if !is_value(&value) {
                         return Err(Error::new(
                             Kind::Config,
-                            format!("{{{}}} in the path {} is not one path segment", name_of(place), self.written),
+                            format!(
+                                "{{{}}} in the path {} is not one path segment",
+                                name_of(placeholder),
+                                self.written
+                            ),
                             "its value must not be empty, contain a /, or be . or ..",
                         ));
                     }
@@ -135,41 +139,41 @@ impl Template {
     }
 }
 
-/// Whether `text` is the parts one after the other, with one segment in each place.
+/// Whether `text` is the parts one after the other, with one segment in each placeholder.
 fn fits(parts: &[Part], text: &str) -> bool {
     match parts.split_first() {
         None => text.is_empty(),
         Some((Part::Text(part), rest)) => text.strip_prefix(part.as_str()).is_some_and(|text| fits(rest, text)),
-        Some((Part::Place { .. }, rest)) => {
+        Some((Part::Placeholder { .. }, rest)) => {
             let ends = text.char_indices().map(|(at, letter)| (at + letter.len_utf8(), letter));
             ends.take_while(|(_, letter)| *letter != '/').any(|(end, _)| fits(rest, &text[end..]))
         }
     }
 }
 
-/// How a place is written, without its braces.
-pub fn name_of(place: &Place) -> String {
-    match place {
-        Place::EntityId => "entity_id".to_owned(),
-        Place::Metadata(key) => format!("metadata.{key}"),
-        Place::Env(name) => format!("env.{name}"),
-        Place::Notebook => "notebook".to_owned(),
+/// How a placeholder is written, without its braces.
+pub fn name_of(placeholder: &Placeholder) -> String {
+    match placeholder {
+        Placeholder::EntityId => "entity_id".to_owned(),
+        Placeholder::Metadata(key) => format!("metadata.{key}"),
+        Placeholder::Env(name) => format!("env.{name}"),
+        Placeholder::Notebook => "notebook".to_owned(),
     }
 }
 
-fn place(name: &str) -> Result<Place, String> {
+fn placeholder(name: &str) -> Result<Placeholder, String> {
     match name.split_once('.') {
-        Some(("metadata", key)) if !key.is_empty() => Ok(Place::Metadata(key.to_owned())),
-        Some(("env", variable)) if !variable.is_empty() => Ok(Place::Env(variable.to_owned())),
-        _ if name == "entity_id" => Ok(Place::EntityId),
-        _ if name == "notebook" => Ok(Place::Notebook),
+        Some(("metadata", key)) if !key.is_empty() => Ok(Placeholder::Metadata(key.to_owned())),
+        Some(("env", variable)) if !variable.is_empty() => Ok(Placeholder::Env(variable.to_owned())),
+        _ if name == "entity_id" => Ok(Placeholder::EntityId),
+        _ if name == "notebook" => Ok(Placeholder::Notebook),
         _ => Err(format!(
             "has the unknown placeholder {{{name}}}: known are entity_id, metadata.KEY, env.NAME and notebook"
         )),
     }
 }
 
-/// Whether `value` may fill a place.
+/// Whether `value` may fill a placeholder.
 fn is_value(value: &str) -> bool {
     is_segment(value) && !value.contains('\\')
 }
@@ -192,7 +196,7 @@ fn check(path: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Template};
+    use super::{Placeholder, Template};
     use crate::error::Kind;
 
     #[test]
@@ -226,6 +230,6 @@ mod tests {
             assert_eq!(Template::parse(path).unwrap().as_written(), "a/b");
         }
         assert_eq!(Template::parse("a/b\\c").unwrap().as_written(), "a/b\\c");
-        assert_eq!(Template::parse("a/{notebook}").unwrap().places().next(), Some(&Place::Notebook));
+        assert_eq!(Template::parse("a/{notebook}").unwrap().placeholders().next(), Some(&Placeholder::Notebook));
     }
 }

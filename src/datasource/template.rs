@@ -29,7 +29,7 @@ enum Escape {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TemplatePart<'t> {
     Text(&'t str),
-    Place(&'t str, Escape),
+    Placeholder(&'t str, Escape),
 }
 
 /// A parsed template: its groups, and for each whether it is optional.
@@ -61,7 +61,7 @@ impl<'t> ValueTemplate<'t> {
             if is_field(name) {
                 let is_host = text[..open].ends_with('@') || text[..open].ends_with("//");
                 let escape = if is_host { Escape::UrlHost } else { Escape::Url };
-                found.extend([TemplatePart::Text(&text[from..open]), TemplatePart::Place(name, escape)]);
+                found.extend([TemplatePart::Text(&text[from..open]), TemplatePart::Placeholder(name, escape)]);
                 (from, at) = (close + 1, close + 1);
             } else {
                 at = open + 1;
@@ -75,7 +75,7 @@ impl<'t> ValueTemplate<'t> {
     pub fn fields(&self) -> impl Iterator<Item = (&'t str, bool)> {
         self.0.iter().flat_map(|(may_miss, parts)| {
             parts.iter().filter_map(|part| match part {
-                TemplatePart::Place(name, _) => Some((*name, *may_miss)),
+                TemplatePart::Placeholder(name, _) => Some((*name, *may_miss)),
                 TemplatePart::Text(_) => None,
             })
         })
@@ -85,15 +85,14 @@ impl<'t> ValueTemplate<'t> {
     pub fn fill<'v>(&self, value_of: &dyn Fn(&str) -> Option<&'v str>) -> Option<SecretValue> {
         let mut filled = Zeroizing::new(String::with_capacity(self.size(value_of)));
         for (may_miss, parts) in &self.0 {
-            let lacks =
-                |part: &TemplatePart<'_>| matches!(part, TemplatePart::Place(name, _) if value_of(name).is_none());
+            let lacks = |part: &TemplatePart<'_>| matches!(part, TemplatePart::Placeholder(name, _) if value_of(name).is_none());
             if *may_miss && parts.iter().any(lacks) {
                 continue;
             }
             for part in parts {
                 match part {
                     TemplatePart::Text(text) => filled.push_str(text),
-                    TemplatePart::Place(name, escape) => write(value_of(name)?, *escape, &mut filled),
+                    TemplatePart::Placeholder(name, escape) => write(value_of(name)?, *escape, &mut filled),
                 }
             }
         }
@@ -106,7 +105,7 @@ impl<'t> ValueTemplate<'t> {
         let parts = self.0.iter().flat_map(|(_, parts)| parts);
         let size = |part: &TemplatePart<'_>| match part {
             TemplatePart::Text(text) => text.len(),
-            TemplatePart::Place(name, _) => 2 + 6 * value_of(name).map_or(0, str::len),
+            TemplatePart::Placeholder(name, _) => 2 + 6 * value_of(name).map_or(0, str::len),
         };
         parts.map(size).sum()
     }
@@ -130,7 +129,7 @@ fn parts(text: &str) -> Result<Vec<TemplatePart<'_>>, &'static str> {
         if name.is_empty() || name.contains('{') {
             return Err("has a place without a name");
         }
-        found.extend([TemplatePart::Text(&rest[..open]), TemplatePart::Place(name, escape)]);
+        found.extend([TemplatePart::Text(&rest[..open]), TemplatePart::Placeholder(name, escape)]);
         rest = &rest[close + 1..];
     }
     found.push(TemplatePart::Text(rest));

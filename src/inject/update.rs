@@ -207,7 +207,7 @@ impl<'a> KernelUpdate<'a> {
             Known::ByCommand(row) => (*row, false, false),
         };
         let wanted = origins(&given);
-        let away: &[&str] = if profiles::are_in(&given) { &profiles::WIN } else { &[] };
+        let away: &[&str] = if profiles::has_profiles(&given) { &profiles::OVERRIDING_VARIABLES } else { &[] };
         let before = self.before.clone().map(|record| self.split_record(record, &wanted).0);
         let (secrets, files) = files_of(given, plan, process)?;
         fits(&secrets, Space::of_this_system())?;

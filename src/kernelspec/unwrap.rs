@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 /// Unwraps the kernels that `which` names, in all of Jupyter's folders; reports to `out`.
 pub fn run(which: &WrapChoices, out: &mut dyn Write, report: &mut dyn FnMut(&Error)) -> Result<()> {
     let environment = Environment::take();
-    let search = Search::new(&which.place, &environment);
+    let search = Search::new(&which.scope, &environment);
     let without_kernel_json = search.without_kernel_json();
     let mut names: Vec<_> = which.kernels.iter().map(|name| name.to_lowercase()).collect();
     if which.all {

@@ -37,7 +37,7 @@ pub struct WrapChoices {
     pub yes: bool,
     /// The suffix of the display name; `None` keeps an earlier one.
     pub suffix: Option<String>,
-    pub place: Scope,
+    pub scope: Scope,
     /// Whether changes are only shown.
     pub dry_run: bool,
 }

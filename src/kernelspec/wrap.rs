@@ -46,7 +46,7 @@ pub fn wrap_in(
     out: &mut dyn Write,
     report: &mut dyn FnMut(&Error),
 ) -> Result<()> {
-    let search = Search::new(&which.place, environment);
+    let search = Search::new(&which.scope, environment);
     let all = search.all(environment);
     let config = config.map(Path::to_owned).or_else(|| environment.path(CONFIG_VARIABLE));
     if which.kernels.is_empty() && !which.yes && config.is_none() && !is_configured(&all, environment) {
@@ -194,7 +194,7 @@ impl Wrapper<'_> {
         if let Some(carrier) = spec.carrier() {
             (self.report)(&starter::elsewhere(&found.name, &carrier));
         }
-        let target = target(found, self.search, &self.which.place)?;
+        let target = target(found, self.search, &self.which.scope)?;
         let before = match shared {
             Some(shared) => shared,
             None => original(&now, &spec, record.as_ref()).ok_or_else(|| missing_launcher(&found.folder))?,

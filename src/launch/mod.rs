@@ -18,7 +18,7 @@ pub(crate) mod keep;
 #[cfg(feature = "wrap")]
 pub(crate) mod look_up;
 pub(crate) mod naming;
-mod places;
+mod placeholders;
 pub(crate) mod profiles;
 pub(crate) mod refusal;
 #[cfg(feature = "inject")]
@@ -217,12 +217,15 @@ impl<'a> Launch<'a> {
         let keeper = self.keep(plan, &given, leases)?;
         #[cfg(feature = "inject")]
         let ours = remember::ours(plan, &given, &self.parent);
-        let has_profiles = profiles::are_in(&given);
+        let has_profiles = profiles::has_profiles(&given);
         let (secrets, files) = files::write(given, &plan.runtime_dir, std::process::id())?;
         let space = Space::of_this_system();
         let inherited = self.parent.entries();
-        let inheritance =
-            if has_profiles { plan.inheritance.without(&profiles::WIN) } else { plan.inheritance.clone() };
+        let inheritance = if has_profiles {
+            plan.inheritance.without(&profiles::OVERRIDING_VARIABLES)
+        } else {
+            plan.inheritance.clone()
+        };
         let environment = environment::build(inherited, secrets, &inheritance, space, command.size())?;
         let ends = expiry::known(plan);
         ends.and_then(|ends| expiry::notice(plan, ends)).iter().for_each(report);

@@ -15,7 +15,7 @@ use crate::secret::{SecretName, SecretValue};
 use crate::vault::body::Fields;
 
 /// The variables that an AWS client prefers to a profile's program, and the variable that selects another profile.
-pub(crate) const WIN: [&str; 7] = [
+pub(crate) const OVERRIDING_VARIABLES: [&str; 7] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -102,7 +102,7 @@ pub(super) fn of_lines(name: &str, source: &str, lines: &SecretValue) -> Form {
     }])
 }
 
-fn of(given: &Given) -> Option<&Vec<Profile>> {
+fn profiles_of(given: &Given) -> Option<&Vec<Profile>> {
     given.values().find_map(|fetched| match &fetched.form {
         Form::Profiles(profiles) => Some(profiles),
         Form::Variable(_) | Form::File(_) | Form::Folder(..) => None,
@@ -110,20 +110,20 @@ fn of(given: &Given) -> Option<&Vec<Profile>> {
 }
 
 /// Whether the keeper gives credentials for any AWS profile.
-pub(crate) fn are_in(given: &Given) -> bool {
-    of(given).is_some()
+pub(crate) fn has_profiles(given: &Given) -> bool {
+    profiles_of(given).is_some()
 }
 
 /// Refuses variables that an AWS client would prefer to a profile's program, and hides the user's own file of plain
 /// keys.
-pub(super) fn settle(given: &mut Given) -> Result<()> {
-    let Some(profiles) = of(given) else { return Ok(()) };
+pub(super) fn exclude_plain_keys(given: &mut Given) -> Result<()> {
+    let Some(profiles) = profiles_of(given) else { return Ok(()) };
     let twice = |what: String| {
         let advice = "remove one of the two sources: clients prefer plain keys, which are not renewed";
         Err(Error::new(Kind::Config, what, advice))
     };
     let names: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-    if let Some((name, fetched)) = given.iter().find(|(name, _)| WIN.contains(&name.as_str())) {
+    if let Some((name, fetched)) = given.iter().find(|(name, _)| OVERRIDING_VARIABLES.contains(&name.as_str())) {
         let shown = names.join(", ");
         return twice(format!("{} from {} would win over the AWS profile {shown}", name.as_str(), fetched.path));
     }

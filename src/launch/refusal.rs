@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The extensions of the two locks of a login.
 const LOCKS: [&str; 2] = ["0.lock", "1.lock"];
 /// The end of the first line of an error that reports the outcome of an earlier login.
-pub(crate) const STANDS: &str = ": it is not sent again yet";
+pub(crate) const NOT_SENT: &str = ": it is not sent again yet";
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -72,29 +72,29 @@ struct LastLogin {
 
 /// Logs in as the plan says, unless this credential was refused and another attempt is not allowed yet.
 pub(crate) async fn login(client: &mut Client, plan: &Plan) -> Result<Authenticated> {
-    let Some(kept) = Kept::of(plan) else { return auth::login(client, &plan.login).await };
-    login_once_at_a_time(client, plan, &kept).await.map_err(|error| {
-        let is_new = error.kind() == Kind::LoginRefused && !error.what().contains(STANDS);
-        if is_new { kept.named(&error) } else { error }
+    let Some(stored) = StoredOutcome::of(plan) else { return auth::login(client, &plan.login).await };
+    login_once_at_a_time(client, plan, &stored).await.map_err(|error| {
+        let is_new = error.kind() == Kind::LoginRefused && !error.what().contains(NOT_SENT);
+        if is_new { stored.named(&error) } else { error }
     })
 }
 
-async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>) -> Result<Authenticated> {
+async fn login_once_at_a_time(client: &mut Client, plan: &Plan, stored: &StoredOutcome<'_>) -> Result<Authenticated> {
     loop {
-        let is_fresh = kept.is_fresh(kept.read().as_ref());
-        let _held = kept.hold(is_fresh, plan.budget).await?;
+        let is_fresh = stored.is_fresh(stored.read().as_ref());
+        let _held = stored.hold(is_fresh, plan.budget).await?;
         // Another process may have stored a newer outcome meanwhile.
-        let mut known = kept.read();
-        if kept.is_fresh(known.as_ref()) != is_fresh {
+        let mut known = stored.read();
+        if stored.is_fresh(known.as_ref()) != is_fresh {
             continue;
         }
-        if let Some(outcome) = known.as_mut().filter(|outcome| !outcome.accepted && kept.is_same(outcome)) {
-            kept.allow(outcome, plan)?;
+        if let Some(outcome) = known.as_mut().filter(|outcome| !outcome.accepted && stored.is_same(outcome)) {
+            stored.allow(outcome, plan)?;
         }
         let session = auth::login(client, &plan.login).await;
         match &session {
-            Ok(_) if !is_fresh => kept.accepted(),
-            Err(error) if error.kind() == Kind::LoginRefused => kept.refused(known),
+            Ok(_) if !is_fresh => stored.accepted(),
+            Err(error) if error.kind() == Kind::LoginRefused => stored.refused(known),
             _ => {}
         }
         return session;
@@ -102,26 +102,26 @@ async fn login_once_at_a_time(client: &mut Client, plan: &Plan, kept: &Kept<'_>)
 }
 
 /// The error for a known refusal of the plan's login with this credential; nothing is sent.
-pub(crate) fn standing(plan: &Plan) -> Option<Error> {
-    let kept = Kept::of(plan)?;
-    let known = kept.read().filter(|known| !known.accepted && kept.is_same(known))?;
+pub(crate) fn known_refusal(plan: &Plan) -> Option<Error> {
+    let stored = StoredOutcome::of(plan)?;
+    let known = stored.read().filter(|known| !known.accepted && stored.is_same(known))?;
     let now = seconds();
-    (now < known.last + plan.refusal_window.as_secs()).then(|| kept.stands(&known, plan))
+    (now < known.last + plan.refusal_window.as_secs()).then(|| stored.refusal_error(&known, plan))
 }
 
 /// The error for a user whose credentials were refused as often as is safe.
 #[cfg(feature = "manage")]
-pub(crate) fn lately(plan: &Plan) -> Option<Error> {
-    let kept = Kept::of(plan)?;
+pub(crate) fn too_many_refusals(plan: &Plan) -> Option<Error> {
+    let stored = StoredOutcome::of(plan)?;
     let (now, window) = (seconds(), plan.refusal_window.as_secs());
-    let known = kept.read().filter(|known| !known.accepted)?;
+    let known = stored.read().filter(|known| !known.accepted)?;
     let recent: Vec<_> = known.recent.iter().copied().filter(|refused| refused + window > now).collect();
     let (first, last) = (recent.first()?, recent.last()?);
     if recent.len() < TRIES {
         return None;
     }
-    let (who, times) = (&kept.who, recent.len());
-    let what = format!("Vault has refused the login of {who} {times} times since {}{STANDS}", clock(*first));
+    let (who, times) = (&stored.who, recent.len());
+    let what = format!("Vault has refused the login of {who} {times} times since {}{NOT_SENT}", clock(*first));
     let advice = format!(
         "one more refusal may lock the user out: check the password and repeat with --try-again, or wait until {}",
         clock(last + window)
@@ -130,7 +130,7 @@ pub(crate) fn lately(plan: &Plan) -> Option<Error> {
 }
 
 /// The stored outcome of one login.
-struct Kept<'a> {
+struct StoredOutcome<'a> {
     folder: PathBuf,
     file: PathBuf,
     who: String,
@@ -141,7 +141,7 @@ struct Kept<'a> {
     window: u64,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> StoredOutcome<'a> {
     /// The stored outcome of the plan's login; `None` for a login that Vault never locks: a token, an agent, a
     /// certificate, a cloud identity, a wrapped token.
     fn of(plan: &'a Plan) -> Option<Self> {
@@ -231,7 +231,7 @@ impl<'a> Kept<'a> {
             known.tries.push(now);
             return Ok(());
         }
-        Err(self.stands(known, plan))
+        Err(self.refusal_error(known, plan))
     }
 
     /// Adds to a new refusal's error which login it was and what to correct.
@@ -250,9 +250,10 @@ impl<'a> Kept<'a> {
     }
 
     /// The error for a refusal that still counts: since when, until when, and how to end it.
-    fn stands(&self, known: &LastLogin, plan: &Plan) -> Error {
+    fn refusal_error(&self, known: &LastLogin, plan: &Plan) -> Error {
         let times = if known.refusals == 1 { "once".to_owned() } else { format!("{} times", known.refusals) };
-        let what = format!("Vault has refused the login of {} {times} since {}{STANDS}", self.who, clock(known.since));
+        let what =
+            format!("Vault has refused the login of {} {times} since {}{NOT_SENT}", self.who, clock(known.since));
         let advice = format!(
             "correct the credential ({}), which is then tried at once, or wait until {}. Vault may have locked the user (by \
              default for 15 minutes after 5 refusals): sys/locked-users shows that to an operator, who can unlock the user",

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use super::given::{Fetched, Form, Given, insert};
 use super::naming::{Names, SecretContent, Taker, decoded, give, take_all, take_fields};
-use super::{data_source, expiry, places, profiles};
+use super::{data_source, expiry, placeholders, profiles};
 use crate::config::env::Environment;
 use crate::config::plan::Plan;
 use crate::config::source::{KnownMount, SourceKind, SourceSpec, With};
-use crate::config::template::{Place, name_of};
+use crate::config::template::{Placeholder, name_of};
 use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::secret::SecretName;
@@ -55,7 +55,7 @@ pub(super) async fn read_all(
         }
     }
     reader.notices().iter().for_each(report);
-    profiles::settle(&mut taking.given)?;
+    profiles::exclude_plain_keys(&mut taking.given)?;
     Ok(taking.given)
 }
 
@@ -283,8 +283,8 @@ impl<'a> Reader<'a> {
 
     /// Adds to a refused path that a name in it has capitals; a policy may have it in lower case.
     fn with_capitals(&self, source: &SourceSpec, error: Error) -> Error {
-        let has_capitals = |place: &&Place| match place {
-            Place::Metadata(_) => self.value_of(place, source).is_ok_and(|value| value != value.to_lowercase()),
+        let has_capitals = |place: &&Placeholder| match place {
+            Placeholder::Metadata(_) => self.value_of(place, source).is_ok_and(|value| value != value.to_lowercase()),
             _ => false,
         };
         if !matches!(error.kind(), Kind::PolicyDenied | Kind::PathMissing) {
@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
         self.mounts.of(self.client, path).await.ok().filter(|now| now != mount)
     }
 
-    fn value_of(&self, place: &Place, source: &SourceSpec) -> Result<String> {
-        places::value_of(place, source, &self.identity, self.parent, self.plan.from_request)
+    fn value_of(&self, place: &Placeholder, source: &SourceSpec) -> Result<String> {
+        placeholders::value_of(place, source, &self.identity, self.parent, self.plan.from_request)
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::abandoned::{self, Ended};
-use super::login::standing::expiry_warning;
+use super::login::status::expiry_warning;
 use super::report::SCHEMA;
 use crate::config::auth::login;
 use crate::config::env::Environment;

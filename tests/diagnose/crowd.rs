@@ -17,7 +17,7 @@ const LOOK: &str = "import os; print(len(os.environ['KERNEL_SECRET']), os.getpid
 
 /// A diagnostic kernel whose token file is missing: its front end, which has not connected, its connection file,
 /// its pid.
-fn standing_in(scratch: &Scratch, address: &str) -> (FrontEnd, String, i32) {
+fn diagnostic(scratch: &Scratch, address: &str) -> (FrontEnd, String, i32) {
     let command = ipykernel();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
     kernelspec(scratch, &config(address, "kernel"), &[], &command);
@@ -45,7 +45,7 @@ fn counted(answers: &[Value]) -> BTreeMap<&str, usize> {
 #[test]
 fn large_cells_leave_no_memory_behind() {
     let scratch = Scratch::new();
-    let (_front_end, file, pid) = standing_in(&scratch, "http://127.0.0.1:1");
+    let (_front_end, file, pid) = diagnostic(&scratch, "http://127.0.0.1:1");
     let mut crowd = Crowd::of(&file, 2);
     assert_eq!(outcome(&crowd.answers(&[cell(0, "1")])[0]), "SecretsUnavailable");
     let before = memory(pid);
@@ -64,7 +64,7 @@ fn a_notebook_of_thousands_of_cells_run_at_once_is_answered_completely() {
         pause_ms(2000, "a slow server");
         Reply::json(500, "{}")
     });
-    let (_front_end, file, _) = standing_in(&scratch, &slow.address());
+    let (_front_end, file, _) = diagnostic(&scratch, &slow.address());
     std::fs::write(scratch.path("home/kernels/vaulted/token"), "root").unwrap();
     let mut crowd = Crowd::of(&file, 2);
     // More than can wait: each still gets an answer.
@@ -80,7 +80,7 @@ fn two_hundred_clients_are_answered_hear_everything_and_continue_after_recovery(
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
-    let (_front_end, file, pid) = standing_in(&scratch, &server.address());
+    let (_front_end, file, pid) = diagnostic(&scratch, &server.address());
     let count = 150;
     let mut crowd = Crowd::of(&file, count);
     let cells: Vec<_> = (0..count).map(|client| cell(client, "1")).collect();
@@ -99,7 +99,7 @@ fn two_hundred_clients_are_answered_hear_everything_and_continue_after_recovery(
 #[test]
 fn a_client_that_reconnects_forever_and_never_reads_delays_no_other() {
     let scratch = Scratch::new();
-    let (_front_end, file, _) = standing_in(&scratch, "http://127.0.0.1:1");
+    let (_front_end, file, _) = diagnostic(&scratch, "http://127.0.0.1:1");
     let mut crowd = Crowd::of(&file, 1);
     let done = scratch.path("done");
     std::thread::scope(|scope| {
@@ -120,7 +120,7 @@ fn a_client_that_asks_without_pause_delays_no_other_and_costs_little() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
-    let (_front_end, file, pid) = standing_in(&scratch, &server.address());
+    let (_front_end, file, pid) = diagnostic(&scratch, &server.address());
     let mut crowd = Crowd::of(&file, 1);
     let done = scratch.path("done");
     std::thread::scope(|scope| {
@@ -144,7 +144,7 @@ fn a_client_that_stops_in_its_greeting_delays_no_other() {
     let server = Server::shared();
     server.put("kernel", &json!({"KERNEL_SECRET": "canary-of-21-letters!"}));
     let scratch = Scratch::new();
-    let (mut front_end, file, pid) = standing_in(&scratch, &server.address());
+    let (mut front_end, file, pid) = diagnostic(&scratch, &server.address());
     let mut crowd = Crowd::of(&file, 1);
     // More than may be connected at once (tests have 1024 descriptors or more), all silent.
     let content: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();

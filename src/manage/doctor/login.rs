@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::super::login::standing::SOON;
+use super::super::login::status::SOON;
 use super::super::report::{Finding, Report, Status};
 use super::super::time::shown;
 use crate::config::credential::{Credential, LOG_IN};

@@ -48,8 +48,8 @@ pub(super) fn examine(request: &Request, json: bool, parent: &Environment) -> Re
     let mut found = sources::Found::default();
     if let Some(plan) = &configured.plan {
         // The cause of everything that follows comes first.
-        if let Some(refused) = refusal::standing(plan) {
-            let what = refused.what().replace(refusal::STANDS, "");
+        if let Some(refused) = refusal::known_refusal(plan) {
+            let what = refused.what().replace(refusal::NOT_SENT, "");
             report.lead("login", Status::Warning, what).advise(refused.advice()).fact("refused_before", true);
         }
         found = ask_vault(plan, parent, configured.login_works, &mut report)?;

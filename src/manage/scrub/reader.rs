@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::finder::{Finder, Form, Match, SHORTEST};
 use super::json::{Cursor, Value, Wrong};
-use super::scrubbed::{Part, Place, Scrubbed};
+use super::scrubbed::{Occurrence, Part, Scrubbed};
 use super::text::Text;
 
 /// What a text belongs to.
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
             scrubbed.content = Some(edited(file, edits));
         }
         scrubbed.places.sort_by(|left, right| {
-            let key = |place: &Place| (place.cell, place.part, place.output);
+            let key = |place: &Occurrence| (place.cell, place.part, place.output);
             key(left).cmp(&key(right))
         });
         scrubbed
@@ -220,7 +220,7 @@ impl Reader<'_> {
     fn report(&mut self, context: Context, name: usize, form: Form, at: usize) {
         let Context { cell, part, .. } = context;
         let output = self.text.output(at).filter(|_| part == Part::Output);
-        self.scrubbed.places.push(Place { cell, part, output, name: self.finder.name(name).to_owned(), form });
+        self.scrubbed.places.push(Occurrence { cell, part, output, name: self.finder.name(name).to_owned(), form });
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::finder::{Form, SHORTEST};
-use super::scrubbed::{Part, Place, Scrubbed};
+use super::scrubbed::{Occurrence, Part, Scrubbed};
 use super::wanted::Wanted;
 use crate::error::{Error, one_line};
 use crate::manage::report::SCHEMA;
@@ -19,7 +19,7 @@ const FOUND: u8 = 88;
 #[derive(Debug)]
 pub(super) struct One {
     file: PathBuf,
-    places: Vec<Place>,
+    places: Vec<Occurrence>,
     binary: usize,
     error: Option<Error>,
 }

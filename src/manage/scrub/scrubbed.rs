@@ -30,7 +30,7 @@ impl Part {
 
 /// The place of a secret, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Occurrence {
     /// The cell, counted from 1; `None`: the notebook's own metadata.
     pub cell: Option<usize>,
     /// The part of it.
@@ -49,7 +49,7 @@ pub struct Scrubbed {
     /// The notebook without its secrets; `None` if it had none.
     pub content: Option<Vec<u8>>,
     /// The places of secrets.
-    pub places: Vec<Place>,
+    pub places: Vec<Occurrence>,
     /// How many images and other binary data were not searched.
     pub binary: usize,
 }

@@ -3,7 +3,7 @@
 use super::common::Common;
 use crate::config::plan::Plan;
 use crate::config::source::{SourceKind, SourceSpec, shell_name};
-use crate::config::template::Place as Part;
+use crate::config::template::Placeholder;
 use crate::error::{Error, Kind, Result};
 use crate::launch::source::Reader;
 use crate::secret::SecretName;
@@ -100,7 +100,8 @@ pub(super) async fn places(plan: &Plan, reader: &mut Reader<'_>) -> (Vec<Place>,
     let (mut places, mut unusable) = (Vec::new(), Vec::new());
     for source in &plan.sources {
         let Some(form) = form(source) else { continue };
-        let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
+        let is_own =
+            source.path.placeholders().any(|part| matches!(part, Placeholder::EntityId | Placeholder::Metadata(_)));
         let written = source.path.as_written().to_owned();
         let path = match reader.path(source) {
             Ok(path) => path,

@@ -8,8 +8,8 @@ use super::answers::{Answers, Typed, path};
 use super::attempt::Depth;
 use crate::config::file;
 use crate::config::layer::Layer;
-use crate::config::left_token::LeftToken;
 use crate::config::method::{self, Ask, Method, SERVICE_ACCOUNT_TOKEN, Wanted};
+use crate::config::stored_token::StoredToken;
 use crate::error::{Error, Kind, Result};
 use crate::manage::login::sign_in;
 
@@ -115,8 +115,8 @@ impl Setup<'_> {
     /// Asks one question.
     fn ask(&mut self, method: &Method, ask: &Ask, flags: &Flags) -> Result<Asking> {
         match *ask {
-            Ask::LeftToken if self.takes_left_token(flags)? => return Ok(Asking::IsOver),
-            Ask::LeftToken => {}
+            Ask::StoredToken if self.takes_stored_token(flags)? => return Ok(Asking::IsOver),
+            Ask::StoredToken => {}
             Ask::SignIn => return self.sign_in(flags),
             Ask::Mount => {
                 let mount = match &flags.auth_mount {
@@ -198,7 +198,7 @@ impl Setup<'_> {
 
     /// Signs in with a browser, unless the token of an earlier login is used.
     fn sign_in(&mut self, flags: &Flags) -> Result<Asking> {
-        if !self.prompter.is_there() || self.takes_left_token(flags)? {
+        if !self.prompter.is_there() || self.takes_stored_token(flags)? {
             return Ok(Asking::GoesOn);
         }
         let layer = file::parse(&self.answers.text(false), &self.output)?;
@@ -209,11 +209,11 @@ impl Setup<'_> {
     }
 
     /// Whether to use the token that `vault login` stored, which needs no setting.
-    fn takes_left_token(&self, flags: &Flags) -> Result<bool> {
+    fn takes_stored_token(&self, flags: &Flags) -> Result<bool> {
         // If it does not work, the test reports that.
-        let left = LeftToken::find(&Layer::default(), self.parent).ok().flatten();
+        let left = StoredToken::find(&Layer::default(), self.parent).ok().flatten();
         let Some(left) = left.filter(|_| flags.token_file.is_none()) else { return Ok(false) };
-        let where_it_is = if matches!(left, LeftToken::File(_)) { "in" } else { "with" };
+        let where_it_is = if matches!(left, StoredToken::File(_)) { "in" } else { "with" };
         self.prompter.agrees(&format!("Use the token that a login stored {where_it_is} {left}?"), true)
     }
 

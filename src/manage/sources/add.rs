@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::place::{Place, choose, places};
+use super::folder::{Folder, choose, folders};
 use super::reach;
 use crate::ask::Prompter;
 use crate::config::template::Template;
@@ -42,17 +42,17 @@ fn as_usage_error(error: &Error) -> Error {
 
 pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
     let source = assemble(common, new).map_err(|error| as_usage_error(&error))?;
-    if let Some(place) = source.reach().filter(|_| !new.unchecked) {
-        reach::check(&source.name, &place)?;
+    if let Some(folder) = source.reach().filter(|_| !new.unchecked) {
+        reach::check(&source.name, &folder)?;
     }
     with(common, async |session| {
-        let place = choose(places(session).await?, common)?;
-        check_names(session, &place, &source).await?;
-        let path = place.path_of(&source.name);
-        let stored = place.stored(session, &path);
+        let folder = choose(folders(session).await?, common)?;
+        check_names(session, &folder, &source).await?;
+        let path = folder.path_of(&source.name);
+        let stored = folder.stored(session, &path);
         let there = stored.current().await?;
         if !there.keys.is_empty() && !new.replace {
-            let what = format!("there is a data source {} in {} already; nothing was stored", source.name, place.path);
+            let what = format!("there is a data source {} in {} already; nothing was stored", source.name, folder.path);
             return Err(Error::new(Kind::Usage, what, "replace it with --replace, or choose another name"));
         }
         let unwritable = || Error::new(Kind::BadValue, "a field is not UTF-8", "store it encoded, such as in base64");
@@ -64,12 +64,12 @@ pub(super) fn run(common: &Common, new: &New) -> Result<Outcome> {
             "{verb} {} ({}) in {}{}; new kernels get {}",
             source.name,
             source.kind.name,
-            place.path,
+            folder.path,
             as_version(version),
             names.join(", ")
         );
         let object = json!({
-            "name": source.name, "kind": source.kind.name, "source": place.path, "version": version,
+            "name": source.name, "kind": source.kind.name, "source": folder.path, "version": version,
             "variables": names, "done": verb,
         });
         Ok(outcome(common, &sentence, &object))
@@ -83,7 +83,7 @@ fn assemble(common: &Common, new: &New) -> Result<DataSource> {
     source.is_default = new.is_default;
     source.check_credentials()?;
     if let Some(path) = &source.credentials {
-        Template::parse(path).ok().filter(|path| path.places().next().is_none()).ok_or_else(|| {
+        Template::parse(path).ok().filter(|path| path.placeholders().next().is_none()).ok_or_else(|| {
             let what = format!("--credentials {path} is not a path in Vault");
             Error::new(Kind::Usage, what, "write the mount and the path below it, such as database/creds/analytics")
         })?;
@@ -172,14 +172,14 @@ fn ask(common: &Common, source: &mut DataSource) -> Result<()> {
 }
 
 /// Checks that no other data source gives a variable with the same name.
-pub(super) async fn check_names(session: &LoggedIn<'_>, place: &Place, source: &DataSource) -> Result<()> {
+pub(super) async fn check_names(session: &LoggedIn<'_>, folder: &Folder, source: &DataSource) -> Result<()> {
     let own = source.variables();
     for (name, _) in &own {
-        SecretName::new(name, &session.plan.allow, &place.path).map_err(|error| as_usage_error(&error))?;
+        SecretName::new(name, &session.plan.allow, &folder.path).map_err(|error| as_usage_error(&error))?;
     }
-    for name in place.names(session).await?.iter().filter(|name| **name != source.name) {
+    for name in folder.names(session).await?.iter().filter(|name| **name != source.name) {
         // Another data source that is broken does not prevent this one.
-        let Ok(Some((other, _))) = place.read(session, name).await else { continue };
+        let Ok(Some((other, _))) = folder.read(session, name).await else { continue };
         let theirs = other.variables();
         let is_own =
             |(name, form): &&(String, VariableForm)| !form.is_shared() && theirs.iter().any(|(their, _)| their == name);

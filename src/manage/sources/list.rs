@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::place::{Place, places};
+use super::folder::{Folder, folders};
 use crate::datasource::DataSource;
 use crate::error::{Error, Result, one_line};
 use crate::manage::Outcome;
@@ -14,7 +14,7 @@ use crate::manage::secrets::session::with;
 
 /// One data source, or why it can't be used.
 struct Row {
-    place: String,
+    folder: String,
     name: String,
     found: Result<(DataSource, Option<u64>)>,
 }
@@ -22,14 +22,14 @@ struct Row {
 pub(super) fn run(common: &Common) -> Result<Outcome> {
     let rows = with(common, async |session| {
         let mut rows = Vec::new();
-        for place in places(session).await? {
-            for name in place.names(session).await? {
-                let found = match place.read(session, &name).await {
+        for folder in folders(session).await? {
+            for name in folder.names(session).await? {
+                let found = match folder.read(session, &name).await {
                     Ok(None) => continue,
                     Ok(Some(found)) => Ok(found),
                     Err(error) => Err(error),
                 };
-                rows.push(Row { place: path(&place), name, found });
+                rows.push(Row { folder: path(&folder), name, found });
             }
         }
         Ok(rows)
@@ -38,17 +38,17 @@ pub(super) fn run(common: &Common) -> Result<Outcome> {
     Ok(Outcome { text, code: rows.iter().find_map(|row| row.found.as_ref().err()).map_or(0, |e| e.kind().exit_code()) })
 }
 
-fn path(place: &Place) -> String {
-    place.path.clone()
+fn path(folder: &Folder) -> String {
+    folder.path.clone()
 }
 
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     let widest = rows.iter().map(|row| one_line(&row.name).chars().count()).max().unwrap_or(0);
-    let mut place = None;
-    for Row { place: own, name, found } in rows {
-        if place != Some(own) {
-            place = Some(own);
+    let mut folder = None;
+    for Row { folder: own, name, found } in rows {
+        if folder != Some(own) {
+            folder = Some(own);
             let _ = writeln!(text, "{}", one_line(own));
         }
         let name = one_line(name);
@@ -73,12 +73,12 @@ fn as_json(rows: &[Row]) -> Value {
         Ok((source, version)) => {
             let variables: Vec<_> = source.variables().into_iter().map(|(name, _)| name).collect();
             json!({
-                "name": row.name, "source": row.place, "kind": source.kind.name, "at": source.reach(),
+                "name": row.name, "source": row.folder, "kind": source.kind.name, "at": source.reach(),
                 "credentials": source.credentials, "default": source.is_default, "prefix": source.prefix,
                 "version": version, "variables": variables,
             })
         }
-        Err(error) => json!({ "name": row.name, "source": row.place, "error": trouble(error) }),
+        Err(error) => json!({ "name": row.name, "source": row.folder, "error": trouble(error) }),
     };
     json!({ "schema": SCHEMA, "data_sources": rows.iter().map(object).collect::<Vec<_>>() })
 }

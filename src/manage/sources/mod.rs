@@ -6,8 +6,8 @@
 //! command shows one.
 
 mod add;
+mod folder;
 mod list;
-mod place;
 mod probe;
 mod python;
 mod reach;

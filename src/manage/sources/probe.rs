@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::place::{absent, choose, places};
+use super::folder::{absent, choose, folders};
 use super::python::Which;
 use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result, one_line, why};
@@ -49,8 +49,8 @@ struct Answer {
 pub(super) fn run(common: &Common, name: &str, which: &Which) -> Result<Outcome> {
     with(common, async |session| {
         let python = which.find(session.environment)?;
-        let place = choose(places(session).await?, common)?;
-        let (mut source, _) = place.read(session, name).await?.ok_or_else(|| absent(&place, name))?;
+        let folder = choose(folders(session).await?, common)?;
+        let (mut source, _) = folder.read(session, name).await?.ok_or_else(|| absent(&folder, name))?;
         let mut lease = None;
         if let Some(path) = source.credentials.clone() {
             let made = generic::read(session.client, &path).await?;

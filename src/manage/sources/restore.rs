@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::add::check_names;
-use super::place::{absent, choose, places};
+use super::folder::{absent, choose, folders};
 use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::manage::Outcome;
@@ -19,22 +19,22 @@ use crate::vault::kv_store::Keys;
 /// Restores the version `wanted`, or else the newest one that differs from the present state.
 pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Outcome> {
     with(common, async |session| {
-        let place = choose(places(session).await?, common)?;
-        let path = place.path_of(name);
-        let stored = place.stored(session, &path);
+        let folder = choose(folders(session).await?, common)?;
+        let path = folder.path_of(name);
+        let stored = folder.stored(session, &path);
         if !stored.is_versioned() {
-            let what = format!("{} is KV version 1, which keeps no earlier versions", place.path);
+            let what = format!("{} is KV version 1, which keeps no earlier versions", folder.path);
             return Err(Error::new(Kind::Usage, what, "add it again with `jupyter-vault sources add`"));
         }
         let metadata = stored.metadata().await.map_err(|error| match error.kind() {
-            Kind::PathMissing => absent(&place, name),
+            Kind::PathMissing => absent(&folder, name),
             _ => error,
         })?;
         let now = stored.current().await?;
         let done = |from: u64, version: Option<u64>| {
-            let sentence = format!("restored {name} from version {from} in {}{}", place.path, as_version(version));
+            let sentence = format!("restored {name} from version {from} in {}{}", folder.path, as_version(version));
             let object = json!({
-                "name": name, "source": place.path, "from_version": from, "version": version, "done": "restored",
+                "name": name, "source": folder.path, "from_version": from, "version": version, "done": "restored",
             });
             outcome(common, &sentence, &object)
         };
@@ -46,7 +46,7 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
                 stored.undelete(newest).await?;
                 let there = stored.read(None).await?.keys;
                 if let Ok(source) = source(&path, &there)
-                    && let Err(twice) = check_names(session, &place, &source).await
+                    && let Err(twice) = check_names(session, &folder, &source).await
                 {
                     stored.delete().await?;
                     return Err(twice);
@@ -54,14 +54,14 @@ pub(super) fn run(common: &Common, name: &str, wanted: Option<u64>) -> Result<Ou
                 Ok(done(newest, Some(newest)))
             }
             Some(Earlier::Content(number, keys)) => {
-                check_names(session, &place, &source(&path, &keys)?).await?;
+                check_names(session, &folder, &source(&path, &keys)?).await?;
                 let version = stored.write(&keys, now.version).await?;
                 Ok(done(number, version))
             }
             None => {
                 let what = wanted.map_or_else(
-                    || format!("the data source {name} has no earlier version in {}", place.path),
-                    |wanted| format!("version {wanted} of the data source {name} in {} can't be read", place.path),
+                    || format!("the data source {name} has no earlier version in {}", folder.path),
+                    |wanted| format!("version {wanted} of the data source {name} in {} can't be read", folder.path),
                 );
                 Err(Error::new(Kind::FieldMissing, what, "`vault kv metadata get` lists the versions"))
             }

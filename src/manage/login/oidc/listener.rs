@@ -73,7 +73,8 @@ impl Listener {
     /// Serves until the answer with this `state` has arrived.
     pub(super) async fn wait_for(&self, state: &str) -> Arrived {
         let (arrived, mut arrivals) = mpsc::unbounded_channel();
-        let desk = Arc::new(Desk { state: state.to_owned(), port: self.port, arrived: Mutex::new(Some(arrived)) });
+        let desk =
+            Arc::new(SharedState { state: state.to_owned(), port: self.port, arrived: Mutex::new(Some(arrived)) });
         let open = Arc::new(());
         loop {
             tokio::select! {
@@ -124,14 +125,14 @@ impl Arrived {
 }
 
 /// The state that the connections share.
-struct Desk {
+struct SharedState {
     state: String,
     port: u16,
     /// Taken by the first answer.
     arrived: Mutex<Option<mpsc::UnboundedSender<Arrived>>>,
 }
 
-async fn serve(stream: TcpStream, desk: Arc<Desk>, _open: Arc<()>) {
+async fn serve(stream: TcpStream, desk: Arc<SharedState>, _open: Arc<()>) {
     let (gone, is_gone) = oneshot::channel::<()>();
     let is_gone = Mutex::new(Some(is_gone));
     let service = service_fn(|request| {
@@ -145,7 +146,7 @@ async fn serve(stream: TcpStream, desk: Arc<Desk>, _open: Arc<()>) {
     drop(gone);
 }
 
-impl Desk {
+impl SharedState {
     async fn answer(&self, request: &Request<Incoming>, gone: Option<oneshot::Receiver<()>>) -> Response<Full<Bytes>> {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let ours =

@@ -25,7 +25,7 @@ fn names() -> String {
 }
 
 /// A login method with everything that it needs.
-pub(super) enum Way {
+pub(super) enum UserLogin {
     /// An existing token.
     Token(SecretValue, String),
     /// A browser.
@@ -34,7 +34,7 @@ pub(super) enum Way {
     Password { method: &'static str, mount: String, username: String, password: SecretValue, origin: String },
 }
 
-impl Way {
+impl UserLogin {
     /// Whether a password can be typed again.
     pub(super) const fn is_password(&self) -> bool {
         matches!(self, Self::Password { .. })
@@ -57,7 +57,12 @@ impl Way {
 }
 
 /// Builds the login from flags and settings, and asks for the rest.
-pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, prompter: Prompter) -> Result<Way> {
+pub(super) fn user_login(
+    flags: &Flags,
+    layer: &Layer,
+    environment: &Environment,
+    prompter: Prompter,
+) -> Result<UserLogin> {
     let configured = layer.text("auth.method").filter(|name| for_users().any(|known| known == *name));
     let name = match flags.method.as_deref().or(configured) {
         Some(name) => name.to_owned(),
@@ -74,13 +79,13 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, promp
     let is_configured = layer.text("auth.method") == Some(method);
     if how == ForUsers::Token {
         let (value, origin) = given("token", prompter)?;
-        return not_empty(Way::Token(value.trimmed(), origin));
+        return not_empty(UserLogin::Token(value.trimmed(), origin));
     }
     let configured = flags.mount.as_deref().or_else(|| layer.text("auth.mount").filter(|_| is_configured));
     let mount = mount(configured.unwrap_or(method), if flags.mount.is_some() { "--mount" } else { "auth.mount" })?;
     if how == ForUsers::Browser {
         let role = flags.role.as_deref().or_else(|| layer.text("auth.role").filter(|_| is_configured));
-        return Ok(Way::Browser { mount, role: role.map(str::to_owned) });
+        return Ok(UserLogin::Browser { mount, role: role.map(str::to_owned) });
     }
     let username = username(flags, layer, environment, prompter)?;
     if username.is_empty() {
@@ -91,16 +96,16 @@ pub(super) fn way(flags: &Flags, layer: &Layer, environment: &Environment, promp
         let what = format!("there is no password for {username} on standard input");
         return Err(Error::new(Kind::Usage, what, "pipe it in, or log in on a terminal"));
     }
-    Ok(Way::Password { method, mount, username, password, origin })
+    Ok(UserLogin::Password { method, mount, username, password, origin })
 }
 
-fn not_empty(way: Way) -> Result<Way> {
-    match &way {
-        Way::Token(value, _) if value.expose().is_empty() => {
+fn not_empty(user_login: UserLogin) -> Result<UserLogin> {
+    match &user_login {
+        UserLogin::Token(value, _) if value.expose().is_empty() => {
             let what = "there is no token on standard input";
             Err(Error::new(Kind::Usage, what, "pipe one in, or log in on a terminal: --method says how"))
         }
-        _ => Ok(way),
+        _ => Ok(user_login),
     }
 }
 
@@ -140,12 +145,12 @@ fn given(what: &str, prompter: Prompter) -> Result<(SecretValue, String)> {
 }
 
 /// The same login with another password.
-pub(super) fn ask_for_password(way: Way, prompter: Prompter) -> Result<Way> {
-    match way {
-        Way::Password { method, mount, username, .. } => {
+pub(super) fn ask_for_password(user_login: UserLogin, prompter: Prompter) -> Result<UserLogin> {
+    match user_login {
+        UserLogin::Password { method, mount, username, .. } => {
             let (password, origin) = given(&format!("password of {username}"), prompter)?;
-            Ok(Way::Password { method, mount, username, password, origin })
+            Ok(UserLogin::Password { method, mount, username, password, origin })
         }
-        other @ (Way::Token(..) | Way::Browser { .. }) => Ok(other),
+        other @ (UserLogin::Token(..) | UserLogin::Browser { .. }) => Ok(other),
     }
 }

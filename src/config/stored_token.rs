@@ -33,14 +33,14 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Where the clients keep the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftToken {
+pub enum StoredToken {
     /// In a file.
     File(PathBuf),
     /// With a helper, which a file names.
     Helper { program: PathBuf, file: PathBuf },
 }
 
-impl fmt::Display for LeftToken {
+impl fmt::Display for StoredToken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(out, "{}", path.display()),
@@ -51,7 +51,7 @@ impl fmt::Display for LeftToken {
     }
 }
 
-impl LeftToken {
+impl StoredToken {
     /// Where the token is kept, if anywhere. A variable chooses the program to run only if variables are trusted.
     pub fn find(layer: &Layer, environment: &Environment) -> Result<Option<Self>> {
         if let Some(path) = path_setting(layer, environment, "auth.token_file") {
@@ -101,7 +101,7 @@ impl LeftToken {
 
 /// The helper that the clients' file names. A file at its default path may belong to another program: Ansible's users
 /// keep a password in `~/.vault` too.
-fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
+fn configured(file: &Path, is_named: bool) -> Result<Option<StoredToken>> {
     let trouble = |what: &str, advice: &str| {
         Error::new(Kind::ConfigFile, format!("{} of Vault's client {what}", file.display()), advice)
     };
@@ -138,7 +138,7 @@ fn configured(file: &Path, is_named: bool) -> Result<Option<LeftToken>> {
             "it must be a program that root or this user owns and no other user can write: correct token_helper",
         )
     })?;
-    Ok(Some(LeftToken::Helper { program, file: file.to_owned() }))
+    Ok(Some(StoredToken::Helper { program, file: file.to_owned() }))
 }
 
 /// The error for a text that is neither HCL nor JSON.

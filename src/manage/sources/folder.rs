@@ -1,7 +1,7 @@
 //! The folders of data sources, and the choice of one for a command.
 
 use crate::config::source::{SourceKind, SourceSpec};
-use crate::config::template::Place as Part;
+use crate::config::template::Placeholder;
 use crate::datasource::DataSource;
 use crate::error::{Error, Kind, Result};
 use crate::launch::data_source;
@@ -13,7 +13,7 @@ use crate::vault::mount::Mount;
 
 /// A folder of data sources.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Folder {
     /// Its path, filled in.
     pub(super) path: String,
     /// Its path as the configuration has it.
@@ -22,7 +22,7 @@ pub(super) struct Place {
     is_own: bool,
 }
 
-impl Place {
+impl Folder {
     /// Where the data source `name` is stored.
     pub(super) fn path_of(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
@@ -55,34 +55,35 @@ impl Place {
 }
 
 /// The folders of the configuration, in its order.
-pub(super) async fn places(session: &LoggedIn<'_>) -> Result<Vec<Place>> {
+pub(super) async fn folders(session: &LoggedIn<'_>) -> Result<Vec<Folder>> {
     let mut reader = session.reader();
-    let mut places = Vec::new();
+    let mut folders = Vec::new();
     let is_folder = |source: &&SourceSpec| source.kind == SourceKind::DataSources;
     for source in session.plan.sources.iter().filter(is_folder) {
         let path = reader.path(source)?;
         let mount = reader.mount(source, &path).await?;
-        let is_own = source.path.places().any(|part| matches!(part, Part::EntityId | Part::Metadata(_)));
-        places.push(Place { path, written: source.path.as_written().to_owned(), mount, is_own });
+        let is_own =
+            source.path.placeholders().any(|part| matches!(part, Placeholder::EntityId | Placeholder::Metadata(_)));
+        folders.push(Folder { path, written: source.path.as_written().to_owned(), mount, is_own });
     }
-    if places.is_empty() {
+    if folders.is_empty() {
         let advice =
             "add a [[source]] with data_sources = \"secret/users/{metadata.username}/data-sources\" to vault.toml";
         return Err(Error::new(Kind::Config, "no folder of data sources is configured", advice));
     }
-    Ok(places)
+    Ok(folders)
 }
 
 /// The folder that a command works on: the folder in `--to`, or else the user's own, or else the only one.
-pub(super) fn choose(places: Vec<Place>, common: &Common) -> Result<Place> {
-    let listed = places.iter().map(|place| place.path.clone()).collect::<Vec<_>>().join(", ");
-    let wanted = |place: &Place| match &common.to {
-        Some(text) => [&place.path, &place.written].iter().any(|path| path.as_str() == text.trim_matches('/')),
-        None => place.is_own,
+pub(super) fn choose(folders: Vec<Folder>, common: &Common) -> Result<Folder> {
+    let listed = folders.iter().map(|folder| folder.path.clone()).collect::<Vec<_>>().join(", ");
+    let wanted = |folder: &Folder| match &common.to {
+        Some(text) => [&folder.path, &folder.written].iter().any(|path| path.as_str() == text.trim_matches('/')),
+        None => folder.is_own,
     };
-    let (alone, at) = (places.len() == 1, places.iter().position(wanted));
+    let (alone, at) = (folders.len() == 1, folders.iter().position(wanted));
     let at = at.or((alone && common.to.is_none()).then_some(0));
-    at.and_then(|at| places.into_iter().nth(at)).ok_or_else(|| {
+    at.and_then(|at| folders.into_iter().nth(at)).ok_or_else(|| {
         let what = match &common.to {
             Some(text) => format!("{text} is not a configured folder of data sources"),
             None => "several folders of data sources are configured, and none is the user's own".to_owned(),
@@ -92,7 +93,7 @@ pub(super) fn choose(places: Vec<Place>, common: &Common) -> Result<Place> {
 }
 
 /// The error for a name that is not in `place`.
-pub(super) fn absent(place: &Place, name: &str) -> Error {
-    let what = format!("there is no data source {name} in {}", place.path);
+pub(super) fn absent(folder: &Folder, name: &str) -> Error {
+    let what = format!("there is no data source {name} in {}", folder.path);
     Error::new(Kind::PathMissing, what, "`jupyter-vault sources list` shows the names")
 }

@@ -55,7 +55,7 @@ impl State {
 
 /// The facts of a working login.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct LoginStatus {
     state: State,
     address: String,
     namespace: Option<String>,
@@ -68,25 +68,25 @@ pub(crate) struct Standing {
 }
 
 /// Asks Vault about the login of `plan`; revokes the token of its own login.
-pub(crate) fn ask(plan: &Plan) -> Result<Standing> {
+pub(crate) fn ask(plan: &Plan) -> Result<LoginStatus> {
     let runtime = runtime()?;
-    let standing = runtime.block_on(ask_within(plan, plan.budget));
+    let status = runtime.block_on(ask_within(plan, plan.budget));
     runtime.shutdown_background();
-    standing
+    status
 }
 
 /// As [`ask`], on a given runtime.
-pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<Standing> {
+pub(crate) async fn ask_within(plan: &Plan, limit: Duration) -> Result<LoginStatus> {
     if let Login::Wrapped(token) | Login::AppRole { secret_id: Some(token), wrapped: true, .. } = &plan.login {
-        return Ok(Standing::new(State::Wrapped, &plan.server, Some(token.origin.clone())));
+        return Ok(LoginStatus::new(State::Wrapped, &plan.server, Some(token.origin.clone())));
     }
     let mut client = Client::new(&plan.server, Deadline::after(limit))?;
     let mut session = refusal::login(&mut client, plan).await?;
-    let standing = inspect(&plan.login, &plan.server, &client, &mut session).await;
+    let status = inspect(&plan.login, &plan.server, &client, &mut session).await;
     if session.revocable {
         let _ = auth::revoke(&client, REVOKE).await;
     }
-    standing
+    status
 }
 
 /// Looks up the token of `session`.
@@ -95,28 +95,28 @@ pub(super) async fn inspect(
     server: &Server,
     client: &Client,
     session: &mut Authenticated,
-) -> Result<Standing> {
+) -> Result<LoginStatus> {
     let state = match login {
         Login::Token(_) => State::Token,
         Login::Agent => State::Agent,
         _ => State::EachLaunch,
     };
     let (_, _, origin) = login.parts();
-    let standing = Standing::new(state, server, origin.map(str::to_owned));
+    let status = LoginStatus::new(state, server, origin.map(str::to_owned));
     let (identity, about) = match auth::look_up(client).await {
         Ok(both) => both,
         // A token without the default policy may still read secrets; then the login's answer is used.
         Err(error) if error.kind() == Kind::PolicyDenied => {
             let user = session.identity.as_ref().and_then(Identity::user).map(str::to_owned);
-            return Ok(Standing { user, about: session.about.take(), ..standing });
+            return Ok(LoginStatus { user, about: session.about.take(), ..status });
         }
         Err(error) => return Err(error),
     };
     let user = identity.user().map(str::to_owned).or_else(|| about.user());
-    Ok(Standing { user, about: Some(about), ..standing })
+    Ok(LoginStatus { user, about: Some(about), ..status })
 }
 
-impl Standing {
+impl LoginStatus {
     fn new(state: State, server: &Server, origin: Option<String>) -> Self {
         Self {
             state,
@@ -230,7 +230,7 @@ pub(crate) async fn expiry_warning(plan: &Plan, limit: Duration) -> Option<Strin
         return None;
     }
     match ask_within(plan, limit).await {
-        Ok(standing) => standing.warning(),
+        Ok(status) => status.warning(),
         Err(error) => has_ended(&error),
     }
 }
