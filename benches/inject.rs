@@ -122,9 +122,9 @@ async fn give(file: &Path, plan: &Plan, value: usize) {
         folder: &plan.runtime_dir,
         holding: &holding,
     };
-    let turn = KernelUpdate::of(&target, plan, options);
-    let known = turn.inspect(&mut |_| {}).await.unwrap();
-    let done = turn.give(known, given, &mut |_| {}).await.unwrap();
+    let update = KernelUpdate::of(&target, plan, options);
+    let known = update.inspect(&mut |_| {}).await.unwrap();
+    let done = update.give(known, given, &mut |_| {}).await.unwrap();
     assert_eq!(done.changes.set, ["BENCH"]);
 }
 

@@ -423,7 +423,7 @@ fn a_failed_cell_leads_to_the_form_and_a_secret_is_withheld_from_a_notebook() {
     site.open("Report");
     assert!(site.runs(key).contains("KeyError"));
     site.below("NEEDED_KEY is off for this notebook.");
-    site.click_anywhere("KernelUpdate it on");
+    site.click_anywhere("Turn it on");
     site.told("Report.ipynb has the latest secrets.");
     assert_eq!(site.runs(key), "21 letters");
     let settings = std::fs::read_to_string(site.scratch.path("config/vault.toml")).unwrap();
