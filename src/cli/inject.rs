@@ -84,8 +84,8 @@ pub(super) fn inject(arguments: Inject) -> Result<u8> {
         let _ = std::io::stderr().write_all(format!("jupyter-vault: {text}\n").as_bytes());
     };
     let job = InjectJob { selection: kernels.into(), request: settings.into(), wait, now, list, list_languages };
-    let mut voice = Reporter { say: &mut say, report: &mut report, progress: &mut progress };
-    command::run(&job, &mut voice)?;
+    let mut reporter = Reporter { say: &mut say, report: &mut report, progress: &mut progress };
+    command::run(&job, &mut reporter)?;
     output.end().map(|()| 0)
 }
 

@@ -118,9 +118,8 @@ fn a_flag_that_has_no_effect_on_a_locked_vault_toml_is_refused() {
     run(&mut command).is_error(78, &["--secrets has no effect", "is locked"]);
 }
 
-#[test]
-fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
-    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+/// A kernelspec with a locked configuration and a token, for a gateway.
+fn gateway_kernelspec(server: &Server, scratch: &Scratch) {
     server.put("hostile-gateway", &json!({"SERVICE": "canary-of-21-letters!"}));
     let command = ipykernel();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
@@ -128,8 +127,14 @@ fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
         "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile-gateway\"\n",
         server.address()
     );
-    let spec = kernelspec(&scratch, &text, &[], &command);
+    let spec = kernelspec(scratch, &text, &[], &command);
     std::fs::write(spec.join("token"), "root\n").unwrap();
+}
+
+#[test]
+fn through_a_kernel_gateway_that_lets_the_address_through_the_token_stays() {
+    let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
+    gateway_kernelspec(server, &scratch);
     let passed = "VAULT_ADDR,BAO_ADDR,JUPYTER_VAULT_ADDRESS,http_proxy";
     let gateway = JupyterServer::start(
         Kind::KernelGateway,
@@ -519,15 +524,7 @@ fn a_launcher_that_crashes_leaves_no_core() {
 #[test]
 fn through_an_enterprise_gateway_forged_variables_change_nothing() {
     let (server, thief, scratch) = (Server::shared(), thief(), Scratch::new());
-    server.put("hostile-gateway", &json!({"SERVICE": "canary-of-21-letters!"}));
-    let command = ipykernel();
-    let command: Vec<_> = command.iter().map(String::as_str).collect();
-    let text = format!(
-        "[vault]\nlocked = true\naddress = \"{}\"\n[auth]\ntoken_file = \"token\"\n[[source]]\nkv = \"secret/hostile-gateway\"\n",
-        server.address()
-    );
-    let spec = kernelspec(&scratch, &text, &[], &command);
-    std::fs::write(spec.join("token"), "root\n").unwrap();
+    gateway_kernelspec(server, &scratch);
     let passed = "VAULT_ADDR,BAO_ADDR,JUPYTER_VAULT_ADDRESS,http_proxy,JUPYTER_VAULT_SECRETS";
     let variables = [("EG_CLIENT_ENVS", passed), ("EG_ENV_WHITELIST", passed)];
     let gateway = JupyterServer::start(Kind::EnterpriseGateway, &scratch, &variables);

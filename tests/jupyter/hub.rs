@@ -5,7 +5,7 @@
 use crate::support::front_end::{ipykernel, kernelspec};
 use crate::support::launcher::{Outcome, Scratch, binary, eventually, run};
 use crate::support::openbao::Server;
-use crate::support::policies::{load, two_secrets};
+use crate::support::policies::{hub_role, two_secrets};
 use crate::support::python;
 use crate::support::server::{JupyterServer, Kind, User};
 use serde_json::{Value, json};
@@ -84,13 +84,7 @@ fn reached_through_the_hub(site: Site<'_>, name: &str, user: &mut User, id: &str
 fn two_users_of_a_hub_have_their_own_secrets_and_their_tokens_end_with_their_servers() {
     let server = Server::start();
     two_secrets(&server);
-    load(&server, "jupyterhub", "jupyterhub.hcl", "token/");
-    load(&server, "jupyter-user", "user.hcl", "token/");
-    let role = json!({
-        "allowed_policies": "jupyter-user", "disallowed_policies": "root", "allowed_entity_aliases": "*", "orphan": true,
-        "renewable": false, "token_explicit_max_ttl": "12h",
-    });
-    server.must("POST", "auth/token/roles/jupyterhub", &role);
+    hub_role(&server);
 
     let scratch = Scratch::new();
     let vault = include_str!("../../examples/jupyterhub/vault.toml");

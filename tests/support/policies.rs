@@ -41,3 +41,14 @@ pub fn log_in(server: &Server, user: &str) -> String {
         server.must("POST", &format!("auth/userpass/login/{user}"), &json!({"password": format!("{user}'s")}));
     answer["auth"]["client_token"].as_str().expect("a token").to_owned()
 }
+
+/// The policies of a hub and its users, and the role with which the hub creates a token for each user.
+pub fn hub_role(server: &Server) {
+    load(server, "jupyterhub", "jupyterhub.hcl", "token/");
+    load(server, "jupyter-user", "user.hcl", "token/");
+    let role = json!({
+        "allowed_policies": "jupyter-user", "disallowed_policies": "root", "allowed_entity_aliases": "*", "orphan": true,
+        "renewable": false, "token_explicit_max_ttl": "12h",
+    });
+    server.must("POST", "auth/token/roles/jupyterhub", &role);
+}

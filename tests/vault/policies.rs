@@ -2,7 +2,7 @@
 
 use crate::support::launcher::{Outcome, Scratch, run};
 use crate::support::openbao::Server;
-use crate::support::policies::{load, log_in, two_secrets, two_users};
+use crate::support::policies::{hub_role, log_in, two_secrets, two_users};
 use serde_json::json;
 
 const PRINT: &[&str] = &["sh", "-c", "printf %s \"$OWN\""];
@@ -38,13 +38,7 @@ fn a_user_reads_their_own_path_and_no_other() {
 fn jupyterhubs_token_makes_tokens_for_one_user_each_and_reads_nothing() {
     let server = Server::start();
     two_secrets(&server);
-    load(&server, "jupyterhub", "jupyterhub.hcl", "token/");
-    load(&server, "jupyter-user", "user.hcl", "token/");
-    let role = json!({
-        "allowed_policies": "jupyter-user", "disallowed_policies": "root", "allowed_entity_aliases": "*", "orphan": true,
-        "renewable": false, "token_explicit_max_ttl": "12h",
-    });
-    server.must("POST", "auth/token/roles/jupyterhub", &role);
+    hub_role(&server);
     let hub = server.token(&["jupyterhub"], &json!({"no_default_policy": true}));
     read(&server, &hub, "kv = \"secret/users/ada\"").is_error(77, &["forbid"]);
     let make = |path: &str, body| server.api_with(&[("X-Vault-Token", &hub)], "POST", path, Some(&body));
